@@ -1,0 +1,74 @@
+import { inspect } from 'node:util';
+import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/mobile';
+
+const visibleDigits = 3;
+
+/**
+ * A mobile number that masks itself whenever it is printed, serialised or logged (`+60******789`); only
+ * `e164` and `national` give it away, and only the provider client, the store and the API's answer ask.
+ */
+export class PhoneNumber {
+  readonly #callingCode: string;
+  readonly #national: string;
+
+  private constructor(
+    callingCode: string,
+    national: string,
+    /** ISO 3166-1 alpha-2, for example `MY`. */
+    readonly country: string,
+  ) {
+    this.#callingCode = callingCode;
+    this.#national = national;
+  }
+
+  /**
+   * Reads international or national notation, the latter in `defaultCountry`. Null when it is not a number
+   * that the country's numbering plan gives to mobiles (libphonenumber's metadata), or has an extension.
+   */
+  static parse(text: string, defaultCountry: string): PhoneNumber | null {
+    const parsed = parsePhoneNumberFromString(text, {
+      defaultCountry: defaultCountry as CountryCode,
+      extract: false,
+    });
+    if (!parsed?.isValid() || parsed.ext || !parsed.country) return null;
+    return new PhoneNumber(parsed.countryCallingCode, parsed.nationalNumber, parsed.country);
+  }
+
+  /** Rebuilds a number from the parts of one that was parsed before. */
+  static restore(parts: { callingCode: string; national: string; country: string }): PhoneNumber {
+    return new PhoneNumber(parts.callingCode, parts.national, parts.country);
+  }
+
+  /** Digits of the country calling code, for example `60`. */
+  get callingCode(): string {
+    return this.#callingCode;
+  }
+
+  /** Digits without calling code and without leading zero. Whole: never to be logged. */
+  get national(): string {
+    return this.#national;
+  }
+
+  /** `+60123456789`. Whole: never to be logged. */
+  get e164(): string {
+    return `+${this.#callingCode}${this.#national}`;
+  }
+
+  /** `+60******789`: country and last three digits. */
+  get masked(): string {
+    const hidden = '*'.repeat(this.#national.length - visibleDigits);
+    return `+${this.#callingCode}${hidden}${this.#national.slice(-visibleDigits)}`;
+  }
+
+  toString(): string {
+    return this.masked;
+  }
+
+  toJSON(): string {
+    return this.masked;
+  }
+
+  [inspect.custom](): string {
+    return this.masked;
+  }
+}
