@@ -1,11 +1,14 @@
 import type { FailureCode } from './failure.js';
 
 /** Account trouble: nothing can be sent by anybody until the operator or time mends it. */
-export type AccountTrouble =
-  | 'authentication_failed'
-  | 'account_suspended'
-  | 'ip_not_allowed'
-  | 'insufficient_credits';
+export const accountTroubles = [
+  'authentication_failed',
+  'account_suspended',
+  'ip_not_allowed',
+  'insufficient_credits',
+] as const;
+
+export type AccountTrouble = (typeof accountTroubles)[number];
 
 /** Why a call is proven not to have reached the provider, or to have been turned away unprocessed. */
 export type UnsentReason = 'not_connected' | 'stale_claim' | 'too_many_requests';

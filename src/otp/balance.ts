@@ -1,0 +1,48 @@
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+
+/** Days of history that the consumption is worked out from. */
+export const consumptionDays = 7;
+
+export interface BalancePoint {
+  /** Milliseconds since 1970, UTC. */
+  at: number;
+  credits: number;
+}
+
+/** Credits at or below `lowCredits` are low; an expiry (`YYYY-MM-DD`) within `warnDays` of now is near. */
+export function balanceAlarms(
+  balance: { credits: number; expiresOn: string | null },
+  limits: { lowCredits: number; warnDays: number; now: number },
+): { low: boolean; expiring: boolean } {
+  const { lowCredits, warnDays, now } = limits;
+  const expiresAt = balance.expiresOn === null ? Number.POSITIVE_INFINITY : Date.parse(balance.expiresOn);
+  return { low: balance.credits <= lowCredits, expiring: expiresAt - now <= warnDays * dayMs };
+}
+
+/**
+ * Credits used per day, and the day (`YYYY-MM-DD`, UTC) they run out at that rate. `points` are oldest first;
+ * rises are top-ups and do not count. Null with less than an hour of history, or when nothing was used.
+ */
+export function consumption(
+  points: readonly BalancePoint[],
+  now: number,
+): { creditsPerDay: number | null; runsOutOn: string | null } {
+  const first = points[0];
+  const last = points.at(-1);
+  if (!first || !last || last.at - first.at < hourMs) return { creditsPerDay: null, runsOutOn: null };
+  const used = points.reduce(
+    (sum, point, i) => sum + Math.max(0, (points[i - 1]?.credits ?? 0) - point.credits),
+    0,
+  );
+  const perDay = used / ((last.at - first.at) / dayMs);
+  const runsOutAt = now + (last.credits / perDay) * dayMs;
+  return {
+    creditsPerDay: Math.round(perDay * 10) / 10,
+    runsOutOn: isDate(runsOutAt) ? new Date(runsOutAt).toISOString().slice(0, 10) : null,
+  };
+}
+
+function isDate(ms: number): boolean {
+  return ms < Date.UTC(9999, 11, 31);
+}

@@ -1,0 +1,33 @@
+import { type Job, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { queueNames, queuePrefix, queueStreams } from './queues.js';
+
+export const balanceJob = 'record-balance';
+
+/** A job's return value: the snapshot it recorded. */
+export interface BalanceResult {
+  credits: number;
+  expiresOn: string | null;
+}
+
+export type BalanceJob = Job<Record<string, never>, BalanceResult, typeof balanceJob>;
+
+export interface BalanceQueue {
+  /** One snapshot each period, however many processes ask for the schedule. */
+  schedule(periodMs: number): Promise<void>;
+  queue: Queue<Record<string, never>, BalanceResult, typeof balanceJob>;
+}
+
+export function createBalanceQueue(connection: Redis): BalanceQueue {
+  const queue = new Queue<Record<string, never>, BalanceResult, typeof balanceJob>(queueNames.balance, {
+    connection,
+    prefix: queuePrefix,
+    streams: queueStreams,
+  });
+  return {
+    queue,
+    schedule: async (periodMs) => {
+      await queue.upsertJobScheduler(balanceJob, { every: periodMs }, { name: balanceJob, data: {} });
+    },
+  };
+}

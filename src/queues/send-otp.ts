@@ -1,0 +1,67 @@
+import { type Job, type JobsOptions, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { Otp } from '../otp/otp.js';
+import { queueNames, queuePrefix, queueStreams } from './queues.js';
+
+export const sendOtpJob = 'send-otp';
+
+/** A job's data: the OTP's id, and what makes Bull Board readable. Never a whole number, never a code. */
+export const sendOtpPayload = z.object({ id: z.string(), app: z.string(), to: z.string() });
+
+export type SendOtpPayload = z.infer<typeof sendOtpPayload>;
+
+/** A job's return value: the provider's ids, null when nothing was sent. */
+export interface SendOtpResult {
+  uuid: string | null;
+  smsId: string | null;
+}
+
+export type SendOtpJob = Job<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
+
+/**
+ * Attempts here are for trouble of our own, such as Redis going away. Retries of a send are counted in the OTP's
+ * record, and its deadline ends them all, so this number only has to be out of the way.
+ */
+const jobOptions: JobsOptions = { attempts: 1_000, backoff: { type: 'custom' } };
+
+export interface SendOtpQueue {
+  /** Idempotent: a job with the OTP's id is added at most once. */
+  add(otp: Otp): Promise<void>;
+  /** Takes the job out unless a worker holds it. */
+  remove(id: string): Promise<void>;
+  /** Those of the OTPs that have no job in any state. */
+  withoutJob(otps: Otp[]): Promise<Otp[]>;
+  /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so by itself only while others end. */
+  clean(keepMs: number): Promise<void>;
+  queue: Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
+}
+
+/** How many old jobs one cleaning deletes at most; larger ranges hold Redis up. */
+const cleanBatch = 1_000;
+
+export function createSendOtpQueue(connection: Redis): SendOtpQueue {
+  const queue = new Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(queueNames.sendOtp, {
+    connection,
+    prefix: queuePrefix,
+    defaultJobOptions: jobOptions,
+    streams: queueStreams,
+  });
+  return {
+    queue,
+    add: async ({ id, app, to }) => {
+      await queue.add(sendOtpJob, { id, app, to: to.masked }, { jobId: id });
+    },
+    remove: async (id) => {
+      await queue.remove(id);
+    },
+    withoutJob: async (otps) => {
+      const found = await Promise.all(otps.map(({ id }) => connection.exists(queue.toKey(id))));
+      return otps.filter((_, i) => found[i] === 0);
+    },
+    clean: async (keepMs) => {
+      await queue.clean(keepMs, cleanBatch, 'completed');
+      await queue.clean(keepMs, cleanBatch, 'failed');
+    },
+  };
+}

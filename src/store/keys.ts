@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+
+const prefix = 'isms';
+
+/** Everything of one phone number lives in one of these, chosen by the number's keyed hash. Ids carry it. */
+const partitionCount = 64;
+
+const idShape = /^otp_([0-9a-f]{2})[A-Za-z0-9_-]{22}$/;
+const idRandomBytes = 16;
+
+/** All partitions: two hex digits each, `00` to `3f`. */
+export const partitions: readonly string[] = Array.from({ length: partitionCount }, (_, i) =>
+  i.toString(16).padStart(2, '0'),
+);
+
+/** The partition of a phone number, from the first byte of its keyed hash. */
+export function partitionOf(hash: Buffer): string {
+  return ((hash[0] ?? 0) % partitionCount).toString(16).padStart(2, '0');
+}
+
+/** A new id, `otp_` + partition + 128 random bits: nobody can guess one (guarantees: at least 128 bits). */
+export function newOtpId(partition: string): string {
+  return `otp_${partition}${randomBytes(idRandomBytes).toString('base64url')}`;
+}
+
+/** The partition an id names, or null when it is no id of ours. */
+export function partitionOfId(id: string): string | null {
+  const partition = idShape.exec(id)?.[1];
+  return partition !== undefined && Number.parseInt(partition, 16) < partitionCount ? partition : null;
+}
+
+/**
+ * Every key the store keeps in Redis. The part in braces is the hash tag: keys with the same tag share a slot of
+ * Redis Cluster, so whatever one Lua function touches about one phone number stays together.
+ */
+export const keys = {
+  /** String, JSON: an OTP's record. */
+  record: (partition: string, id: string) => `${prefix}:{${partition}}:otp:${id}`,
+  /** Sorted set: ids of a partition's OTPs that have not ended, by when the sweeper must look. */
+  due: (partition: string) => `${prefix}:{${partition}}:due`,
+  /** String: Redis's clock when it came back without its last moments. */
+  rollback: (partition: string) => `${prefix}:{${partition}}:rollback`,
+  /** String, JSON: which record an idempotency key stands for. */
+  idempotency: (hash: string) => `${prefix}:{${hash}}:idempotency`,
+  /** Sorted set: ids of the OTPs that carry one reference of one app, by time. */
+  reference: (hash: string) => `${prefix}:{${hash}}:reference`,
+  /** Hash: the account trouble that pauses sending. */
+  pause: `${prefix}:{sending}:pause`,
+  /** String: run id of the Redis that the workers last talked to. */
+  server: `${prefix}:{sending}:server`,
+  /** String that expires: held by the one process that does a job for all. */
+  lease: (name: string) => `${prefix}:{sending}:lease:${name}`,
+  /** Sorted set: balance snapshots as JSON, by time. */
+  balanceHistory: `${prefix}:{balance}:history`,
+  /** Hash: which balance alarms are on. */
+  balanceAlarms: `${prefix}:{balance}:alarms`,
+  /** String that expires: written to show that Redis takes writes. */
+  ready: `${prefix}:{ready}:probe`,
+} as const;

@@ -1,0 +1,27 @@
+-- The fence: at most one caller at a time may call the provider for this OTP.
+-- KEYS: record, due, rollback. ARGV: attempt token.
+local r = load(KEYS[1])
+if not r then return {'missing'} end
+local t = now()
+
+-- A client that reconnects sends its command twice: the same attempt goes on.
+if r.status == 'sending' and r.token == ARGV[1] and t < r.attemptEndsAt then return {'claimed', cjson.encode(r)} end
+
+-- Redis forgot its last moments, and a claim of this record may have been among them.
+local rolled_back_at = tonumber(redis.call('GET', KEYS[3]) or 0)
+if r.status == 'queued' and r.at <= rolled_back_at then
+  count_unknown(r, t)
+  r.at = t
+end
+
+advance(r, t)
+if r.status == 'queued' then
+  move(r, 'sending', t)
+  r.sends = r.sends + 1
+  r.token, r.claimedAt, r.attemptEndsAt = ARGV[1], t, t + POLICY.sendTimeoutMs
+  save(KEYS[1], KEYS[2], r)
+  return {'claimed', cjson.encode(r)}
+end
+save(KEYS[1], KEYS[2], r)
+if r.status == 'sending' then return {'in_flight', cjson.encode(r), r.attemptEndsAt - t} end
+return {'ended', cjson.encode(r)}

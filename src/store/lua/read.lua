@@ -1,0 +1,5 @@
+-- The record as the clock has it now; nothing is written. KEYS: record.
+local r = load(KEYS[1])
+if not r then return nil end
+advance(r, now())
+return cjson.encode(r)

@@ -1,0 +1,130 @@
+-- Shared by every function on an OTP's record. MOVES (the state machine) and POLICY come before this text.
+-- A record is one JSON string. All times are milliseconds of Redis's own clock.
+
+local function now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function load(key)
+  local raw = redis.call('GET', key)
+  return raw and cjson.decode(raw)
+end
+
+local function move(r, status, at)
+  if r.status ~= status then
+    if not MOVES[r.status][status] then error('an OTP cannot go from ' .. r.status .. ' to ' .. status) end
+    r.status = status
+    r.at = at
+  end
+end
+
+-- When the sweeper must look at the record again; nil: never, it has ended.
+local function due(r)
+  if r.status == 'queued' then return r.sendBefore end
+  if r.status == 'sending' then return r.attemptEndsAt + POLICY.settleGraceMs end
+  if r.status == 'sent' then return math.min(r.expiresAt, r.lockAt or r.expiresAt) end
+  return nil
+end
+
+-- When the OTP is over at the latest, should nothing more happen to it.
+local function ends_at(r)
+  if r.status == 'queued' then return r.sendBefore end
+  if r.status == 'sending' then return math.max(r.attemptEndsAt, r.sendBefore) end
+  if r.status == 'sent' then return r.expiresAt end
+  return r.at
+end
+
+local function save(record_key, due_key, r)
+  local gone_at = ends_at(r) + POLICY.keepMs
+  redis.call('SET', record_key, cjson.encode(r), 'PXAT', string.format('%.0f', gone_at))
+  if r.idempotencyKey then redis.call('PEXPIREAT', r.idempotencyKey, string.format('%.0f', gone_at)) end
+  local next_due = due(r)
+  if next_due then
+    redis.call('ZADD', due_key, string.format('%.0f', next_due), r.id)
+  else
+    redis.call('ZREM', due_key, r.id)
+  end
+end
+
+-- Decides whether a send that is proven not to have happened is tried again.
+local function may_retry(r)
+  return r.retries <= POLICY.sendRetries
+end
+
+-- Decides whether an OTP is sent again after an attempt whose outcome nobody can know.
+local function may_resend(r, at)
+  return r.unknowns <= POLICY.unknownResends and at < r.sendBefore
+end
+
+local function become_sent(r, at, ids)
+  r.uuid, r.smsId, r.sentBy = ids.uuid, ids.smsId, ids.attempt
+  r.sentAt = at
+  r.expiresAt = ids.claimedAt + r.ttlSeconds * 1000
+  r.spare, r.failure = nil, nil
+  move(r, 'sent', at)
+end
+
+-- An older attempt that was accepted late serves when the newer one fails.
+local function serve_spare(r, at)
+  if not r.spare then return false end
+  become_sent(r, at, r.spare)
+  return true
+end
+
+local function become_unknown(r, at)
+  r.failure = 'outcome_unknown'
+  move(r, 'unknown', at)
+end
+
+local function become_failed(r, at, failure)
+  if serve_spare(r, at) then return end
+  if r.mayHaveSent then return become_unknown(r, at) end
+  r.failure = failure
+  move(r, 'failed', at)
+end
+
+local function count_unknown(r, at)
+  r.unknowns = r.unknowns + 1
+  r.mayHaveSent = true
+  if serve_spare(r, at) then return end
+  if may_resend(r, at) then move(r, 'queued', at) else become_unknown(r, at) end
+end
+
+local function live_leases(r, t)
+  local live, last = 0, 0
+  for token, ends in pairs(r.leases or {}) do
+    if ends > t then live = live + 1 else r.leases[token] = nil end
+    last = math.max(last, ends)
+  end
+  return live, last
+end
+
+-- With every attempt spent and none being decided any more, no code can be right: the OTP is locked.
+local function lock_if_exhausted(r, t)
+  r.lockAt = nil
+  if r.attempts < r.maxAttempts then return end
+  local live, last = live_leases(r, t)
+  if live > 0 then
+    r.lockAt = last
+  elseif last < r.expiresAt then
+    move(r, 'locked', last > 0 and last or t)
+  end
+end
+
+-- Brings the record to where the clock alone has taken it. True when that changed it.
+local function advance(r, t)
+  local before = r.status
+  if r.status == 'sending' and t >= r.attemptEndsAt then count_unknown(r, r.attemptEndsAt) end
+  if r.status == 'queued' and t >= r.sendBefore then
+    if r.mayHaveSent then
+      become_unknown(r, r.sendBefore)
+    else
+      r.failure = 'not_sent_in_time'
+      move(r, 'expired', r.sendBefore)
+    end
+  end
+  if r.status == 'sent' then lock_if_exhausted(r, t) end
+  if r.status == 'sent' and t >= r.expiresAt then move(r, 'expired', r.expiresAt) end
+  return r.status ~= before
+end

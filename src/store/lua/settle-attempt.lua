@@ -1,0 +1,30 @@
+-- Writes down what the provider said to one verification attempt.
+-- KEYS: record, due. ARGV: lease token, verdict, keyed hash of idempotency key and code ('' for none).
+local r = load(KEYS[1])
+if not r then return {'otp_not_found'} end
+local t = now()
+local lease = r.leases and r.leases[ARGV[1]]
+local verdict = ARGV[2]
+local answer = verdict
+
+advance(r, t)
+if verdict == 'correct' then
+  -- Admitted before the expiry, it may finish after it; once its lease has lapsed, it may not.
+  if not lease or lease <= t then
+    answer = 'unavailable'
+  elseif r.status == 'cancelled' then
+    answer = 'otp_cancelled'
+  elseif r.status == 'verified' then
+    answer = 'already_verified'
+  else
+    move(r, 'verified', t)
+    r.verifiedAt = t
+    if ARGV[3] ~= '' then r.verifiedKey = ARGV[3] end
+  end
+elseif verdict == 'unsent' and lease then
+  r.attempts = r.attempts - 1
+end
+if r.leases then r.leases[ARGV[1]] = nil end
+if r.status == 'sent' then lock_if_exhausted(r, t) end
+save(KEYS[1], KEYS[2], r)
+return {answer, cjson.encode(r)}

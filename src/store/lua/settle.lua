@@ -1,0 +1,56 @@
+-- Writes down what became of one claimed send.
+-- KEYS: record, due. ARGV: {token, attempt, claimedAt}, outcome, the claimed record.
+local t = now()
+local claim = cjson.decode(ARGV[1])
+local outcome = cjson.decode(ARGV[2])
+local r = load(KEYS[1])
+if not r then
+  -- Redis lost it, unless its time to be kept is simply over.
+  local held = cjson.decode(ARGV[3])
+  if t >= ends_at(held) + POLICY.keepMs then return {'missing'} end
+  r = held
+end
+local ids = { uuid = outcome.uuid, smsId = outcome.smsId, attempt = claim.attempt, claimedAt = claim.claimedAt }
+
+-- A record that was rolled back has forgotten this claim: it is taken up again.
+local current = r.status == 'sending' and r.token == claim.token
+if not current and claim.attempt > r.sends and (r.status == 'queued' or r.status == 'sending') then
+  move(r, 'sending', t)
+  r.sends, r.token = claim.attempt, claim.token
+  r.claimedAt, r.attemptEndsAt = claim.claimedAt, claim.claimedAt + POLICY.sendTimeoutMs
+  current = true
+end
+
+local function settle_current()
+  if outcome.kind == 'accepted' then
+    become_sent(r, t, ids)
+  elseif outcome.kind == 'rejected' then
+    become_failed(r, t, outcome.failure)
+  elseif outcome.kind == 'unknown' then
+    count_unknown(r, t)
+  elseif not serve_spare(r, t) then
+    if outcome.spendsRetry then r.retries = r.retries + 1 end
+    if may_retry(r) then move(r, 'queued', t) else become_failed(r, t, 'provider_unreachable') end
+  end
+end
+
+local function keep_late_success()
+  if r.status == 'unknown' or r.status == 'queued' then
+    become_sent(r, t, ids)
+  elseif r.status == 'sending' then
+    r.spare = ids
+  elseif r.status == 'sent' and ids.attempt > r.sentBy then
+    become_sent(r, t, ids)
+  elseif r.status == 'cancelled' and not r.uuid then
+    r.uuid, r.smsId = ids.uuid, ids.smsId
+  end
+end
+
+if current then
+  settle_current()
+elseif outcome.kind == 'accepted' then
+  keep_late_success()
+end
+save(KEYS[1], KEYS[2], r)
+advance(r, t)
+return {'settled', cjson.encode(r), math.max(0, (r.attemptEndsAt or t) - t), math.max(0, r.sendBefore - t)}

@@ -1,0 +1,81 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+
+const dayMs = 86_400_000;
+const nonceBytes = 12;
+const tagBytes = 16;
+const keyIdBytes = 4;
+const headerBytes = keyIdBytes + 2;
+const cachedKeys = 64;
+
+/** What is kept secret in Redis, and how it is found again without being read. */
+export interface Sealer {
+  /** AES-256-GCM under the first data key; `id` is bound to it, so it opens under no other id. Base64. */
+  seal(id: string, plaintext: string): string;
+  /** Throws when no data key fits or when text or id were changed. */
+  open(id: string, sealed: string): string;
+  /** Keyed hashes (base64url, 128 bits) of a text for one purpose, one per data key, the current one first. */
+  hashes(purpose: string, text: string): [string, ...string[]];
+  /** Keyed hash (256 bits) under the current data key. */
+  hash(purpose: string, text: string): Buffer;
+}
+
+/**
+ * `dataKeys`: 32 bytes each; the first encrypts, all decrypt. Working keys are derived by HKDF (RFC 5869) per
+ * purpose, and for sealing per day as well, so that no key sees enough random nonces for two to meet.
+ */
+export function createSealer(dataKeys: readonly [Buffer, ...Buffer[]]): Sealer {
+  const derive = derivedKeys();
+  const byId = new Map(
+    dataKeys.map((key) => [derive(key, 'key id').subarray(0, keyIdBytes).toString('hex'), key]),
+  );
+  const [current] = dataKeys;
+  const hmac = (key: Buffer, purpose: string, text: string) =>
+    createHmac('sha256', derive(key, `hash ${purpose}`))
+      .update(text)
+      .digest();
+  return {
+    seal: (id, plaintext) => {
+      const day = Math.floor(Date.now() / dayMs);
+      const header = Buffer.alloc(headerBytes);
+      derive(current, 'key id').copy(header, 0, 0, keyIdBytes);
+      header.writeUInt16BE(day, keyIdBytes);
+      const nonce = randomBytes(nonceBytes);
+      const cipher = createCipheriv('aes-256-gcm', derive(current, `seal ${day}`), nonce);
+      cipher.setAAD(Buffer.from(id));
+      const text = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
+      return Buffer.concat([header, nonce, cipher.getAuthTag(), text]).toString('base64');
+    },
+    open: (id, sealed) => {
+      const bytes = Buffer.from(sealed, 'base64');
+      const key = byId.get(bytes.subarray(0, keyIdBytes).toString('hex'));
+      if (!key) throw new Error('no key in DATA_KEY opens this record: was a key removed too early?');
+      const nonce = bytes.subarray(headerBytes, headerBytes + nonceBytes);
+      const tag = bytes.subarray(headerBytes + nonceBytes, headerBytes + nonceBytes + tagBytes);
+      const dayKey = derive(key, `seal ${bytes.readUInt16BE(keyIdBytes)}`);
+      const decipher = createDecipheriv('aes-256-gcm', dayKey, nonce, { authTagLength: tagBytes });
+      decipher.setAAD(Buffer.from(id));
+      decipher.setAuthTag(tag);
+      const text = bytes.subarray(headerBytes + nonceBytes + tagBytes);
+      return decipher.update(text, undefined, 'utf8') + decipher.final('utf8');
+    },
+    hashes: (purpose, text) => {
+      const short = (key: Buffer) => hmac(key, purpose, text).subarray(0, 16).toString('base64url');
+      return [short(current), ...dataKeys.slice(1).map(short)];
+    },
+    hash: (purpose, text) => hmac(current, purpose, text),
+  };
+}
+
+function derivedKeys() {
+  const caches = new WeakMap<Buffer, Map<string, Buffer>>();
+  return (key: Buffer, info: string): Buffer => {
+    const cache = caches.get(key) ?? new Map<string, Buffer>();
+    caches.set(key, cache);
+    const cached = cache.get(info);
+    if (cached) return cached;
+    if (cache.size >= cachedKeys) cache.clear();
+    const derived = Buffer.from(hkdfSync('sha256', key, Buffer.alloc(0), `isms-otp-gateway ${info}`, 32));
+    cache.set(info, derived);
+    return derived;
+  };
+}

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import type { Otp } from '../otp/otp.js';
+import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
+import { keys, partitionOfId, partitions } from './keys.js';
+import type { RecordStoreOptions } from './otps.js';
+import { recordSchema, toOtp } from './record.js';
+import { loadRecordScript } from './script.js';
+
+/** How many records of one partition a sweep looks at in one call. */
+const sweepBatch = 200;
+
+/** A claim on an OTP's next send: who holds it, which attempt it is, and the record it was given. */
+export interface SendClaim {
+  otp: Otp;
+  token: string;
+  /** Counts the OTP's send calls, from 1. */
+  attempt: number;
+  claimedAt: number;
+  record: string;
+}
+
+export type ClaimResult =
+  | { kind: 'claimed'; claim: SendClaim }
+  /** Another attempt may still be calling the provider, for at most this long. */
+  | { kind: 'in_flight'; remainingMs: number }
+  | { kind: 'ended'; otp: Otp }
+  | { kind: 'missing' };
+
+/** The OTP after an attempt, and what a next one needs to know. */
+export interface SettledSend {
+  otp: Otp;
+  /** Retries and resends the OTP has used so far. */
+  tries: number;
+  /** Until another attempt that is under way must be over. */
+  attemptEndsInMs: number;
+  /** Until the OTP is not worth sending any more. */
+  sendBeforeInMs: number;
+}
+
+/** OTPs from the worker's side. The claim is the fence: no durable claim, no call to the provider. */
+export interface SendAttempts {
+  /** Repeating a claim with the same token is safe; `token` must be new for each attempt. */
+  claim(id: string, token: string): Promise<ClaimResult>;
+  /** Safe to repeat. Null when the record's time to be kept is over. */
+  settle(claim: SendClaim, outcome: SendOutcome): Promise<SettledSend | null>;
+  /** Ends what the clock has ended in every partition; returns the queued OTPs whose job may be missing. */
+  sweep(): Promise<{ looked: number; queued: Otp[] }>;
+}
+
+const claimReply = z.union([
+  z.tuple([z.literal('missing')]),
+  z.tuple([z.enum(['claimed', 'ended']), z.string()]),
+  z.tuple([z.literal('in_flight'), z.string(), z.number()]),
+]);
+const settleReply = z.union([
+  z.tuple([z.literal('missing')]),
+  z.tuple([z.literal('settled'), z.string(), z.number(), z.number()]),
+]);
+const sweepReply = z.tuple([z.number(), z.array(z.string())]);
+
+/** `onRedisRestart` runs before the first claim that a restarted Redis is asked for. */
+export function createSendAttempts(
+  options: RecordStoreOptions & { onRedisRestart: () => Promise<void> },
+): SendAttempts {
+  const { redis, sealer, policy, onRedisRestart } = options;
+  const claimScript = loadRecordScript(redis, { name: 'claim', policy, onUnknown: onRedisRestart });
+  const settleScript = loadRecordScript(redis, { name: 'settle', policy });
+  const sweepScript = loadRecordScript(redis, { name: 'sweep', policy });
+  const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
+  const open = (raw: string) => toOtp(sealer, parse(raw));
+
+  return {
+    claim: async (id, token) => {
+      const partition = partitionOfId(id);
+      if (!partition) return { kind: 'missing' };
+      const scriptKeys = [keys.record(partition, id), keys.due(partition), keys.rollback(partition)];
+      const [kind, raw, remainingMs] = claimReply.parse(await claimScript(scriptKeys, [token]));
+      if (kind === 'missing') return { kind };
+      if (kind === 'in_flight') return { kind, remainingMs };
+      if (kind === 'ended') return { kind, otp: open(raw) };
+      const { sends, claimedAt = 0 } = parse(raw);
+      return { kind, claim: { otp: open(raw), token, attempt: sends, claimedAt, record: raw } };
+    },
+    settle: async ({ otp, token, attempt, claimedAt, record }, outcome) => {
+      const partition = partitionOfId(otp.id) ?? '';
+      const asked = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
+      const reply = await settleScript(
+        [keys.record(partition, otp.id), keys.due(partition)],
+        [
+          JSON.stringify({ token, attempt, claimedAt }),
+          JSON.stringify({ ...outcome, spendsRetry: asked }),
+          record,
+        ],
+      );
+      const [kind, raw, attemptEndsInMs, sendBeforeInMs] = settleReply.parse(reply);
+      if (kind === 'missing') return null;
+      const { retries, unknowns } = parse(raw);
+      return { otp: open(raw), tries: retries + unknowns, attemptEndsInMs, sendBeforeInMs };
+    },
+    sweep: async () => {
+      const replies = await Promise.all(
+        partitions.map((partition) =>
+          sweepScript([keys.due(partition)], [sweepBatch, keys.record(partition, '')]),
+        ),
+      );
+      const swept = replies.map((reply) => sweepReply.parse(reply));
+      return {
+        looked: swept.reduce((sum, [looked]) => sum + looked, 0),
+        queued: swept.flatMap(([, queued]) => queued.map(open)),
+      };
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
+import { keys } from './keys.js';
+import { loadPlainScript } from './script.js';
+
+/** Why sending is paused, since when (ms of Redis's clock), and what a refused send would have cost. */
+export interface Pause {
+  trouble: AccountTrouble;
+  since: number;
+  creditsNeeded: number;
+}
+
+/** The pause for account trouble, shared by all workers. An operator's pause of the queue is BullMQ's own. */
+export interface SendingPause {
+  read(): Promise<Pause | null>;
+  /** True when this report began the pause; trouble of claims older than the last resume is ignored. */
+  report(report: { trouble: AccountTrouble; claimedAt: number; credits: number }): Promise<boolean>;
+  /** True when this call ended the pause. */
+  resume(): Promise<boolean>;
+}
+
+const pauseSchema = z.object({
+  trouble: z.enum(accountTroubles),
+  since: z.coerce.number(),
+  creditsNeeded: z.coerce.number(),
+});
+
+export function createSendingPause(redis: Redis): SendingPause {
+  const report = loadPlainScript(redis, 'report-trouble');
+  const resume = loadPlainScript(redis, 'resume');
+  return {
+    read: async () => {
+      const fields = await redis.hgetall(keys.pause);
+      return fields['trouble'] === undefined ? null : pauseSchema.parse(fields);
+    },
+    report: async ({ trouble, claimedAt, credits }) =>
+      (await report([keys.pause], [trouble, claimedAt, credits])) === 1,
+    resume: async () => (await resume([keys.pause], [])) === 1,
+  };
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import type { Otp } from '../otp/otp.js';
+import type { VerifyOutcome } from '../otp/outcome.js';
+import { keys, partitionOfId } from './keys.js';
+import type { RecordStoreOptions } from './otps.js';
+import { recordSchema, toOtp } from './record.js';
+import { loadRecordScript } from './script.js';
+
+const refusals = [
+  'otp_not_found',
+  'not_sent',
+  'already_verified',
+  'otp_cancelled',
+  'attempts_exhausted',
+  'not_verifiable',
+  'otp_expired',
+  'verification_in_progress',
+] as const;
+
+/** Why no attempt was admitted, or why a right code no longer counts: the contract's problem codes. */
+export type VerificationRefusal = (typeof refusals)[number];
+
+/** Which verification: of whose OTP, and under which idempotency key with which code, if any. */
+export interface Verification {
+  app: string;
+  id: string;
+  /** Unique to this call. */
+  token: string;
+  replay: { key: string; code: string } | null;
+}
+
+/** Verification attempts: counted before the provider is asked, settled after it answered. */
+export interface VerificationAttempts {
+  /** `replayed`: this very verification succeeded less than 60 s ago. */
+  admit(
+    verification: Verification,
+  ): Promise<{ kind: 'admitted' | 'replayed'; otp: Otp } | { kind: VerificationRefusal }>;
+  /** `verified` is durable before it is returned, and returned to at most one call of an OTP. */
+  settle(
+    verification: Verification,
+    verdict: VerifyOutcome['kind'],
+  ): Promise<{ kind: 'verified' | 'incorrect' | 'unavailable'; otp: Otp } | { kind: VerificationRefusal }>;
+}
+
+const reply = z.tuple([z.string(), z.string().optional()]);
+const refusal = z.enum(refusals);
+
+export function createVerificationAttempts(options: RecordStoreOptions): VerificationAttempts {
+  const { redis, sealer, policy } = options;
+  const admitScript = loadRecordScript(redis, { name: 'admit-attempt', policy });
+  const settleScript = loadRecordScript(redis, { name: 'settle-attempt', policy });
+  const open = (raw: string | undefined) => toOtp(sealer, recordSchema.parse(JSON.parse(raw ?? '')));
+  const keysOf = (partition: string, id: string) => [keys.record(partition, id), keys.due(partition)];
+  const replayHash = ({ app, id, replay }: Verification) =>
+    replay ? sealer.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
+
+  return {
+    admit: async (verification) => {
+      const { app, id, token } = verification;
+      const partition = partitionOfId(id);
+      if (!partition) return { kind: 'otp_not_found' };
+      const args = [app, token, replayHash(verification)];
+      const [kind, raw] = reply.parse(await admitScript(keysOf(partition, id), args));
+      if (kind === 'admitted' || kind === 'replayed') return { kind, otp: open(raw) };
+      return { kind: refusal.parse(kind) };
+    },
+    settle: async (verification, verdict) => {
+      const { id, token } = verification;
+      const partition = partitionOfId(id) ?? '';
+      const args = [token, verdict, replayHash(verification)];
+      const [kind, raw] = reply.parse(await settleScript(keysOf(partition, id), args));
+      switch (kind) {
+        case 'correct':
+          return { kind: 'verified', otp: open(raw) };
+        case 'incorrect':
+          return { kind, otp: open(raw) };
+        case 'unsent':
+        case 'unavailable':
+          return { kind: 'unavailable', otp: open(raw) };
+        default:
+          return { kind: refusal.parse(kind) };
+      }
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { backoffMs } from '../otp/backoff.js';
+import { failureMessages } from '../otp/failure.js';
+import type { Otp } from '../otp/otp.js';
+import { isPending } from '../otp/states.js';
+import type { SendOtpResult } from '../queues/send-otp.js';
+import type { SettledSend } from '../store/send-attempts.js';
+
+/*
+ * The one place that puts outcomes into BullMQ's language: a job completes with the provider's ids, fails for good
+ * with the reason, waits until a moment, or goes back into the line. The last two cost none of the job's attempts.
+ */
+
+/** Ends the job of an OTP that ended: its ids, or a final failure that names the reason. */
+export function finish(otp: Otp): SendOtpResult {
+  if (otp.failure !== null)
+    throw withoutStack(new UnrecoverableError(`${otp.failure}: ${failureMessages[otp.failure]}`));
+  return { uuid: otp.uuid, smsId: otp.smsId };
+}
+
+/** After a settled send: finished, or back for a next one. `reserve`: the send was refused for account trouble. */
+export async function afterSend(job: Job, lockToken: string, settled: SettledSend): Promise<SendOtpResult> {
+  const { otp, tries, attemptEndsInMs, sendBeforeInMs } = settled;
+  if (!isPending(otp.status)) return finish(otp);
+  if (otp.status === 'sending') return await delay(job, lockToken, attemptEndsInMs);
+  return await delay(job, lockToken, backoffMs(Math.max(1, tries), sendBeforeInMs));
+}
+
+/** Lets the job wait; what comes next is decided by the OTP's record then. */
+export async function delay(job: Job, lockToken: string, delayMs: number): Promise<never> {
+  await job.moveToDelayed(Date.now() + delayMs, lockToken);
+  throw new DelayedError();
+}
+
+/** Puts the job back into the line while sending is paused. */
+export async function park(job: Job, lockToken: string): Promise<never> {
+  await job.moveToWait(lockToken);
+  throw new WaitingError();
+}
+
+/** A job whose record is gone has nothing left to do. */
+export function gone(): never {
+  throw withoutStack(new UnrecoverableError('record_gone: the OTP is no longer kept, so nothing was sent'));
+}
+
+const retryBaseMs = 200;
+const retryCapMs = 10_000;
+
+/** BullMQ's backoff for trouble of our own (Redis away, a bug): jittered, never long, ended by the OTP's deadline. */
+export function retryDelayMs(attemptsMade: number): number {
+  return Math.floor(Math.random() * Math.min(retryCapMs, retryBaseMs * 2 ** Math.min(attemptsMade, 10)));
+}
+
+/** Expected failures need no stack in Redis: it would only take memory. */
+function withoutStack<E extends Error>(error: E): E {
+  error.stack = '';
+  return error;
+}

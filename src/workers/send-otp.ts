@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import type { SendOutcome } from '../otp/outcome.js';
+import type { Provider } from '../otp/provider.js';
+import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
+import type { SendAttempts, SendClaim, SettledSend } from '../store/send-attempts.js';
+import { afterSend, delay, finish, gone, park } from './job-control.js';
+import type { Logger } from './logger.js';
+import type { PauseGate } from './pause-gate.js';
+
+/**
+ * A claimed send may leave for this long (guarantees, Sends 1): a process that was frozen after its claim must
+ * not send minutes late.
+ */
+const leaveWithinMs = 1_000;
+const settleRetryMs = 500;
+
+export interface SendOtpDependencies {
+  sendAttempts: SendAttempts;
+  provider: Provider;
+  pauseGate: PauseGate;
+  sendTimeoutMs: number;
+  logger: Logger;
+}
+
+/** The processor of `otp-send`: claim, call, settle. Whatever runs it twice, the claim lets one call through. */
+export function createSendOtpProcessor(dependencies: SendOtpDependencies) {
+  const { sendAttempts, pauseGate } = dependencies;
+  return async (job: SendOtpJob, lockToken = ''): Promise<SendOtpResult> => {
+    const { id } = sendOtpPayload.parse(job.data);
+    if (pauseGate.closed) return await park(job, lockToken);
+    const startedAt = performance.now();
+    const result = await sendAttempts.claim(id, newAttemptToken());
+    switch (result.kind) {
+      case 'missing':
+        return gone();
+      case 'ended':
+        return finish(result.otp);
+      case 'in_flight':
+        return await delay(job, lockToken, result.remainingMs);
+      case 'claimed':
+        return await sendClaimed(dependencies, { job, lockToken, claim: result.claim, startedAt });
+    }
+  };
+}
+
+interface ClaimedSend {
+  job: SendOtpJob;
+  lockToken: string;
+  claim: SendClaim;
+  startedAt: number;
+}
+
+async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend): Promise<SendOtpResult> {
+  const { pauseGate } = dependencies;
+  const { job, lockToken, claim } = send;
+  const outcome = await call(dependencies, send);
+  const settled = await settle(dependencies, claim, outcome);
+  if (!settled) return gone();
+  if (outcome.kind !== 'blocked') return await afterSend(job, lockToken, settled);
+  await pauseGate.report({
+    trouble: outcome.trouble,
+    claimedAt: claim.claimedAt,
+    credits: claim.otp.credits,
+  });
+  return settled.otp.status === 'queued'
+    ? await park(job, lockToken)
+    : await afterSend(job, lockToken, settled);
+}
+
+async function call(
+  { provider, sendTimeoutMs }: SendOtpDependencies,
+  { claim: { otp }, startedAt }: ClaimedSend,
+): Promise<SendOutcome> {
+  const window = { leaveBy: startedAt + leaveWithinMs, endBy: startedAt + sendTimeoutMs };
+  return await provider.send(otp, window);
+}
+
+/** Keeps at it until Redis takes the outcome: losing it would turn a known send into an unknown one. */
+async function settle(
+  { sendAttempts, logger }: SendOtpDependencies,
+  claim: SendClaim,
+  outcome: SendOutcome,
+): Promise<SettledSend | null> {
+  const { otp, attempt } = claim;
+  for (;;) {
+    try {
+      const settled = await sendAttempts.settle(claim, outcome);
+      logger.info(
+        {
+          event: 'otp.send_settled',
+          otpId: otp.id,
+          attempt,
+          outcome: outcome.kind,
+          ...detail(outcome),
+          status: settled?.otp.status,
+        },
+        'send settled',
+      );
+      return settled;
+    } catch (error) {
+      logger.error(
+        { event: 'otp.settle_failed', otpId: otp.id, attempt, err: error },
+        'could not settle a send; trying again',
+      );
+      await new Promise((resolve) => setTimeout(resolve, settleRetryMs));
+    }
+  }
+}
+
+function detail(outcome: SendOutcome): { reason?: string } {
+  switch (outcome.kind) {
+    case 'accepted':
+      return {};
+    case 'rejected':
+      return { reason: outcome.failure };
+    case 'blocked':
+      return { reason: outcome.trouble };
+    default:
+      return { reason: outcome.reason };
+  }
+}
+
+function newAttemptToken(): string {
+  return randomBytes(9).toString('base64url');
+}

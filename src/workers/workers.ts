@@ -1,0 +1,121 @@
+import { Worker, type WorkerOptions } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Provider } from '../otp/provider.js';
+import { type BalanceResult, type balanceJob, createBalanceQueue } from '../queues/balance.js';
+import { queueNames, queuePrefix } from '../queues/queues.js';
+import {
+  createSendOtpQueue,
+  type SendOtpPayload,
+  type SendOtpResult,
+  type sendOtpJob,
+} from '../queues/send-otp.js';
+import type { Store } from '../store/store.js';
+import { createBalanceProcessor } from './balance.js';
+import { retryDelayMs } from './job-control.js';
+import type { Logger } from './logger.js';
+import { createPauseGate } from './pause-gate.js';
+import { every } from './periodic.js';
+import { createSendOtpProcessor } from './send-otp.js';
+import { createSweeper } from './sweeper.js';
+
+export interface WorkersOptions {
+  /** Its commands must wait for Redis to come back (`maxRetriesPerRequest: null`), or a send could run twice. */
+  redis: Redis;
+  store: Store;
+  provider: Provider;
+  logger: Logger;
+  concurrency: number;
+  sendTimeoutMs: number;
+  /** Calls to the provider a second, all workers together; 0 for no limit. */
+  sendsPerSecond: number;
+  keepSeconds: number;
+  balance: { everyMs: number; lowCredits: number; expiryWarnDays: number };
+}
+
+export interface Workers {
+  /** Takes no more jobs and resolves when those in hand are settled, or rejects after `deadlineMs`. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/**
+ * Measured: a lock of 15 s, looked for every 5 s, hands a dead worker's jobs on within 20 s; with the default of one
+ * tolerated stall, jobs of killed workers failed or ran twice. Here the claim decides, so stalls are unlimited.
+ */
+const workerOptions = {
+  prefix: queuePrefix,
+  lockDuration: 15_000,
+  stalledInterval: 5_000,
+  maxStalledCount: 1_000_000,
+  runRetryDelay: 1_000,
+  settings: { backoffStrategy: retryDelayMs },
+} satisfies Partial<WorkerOptions>;
+
+const balanceJobsKept = 100;
+
+/** All that one worker process does: sends, balance snapshots, the sweeper, the pause gate. Runs at once. */
+export async function startWorkers(options: WorkersOptions): Promise<Workers> {
+  const { redis, store, provider, logger, keepSeconds } = options;
+  const sendOtpQueue = createSendOtpQueue(redis);
+  const balanceQueue = createBalanceQueue(redis);
+  const pauseGate = createPauseGate({
+    store,
+    provider,
+    logger,
+    onChange: (closed) => (closed ? void sends.pause(true) : sends.resume()),
+  });
+  const { sendAttempts } = store;
+  const processor = createSendOtpProcessor({ ...options, sendAttempts, pauseGate });
+  const sends = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(queueNames.sendOtp, processor, {
+    ...workerOptions,
+    connection: redis,
+    concurrency: options.concurrency,
+    removeOnComplete: { age: keepSeconds },
+    removeOnFail: { age: keepSeconds },
+    ...(options.sendsPerSecond > 0 && { limiter: { max: options.sendsPerSecond, duration: 1_000 } }),
+  });
+  const recordBalance = createBalanceProcessor({
+    provider,
+    logger,
+    ...options.balance,
+    balance: store.balance,
+  });
+  const balances = new Worker<Record<string, never>, BalanceResult, typeof balanceJob>(
+    queueNames.balance,
+    recordBalance,
+    {
+      ...workerOptions,
+      connection: redis,
+      removeOnComplete: { count: balanceJobsKept },
+      removeOnFail: { count: balanceJobsKept },
+    },
+  );
+  const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
+  sends.on('error', onError);
+  balances.on('error', onError);
+  sendOtpQueue.queue.on('error', onError);
+  balanceQueue.queue.on('error', onError);
+  const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
+  const loops = [
+    every(pauseGate.lookEveryMs, pauseGate.look, logger),
+    every(sweeper.everyMs, sweeper.run, logger),
+  ];
+  await balanceQueue.schedule(options.balance.everyMs);
+
+  return {
+    close: async (deadlineMs) => {
+      const parts = [sends, balances];
+      const finished = Promise.all(parts.map((part) => part.close()));
+      await within(deadlineMs, finished);
+      await within(deadlineMs, Promise.all(loops.map((loop) => loop.stop())));
+      await within(deadlineMs, Promise.all([sendOtpQueue.queue.close(), balanceQueue.queue.close()]));
+    },
+  };
+}
+
+async function within(deadlineMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not finished after ${deadlineMs} ms`)), deadlineMs);
+  });
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
