@@ -10,14 +10,14 @@ export interface BalancePoint {
   credits: number;
 }
 
-/** Credits at or below `lowCredits` are low; an expiry (`YYYY-MM-DD`) within `warnDays` of now is near. */
+/** Credits below `lowCredits` are low; an expiry (`YYYY-MM-DD`) within `warnDays` of now is near. */
 export function balanceAlarms(
   balance: { credits: number; expiresOn: string | null },
   limits: { lowCredits: number; warnDays: number; now: number },
 ): { low: boolean; expiring: boolean } {
   const { lowCredits, warnDays, now } = limits;
   const expiresAt = balance.expiresOn === null ? Number.POSITIVE_INFINITY : Date.parse(balance.expiresOn);
-  return { low: balance.credits <= lowCredits, expiring: expiresAt - now <= warnDays * dayMs };
+  return { low: balance.credits < lowCredits, expiring: expiresAt - now <= warnDays * dayMs };
 }
 
 /**

@@ -9,7 +9,7 @@ const cachedKeys = 64;
 
 /** What is kept secret in Redis, and how it is found again without being read. */
 export interface Sealer {
-  /** AES-256-GCM under the first data key; `id` is bound to it, so it opens under no other id. Base64. */
+  /** AES-256-GCM under the first data key; `id` is bound to it, so it opens under no other id. Base64url. */
   seal(id: string, plaintext: string): string;
   /** Throws when no data key fits or when text or id were changed. */
   open(id: string, sealed: string): string;
@@ -43,10 +43,10 @@ export function createSealer(dataKeys: readonly [Buffer, ...Buffer[]]): Sealer {
       const cipher = createCipheriv('aes-256-gcm', derive(current, `seal ${day}`), nonce);
       cipher.setAAD(Buffer.from(id));
       const text = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
-      return Buffer.concat([header, nonce, cipher.getAuthTag(), text]).toString('base64');
+      return Buffer.concat([header, nonce, cipher.getAuthTag(), text]).toString('base64url');
     },
     open: (id, sealed) => {
-      const bytes = Buffer.from(sealed, 'base64');
+      const bytes = Buffer.from(sealed, 'base64url');
       const key = byId.get(bytes.subarray(0, keyIdBytes).toString('hex'));
       if (!key) throw new Error('no key in DATA_KEY opens this record: was a key removed too early?');
       const nonce = bytes.subarray(headerBytes, headerBytes + nonceBytes);

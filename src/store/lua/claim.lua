@@ -9,12 +9,13 @@ if r.status == 'sending' and r.token == ARGV[1] and t < r.attemptEndsAt then ret
 
 -- Redis forgot its last moments, and a claim of this record may have been among them.
 local rolled_back_at = tonumber(redis.call('GET', KEYS[3]) or 0)
-if r.status == 'queued' and r.at <= rolled_back_at then
+local changed = r.status == 'queued' and r.at <= rolled_back_at
+if changed then
   count_unknown(r, t)
   r.at = t
 end
 
-advance(r, t)
+changed = advance(r, t) or changed
 if r.status == 'queued' then
   move(r, 'sending', t)
   r.sends = r.sends + 1
@@ -22,6 +23,6 @@ if r.status == 'queued' then
   save(KEYS[1], KEYS[2], r)
   return {'claimed', cjson.encode(r)}
 end
-save(KEYS[1], KEYS[2], r)
+if changed then save(KEYS[1], KEYS[2], r) end
 if r.status == 'sending' then return {'in_flight', cjson.encode(r), r.attemptEndsAt - t} end
 return {'ended', cjson.encode(r)}

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { balanceAlarms, consumption } from '../../src/otp/balance.js';
+
+const dayMs = 86_400_000;
+const now = Date.parse('2026-06-01T00:00:00Z');
+const limits = { lowCredits: 100, warnDays: 14, now };
+
+describe('balanceAlarms', () => {
+  it('rings below the limit, not at it', () => {
+    expect(balanceAlarms({ credits: 99.9, expiresOn: null }, limits).low).toBe(true);
+    expect(balanceAlarms({ credits: 100, expiresOn: null }, limits).low).toBe(false);
+  });
+
+  it('rings so many days before the expiry, and not without one', () => {
+    expect(balanceAlarms({ credits: 1e3, expiresOn: '2026-06-15' }, limits).expiring).toBe(true);
+    expect(balanceAlarms({ credits: 1e3, expiresOn: '2026-06-16' }, limits).expiring).toBe(false);
+    expect(balanceAlarms({ credits: 1e3, expiresOn: null }, limits).expiring).toBe(false);
+  });
+});
+
+describe('consumption', () => {
+  const points = (...credits: number[]) => credits.map((one, i) => ({ at: now + i * dayMs, credits: one }));
+
+  it('counts what was used and not what was topped up', () => {
+    const found = consumption(points(100, 90, 190, 180), now);
+    expect(found).toEqual({ creditsPerDay: 6.7, runsOutOn: '2026-06-28' });
+  });
+
+  it('promises nothing from less than an hour, or when nothing was used', () => {
+    expect(consumption([], now)).toEqual({ creditsPerDay: null, runsOutOn: null });
+    expect(consumption(points(100), now)).toEqual({ creditsPerDay: null, runsOutOn: null });
+    expect(consumption(points(100, 100), now)).toEqual({ creditsPerDay: 0, runsOutOn: null });
+  });
+});

@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import { statuses } from '../../src/otp/states.js';
+import { keys, partitionOfId } from '../../src/store/keys.js';
+import {
+  accepted,
+  admitted,
+  claimed,
+  number,
+  operatorPauseKey,
+  rejected,
+  request,
+  sent,
+  sleep,
+  testStore,
+  unknown,
+} from '../support/otps.js';
+import { connect } from '../support/redis.js';
+
+const redis = await connect();
+const store = testStore(redis);
+const { otps } = store;
+
+const recordKey = (id: string) => keys.record(partitionOfId(id) ?? '', id);
+const idempotency = (key: string, body = '{}') => ({ endpoint: 'POST /v1/otps', key, body });
+
+describe('admit', () => {
+  it('writes a queued OTP whose key expires by itself', async () => {
+    const id = await admitted(store);
+    expect(await otps.find('shop', id)).toMatchObject({ status: 'queued', attemptsRemaining: 5, uuid: null });
+    const left = await redis.pttl(recordKey(id));
+    expect(left).toBeGreaterThan(178_000);
+    expect(left).toBeLessThanOrEqual(180_000);
+  });
+
+  it('keeps number, message and reference sealed, and finds the OTP by reference', async () => {
+    const secret = request({ to: number('0198765432'), message: 'Kod %OTP%', reference: 'order 4711' });
+    const { otp } = (await otps.admit(secret, null)) as { otp: { id: string } };
+    const raw = (await redis.get(recordKey(otp.id))) ?? '';
+    for (const text of ['198765432', 'Kod', '4711', '765432']) expect(raw).not.toContain(text);
+    const [found] = await otps.findByReference('shop', 'order 4711');
+    expect(found).toMatchObject({ id: otp.id, message: 'Kod %OTP%', reference: 'order 4711' });
+    expect(found?.to.e164).toBe('+60198765432');
+    expect(await otps.findByReference('bank', 'order 4711')).toEqual([]);
+  });
+
+  it('finds the OTPs of one reference newest first', async () => {
+    const made: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      made.unshift(await admitted(store, { reference: 'thrice' }));
+      await sleep(2);
+    }
+    expect((await otps.findByReference('shop', 'thrice')).map(({ id }) => id)).toEqual(made);
+  });
+
+  it('answers the same idempotency key and body with the same OTP, as it is now', async () => {
+    const first = await otps.admit(request(), idempotency('a'));
+    if (first.kind !== 'admitted') throw new Error(first.kind);
+    await store.sendAttempts.settle(await claimed(store, first.otp.id), accepted());
+    const again = await otps.admit(request(), idempotency('a'));
+    expect(again).toMatchObject({ kind: 'replayed', otp: { id: first.otp.id, status: 'sent' } });
+  });
+
+  it('admits one OTP per key of many simultaneous requests', async () => {
+    const all = await Promise.all(
+      Array.from({ length: 40 }, () => otps.admit(request(), idempotency('crowd'))),
+    );
+    expect(all.filter(({ kind }) => kind === 'admitted')).toHaveLength(1);
+    expect(new Set(all.map((one) => ('otp' in one ? one.otp.id : ''))).size).toBe(1);
+  });
+
+  it('refuses a key that comes with another body, and keeps apps and endpoints apart', async () => {
+    await otps.admit(request(), idempotency('b'));
+    expect(await otps.admit(request(), idempotency('b', '{"other":1}'))).toEqual({ kind: 'key_reused' });
+    expect(await otps.admit(request({ app: 'bank' }), idempotency('b'))).toMatchObject({ kind: 'admitted' });
+    const elsewhere = { ...idempotency('b'), endpoint: 'elsewhere' };
+    expect(await otps.admit(request(), elsewhere)).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('lets the idempotency key go with the record', async () => {
+    const brief = testStore(redis, { keepMs: 40 });
+    const first = await brief.otps.admit(request(), idempotency('c'));
+    if (first.kind !== 'admitted') throw new Error(first.kind);
+    await brief.sendAttempts.settle(await claimed(brief, first.otp.id), rejected);
+    const before = await redis.dbsize();
+    await sleep(60);
+    expect(await otps.find('shop', first.otp.id)).toBeNull();
+    expect(await redis.dbsize()).toBe(before - 2);
+    expect(await brief.otps.admit(request(), idempotency('c'))).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('refuses new sends while either pause is on, but still answers replays', async () => {
+    await otps.admit(request(), idempotency('d'));
+    await store.sendingPause.report({ trouble: 'ip_not_allowed', claimedAt: Date.now() + 5_000, credits: 1 });
+    expect(await otps.admit(request(), null)).toEqual({ kind: 'paused', reason: 'ip_not_allowed' });
+    expect(await otps.admit(request(), idempotency('d'))).toMatchObject({ kind: 'replayed' });
+    await redis.hset(operatorPauseKey, 'paused', 1);
+    await store.sendingPause.resume();
+    expect(await otps.admit(request(), null)).toEqual({ kind: 'paused', reason: 'operator' });
+    await redis.hdel(operatorPauseKey, 'paused');
+    expect(await otps.admit(request(), null)).toMatchObject({ kind: 'admitted' });
+  });
+});
+
+describe('find', () => {
+  it('shows another app’s OTP as none', async () => {
+    const id = await admitted(store);
+    expect(await otps.find('bank', id)).toBeNull();
+  });
+
+  it.each(['', 'otp_', 'otp_00short', `otp_zz${'a'.repeat(22)}`, `otp_ff${'a'.repeat(22)}`, '{x}:otp'])(
+    'knows no OTP under %j',
+    async (id) => {
+      expect(await otps.find('shop', id)).toBeNull();
+    },
+  );
+
+  it('shows expiry at once, though nobody wrote it down', async () => {
+    const id = await sent(store, { ttlSeconds: 0.05 });
+    expect(await otps.find('shop', id)).toMatchObject({ status: 'sent' });
+    await sleep(60);
+    expect(await otps.find('shop', id)).toMatchObject({ status: 'expired', failure: null });
+  });
+});
+
+describe('cancel', () => {
+  it('before the send: nothing is sent any more', async () => {
+    const id = await admitted(store);
+    expect(await otps.cancel('shop', id)).toBe('cancelled');
+    expect(await store.sendAttempts.claim(id, 't')).toMatchObject({
+      kind: 'ended',
+      otp: { status: 'cancelled' },
+    });
+  });
+
+  it('while sending: nothing revives it, and there is no resend', async () => {
+    const id = await admitted(store);
+    const claim = await claimed(store, id);
+    await otps.cancel('shop', id);
+    expect(await store.sendAttempts.settle(claim, unknown)).toMatchObject({ otp: { status: 'cancelled' } });
+    expect(await store.sendAttempts.claim(id, 'again')).toMatchObject({ kind: 'ended' });
+  });
+
+  it('after the send, or when its outcome is unknown: it is over', async () => {
+    const id = await sent(store);
+    expect(await otps.cancel('shop', id)).toBe('cancelled');
+    expect(await otps.find('shop', id)).toMatchObject({ status: 'cancelled' });
+    const lost = await admitted(store);
+    await store.sendAttempts.settle(await claimed(store, lost), unknown);
+    await store.sendAttempts.settle(await claimed(store, lost), unknown);
+    await otps.cancel('shop', lost);
+    expect(await otps.find('shop', lost)).toMatchObject({ status: 'cancelled' });
+  });
+
+  it('changes nothing on an OTP that ended otherwise, or a second time', async () => {
+    const id = await admitted(store);
+    await store.sendAttempts.settle(await claimed(store, id), rejected);
+    const before = await redis.get(recordKey(id));
+    expect(await otps.cancel('shop', id)).toBe('cancelled');
+    expect(await otps.cancel('shop', id)).toBe('cancelled');
+    expect(await redis.get(recordKey(id))).toBe(before);
+  });
+
+  it('is the same “not found” for another app’s OTP as for none', async () => {
+    expect(await otps.cancel('bank', await admitted(store))).toBe('otp_not_found');
+    expect(await otps.cancel('shop', `otp_00${'a'.repeat(22)}`)).toBe('otp_not_found');
+  });
+});
+
+describe('the state machine', () => {
+  it('is enforced by Redis: no move that the table does not name', async () => {
+    const id = await admitted(store);
+    const record = JSON.parse((await redis.get(recordKey(id))) ?? '');
+    const claim = await claimed(store, id);
+    for (const status of statuses.filter((one) => one !== 'queued' && one !== 'sending')) {
+      await redis.set(
+        recordKey(id),
+        JSON.stringify({ ...record, status, sends: 9, sentBy: 9, expiresAt: 1e13 }),
+      );
+      const settled = await store.sendAttempts.settle(claim, rejected).catch((error: Error) => error.message);
+      expect(settled).toMatchObject({ otp: { status } });
+    }
+  });
+});

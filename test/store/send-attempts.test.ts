@@ -1,0 +1,313 @@
+import { describe, expect, it } from 'vitest';
+import { keys, partitionOfId } from '../../src/store/keys.js';
+import {
+  accepted,
+  admitted,
+  blocked,
+  claimed,
+  deferred,
+  ids,
+  rejected,
+  request,
+  sleep,
+  testStore,
+  unknown,
+} from '../support/otps.js';
+import { connect } from '../support/redis.js';
+
+const redis = await connect();
+const store = testStore(redis);
+const strict = testStore(redis, { unknownResends: 0 });
+const hasty = testStore(redis, { sendTimeoutMs: 80 });
+const { sendAttempts } = store;
+
+const find = (id: string) => store.otps.find('shop', id);
+const recordKey = (id: string) => keys.record(partitionOfId(id) ?? '', id);
+
+describe('claim', () => {
+  it('lets one of many simultaneous claimers call the provider', async () => {
+    const id = await admitted(store);
+    const results = await Promise.all(Array.from({ length: 50 }, (_, i) => sendAttempts.claim(id, `t${i}`)));
+    expect(results.filter(({ kind }) => kind === 'claimed')).toHaveLength(1);
+    expect(results.filter(({ kind }) => kind === 'in_flight')).toHaveLength(49);
+    expect(await find(id)).toMatchObject({ status: 'sending' });
+  });
+
+  it('goes on when the same command arrives twice after a reconnect', async () => {
+    const id = await admitted(store);
+    expect(await sendAttempts.claim(id, 'twice')).toMatchObject({ kind: 'claimed', claim: { attempt: 1 } });
+    expect(await sendAttempts.claim(id, 'twice')).toMatchObject({ kind: 'claimed', claim: { attempt: 1 } });
+  });
+
+  it('makes a redelivered job wait until the running attempt must be over', async () => {
+    const id = await admitted(store);
+    await claimed(store, id);
+    const result = await sendAttempts.claim(id, 'other');
+    expect(result.kind).toBe('in_flight');
+    if (result.kind === 'in_flight') expect(result.remainingMs).toBeGreaterThan(29_000);
+  });
+
+  it('drops an OTP that could not be sent before its deadline', async () => {
+    const id = await admitted(store, { sendWithinSeconds: 0.05 });
+    await sleep(60);
+    expect(await find(id)).toMatchObject({ status: 'expired', failure: 'not_sent_in_time' });
+    expect(await sendAttempts.claim(id, 'late')).toMatchObject({ kind: 'ended', otp: { status: 'expired' } });
+  });
+
+  it('sends again once after an attempt that ended without an outcome, and then no more', async () => {
+    const id = await admitted(hasty);
+    await claimed(hasty, id);
+    await sleep(90);
+    expect(await find(id)).toMatchObject({ status: 'queued' });
+    expect((await claimed(hasty, id)).attempt).toBe(2);
+    await sleep(90);
+    expect(await find(id)).toMatchObject({ status: 'unknown', failure: 'outcome_unknown' });
+    expect(await hasty.sendAttempts.claim(id, 'third')).toMatchObject({ kind: 'ended' });
+  });
+
+  it('never sends twice with UNKNOWN_RESENDS=0, however the job comes back', async () => {
+    const never = testStore(redis, { unknownResends: 0, sendTimeoutMs: 50 });
+    const id = await admitted(never);
+    await claimed(never, id);
+    await sleep(60);
+    for (const token of ['stalled', 'retried', 'retried again']) {
+      expect(await never.sendAttempts.claim(id, token)).toMatchObject({
+        kind: 'ended',
+        otp: { status: 'unknown' },
+      });
+    }
+  });
+
+  it('answers an operator’s retry of a finished OTP with the stored ids and counts nothing', async () => {
+    const id = await admitted(store);
+    await sendAttempts.settle(await claimed(store, id), accepted());
+    const before = await redis.get(recordKey(id));
+    expect(await sendAttempts.claim(id, 'retry')).toMatchObject({ kind: 'ended', otp: ids() });
+    expect(await redis.get(recordKey(id))).toBe(before);
+  });
+
+  it('knows no OTP under an id that is none', async () => {
+    expect(await sendAttempts.claim('otp_00nothing', 't')).toEqual({ kind: 'missing' });
+    expect(await sendAttempts.claim(`otp_00${'a'.repeat(22)}`, 't')).toEqual({ kind: 'missing' });
+  });
+});
+
+describe('settle', () => {
+  it('accepted: the OTP is sent with its ids, and its time runs from the claim', async () => {
+    const id = await admitted(store);
+    const claim = await claimed(store, id);
+    await sendAttempts.settle(claim, accepted());
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids(), expiresAt: claim.claimedAt + 300_000 });
+  });
+
+  it('is safe to repeat', async () => {
+    const id = await admitted(store);
+    const claim = await claimed(store, id);
+    await sendAttempts.settle(claim, unknown);
+    await sendAttempts.settle(claim, unknown);
+    expect(await sendAttempts.settle(claim, unknown)).toMatchObject({ otp: { status: 'queued' }, tries: 1 });
+  });
+
+  it('rejected: the OTP has failed, and says why', async () => {
+    const id = await admitted(store);
+    await sendAttempts.settle(await claimed(store, id), rejected);
+    expect(await find(id)).toMatchObject({ status: 'failed', failure: 'invalid_number' });
+  });
+
+  it('proven unsent: queued again, failed only when all retries are used up', async () => {
+    const impatient = testStore(redis, { sendRetries: 2 });
+    const id = await admitted(impatient);
+    for (const status of ['queued', 'queued', 'failed']) {
+      const settled = await impatient.sendAttempts.settle(await claimed(impatient, id), deferred);
+      expect(settled?.otp.status).toBe(status);
+    }
+    expect(await find(id)).toMatchObject({ failure: 'provider_unreachable' });
+  });
+
+  it('uses no retry for account trouble or for a claim that was given back', async () => {
+    const impatient = testStore(redis, { sendRetries: 0 });
+    const id = await admitted(impatient);
+    for (const outcome of [blocked, { kind: 'deferred', reason: 'stale_claim' } as const, blocked]) {
+      const settled = await impatient.sendAttempts.settle(await claimed(impatient, id), outcome);
+      expect(settled).toMatchObject({ otp: { status: 'queued' }, tries: 0 });
+    }
+  });
+
+  it('unknown: sent again while a resend is left, then unknown', async () => {
+    const id = await admitted(store);
+    expect(await sendAttempts.settle(await claimed(store, id), unknown)).toMatchObject({
+      otp: { status: 'queued' },
+    });
+    expect(await sendAttempts.settle(await claimed(store, id), unknown)).toMatchObject({
+      otp: { status: 'unknown' },
+    });
+  });
+
+  it('never calls an OTP failed or expired once an SMS may have gone out', async () => {
+    const refused = await admitted(store);
+    await sendAttempts.settle(await claimed(store, refused), unknown);
+    await sendAttempts.settle(await claimed(store, refused), rejected);
+    expect(await find(refused)).toMatchObject({ status: 'unknown' });
+
+    const late = await admitted(store, { sendWithinSeconds: 0.1 });
+    await sendAttempts.settle(await claimed(store, late), unknown);
+    await sleep(110);
+    expect(await find(late)).toMatchObject({ status: 'unknown', failure: 'outcome_unknown' });
+  });
+});
+
+describe('a late answer', () => {
+  it('turns unknown into sent', async () => {
+    const id = await admitted(strict);
+    const claim = await claimed(strict, id);
+    await strict.sendAttempts.settle(claim, unknown);
+    await strict.sendAttempts.settle(claim, accepted());
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids(), failure: null });
+  });
+
+  it('of an attempt whose worker was given up stops the resend', async () => {
+    const id = await admitted(hasty);
+    const frozen = await claimed(hasty, id);
+    await sleep(90);
+    await hasty.sendAttempts.settle(frozen, accepted());
+    expect(await hasty.sendAttempts.claim(id, 'resend')).toMatchObject({
+      kind: 'ended',
+      otp: { status: 'sent' },
+    });
+  });
+
+  it('steps back behind a newer success', async () => {
+    const { id, older, newer } = await twoAttempts();
+    await hasty.sendAttempts.settle(older, accepted(1));
+    expect(await find(id)).toMatchObject({ status: 'sending' });
+    await hasty.sendAttempts.settle(newer, accepted(2));
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids(2) });
+  });
+
+  it('is ignored after the newer attempt succeeded', async () => {
+    const { id, older, newer } = await twoAttempts();
+    await hasty.sendAttempts.settle(newer, accepted(2));
+    await hasty.sendAttempts.settle(older, accepted(1));
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids(2) });
+  });
+
+  it.each([
+    ['is refused', rejected],
+    ['is proven unsent', deferred],
+    ['has no known outcome', unknown],
+  ])('serves when the newer attempt %s', async (_, outcome) => {
+    const { id, older, newer } = await twoAttempts();
+    await hasty.sendAttempts.settle(older, accepted(1));
+    await hasty.sendAttempts.settle(newer, outcome);
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids(1) });
+  });
+
+  it('gives way when the newer attempt succeeds after all', async () => {
+    const { id, older, newer } = await twoAttempts();
+    await hasty.sendAttempts.settle(older, accepted(1));
+    await hasty.sendAttempts.settle(newer, unknown);
+    await hasty.sendAttempts.settle(newer, accepted(2));
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids(2) });
+  });
+
+  it('keeps its ids for the books on a cancelled OTP, which stays cancelled', async () => {
+    const id = await admitted(store);
+    const claim = await claimed(store, id);
+    await store.otps.cancel('shop', id);
+    await sendAttempts.settle(claim, accepted());
+    expect(await find(id)).toMatchObject({ status: 'cancelled', ...ids() });
+  });
+
+  it('is dropped once the record’s time to be kept is over', async () => {
+    const brief = testStore(redis, { keepMs: 30, sendTimeoutMs: 20, unknownResends: 0 });
+    const id = await admitted(brief, { sendWithinSeconds: 0.05 });
+    const claim = await claimed(brief, id);
+    await sleep(120);
+    expect(await brief.sendAttempts.settle(claim, accepted())).toBeNull();
+    expect(await find(id)).toBeNull();
+  });
+
+  async function twoAttempts() {
+    const id = await admitted(hasty);
+    const older = await claimed(hasty, id);
+    await sleep(90);
+    return { id, older, newer: await claimed(hasty, id) };
+  }
+});
+
+describe('after Redis lost its last moments', () => {
+  it('a settle is accepted by its claim though the record is queued again', async () => {
+    const id = await admitted(store);
+    const before = (await redis.get(recordKey(id))) ?? '';
+    const claim = await claimed(store, id);
+    await redis.set(recordKey(id), before);
+    await sendAttempts.settle(claim, accepted());
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids() });
+  });
+
+  it('an unknown outcome counts though the record is queued again', async () => {
+    const id = await admitted(strict);
+    const before = (await redis.get(recordKey(id))) ?? '';
+    const claim = await claimed(strict, id);
+    await redis.set(recordKey(id), before);
+    await strict.sendAttempts.settle(claim, unknown);
+    expect(await find(id)).toMatchObject({ status: 'unknown' });
+  });
+
+  it('a missing record is written again from what the worker holds', async () => {
+    const id = await admitted(store);
+    const claim = await claimed(store, id);
+    await redis.del(recordKey(id));
+    await sendAttempts.settle(claim, accepted());
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids() });
+    expect(await redis.pttl(recordKey(id))).toBeGreaterThan(300_000);
+  });
+
+  it('an OTP that looks queued counts one unknown attempt, once', async () => {
+    const id = await admitted(store);
+    const cautious = await admitted(strict);
+    for (const otp of [id, cautious]) {
+      await redis.set(keys.rollback(partitionOfId(otp) ?? ''), Date.now() + 1_000);
+    }
+    expect(await strict.sendAttempts.claim(cautious, 't')).toMatchObject({
+      kind: 'ended',
+      otp: { status: 'unknown' },
+    });
+    const claim = await claimed(store, id);
+    await redis.del(keys.rollback(partitionOfId(id) ?? ''));
+    expect(await sendAttempts.settle(claim, unknown)).toMatchObject({ otp: { status: 'unknown' } });
+    await redis.del(keys.rollback(partitionOfId(cautious) ?? ''));
+  });
+});
+
+describe('sweep', () => {
+  it('ends what the clock ended, with nobody left to do it', async () => {
+    const dead = testStore(redis, { sendTimeoutMs: 20, unknownResends: 0 });
+    const unsent = await admitted(dead, { sendWithinSeconds: 0.02 });
+    const abandoned = await admitted(dead);
+    await claimed(dead, abandoned);
+    const old = await admitted(dead, { ttlSeconds: 0.02 });
+    await dead.sendAttempts.settle(await claimed(dead, old), accepted());
+    await sleep(40);
+    for (const id of [unsent, abandoned, old]) await redis.zadd(keys.due(partitionOfId(id) ?? ''), 1, id);
+    await dead.sendAttempts.sweep();
+    const stored = await Promise.all([unsent, abandoned, old].map((id) => redis.get(recordKey(id))));
+    expect(stored.map((raw) => JSON.parse(raw ?? '').status)).toEqual(['expired', 'unknown', 'expired']);
+    expect(await redis.zscore(keys.due(partitionOfId(old) ?? ''), old)).toBeNull();
+  });
+
+  it('names queued OTPs whose job may be missing, and looks at each again only at its deadline', async () => {
+    const { otp } = (await store.otps.admit(request(), null)) as { otp: { id: string; sendBefore: number } };
+    const due = keys.due(partitionOfId(otp.id) ?? '');
+    expect((await sendAttempts.sweep()).queued.map(({ id }) => id)).not.toContain(otp.id);
+    await redis.zadd(due, 1, otp.id);
+    expect((await sendAttempts.sweep()).queued.map(({ id }) => id)).toContain(otp.id);
+    expect(Number(await redis.zscore(due, otp.id))).toBe(otp.sendBefore);
+  });
+
+  it('forgets ids whose record is gone', async () => {
+    await redis.zadd(keys.due('00'), 1, `otp_00${'x'.repeat(22)}`);
+    await sendAttempts.sweep();
+    expect(await redis.zscore(keys.due('00'), `otp_00${'x'.repeat(22)}`)).toBeNull();
+  });
+});

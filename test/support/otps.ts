@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { OtpRequest } from '../../src/otp/otp.js';
+import { PhoneNumber } from '../../src/otp/phone-number.js';
+import type { Policy } from '../../src/store/script.js';
+import { createSealer } from '../../src/store/sealing.js';
+import type { SendClaim } from '../../src/store/send-attempts.js';
+import { createStore, type Store } from '../../src/store/store.js';
+
+export const dataKey = randomBytes(32);
+
+export const policy: Policy = {
+  keepMs: 60_000,
+  sendTimeoutMs: 30_000,
+  verifyLeaseMs: 12_000,
+  sendRetries: 10,
+  unknownResends: 1,
+};
+
+/** The hash in which BullMQ keeps an operator's pause of the send queue. */
+export const operatorPauseKey = '{isms}:otp-send:meta';
+
+export function testStore(redis: Redis, overrides: Partial<Policy> = {}): Store {
+  return createStore({
+    redis,
+    sealer: createSealer([dataKey]),
+    policy: { ...policy, ...overrides },
+    operatorPauseKey,
+  });
+}
+
+export const number = (text = '0123456789'): PhoneNumber => {
+  const parsed = PhoneNumber.parse(text, 'MY');
+  if (!parsed) throw new Error('not a mobile number');
+  return parsed;
+};
+
+export function request(overrides: Partial<OtpRequest> = {}): OtpRequest {
+  return {
+    app: 'shop',
+    to: number(),
+    message: 'Your code is %OTP%',
+    unicode: false,
+    credits: 1,
+    senderId: null,
+    reference: null,
+    ttlSeconds: 300,
+    sendWithinSeconds: 120,
+    maxAttempts: 5,
+    ...overrides,
+  };
+}
+
+/** An admitted OTP's id. */
+export async function admitted(store: Store, overrides: Partial<OtpRequest> = {}): Promise<string> {
+  const admission = await store.otps.admit(request(overrides), null);
+  if (admission.kind !== 'admitted') throw new Error(admission.kind);
+  return admission.otp.id;
+}
+
+/** A claim on the OTP's next send, which must be free. */
+export async function claimed(store: Store, id: string): Promise<SendClaim> {
+  const result = await store.sendAttempts.claim(id, randomBytes(6).toString('hex'));
+  if (result.kind !== 'claimed') throw new Error(result.kind);
+  return result.claim;
+}
+
+export const ids = (n = 1) => ({ uuid: `uuid-${n}`, smsId: `${n}` });
+export const accepted = (n = 1) => ({ kind: 'accepted', ...ids(n) }) as const;
+export const unknown = { kind: 'unknown', reason: 'timeout' } as const;
+export const deferred = { kind: 'deferred', reason: 'not_connected' } as const;
+export const rejected = { kind: 'rejected', failure: 'invalid_number' } as const;
+export const blocked = { kind: 'blocked', trouble: 'insufficient_credits' } as const;
+
+/** An OTP that has been sent. */
+export async function sent(store: Store, overrides: Partial<OtpRequest> = {}): Promise<string> {
+  const id = await admitted(store, overrides);
+  await store.sendAttempts.settle(await claimed(store, id), accepted());
+  return id;
+}
+
+export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

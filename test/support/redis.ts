@@ -1,0 +1,26 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import { afterAll, inject } from 'vitest';
+
+/** Files that run at the same time have different pool ids, so each has a logical database of its own. */
+const database = Number(process.env['VITEST_POOL_ID'] ?? 1);
+
+const opened: Redis[] = [];
+let emptied: Promise<unknown> | undefined;
+
+/** `redis://…/<n>`: this test file's own database, for processes started by a test. */
+export function databaseUrl(): string {
+  return `${inject('redisUrl')}/${database}`;
+}
+
+/** A connection to this test file's own database, empty at the first call, closed after the file's tests. */
+export async function connect(options: RedisOptions = {}): Promise<Redis> {
+  const redis = new Redis(databaseUrl(), { maxRetriesPerRequest: null, ...options });
+  opened.push(redis);
+  emptied ??= redis.flushdb();
+  await emptied;
+  return redis;
+}
+
+afterAll(() => {
+  for (const redis of opened) redis.disconnect();
+});
