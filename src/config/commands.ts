@@ -1,0 +1,32 @@
+import * as z from 'zod';
+import { schema } from './schema.js';
+import { type Setting, settingsOf } from './variables.js';
+
+/** What each command cannot start without: the one table of it, for the loader, the types and the documentation. */
+const commands = {
+  api: schema.required({ redisUrl: true, apiKeys: true, dataKeys: true, account: true }),
+  worker: schema.required({ redisUrl: true, dataKeys: true, account: true }),
+  simulate: schema,
+  'check-config': schema,
+};
+
+export type Command = keyof typeof commands;
+
+/** Config as a command gets it: what the command requires is there. */
+export type ConfigFor<C extends Command> = z.output<(typeof commands)[C]>;
+
+/** The schema that each command parses its environment with. */
+export const schemas: { readonly [C in Command]: z.ZodType<ConfigFor<C>> } = commands;
+
+/** Config of which nothing is certain beyond the defaults. */
+export type Config = z.output<typeof schema>;
+
+/** Every variable there is. */
+export const settings = settingsOf(schema);
+
+/** The commands that cannot start without this variable. */
+export function requiredBy(setting: Setting): string[] {
+  const requires = (shape: Record<string, z.core.$ZodType>) =>
+    shape[setting.path[0] ?? ''] instanceof z.ZodNonOptional;
+  return Object.entries(commands).flatMap(([command, { shape }]) => (requires(shape) ? [command] : []));
+}

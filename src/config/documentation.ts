@@ -1,0 +1,55 @@
+import { requiredBy, settings } from './commands.js';
+import type { Setting } from './variables.js';
+
+const introduction = `# Configuration
+
+<!-- Generated from src/config/schema.ts by \`npm run docs:config\`; do not edit. -->
+
+Everything is an environment variable, read once at the start. A wrong value stops the start, with all mistakes
+listed; \`node dist/cli.js check-config\` shows what an environment means. An empty variable counts as unset.
+Whole numbers are plain digits: \`50\`, not \`5e1\`, \`+50\` or \`50s\`.
+
+A variable marked *secret* is never shown, and can also come from a file: \`ISMS_PASSWORD_FILE=/run/secrets/isms\`
+in place of \`ISMS_PASSWORD\` (a newline at the file's end is ignored; setting both is a mistake).
+
+\`ISMS_USERNAME\` and \`ISMS_PASSWORD\` go together, and so do \`ADMIN_USERNAME\` and \`ADMIN_PASSWORD\`.
+
+| variable | default | required by | meaning | must be |
+|---|---|---|---|---|
+`;
+
+const recipes = `
+## Making keys
+
+\`\`\`sh
+openssl rand -hex 32                                        # a key for API_KEYS: shop:<that>
+printf %s "$KEY" | sha256sum                                # its digest: shop:sha256:<that>
+openssl rand -base64 32                                     # DATA_KEY
+\`\`\`
+
+To change an API key without a gap, list the app twice, move its callers to the new key, then take the old one out.
+To change \`DATA_KEY\`, put the new one in front and keep the old one behind it for \`KEEP_SECONDS\` and a day.
+`;
+
+/** The text of docs/configuration.md. */
+export function configurationMarkdown(): string {
+  return `${introduction}${settings.map(row).join('\n')}\n${recipes}`;
+}
+
+function row(setting: Setting): string {
+  const notes = [
+    setting.meaning,
+    setting.secret ? '*Secret.*' : '',
+    setting.planned ? '**Not in force yet.**' : '',
+  ];
+  const cells = [
+    `\`${setting.name}\``,
+    setting.fallback === undefined ? '' : `\`${setting.fallback}\``,
+    requiredBy(setting)
+      .map((command) => `\`${command}\``)
+      .join(', '),
+    notes.filter(Boolean).join(' '),
+    setting.expected,
+  ];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('<', '&lt;')).join(' | ')} |`;
+}

@@ -1,0 +1,70 @@
+import { isSupportedCountry } from 'libphonenumber-js/mobile';
+import * as z from 'zod';
+import { Secret } from './secret.js';
+
+/**
+ * A schema from the text of one variable to its value. `expected` completes the sentence "must be …" in errors
+ * and stands in the documentation; `read` answers null when the text is not that.
+ */
+export function format<T>(expected: string, read: (text: string) => T | null) {
+  return z
+    .string()
+    .transform((text, context): T => {
+      const value = read(text);
+      if (value !== null) return value;
+      context.addIssue(`must be ${expected}`);
+      return z.NEVER;
+    })
+    .describe(expected);
+}
+
+/** Digits only: no sign, space, fraction, exponent or leading zero. */
+export function wholeNumber(min: number, max: number) {
+  return format(`a whole number from ${min} to ${max}`, (text) => {
+    const value = /^(0|[1-9]\d*)$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? value : null;
+  });
+}
+
+/** Text that is taken as it stands. */
+export function text(expected = 'one line of text') {
+  return format(expected, (value) => (/[\p{Cc}\p{Cs}]/u.test(value) ? null : value));
+}
+
+/** A secret of at least `minLength` characters, in one line. */
+export function secret(minLength = 1) {
+  const expected = minLength > 1 ? `at least ${minLength} characters in one line` : 'one line of text';
+  return format(expected, (value) =>
+    value.length < minLength || /[\p{Cc}\p{Cs}]/u.test(value) ? null : new Secret(value),
+  );
+}
+
+/** One of a few words. */
+export function oneOf<const W extends string>(...words: W[]) {
+  return format(`one of ${words.join(', ')}`, (value) => words.find((word) => word === value) ?? null);
+}
+
+/** An IP address or host name to listen on. */
+export function listenHost() {
+  return format('an IP address or a host name', (value) => (/^[\w.:-]+$/.test(value) ? value : null));
+}
+
+/** A country that libphonenumber knows, so that its mobile numbers can be recognised. */
+export function country() {
+  return format('an ISO 3166-1 code of two capitals, such as MY', (value) =>
+    isSupportedCountry(value) ? value : null,
+  );
+}
+
+/** Several countries, each at most once in the result. */
+export function countries() {
+  return format('ISO 3166-1 codes of two capitals, separated by commas, such as MY,SG', (value) => {
+    const codes = listItems(value);
+    return codes.every((code) => isSupportedCountry(code)) ? [...new Set<string>(codes)] : null;
+  });
+}
+
+/** The items of a list separated by commas, without the white space around them. */
+export function listItems(value: string): string[] {
+  return value.split(',').map((item) => item.trim());
+}

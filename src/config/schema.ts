@@ -1,0 +1,231 @@
+import * as z from 'zod';
+import { countries, country, format, listenHost, oneOf, secret, text, wholeNumber } from './formats.js';
+import { apiKeys, dataKeys } from './keys.js';
+import { ismsUrl, redisUrl } from './urls.js';
+import { type Variable, variables } from './variables.js';
+
+const daySeconds = 86_400;
+const maxTimeoutMs = 300_000;
+const maxLimit = 1_000_000;
+
+type Extra = Omit<Variable, 'name' | 'meaning'>;
+const hidden: Extra = { secret: true };
+const planned: Extra = { planned: true };
+
+/** Gives a part of the schema the name of its variable and what it means. */
+function variable<S extends z.ZodType>(name: string, schema: S, meaning: string, extra: Extra = {}): S {
+  variables.add(schema, { name, meaning, ...extra });
+  return schema;
+}
+
+const http = z.object({
+  host: variable('HOST', listenHost().prefault('127.0.0.1'), 'Address that the API listens on.'),
+  port: variable(
+    'PORT',
+    wholeNumber(0, 65_535).prefault('3000'),
+    'Port that the API (or the simulator, when it runs alone) listens on; 0 takes any free one.',
+  ),
+});
+
+const isms = z.object({
+  url: variable(
+    'ISMS_URL',
+    ismsUrl().prefault('https://www.isms.com.my/2FA/request.php'),
+    'Full URL of the iSMS endpoint.',
+  ),
+  connectTimeoutMs: variable(
+    'ISMS_CONNECT_TIMEOUT_MS',
+    wholeNumber(1, maxTimeoutMs).prefault('3000'),
+    'Milliseconds to connect to iSMS.',
+  ),
+  sendTimeoutMs: variable(
+    'ISMS_SEND_TIMEOUT_MS',
+    wholeNumber(1, maxTimeoutMs).prefault('30000'),
+    'Milliseconds for a whole send. Giving up early turns good sends into unknown ones.',
+  ),
+  verifyTimeoutMs: variable(
+    'ISMS_VERIFY_TIMEOUT_MS',
+    wholeNumber(1, maxTimeoutMs).prefault('10000'),
+    'Milliseconds for a whole verification or balance call.',
+  ),
+});
+
+const account = z.object({
+  username: variable('ISMS_USERNAME', text(), 'Name of the iSMS account.'),
+  password: variable('ISMS_PASSWORD', secret(), 'Password of the iSMS account.', hidden),
+});
+
+const admin = z.object({
+  username: variable(
+    'ADMIN_USERNAME',
+    format('one line of text without a colon', (name) => (/^[^:\p{Cc}\p{Cs}]+$/u.test(name) ? name : null)),
+    'Login of the admin pages, which exist only when name and password are set.',
+  ),
+  password: variable('ADMIN_PASSWORD', secret(16), 'Password of the admin pages.', hidden),
+});
+
+const metrics = z.object({
+  host: variable(
+    'METRICS_HOST',
+    listenHost().prefault('127.0.0.1'),
+    'Address of the listener for scrapers.',
+    planned,
+  ),
+  port: variable(
+    'METRICS_PORT',
+    wholeNumber(0, 65_535).optional(),
+    'Port of a listener of its own for scrapers, in API and worker; unset is off.',
+    planned,
+  ),
+});
+
+const defaults = z.object({
+  message: variable(
+    'DEFAULT_MESSAGE',
+    text('text that holds %OTP% exactly once').prefault(
+      'Your verification code is %OTP%. Do not share it with anyone.',
+    ),
+    'Message when a request names none.',
+  ),
+  senderId: variable(
+    'DEFAULT_SENDER_ID',
+    text('letters and digits, at most 11').optional(),
+    'Sender ID when a request names none. Malaysian handsets do not show it.',
+  ),
+  country: variable('DEFAULT_COUNTRY', country().prefault('MY'), 'How national numbers are read.'),
+});
+
+const worker = z.object({
+  concurrency: variable(
+    'WORKER_CONCURRENCY',
+    wholeNumber(1, 1000).prefault('50'),
+    'Sends in flight per worker process.',
+  ),
+});
+
+const otp = z.object({
+  ttlSeconds: variable(
+    'OTP_TTL_SECONDS',
+    wholeNumber(30, 600).prefault('300'),
+    'How long a code can be verified, from the moment of its send call.',
+  ),
+  maxAttempts: variable(
+    'OTP_MAX_ATTEMPTS',
+    wholeNumber(1, 10).prefault('5'),
+    'Verification attempts per OTP. A request may ask for fewer, not more.',
+  ),
+  sendWithinSeconds: variable(
+    'OTP_SEND_WITHIN_SECONDS',
+    wholeNumber(1, daySeconds).prefault('120'),
+    'An OTP not sent by then is dropped, not sent late.',
+  ),
+  bulkSendWithinSeconds: variable(
+    'BULK_SEND_WITHIN_SECONDS',
+    wholeNumber(1, daySeconds).prefault('3600'),
+    'The same for an OTP of a bulk upload.',
+    planned,
+  ),
+  sendRetries: variable(
+    'SEND_RETRIES',
+    wholeNumber(0, 100).prefault('10'),
+    'Retries of a send that was proven not to have happened. Waiting while sending is paused uses none.',
+  ),
+  unknownResends: variable(
+    'UNKNOWN_RESENDS',
+    wholeNumber(0, 10).prefault('1'),
+    'How often an OTP is sent again after an attempt whose outcome nobody can know; 0: never more than one SMS.',
+  ),
+  keepSeconds: variable(
+    'KEEP_SECONDS',
+    wholeNumber(60, 365 * daySeconds).prefault(String(daySeconds)),
+    'How long a finished OTP can be looked up; then its record, job and idempotency key go.',
+  ),
+});
+
+const limits = z.object({
+  phoneCooldownSeconds: variable(
+    'LIMIT_PHONE_COOLDOWN_SECONDS',
+    wholeNumber(0, daySeconds).prefault('30'),
+    'Seconds between two OTPs of one app to one number; 0 is off. One that ended without an SMS does not count.',
+    planned,
+  ),
+  phonePer10Minutes: variable(
+    'LIMIT_PHONE_PER_10_MINUTES',
+    wholeNumber(0, maxLimit).prefault('5'),
+    'OTPs of one app to one number in 10 minutes; 0 is off.',
+    planned,
+  ),
+  phonePerDay: variable(
+    'LIMIT_PHONE_PER_DAY',
+    wholeNumber(0, maxLimit).prefault('10'),
+    'OTPs of one app to one number in a day; 0 is off.',
+    planned,
+  ),
+  appPerSecond: variable(
+    'LIMIT_APP_PER_SECOND',
+    wholeNumber(0, maxLimit).prefault('0'),
+    'OTPs accepted per app and second; 0 is off. A bulk upload is slowed to it instead of refused.',
+    planned,
+  ),
+  sendPerSecond: variable(
+    'LIMIT_SEND_PER_SECOND',
+    wholeNumber(0, maxLimit).prefault('0'),
+    'Send calls to iSMS per second, all workers together; 0 is off.',
+  ),
+});
+
+const balance = z.object({
+  everySeconds: variable(
+    'BALANCE_EVERY_SECONDS',
+    wholeNumber(10, daySeconds).prefault('300'),
+    'Seconds between two snapshots of the balance.',
+  ),
+  lowCredits: variable(
+    'BALANCE_LOW_CREDITS',
+    wholeNumber(0, 1_000_000_000).prefault('100'),
+    'The balance is low below so many credits.',
+  ),
+  expiryWarnDays: variable(
+    'BALANCE_EXPIRY_WARN_DAYS',
+    wholeNumber(0, 3650).prefault('14'),
+    'The balance counts as expiring so many days before its expiration date.',
+  ),
+});
+
+/** The whole environment: every variable, what its text must be, and the place of its value in Config. */
+export const schema = z.object({
+  http: http.prefault({}),
+  redisUrl: variable(
+    'REDIS_URL',
+    redisUrl().optional(),
+    'Redis 6.2 or newer. Unset, `npm start` starts its own.',
+    hidden,
+  ),
+  isms: isms.prefault({}),
+  account: account.optional(),
+  apiKeys: variable(
+    'API_KEYS',
+    apiKeys().optional(),
+    'Who may call the API. An app may stand twice: two live keys.',
+    hidden,
+  ),
+  admin: admin.optional(),
+  metrics: metrics.prefault({}),
+  dataKeys: variable(
+    'DATA_KEY',
+    dataKeys().optional(),
+    'Encrypts phone numbers and messages at rest; the first encrypts, all decrypt. `npm start` makes and keeps one.',
+    hidden,
+  ),
+  defaults: defaults.prefault({}),
+  allowedCountries: variable('ALLOWED_COUNTRIES', countries().prefault('MY'), 'Where SMS may go.'),
+  worker: worker.prefault({}),
+  otp: otp.prefault({}),
+  limits: limits.prefault({}),
+  balance: balance.prefault({}),
+  logLevel: variable(
+    'LOG_LEVEL',
+    oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').prefault('info'),
+    'The least level that is logged.',
+  ),
+});

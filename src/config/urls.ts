@@ -1,0 +1,42 @@
+import { format } from './formats.js';
+import { Secret } from './secret.js';
+
+const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+/**
+ * The provider's endpoint. Credentials travel in its query string, so it is https wherever the call leaves this
+ * machine, and brings no credentials, query or fragment of its own.
+ */
+export function ismsUrl() {
+  return format(
+    'an https:// URL (http:// only to localhost, 127.0.0.0/8 or [::1]) without login, query or fragment',
+    (value) => {
+      const url = parseUrl(value);
+      if (!url || url.username || url.password || /[?#]/.test(value)) return null;
+      const secure = url.protocol === 'https:' || (url.protocol === 'http:' && loopback.test(url.hostname));
+      return secure ? url.href : null;
+    },
+  );
+}
+
+/** Redis's address. It may hold a password, so it shows only where it leads. */
+export function redisUrl() {
+  return format(
+    'redis:// or rediss://, as in redis://user:password@host:6379/0; special characters of a password %-encoded',
+    (value) => {
+      const url = parseUrl(value);
+      if (!url || !/^rediss?:$/.test(url.protocol) || !url.hostname) return null;
+      if (!/^(\/\d*)?$/.test(url.pathname) || url.hash) return null;
+      return new Secret(value, shownWithoutLogin(url));
+    },
+  );
+}
+
+function shownWithoutLogin(url: URL): string {
+  const login = url.username || url.password ? '[secret]@' : '';
+  return `${url.protocol}//${login}${url.host}${url.pathname}`;
+}
+
+function parseUrl(value: string): URL | null {
+  return /\s/.test(value) || !URL.canParse(value) ? null : new URL(value);
+}

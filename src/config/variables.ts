@@ -1,0 +1,46 @@
+import * as z from 'zod';
+
+/** What people need to know of a variable beside its schema. */
+export interface Variable {
+  name: string;
+  meaning: string;
+  /** Never shown, and can also come from the file that `NAME_FILE` names. */
+  secret?: true;
+  /** Checked already, but nothing obeys it yet. */
+  planned?: true;
+}
+
+/** Which variable stands behind a part of the schema. */
+export const variables = z.registry<Variable>();
+
+/** One variable and its place in Config. */
+export interface Setting extends Variable {
+  path: readonly string[];
+  /** What its text must be. */
+  expected: string;
+  /** Its text when it is unset; undefined when it then stays unset. */
+  fallback: string | undefined;
+}
+
+/** Every variable of a schema, in the order it stands there. */
+export function settingsOf(schema: z.core.$ZodType, path: readonly string[] = []): Setting[] {
+  const variable = variables.get(schema);
+  if (variable) return [{ ...variable, path, ...readFormat(schema) }];
+  if (isWrapped(schema)) return settingsOf(schema.unwrap(), path);
+  if (!(schema instanceof z.ZodObject)) return [];
+  return Object.entries<z.core.$ZodType>(schema.shape).flatMap(([key, part]) =>
+    settingsOf(part, [...path, key]),
+  );
+}
+
+function readFormat(schema: z.core.$ZodType): Pick<Setting, 'expected' | 'fallback'> {
+  const inner = isWrapped(schema) ? schema.unwrap() : schema;
+  return {
+    expected: z.globalRegistry.get(inner)?.description ?? '',
+    fallback: schema instanceof z.ZodPrefault ? String(schema.def.defaultValue) : undefined,
+  };
+}
+
+function isWrapped(schema: z.core.$ZodType): schema is z.ZodOptional | z.ZodPrefault {
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault;
+}

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { settings } from '../../src/config/commands.js';
+import { describeConfig } from '../../src/config/describe-config.js';
+import { loadConfig } from '../../src/config/load-config.js';
+import { canaries, load } from './environment.js';
+
+const linesOf = (text: string) => new Map(text.split('\n').map((line) => [line.split(' ')[0], line]));
+
+describe('describeConfig', () => {
+  it('has a line for every variable', () => {
+    const lines = linesOf(describeConfig(loadConfig({}, 'check-config')));
+    expect(settings.filter(({ name }) => !lines.has(name))).toEqual([]);
+    expect(lines.get('ISMS_PASSWORD')).toMatch(/ -$/);
+  });
+
+  it('says enough of a secret to know which one it is', () => {
+    const lines = linesOf(describeConfig(load({ DATA_KEY: `${canaries.data},${canaries.data}` })));
+    expect(lines.get('REDIS_URL')).toMatch(/ redis:\/\/\[secret\]@redis:6379\/0$/);
+    expect(lines.get('API_KEYS')).toMatch(/ shop \(sha256 [0-9a-f]{8}…\)$/);
+    expect(lines.get('DATA_KEY')).toMatch(/ \[2 secrets\]$/);
+  });
+
+  it('says what is not in force yet', () => {
+    expect(linesOf(describeConfig(load())).get('LIMIT_PHONE_PER_DAY')).toMatch(/ 10 \(not in force yet\)$/);
+  });
+});

@@ -1,0 +1,46 @@
+import type { Command, ConfigFor } from '../../src/config/commands.js';
+import { ConfigError } from '../../src/config/config-error.js';
+import { type DomainChecks, loadConfig } from '../../src/config/load-config.js';
+
+export const canaries = {
+  redis: 'redis-pass-canary',
+  isms: 'isms-pass-canary',
+  admin: 'admin-pass-canary-0123',
+  key: 'api-key-canary-0123456789',
+  data: Buffer.alloc(32, 'data-key-canary').toString('base64'),
+};
+
+/** Everything that any command requires, and the admin login. */
+export const complete = {
+  REDIS_URL: `redis://user:${canaries.redis}@redis:6379/0`,
+  ISMS_USERNAME: 'acme',
+  ISMS_PASSWORD: canaries.isms,
+  API_KEYS: `shop:${canaries.key}`,
+  DATA_KEY: canaries.data,
+  ADMIN_USERNAME: 'ops',
+  ADMIN_PASSWORD: canaries.admin,
+};
+
+/** Loads the complete environment with a few variables changed; undefined takes one out. */
+export function load<C extends Command = 'api'>(
+  changes: Record<string, string | undefined> = {},
+  command?: C,
+  checks?: DomainChecks,
+): ConfigFor<C | 'api'> {
+  return loadConfig<C | 'api'>({ ...complete, ...changes }, command ?? 'api', checks);
+}
+
+/** "VARIABLE problem" of each mistake; none when the environment is right. */
+export function mistakes(
+  changes: Record<string, string | undefined>,
+  command: Command = 'api',
+  checks?: DomainChecks,
+): string[] {
+  try {
+    loadConfig({ ...complete, ...changes }, command, checks);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.mistakes.map(({ variable, problem }) => `${variable} ${problem}`);
+  }
+}

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { load, mistakes } from './environment.js';
+
+describe('whole numbers', () => {
+  it.each(['50abc', '1e3', '-1', ' 5', '5 ', '+5', '5.0', '05', '0x10', '٥', 'Infinity', '9'.repeat(400)])(
+    'are plain digits: "%s" is refused',
+    (text) => {
+      expect(mistakes({ WORKER_CONCURRENCY: text })).toEqual([
+        'WORKER_CONCURRENCY must be a whole number from 1 to 1000',
+      ]);
+    },
+  );
+
+  it.each([
+    ['PORT', 0, 65_535],
+    ['METRICS_PORT', 0, 65_535],
+    ['OTP_TTL_SECONDS', 30, 600],
+    ['OTP_MAX_ATTEMPTS', 1, 10],
+    ['OTP_SEND_WITHIN_SECONDS', 1, 86_400],
+    ['BULK_SEND_WITHIN_SECONDS', 1, 86_400],
+    ['KEEP_SECONDS', 60, 31_536_000],
+    ['UNKNOWN_RESENDS', 0, 10],
+    ['LIMIT_PHONE_COOLDOWN_SECONDS', 0, 86_400],
+    ['LIMIT_SEND_PER_SECOND', 0, 1_000_000],
+  ])('%s lies between %d and %d', (name, min, max) => {
+    expect(mistakes({ [name]: String(min) })).toEqual([]);
+    expect(mistakes({ [name]: String(max) })).toEqual([]);
+    const refused = [`${name} must be a whole number from ${min} to ${max}`];
+    expect(mistakes({ [name]: String(max + 1) })).toEqual(refused);
+    expect(mistakes({ [name]: String(min - 1) })).toEqual(refused);
+  });
+});
+
+describe('countries', () => {
+  it('are codes that libphonenumber knows', () => {
+    expect(load({ ALLOWED_COUNTRIES: 'SG, MY,SG', DEFAULT_COUNTRY: 'SG' })).toMatchObject({
+      allowedCountries: ['SG', 'MY'],
+      defaults: { country: 'SG' },
+    });
+  });
+
+  it.each(['XX', 'my', 'Malaysia', 'MYS', 'toString', '60'])('refuse %s', (code) => {
+    expect(mistakes({ DEFAULT_COUNTRY: code, ALLOWED_COUNTRIES: `MY,${code}` })).toHaveLength(2);
+  });
+
+  it.each(['MY,', ',', 'MY SG', 'MY;SG'])('are separated by commas: "%s" is refused', (list) => {
+    expect(mistakes({ ALLOWED_COUNTRIES: list })).toHaveLength(1);
+  });
+});
+
+describe('text', () => {
+  it.each(['a\nb', 'a\u0000', '\u001b[31m', '\ud800'])('holds no control characters', (text) => {
+    const names = [
+      'ISMS_USERNAME',
+      'ISMS_PASSWORD',
+      'ADMIN_USERNAME',
+      'DEFAULT_MESSAGE',
+      'DEFAULT_SENDER_ID',
+    ];
+    expect(mistakes(Object.fromEntries(names.map((name) => [name, text])))).toHaveLength(names.length);
+  });
+
+  it('keeps the spaces of a password', () => {
+    expect(load({ ISMS_PASSWORD: ' two  words ' }).account.password.reveal()).toBe(' two  words ');
+  });
+});
+
+describe('the admin login', () => {
+  it('has a password of at least 16 characters', () => {
+    expect(mistakes({ ADMIN_PASSWORD: 'x'.repeat(16) })).toEqual([]);
+    expect(mistakes({ ADMIN_PASSWORD: 'x'.repeat(15) })).toHaveLength(1);
+  });
+
+  it('has a name without a colon, which HTTP Basic could not carry', () => {
+    expect(mistakes({ ADMIN_USERNAME: 'a:b' })).toHaveLength(1);
+  });
+});
+
+describe('LOG_LEVEL', () => {
+  it.each(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])('may be %s', (level) => {
+    expect(load({ LOG_LEVEL: level }).logLevel).toBe(level);
+  });
+
+  it.each(['INFO', 'warning', '30'])('may not be %s', (level) => {
+    expect(mistakes({ LOG_LEVEL: level })).toHaveLength(1);
+  });
+});

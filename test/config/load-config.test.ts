@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../../src/config/config-error.js';
+import { loadConfig } from '../../src/config/load-config.js';
+import { canaries, complete, mistakes } from './environment.js';
+
+describe('loadConfig', () => {
+  it('gives every variable of the contract its default', () => {
+    const config = loadConfig({}, 'check-config');
+    expect(config).toEqual({
+      http: { host: '127.0.0.1', port: 3000 },
+      isms: {
+        url: 'https://www.isms.com.my/2FA/request.php',
+        connectTimeoutMs: 3000,
+        sendTimeoutMs: 30_000,
+        verifyTimeoutMs: 10_000,
+      },
+      metrics: { host: '127.0.0.1' },
+      defaults: { message: 'Your verification code is %OTP%. Do not share it with anyone.', country: 'MY' },
+      allowedCountries: ['MY'],
+      worker: { concurrency: 50 },
+      otp: {
+        ttlSeconds: 300,
+        maxAttempts: 5,
+        sendWithinSeconds: 120,
+        bulkSendWithinSeconds: 3600,
+        sendRetries: 10,
+        unknownResends: 1,
+        keepSeconds: 86_400,
+      },
+      limits: {
+        phoneCooldownSeconds: 30,
+        phonePer10Minutes: 5,
+        phonePerDay: 10,
+        appPerSecond: 0,
+        sendPerSecond: 0,
+      },
+      balance: { everySeconds: 300, lowCredits: 100, expiryWarnDays: 14 },
+      logLevel: 'info',
+    });
+  });
+
+  it('gives the secrets to those who ask for them', () => {
+    const config = loadConfig(complete, 'api');
+    expect(config.redisUrl.reveal()).toBe(complete.REDIS_URL);
+    expect(config.account.password.reveal()).toBe(canaries.isms);
+    expect(config.admin?.password.reveal()).toBe(canaries.admin);
+    expect(config.dataKeys.reveal()).toEqual([Buffer.from(canaries.data, 'base64')]);
+  });
+
+  it.each([
+    ['api', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'API_KEYS', 'DATA_KEY']],
+    ['worker', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'DATA_KEY']],
+    ['simulate', []],
+    ['check-config', []],
+  ] as const)('does not let `%s` start without what it requires', (command, required) => {
+    const nothing = Object.fromEntries(Object.keys(complete).map((name) => [name, undefined]));
+    const missing = required.map((name) => expect.stringMatching(`^${name} is missing; it must be .`));
+    expect(mistakes(nothing, command)).toEqual(missing);
+  });
+
+  it('counts an empty variable as unset', () => {
+    expect(loadConfig({ PORT: '', REDIS_URL: '', REDIS_URL_FILE: '' }, 'simulate')).toMatchObject({
+      http: { port: 3000 },
+    });
+    expect(mistakes({ REDIS_URL: '' })).toEqual([expect.stringMatching(/^REDIS_URL is missing/)]);
+  });
+
+  it('lists all mistakes in one error', () => {
+    const wrong = {
+      PORT: 'x',
+      OTP_TTL_SECONDS: '1',
+      REDIS_URL: 'http://x',
+      DATA_KEY: 'y',
+      ISMS_PASSWORD: '',
+    };
+    expect(() => loadConfig({ ...complete, ...wrong }, 'api')).toThrow(ConfigError);
+    const names = mistakes(wrong).map((line) => line.split(' ')[0]);
+    expect(names.sort()).toEqual(Object.keys(wrong).sort());
+  });
+
+  it.each([
+    ['ISMS_USERNAME', 'ISMS_PASSWORD'],
+    ['ADMIN_USERNAME', 'ADMIN_PASSWORD'],
+  ])('takes %s and %s only together', (one, other) => {
+    const although = (missing: string, set: string) =>
+      expect.stringMatching(`^${missing} is missing although ${set} is set`);
+    expect(mistakes({ [one]: undefined }, 'check-config')).toEqual([although(one, other)]);
+    expect(mistakes({ [other]: undefined }, 'check-config')).toEqual([although(other, one)]);
+  });
+
+  it('stops at a misspelt name instead of ignoring its value', () => {
+    expect(mistakes({ UNKNOWN_RESEND: '0' })).toEqual([
+      'UNKNOWN_RESEND is not a setting; UNKNOWN_RESENDS is',
+    ]);
+    expect(mistakes({ REDIS_URI: 'x', API_KEY: 'x', HOSTS: 'x', OTP_HOME: 'x' })).toEqual([]);
+  });
+
+  it('lets the domain judge message and sender ID', () => {
+    const checks = {
+      DEFAULT_MESSAGE: (text: string) => (text === 'good' ? null : 'must be good'),
+      DEFAULT_SENDER_ID: () => 'must be shorter',
+    };
+    expect(mistakes({ DEFAULT_MESSAGE: 'good' }, 'api', checks)).toEqual([]);
+    expect(mistakes({ DEFAULT_MESSAGE: 'bad', DEFAULT_SENDER_ID: 'x' }, 'api', checks)).toEqual([
+      'DEFAULT_MESSAGE must be good',
+      'DEFAULT_SENDER_ID must be shorter',
+    ]);
+  });
+
+  it('never puts the value of a variable into an error', () => {
+    const wrong = Object.keys(complete).map((name) => [name, `\u0007canary of ${name}`]);
+    const error = mistakes({ ...Object.fromEntries(wrong), ISMS_URL: 'ftp://canary', LOG_LEVEL: 'canary' });
+    expect(error).toHaveLength(wrong.length + 2);
+    expect(error.join()).not.toContain('canary');
+  });
+});

@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { complete, load, mistakes } from './environment.js';
+
+describe('secrets from files', () => {
+  let dir: string;
+  const file = (text: string) => {
+    const path = join(dir, 'secret');
+    writeFileSync(path, text);
+    return path;
+  };
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'otp-config-'));
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  it.each(['REDIS_URL', 'ISMS_PASSWORD', 'API_KEYS', 'DATA_KEY', 'ADMIN_PASSWORD'] as const)(
+    'holds for %s',
+    (name) => {
+      const path = file(complete[name]);
+      expect(load({ [name]: undefined, [`${name}_FILE`]: path })).toEqual(load());
+    },
+  );
+
+  it.each(['secret', 'secret\n', 'secret\r\n'])('drops one newline at the end of %j', (text) => {
+    const config = load({ ISMS_PASSWORD: undefined, ISMS_PASSWORD_FILE: file(text) });
+    expect(config.account.password.reveal()).toBe('secret');
+  });
+
+  it('refuses a variable and its file together', () => {
+    expect(mistakes({ ISMS_PASSWORD_FILE: file('secret') })).toEqual([
+      'ISMS_PASSWORD and ISMS_PASSWORD_FILE are both set; keep one of them',
+    ]);
+  });
+
+  it('says which file cannot be read, once', () => {
+    expect(mistakes({ DATA_KEY: undefined, DATA_KEY_FILE: join(dir, 'none') })).toEqual([
+      'DATA_KEY_FILE must name a file that can be read (ENOENT)',
+    ]);
+    expect(mistakes({ DATA_KEY: undefined, DATA_KEY_FILE: file('\n') })).toEqual([
+      'DATA_KEY_FILE names an empty file',
+    ]);
+  });
+
+  it('names the variable when the text in its file is wrong', () => {
+    expect(mistakes({ DATA_KEY: undefined, DATA_KEY_FILE: file('short') })).toEqual([
+      expect.stringMatching(/^DATA_KEY must be 32 bytes/),
+    ]);
+  });
+});
