@@ -1,0 +1,57 @@
+import type { Provider, SendWindow } from '../otp/provider.js';
+import { balanceOutcome, balanceParameters } from './balance.js';
+import { type Line, openLine } from './line.js';
+import { sendOutcome, sendParameters } from './send.js';
+import { verifyOutcome, verifyParameters } from './verify.js';
+
+export interface IsmsOptions {
+  /** The endpoint; all three calls go there. */
+  url: string;
+  username: string;
+  password: string;
+  connectTimeoutMs: number;
+  /** Cap of a whole send, on top of the window that each send brings. */
+  sendTimeoutMs: number;
+  /** Cap of a whole verification or balance call, waiting for a connection included. */
+  verifyTimeoutMs: number;
+  sendConnections: number;
+  verifyConnections: number;
+}
+
+/**
+ * The iSMS 2FA account behind the provider port, over connections of its own for sends and for the rest.
+ * Throws only when the URL cannot be read. Facts of the API: https://www.isms.com.my/2FA/request.php.
+ */
+export function createIsmsProvider(options: IsmsOptions): Provider {
+  const { sendTimeoutMs, verifyTimeoutMs } = options;
+  const sends = openLine(lineOptions(options, options.sendConnections));
+  const others = openLine(lineOptions(options, options.verifyConnections));
+
+  const ask = (line: Line, parameters: Record<string, string>, window: SendWindow) =>
+    line.call(new URLSearchParams({ un: options.username, pass: options.password, ...parameters }), window);
+
+  return {
+    send: async (call, { leaveBy, endBy }) => {
+      const window = { leaveBy, endBy: Math.min(endBy, performance.now() + sendTimeoutMs) };
+      return sendOutcome(await ask(sends, sendParameters(call), window));
+    },
+    verify: async (call) =>
+      verifyOutcome(await ask(others, verifyParameters(call), windowOf(verifyTimeoutMs)), call),
+    balance: async () => balanceOutcome(await ask(others, balanceParameters, windowOf(verifyTimeoutMs))),
+    close: async () => {
+      await Promise.all([sends.close(), others.close()]);
+    },
+  };
+}
+
+/** A call that belongs to no claim may leave as long as it runs. */
+function windowOf(timeoutMs: number): SendWindow {
+  const endBy = performance.now() + timeoutMs;
+  return { leaveBy: endBy, endBy };
+}
+
+/** Node's own error for a bad URL would hold it, and with it whatever was put into it. */
+function lineOptions({ url, connectTimeoutMs }: IsmsOptions, connections: number) {
+  if (!URL.canParse(url)) throw new TypeError('The iSMS URL cannot be read.');
+  return { url: new URL(url), connections, connectTimeoutMs };
+}

@@ -1,0 +1,81 @@
+import { expect, test, vi } from 'vitest';
+import { createFence, type Fence } from '../../src/isms/fence.js';
+import { echoed, sendCall, windowOf } from './account.js';
+import { always, reply } from './fake-provider.js';
+import { setScene } from './scene.js';
+
+const good = always(reply(JSON.stringify({ status: 'Success', ...echoed })));
+const stale = { kind: 'deferred', reason: 'stale_claim' };
+
+function staleWindow() {
+  return { leaveBy: performance.now() - 1, endBy: performance.now() + 1_000 };
+}
+
+test('a send whose claim is stale writes no byte, on a new connection', async () => {
+  const { provider, server } = await setScene(good);
+  expect(await provider.send(sendCall, staleWindow())).toEqual(stale);
+  expect([server.connections, server.bytes]).toEqual([1, 0]);
+});
+
+test('a send whose claim is stale writes no byte, on a kept connection', async () => {
+  const { provider, server } = await setScene(good, { sendConnections: 1 });
+  await provider.send(sendCall, windowOf());
+  const { bytes } = server;
+  expect(await provider.send(sendCall, staleWindow())).toEqual(stale);
+  expect([server.connections, server.bytes]).toEqual([1, bytes]);
+});
+
+test('the connection that came too late for one send serves the next', async () => {
+  const { provider, server } = await setScene(good, { sendConnections: 1 });
+  await provider.send(sendCall, staleWindow());
+  expect(await provider.send(sendCall, windowOf())).toMatchObject({ kind: 'accepted' });
+  expect([server.connections, server.targets.length]).toEqual([1, 1]);
+});
+
+test('a process frozen between claim and write sends nothing', async () => {
+  const { provider, server } = await setScene(good);
+  const sending = provider.send(sendCall, {
+    leaveBy: performance.now() + 50,
+    endBy: performance.now() + 900,
+  });
+  for (const thawed = performance.now() + 100; performance.now() < thawed; );
+  expect(await sending).toEqual(stale);
+  expect(server.bytes).toBe(0);
+});
+
+test('a send that waits for a connection until its claim is stale writes no byte', async () => {
+  const { provider, server } = await setScene(
+    (socket, _, nth) => setTimeout(() => good(socket, '', nth), 100),
+    { sendConnections: 1 },
+  );
+  const first = provider.send(sendCall, windowOf());
+  const second = provider.send(sendCall, { leaveBy: performance.now() + 50, endBy: performance.now() + 900 });
+  expect([(await first).kind, await second]).toEqual(['accepted', stale]);
+  expect(server.targets).toHaveLength(1);
+});
+
+/** Starts a request through a fence, as undici does on a connected socket. */
+function starter(fence: Fence, onRequestStart: () => void): () => void {
+  const controller = { aborted: false, paused: false, reason: null, abort() {}, pause() {}, resume() {} };
+  const dispatch = fence.guard((_, handler) => {
+    handler.onRequestStart?.(controller, {});
+    return true;
+  });
+  return () => void dispatch({ path: '/', method: 'GET' }, { onRequestStart });
+}
+
+test('a fence lets one request pass, however often it is dispatched', () => {
+  const fence = createFence(performance.now() + 1_000);
+  const onRequestStart = vi.fn();
+  const start = starter(fence, onRequestStart);
+  start();
+  expect(start).toThrow('may not leave');
+  expect([onRequestStart.mock.calls.length, fence.left]).toEqual([1, true]);
+});
+
+test('a fence that was shut lets nothing pass', () => {
+  const fence = createFence(performance.now() + 1_000);
+  fence.shut();
+  expect(starter(fence, () => undefined)).toThrow('may not leave');
+  expect([fence.left, fence.unsentReason]).toEqual([false, 'not_connected']);
+});

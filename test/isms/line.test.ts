@@ -1,0 +1,165 @@
+import type { Socket } from 'node:net';
+import { expect, test, vi } from 'vitest';
+import { echoed, openAccount, sendCall, verifyCall, windowOf } from './account.js';
+import { always, type Behaviour, reply } from './fake-provider.js';
+import { setScene } from './scene.js';
+
+const accepted = JSON.stringify({ status: 'Success', ...echoed });
+const good = reply(accepted);
+const verified = reply(JSON.stringify({ status: 'Verified', ...echoed }));
+const timeout = { kind: 'unknown', reason: 'timeout' };
+const hangSends: Behaviour = (socket, target) => target.includes('method=verify') && socket.write(verified);
+
+/** Writes a body of 2 GB for as long as the other side takes it. */
+function flood(socket: Socket, status: number, flooded: { bytes: number; cutOff: number }): void {
+  const chunk = Buffer.alloc(64 * 1024, ' ');
+  const more = () => {
+    while (!socket.destroyed && flooded.bytes < 2 ** 31) {
+      flooded.bytes += chunk.length;
+      if (!socket.write(chunk)) return socket.once('drain', more);
+    }
+    return socket.end();
+  };
+  socket.on('close', () => {
+    flooded.cutOff += 1;
+  });
+  socket.write(`HTTP/1.1 ${status} X\r\ncontent-length: ${2 ** 31}\r\n\r\n`);
+  more();
+}
+
+test('a reply of 2 GB is cut off at 64 KiB, in little memory', async () => {
+  const flooded = { bytes: 0, cutOff: 0 };
+  const { provider } = await setScene((socket) => flood(socket, 200, flooded));
+  const endure = async (floods: number) => {
+    flooded.bytes = 0;
+    const outcome = await provider.send(sendCall, windowOf());
+    expect(outcome).toEqual({ kind: 'unknown', reason: 'reply_too_large' });
+    await vi.waitFor(() => expect(flooded.cutOff).toBe(floods));
+    expect(flooded.bytes).toBeLessThan(16 * 2 ** 20);
+  };
+  for (const floods of [1, 2]) await endure(floods);
+  const before = process.memoryUsage().rss;
+  for (const floods of [3, 4, 5]) await endure(floods);
+  expect(process.memoryUsage().rss - before).toBeLessThan(20 * 2 ** 20);
+});
+
+test('an error reply without end is not read, and blocks no connection', async () => {
+  const flooded = { bytes: 0, cutOff: 0 };
+  const flooding: Behaviour = (socket, _, nth) => {
+    if (nth === 1) flood(socket, 502, flooded);
+    else if (nth === 2) socket.write('HTTP/1.1 502 X\r\ncontent-length: 9\r\n\r\n');
+    else socket.write(good);
+  };
+  const { provider } = await setScene(flooding, { sendConnections: 1 });
+  for (const reason of ['server_error', 'server_error']) {
+    expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'unknown', reason });
+  }
+  expect(await provider.send(sendCall, windowOf())).toMatchObject({ kind: 'accepted' });
+  expect([flooded.cutOff, flooded.bytes < 16 * 2 ** 20]).toEqual([1, true]);
+});
+
+test('a reply of 64 KiB is read whole', async () => {
+  const body = accepted.padEnd(64 * 1024, ' ');
+  const { provider } = await setScene(always(reply(body)));
+  expect(await provider.send(sendCall, windowOf())).toMatchObject({ kind: 'accepted' });
+});
+
+test('a connection is used again, and a connection that the server closed is not', async () => {
+  const closing: Behaviour = (socket, _, nth) => (nth === 3 ? socket.end(good) : socket.write(good));
+  const { provider, server } = await setScene(closing, { sendConnections: 1 });
+  for (let call = 0; call < 3; call += 1) await provider.send(sendCall, windowOf());
+  expect(server.connections).toBe(1);
+  expect(await provider.send(sendCall, windowOf())).toMatchObject({ kind: 'accepted' });
+  expect([server.connections, server.targets.length]).toEqual([2, 4]);
+});
+
+test('a kept connection that is reset under a request is not tried again', async () => {
+  const resetting: Behaviour = (socket, _, nth) =>
+    nth === 1 ? socket.write(good) : socket.resetAndDestroy();
+  const { provider, server } = await setScene(resetting, { sendConnections: 1 });
+  await provider.send(sendCall, windowOf());
+  expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'unknown', reason: 'connection_lost' });
+  expect([server.connections, server.targets.length]).toEqual([1, 2]);
+});
+
+test('an idle connection is closed before a usual server would close it', async () => {
+  const { provider, server } = await setScene(always(reply(accepted, 200, ['keep-alive: timeout=600'])));
+  await provider.send(sendCall, windowOf());
+  expect(server.open).toBe(1);
+  await vi.waitFor(() => expect(server.open).toBe(0), { timeout: 3_000 });
+});
+
+test('hung sends do not slow verification', async () => {
+  const { provider } = await setScene(hangSends, { sendConnections: 2 });
+  const sends = [1, 2, 3, 4].map(() => provider.send(sendCall, windowOf(400)));
+  const start = performance.now();
+  expect(await provider.verify(verifyCall)).toEqual({ kind: 'correct' });
+  expect(performance.now() - start).toBeLessThan(200);
+  await Promise.all(sends);
+});
+
+test('a call that found no free connection until its end is proven unsent, and stays so', async () => {
+  const { provider, server } = await setScene(() => undefined, { sendConnections: 1, verifyConnections: 1 });
+  const first = provider.send(sendCall, windowOf(200));
+  const second = provider.send(sendCall, windowOf(100));
+  expect(await second).toEqual({ kind: 'deferred', reason: 'not_connected' });
+  expect(await first).toEqual(timeout);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(server.targets).toHaveLength(1);
+});
+
+test('a verification that found no free connection gives its attempt back', async () => {
+  const { provider, server } = await setScene(() => undefined, {
+    verifyConnections: 1,
+    verifyTimeoutMs: 150,
+  });
+  const calls = [provider.verify(verifyCall), provider.verify(verifyCall)];
+  expect(await Promise.all(calls)).toEqual([
+    { kind: 'unavailable', reason: 'timeout' },
+    { kind: 'unsent', reason: 'not_connected' },
+  ]);
+  expect(server.targets).toHaveLength(1);
+});
+
+test('the end of a window closes the connection, so that a late reply reaches no other call', async () => {
+  const { provider, server } = await setScene(
+    (socket, _, nth) =>
+      nth > 1 ? socket.write(reply('{"status":"Failed"}')) : setTimeout(() => socket.write(good), 150),
+    { sendConnections: 1 },
+  );
+  expect(await provider.send(sendCall, windowOf(100))).toEqual(timeout);
+  expect(await provider.send(sendCall, windowOf(500))).toEqual({ kind: 'rejected', failure: 'rejected' });
+  expect(server.connections).toBe(2);
+});
+
+test('the send time-out ends a send whose window is longer', async () => {
+  const { provider } = await setScene(() => undefined, { sendTimeoutMs: 100 });
+  const start = performance.now();
+  expect(await provider.send(sendCall, windowOf(5_000))).toEqual(timeout);
+  expect(performance.now() - start).toBeLessThan(500);
+});
+
+test('closing finishes the calls under way and lets no new one out', async () => {
+  const { provider, server } = await setScene((socket) => setTimeout(() => socket.write(good), 100), {
+    sendConnections: 1,
+  });
+  const sends = [provider.send(sendCall, windowOf()), provider.send(sendCall, windowOf())];
+  const closing = provider.close();
+  expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'deferred', reason: 'not_connected' });
+  await closing;
+  expect((await Promise.all(sends)).map(({ kind }) => kind)).toEqual(['accepted', 'accepted']);
+  expect(server.targets).toHaveLength(2);
+  await provider.close();
+});
+
+test('closing ends although a call hangs', async () => {
+  const { provider, server } = await setScene(() => undefined);
+  const sending = provider.send(sendCall, windowOf(100));
+  await vi.waitFor(() => expect(server.targets).toHaveLength(1));
+  await provider.close();
+  expect(await sending).toEqual(timeout);
+});
+
+test('closing what never connected ends at once', async () => {
+  await openAccount('http://127.0.0.1:9/').close();
+});
