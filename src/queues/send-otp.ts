@@ -1,10 +1,13 @@
-import { type Job, type JobsOptions, Queue } from 'bullmq';
+import { type Job, type JobsOptions, Queue, QueueKeys } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { queueNames, queuePrefix, queueStreams } from './queues.js';
 
 export const sendOtpJob = 'send-otp';
+
+/** The hash in which BullMQ sets the field `paused` while an operator pauses the queue. */
+export const operatorPauseKey = new QueueKeys(queuePrefix).toKey(queueNames.sendOtp, 'meta');
 
 /** A job's data: the OTP's id, and what makes Bull Board readable. Never a whole number, never a code. */
 export const sendOtpPayload = z.object({ id: z.string(), app: z.string(), to: z.string() });

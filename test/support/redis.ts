@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { Redis } from 'ioredis';
 import { afterAll, inject } from 'vitest';
 
 /** Files that run at the same time have different pool ids, so each has a logical database of its own. */
@@ -13,8 +13,8 @@ export function databaseUrl(): string {
 }
 
 /** A connection to this test file's own database, empty at the first call, closed after the file's tests. */
-export async function connect(options: RedisOptions = {}): Promise<Redis> {
-  const redis = new Redis(databaseUrl(), { maxRetriesPerRequest: null, ...options });
+export async function connect(): Promise<Redis> {
+  const redis = new Redis(databaseUrl(), { maxRetriesPerRequest: null });
   opened.push(redis);
   emptied ??= redis.flushdb();
   await emptied;

@@ -1,0 +1,81 @@
+import type { Logger } from 'pino';
+import type { Command, ConfigFor } from '../config/commands.js';
+import { ConfigError } from '../config/config-error.js';
+import { describeConfig } from '../config/describe-config.js';
+import { loadConfig } from '../config/load-config.js';
+import { createLogger } from '../telemetry/logger.js';
+import { domainChecks } from './domain-checks.js';
+import { runApi } from './run-api.js';
+import { runSimulator } from './run-simulator.js';
+import { runWorker } from './run-worker.js';
+import type { Running } from './running.js';
+import { start } from './start.js';
+
+const usage = `usage: isms-otp <command>
+
+  api            the HTTP API
+  worker         one worker process
+  simulate       the iSMS simulator
+  check-config   what the environment means, or every mistake in it
+  start          all of it on this machine, with a Redis of its own
+
+Settings come from the environment: docs/configuration.md.`;
+
+type Environment = Record<string, string | undefined>;
+
+/** Runs one command until it ends or is told to end. Sets the exit code: 0, or 1 with one clear line why not. */
+export async function main([command = '', ...rest]: string[], env: Environment): Promise<void> {
+  try {
+    if (rest.length > 0) throw new ConfigError([{ variable: rest.join(' '), problem: 'is not understood' }]);
+    await run(command, env);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function run(command: string, env: Environment): Promise<void> {
+  switch (command) {
+    case 'api':
+      return untilSignal(await started(env, 'api', runApi));
+    case 'worker':
+      return untilSignal(await started(env, 'worker', runWorker));
+    case 'simulate':
+      return untilSignal(await started(env, 'simulate', runSimulator));
+    case 'start':
+      return untilSignal(await start(env));
+    case 'check-config':
+      return print(describeConfig(loadConfig(env, 'check-config', domainChecks)));
+    case 'help':
+    case '--help':
+      return print(usage);
+    default:
+      throw new Error(`${command ? `unknown command "${command}"` : 'no command given'}\n\n${usage}`);
+  }
+}
+
+async function started<C extends Command>(
+  env: Environment,
+  command: C,
+  runCommand: (config: ConfigFor<C>, logger: Logger) => Promise<Running>,
+): Promise<Running> {
+  const config = loadConfig(env, command, domainChecks);
+  return await runCommand(config, createLogger({ level: config.logLevel, role: command }));
+}
+
+/** The first signal lets everything finish; a second one does not wait any more. */
+function untilSignal(running: Running): void {
+  const stop = () => {
+    process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1));
+    running.close().then(() => process.exit(0), fail);
+  };
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function fail(error: unknown): void {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}

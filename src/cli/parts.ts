@@ -1,0 +1,44 @@
+import type { Redis } from 'ioredis';
+import type { ConfigFor } from '../config/commands.js';
+import { createIsmsProvider } from '../isms/provider.js';
+import type { Provider } from '../otp/provider.js';
+import type { Policy } from '../store/script.js';
+import { createSealer, type Sealer } from '../store/sealing.js';
+
+type GatewayConfig = ConfigFor<'worker'>;
+
+/** Time for Redis to hear of a verification that used its whole time-out. */
+const settleAttemptMs = 2_000;
+const verifyConnections = 64;
+
+/** The iSMS account of this configuration; as many connections as there may be sends in flight. */
+export function ismsProvider({ isms, account, worker }: GatewayConfig): Provider {
+  return createIsmsProvider({
+    ...isms,
+    username: account.username,
+    password: account.password.reveal(),
+    sendConnections: worker.concurrency,
+    verifyConnections,
+  });
+}
+
+/** What the store's functions decide by. */
+export function policyOf({ otp, isms }: GatewayConfig): Policy {
+  return {
+    keepMs: otp.keepSeconds * 1_000,
+    sendTimeoutMs: isms.sendTimeoutMs,
+    verifyLeaseMs: isms.verifyTimeoutMs + settleAttemptMs,
+    sendRetries: otp.sendRetries,
+    unknownResends: otp.unknownResends,
+  };
+}
+
+export function sealerOf({ dataKeys }: GatewayConfig): Sealer {
+  return createSealer(dataKeys.reveal());
+}
+
+/** Closes a connection politely, or at once when Redis does not answer. */
+export async function disconnect(redis: Redis): Promise<void> {
+  if (redis.status === 'ready') await redis.quit().catch(() => {});
+  redis.disconnect();
+}

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import type { Running } from './running.js';
+
+const startWithinMs = 10_000;
+const askEveryMs = 30;
+
+/**
+ * A Redis of our own on loopback, set up like the one in docker-compose.yml; its data stays in `directory`.
+ * One that an interrupted run left behind on the same data is ended first. Throws when it does not start.
+ */
+export async function startPrivateRedis(
+  directory: string,
+  password: string,
+): Promise<Running & { url: string }> {
+  await mkdir(directory, { recursive: true });
+  await endLeftOver(directory, password);
+  const port = await freePort();
+  await writeFile(portFile(directory), String(port));
+  // The settings go through standard input: a password among the arguments would show in the process list.
+  const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'ignore', 'pipe'], detached: true });
+  const failed = failure(child);
+  child.stdin?.end(settings({ directory, port, password }));
+  const url = `redis://:${password}@127.0.0.1:${port}`;
+  await Promise.race([answers(url), failed]);
+  failed.catch(() => {});
+  return { url, close: () => end(child) };
+}
+
+function settings({
+  directory,
+  port,
+  password,
+}: {
+  directory: string;
+  port: number;
+  password: string;
+}): string {
+  return [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir "${directory}"`,
+    `requirepass ${password}`,
+    'appendonly yes',
+    'appendfsync always',
+    'save ""',
+    'maxmemory-policy noeviction',
+    'hz 100',
+    '',
+  ].join('\n');
+}
+
+const portFile = (directory: string) => join(directory, 'port');
+
+/** Whoever answers on the last run's port to the password that only we know is ours. */
+async function endLeftOver(directory: string, password: string): Promise<void> {
+  const port = Number(await readFile(portFile(directory), 'utf8').catch(() => '0'));
+  if (!port) return;
+  const redis = new Redis({ host: '127.0.0.1', port, password, retryStrategy: null, lazyConnect: true });
+  redis.on('error', () => {});
+  const gone = new Promise((resolve) => redis.once('end', resolve));
+  try {
+    await redis.connect();
+    await redis.call('SHUTDOWN').catch(() => {});
+    await gone;
+  } catch {
+    // Nobody is there, or somebody else: not ours to end.
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function answers(url: string): Promise<void> {
+  const redis = new Redis(url, { retryStrategy: () => askEveryMs, maxRetriesPerRequest: null });
+  redis.on('error', () => {});
+  const deadline = Date.now() + startWithinMs;
+  try {
+    for (;;) {
+      const pong = await Promise.race([redis.ping().catch(() => null), pause(1_000)]);
+      if (pong === 'PONG') return;
+      if (Date.now() > deadline)
+        throw new Error(`redis-server did not answer within ${startWithinMs / 1_000} s`);
+      await pause();
+    }
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function failure(child: ChildProcess): Promise<never> {
+  let said = '';
+  child.stderr?.on('data', (chunk) => {
+    said = `${said}${chunk}`.slice(-500);
+  });
+  return new Promise((_, reject) => {
+    child.once('error', (error) => reject(new Error(`redis-server cannot be started: ${error.message}`)));
+    child.once('exit', () => reject(new Error(`redis-server ended at once. ${said}`)));
+  });
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await gone;
+}
+
+async function freePort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' ? address?.port : undefined;
+      server.close(() => (port === undefined ? reject(new Error('no free port')) : resolve(port)));
+    });
+  });
+}
+
+const pause = (ms = askEveryMs) => new Promise<void>((resolve) => setTimeout(resolve, ms));

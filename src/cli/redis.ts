@@ -1,0 +1,44 @@
+import { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { appendFsync } from '../store/restart-guard.js';
+
+const connectTimeoutMs = 2_000;
+const answerTimeoutMs = 1_500;
+
+/** At once, then at most a second apart: BullMQ's own default would wait up to 20 s after an outage. */
+const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
+
+/** For a process that answers requests: a command fails within 1.5 s, and at once while Redis is away. */
+export function connectForRequests(url: string): Redis {
+  return new Redis(url, {
+    connectTimeout: connectTimeoutMs,
+    commandTimeout: answerTimeoutMs,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    retryStrategy,
+  });
+}
+
+/** For a worker: commands wait until Redis is back, since giving one up could lose or double a send (measured). */
+export function connectForWork(url: string): Redis {
+  return new Redis(url, { connectTimeout: connectTimeoutMs, maxRetriesPerRequest: null, retryStrategy });
+}
+
+const lossRisks: Record<string, string> = {
+  everysec: 'a crash can lose up to 2 s of what it answered for: an OTP may be sent twice or stay unknown',
+  no: 'a crash can lose whatever the system had not yet written',
+  off: 'appendonly is off: a crash loses everything since the last snapshot',
+  hidden: 'its settings cannot be read (CONFIG is forbidden): make sure that it syncs every write',
+};
+
+/** Names what the Redis at hand risks, measured by the one that docker-compose.yml ships. */
+export async function warnOfLossyRedis(redis: Redis, logger: Logger): Promise<void> {
+  const appendfsync = await appendFsync(redis);
+  const risk = lossRisks[appendfsync];
+  if (risk)
+    logger.warn({ event: 'redis.lossy', appendfsync, risk }, 'this Redis can lose acknowledged writes');
+  const policy = /^maxmemory_policy:(\S+)/m.exec(await redis.info('memory'))?.[1];
+  if (policy !== undefined && policy !== 'noeviction') {
+    logger.warn({ event: 'redis.evicts', policy }, 'this Redis may evict jobs and records: set noeviction');
+  }
+}

@@ -1,0 +1,52 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { createApi } from '../api/api.js';
+import type { ConfigFor } from '../config/commands.js';
+import { createBalanceQueue } from '../queues/balance.js';
+import { createSendOtpQueue, operatorPauseKey } from '../queues/send-otp.js';
+import { createStore } from '../store/store.js';
+import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
+import { connectForRequests } from './redis.js';
+import type { Running } from './running.js';
+
+/** The HTTP API. Starts without Redis too, and answers 503 until it is there. */
+export async function runApi(config: ConfigFor<'api'>, logger: Logger): Promise<Running & { url: string }> {
+  const redis = connectForRequests(config.redisUrl.reveal());
+  redis.on('error', (err) => logger.error({ event: 'redis.error', err }, 'Redis is not reachable'));
+  const provider = ismsProvider(config);
+  const app = createApi({
+    store: createStore({ redis, sealer: sealerOf(config), policy: policyOf(config), operatorPauseKey }),
+    sendOtpQueue: createSendOtpQueue(redis),
+    balanceQueue: createBalanceQueue(redis),
+    provider,
+    logger,
+  });
+  const server = createServer(app);
+  const url = await listen(server, config.http);
+  logger.info({ event: 'api.started', url }, 'API started');
+  return {
+    url,
+    close: async () => {
+      await closeServer(server);
+      await provider.close();
+      await disconnect(redis);
+    },
+  };
+}
+
+async function listen(server: Server, at: { host: string; port: number }): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(at, () => resolve());
+  });
+  const { address, port } = server.address() as AddressInfo;
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** Requests under way are answered; idle connections end at once. */
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  await closed;
+}

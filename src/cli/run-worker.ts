@@ -1,0 +1,56 @@
+import type { Logger } from 'pino';
+import type { ConfigFor } from '../config/commands.js';
+import { operatorPauseKey } from '../queues/send-otp.js';
+import { createStore } from '../store/store.js';
+import { startWorkers } from '../workers/workers.js';
+import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
+import { connectForWork, warnOfLossyRedis } from './redis.js';
+import type { Running } from './running.js';
+
+/** What a worker may need beyond its longest send to write down how that ended. */
+const settleMs = 5_000;
+
+/** One worker process: sends, balance snapshots, the sweeper. Waits for Redis if it is not there yet. */
+export async function runWorker(config: ConfigFor<'worker'>, logger: Logger): Promise<Running> {
+  const redis = connectForWork(config.redisUrl.reveal());
+  redis.on('error', (err) =>
+    logger.error({ event: 'redis.error', err }, 'Redis is not reachable; waiting for it'),
+  );
+  const provider = ismsProvider(config);
+  const store = createStore({
+    redis,
+    sealer: sealerOf(config),
+    policy: policyOf(config),
+    operatorPauseKey,
+    onRedisRestart: (finding) => {
+      if (finding === 'may_have_lost') {
+        logger.warn({ event: 'redis.may_have_lost' }, 'Redis restarted and may have lost its last moments');
+      }
+    },
+  });
+  await warnOfLossyRedis(redis, logger);
+  const { otp, balance } = config;
+  const workers = await startWorkers({
+    redis,
+    store,
+    provider,
+    logger,
+    concurrency: config.worker.concurrency,
+    sendTimeoutMs: config.isms.sendTimeoutMs,
+    sendsPerSecond: config.limits.sendPerSecond,
+    keepSeconds: otp.keepSeconds,
+    balance: {
+      everyMs: balance.everySeconds * 1_000,
+      lowCredits: balance.lowCredits,
+      expiryWarnDays: balance.expiryWarnDays,
+    },
+  });
+  logger.info({ event: 'worker.started', concurrency: config.worker.concurrency }, 'worker started');
+  return {
+    close: async () => {
+      await workers.close(config.isms.sendTimeoutMs + settleMs);
+      await provider.close();
+      await disconnect(redis);
+    },
+  };
+}

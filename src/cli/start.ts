@@ -1,0 +1,98 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { loadConfig } from '../config/load-config.js';
+import { startSimulator } from '../simulator/simulator.js';
+import { createLogger } from '../telemetry/logger.js';
+import { banner } from './banner.js';
+import { type DevelopmentSecrets, developmentSecrets } from './development-secrets.js';
+import { domainChecks } from './domain-checks.js';
+import { startPrivateRedis } from './private-redis.js';
+import { runApi } from './run-api.js';
+import { runWorker } from './run-worker.js';
+import type { Running } from './running.js';
+
+type Environment = Record<string, string | undefined>;
+
+const adminUsername = 'admin';
+const simulatorAccount = { username: 'simulated', password: 'not-a-secret' };
+
+/**
+ * Everything on this machine in one process: a Redis of its own unless `REDIS_URL` is set, the simulator unless
+ * `ISMS_USERNAME` is set, the API and one worker. What the environment sets is respected; data stays in `.data`.
+ */
+export async function start(env: Environment): Promise<Running> {
+  const given = loadConfig(env, 'check-config', domainChecks);
+  const directory = resolve('.data');
+  const secrets = await developmentSecrets(directory);
+  const parts: Running[] = [await onlyOne(directory)];
+  const close = async () => {
+    for (const part of parts.splice(0).reverse()) await part.close();
+  };
+  try {
+    const made = developmentSettings(secrets, env);
+    const settings: Environment = { ...env, ...made };
+    if (!given.redisUrl) {
+      const redis = await startPrivateRedis(join(directory, 'redis'), secrets.redisPassword);
+      parts.push(redis);
+      settings['REDIS_URL'] = redis.url;
+    }
+    const simulator = given.account ? null : await simulatorBeside(given.http.port);
+    if (simulator) {
+      parts.push(simulator);
+      settings['ISMS_URL'] = simulator.endpoint;
+      settings['ISMS_USERNAME'] = simulatorAccount.username;
+      settings['ISMS_PASSWORD'] = simulatorAccount.password;
+    }
+    const config = loadConfig(settings, 'api', domainChecks);
+    const logger = createLogger({ level: config.logLevel, role: 'start' });
+    const api = await runApi(config, logger);
+    parts.push(api, await runWorker(config, logger));
+    process.stdout.write(
+      banner({
+        apiUrl: api.url,
+        inboxUrl: simulator?.url ?? null,
+        apiKey: made['API_KEYS'] ? secrets.apiKey : null,
+        admin: made['ADMIN_PASSWORD'] ? { username: adminUsername, password: secrets.adminPassword } : null,
+      }),
+    );
+    return { close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Development values for what the environment leaves open, by variable. */
+function developmentSettings(secrets: DevelopmentSecrets, env: Environment): Environment {
+  const open = (name: string) => !env[name] && !env[`${name}_FILE`];
+  return {
+    ...(open('DATA_KEY') && { DATA_KEY: secrets.dataKey }),
+    ...(open('API_KEYS') && { API_KEYS: `dev:${secrets.apiKey}` }),
+    ...(open('ADMIN_USERNAME') &&
+      open('ADMIN_PASSWORD') && { ADMIN_USERNAME: adminUsername, ADMIN_PASSWORD: secrets.adminPassword }),
+  };
+}
+
+/** On the API's port plus one, so that the address of the inbox stays the same from run to run. */
+async function simulatorBeside(apiPort: number) {
+  return await startSimulator({ ...simulatorAccount, port: apiPort === 0 ? 0 : apiPort + 1 });
+}
+
+/** Two runs on the same data would spoil it. Throws when another one is running. */
+async function onlyOne(directory: string): Promise<Running> {
+  const file = join(directory, 'start.pid');
+  const pid = Number(await readFile(file, 'utf8').catch(() => '0'));
+  if (pid && isRunning(pid)) {
+    throw new Error(`npm start is already running here (process ${pid}). Stop it first, or delete ${file}.`);
+  }
+  await writeFile(file, String(process.pid));
+  return { close: () => rm(file, { force: true }) };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,93 @@
+import type { Redis } from 'ioredis';
+import { createIsmsProvider } from '../../src/isms/provider.js';
+import type { OtpRequest } from '../../src/otp/otp.js';
+import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
+import type { Policy } from '../../src/store/script.js';
+import type { Store } from '../../src/store/store.js';
+import { startWorkers, type Workers } from '../../src/workers/workers.js';
+import { admitted, policy, sleep, testStore } from './otps.js';
+
+export interface LogLine {
+  level: 'info' | 'warn' | 'error';
+  event?: string;
+  [field: string]: unknown;
+}
+
+/** One worker process's parts, with a real provider over HTTP and a log to look into. */
+export interface Scene {
+  store: Store;
+  queue: SendOtpQueue;
+  simulator: Simulator;
+  log: LogLine[];
+  start(): Promise<Workers>;
+  /** Admits and enqueues. */
+  send(overrides?: Partial<OtpRequest>): Promise<string>;
+  /** Waits until the OTP has a status that is none of queued and sending, at most 20 s. */
+  settled(id: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+const account = { username: 'tester', password: 'a-password-for-tests' };
+
+export async function createScene(redis: Redis, overrides: Partial<Policy> = {}): Promise<Scene> {
+  const sendTimeoutMs = overrides.sendTimeoutMs ?? policy.sendTimeoutMs;
+  const simulator = await startSimulator(account);
+  const provider = createIsmsProvider({
+    ...account,
+    url: simulator.endpoint,
+    connectTimeoutMs: 1_000,
+    sendTimeoutMs,
+    verifyTimeoutMs: 2_000,
+    sendConnections: 50,
+    verifyConnections: 8,
+  });
+  const store = testStore(redis, overrides);
+  const queue = createSendOtpQueue(redis);
+  const log: LogLine[] = [];
+  const at = (level: LogLine['level']) => (fields: object) => void log.push({ level, ...fields });
+  const running: Workers[] = [];
+  const find = async (id: string) => (await store.otps.find('shop', id))?.status ?? 'gone';
+  return {
+    store,
+    queue,
+    simulator,
+    log,
+    start: async () => {
+      const workers = await startWorkers({
+        redis,
+        store,
+        provider,
+        logger: { info: at('info'), warn: at('warn'), error: at('error') },
+        concurrency: 20,
+        sendTimeoutMs,
+        sendsPerSecond: 0,
+        keepSeconds: 60,
+        balance: { everyMs: 60_000, lowCredits: 100, expiryWarnDays: 14 },
+      });
+      running.push(workers);
+      return workers;
+    },
+    send: async (request = {}) => {
+      const id = await admitted(store, request);
+      const otp = await store.otps.find(request.app ?? 'shop', id);
+      if (otp) await queue.add(otp);
+      return id;
+    },
+    settled: async (id) => {
+      const deadline = Date.now() + 20_000;
+      let status = await find(id);
+      while (['queued', 'sending'].includes(status) && Date.now() < deadline) {
+        await sleep(20);
+        status = await find(id);
+      }
+      return status;
+    },
+    close: async () => {
+      await Promise.all(running.map((workers) => workers.close(5_000).catch(() => {})));
+      await queue.queue.close();
+      await provider.close();
+      await simulator.close();
+    },
+  };
+}

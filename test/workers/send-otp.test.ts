@@ -1,0 +1,212 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { operatorPauseKey } from '../../src/queues/send-otp.js';
+import { number, request, sleep } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { createScene, type Scene } from '../support/workers.js';
+
+const redis = await connect();
+let scene: Scene;
+
+/** The simulator’s reserved numbers (docs/simulator.md). */
+const reserved = (lastDigits: string) => number(`+601900000${lastDigits}`);
+const calls = (to: { e164: string }) => scene.simulator.state.number(to.e164);
+
+beforeEach(async () => {
+  await redis.flushdb();
+  scene = await createScene(redis, { sendTimeoutMs: 700 });
+});
+afterEach(() => scene.close());
+
+const find = (id: string) => scene.store.otps.find('shop', id);
+const jobState = async (id: string) => await scene.queue.queue.getJobState(id);
+
+async function jobIn(state: string, id: string) {
+  for (let i = 0; i < 100 && (await jobState(id)) !== state; i++) await sleep(20);
+  return await scene.queue.queue.getJob(id);
+}
+
+describe('a send', () => {
+  it('writes uuid and smsId into the record and the job’s return value', async () => {
+    await scene.start();
+    const id = await scene.send();
+    expect(await scene.settled(id)).toBe('sent');
+    const otp = await find(id);
+    expect(otp?.uuid).toMatch(/^[0-9a-f-]{36}$/);
+    expect((await jobIn('completed', id))?.returnvalue).toEqual({ uuid: otp?.uuid, smsId: otp?.smsId });
+    expect(calls(number())).toEqual({ calls: 1, sms: 1 });
+  });
+
+  it('shows no whole number in the job, the log or the name of a key', async () => {
+    await scene.start();
+    const id = await scene.send({ to: number('0187654321') });
+    await scene.settled(id);
+    const job = JSON.stringify((await jobIn('completed', id))?.toJSON());
+    expect(job).toContain('+60******321');
+    const everything = [job, JSON.stringify(scene.log), JSON.stringify(await redis.keys('*'))].join();
+    expect(everything).not.toContain('8765432');
+  });
+
+  it('that iSMS refuses has failed, with the reason on record and job, and is not tried again', async () => {
+    await scene.start();
+    const to = reserved('02');
+    const id = await scene.send({ to });
+    expect(await scene.settled(id)).toBe('failed');
+    expect(await find(id)).toMatchObject({ failure: 'invalid_number' });
+    const job = await jobIn('failed', id);
+    expect(job?.failedReason).toMatch(/^invalid_number: /);
+    expect(job?.stacktrace?.join('')).toBe('');
+    expect(calls(to)).toEqual({ calls: 1, sms: 0 });
+  });
+
+  it('that iSMS turned away for now is tried again', async () => {
+    await scene.start();
+    const to = reserved('31');
+    const id = await scene.send({ to });
+    expect(await scene.settled(id)).toBe('sent');
+    expect(calls(to)).toEqual({ calls: 2, sms: 1 });
+  });
+
+  it.each([
+    ['hangs', '20'],
+    ['is reset', '21'],
+    ['is truncated', '22'],
+    ['is HTML', '24'],
+    ['is empty', '25'],
+  ])('whose reply %s is sent again once, and is unknown then', async (_, lastDigits) => {
+    await scene.start();
+    const to = reserved(lastDigits);
+    const id = await scene.send({ to });
+    expect(await scene.settled(id)).toBe('unknown');
+    expect(calls(to).calls).toBe(2);
+    expect((await jobIn('failed', id))?.failedReason).toMatch(/^outcome_unknown: /);
+  });
+
+  it('is called once when its job is delivered twice', async () => {
+    const id = await scene.send({ to: reserved('30'), sendWithinSeconds: 2 });
+    await scene.start();
+    await sleep(200);
+    expect(await find(id)).toMatchObject({ status: 'sending' });
+    expect(await scene.store.sendAttempts.claim(id, 'delivered again')).toMatchObject({ kind: 'in_flight' });
+  });
+
+  it('goes out once when the operator presses retry on its finished job', async () => {
+    await scene.start();
+    const id = await scene.send();
+    await scene.settled(id);
+    const job = await jobIn('completed', id);
+    const { returnvalue } = job ?? {};
+    await job?.retry('completed');
+    await sleep(50);
+    expect((await jobIn('completed', id))?.returnvalue).toEqual(returnvalue);
+    expect(returnvalue?.uuid).toMatch(/-/);
+    expect(calls(number()).calls).toBe(1);
+  });
+
+  it('keeps its failure when the operator presses retry on it', async () => {
+    await scene.start();
+    const to = reserved('02');
+    const id = await scene.send({ to });
+    await scene.settled(id);
+    await (await jobIn('failed', id))?.retry('failed');
+    await sleep(100);
+    expect((await jobIn('failed', id))?.failedReason).toMatch(/^invalid_number/);
+    expect(calls(to).calls).toBe(1);
+  });
+
+  it('that was cancelled in the queue never leaves', async () => {
+    const id = await scene.send();
+    await scene.store.otps.cancel('shop', id);
+    await scene.start();
+    expect((await jobIn('completed', id))?.returnvalue).toEqual({ uuid: null, smsId: null });
+    expect(calls(number()).calls).toBe(0);
+  });
+
+  it('whose deadline passed while it waited is dropped, not sent late', async () => {
+    const id = await scene.send({ sendWithinSeconds: 0.05 });
+    await sleep(60);
+    await scene.start();
+    expect((await jobIn('failed', id))?.failedReason).toMatch(/^not_sent_in_time/);
+    expect(calls(number()).calls).toBe(0);
+  });
+
+  it('whose record is gone fails without a call', async () => {
+    const id = await scene.send();
+    await redis.del(...(await redis.keys(`*otp:${id}`)));
+    await scene.start();
+    expect((await jobIn('failed', id))?.failedReason).toMatch(/^record_gone/);
+    expect(calls(number()).calls).toBe(0);
+  });
+});
+
+describe('an OTP whose job got lost', () => {
+  it('is enqueued again by the sweeper, and sent once', async () => {
+    const id = await scene.send();
+    await scene.queue.remove(id);
+    const [due] = await redis.keys('*:due');
+    await redis.zadd(due ?? '', 1, id);
+    await scene.start();
+    expect(await scene.settled(id)).toBe('sent');
+    expect(calls(number())).toEqual({ calls: 1, sms: 1 });
+    expect(scene.log.filter(({ event }) => event === 'otp.job_added_again')).toHaveLength(1);
+  });
+});
+
+describe('account trouble', () => {
+  it('pauses sending at once, refuses new OTPs, and loses nothing', async () => {
+    scene.simulator.state.change({ trouble: 'insufficient_credits' });
+    await scene.start();
+    const ids = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => scene.send({ to: number(`01234500${10 + i}`.slice(0, 10)) })),
+    );
+    await sleep(1_500);
+    expect(scene.simulator.state.calls.send).toBeLessThanOrEqual(20);
+    expect(await scene.store.sendingPause.read()).toMatchObject({ trouble: 'insufficient_credits' });
+    const statuses = await Promise.all(ids.map(async (id) => (await find(id))?.status));
+    expect(new Set(statuses)).toEqual(new Set(['queued']));
+    expect(scene.log.filter(({ event }) => event === 'sending.paused')).toHaveLength(1);
+  });
+
+  it('is over by itself once the balance call says so', { timeout: 40_000 }, async () => {
+    scene.simulator.state.change({ trouble: 'authentication_failed' });
+    await scene.start();
+    const id = await scene.send();
+    await sleep(1_500);
+    scene.simulator.state.change({ trouble: null });
+    expect(await scene.settled(id)).toBe('sent');
+    expect(scene.log.filter(({ event }) => event === 'sending.resumed')).toHaveLength(1);
+    expect(calls(number()).sms).toBe(1);
+  });
+
+  it('does not lift the operator’s own pause', async () => {
+    await scene.start();
+    await scene.queue.queue.pause();
+    expect(await redis.hexists(operatorPauseKey, 'paused')).toBe(1);
+    await scene.store.sendingPause.report({
+      trouble: 'ip_not_allowed',
+      claimedAt: Date.now() + 1e4,
+      credits: 1,
+    });
+    await scene.store.sendingPause.resume();
+    expect(await redis.hexists(operatorPauseKey, 'paused')).toBe(1);
+    expect(await scene.store.otps.admit(request(), null)).toEqual({
+      kind: 'paused',
+      reason: 'operator',
+    });
+  });
+});
+
+describe('closing', () => {
+  it('finishes the sends in hand: an answered call never becomes unknown', async () => {
+    await scene.close();
+    scene = await createScene(redis);
+    scene.simulator.state.change({ latencyMs: 800 });
+    const workers = await scene.start();
+    const ids = await Promise.all(Array.from({ length: 10 }, () => scene.send()));
+    while (scene.simulator.state.calls.send < 10) await sleep(10);
+    const waiting = await scene.send();
+    await workers.close(5_000);
+    const statuses = await Promise.all(ids.map(async (id) => (await find(id))?.status));
+    expect(new Set(statuses)).toEqual(new Set(['sent']));
+    expect((await find(waiting))?.status).toMatch(/queued|sent/);
+  });
+});
