@@ -1,0 +1,59 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Simulator } from '../../src/simulator/simulator.js';
+import { dataKey } from './otps.js';
+
+export const account = { username: 'tester', password: 'a-password-for-tests' };
+
+/** A real process of the gateway. */
+export interface GatewayProcess {
+  child: ChildProcess;
+  /** Everything it has written so far, to both streams. */
+  readonly output: string;
+  signal(name: NodeJS.Signals): void;
+  /** Sends the signal and resolves with the exit code, or the signal's name, once it is gone. */
+  end(name?: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
+}
+
+/** Runs `node dist/cli.js <command>` with nothing of this environment but its PATH. */
+export function runCommand(command: string, env: Record<string, string>): GatewayProcess {
+  const child = spawn(process.execPath, ['dist/cli.js', command], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    output += chunk;
+  });
+  const exited = once(child, 'exit');
+  return {
+    child,
+    get output() {
+      return output;
+    },
+    signal: (name) => void child.kill(name),
+    end: async (name = 'SIGKILL') => {
+      if (child.exitCode === null && child.signalCode === null) child.kill(name);
+      await exited;
+      return child.exitCode ?? child.signalCode;
+    },
+  };
+}
+
+/** The environment that a worker or an API needs, for a Redis and a simulator at hand. */
+export function gatewayEnvironment(
+  redisUrl: string,
+  simulator: Pick<Simulator, 'endpoint'>,
+): Record<string, string> {
+  return {
+    REDIS_URL: redisUrl,
+    DATA_KEY: dataKey.toString('base64'),
+    ISMS_URL: simulator.endpoint,
+    ISMS_USERNAME: account.username,
+    ISMS_PASSWORD: account.password,
+    LOG_LEVEL: 'warn',
+  };
+}
