@@ -1,0 +1,77 @@
+import { randomInt } from 'node:crypto';
+import { createRing } from './ring.js';
+import { createUuidMaker } from './uuid.js';
+
+/** What the vendor gives every send call, refused ones included. */
+export interface Ids {
+  smsId: number;
+  uuid: string;
+  code: string;
+}
+
+/** An SMS that was sent, as a handset would show it. `mobile` is E.164; `sentAt` is in ms since 1970. */
+export interface Sms extends Ids {
+  mobile: string;
+  senderId: string | null;
+  text: string;
+  unicode: boolean;
+  credits: number;
+  sentAt: number;
+  /** The SMS before this one to the same number. */
+  previousSmsId: number | null;
+}
+
+/** The SMS sent so far: a short list to look at, and a long one to verify codes against. */
+export interface Outbox {
+  issue(): Ids;
+  add(sms: Sms): void;
+  /** Undefined once as many send calls as the outbox remembers have come after it. */
+  find(smsId: number): Sms | undefined;
+  newest(limit: number): Sms[];
+  /** Walks back from an SMS through those of the same number, newest first. */
+  chain(smsId: number | null, limit: number): Sms[];
+  /** Empties what can be looked at; codes can still be verified. */
+  clear(): void;
+}
+
+/** Makes an empty outbox. SMS ids count up from the clock's second, so that a restart does not repeat them. */
+export function createOutbox(capacity: { inbox: number; sends: number }, now: () => number): Outbox {
+  const shown = createRing<Sms>(capacity.inbox);
+  const remembered: (Sms | undefined)[] = [];
+  const nextUuid = createUuidMaker(now);
+  const firstId = Math.trunc(now() / 1000);
+  let issued = 0;
+  let shownFrom = firstId;
+
+  const slot = (smsId: number) => (smsId - firstId) % capacity.sends;
+  const find = (smsId: number) => {
+    const sms = remembered[slot(smsId)];
+    return sms?.smsId === smsId ? sms : undefined;
+  };
+  return {
+    issue: () => ({ smsId: firstId + issued++, uuid: nextUuid(), code: randomCode() }),
+    add(sms) {
+      remembered[slot(sms.smsId)] = sms;
+      shown.push(sms);
+    },
+    find,
+    newest: (limit) => [...shown.newestFirst()].slice(0, limit),
+    chain(smsId, limit) {
+      const found: Sms[] = [];
+      for (let id = smsId; id !== null && id >= shownFrom && found.length < limit; ) {
+        const sms = find(id);
+        if (sms) found.push(sms);
+        id = sms?.previousSmsId ?? null;
+      }
+      return found;
+    },
+    clear() {
+      shown.clear();
+      shownFrom = firstId + issued;
+    },
+  };
+}
+
+function randomCode(): string {
+  return String(randomInt(1_000_000)).padStart(6, '0');
+}

@@ -1,0 +1,87 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Answer, give, page } from './answer.js';
+import { answerBalance, refuseBalance } from './balance-call.js';
+import { redirectTarget } from './behaviours.js';
+import type { Failure } from './failure.js';
+import { answerSend, type Query, refuseSend } from './send-call.js';
+import type { Simulation } from './simulation.js';
+import { answerVerify, refuseVerify } from './verify-call.js';
+
+/** Path of the one address behind which the vendor has all three calls. */
+export const endpointPath = '/2FA/request.php';
+
+interface Call {
+  counter: 'send' | 'verify' | 'balance';
+  answer(simulation: Simulation, query: Query): Answer;
+  refuse(simulation: Simulation, query: Query, failure: Failure): Answer;
+}
+
+const send: Call = {
+  counter: 'send',
+  answer: answerSend,
+  refuse: (simulation, query, failure) =>
+    refuseSend(simulation, query, { ids: simulation.outbox.issue(), failure }),
+};
+const verify: Call = { counter: 'verify', answer: answerVerify, refuse: refuseVerify };
+const balance: Call = {
+  counter: 'balance',
+  answer: answerBalance,
+  refuse: (simulation, _query, failure) => refuseBalance(simulation, failure),
+};
+
+/**
+ * Answers a request to the vendor's endpoint; false, and nothing done, for any other. It stands before Express
+ * because it is what load is put on.
+ */
+export function serveProvider(simulation: Simulation, req: IncomingMessage, res: ServerResponse): boolean {
+  const { path, search } = splitUrl(req.url ?? '');
+  if (path === redirectTarget) {
+    simulation.tally.calls.redirected++;
+    give(res, page(404, 'Not Found'), 0, simulation.pace);
+    return true;
+  }
+  if (path !== endpointPath) return false;
+  const answer = req.method === 'GET' ? answerCall(simulation, readQuery(search)) : methodNotAllowed();
+  give(res, answer, latencyOf(simulation), simulation.pace);
+  return true;
+}
+
+function answerCall(simulation: Simulation, query: Query): Answer {
+  const call = callOf(query['method']);
+  if (!call)
+    return refuseSend(simulation, query, { ids: simulation.outbox.issue(), failure: 'unknown_error' });
+  simulation.tally.calls[call.counter]++;
+  const failure = checkCredentials(simulation, query);
+  return failure ? call.refuse(simulation, query, failure) : call.answer(simulation, query);
+}
+
+function callOf(method: string | undefined): Call | undefined {
+  if (method === undefined || method === '') return send;
+  if (method === 'verify') return verify;
+  return method === 'balance' ? balance : undefined;
+}
+
+function checkCredentials({ credentials }: Simulation, { un, pass }: Query): Failure | null {
+  if (!un || !pass) return 'missing_parameter';
+  const { username = un, password = pass } = credentials;
+  return un === username && pass === password ? null : 'authentication_failed';
+}
+
+function splitUrl(url: string): { path: string; search: string } {
+  const mark = url.indexOf('?');
+  return mark < 0 ? { path: url, search: '' } : { path: url.slice(0, mark), search: url.slice(mark + 1) };
+}
+
+function readQuery(search: string): Query {
+  return Object.fromEntries(new URLSearchParams(search));
+}
+
+function latencyOf({ account }: Simulation): number {
+  const { latencyMs } = account.settings;
+  if (typeof latencyMs === 'number') return latencyMs;
+  return latencyMs.min + Math.random() * (latencyMs.max - latencyMs.min);
+}
+
+function methodNotAllowed(): Answer {
+  return page(405, 'Method Not Allowed', { allow: 'GET' });
+}

@@ -1,0 +1,70 @@
+import { request } from 'undici';
+import { describe, expect, it } from 'vitest';
+import { startClient } from './client.js';
+
+describe('POST /settings', () => {
+  it('changes what it names, leaves the rest, and answers with all of them', async () => {
+    const { fetch } = await startClient({ settings: { expiresOn: '2099-01-02' } });
+    const changed = await fetch('/settings', {
+      method: 'POST',
+      json: { credits: 12.5, latencyMs: { min: 0, max: 1 }, trouble: 'ip_not_allowed' },
+    });
+    const settings = {
+      credits: 12.5,
+      expiresOn: '2099-01-02',
+      latencyMs: { min: 0, max: 1 },
+      errorRate: 0,
+      errorKind: 'reset_before_sms',
+      trouble: 'ip_not_allowed',
+      failureStyle: 'text',
+    };
+    expect(JSON.parse(changed.text)).toEqual(settings);
+    expect(JSON.parse((await fetch('/settings')).text)).toEqual(settings);
+  });
+
+  it.each([
+    [{ credits: -1 }, /^credits: /],
+    [{ credits: '5' }, /^credits: .*number/],
+    [{ expiresOn: '29 Apr 2025' }, /^expiresOn: /],
+    [{ expiresOn: '2025-02-30' }, /^expiresOn: /],
+    [{ latencyMs: { min: 5, max: 1 } }, /^latencyMs: min must not be above max$/],
+    [{ latencyMs: 'slow' }, /^latencyMs: must be milliseconds/],
+    [{ errorRate: 1.1 }, /^errorRate: /],
+    [{ errorKind: 'normal' }, /^errorKind: /],
+    [{ trouble: 'none' }, /^trouble: /],
+    [{ credit: 5 }, /"credit"/],
+    [[], /object/],
+  ])('refuses %o and changes nothing', async (json, problem) => {
+    const { fetch, simulator } = await startClient();
+    const before = { ...simulator.state.settings };
+    const { status, text } = await fetch('/settings', { method: 'POST', json });
+    expect(status).toBe(400);
+    expect(JSON.parse(text).problems).toEqual([expect.stringMatching(problem)]);
+    expect(simulator.state.settings).toEqual(before);
+  });
+
+  it('changes nothing when one of several is wrong, and names every problem', async () => {
+    const { fetch, simulator } = await startClient();
+    const { text } = await fetch('/settings', {
+      method: 'POST',
+      json: { credits: 1, errorRate: 2, trouble: 1 },
+    });
+    expect(JSON.parse(text).problems).toHaveLength(2);
+    expect(simulator.state.settings.credits).toBe(10_000);
+  });
+
+  it('says what it wants when it gets no JSON', async () => {
+    const { fetch } = await startClient();
+    const { status, text } = await fetch('/settings', { method: 'POST' });
+    expect(status).toBe(400);
+    expect(text).toContain('content-type: application/json');
+  });
+
+  it('says no more than that it could not read a body that is not JSON', async () => {
+    const { simulator } = await startClient();
+    const headers = { 'content-type': 'application/json' };
+    const res = await request(`${simulator.url}/settings`, { method: 'POST', headers, body: '{"credits":' });
+    expect(res.statusCode).toBe(400);
+    expect(await res.body.json()).toEqual({ error: 'The request could not be read' });
+  });
+});
