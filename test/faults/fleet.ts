@@ -1,0 +1,146 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { Redis } from 'ioredis';
+import type { Otp } from '../../src/otp/otp.js';
+import { isPending, type Status } from '../../src/otp/states.js';
+import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
+import { createSimulator } from '../../src/simulator/simulator.js';
+import type { SimulatorState } from '../../src/simulator/state.js';
+import type { Store } from '../../src/store/store.js';
+import { number, request, sleep, testStore } from '../support/otps.js';
+import { account, type GatewayProcess, gatewayEnvironment, runCommand } from '../support/processes.js';
+import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.js';
+
+/** Real workers on a Redis of their own, sending to a simulator that counts what each number got. */
+export interface Fleet {
+  redis: RedisServer;
+  simulator: Provider;
+  store: Store;
+  queue: SendOtpQueue;
+  workers: GatewayProcess[];
+  startWorker(): GatewayProcess;
+  /** Admits and enqueues `count` OTPs, each to a number of its own. */
+  enqueue(count: number): Promise<Otp[]>;
+  /** Waits until every OTP has ended or been sent; throws with the statuses left after `withinMs`. */
+  settled(otps: Otp[], withinMs: number): Promise<Otp[]>;
+  close(): Promise<void>;
+}
+
+/** The simulator behind a server that can be switched off and on again. */
+export interface Provider {
+  endpoint: string;
+  state: SimulatorState;
+  /** Refuses connections for so long; calls under way are answered. */
+  switchOff(ms: number): Promise<void>;
+  close(): void;
+}
+
+async function startProvider(): Promise<Provider> {
+  const { app, state } = createSimulator({ ...account, settings: { credits: 1_000_000 } });
+  const server = createServer(app);
+  const port = await freePort();
+  const listen = async () => {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  };
+  await listen();
+  return {
+    endpoint: `http://127.0.0.1:${port}/2FA/request.php`,
+    state,
+    switchOff: async (ms) => {
+      server.close();
+      server.closeIdleConnections();
+      await sleep(ms);
+      server.closeAllConnections();
+      await listen();
+    },
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+const batch = 200;
+
+export async function startFleet(env: Record<string, string> = {}): Promise<Fleet> {
+  const redis = await startRedisServer();
+  const simulator = await startProvider();
+  const client = new Redis(redis.url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+  client.on('error', () => {});
+  const unknownResends = Number(env['UNKNOWN_RESENDS'] ?? 1);
+  const sendTimeoutMs = Number(env['ISMS_SEND_TIMEOUT_MS'] ?? 30_000);
+  const store = testStore(client, { unknownResends, sendTimeoutMs, keepMs: 3_600_000 });
+  const queue = createSendOtpQueue(client);
+  const workers: GatewayProcess[] = [];
+  const fleet = { redis, simulator, store, queue, workers };
+  return {
+    ...fleet,
+    startWorker: () => {
+      const worker = runCommand('worker', { ...gatewayEnvironment(redis.url, simulator), ...env });
+      workers.push(worker);
+      return worker;
+    },
+    enqueue: async (count) => {
+      const otps: Otp[] = [];
+      for (let first = 0; first < count; first += batch) {
+        const size = Math.min(batch, count - first);
+        otps.push(
+          ...(await Promise.all(Array.from({ length: size }, (_, i) => enqueueOne(fleet, first + i)))),
+        );
+      }
+      return otps;
+    },
+    settled: (otps, withinMs) => settled(store, otps, withinMs),
+    close: async () => {
+      await Promise.all(workers.map((worker) => worker.end('SIGKILL')));
+      await queue.queue.close();
+      client.disconnect();
+      simulator.close();
+      await redis.stop();
+    },
+  };
+}
+
+/** The n-th of a million different Malaysian mobile numbers. */
+function nthNumber(n: number) {
+  return number(`+6012${String(2_000_000 + n).padStart(7, '0')}`);
+}
+
+async function enqueueOne({ store, queue }: Pick<Fleet, 'store' | 'queue'>, n: number): Promise<Otp> {
+  const asked = request({ to: nthNumber(n), sendWithinSeconds: 600 });
+  const admission = await store.otps.admit(asked, null);
+  if (admission.kind !== 'admitted') throw new Error(admission.kind);
+  await queue.add(admission.otp);
+  return admission.otp;
+}
+
+async function settled(store: Store, otps: Otp[], withinMs: number): Promise<Otp[]> {
+  const deadline = Date.now() + withinMs;
+  for (;;) {
+    const found: Otp[] = [];
+    for (let first = 0; first < otps.length; first += batch) {
+      const some = otps.slice(first, first + batch).map(({ app, id }) => store.otps.find(app, id));
+      found.push(...(await Promise.all(some)).filter((otp) => otp !== null));
+    }
+    if (found.length === otps.length && !found.some(({ status }) => isPending(status))) return found;
+    if (Date.now() > deadline) throw new Error(`not settled: ${JSON.stringify(countByStatus(found))}`);
+    await sleep(500);
+  }
+}
+
+/** How many OTPs have each status. */
+export function countByStatus(otps: Otp[]): Partial<Record<Status, number>> {
+  const counts: Partial<Record<Status, number>> = {};
+  for (const { status } of otps) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
+
+/** What the provider saw: numbers that got more than one SMS, and the most calls that one number got. */
+export function providerSaw({ simulator }: Fleet, otps: Otp[]): { doubled: number; mostCalls: number } {
+  const counts = otps.map(({ to }) => simulator.state.number(to.e164));
+  return {
+    doubled: counts.filter(({ sms }) => sms > 1).length,
+    mostCalls: Math.max(...counts.map(({ calls }) => calls)),
+  };
+}

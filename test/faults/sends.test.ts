@@ -1,0 +1,141 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { sleep } from '../support/otps.js';
+import { countByStatus, type Fleet, providerSaw, startFleet } from './fleet.js';
+
+/** `FAULTS=full` runs the promised sizes (docs/reliability.md), otherwise a small edition of each. */
+const full = process.env['FAULTS'] === 'full';
+const minutes = (n: number) => n * 60_000;
+
+let fleet: Fleet;
+afterEach(() => fleet.close());
+
+const report = (name: string, found: object) => {
+  if (full) process.stdout.write(`${name}: ${JSON.stringify(found)}\n`);
+};
+
+describe('two workers', { timeout: minutes(5) }, () => {
+  it('send each OTP exactly once, with its ids on the record and in the job’s return value', async () => {
+    fleet = await startFleet();
+    fleet.startWorker();
+    fleet.startWorker();
+    const otps = await fleet.settled(await fleet.enqueue(full ? 10_000 : 1_000), minutes(3));
+    expect(countByStatus(otps)).toEqual({ sent: otps.length });
+    expect(providerSaw(fleet, otps)).toEqual({ doubled: 0, mostCalls: 1 });
+    expect(fleet.simulator.state.stats().numbers).toBe(otps.length);
+    const sample = otps.filter((_, i) => i % 50 === 0);
+    for (const { id, uuid, smsId } of sample) {
+      expect(uuid).toMatch(/^[0-9a-f-]{36}$/);
+      const job = await fleet.queue.queue.getJob(id);
+      expect(job?.returnvalue).toEqual({ uuid, smsId });
+    }
+    report('exactly once', { ...countByStatus(otps), ...providerSaw(fleet, otps) });
+  });
+});
+
+describe('workers killed with kill -9', { timeout: minutes(10) }, () => {
+  const killing = async (unknownResends: number) => {
+    // A short send time-out only shortens the wait for the attempts that the dead left behind.
+    fleet = await startFleet({
+      UNKNOWN_RESENDS: String(unknownResends),
+      ISMS_SEND_TIMEOUT_MS: '8000',
+      WORKER_CONCURRENCY: '20',
+    });
+    fleet.simulator.state.change({ latencyMs: { min: 20, max: 120 } });
+    const count = full ? 5_000 : 600;
+    fleet.startWorker();
+    let victim = fleet.startWorker();
+    const enqueued = fleet.enqueue(count);
+    let kills = 0;
+    while (fleet.simulator.state.stats().numbers < count * 0.9) {
+      await sleep(full ? 1_000 : 700);
+      await victim.end('SIGKILL');
+      kills += 1;
+      victim = fleet.startWorker();
+    }
+    const otps = await fleet.settled(await enqueued, minutes(3));
+    const found = { kills, ...countByStatus(otps), ...providerSaw(fleet, otps) };
+    report(`kill -9, UNKNOWN_RESENDS=${unknownResends}`, found);
+    expect(kills).toBeGreaterThan(0);
+    return found;
+  };
+
+  it('never send twice with UNKNOWN_RESENDS=0, and leave nothing without an end', async () => {
+    const { kills, doubled, mostCalls, unknown = 0, sent = 0 } = await killing(0);
+    expect({ doubled, mostCalls }).toEqual({ doubled: 0, mostCalls: 1 });
+    expect(unknown).toBeLessThanOrEqual(kills * 20);
+    expect(unknown + sent).toBe(full ? 5_000 : 600);
+  });
+
+  it('ask the provider at most twice with UNKNOWN_RESENDS=1', async () => {
+    const { mostCalls, sent = 0, unknown = 0 } = await killing(1);
+    expect(mostCalls).toBeLessThanOrEqual(2);
+    expect(unknown + sent).toBe(full ? 5_000 : 600);
+  });
+});
+
+describe('a worker frozen past its lock and thawed', { timeout: minutes(5) }, () => {
+  it.each([0, 1])('sends at most 1 + %i times', async (unknownResends) => {
+    fleet = await startFleet({
+      UNKNOWN_RESENDS: String(unknownResends),
+      ISMS_SEND_TIMEOUT_MS: '10000',
+      WORKER_CONCURRENCY: '20',
+    });
+    fleet.simulator.state.change({ latencyMs: 200 });
+    const frozen = fleet.startWorker();
+    const enqueued = await fleet.enqueue(full ? 2_000 : 300);
+    while (fleet.simulator.state.calls.send < 50) await sleep(20);
+    frozen.signal('SIGSTOP');
+    fleet.startWorker();
+    await sleep(25_000);
+    frozen.signal('SIGCONT');
+    const otps = await fleet.settled(enqueued, minutes(2));
+    const saw = providerSaw(fleet, otps);
+    report(`SIGSTOP 25 s, UNKNOWN_RESENDS=${unknownResends}`, { ...countByStatus(otps), ...saw });
+    expect(saw.mostCalls).toBeLessThanOrEqual(1 + unknownResends);
+    if (unknownResends === 0) expect(saw.doubled).toBe(0);
+  });
+});
+
+describe('the provider', { timeout: minutes(5) }, () => {
+  it('switched off for a while in the middle costs nothing: all go out afterwards, none twice', async () => {
+    fleet = await startFleet({ WORKER_CONCURRENCY: '20', UNKNOWN_RESENDS: '0' });
+    fleet.simulator.state.change({ latencyMs: 50 });
+    fleet.startWorker();
+    fleet.startWorker();
+    const enqueued = fleet.enqueue(full ? 5_000 : 800);
+    while (fleet.simulator.state.calls.send < 200) await sleep(10);
+    await fleet.simulator.switchOff(full ? 20_000 : 5_000);
+    const otps = await fleet.settled(await enqueued, minutes(3));
+    const saw = providerSaw(fleet, otps);
+    report('provider off for 20 s', { ...countByStatus(otps), ...saw });
+    expect(countByStatus(otps)).toEqual({ sent: otps.length });
+    expect(saw.doubled).toBe(0);
+  });
+
+  it('without credits pauses sending; after the top-up all goes on by itself', async () => {
+    fleet = await startFleet({ WORKER_CONCURRENCY: '20' });
+    const count = full ? 5_000 : 600;
+    fleet.simulator.state.change({ credits: count / 2 });
+    fleet.startWorker();
+    fleet.startWorker();
+    const enqueued = await fleet.enqueue(count / 2 + 50);
+    while ((await fleet.store.sendingPause.read()) === null) await sleep(50);
+    const refused = await fleet.enqueue(1).catch((error: Error) => error.message);
+    expect(refused).toBe('paused');
+    await sleep(3_000);
+    const callsWhilePaused = fleet.simulator.state.calls.send;
+    await sleep(3_000);
+    expect(fleet.simulator.state.calls.send).toBe(callsWhilePaused);
+    fleet.simulator.state.change({ credits: 10_000 });
+    const otps = await fleet.settled(enqueued, minutes(1));
+    const { doubled } = providerSaw(fleet, otps);
+    report('credits used up', {
+      ...countByStatus(otps),
+      doubled,
+      refusedCalls: callsWhilePaused - count / 2,
+    });
+    expect(countByStatus(otps)).toEqual({ sent: otps.length });
+    expect(doubled).toBe(0);
+    expect(callsWhilePaused - count / 2).toBeLessThanOrEqual(2 * 2 * 20);
+  });
+});
