@@ -139,3 +139,34 @@ describe('the provider', { timeout: minutes(5) }, () => {
     expect(callsWhilePaused - count / 2).toBeLessThanOrEqual(2 * 2 * 20);
   });
 });
+
+describe('Redis killed and restarted in the middle', { timeout: minutes(10) }, () => {
+  it('loses and doubles nothing, and work resumes within 10 seconds', async () => {
+    fleet = await startFleet({
+      UNKNOWN_RESENDS: '0',
+      ISMS_SEND_TIMEOUT_MS: '10000',
+      WORKER_CONCURRENCY: '20',
+    });
+    fleet.simulator.state.change({ latencyMs: { min: 50, max: 300 } });
+    const enqueued = await fleet.enqueue(full ? 10_000 : 1_000);
+    fleet.startWorker();
+    fleet.startWorker();
+    const kills = full ? 10 : 2;
+    const resumedAfterMs: number[] = [];
+    for (let i = 0; i < kills; i++) {
+      await sleep(2_000);
+      await fleet.redis.kill();
+      await sleep(1_000);
+      await fleet.redis.restart();
+      const [up, before] = [Date.now(), fleet.simulator.state.calls.send];
+      while (fleet.simulator.state.calls.send <= before && Date.now() - up < 20_000) await sleep(20);
+      resumedAfterMs.push(Date.now() - up);
+    }
+    const otps = await fleet.settled(enqueued, minutes(4));
+    const saw = providerSaw(fleet, otps);
+    report('Redis killed', { ...countByStatus(otps), ...saw, resumedAfterMs });
+    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+    expect(countByStatus(otps)).toEqual({ sent: otps.length });
+    expect(Math.max(...resumedAfterMs)).toBeLessThan(10_000);
+  });
+});

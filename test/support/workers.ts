@@ -20,7 +20,7 @@ export interface Scene {
   queue: SendOtpQueue;
   simulator: Simulator;
   log: LogLine[];
-  start(): Promise<Workers>;
+  start(balance?: { everyMs: number }): Promise<Workers>;
   /** Admits and enqueues. */
   send(overrides?: Partial<OtpRequest>): Promise<string>;
   /** Waits until the OTP has a status that is none of queued and sending, at most 20 s. */
@@ -53,7 +53,7 @@ export async function createScene(redis: Redis, overrides: Partial<Policy> = {})
     queue,
     simulator,
     log,
-    start: async () => {
+    start: async ({ everyMs } = { everyMs: 60_000 }) => {
       const workers = await startWorkers({
         redis,
         store,
@@ -63,7 +63,7 @@ export async function createScene(redis: Redis, overrides: Partial<Policy> = {})
         sendTimeoutMs,
         sendsPerSecond: 0,
         keepSeconds: 60,
-        balance: { everyMs: 60_000, lowCredits: 100, expiryWarnDays: 14 },
+        balance: { everyMs, lowCredits: 100, expiryWarnDays: 14 },
       });
       running.push(workers);
       return workers;
