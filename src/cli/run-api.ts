@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { createApi } from '../api/api.js';
+import type { ApiSettings } from '../api/settings.js';
 import type { ConfigFor } from '../config/commands.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue, operatorPauseKey } from '../queues/send-otp.js';
@@ -20,6 +23,12 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger): Promise<
     sendOtpQueue: createSendOtpQueue(redis),
     balanceQueue: createBalanceQueue(redis),
     provider,
+    apiKeys: config.apiKeys,
+    admin: config.admin
+      ? { username: config.admin.username, password: config.admin.password.reveal() }
+      : null,
+    settings: apiSettings(config),
+    version: packageVersion(),
     logger,
   });
   const server = createServer(app);
@@ -33,6 +42,24 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger): Promise<
       await disconnect(redis);
     },
   };
+}
+
+function apiSettings({ defaults, allowedCountries, otp, balance }: ConfigFor<'api'>): ApiSettings {
+  return {
+    defaultMessage: defaults.message,
+    defaultSenderId: defaults.senderId ?? null,
+    defaultCountry: defaults.country,
+    allowedCountries,
+    ttlSeconds: otp.ttlSeconds,
+    maxAttempts: otp.maxAttempts,
+    sendWithinSeconds: otp.sendWithinSeconds,
+    balance,
+  };
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }
 
 async function listen(server: Server, at: { host: string; port: number }): Promise<string> {
