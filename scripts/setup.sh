@@ -1,0 +1,107 @@
+#!/bin/sh
+# Installs what is missing and builds, saying so before it does; run by `npm start` and `npm test`. Silent and
+# done at once when there is nothing to do.
+set -eu
+
+say() { printf '%s\n' "$*"; }
+fail() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+
+# at_least 20.19 22.1.0: true when the second version is the first one or newer.
+at_least() {
+  wanted_major=${1%%.*} wanted_minor=${1#*.}
+  major=${2%%.*} rest=${2#*.}
+  minor=${rest%%.*}
+  [ "$major" -gt "$wanted_major" ] || { [ "$major" -eq "$wanted_major" ] && [ "$minor" -ge "$wanted_minor" ]; }
+}
+
+check_node() {
+  version=$(node --version) || fail 'Node 20.19 or newer is needed: https://nodejs.org'
+  at_least 20.19 "${version#v}" || fail "Node 20.19 or newer is needed; this is $version. See https://nodejs.org"
+}
+
+# Remembers by checksum what was installed: times of files say nothing after a checkout or a copy.
+install_packages() {
+  stamp=node_modules/.setup-lock-sum
+  sum=$(cat package-lock.json package.json | cksum; uname -sm)
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ]; then return; fi
+  # Packages that were installed by hand stay, if npm misses none.
+  if [ -f "$stamp" ] || ! npm ls --all --include=dev >/dev/null 2>&1; then
+    say 'Installing the npm packages (npm ci) …'
+    npm ci --include=dev --no-audit --no-fund --loglevel=error
+  fi
+  printf '%s\n' "$sum" >"$stamp"
+}
+
+redis_hint='Redis 6.2 or newer is needed, as the command redis-server. Install it, or set REDIS_URL to one for
+`npm start`, or run everything in containers with `docker compose up`.'
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "$redis_hint"
+  fi
+}
+
+# The major and minor version that apt-get would install; nothing when it knows none.
+apt_redis_version() {
+  apt-cache policy redis-server 2>/dev/null | sed -n 's/^ *Candidate: \([0-9]*:\)\{0,1\}\([0-9]*\.[0-9]*\).*/\2/p'
+}
+
+# RUNLEVEL keeps Debian's package from starting a service of its own, systemctl stops it where that is not enough.
+apt_install_redis() {
+  if [ -z "$(apt_redis_version)" ]; then as_root apt-get update -qq; fi
+  version=$(apt_redis_version)
+  at_least 6.2 "${version:-0.0}" || fail "$redis_hint (apt-get has ${version:-none}.)"
+  set -- env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server
+  as_root "$@" >/dev/null || { as_root apt-get update -qq && as_root "$@" >/dev/null; } || fail "$redis_hint"
+  if [ -d /run/systemd/system ]; then as_root systemctl disable --quiet --now redis-server || true; fi
+}
+
+install_redis() {
+  if command -v apt-get >/dev/null; then
+    say 'Installing Redis (apt-get install redis-server, without its service) …'
+    apt_install_redis
+  elif command -v brew >/dev/null; then
+    say 'Installing Redis (brew install redis) …'
+    brew install --quiet redis
+  else
+    fail "$redis_hint"
+  fi
+}
+
+# `npm start` takes the Redis that it is told of; the tests start Redis servers of their own.
+needs_redis() {
+  [ "${npm_lifecycle_event:-}" != start ] || [ -z "${REDIS_URL:-}${REDIS_URL_FILE:-}" ]
+}
+
+check_redis() {
+  command -v redis-server >/dev/null || install_redis
+  version=$(redis-server --version | sed -n 's/.* v=\([0-9]*\.[0-9]*\).*/\1/p')
+  at_least 6.2 "${version:-0.0}" || fail "$redis_hint ($(command -v redis-server) is ${version:-unusable}.)"
+}
+
+# The mark is as old as the start of the last build that went well: what changed since is built again.
+build() {
+  sources='src scripts/copy-assets.mjs tsconfig.json tsconfig.build.json package-lock.json'
+  # shellcheck disable=SC2086
+  if [ -f dist/.built ] && [ -f dist/cli.js ] && [ -z "$(find $sources -newer dist/.built | head -n 1)" ]; then
+    return
+  fi
+  say 'Building …'
+  mkdir -p dist
+  touch dist/.building
+  npm run --silent build
+  mv dist/.building dist/.built
+}
+
+cd "$(dirname "$0")/.."
+check_node
+install_packages
+if needs_redis; then check_redis; fi
+build
