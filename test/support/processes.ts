@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { resolve } from 'node:path';
 import type { Simulator } from '../../src/simulator/simulator.js';
-import { dataKey } from './otps.js';
+import { dataKey, sleep } from './otps.js';
 
 export const account = { username: 'tester', password: 'a-password-for-tests' };
 
@@ -16,8 +17,9 @@ export interface GatewayProcess {
 }
 
 /** Runs `node dist/cli.js <command>` with nothing of this environment but its PATH. */
-export function runCommand(command: string, env: Record<string, string>): GatewayProcess {
-  const child = spawn(process.execPath, ['dist/cli.js', command], {
+export function runCommand(command: string, env: Record<string, string>, cwd = '.'): GatewayProcess {
+  const child = spawn(process.execPath, [resolve('dist/cli.js'), command], {
+    cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -41,6 +43,16 @@ export function runCommand(command: string, env: Record<string, string>): Gatewa
       return child.exitCode ?? child.signalCode;
     },
   };
+}
+
+/** Waits until the process has written something that matches; throws with what it wrote after 20 s. */
+export async function written(running: GatewayProcess, pattern: RegExp): Promise<RegExpExecArray> {
+  for (let i = 0; i < 800; i++) {
+    const match = pattern.exec(running.output);
+    if (match) return match;
+    await sleep(25);
+  }
+  throw new Error(`nothing like ${pattern} in: ${running.output}`);
 }
 
 /** The environment that a worker or an API needs, for a Redis and a simulator at hand. */

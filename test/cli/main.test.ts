@@ -1,0 +1,101 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { startSimulator } from '../../src/simulator/simulator.js';
+import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
+import { connect, databaseUrl } from '../support/redis.js';
+import { startRedisServer } from '../support/redis-server.js';
+
+await connect();
+const simulator = await startSimulator();
+afterAll(() => simulator.close());
+const environment = gatewayEnvironment(databaseUrl(), simulator);
+
+async function ended(command: string, env: Record<string, string> = {}) {
+  const running = runCommand(command, env);
+  await new Promise((resolve) => running.child.once('close', resolve));
+  return { code: await running.end(), said: running.output };
+}
+
+describe('a command', () => {
+  it.each(['api', 'worker'])(
+    '%s that misses settings exits 1 and names every one of them',
+    async (command) => {
+      const { code, said } = await ended(command);
+      expect(code).toBe(1);
+      for (const name of ['REDIS_URL', 'DATA_KEY', 'ISMS_USERNAME', 'ISMS_PASSWORD'])
+        expect(said).toContain(name);
+      expect(said).not.toContain('    at ');
+    },
+  );
+
+  it('that does not exist is answered with how to use it', async () => {
+    const { code, said } = await ended('serve');
+    expect(code).toBe(1);
+    expect(said).toMatch(/unknown command "serve"[\s\S]*usage:/);
+  });
+
+  it('refuses to run while NODE_DEBUG would print calls to iSMS', async () => {
+    const { code, said } = await ended('worker', { ...environment, NODE_DEBUG: 'undici' });
+    expect(code).toBe(1);
+    expect(said).toMatch(/^NODE_DEBUG/);
+  });
+});
+
+describe('check-config', () => {
+  it('shows what the environment means, with secrets masked', async () => {
+    const { code, said } = await ended('check-config', environment);
+    expect(code).toBe(0);
+    expect(said).toContain('SEND_RETRIES');
+    expect(said).not.toContain(environment['ISMS_PASSWORD']);
+    expect(said).not.toContain(environment['DATA_KEY']);
+  });
+
+  it('exits 1 with every mistake', async () => {
+    const { code, said } = await ended('check-config', {
+      PORT: 'x',
+      OTP_TTL_SECONDS: '5',
+      DEFAULT_MESSAGE: 'hi',
+    });
+    expect(code).toBe(1);
+    for (const name of ['PORT', 'OTP_TTL_SECONDS', 'DEFAULT_MESSAGE']) expect(said).toContain(name);
+  });
+});
+
+describe('a running process', () => {
+  const api = { ...environment, API_KEYS: `shop:${'k'.repeat(24)}`, PORT: '0', LOG_LEVEL: 'info' };
+
+  it.each([
+    ['api', /api\.started/],
+    ['worker', /worker\.started/],
+    ['simulate', /simulator\.started/],
+  ])('%s exits 0 on SIGTERM', async (command, up) => {
+    const running = runCommand(command, api);
+    await written(running, up);
+    expect(await running.end('SIGTERM')).toBe(0);
+  });
+
+  it('says in one line that its port is taken', async () => {
+    const port = new URL(simulator.url).port;
+    const { code, said } = await ended('api', { ...api, PORT: port, LOG_LEVEL: 'fatal' });
+    expect(code).toBe(1);
+    expect(said.trim().split('\n')).toHaveLength(1);
+    expect(said).toContain(port);
+  });
+
+  it('starts without Redis, answers 503, and works once Redis is there', { timeout: 30_000 }, async () => {
+    const redis = await startRedisServer();
+    await redis.kill();
+    const running = runCommand('api', { ...api, REDIS_URL: redis.url });
+    const [, url = ''] = await written(running, /"url":"([^"]+)"/);
+    expect((await fetch(`${url}/livez`)).status).toBe(200);
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+    await redis.restart();
+    let status = 503;
+    for (let i = 0; i < 100 && status !== 200; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      ({ status } = await fetch(`${url}/readyz`));
+    }
+    expect(status).toBe(200);
+    expect(await running.end('SIGTERM')).toBe(0);
+    await redis.stop();
+  });
+});
