@@ -1,0 +1,67 @@
+import { Worker } from 'bullmq';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Otp } from '../../src/otp/otp.js';
+import { queueNames, queuePrefix } from '../../src/queues/queues.js';
+import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { number, request, sleep, testStore } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+
+const redis = await connect();
+const store = testStore(redis);
+const { queue, ...sendOtpQueue } = createSendOtpQueue(redis);
+
+beforeEach(async () => {
+  await redis.flushdb();
+});
+
+async function newOtp(): Promise<Otp> {
+  const admission = await store.otps.admit(request({ to: number('0187654321') }), null);
+  if (!('otp' in admission)) throw new Error(admission.kind);
+  return admission.otp;
+}
+
+describe('the send queue', () => {
+  it('holds the id, the app and a masked number, and nothing more', async () => {
+    const otp = await newOtp();
+    await sendOtpQueue.add(otp);
+    const job = await queue.getJob(otp.id);
+    expect(job?.data).toEqual({ id: otp.id, app: 'shop', to: '+60******321' });
+    const raw = JSON.stringify(await redis.hgetall(queue.toKey(otp.id)));
+    expect(raw).not.toContain('87654');
+  });
+
+  it('takes an OTP once, however often it is added', async () => {
+    const otp = await newOtp();
+    await Promise.all(Array.from({ length: 10 }, () => sendOtpQueue.add(otp)));
+    expect(await queue.getJobCounts()).toMatchObject({ waiting: 1 });
+  });
+
+  it('names the OTPs that have no job in any state', async () => {
+    const [lost, queued] = [await newOtp(), await newOtp()];
+    await sendOtpQueue.add(queued);
+    expect(await sendOtpQueue.withoutJob([lost, queued])).toEqual([lost]);
+  });
+
+  it('lets go of a cancelled OTP', async () => {
+    const otp = await newOtp();
+    await sendOtpQueue.add(otp);
+    await sendOtpQueue.remove(otp.id);
+    expect(await sendOtpQueue.withoutJob([otp])).toEqual([otp]);
+  });
+
+  it('deletes jobs that ended long enough ago, with no other job ending', async () => {
+    const otp = await newOtp();
+    await sendOtpQueue.add(otp);
+    const worker = new Worker(queueNames.sendOtp, async () => ({}), {
+      connection: redis,
+      prefix: queuePrefix,
+    });
+    while ((await queue.getJobCounts())['completed'] !== 1) await sleep(10);
+    await worker.close();
+    await sendOtpQueue.clean(60_000);
+    expect(await sendOtpQueue.withoutJob([otp])).toEqual([]);
+    await sleep(20);
+    await sendOtpQueue.clean(10);
+    expect(await sendOtpQueue.withoutJob([otp])).toEqual([otp]);
+  });
+});
