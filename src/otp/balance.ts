@@ -20,6 +20,16 @@ export function balanceAlarms(
   return { low: balance.credits < lowCredits, expiring: expiresAt - now <= warnDays * dayMs };
 }
 
+const alarmMessages = {
+  low: 'credits are low: top up the iSMS account',
+  expiring: 'credits expire soon and are forfeited then: top up or extend the iSMS account',
+};
+
+/** The sentence for the log when an alarm switches. */
+export function alarmMessage(alarm: keyof typeof alarmMessages, on: boolean): string {
+  return on ? alarmMessages[alarm] : `balance alarm is over: ${alarm}`;
+}
+
 /**
  * Credits used per day, and the day (`YYYY-MM-DD`, UTC) they run out at that rate. `points` are oldest first;
  * rises are top-ups and do not count. Null with less than an hour of history, or when nothing was used.

@@ -1,4 +1,4 @@
-import { balanceAlarms } from '../otp/balance.js';
+import { alarmMessage, balanceAlarms } from '../otp/balance.js';
 import type { Provider } from '../otp/provider.js';
 import type { BalanceResult } from '../queues/balance.js';
 import type { BalanceStore } from '../store/balance.js';
@@ -35,7 +35,7 @@ function announce(
   { alarm, on, ...balance }: { alarm: 'low' | 'expiring'; on: boolean } & BalanceResult,
 ): void {
   const fields = { event: `balance.${alarm}`, on, ...balance };
-  if (!on) logger.info(fields, `balance alarm is over: ${alarm}`);
-  else if (alarm === 'low') logger.warn(fields, 'credits are low: top up the iSMS account');
-  else logger.warn(fields, 'credits expire soon and are forfeited then: top up or extend the iSMS account');
+  const message = alarmMessage(alarm, on);
+  if (on) logger.warn(fields, message);
+  else logger.info(fields, message);
 }

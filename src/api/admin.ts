@@ -1,0 +1,55 @@
+import { type RequestHandler, Router } from 'express';
+import helmet from 'helmet';
+import { authenticateAdmin } from './authentication.js';
+import { type BullBoardDependencies, bullBoard } from './bull-board.js';
+import { contextOf } from './context.js';
+import { ApiProblem } from './problem.js';
+
+const boardPath = '/admin/queues';
+
+/** The admin pages, behind their own login. */
+export function adminPages(
+  admin: { username: string; password: string },
+  dependencies: BullBoardDependencies,
+): Router {
+  const router = Router({ caseSensitive: true });
+  router.use('/admin', nameRoute('/admin'), authenticateAdmin(admin), refuseCrossSite, pagePolicy);
+  router.get('/admin', (_req, res) => res.redirect(boardPath));
+  router.use(boardPath, nameRoute(boardPath), bullBoard(boardPath, dependencies));
+  return router;
+}
+
+/** Bull Board runs its own scripts and nobody else's; its styles are partly inline. */
+const pagePolicy = helmet.contentSecurityPolicy({
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'self'"],
+    styleSrc: ["'self'", "'unsafe-inline'"],
+    imgSrc: ["'self'", 'data:'],
+    objectSrc: ["'none'"],
+    baseUri: ["'self'"],
+    formAction: ["'self'"],
+    frameAncestors: ["'none'"],
+  },
+});
+
+/**
+ * A browser sends the login along with whatever another site makes it send, so changes must come from these pages.
+ * Browsers say so in Sec-Fetch-Site, on plain HTTP in Origin; scripts send neither.
+ */
+const refuseCrossSite: RequestHandler = (req, _res, next) => {
+  const site = req.get('Sec-Fetch-Site');
+  const origin = req.get('Origin');
+  const ownOrigin =
+    origin === undefined || (URL.canParse(origin) && new URL(origin).host === req.get('Host'));
+  const ownSite = site === undefined ? ownOrigin : site === 'same-origin' || site === 'none';
+  if (!ownSite && !['GET', 'HEAD'].includes(req.method)) throw new ApiProblem('cross_site_request');
+  next();
+};
+
+function nameRoute(route: string): RequestHandler {
+  return (_req, res, next) => {
+    contextOf(res).route = route;
+    next();
+  };
+}

@@ -1,0 +1,78 @@
+import express, { type Express } from 'express';
+import helmet from 'helmet';
+import type { Provider } from '../otp/provider.js';
+import type { BalanceQueue } from '../queues/balance.js';
+import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { Store } from '../store/store.js';
+import { adminPages } from './admin.js';
+import { answerErrors } from './answer-errors.js';
+import { type ApiKey, authenticate } from './authentication.js';
+import { balanceRoutes } from './balance.js';
+import { createOtpRoute } from './create-otp.js';
+import { docsRoutes } from './docs.js';
+import { healthRoutes } from './health.js';
+import type { Logger } from './logger.js';
+import { otpRoutes } from './otps.js';
+import { ApiProblem } from './problem.js';
+import { logRequests } from './request-log.js';
+import type { Route } from './route.js';
+import { serveRoutes } from './serve-routes.js';
+import type { ApiSettings } from './settings.js';
+import { verifyRoute } from './verify.js';
+
+export interface ApiDependencies {
+  /** On a connection that fails fast: one that queues commands makes requests wait for their deadline. */
+  store: Pick<Store, 'otps' | 'verificationAttempts' | 'balance' | 'probe' | 'holdLease'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'remove' | 'queue'>;
+  balanceQueue: Pick<BalanceQueue, 'queue'>;
+  provider: Pick<Provider, 'verify' | 'balance'>;
+  apiKeys: readonly ApiKey[];
+  /** Null: there are no admin pages. */
+  admin: { username: string; password: string } | null;
+  settings: ApiSettings;
+  /** Of the gateway, for the documentation. */
+  version: string;
+  logger: Logger;
+}
+
+/** The API as an Express app that listens nowhere; nothing happens until it is asked something. */
+export function createApi(dependencies: ApiDependencies): Express {
+  const { apiKeys, admin, logger } = dependencies;
+  const app = express();
+  app.disable('x-powered-by').disable('etag');
+  app.enable('case sensitive routing').enable('strict routing').set('query parser', 'simple');
+  app.use(logRequests(logger), safeHeaders);
+  app.use('/v1', keepNothing, authenticate(apiKeys));
+  app.use(serveRoutes(apiRoutes(dependencies)));
+  if (admin) app.use(adminPages(admin, dependencies));
+  app.use(() => {
+    throw new ApiProblem('not_found');
+  });
+  app.use(answerErrors(logger));
+  return app;
+}
+
+/** Every route but the admin pages: what is served is what is documented. */
+export function apiRoutes(dependencies: Omit<ApiDependencies, 'apiKeys' | 'admin'>): Route[] {
+  const routes = [
+    createOtpRoute(dependencies),
+    ...otpRoutes(dependencies),
+    verifyRoute(dependencies),
+    ...balanceRoutes(dependencies),
+    ...healthRoutes(dependencies.store),
+  ];
+  return [...routes, ...docsRoutes(routes, dependencies.version)];
+}
+
+/** An answer is data: whatever a browser is told that it is, it loads nothing and shows in no frame. */
+const safeHeaders = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+  },
+});
+
+const keepNothing: express.RequestHandler = (_req, res, next) => {
+  res.set('Cache-Control', 'no-store');
+  next();
+};

@@ -1,0 +1,59 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { RequestHandler } from 'express';
+import { contextOf } from './context.js';
+import { ApiProblem } from './problem.js';
+
+/** A key that may call the API, known by its digest only. */
+export interface ApiKey {
+  app: string;
+  /** SHA-256, 32 bytes. */
+  digest: Buffer;
+}
+
+/** RFC 6750 §2.1. */
+const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
+
+/**
+ * Lets in who presents a known key; everybody else gets the same answer. The key is compared with all digests in
+ * constant time, so that neither the answer nor its time says how close a guess was.
+ */
+export function authenticate(apiKeys: readonly ApiKey[]): RequestHandler {
+  return (req, res, next) => {
+    const key = bearer.exec(req.get('Authorization') ?? '')?.[1] ?? '';
+    const digest = sha256(key);
+    const matches = apiKeys.filter((known) => timingSafeEqual(known.digest, digest));
+    const app = matches[0]?.app;
+    if (app === undefined) {
+      throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } });
+    }
+    contextOf(res).app = app;
+    next();
+  };
+}
+
+/** HTTP Basic (RFC 7617) for one login. */
+export function authenticateAdmin(admin: { username: string; password: string }): RequestHandler {
+  const username = sha256(admin.username);
+  const password = sha256(admin.password);
+  return (req, _res, next) => {
+    const login = readBasic(req.get('Authorization') ?? '');
+    const rightName = timingSafeEqual(sha256(login.username), username);
+    const rightPassword = timingSafeEqual(sha256(login.password), password);
+    if (!rightName || !rightPassword) {
+      const challenge = 'Basic realm="isms-otp-gateway", charset="UTF-8"';
+      throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': challenge } });
+    }
+    next();
+  };
+}
+
+function readBasic(header: string): { username: string; password: string } {
+  const encoded = /^Basic +([A-Za-z0-9+/]+=*) *$/i.exec(header)?.[1] ?? '';
+  const decoded = Buffer.from(encoded, 'base64').toString('utf8');
+  const colon = decoded.indexOf(':');
+  return { username: decoded.slice(0, Math.max(0, colon)), password: decoded.slice(colon + 1) };
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

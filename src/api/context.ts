@@ -1,0 +1,40 @@
+import type { Response } from 'express';
+import type { ProblemCode } from './problems.js';
+
+/** What the log line of a request will say; filled in as the request is understood. */
+export interface RequestContext {
+  requestId: string;
+  startedAt: number;
+  /** As in the documentation: `/v1/otps/{id}`. Null while, or because, no route matched. */
+  route: string | null;
+  app: string | null;
+  /** Only of an OTP that was found: an id in a path can be anything. */
+  otpId: string | null;
+  problem: ProblemCode | null;
+  /** A stable word for what is behind the problem. */
+  reason: string | null;
+}
+
+const contexts = new WeakMap<Response, RequestContext>();
+
+/** Begins the context of a request. */
+export function beginContext(res: Response, requestId: string): RequestContext {
+  const context: RequestContext = {
+    requestId,
+    startedAt: performance.now(),
+    route: null,
+    app: null,
+    otpId: null,
+    problem: null,
+    reason: null,
+  };
+  contexts.set(res, context);
+  return context;
+}
+
+/** The context of a request; throws for one that was never begun. */
+export function contextOf(res: Response): RequestContext {
+  const context = contexts.get(res);
+  if (!context) throw new Error('the request has no context');
+  return context;
+}

@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import { parseMessage } from '../otp/message.js';
+import type { Otp, OtpRequest } from '../otp/otp.js';
+import { PhoneNumber } from '../otp/phone-number.js';
+import { isPending } from '../otp/states.js';
+import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { Admission } from '../store/otps.js';
+import type { Store } from '../store/store.js';
+import { otpRequestExample, queuedOtp } from './examples.js';
+import { invalidInput } from './input.js';
+import { idempotencyKeySchema, otpRequestSchema, otpSchema, otpView } from './otp-schemas.js';
+import { longestWaitSeconds, waitSeconds } from './prefer.js';
+import { ApiProblem } from './problem.js';
+import { timely } from './redis-trouble.js';
+import { type Answer, defineRoute, type Route } from './route.js';
+import type { ApiSettings } from './settings.js';
+import { waitForEnd } from './wait-for-end.js';
+
+export interface CreateOtpDependencies {
+  store: Pick<Store, 'otps'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'add'>;
+  settings: ApiSettings;
+}
+
+type Body = z.output<ReturnType<typeof otpRequestSchema>>;
+
+const headersSchema = z.object({
+  'Idempotency-Key': idempotencyKeySchema
+    .optional()
+    .describe('With the same key and body again: the same OTP as it is now, and nothing is sent.'),
+  Prefer: z
+    .string()
+    .optional()
+    .describe(
+      `\`wait=<seconds>\`, at most ${longestWaitSeconds}: answers when the OTP leaves \`queued\`/\`sending\`.`,
+    ),
+});
+
+const replayedHeader = 'true when this answers a request that was answered before';
+
+/** `POST /v1/otps`. */
+export function createOtpRoute({ store, sendOtpQueue, settings }: CreateOtpDependencies): Route {
+  const bodySchema = otpRequestSchema(settings);
+  const otpBody = { name: 'Otp', schema: otpSchema, example: queuedOtp };
+  return defineRoute({
+    method: 'post',
+    path: '/v1/otps',
+    operationId: 'createOtp',
+    tag: 'OTPs',
+    summary: 'Send an OTP',
+    description:
+      'Accepts an OTP to be sent. iSMS makes the code and puts it in place of `%OTP%`; nobody else ever holds it.',
+    body: { name: 'OtpRequest', schema: bodySchema, example: otpRequestExample },
+    headers: headersSchema,
+    answers: {
+      200: {
+        description: 'With `Prefer: wait`: it left `queued`/`sending`. Read `status`: it may be `failed`.',
+        headers: { Location: 'Path of the OTP', 'Preference-Applied': 'The wait that was applied' },
+        body: otpBody,
+      },
+      202: {
+        description: 'Accepted.',
+        headers: { Location: 'Path of the OTP', 'Idempotent-Replayed': replayedHeader },
+        body: otpBody,
+      },
+    },
+    problems: [
+      'body_too_large',
+      'unsupported_media_type',
+      'idempotency_key_reused',
+      'invalid_phone_number',
+      'country_not_allowed',
+      'sending_paused',
+      'queue_unavailable',
+    ],
+    handle: async ({ app, body, headers, concerns, gone }) => {
+      const key = headers['Idempotency-Key'];
+      const idempotency =
+        key === undefined ? null : { endpoint: 'POST /v1/otps', key, body: JSON.stringify(body) };
+      const request = otpRequest(app, body, settings);
+      const { kind, otp } = accepted(await timely(store.otps.admit(request, idempotency)));
+      concerns(otp.id);
+      // The replay of a request whose job never reached the queue completes it; a job is added once at most.
+      if (otp.status === 'queued') await timely(sendOtpQueue.add(otp));
+      const seconds = waitSeconds(headers.Prefer);
+      const find = () => timely(store.otps.find(app, otp.id));
+      const seen =
+        seconds === null ? otp : await waitForEnd(otp, { forMs: seconds * 1_000, signal: gone(), find });
+      return answer(seen, { replayed: kind === 'replayed', seconds });
+    },
+  });
+}
+
+function otpRequest(app: string, body: Body, settings: ApiSettings): OtpRequest {
+  const to = PhoneNumber.parse(body.to, settings.defaultCountry);
+  if (!to) throw new ApiProblem('invalid_phone_number');
+  if (!settings.allowedCountries.includes(to.country)) throw new ApiProblem('country_not_allowed');
+  const message = parseMessage(body.message ?? settings.defaultMessage);
+  if ('problem' in message) throw invalidInput('message', message.problem);
+  return {
+    app,
+    to,
+    message: message.template,
+    unicode: message.unicode,
+    credits: message.credits,
+    senderId: body.senderId ?? settings.defaultSenderId,
+    reference: body.reference ?? null,
+    ttlSeconds: body.ttlSeconds ?? settings.ttlSeconds,
+    sendWithinSeconds: body.sendWithinSeconds ?? settings.sendWithinSeconds,
+    maxAttempts: body.maxAttempts ?? settings.maxAttempts,
+  };
+}
+
+const pauseDetails = {
+  operator: 'The operator has paused sending.',
+  authentication_failed: 'iSMS refuses the login of the gateway, so sending is paused until it is mended.',
+  account_suspended: 'iSMS has suspended the account, so sending is paused until it is lifted.',
+  ip_not_allowed: "The gateway's address is not on iSMS's list, so sending is paused until it is.",
+  insufficient_credits: 'The iSMS account is out of credits, so sending is paused until it is topped up.',
+} satisfies Record<Extract<Admission, { kind: 'paused' }>['reason'], string>;
+
+function accepted(admission: Admission): { kind: 'admitted' | 'replayed'; otp: Otp } {
+  if (admission.kind === 'key_reused') throw new ApiProblem('idempotency_key_reused');
+  if (admission.kind !== 'paused') return admission;
+  const { reason } = admission;
+  throw new ApiProblem('sending_paused', { detail: pauseDetails[reason], reason });
+}
+
+function answer(otp: Otp, { replayed, seconds }: { replayed: boolean; seconds: number | null }): Answer {
+  return {
+    status: seconds !== null && !isPending(otp.status) ? 200 : 202,
+    headers: {
+      Location: `/v1/otps/${otp.id}`,
+      ...(replayed && { 'Idempotent-Replayed': 'true' }),
+      ...(seconds !== null && { 'Preference-Applied': `wait=${seconds}` }),
+    },
+    body: otpView(otp),
+  };
+}

@@ -1,0 +1,52 @@
+/** Example values of the documentation; every one of them fits its schema. */
+const id = 'otp_2bVr0Yc1Jm3nVdQ8sXk5TzGw';
+
+export const otpRequestExample = {
+  to: '+60123456789',
+  message: 'Your code is %OTP%',
+  reference: 'signup-4711',
+};
+
+export const queuedOtp = {
+  id,
+  status: 'queued',
+  to: '+60123456789',
+  reference: 'signup-4711',
+  createdAt: '2025-04-01T08:00:00.000Z',
+  sendBefore: '2025-04-01T08:02:00.000Z',
+  sentAt: null,
+  expiresAt: null,
+  attemptsRemaining: 5,
+  uuid: null,
+  smsId: null,
+  credits: 1,
+  failure: null,
+};
+
+export const sentOtp = {
+  ...queuedOtp,
+  status: 'sent',
+  sentAt: '2025-04-01T08:00:01.250Z',
+  expiresAt: '2025-04-01T08:05:00.100Z',
+  uuid: '6d1f2a0e-58a4-4a35-9b61-2f1f0f5e8c11',
+  smsId: '100045',
+};
+
+export const verifyRequestExample = { code: '123456' };
+
+export const verifiedExample = { id, status: 'verified', verifiedAt: '2025-04-01T08:01:12.480Z' };
+
+export const balanceExample = {
+  credits: 81,
+  expiresOn: '2025-04-29',
+  checkedAt: '2025-04-01T08:00:00.000Z',
+  low: true,
+  expiring: false,
+  creditsPerDay: 12.5,
+  runsOutOn: '2025-04-07',
+};
+
+export const historyExample = {
+  snapshots: [{ at: '2025-04-01T08:00:00.000Z', credits: 81, expiresOn: '2025-04-29' }],
+  next: null,
+};

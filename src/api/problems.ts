@@ -1,0 +1,137 @@
+/** One line of the table: what every answer with this code says unless the case at hand says more. */
+export interface ProblemKind {
+  status: number;
+  title: string;
+  detail: string;
+  retryAfterSeconds?: number;
+}
+
+const table = {
+  invalid_request: {
+    status: 400,
+    title: 'Invalid request',
+    detail: 'The request is not shaped as documented; `errors` lists what is wrong with it.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'Unauthorized',
+    detail: 'Valid credentials are needed; see WWW-Authenticate.',
+  },
+  cross_site_request: {
+    status: 403,
+    title: 'Cross-site request',
+    detail: 'Changes are accepted only from the admin pages themselves.',
+  },
+  not_found: { status: 404, title: 'Not found', detail: 'There is nothing at this path.' },
+  otp_not_found: { status: 404, title: 'OTP not found', detail: 'There is no such OTP, or not any more.' },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method not allowed',
+    detail: 'This path does not answer this method; see Allow.',
+  },
+  already_verified: {
+    status: 409,
+    title: 'Already verified',
+    detail: 'The OTP has been verified before; a code counts once.',
+  },
+  not_sent: {
+    status: 409,
+    title: 'Not sent',
+    detail: 'The OTP is still on its way, or was dropped because it could not be sent in time.',
+  },
+  not_verifiable: {
+    status: 409,
+    title: 'Not verifiable',
+    detail: 'The OTP could not be sent, or its ids are lost. Offer to send again.',
+  },
+  verification_in_progress: {
+    status: 409,
+    title: 'Verification in progress',
+    detail: 'The last attempts are being decided right now. Look at the OTP in a moment.',
+  },
+  otp_expired: {
+    status: 410,
+    title: 'OTP expired',
+    detail: 'The code cannot be verified any more. Request a new one.',
+  },
+  otp_cancelled: {
+    status: 410,
+    title: 'OTP cancelled',
+    detail: 'The OTP was cancelled, so its code does not count.',
+  },
+  attempts_exhausted: {
+    status: 410,
+    title: 'Attempts exhausted',
+    detail: 'All attempts were used on wrong codes. Request a new one.',
+  },
+  body_too_large: { status: 413, title: 'Body too large', detail: 'The body is larger than 16 KiB.' },
+  unsupported_media_type: {
+    status: 415,
+    title: 'Unsupported media type',
+    detail: 'Send application/json in UTF-8, without Content-Encoding.',
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'Idempotency key reused',
+    detail: 'This Idempotency-Key stands for a request with another body.',
+  },
+  invalid_phone_number: {
+    status: 422,
+    title: 'Invalid phone number',
+    detail: 'It is not a mobile number of any country that we know.',
+  },
+  country_not_allowed: {
+    status: 422,
+    title: 'Country not allowed',
+    detail: 'No SMS is sent to the country of this number.',
+  },
+  incorrect_code: {
+    status: 422,
+    title: 'Incorrect code',
+    detail: 'The code is wrong; `attemptsRemaining` says how many attempts are left.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'Internal error',
+    detail: 'Something went wrong on our side. The log holds more under the X-Request-Id.',
+  },
+  sending_paused: {
+    status: 503,
+    title: 'Sending paused',
+    detail: 'Nothing is sent at the moment, so nothing is accepted.',
+    retryAfterSeconds: 10,
+  },
+  queue_unavailable: {
+    status: 503,
+    title: 'Queue unavailable',
+    detail: 'Redis did not answer. It may have been accepted all the same: ask again with the same key.',
+    retryAfterSeconds: 1,
+  },
+  provider_unavailable: {
+    status: 503,
+    title: 'Provider unavailable',
+    detail: 'iSMS gave no usable answer, so nothing is verified. Ask again with the same code.',
+    retryAfterSeconds: 5,
+  },
+  balance_unavailable: {
+    status: 503,
+    title: 'Balance unavailable',
+    detail: 'The balance has not been read yet, or iSMS does not tell it at the moment.',
+    retryAfterSeconds: 10,
+  },
+  not_ready: {
+    status: 503,
+    title: 'Not ready',
+    detail: 'Redis did not take a write within 500 ms.',
+    retryAfterSeconds: 1,
+  },
+} as const satisfies Record<string, ProblemKind>;
+
+/** The stable `code` of a problem. */
+export type ProblemCode = keyof typeof table;
+
+/** The one table from code to answer; the documentation is made from it too. */
+export const problems: Readonly<Record<ProblemCode, ProblemKind>> = table;
+
+/** Every code, in the order of their statuses. */
+export const problemCodes = Object.keys(table) as ProblemCode[];

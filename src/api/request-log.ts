@@ -1,0 +1,29 @@
+import { randomBytes } from 'node:crypto';
+import type { RequestHandler } from 'express';
+import { beginContext } from './context.js';
+import type { Logger } from './logger.js';
+
+const requestIdBytes = 12;
+
+/** Gives each request an id (`X-Request-Id`) and one line in the log, written when it is over. */
+export function logRequests(logger: Logger): RequestHandler {
+  return (req, res, next) => {
+    const context = beginContext(res, `req_${randomBytes(requestIdBytes).toString('base64url')}`);
+    res.set('X-Request-Id', context.requestId);
+    res.once('close', () => {
+      const { startedAt, requestId, ...facts } = context;
+      const known = Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== null));
+      const line = {
+        event: 'http.request',
+        requestId,
+        method: req.method,
+        status: res.statusCode,
+        durationMs: Math.round(performance.now() - startedAt),
+        ...known,
+        ...(!res.writableFinished && { aborted: true }),
+      };
+      logger.info(line, 'request');
+    });
+    next();
+  };
+}

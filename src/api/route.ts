@@ -1,0 +1,105 @@
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { readJson } from './body.js';
+import { contextOf } from './context.js';
+import { parseInput } from './input.js';
+import type { ProblemCode } from './problems.js';
+
+/** What a route answers when all went well. */
+export interface Answer {
+  status: number;
+  headers?: Record<string, string>;
+  /** Text goes out as it is, anything else as JSON. */
+  body?: unknown;
+}
+
+/** A good answer, as the documentation shows it. */
+export interface DocumentedAnswer {
+  description: string;
+  /** Names of headers, and what they say. */
+  headers?: Record<string, string>;
+  /** A named JSON body, or the media type of another one. */
+  body?: { name: string; schema: z.ZodType; example: unknown } | { mediaType: string };
+}
+
+/** Everything about a route but its code: what the router, the OpenAPI document and the page are made from. */
+export interface RouteFacts {
+  method: 'get' | 'post' | 'delete';
+  /** In OpenAPI's notation: `/v1/otps/{id}`. Those under `/v1` need a key. */
+  path: string;
+  operationId: string;
+  tag: string;
+  summary: string;
+  description: string;
+  answers: Record<number, DocumentedAnswer>;
+  problems: readonly ProblemCode[];
+}
+
+/** What a route is called with; all of it checked. */
+export interface RouteInput<B, Q, H> {
+  app: string;
+  /** `{id}` of the path, empty where there is none. */
+  id: string;
+  body: B;
+  query: Q;
+  headers: H;
+  /** Notes in the log which OTP this was about. */
+  concerns(otpId: string): void;
+  /** Aborts when the client is gone. */
+  gone(): AbortSignal;
+}
+
+export interface Route extends RouteFacts {
+  body: { name: string; schema: z.ZodType; example: unknown } | null;
+  query: z.ZodObject | null;
+  headers: z.ZodObject | null;
+  run(req: Request, res: Response): Promise<Answer>;
+}
+
+const nothing = z.strictObject({});
+
+/** Makes a route of its facts, the schemas of its input (names of headers as in HTTP) and its code. */
+export function defineRoute<
+  B extends z.ZodType = z.ZodUndefined,
+  Q extends z.ZodObject = typeof nothing,
+  H extends z.ZodObject = typeof nothing,
+>(
+  definition: RouteFacts & {
+    body?: { name: string; schema: B; example: unknown };
+    query?: Q;
+    headers?: H;
+    handle(input: RouteInput<z.output<B>, z.output<Q>, z.output<H>>): Promise<Answer>;
+  },
+): Route {
+  const { body = null, query = null, headers = null, handle, ...facts } = definition;
+  return {
+    ...facts,
+    body,
+    query,
+    headers,
+    run: async (req, res) => {
+      const context = contextOf(res);
+      return await handle({
+        app: context.app ?? '',
+        id: String(req.params['id'] ?? ''),
+        query: parseInput<z.ZodType>(query ?? z.unknown(), req.query) as z.output<Q>,
+        headers: parseInput<z.ZodType>(headers ?? z.unknown(), namedHeaders(req, headers)) as z.output<H>,
+        body: (body && parseInput(body.schema, await readJson(req))) as z.output<B>,
+        concerns: (otpId) => {
+          context.otpId = otpId;
+        },
+        gone: () => {
+          const controller = new AbortController();
+          res.once('close', () => controller.abort());
+          return controller.signal;
+        },
+      });
+    },
+  };
+}
+
+function namedHeaders(req: Request, schema: z.ZodObject | null): Record<string, string> {
+  const names = Object.keys(schema?.shape ?? {});
+  const values = names.map((name) => [name, req.get(name)] as const);
+  return Object.fromEntries(values.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}

@@ -1,0 +1,14 @@
+/** What requests are completed with and measured by. */
+export interface ApiSettings {
+  defaultMessage: string;
+  defaultSenderId: string | null;
+  /** ISO 3166-1 alpha-2: how national numbers are read. */
+  defaultCountry: string;
+  /** ISO 3166-1 alpha-2: where SMS may go. */
+  allowedCountries: readonly string[];
+  ttlSeconds: number;
+  /** Default, and the most that a request may ask for. */
+  maxAttempts: number;
+  sendWithinSeconds: number;
+  balance: { lowCredits: number; expiryWarnDays: number };
+}
