@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Redis } from 'ioredis';
+import { afterAll, expect } from 'vitest';
+import { type ApiDependencies, createApi } from '../../src/api/api.js';
+import type { ApiSettings } from '../../src/api/settings.js';
+import { connectForRequests } from '../../src/cli/redis.js';
+import { createIsmsProvider } from '../../src/isms/provider.js';
+import { createBalanceQueue } from '../../src/queues/balance.js';
+import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
+import type { Policy } from '../../src/store/script.js';
+import type { Store } from '../../src/store/store.js';
+import { claimed, testStore } from '../support/otps.js';
+import { connect, databaseUrl } from '../support/redis.js';
+
+export const shopKey = 'shop-key-of-24-characters-or-more';
+export const bankKey = 'bank-key-of-24-characters-or-more';
+export const admin = { username: 'operator', password: 'correct-horse-battery' };
+export const account = { username: 'gateway', password: 'isms-password-canary' };
+
+export const settings: ApiSettings = {
+  defaultMessage: 'Your verification code is %OTP%. Do not share it with anyone.',
+  defaultSenderId: null,
+  defaultCountry: 'MY',
+  allowedCountries: ['MY'],
+  ttlSeconds: 300,
+  maxAttempts: 5,
+  sendWithinSeconds: 120,
+  balance: { lowCredits: 100, expiryWarnDays: 14 },
+};
+
+export interface Call {
+  key?: string | null;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+export interface Reply {
+  status: number;
+  headers: Headers;
+  text: string;
+  json: unknown;
+}
+
+export interface Gateway {
+  url: string;
+  store: Store;
+  redis: Redis;
+  simulator: Simulator;
+  /** Every line logged so far, as JSON. */
+  logs: string[];
+  call(method: string, path: string, call?: Call): Promise<Reply>;
+  /** The id of an OTP that iSMS has sent, and the code in it. */
+  sent(body?: object): Promise<{ id: string; code: string }>;
+  close(): Promise<void>;
+}
+
+export interface GatewayOptions {
+  /** Another Redis than this file's own, reachable or not. */
+  redisUrl?: string;
+  policy?: Partial<Policy>;
+  dependencies?: Partial<ApiDependencies>;
+  verifyTimeoutMs?: number;
+  /** How OTPs are enqueued instead. */
+  add?: ApiDependencies['sendOtpQueue']['add'];
+}
+
+const apiKey = (app: string, key: string) => ({ app, digest: createHash('sha256').update(key).digest() });
+
+/** The API on a free port, on this file's own database, with the simulator as its provider. */
+export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
+  if (options.redisUrl === undefined) await connect();
+  const redis = connectForRequests(options.redisUrl ?? databaseUrl());
+  redis.on('error', () => {});
+  if (options.redisUrl === undefined) await once(redis, 'ready');
+  const simulator = await startSimulator(account);
+  const provider = createIsmsProvider({
+    ...account,
+    url: simulator.endpoint,
+    connectTimeoutMs: 1_000,
+    sendTimeoutMs: 5_000,
+    verifyTimeoutMs: options.verifyTimeoutMs ?? 5_000,
+    sendConnections: 10,
+    verifyConnections: 50,
+  });
+  const store = testStore(redis, options.policy);
+  const sendOtpQueue = createSendOtpQueue(redis);
+  const balanceQueue = createBalanceQueue(redis);
+  for (const { queue } of [sendOtpQueue, balanceQueue]) queue.on('error', () => {});
+  const logs: string[] = [];
+  const log = (fields: object, message: string) => logs.push(JSON.stringify({ ...fields, message }));
+  const app = createApi({
+    store,
+    sendOtpQueue: { ...sendOtpQueue, ...(options.add && { add: options.add }) },
+    balanceQueue,
+    provider,
+    apiKeys: [apiKey('shop', shopKey), apiKey('bank', bankKey)],
+    admin,
+    settings,
+    version: '0.0.0',
+    logger: { info: log, warn: log, error: log },
+    ...options.dependencies,
+  });
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const call: Gateway['call'] = (method, path, request) => callApi(`${url}${path}`, method, request);
+  const gateway: Gateway = {
+    url,
+    store,
+    redis,
+    simulator,
+    logs,
+    call,
+    sent: async (body = {}) => {
+      const reply = await call('POST', '/v1/otps', { body: { to: '0123456789', ...body } });
+      const { id } = reply.json as { id: string };
+      const claim = await claimed(store, id);
+      const endBy = performance.now() + 5_000;
+      const outcome = await provider.send(claim.otp, { leaveBy: endBy, endBy });
+      await store.sendAttempts.settle(claim, outcome);
+      const [sms] = simulator.state.inbox({ mobile: claim.otp.to.e164, limit: 1 });
+      return { id, code: sms?.code ?? '' };
+    },
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await simulator.close();
+      await provider.close();
+      redis.disconnect();
+    },
+  };
+  afterAll(gateway.close);
+  return gateway;
+}
+
+async function callApi(url: string, method: string, call: Call = {}): Promise<Reply> {
+  const { key = shopKey, body, headers = {} } = call;
+  const response = await fetch(url, {
+    method,
+    redirect: 'manual',
+    headers: {
+      ...(key !== null && { Authorization: `Bearer ${key}` }),
+      ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: isRaw(body) ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const json: unknown =
+    /json/.test(response.headers.get('Content-Type') ?? '') && text ? JSON.parse(text) : null;
+  return { status: response.status, headers: response.headers, text, json };
+}
+
+function isRaw(body: unknown): body is string | Uint8Array<ArrayBuffer> {
+  return typeof body === 'string' || body instanceof Uint8Array;
+}
+
+/** Expects a problem document with this code, complete and of the right type. */
+export function expectProblem(reply: Reply, status: number, code: string): void {
+  expect(reply.json).toMatchObject({ type: `/docs#${code}`, status, code });
+  expect(reply.json).toMatchObject({ title: expect.any(String), detail: expect.any(String) });
+  expect(reply.status).toBe(status);
+  expect(reply.headers.get('Content-Type')).toBe('application/problem+json');
+  expect(reply.headers.has('Retry-After')).toBe(status === 503);
+}

@@ -1,0 +1,100 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { sleep } from '../support/otps.js';
+import { freePort, startRedisServer } from '../support/redis-server.js';
+import { admin, expectProblem, type Gateway, type Reply, startGateway } from './gateway.js';
+
+const server = await startRedisServer();
+afterAll(server.stop);
+const basic = { Authorization: `Basic ${btoa(`${admin.username}:${admin.password}`)}` };
+
+/** Every call that needs Redis, each of them answered 503 in less than 3 s. */
+async function expectRefusals(gateway: Gateway, id: string): Promise<void> {
+  const calls: [string, string, object?][] = [
+    ['POST', '/v1/otps', { to: '0123456789' }],
+    ['GET', `/v1/otps/${id}`],
+    ['GET', '/v1/otps?reference=x'],
+    ['POST', `/v1/otps/${id}/verify`, { code: '123456' }],
+    ['DELETE', `/v1/otps/${id}`],
+    ['GET', '/v1/balance'],
+    ['GET', '/v1/balance?refresh=true'],
+    ['GET', '/v1/balance/history'],
+  ];
+  const replies = await Promise.all(
+    calls.map(async ([method, path, body]) => await timed(() => gateway.call(method, path, { body }))),
+  );
+  for (const reply of replies) expectProblem(reply, 503, 'queue_unavailable');
+  const ready = await timed(() => gateway.call('GET', '/readyz'), 1_000);
+  expectProblem(ready, 503, 'not_ready');
+  expect((await gateway.call('GET', '/livez')).status).toBe(200);
+}
+
+async function timed(call: () => Promise<Reply>, mostMs = 3_000): Promise<Reply> {
+  const before = performance.now();
+  const reply = await call();
+  expect(performance.now() - before).toBeLessThan(mostMs);
+  return reply;
+}
+
+async function until(done: () => Promise<boolean>): Promise<void> {
+  while (!(await done())) await sleep(50);
+}
+
+describe('503', () => {
+  it('comes fast while Redis is gone, and stops within 5 s once it is back', async () => {
+    const gateway = await startGateway({ redisUrl: server.url });
+    const ready = async () => (await gateway.call('GET', '/readyz')).status === 200;
+    await until(ready);
+    const { id } = await gateway.sent();
+    await server.kill();
+    await expectRefusals(gateway, id);
+    await server.restart();
+    const before = performance.now();
+    await until(ready);
+    expect((await gateway.call('GET', `/v1/otps/${id}`)).json).toMatchObject({ status: 'sent' });
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
+  it('comes fast while Redis is frozen', async () => {
+    const gateway = await startGateway({ redisUrl: server.url });
+    await until(async () => (await gateway.call('GET', '/readyz')).status === 200);
+    const { id } = await gateway.sent();
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      await expectRefusals(gateway, id);
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+    }
+  });
+
+  it('comes fast when Redis was never there, in the admin pages too', async () => {
+    const gateway = await startGateway({ redisUrl: `redis://127.0.0.1:${await freePort()}` });
+    await expectRefusals(gateway, 'otp_00AAAAAAAAAAAAAAAAAAAAAA');
+    const page = await timed(() =>
+      gateway.call('GET', '/admin/queues/api/queues', { key: null, headers: basic }),
+    );
+    expectProblem(page, 503, 'queue_unavailable');
+  });
+
+  it('comes when Redis is out of memory, and the same key completes the OTP later', async () => {
+    const gateway = await startGateway({ redisUrl: server.url });
+    await until(async () => (await gateway.call('GET', '/readyz')).status === 200);
+    await gateway.redis.config('SET', 'maxmemory', '1');
+    const call = { body: { to: '0123456789' }, headers: { 'Idempotency-Key': 'again' } };
+    expectProblem(await gateway.call('POST', '/v1/otps', call), 503, 'queue_unavailable');
+    await gateway.redis.config('SET', 'maxmemory', '0');
+    expect((await gateway.call('POST', '/v1/otps', call)).status).toBe(202);
+  });
+
+  it('comes when the OTP was admitted but its job was not added; the same key adds it', async () => {
+    const working = await startGateway({ redisUrl: server.url });
+    const hanging = await startGateway({ redisUrl: server.url, add: () => new Promise(() => {}) });
+    const ready = async (gateway: Gateway) => (await gateway.call('GET', '/readyz')).status === 200;
+    await until(async () => (await ready(working)) && (await ready(hanging)));
+    const call = { body: { to: '0123456789' }, headers: { 'Idempotency-Key': 'half' } };
+    expectProblem(await timed(() => hanging.call('POST', '/v1/otps', call)), 503, 'queue_unavailable');
+    const reply = await working.call('POST', '/v1/otps', call);
+    expect(reply.headers.get('Idempotent-Replayed')).toBe('true');
+    const { id } = reply.json as { id: string };
+    expect(await working.redis.exists(`{isms}:otp-send:${id}`)).toBe(1);
+  });
+});
