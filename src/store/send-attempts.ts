@@ -9,15 +9,17 @@ import { loadRecordScript } from './script.js';
 /** How many records of one partition a sweep looks at in one call. */
 const sweepBatch = 200;
 
-/** A claim on an OTP's next send: who holds it, which attempt it is, and the record it was given. */
-export interface SendClaim {
-  otp: Otp;
+interface Claimed {
+  id: string;
   token: string;
   /** Counts the OTP's send calls, from 1. */
   attempt: number;
   claimedAt: number;
   record: string;
 }
+
+/** A claim on an OTP's next send: who holds it, which attempt it is, and the record it was given. */
+export type SendClaim = Claimed & { otp: Otp };
 
 export type ClaimResult =
   | { kind: 'claimed'; claim: SendClaim }
@@ -69,6 +71,21 @@ export function createSendAttempts(
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const open = (raw: string) => toOtp(sealer, parse(raw));
 
+  const settle = async ({ id, token, attempt, claimedAt, record }: Claimed, outcome: SendOutcome) => {
+    const partition = partitionOfId(id) ?? '';
+    const asked = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
+    const reply = await settleScript(
+      [keys.record(partition, id), keys.due(partition)],
+      [
+        JSON.stringify({ token, attempt, claimedAt }),
+        JSON.stringify({ ...outcome, spendsRetry: asked }),
+        record,
+      ],
+    );
+    const [kind, raw, attemptEndsInMs, sendBeforeInMs] = settleReply.parse(reply);
+    return kind === 'missing' ? null : { record: parse(raw), attemptEndsInMs, sendBeforeInMs };
+  };
+
   return {
     claim: async (id, token) => {
       const partition = partitionOfId(id);
@@ -79,23 +96,21 @@ export function createSendAttempts(
       if (kind === 'in_flight') return { kind, remainingMs };
       if (kind === 'ended') return { kind, otp: open(raw) };
       const { sends, claimedAt = 0 } = parse(raw);
-      return { kind, claim: { otp: open(raw), token, attempt: sends, claimedAt, record: raw } };
+      const claim = { id, token, attempt: sends, claimedAt, record: raw };
+      try {
+        return { kind, claim: { ...claim, otp: open(raw) } };
+      } catch (error) {
+        // Nothing was called: a worker whose DATA_KEY does not fit must not use the OTP up.
+        await settle(claim, { kind: 'deferred', reason: 'stale_claim' });
+        throw error;
+      }
     },
-    settle: async ({ otp, token, attempt, claimedAt, record }, outcome) => {
-      const partition = partitionOfId(otp.id) ?? '';
-      const asked = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
-      const reply = await settleScript(
-        [keys.record(partition, otp.id), keys.due(partition)],
-        [
-          JSON.stringify({ token, attempt, claimedAt }),
-          JSON.stringify({ ...outcome, spendsRetry: asked }),
-          record,
-        ],
-      );
-      const [kind, raw, attemptEndsInMs, sendBeforeInMs] = settleReply.parse(reply);
-      if (kind === 'missing') return null;
-      const { retries, unknowns } = parse(raw);
-      return { otp: open(raw), tries: retries + unknowns, attemptEndsInMs, sendBeforeInMs };
+    settle: async (claim, outcome) => {
+      const settled = await settle(claim, outcome);
+      if (!settled) return null;
+      const { record, attemptEndsInMs, sendBeforeInMs } = settled;
+      const tries = record.retries + record.unknowns;
+      return { otp: toOtp(sealer, record), tries, attemptEndsInMs, sendBeforeInMs };
     },
     sweep: async () => {
       const replies = await Promise.all(

@@ -1,3 +1,4 @@
+import { UnrecoverableError } from 'bullmq';
 import { alarmMessage, balanceAlarms } from '../otp/balance.js';
 import type { Provider } from '../otp/provider.js';
 import type { BalanceResult } from '../queues/balance.js';
@@ -20,7 +21,7 @@ export function createBalanceProcessor(dependencies: BalanceDependencies) {
     if (outcome.kind !== 'known') {
       const reason = outcome.kind === 'blocked' ? outcome.trouble : outcome.reason;
       logger.warn({ event: 'balance.unreadable', reason }, 'the balance could not be read');
-      throw new Error(`the balance could not be read: ${reason}`);
+      throw new UnrecoverableError(`the balance could not be read: ${reason}`);
     }
     const { credits, expiresOn } = outcome;
     const alarms = balanceAlarms(outcome, { lowCredits, warnDays: expiryWarnDays, now: Date.now() });

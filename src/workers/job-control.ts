@@ -5,6 +5,7 @@ import type { Otp } from '../otp/otp.js';
 import { isPending } from '../otp/states.js';
 import type { SendOtpResult } from '../queues/send-otp.js';
 import type { SettledSend } from '../store/send-attempts.js';
+import type { Logger } from './logger.js';
 
 /*
  * The one place that puts outcomes into BullMQ's language: a job completes with the provider's ids, fails for good
@@ -13,12 +14,11 @@ import type { SettledSend } from '../store/send-attempts.js';
 
 /** Ends the job of an OTP that ended: its ids, or a final failure that names the reason. */
 export function finish(otp: Otp): SendOtpResult {
-  if (otp.failure !== null)
-    throw withoutStack(new UnrecoverableError(`${otp.failure}: ${failureMessages[otp.failure]}`));
+  if (otp.failure !== null) throw new UnrecoverableError(`${otp.failure}: ${failureMessages[otp.failure]}`);
   return { uuid: otp.uuid, smsId: otp.smsId };
 }
 
-/** After a settled send: finished, or back for a next one. `reserve`: the send was refused for account trouble. */
+/** After a settled send: finished, or back for a next one. */
 export async function afterSend(job: Job, lockToken: string, settled: SettledSend): Promise<SendOtpResult> {
   const { otp, tries, attemptEndsInMs, sendBeforeInMs } = settled;
   if (!isPending(otp.status)) return finish(otp);
@@ -40,7 +40,7 @@ export async function park(job: Job, lockToken: string): Promise<never> {
 
 /** A job whose record is gone has nothing left to do. */
 export function gone(): never {
-  throw withoutStack(new UnrecoverableError('record_gone: the OTP is no longer kept, so nothing was sent'));
+  throw new UnrecoverableError('record_gone: the OTP is no longer kept, so nothing was sent');
 }
 
 const retryBaseMs = 200;
@@ -51,7 +51,25 @@ export function retryDelayMs(attemptsMade: number): number {
   return Math.floor(Math.random() * Math.min(retryCapMs, retryBaseMs * 2 ** Math.min(attemptsMade, 10)));
 }
 
-/** Expected failures need no stack in Redis: it would only take memory. */
+/**
+ * Keeps stacks out of Redis, where each try would add one and Bull Board would show it; what nothing foresees is
+ * logged instead.
+ */
+export async function withoutStacks<T>(logger: Logger, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    if (!isControl(error))
+      logger.error({ event: 'job.failed', err: error }, 'a job failed in a way that nothing foresees');
+    throw withoutStack(error);
+  }
+}
+
+function isControl(error: Error): boolean {
+  return [DelayedError, WaitingError, UnrecoverableError].some((kind) => error instanceof kind);
+}
+
 function withoutStack<E extends Error>(error: E): E {
   error.stack = '';
   return error;

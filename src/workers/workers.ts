@@ -11,7 +11,7 @@ import {
 } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
 import { createBalanceProcessor } from './balance.js';
-import { retryDelayMs } from './job-control.js';
+import { retryDelayMs, withoutStacks } from './job-control.js';
 import type { Logger } from './logger.js';
 import { createPauseGate } from './pause-gate.js';
 import { every } from './periodic.js';
@@ -65,14 +65,18 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   });
   const { sendAttempts } = store;
   const processor = createSendOtpProcessor({ ...options, sendAttempts, pauseGate });
-  const sends = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(queueNames.sendOtp, processor, {
-    ...workerOptions,
-    connection: redis,
-    concurrency: options.concurrency,
-    removeOnComplete: { age: keepSeconds },
-    removeOnFail: { age: keepSeconds },
-    ...(options.sendsPerSecond > 0 && { limiter: { max: options.sendsPerSecond, duration: 1_000 } }),
-  });
+  const sends = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
+    queueNames.sendOtp,
+    (job, token) => withoutStacks(logger, () => processor(job, token)),
+    {
+      ...workerOptions,
+      connection: redis,
+      concurrency: options.concurrency,
+      removeOnComplete: { age: keepSeconds },
+      removeOnFail: { age: keepSeconds },
+      ...(options.sendsPerSecond > 0 && { limiter: { max: options.sendsPerSecond, duration: 1_000 } }),
+    },
+  );
   const recordBalance = createBalanceProcessor({
     provider,
     logger,
@@ -81,7 +85,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   });
   const balances = new Worker<Record<string, never>, BalanceResult, typeof balanceJob>(
     queueNames.balance,
-    recordBalance,
+    () => withoutStacks(logger, recordBalance),
     {
       ...workerOptions,
       connection: redis,

@@ -1,5 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { keys, partitionOfId } from '../../src/store/keys.js';
+import { createSealer } from '../../src/store/sealing.js';
+import { createStore } from '../../src/store/store.js';
 import {
   accepted,
   admitted,
@@ -7,6 +10,8 @@ import {
   claimed,
   deferred,
   ids,
+  operatorPauseKey,
+  policy,
   rejected,
   request,
   sleep,
@@ -84,6 +89,19 @@ describe('claim', () => {
     const before = await redis.get(recordKey(id));
     expect(await sendAttempts.claim(id, 'retry')).toMatchObject({ kind: 'ended', otp: ids() });
     expect(await redis.get(recordKey(id))).toBe(before);
+  });
+
+  it('is given back by a worker whose DATA_KEY cannot open the OTP', async () => {
+    const misconfigured = createStore({
+      redis,
+      sealer: createSealer([randomBytes(32)]),
+      policy,
+      operatorPauseKey,
+    });
+    const id = await admitted(strict);
+    await expect(misconfigured.sendAttempts.claim(id, 't')).rejects.toThrow(/DATA_KEY/);
+    expect(await find(id)).toMatchObject({ status: 'queued' });
+    expect((await claimed(strict, id)).attempt).toBe(2);
   });
 
   it('knows no OTP under an id that is none', async () => {
