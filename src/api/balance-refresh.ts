@@ -1,17 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { alarmMessage, balanceAlarms } from '../otp/balance.js';
+import { alarmMessage } from '../otp/balance.js';
 import type { Provider } from '../otp/provider.js';
 import type { BalanceSnapshot } from '../store/balance.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from './logger.js';
 import { ApiProblem } from './problem.js';
 import { timely } from './redis-trouble.js';
-import type { ApiSettings } from './settings.js';
 
 export interface BalanceRefreshDependencies {
   store: Pick<Store, 'balance' | 'holdLease'>;
   provider: Pick<Provider, 'balance'>;
-  settings: Pick<ApiSettings, 'balance'>;
   logger: Logger;
 }
 
@@ -41,21 +39,18 @@ export function createBalanceRefresh(dependencies: BalanceRefreshDependencies) {
   };
 }
 
-async function ask({ store, provider, settings, logger }: BalanceRefreshDependencies) {
+async function ask({ store, provider, logger }: BalanceRefreshDependencies) {
   const outcome = await provider.balance();
   if (outcome.kind !== 'known') {
     const reason = outcome.kind === 'blocked' ? outcome.trouble : outcome.reason;
     throw new ApiProblem('balance_unavailable', { reason });
   }
-  const { lowCredits, expiryWarnDays } = settings.balance;
-  const alarms = balanceAlarms(outcome, { lowCredits, warnDays: expiryWarnDays, now: Date.now() });
   const { credits, expiresOn } = outcome;
-  const { snapshot, switched } = await timely(store.balance.record({ credits, expiresOn }, alarms));
-  for (const alarm of switched) {
-    const fields = { event: `balance.${alarm}`, on: alarms[alarm], credits, expiresOn };
-    const message = alarmMessage(alarm, alarms[alarm]);
-    if (alarms[alarm]) logger.warn(fields, message);
-    else logger.info(fields, message);
+  const { snapshot, switched } = await timely(store.balance.record({ credits, expiresOn }));
+  for (const { alarm, on } of switched) {
+    const fields = { event: `balance.${alarm}`, on, credits, expiresOn };
+    if (on) logger.warn(fields, alarmMessage(alarm, on));
+    else logger.info(fields, alarmMessage(alarm, on));
   }
   return snapshot;
 }

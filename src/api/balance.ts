@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { balanceAlarms, consumption, consumptionDays } from '../otp/balance.js';
+import { consumption, consumptionDays } from '../otp/balance.js';
 import type { BalanceSnapshot } from '../store/balance.js';
 import { type BalanceRefreshDependencies, createBalanceRefresh } from './balance-refresh.js';
 import { balanceExample, historyExample } from './examples.js';
@@ -52,7 +52,7 @@ export function balanceRoutes(dependencies: BalanceRefreshDependencies): Route[]
 }
 
 function getBalance(dependencies: BalanceRefreshDependencies): Route {
-  const { store, settings } = dependencies;
+  const { store } = dependencies;
   const refresh = createBalanceRefresh(dependencies);
   return defineRoute({
     method: 'get',
@@ -80,28 +80,20 @@ function getBalance(dependencies: BalanceRefreshDependencies): Route {
       const now = Date.now();
       const since = now - consumptionDays * dayMs;
       const points = await timely(store.balance.history({ since, until: now + dayMs, limit: mostPoints }));
-      return { status: 200, body: balanceView(snapshot, { points: points.reverse(), settings, now }) };
+      return {
+        status: 200,
+        body: {
+          ...balanceView(snapshot),
+          ...store.balance.alarms(snapshot),
+          ...consumption(points.reverse(), now),
+        },
+      };
     },
   });
 }
 
-function balanceView(
-  snapshot: BalanceSnapshot,
-  {
-    points,
-    settings,
-    now,
-  }: { points: BalanceSnapshot[]; now: number } & Pick<BalanceRefreshDependencies, 'settings'>,
-): z.output<typeof balanceSchema> {
-  const { lowCredits, expiryWarnDays: warnDays } = settings.balance;
-  const { credits, expiresOn, at } = snapshot;
-  return {
-    credits,
-    expiresOn,
-    checkedAt: isoTime(at),
-    ...balanceAlarms(snapshot, { lowCredits, warnDays, now }),
-    ...consumption(points, now),
-  };
+function balanceView({ credits, expiresOn, at }: BalanceSnapshot) {
+  return { credits, expiresOn, checkedAt: isoTime(at) };
 }
 
 function getHistory({ store }: BalanceRefreshDependencies): Route {

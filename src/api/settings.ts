@@ -10,5 +10,4 @@ export interface ApiSettings {
   /** Default, and the most that a request may ask for. */
   maxAttempts: number;
   sendWithinSeconds: number;
-  balance: { lowCredits: number; expiryWarnDays: number };
 }

@@ -19,7 +19,13 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger): Promise<
   redis.on('error', (err) => logger.error({ event: 'redis.error', err }, 'Redis is not reachable'));
   const provider = ismsProvider(config);
   const app = createApi({
-    store: createStore({ redis, sealer: sealerOf(config), policy: policyOf(config), operatorPauseKey }),
+    store: createStore({
+      redis,
+      sealer: sealerOf(config),
+      policy: policyOf(config),
+      operatorPauseKey,
+      balanceLimits: config.balance,
+    }),
     sendOtpQueue: createSendOtpQueue(redis),
     balanceQueue: createBalanceQueue(redis),
     provider,
@@ -44,7 +50,7 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger): Promise<
   };
 }
 
-function apiSettings({ defaults, allowedCountries, otp, balance }: ConfigFor<'api'>): ApiSettings {
+function apiSettings({ defaults, allowedCountries, otp }: ConfigFor<'api'>): ApiSettings {
   return {
     defaultMessage: defaults.message,
     defaultSenderId: defaults.senderId ?? null,
@@ -53,7 +59,6 @@ function apiSettings({ defaults, allowedCountries, otp, balance }: ConfigFor<'ap
     ttlSeconds: otp.ttlSeconds,
     maxAttempts: otp.maxAttempts,
     sendWithinSeconds: otp.sendWithinSeconds,
-    balance,
   };
 }
 

@@ -22,6 +22,7 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger): Pr
     sealer: sealerOf(config),
     policy: policyOf(config),
     operatorPauseKey,
+    balanceLimits: config.balance,
     onRedisRestart: (finding) => {
       if (finding === 'may_have_lost') {
         logger.warn({ event: 'redis.may_have_lost' }, 'Redis restarted and may have lost its last moments');
@@ -39,11 +40,7 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger): Pr
     sendTimeoutMs: config.isms.sendTimeoutMs,
     sendsPerSecond: config.limits.sendPerSecond,
     keepSeconds: otp.keepSeconds,
-    balance: {
-      everyMs: balance.everySeconds * 1_000,
-      lowCredits: balance.lowCredits,
-      expiryWarnDays: balance.expiryWarnDays,
-    },
+    balanceEveryMs: balance.everySeconds * 1_000,
   });
   logger.info({ event: 'worker.started', concurrency: config.worker.concurrency }, 'worker started');
   return {

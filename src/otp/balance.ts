@@ -10,23 +10,34 @@ export interface BalancePoint {
   credits: number;
 }
 
-/** Credits below `lowCredits` are low; an expiry (`YYYY-MM-DD`) within `warnDays` of now is near. */
-export function balanceAlarms(
-  balance: { credits: number; expiresOn: string | null },
-  limits: { lowCredits: number; warnDays: number; now: number },
-): { low: boolean; expiring: boolean } {
-  const { lowCredits, warnDays, now } = limits;
-  const expiresAt = balance.expiresOn === null ? Number.POSITIVE_INFINITY : Date.parse(balance.expiresOn);
-  return { low: balance.credits < lowCredits, expiring: expiresAt - now <= warnDays * dayMs };
+/** Credits below `lowCredits` are low; an expiry (`YYYY-MM-DD`) within `expiryWarnDays` of now is near. */
+export interface BalanceLimits {
+  lowCredits: number;
+  expiryWarnDays: number;
 }
 
-const alarmMessages = {
+/** Which alarms a balance rings. */
+export interface BalanceAlarms {
+  low: boolean;
+  expiring: boolean;
+}
+
+export function balanceAlarms(
+  balance: { credits: number; expiresOn: string | null },
+  { lowCredits, expiryWarnDays }: BalanceLimits,
+  now: number,
+): BalanceAlarms {
+  const expiresAt = balance.expiresOn === null ? Number.POSITIVE_INFINITY : Date.parse(balance.expiresOn);
+  return { low: balance.credits < lowCredits, expiring: expiresAt - now <= expiryWarnDays * dayMs };
+}
+
+const alarmMessages: Record<keyof BalanceAlarms, string> = {
   low: 'credits are low: top up the iSMS account',
   expiring: 'credits expire soon and are forfeited then: top up or extend the iSMS account',
 };
 
 /** The sentence for the log when an alarm switches. */
-export function alarmMessage(alarm: keyof typeof alarmMessages, on: boolean): string {
+export function alarmMessage(alarm: keyof BalanceAlarms, on: boolean): string {
   return on ? alarmMessages[alarm] : `balance alarm is over: ${alarm}`;
 }
 

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { type BalanceAlarms, type BalanceLimits, balanceAlarms } from '../otp/balance.js';
 import { keys } from './keys.js';
 import { loadPlainScript } from './script.js';
 
@@ -15,17 +16,14 @@ const snapshotSchema = z.object({
 /** The balance at one moment: `at` in ms of Redis's clock, `expiresOn` as `YYYY-MM-DD`. */
 export type BalanceSnapshot = z.infer<typeof snapshotSchema>;
 
-export interface BalanceAlarms {
-  low: boolean;
-  expiring: boolean;
-}
-
 export interface BalanceStore {
   /** Keeps a snapshot; `switched` names the alarms that it, and no earlier one, turned on or off. */
-  record(
-    balance: { credits: number; expiresOn: string | null },
-    alarms: BalanceAlarms,
-  ): Promise<{ snapshot: BalanceSnapshot; switched: (keyof BalanceAlarms)[] }>;
+  record(balance: {
+    credits: number;
+    expiresOn: string | null;
+  }): Promise<{ snapshot: BalanceSnapshot; switched: { alarm: keyof BalanceAlarms; on: boolean }[] }>;
+  /** The alarms that a snapshot rings now. */
+  alarms(snapshot: BalanceSnapshot): BalanceAlarms;
   latest(): Promise<BalanceSnapshot | null>;
   /** Newest first, `since` ≤ at < `until`; at most `limit`. */
   history(range: { since: number; until: number; limit: number }): Promise<BalanceSnapshot[]>;
@@ -34,16 +32,20 @@ export interface BalanceStore {
 const recordReply = z.tuple([z.string(), z.array(z.enum(['low', 'expiring']))]);
 
 /** Balance snapshots, kept for 90 days. */
-export function createBalanceStore(redis: Redis): BalanceStore {
+export function createBalanceStore(redis: Redis, limits: BalanceLimits): BalanceStore {
   const record = loadPlainScript(redis, 'record-balance');
   const parse = (raw: string) => snapshotSchema.parse(JSON.parse(raw));
   return {
-    record: async ({ credits, expiresOn }, { low, expiring }) => {
+    alarms: (snapshot) => balanceAlarms(snapshot, limits, Date.now()),
+    record: async (balance) => {
+      const alarms = balanceAlarms(balance, limits, Date.now());
+      const { low, expiring } = alarms;
+      const { credits, expiresOn } = balance;
       const args = [credits, expiresOn ?? '', low ? 1 : 0, expiring ? 1 : 0, historyKeptMs];
       const [raw, switched] = recordReply.parse(
         await record([keys.balanceHistory, keys.balanceAlarms], args),
       );
-      return { snapshot: parse(raw), switched };
+      return { snapshot: parse(raw), switched: switched.map((alarm) => ({ alarm, on: alarms[alarm] })) };
     },
     latest: async () => {
       const [raw] = await redis.zrevrange(keys.balanceHistory, 0, 0);

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { BalanceLimits } from '../otp/balance.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
 import { keys } from './keys.js';
 import { createOtps, type Otps } from './otps.js';
@@ -29,6 +30,7 @@ export interface StoreOptions {
   sealer: Sealer;
   policy: Policy;
   operatorPauseKey: string;
+  balanceLimits: BalanceLimits;
   onRedisRestart?: (finding: RestartFinding) => void;
 }
 
@@ -40,7 +42,7 @@ export function createStore({ onRedisRestart, ...options }: StoreOptions): Store
     sendAttempts: createSendAttempts({ ...options, onRedisRestart: guard }),
     verificationAttempts: createVerificationAttempts(options),
     sendingPause: createSendingPause(redis),
-    balance: createBalanceStore(redis),
+    balance: createBalanceStore(redis, options.balanceLimits),
     probe: async () => {
       await redis.set(keys.ready, '1', 'PX', readyKeptMs);
     },

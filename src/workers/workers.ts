@@ -29,7 +29,7 @@ export interface WorkersOptions {
   /** Calls to the provider a second, all workers together; 0 for no limit. */
   sendsPerSecond: number;
   keepSeconds: number;
-  balance: { everyMs: number; lowCredits: number; expiryWarnDays: number };
+  balanceEveryMs: number;
 }
 
 export interface Workers {
@@ -77,12 +77,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       ...(options.sendsPerSecond > 0 && { limiter: { max: options.sendsPerSecond, duration: 1_000 } }),
     },
   );
-  const recordBalance = createBalanceProcessor({
-    provider,
-    logger,
-    ...options.balance,
-    balance: store.balance,
-  });
+  const recordBalance = createBalanceProcessor({ provider, logger, balance: store.balance });
   const balances = new Worker<Record<string, never>, BalanceResult, typeof balanceJob>(
     queueNames.balance,
     () => withoutStacks(logger, recordBalance),
@@ -103,7 +98,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     every(pauseGate.lookEveryMs, pauseGate.look, logger),
     every(sweeper.everyMs, sweeper.run, logger),
   ];
-  await balanceQueue.schedule(options.balance.everyMs);
+  await balanceQueue.schedule(options.balanceEveryMs);
 
   return {
     close: async (deadlineMs) => {

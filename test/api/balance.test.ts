@@ -39,7 +39,7 @@ describe('GET /v1/balance: 200', () => {
   });
 
   it('knows no consumption after one snapshot', async () => {
-    await store.balance.record({ credits: 500, expiresOn: null }, { low: false, expiring: false });
+    await store.balance.record({ credits: 500, expiresOn: null });
     expect((await get()).json).toMatchObject({ low: false, creditsPerDay: null, runsOutOn: null });
   });
 

@@ -29,7 +29,6 @@ export const settings: ApiSettings = {
   ttlSeconds: 300,
   maxAttempts: 5,
   sendWithinSeconds: 120,
-  balance: { lowCredits: 100, expiryWarnDays: 14 },
 };
 
 export interface Call {

@@ -3,18 +3,18 @@ import { balanceAlarms, consumption } from '../../src/otp/balance.js';
 
 const dayMs = 86_400_000;
 const now = Date.parse('2026-06-01T00:00:00Z');
-const limits = { lowCredits: 100, warnDays: 14, now };
+const limits = { lowCredits: 100, expiryWarnDays: 14 };
 
 describe('balanceAlarms', () => {
   it('rings below the limit, not at it', () => {
-    expect(balanceAlarms({ credits: 99.9, expiresOn: null }, limits).low).toBe(true);
-    expect(balanceAlarms({ credits: 100, expiresOn: null }, limits).low).toBe(false);
+    expect(balanceAlarms({ credits: 99.9, expiresOn: null }, limits, now).low).toBe(true);
+    expect(balanceAlarms({ credits: 100, expiresOn: null }, limits, now).low).toBe(false);
   });
 
   it('rings so many days before the expiry, and not without one', () => {
-    expect(balanceAlarms({ credits: 1e3, expiresOn: '2026-06-15' }, limits).expiring).toBe(true);
-    expect(balanceAlarms({ credits: 1e3, expiresOn: '2026-06-16' }, limits).expiring).toBe(false);
-    expect(balanceAlarms({ credits: 1e3, expiresOn: null }, limits).expiring).toBe(false);
+    expect(balanceAlarms({ credits: 1e3, expiresOn: '2026-06-15' }, limits, now).expiring).toBe(true);
+    expect(balanceAlarms({ credits: 1e3, expiresOn: '2026-06-16' }, limits, now).expiring).toBe(false);
+    expect(balanceAlarms({ credits: 1e3, expiresOn: null }, limits, now).expiring).toBe(false);
   });
 });
 

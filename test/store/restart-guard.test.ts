@@ -5,7 +5,15 @@ import type { RestartFinding } from '../../src/store/restart-guard.js';
 import { guardRestart } from '../../src/store/restart-guard.js';
 import { createSealer } from '../../src/store/sealing.js';
 import { createStore } from '../../src/store/store.js';
-import { admitted, claimed, dataKey, operatorPauseKey, policy, testStore } from '../support/otps.js';
+import {
+  admitted,
+  balanceLimits,
+  claimed,
+  dataKey,
+  operatorPauseKey,
+  policy,
+  testStore,
+} from '../support/otps.js';
 import { type RedisServer, startRedisServer } from '../support/redis-server.js';
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -53,6 +61,7 @@ it('the first claim after a restart is judged only after the restart was found',
     sealer: createSealer([dataKey]),
     policy: { ...policy, unknownResends: 0 },
     operatorPauseKey,
+    balanceLimits,
     onRedisRestart: (finding) => findings.push(finding),
   });
   await claimed(store, await admitted(store));

@@ -6,6 +6,7 @@ import { createStore } from '../../src/store/store.js';
 import {
   accepted,
   admitted,
+  balanceLimits,
   blocked,
   claimed,
   deferred,
@@ -97,6 +98,7 @@ describe('claim', () => {
       sealer: createSealer([randomBytes(32)]),
       policy,
       operatorPauseKey,
+      balanceLimits,
     });
     const id = await admitted(strict);
     await expect(misconfigured.sendAttempts.claim(id, 't')).rejects.toThrow(/DATA_KEY/);

@@ -9,6 +9,8 @@ import { createStore, type Store } from '../../src/store/store.js';
 
 export const dataKey = randomBytes(32);
 
+export const balanceLimits = { lowCredits: 100, expiryWarnDays: 14 };
+
 export const policy: Policy = {
   keepMs: 60_000,
   sendTimeoutMs: 30_000,
@@ -26,6 +28,7 @@ export function testStore(redis: Redis, overrides: Partial<Policy> = {}): Store 
     sealer: createSealer([dataKey]),
     policy: { ...policy, ...overrides },
     operatorPauseKey,
+    balanceLimits,
   });
 }
 

@@ -63,7 +63,7 @@ export async function createScene(redis: Redis, overrides: Partial<Policy> = {})
         sendTimeoutMs,
         sendsPerSecond: 0,
         keepSeconds: 60,
-        balance: { everyMs, lowCredits: 100, expiryWarnDays: 14 },
+        balanceEveryMs: everyMs,
       });
       running.push(workers);
       return workers;
