@@ -1,13 +1,11 @@
 import { z } from 'zod';
-import { parseMessage } from '../otp/message.js';
-import type { Otp, OtpRequest } from '../otp/otp.js';
-import { PhoneNumber } from '../otp/phone-number.js';
+import type { Otp } from '../otp/otp.js';
 import { isPending } from '../otp/states.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Admission } from '../store/otps.js';
 import type { Store } from '../store/store.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
-import { invalidInput } from './input.js';
+import { otpRequest } from './otp-request.js';
 import { idempotencyKeySchema, otpRequestSchema, otpSchema, otpView } from './otp-schemas.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
 import { ApiProblem } from './problem.js';
@@ -22,8 +20,6 @@ export interface CreateOtpDependencies {
   settings: ApiSettings;
 }
 
-type Body = z.output<ReturnType<typeof otpRequestSchema>>;
-
 const headersSchema = z.object({
   'Idempotency-Key': idempotencyKeySchema
     .optional()
@@ -36,7 +32,11 @@ const headersSchema = z.object({
     ),
 });
 
-const replayedHeader = 'true when this answers a request that was answered before';
+const answerHeaders = {
+  Location: 'Path of the OTP',
+  'Idempotent-Replayed': '`true` when this request was answered before',
+  'Preference-Applied': 'The wait that was applied',
+};
 
 /** `POST /v1/otps`. */
 export function createOtpRoute({ store, sendOtpQueue, settings }: CreateOtpDependencies): Route {
@@ -55,12 +55,12 @@ export function createOtpRoute({ store, sendOtpQueue, settings }: CreateOtpDepen
     answers: {
       200: {
         description: 'With `Prefer: wait`: it left `queued`/`sending`. Read `status`: it may be `failed`.',
-        headers: { Location: 'Path of the OTP', 'Preference-Applied': 'The wait that was applied' },
+        headers: answerHeaders,
         body: otpBody,
       },
       202: {
         description: 'Accepted.',
-        headers: { Location: 'Path of the OTP', 'Idempotent-Replayed': replayedHeader },
+        headers: answerHeaders,
         body: otpBody,
       },
     },
@@ -89,26 +89,6 @@ export function createOtpRoute({ store, sendOtpQueue, settings }: CreateOtpDepen
       return answer(seen, { replayed: kind === 'replayed', seconds });
     },
   });
-}
-
-function otpRequest(app: string, body: Body, settings: ApiSettings): OtpRequest {
-  const to = PhoneNumber.parse(body.to, settings.defaultCountry);
-  if (!to) throw new ApiProblem('invalid_phone_number');
-  if (!settings.allowedCountries.includes(to.country)) throw new ApiProblem('country_not_allowed');
-  const message = parseMessage(body.message ?? settings.defaultMessage);
-  if ('problem' in message) throw invalidInput('message', message.problem);
-  return {
-    app,
-    to,
-    message: message.template,
-    unicode: message.unicode,
-    credits: message.credits,
-    senderId: body.senderId ?? settings.defaultSenderId,
-    reference: body.reference ?? null,
-    ttlSeconds: body.ttlSeconds ?? settings.ttlSeconds,
-    sendWithinSeconds: body.sendWithinSeconds ?? settings.sendWithinSeconds,
-    maxAttempts: body.maxAttempts ?? settings.maxAttempts,
-  };
 }
 
 const pauseDetails = {

@@ -13,8 +13,7 @@ header { padding-top: 2.5rem; }
 h1 { font-size: 1.9rem; margin: 0 0 .5rem; }
 h2 { margin: 3rem 0 .5rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line); }
 h3 { margin: 2.5rem 0 .25rem; font-size: 1.15rem; }
-h4 { margin: 1.25rem 0 .35rem; font-size: .85rem; color: var(--soft); text-transform: uppercase;
-  letter-spacing: .04em; }
+h4 { margin: 1.25rem 0 .35rem; font-size: .85rem; color: var(--soft); letter-spacing: .02em; }
 a { color: var(--link); }
 nav ul { list-style: none; margin: 1rem 0 0; padding: 0; columns: 2; }
 code, pre { font: .875em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
@@ -29,6 +28,7 @@ table { border-collapse: collapse; width: 100%; font-size: .93rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; }
 tr:target { background: var(--raised); }
+td:first-child { white-space: nowrap; }
 .soft { color: var(--soft); }
 @media (max-width: 40rem) { nav ul { columns: 1; } h1 { font-size: 1.5rem; } }
 `;

@@ -1,0 +1,31 @@
+import type { z } from 'zod';
+import { parseMessage } from '../otp/message.js';
+import type { OtpRequest } from '../otp/otp.js';
+import { PhoneNumber } from '../otp/phone-number.js';
+import { invalidInput } from './input.js';
+import type { otpRequestSchema } from './otp-schemas.js';
+import { ApiProblem } from './problem.js';
+import type { ApiSettings } from './settings.js';
+
+type Body = z.output<ReturnType<typeof otpRequestSchema>>;
+
+/** Completes a checked body with the defaults; throws the problems that no schema can express. */
+export function otpRequest(app: string, body: Body, settings: ApiSettings): OtpRequest {
+  const to = PhoneNumber.parse(body.to, settings.defaultCountry);
+  if (!to) throw new ApiProblem('invalid_phone_number');
+  if (!settings.allowedCountries.includes(to.country)) throw new ApiProblem('country_not_allowed');
+  const message = parseMessage(body.message ?? settings.defaultMessage);
+  if ('problem' in message) throw invalidInput('message', message.problem);
+  return {
+    app,
+    to,
+    message: message.template,
+    unicode: message.unicode,
+    credits: message.credits,
+    senderId: body.senderId ?? settings.defaultSenderId,
+    reference: body.reference ?? null,
+    ttlSeconds: body.ttlSeconds ?? settings.ttlSeconds,
+    sendWithinSeconds: body.sendWithinSeconds ?? settings.sendWithinSeconds,
+    maxAttempts: body.maxAttempts ?? settings.maxAttempts,
+  };
+}
