@@ -30,5 +30,5 @@ th { color: var(--soft); font-weight: 600; }
 tr:target { background: var(--raised); }
 td:first-child { white-space: nowrap; }
 .soft { color: var(--soft); }
-@media (max-width: 40rem) { nav ul { columns: 1; } h1 { font-size: 1.5rem; } }
+@media (max-width: 40rem) { nav ul { columns: 1; } h1 { font-size: 1.5rem; } td:last-child { min-width: 14rem; } }
 `;
