@@ -32,6 +32,33 @@ describe('two workers', { timeout: minutes(5) }, () => {
   });
 });
 
+describe('workers restarted one after the other with SIGTERM', { timeout: minutes(5) }, () => {
+  it('finish what they hold: nothing is unknown, doubled or lost, and each exits 0', async () => {
+    fleet = await startFleet({ UNKNOWN_RESENDS: '0', WORKER_CONCURRENCY: '20' });
+    fleet.simulator.state.change({ latencyMs: { min: 200, max: 800 } });
+    const count = full ? 2_000 : 300;
+    fleet.startWorker();
+    let leaving = fleet.startWorker();
+    const enqueued = await fleet.enqueue(count);
+    const exits: (number | string | null)[] = [];
+    while (fleet.simulator.state.stats().numbers < count * 0.8) {
+      await sleep(1_000);
+      const successor = fleet.startWorker();
+      exits.push(await leaving.end('SIGTERM'));
+      leaving = successor;
+    }
+    const otps = await fleet.settled(enqueued, minutes(2));
+    report('rolling restart', {
+      restarts: exits.length,
+      ...countByStatus(otps),
+      ...providerSaw(fleet, otps),
+    });
+    expect(new Set(exits)).toEqual(new Set([0]));
+    expect(countByStatus(otps)).toEqual({ sent: count });
+    expect(providerSaw(fleet, otps)).toEqual({ doubled: 0, mostCalls: 1 });
+  });
+});
+
 describe('workers killed with kill -9', { timeout: minutes(10) }, () => {
   const killing = async (unknownResends: number) => {
     // A short send time-out only shortens the wait for the attempts that the dead left behind.
