@@ -32,6 +32,13 @@ describe('admit', () => {
     expect(left).toBeLessThanOrEqual(180_000);
   });
 
+  it('has the sweeper look after ten seconds whether the job has arrived', async () => {
+    const id = await admitted(store);
+    const otp = await otps.find('shop', id);
+    const due = Number(await redis.zscore(keys.due(partitionOfId(id) ?? ''), id));
+    expect(due - (otp?.createdAt ?? 0)).toBe(10_000);
+  });
+
   it('keeps number, message and reference sealed, and finds the OTP by reference', async () => {
     const secret = request({ to: number('0198765432'), message: 'Kod %OTP%', reference: 'order 4711' });
     const { otp } = (await otps.admit(secret, null)) as { otp: { id: string } };
@@ -149,6 +156,15 @@ describe('cancel', () => {
     await store.sendAttempts.settle(await claimed(store, lost), unknown);
     await otps.cancel('shop', lost);
     expect(await otps.find('shop', lost)).toMatchObject({ status: 'cancelled' });
+  });
+
+  it('is refused for a verified OTP', async () => {
+    const id = await sent(store);
+    const verification = { app: 'shop', id, token: 't', replay: null };
+    await store.verificationAttempts.admit(verification);
+    await store.verificationAttempts.settle(verification, 'correct');
+    expect(await otps.cancel('shop', id)).toBe('already_verified');
+    expect(await otps.find('shop', id)).toMatchObject({ status: 'verified' });
   });
 
   it('changes nothing on an OTP that ended otherwise, or a second time', async () => {

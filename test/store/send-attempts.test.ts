@@ -45,6 +45,12 @@ describe('claim', () => {
     expect(await sendAttempts.claim(id, 'twice')).toMatchObject({ kind: 'claimed', claim: { attempt: 1 } });
   });
 
+  it('keeps the record for as long as the OTP may still be sent again', async () => {
+    const id = await admitted(hasty);
+    await claimed(hasty, id);
+    expect(await redis.pttl(recordKey(id))).toBeGreaterThan(170_000);
+  });
+
   it('makes a redelivered job wait until the running attempt must be over', async () => {
     const id = await admitted(store);
     await claimed(store, id);
@@ -116,6 +122,7 @@ describe('settle', () => {
   it('accepted: the OTP is sent with its ids, and its time runs from the claim', async () => {
     const id = await admitted(store);
     const claim = await claimed(store, id);
+    await sleep(5);
     await sendAttempts.settle(claim, accepted());
     expect(await find(id)).toMatchObject({ status: 'sent', ...ids(), expiresAt: claim.claimedAt + 300_000 });
   });

@@ -91,6 +91,32 @@ describe('a verification', () => {
     expect(await find(id)).toMatchObject({ status: 'locked' });
   });
 
+  it('counts once and verifies once when its commands arrive twice after a reconnect', async () => {
+    const id = await sent(store);
+    const verification = attempt(id);
+    await verificationAttempts.admit(verification);
+    expect(await verificationAttempts.admit(verification)).toMatchObject({ otp: { attemptsRemaining: 4 } });
+    for (let i = 0; i < 2; i++) {
+      expect(await verificationAttempts.settle(verification, 'correct')).toMatchObject({ kind: 'verified' });
+    }
+    const given = attempt(await sent(store));
+    await verificationAttempts.admit(given);
+    for (let i = 0; i < 2; i++) {
+      const settled = await verificationAttempts.settle(given, 'unsent');
+      expect(settled).toMatchObject({ kind: 'unavailable', otp: { attemptsRemaining: 5 } });
+    }
+  });
+
+  it('is locked by the sweeper once its last lease lapsed, with nobody left to settle it', async () => {
+    const slow = testStore(redis, { verifyLeaseMs: 30 });
+    const id = await sent(slow, { maxAttempts: 1 });
+    await slow.verificationAttempts.admit(attempt(id));
+    await sleep(40);
+    await slow.sendAttempts.sweep();
+    const [key] = await redis.keys(`*otp:${id}`);
+    expect(JSON.parse((await redis.get(key ?? '')) ?? '')).toMatchObject({ status: 'locked' });
+  });
+
   it('is not locked while the last attempts are being decided', async () => {
     const id = await sent(store, { maxAttempts: 2 });
     const [first, second] = [attempt(id), attempt(id)];

@@ -10,10 +10,7 @@ if r.status == 'sending' and r.token == ARGV[1] and t < r.attemptEndsAt then ret
 -- Redis forgot its last moments, and a claim of this record may have been among them.
 local rolled_back_at = tonumber(redis.call('GET', KEYS[3]) or 0)
 local changed = r.status == 'queued' and r.at <= rolled_back_at
-if changed then
-  count_unknown(r, t)
-  r.at = t
-end
+if changed then count_unknown(r, t) end
 
 changed = advance(r, t) or changed
 if r.status == 'queued' then

@@ -8,7 +8,9 @@ local verdict = ARGV[2]
 local answer = verdict
 
 advance(r, t)
-if verdict == 'correct' then
+if verdict == 'correct' and r.verifiedBy == ARGV[1] then
+  -- The same command again, after a reconnect: this very attempt verified the OTP.
+elseif verdict == 'correct' then
   -- Admitted before the expiry, it may finish after it; once its lease has lapsed, it may not.
   if not lease or lease <= t then
     answer = 'unavailable'
@@ -18,7 +20,7 @@ if verdict == 'correct' then
     answer = 'already_verified'
   else
     move(r, 'verified', t)
-    r.verifiedAt = t
+    r.verifiedAt, r.verifiedBy = t, ARGV[1]
     if ARGV[3] ~= '' then r.verifiedKey = ARGV[3] end
   end
 elseif verdict == 'unsent' and lease then
