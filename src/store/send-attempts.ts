@@ -33,8 +33,6 @@ export interface SettledSend {
   otp: Otp;
   /** Retries and resends the OTP has used so far. */
   tries: number;
-  /** Until another attempt that is under way must be over. */
-  attemptEndsInMs: number;
   /** Until the OTP is not worth sending any more. */
   sendBeforeInMs: number;
 }
@@ -56,7 +54,7 @@ const claimReply = z.union([
 ]);
 const settleReply = z.union([
   z.tuple([z.literal('missing')]),
-  z.tuple([z.literal('settled'), z.string(), z.number(), z.number()]),
+  z.tuple([z.literal('settled'), z.string(), z.number()]),
 ]);
 const sweepReply = z.tuple([z.number(), z.array(z.string())]);
 
@@ -82,8 +80,8 @@ export function createSendAttempts(
         record,
       ],
     );
-    const [kind, raw, attemptEndsInMs, sendBeforeInMs] = settleReply.parse(reply);
-    return kind === 'missing' ? null : { record: parse(raw), attemptEndsInMs, sendBeforeInMs };
+    const [kind, raw, sendBeforeInMs] = settleReply.parse(reply);
+    return kind === 'missing' ? null : { record: parse(raw), sendBeforeInMs };
   };
 
   return {
@@ -108,9 +106,9 @@ export function createSendAttempts(
     settle: async (claim, outcome) => {
       const settled = await settle(claim, outcome);
       if (!settled) return null;
-      const { record, attemptEndsInMs, sendBeforeInMs } = settled;
+      const { record, sendBeforeInMs } = settled;
       const tries = record.retries + record.unknowns;
-      return { otp: toOtp(sealer, record), tries, attemptEndsInMs, sendBeforeInMs };
+      return { otp: toOtp(sealer, record), tries, sendBeforeInMs };
     },
     sweep: async () => {
       const replies = await Promise.all(

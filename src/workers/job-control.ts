@@ -20,9 +20,8 @@ export function finish(otp: Otp): SendOtpResult {
 
 /** After a settled send: finished, or back for a next one. */
 export async function afterSend(job: Job, lockToken: string, settled: SettledSend): Promise<SendOtpResult> {
-  const { otp, tries, attemptEndsInMs, sendBeforeInMs } = settled;
+  const { otp, tries, sendBeforeInMs } = settled;
   if (!isPending(otp.status)) return finish(otp);
-  if (otp.status === 'sending') return await delay(job, lockToken, attemptEndsInMs);
   return await delay(job, lockToken, backoffMs(Math.max(1, tries), sendBeforeInMs));
 }
 

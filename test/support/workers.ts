@@ -1,10 +1,12 @@
 import type { Redis } from 'ioredis';
 import { createIsmsProvider } from '../../src/isms/provider.js';
 import type { OtpRequest } from '../../src/otp/otp.js';
+import type { Provider } from '../../src/otp/provider.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
+import type { Logger } from '../../src/workers/logger.js';
 import { startWorkers, type Workers } from '../../src/workers/workers.js';
 import { admitted, policy, sleep, testStore } from './otps.js';
 
@@ -19,6 +21,8 @@ export interface Scene {
   store: Store;
   queue: SendOtpQueue;
   simulator: Simulator;
+  provider: Provider;
+  logger: Logger;
   log: LogLine[];
   start(balance?: { everyMs: number }): Promise<Workers>;
   /** Admits and enqueues. */
@@ -46,19 +50,22 @@ export async function createScene(redis: Redis, overrides: Partial<Policy> = {})
   const queue = createSendOtpQueue(redis);
   const log: LogLine[] = [];
   const at = (level: LogLine['level']) => (fields: object) => void log.push({ level, ...fields });
+  const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') };
   const running: Workers[] = [];
   const find = async (id: string) => (await store.otps.find('shop', id))?.status ?? 'gone';
   return {
     store,
     queue,
     simulator,
+    provider,
+    logger,
     log,
     start: async ({ everyMs } = { everyMs: 60_000 }) => {
       const workers = await startWorkers({
         redis,
         store,
         provider,
-        logger: { info: at('info'), warn: at('warn'), error: at('error') },
+        logger,
         concurrency: 20,
         sendTimeoutMs,
         sendsPerSecond: 0,

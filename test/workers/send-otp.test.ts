@@ -1,5 +1,14 @@
+import { Worker } from 'bullmq';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { operatorPauseKey } from '../../src/queues/send-otp.js';
+import { queueNames, queuePrefix } from '../../src/queues/queues.js';
+import {
+  operatorPauseKey,
+  type SendOtpPayload,
+  type SendOtpResult,
+  type sendOtpJob,
+} from '../../src/queues/send-otp.js';
+import type { SendAttempts } from '../../src/store/send-attempts.js';
+import { createSendOtpProcessor, type SendOtpDependencies } from '../../src/workers/send-otp.js';
 import { number, request, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
@@ -15,7 +24,11 @@ beforeEach(async () => {
   await redis.flushdb();
   scene = await createScene(redis, { sendTimeoutMs: 700 });
 });
-afterEach(() => scene.close());
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+  await scene.close();
+});
 
 const find = (id: string) => scene.store.otps.find('shop', id);
 const jobState = async (id: string) => await scene.queue.queue.getJobState(id);
@@ -89,6 +102,17 @@ describe('a send', () => {
     expect(await scene.store.sendAttempts.claim(id, 'delivered again')).toMatchObject({ kind: 'in_flight' });
   });
 
+  it('whose worker died is made by another one, after that attempt’s time is over', async () => {
+    const id = await scene.send();
+    await scene.store.sendAttempts.claim(id, 'a worker that died before its call');
+    await scene.start();
+    await sleep(300);
+    expect(calls(number()).calls).toBe(0);
+    expect(await scene.settled(id)).toBe('sent');
+    expect((await jobIn('completed', id))?.returnvalue.uuid).toBeTruthy();
+    expect(calls(number()).calls).toBe(1);
+  });
+
   it('goes out once when the operator presses retry on its finished job', async () => {
     await scene.start();
     const id = await scene.send();
@@ -138,19 +162,6 @@ describe('a send', () => {
   });
 });
 
-describe('an OTP whose job got lost', () => {
-  it('is enqueued again by the sweeper, and sent once', async () => {
-    const id = await scene.send();
-    await scene.queue.remove(id);
-    const [due] = await redis.keys('*:due');
-    await redis.zadd(due ?? '', 1, id);
-    await scene.start();
-    expect(await scene.settled(id)).toBe('sent');
-    expect(calls(number())).toEqual({ calls: 1, sms: 1 });
-    expect(scene.log.filter(({ event }) => event === 'otp.job_added_again')).toHaveLength(1);
-  });
-});
-
 describe('account trouble', () => {
   it('pauses sending at once, refuses new OTPs, and loses nothing', async () => {
     scene.simulator.state.change({ trouble: 'insufficient_credits' });
@@ -192,6 +203,60 @@ describe('account trouble', () => {
       kind: 'paused',
       reason: 'operator',
     });
+  });
+});
+
+describe('the processor', () => {
+  /** Runs jobs with some parts replaced, without the rest of a worker. */
+  async function run(parts: Partial<SendOtpDependencies>): Promise<Worker> {
+    const { sendAttempts } = scene.store;
+    const pauseGate = { closed: false, report: async () => {}, look: async () => {}, lookEveryMs: 1_000 };
+    const { provider, logger } = scene;
+    const processor = createSendOtpProcessor({
+      sendAttempts,
+      pauseGate,
+      provider,
+      logger,
+      sendTimeoutMs: 700,
+      ...parts,
+    });
+    const worker = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
+      queueNames.sendOtp,
+      (job, token) => processor(job, token),
+      {
+        connection: redis,
+        prefix: queuePrefix,
+      },
+    );
+    cleanups.push(() => worker.close());
+    return worker;
+  }
+
+  it('puts a job back that it was handed while sending is paused', async () => {
+    const id = await scene.send();
+    await run({
+      pauseGate: { closed: true, report: async () => {}, look: async () => {}, lookEveryMs: 1_000 },
+    });
+    await sleep(300);
+    expect(await find(id)).toMatchObject({ status: 'queued' });
+    expect(calls(number()).calls).toBe(0);
+  });
+
+  it('keeps settling until Redis takes the outcome', async () => {
+    let failures = 0;
+    const failing: SendAttempts = {
+      ...scene.store.sendAttempts,
+      settle: async (claim, outcome) => {
+        failures += 1;
+        if (failures <= 2) throw new Error('OOM command not allowed when used memory > maxmemory');
+        return await scene.store.sendAttempts.settle(claim, outcome);
+      },
+    };
+    const id = await scene.send();
+    await run({ sendAttempts: failing });
+    expect(await scene.settled(id)).toBe('sent');
+    expect(calls(number()).calls).toBe(1);
+    expect(scene.log.filter(({ event }) => event === 'otp.settle_failed')).toHaveLength(2);
   });
 });
 

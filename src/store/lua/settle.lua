@@ -53,4 +53,4 @@ elseif outcome.kind == 'accepted' then
 end
 save(KEYS[1], KEYS[2], r)
 advance(r, t)
-return {'settled', cjson.encode(r), math.max(0, (r.attemptEndsAt or t) - t), math.max(0, r.sendBefore - t)}
+return {'settled', cjson.encode(r), math.max(0, r.sendBefore - t)}

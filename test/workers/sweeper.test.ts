@@ -1,0 +1,55 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSweeper } from '../../src/workers/sweeper.js';
+import { number, sleep } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { createScene, type Scene } from '../support/workers.js';
+
+const redis = await connect();
+let scene: Scene;
+
+beforeEach(async () => {
+  await redis.flushdb();
+  scene = await createScene(redis);
+});
+afterEach(() => scene.close());
+
+const addedAgain = () => scene.log.filter(({ event }) => event === 'otp.job_added_again');
+
+/** Makes the OTP's turn with the sweeper come now. */
+async function makeDue(id: string): Promise<void> {
+  for (const key of await redis.keys('*:due')) await redis.zadd(key, 'XX', 1, id);
+}
+
+describe('the sweeper', () => {
+  it('adds a job again that got lost, and the OTP is sent once', async () => {
+    const id = await scene.send();
+    await scene.queue.remove(id);
+    await makeDue(id);
+    await scene.start();
+    expect(await scene.settled(id)).toBe('sent');
+    expect(scene.simulator.state.number(number().e164)).toEqual({ calls: 1, sms: 1 });
+    expect(addedAgain()).toHaveLength(1);
+  });
+
+  it('leaves a job alone that only waits', async () => {
+    const id = await scene.send();
+    await scene.queue.queue.pause();
+    await makeDue(id);
+    await scene.start();
+    await sleep(300);
+    expect(await scene.queue.queue.getJobState(id)).toBe('waiting');
+    expect(addedAgain()).toEqual([]);
+  });
+
+  it('deletes jobs that ended long enough ago', async () => {
+    const workers = await scene.start();
+    const id = await scene.send();
+    await scene.settled(id);
+    await workers.close(5_000);
+    await redis.del(...(await redis.keys('*:lease:*')));
+    await sleep(20);
+    const { store, queue: sendOtpQueue, logger } = scene;
+    await createSweeper({ store, sendOtpQueue, keepMs: 10, logger }).run();
+    expect(await sendOtpQueue.queue.getJob(id)).toBeUndefined();
+  });
+});
