@@ -208,7 +208,7 @@ describe('account trouble', () => {
 
 describe('the processor', () => {
   /** Runs jobs with some parts replaced, without the rest of a worker. */
-  async function run(parts: Partial<SendOtpDependencies>): Promise<Worker> {
+  function run(parts: Partial<SendOtpDependencies>): void {
     const { sendAttempts } = scene.store;
     const pauseGate = { closed: false, report: async () => {}, look: async () => {}, lookEveryMs: 1_000 };
     const { provider, logger } = scene;
@@ -229,12 +229,11 @@ describe('the processor', () => {
       },
     );
     cleanups.push(() => worker.close());
-    return worker;
   }
 
   it('puts a job back that it was handed while sending is paused', async () => {
     const id = await scene.send();
-    await run({
+    run({
       pauseGate: { closed: true, report: async () => {}, look: async () => {}, lookEveryMs: 1_000 },
     });
     await sleep(300);
@@ -253,7 +252,7 @@ describe('the processor', () => {
       },
     };
     const id = await scene.send();
-    await run({ sendAttempts: failing });
+    run({ sendAttempts: failing });
     expect(await scene.settled(id)).toBe('sent');
     expect(calls(number()).calls).toBe(1);
     expect(scene.log.filter(({ event }) => event === 'otp.settle_failed')).toHaveLength(2);
