@@ -23,7 +23,7 @@ describe('docker-compose.yml', () => {
   });
 
   it('gives Redis the settings that the guarantees rest on', () => {
-    const command = compose.match(/command:\n((?: +- .*\n)+)/)?.[1]?.replace(/ +- '?([^'\n]*)'?\n/g, '$1 ');
+    const command = compose.match(/command:\n((?: +- .*\n)+)/)?.[1]?.replace(/ +- "?([^"\n]*)"?\n/g, '$1 ');
     expect(command).toContain('--appendonly yes --appendfsync always ');
     expect(command).toContain('--maxmemory-policy noeviction --hz 100 ');
   });

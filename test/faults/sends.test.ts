@@ -174,14 +174,16 @@ describe('Redis killed and restarted in the middle', { timeout: minutes(10) }, (
       ISMS_SEND_TIMEOUT_MS: '10000',
       WORKER_CONCURRENCY: '20',
     });
-    fleet.simulator.state.change({ latencyMs: { min: 50, max: 300 } });
-    const enqueued = await fleet.enqueue(full ? 10_000 : 1_000);
+    fleet.simulator.state.change({ latencyMs: { min: 100, max: 400 } });
+    const count = full ? 10_000 : 2_000;
+    const enqueued = await fleet.enqueue(count);
     fleet.startWorker();
     fleet.startWorker();
     const kills = full ? 10 : 2;
     const resumedAfterMs: number[] = [];
     for (let i = 0; i < kills; i++) {
       await sleep(2_000);
+      expect(fleet.simulator.state.stats().numbers, 'work left to interrupt').toBeLessThan(count);
       await fleet.redis.kill();
       await sleep(1_000);
       await fleet.redis.restart();
