@@ -64,6 +64,16 @@ const table = {
     title: 'Attempts exhausted',
     detail: 'All attempts were used on wrong codes. Request a new one.',
   },
+  request_timeout: {
+    status: 408,
+    title: 'Request Timeout',
+    detail: 'The request did not arrive in time.',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'Request Header Fields Too Large',
+    detail: 'All headers together may take 16 KiB.',
+  },
   body_too_large: { status: 413, title: 'Body too large', detail: 'The body is larger than 16 KiB.' },
   unsupported_media_type: {
     status: 415,

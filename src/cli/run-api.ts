@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { createApi } from '../api/api.js';
 import type { ApiSettings } from '../api/settings.js';
+import { answerUnreadable } from '../api/unreadable-request.js';
 import type { ConfigFor } from '../config/commands.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue, operatorPauseKey } from '../queues/send-otp.js';
@@ -37,7 +38,7 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger): Promise<
     version: packageVersion(),
     logger,
   });
-  const server = createServer(app);
+  const server = createServer(app).on('clientError', answerUnreadable);
   const url = await listen(server, config.http);
   logger.info({ event: 'api.started', url }, 'API started');
   return {
