@@ -12,7 +12,9 @@ import type { PauseGate } from './pause-gate.js';
  * not send minutes late.
  */
 const leaveWithinMs = 1_000;
-const settleRetryMs = 500;
+/** Redis may be away or full for a while; an outcome that is older than this is left to the sweeper. */
+const settleForMs = 600_000;
+const settleRetryMs = { first: 250, longest: 5_000 };
 
 export interface SendOtpDependencies {
   sendAttempts: SendAttempts;
@@ -82,27 +84,17 @@ async function settle(
   outcome: SendOutcome,
 ): Promise<SettledSend | null> {
   const { otp, attempt } = claim;
-  for (;;) {
+  const about = { otpId: otp.id, attempt, outcome: outcome.kind, ...detail(outcome) };
+  const until = performance.now() + settleForMs;
+  for (let waitMs = settleRetryMs.first; ; waitMs = Math.min(waitMs * 2, settleRetryMs.longest)) {
     try {
       const settled = await sendAttempts.settle(claim, outcome);
-      logger.info(
-        {
-          event: 'otp.send_settled',
-          otpId: otp.id,
-          attempt,
-          outcome: outcome.kind,
-          ...detail(outcome),
-          status: settled?.otp.status,
-        },
-        'send settled',
-      );
+      logger.info({ event: 'otp.send_settled', ...about, status: settled?.otp.status }, 'send settled');
       return settled;
-    } catch (error) {
-      logger.error(
-        { event: 'otp.settle_failed', otpId: otp.id, attempt, err: error },
-        'could not settle a send; trying again',
-      );
-      await new Promise((resolve) => setTimeout(resolve, settleRetryMs));
+    } catch (err) {
+      if (performance.now() > until) throw err;
+      logger.error({ event: 'otp.settle_failed', ...about, err }, 'could not settle a send; trying again');
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
 }
