@@ -1,6 +1,8 @@
 #!/usr/bin/env node
-// undici reads NODE_DEBUG while it is imported and would print whole URLs: password, number and code.
-if (/\b(undici|fetch)\b/i.test(process.env['NODE_DEBUG'] ?? '')) {
+import { debuglog } from 'node:util';
+
+// undici looks at NODE_DEBUG while it is imported, and would print whole URLs: password, number and code.
+if (debuglog('undici').enabled || debuglog('fetch').enabled) {
   process.stderr.write(
     'NODE_DEBUG must not name undici or fetch: they print the iSMS password and OTP codes.\n',
   );

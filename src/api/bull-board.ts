@@ -43,10 +43,11 @@ function waitForQueues(queues: readonly { waitUntilReady(): Promise<unknown> }[]
 }
 
 const capJobsPerPage: RequestHandler = (req, _res, next) => {
-  const url = new URL(req.url, 'http://board');
-  if (Number(url.searchParams.get('jobsPerPage')) > mostJobsPerPage) {
-    url.searchParams.set('jobsPerPage', String(mostJobsPerPage));
-    req.url = url.pathname + url.search;
+  const [path = '', query = ''] = req.url.split(/\?(.*)/s);
+  const parameters = new URLSearchParams(query);
+  if (Number(parameters.get('jobsPerPage')) > mostJobsPerPage) {
+    parameters.set('jobsPerPage', String(mostJobsPerPage));
+    req.url = `${path}?${parameters}`;
   }
   next();
 };
