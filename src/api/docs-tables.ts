@@ -62,16 +62,12 @@ function table(title: string, columns: readonly string[], rows: readonly Html[])
 <tbody>${rows}</tbody></table></div>`;
 }
 
-function shape(given: Schema): Html {
-  const nullable = given.anyOf?.some(({ type }) => type === 'null') ? ' or null' : '';
-  const schema = given.anyOf?.find(({ type }) => type !== 'null') ?? given;
-  if (schema.enum)
-    return html`${schema.enum.map((value) => html`<code>${String(value)}</code> `)}${nullable}`;
+function shape(schema: Schema): Html {
+  if (schema.anyOf) return html`${schema.anyOf.map((each, i) => html`${i > 0 ? ' or ' : ''}${shape(each)}`)}`;
+  if (schema.enum) return html`${schema.enum.map((value) => html`<code>${String(value)}</code> `)}`;
   const { type = schema.$ref?.split('/').at(-1) ?? 'string', format, minimum, maximum } = schema;
-  const range =
-    minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER
-      ? `, ${minimum} to ${maximum}`
-      : '';
+  const bounded = minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER;
+  const range = bounded ? `, ${minimum} to ${maximum}` : '';
   const fallback = schema.default === undefined ? '' : `, default ${String(schema.default)}`;
-  return html`${type}${format ? ` (${format})` : ''}${range}${fallback}${nullable}`;
+  return html`${type}${format ? ` (${format})` : ''}${range}${fallback}`;
 }
