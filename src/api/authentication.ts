@@ -19,11 +19,11 @@ const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
  */
 export function authenticate(apiKeys: readonly ApiKey[]): RequestHandler {
   return (req, res, next) => {
-    const key = bearer.exec(req.get('Authorization') ?? '')?.[1] ?? '';
-    const digest = sha256(key);
+    const key = bearer.exec(req.get('Authorization') ?? '')?.[1];
+    const digest = sha256(key ?? '');
     const matches = apiKeys.filter((known) => timingSafeEqual(known.digest, digest));
     const app = matches[0]?.app;
-    if (app === undefined) {
+    if (key === undefined || app === undefined) {
       throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } });
     }
     contextOf(res).app = app;

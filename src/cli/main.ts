@@ -8,7 +8,7 @@ import { domainChecks } from './domain-checks.js';
 import { runApi } from './run-api.js';
 import { runSimulator } from './run-simulator.js';
 import { runWorker } from './run-worker.js';
-import type { Running } from './running.js';
+import { createParts, type Parts } from './running.js';
 import { start } from './start.js';
 
 const usage = `usage: isms-otp <command>
@@ -36,13 +36,13 @@ export async function main([command = '', ...rest]: string[], env: Environment):
 async function run(command: string, env: Environment): Promise<void> {
   switch (command) {
     case 'api':
-      return untilSignal(await started(env, 'api', runApi));
+      return await untilSignal(async (parts) => void (await runApi(...prepare(env, command), parts)));
     case 'worker':
-      return untilSignal(await started(env, 'worker', runWorker));
+      return await untilSignal((parts) => runWorker(...prepare(env, command), parts));
     case 'simulate':
-      return untilSignal(await started(env, 'simulate', runSimulator));
+      return await untilSignal((parts) => runSimulator(...prepare(env, command), parts));
     case 'start':
-      return untilSignal(await start(env));
+      return await untilSignal((parts) => start(env, parts));
     case 'check-config':
       return print(describeConfig(loadConfig(env, 'check-config', domainChecks)));
     case 'help':
@@ -53,22 +53,28 @@ async function run(command: string, env: Environment): Promise<void> {
   }
 }
 
-async function started<C extends Command>(
-  env: Environment,
-  command: C,
-  runCommand: (config: ConfigFor<C>, logger: Logger) => Promise<Running>,
-): Promise<Running> {
+function prepare<C extends Command>(env: Environment, command: C): [ConfigFor<C>, Logger] {
   const config = loadConfig(env, command, domainChecks);
-  return await runCommand(config, createLogger({ level: config.logLevel, role: command }));
+  return [config, createLogger({ level: config.logLevel, role: command })];
 }
 
-/** The first signal lets everything finish; a second one does not wait any more. */
-function untilSignal(running: Running): void {
+/** The first signal, even during the start, lets everything finish; a second one does not wait any more. */
+async function untilSignal(startParts: (parts: Parts) => Promise<void>): Promise<void> {
+  const parts = createParts();
+  let stopping = false;
   const stop = () => {
-    process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1));
-    running.close().then(() => process.exit(0), fail);
+    if (stopping) process.exit(1);
+    stopping = true;
+    parts.close().then(() => process.exit(0), fail);
   };
-  process.once('SIGTERM', stop).once('SIGINT', stop);
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  try {
+    await startParts(parts);
+  } catch (error) {
+    if (stopping) return;
+    await parts.close().catch(() => {});
+    throw error;
+  }
 }
 
 function print(text: string): void {

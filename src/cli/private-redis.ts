@@ -3,31 +3,29 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import type { Running } from './running.js';
+import type { Parts } from './running.js';
 
 const startWithinMs = 10_000;
 const askEveryMs = 30;
 
 /**
  * A Redis of our own on loopback, set up like the one in docker-compose.yml; its data stays in `directory`.
- * One that an interrupted run left behind on the same data is ended first. Throws when it does not start.
+ * One that an interrupted run left behind on the same data is ended first. Resolves with its URL; throws when it
+ * does not start.
  */
-export async function startPrivateRedis(
-  directory: string,
-  password: string,
-): Promise<Running & { url: string }> {
+export async function startPrivateRedis(directory: string, password: string, parts: Parts): Promise<string> {
   await mkdir(directory, { recursive: true });
   await endLeftOver(directory, password);
   const port = await freePort();
   await writeFile(portFile(directory), String(port));
   // The settings go through standard input: a password among the arguments would show in the process list.
   const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'ignore', 'pipe'], detached: true });
+  parts.add({ close: () => end(child) });
   const failed = failure(child);
-  child.stdin?.end(settings({ directory, port, password }));
+  child.stdin.end(settings({ directory, port, password }));
   const url = `redis://:${password}@127.0.0.1:${port}`;
   await Promise.race([answers(url), failed]);
-  failed.catch(() => {});
-  return { url, close: () => end(child) };
+  return url;
 }
 
 function settings({
@@ -102,7 +100,7 @@ function failure(child: ChildProcess): Promise<never> {
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
   await gone;

@@ -12,13 +12,20 @@ import { createSendOtpQueue, operatorPauseKey } from '../queues/send-otp.js';
 import { createStore } from '../store/store.js';
 import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
 import { connectForRequests } from './redis.js';
-import type { Running } from './running.js';
+import type { Parts } from './running.js';
 
-/** The HTTP API. Starts without Redis too, and answers 503 until it is there. */
-export async function runApi(config: ConfigFor<'api'>, logger: Logger): Promise<Running & { url: string }> {
+/** How long a request may take to arrive: a slow client must not hold a connection for long. */
+const serverTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 };
+/** The longest `Prefer: wait` and 5 s more. */
+const answerWithinMs = 35_000;
+
+/** The HTTP API; resolves with its URL. Starts without Redis too, and answers 503 until it is there. */
+export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Parts): Promise<string> {
   const redis = connectForRequests(config.redisUrl.reveal());
   redis.on('error', (err) => logger.error({ event: 'redis.error', err }, 'Redis is not reachable'));
-  const provider = ismsProvider(config);
+  const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
+  parts.add({ close: () => disconnect(redis) });
+  const provider = parts.add(ismsProvider(config));
   const app = createApi({
     store: createStore({
       redis,
@@ -27,8 +34,8 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger): Promise<
       operatorPauseKey,
       balanceLimits: config.balance,
     }),
-    sendOtpQueue: createSendOtpQueue(redis),
-    balanceQueue: createBalanceQueue(redis),
+    sendOtpQueue: createSendOtpQueue(redis, onQueueError),
+    balanceQueue: createBalanceQueue(redis, onQueueError),
     provider,
     apiKeys: config.apiKeys,
     admin: config.admin
@@ -38,17 +45,11 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger): Promise<
     version: packageVersion(),
     logger,
   });
-  const server = createServer(app).on('clientError', answerUnreadable);
+  const server = createServer(serverTimeouts, app).on('clientError', answerUnreadable);
   const url = await listen(server, config.http);
+  parts.add({ close: () => closeServer(server) });
   logger.info({ event: 'api.started', url }, 'API started');
-  return {
-    url,
-    close: async () => {
-      await closeServer(server);
-      await provider.close();
-      await disconnect(redis);
-    },
-  };
+  return url;
 }
 
 function apiSettings({ defaults, allowedCountries, otp }: ConfigFor<'api'>): ApiSettings {
@@ -77,9 +78,11 @@ async function listen(server: Server, at: { host: string; port: number }): Promi
   return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
-/** Requests under way are answered; idle connections end at once. */
+/** Requests under way are answered; idle connections end at once, and what is left after 35 s is cut off. */
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
   server.closeIdleConnections();
+  const cutOff = setTimeout(() => server.closeAllConnections(), answerWithinMs);
   await closed;
+  clearTimeout(cutOff);
 }

@@ -5,18 +5,19 @@ import { createStore } from '../store/store.js';
 import { startWorkers } from '../workers/workers.js';
 import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
 import { connectForWork, warnOfLossyRedis } from './redis.js';
-import type { Running } from './running.js';
+import type { Parts } from './running.js';
 
 /** What a worker may need beyond its longest send to write down how that ended. */
 const settleMs = 5_000;
 
 /** One worker process: sends, balance snapshots, the sweeper. Waits for Redis if it is not there yet. */
-export async function runWorker(config: ConfigFor<'worker'>, logger: Logger): Promise<Running> {
+export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, parts: Parts): Promise<void> {
   const redis = connectForWork(config.redisUrl.reveal());
   redis.on('error', (err) =>
     logger.error({ event: 'redis.error', err }, 'Redis is not reachable; waiting for it'),
   );
-  const provider = ismsProvider(config);
+  parts.add({ close: () => disconnect(redis) });
+  const provider = parts.add(ismsProvider(config));
   const store = createStore({
     redis,
     sealer: sealerOf(config),
@@ -42,12 +43,6 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger): Pr
     keepSeconds: otp.keepSeconds,
     balanceEveryMs: balance.everySeconds * 1_000,
   });
+  parts.add({ close: () => workers.close(config.isms.sendTimeoutMs + settleMs) });
   logger.info({ event: 'worker.started', concurrency: config.worker.concurrency }, 'worker started');
-  return {
-    close: async () => {
-      await workers.close(config.isms.sendTimeoutMs + settleMs);
-      await provider.close();
-      await disconnect(redis);
-    },
-  };
 }

@@ -2,3 +2,26 @@
 export interface Running {
   close(): Promise<void>;
 }
+
+/** What a process has started so far, so that a signal or a failed start can end it at any moment. */
+export interface Parts extends Running {
+  add<T extends Running>(part: T): T;
+}
+
+/** Closes the newest part first, and every one even when another fails; then rejects with the first failure. */
+export function createParts(): Parts {
+  const held: Running[] = [];
+  return {
+    add: (part) => {
+      held.push(part);
+      return part;
+    },
+    close: async () => {
+      const failures: unknown[] = [];
+      for (const part of held.splice(0).reverse()) {
+        await part.close().catch((error: unknown) => failures.push(error));
+      }
+      if (failures.length > 0) throw failures[0];
+    },
+  };
+}

@@ -9,7 +9,7 @@ import { domainChecks } from './domain-checks.js';
 import { startPrivateRedis } from './private-redis.js';
 import { runApi } from './run-api.js';
 import { runWorker } from './run-worker.js';
-import type { Running } from './running.js';
+import type { Parts, Running } from './running.js';
 
 type Environment = Record<string, string | undefined>;
 
@@ -20,46 +20,30 @@ const simulatorAccount = { username: 'simulated', password: 'not-a-secret' };
  * Everything on this machine in one process: a Redis of its own unless `REDIS_URL` is set, the simulator unless
  * `ISMS_USERNAME` is set, the API and one worker. What the environment sets is respected; data stays in `.data`.
  */
-export async function start(env: Environment): Promise<Running> {
+export async function start(env: Environment, parts: Parts): Promise<void> {
   const given = loadConfig(env, 'check-config', domainChecks);
   const directory = resolve('.data');
   const secrets = await developmentSecrets(directory);
-  const parts: Running[] = [await onlyOne(directory)];
-  const close = async () => {
-    for (const part of parts.splice(0).reverse()) await part.close();
-  };
-  try {
-    const made = developmentSettings(secrets, env);
-    const settings: Environment = { ...env, ...made };
-    if (!given.redisUrl) {
-      const redis = await startPrivateRedis(join(directory, 'redis'), secrets.redisPassword);
-      parts.push(redis);
-      settings['REDIS_URL'] = redis.url;
-    }
-    const simulator = given.account ? null : await simulatorBeside(given.http.port);
-    if (simulator) {
-      parts.push(simulator);
-      settings['ISMS_URL'] = simulator.endpoint;
-      settings['ISMS_USERNAME'] = simulatorAccount.username;
-      settings['ISMS_PASSWORD'] = simulatorAccount.password;
-    }
-    const config = loadConfig(settings, 'api', domainChecks);
-    const logger = createLogger({ level: config.logLevel, role: 'start' });
-    const api = await runApi(config, logger);
-    parts.push(api, await runWorker(config, logger));
-    process.stdout.write(
-      banner({
-        apiUrl: api.url,
-        inboxUrl: simulator?.url ?? null,
-        apiKey: made['API_KEYS'] ? secrets.apiKey : null,
-        admin: made['ADMIN_PASSWORD'] ? { username: adminUsername, password: secrets.adminPassword } : null,
-      }),
-    );
-    return { close };
-  } catch (error) {
-    await close();
-    throw error;
+  parts.add(await onlyOne(directory));
+  const made = developmentSettings(secrets, env);
+  const settings: Environment = { ...env, ...made };
+  if (!given.redisUrl) {
+    settings['REDIS_URL'] = await startPrivateRedis(join(directory, 'redis'), secrets.redisPassword, parts);
   }
+  const simulator = given.account ? null : parts.add(await simulatorBeside(given.http.port));
+  if (simulator) {
+    settings['ISMS_URL'] = simulator.endpoint;
+    settings['ISMS_USERNAME'] = simulatorAccount.username;
+    settings['ISMS_PASSWORD'] = simulatorAccount.password;
+  }
+  const config = loadConfig(settings, 'api', domainChecks);
+  const logger = createLogger({ level: config.logLevel, role: 'start' });
+  const apiUrl = await runApi(config, logger, parts);
+  await runWorker(config, logger, parts);
+  const inboxUrl = simulator?.url ?? null;
+  const apiKey = made['API_KEYS'] ? secrets.apiKey : null;
+  const admin = made['ADMIN_PASSWORD'] ? { username: adminUsername, password: secrets.adminPassword } : null;
+  process.stdout.write(banner({ apiUrl, inboxUrl, apiKey, admin }));
 }
 
 /** Development values for what the environment leaves open, by variable. */
@@ -82,7 +66,7 @@ async function simulatorBeside(apiPort: number) {
 async function onlyOne(directory: string): Promise<Running> {
   const file = join(directory, 'start.pid');
   const pid = Number(await readFile(file, 'utf8').catch(() => '0'));
-  if (pid && isRunning(pid)) {
+  if (pid && pid !== process.pid && isRunning(pid)) {
     throw new Error(`npm start is already running here (process ${pid}). Stop it first, or delete ${file}.`);
   }
   await writeFile(file, String(process.pid));

@@ -32,11 +32,16 @@ export function apiKeys() {
     .describe(expectedKeys);
 }
 
+/** Null for what is no entry, and for the digest of an empty key: the mark of a variable that was not set. */
 function parseApiKey(entry: string): ApiKey | null {
   const { app, hex, key } = entryShape.exec(entry)?.groups ?? {};
   if (!app) return null;
-  const digest = hex ? Buffer.from(hex, 'hex') : createHash('sha256').update(String(key)).digest();
-  return { app, digest };
+  const digest = hex ? Buffer.from(hex, 'hex') : sha256(String(key));
+  return digest.equals(sha256('')) ? null : { app, digest };
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }
 
 function apiKeyProblems(entries: (ApiKey | null)[]): string[] {

@@ -18,12 +18,13 @@ export interface BalanceQueue {
   queue: Queue<Record<string, never>, BalanceResult, typeof balanceJob>;
 }
 
-export function createBalanceQueue(connection: Redis): BalanceQueue {
+/** `onError` hears of connection trouble, which BullMQ would otherwise print past every log. */
+export function createBalanceQueue(connection: Redis, onError: (error: Error) => void): BalanceQueue {
   const queue = new Queue<Record<string, never>, BalanceResult, typeof balanceJob>(queueNames.balance, {
     connection,
     prefix: queuePrefix,
     streams: queueStreams,
-  });
+  }).on('error', onError);
   return {
     queue,
     schedule: async (periodMs) => {

@@ -40,16 +40,17 @@ export interface SendOtpQueue {
   queue: Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
 }
 
-/** How many old jobs one cleaning deletes at most; larger ranges hold Redis up. */
+/** How many old jobs one call deletes at most; larger ranges hold Redis up. */
 const cleanBatch = 1_000;
 
-export function createSendOtpQueue(connection: Redis): SendOtpQueue {
+/** `onError` hears of connection trouble, which BullMQ would otherwise print past every log. */
+export function createSendOtpQueue(connection: Redis, onError: (error: Error) => void): SendOtpQueue {
   const queue = new Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(queueNames.sendOtp, {
     connection,
     prefix: queuePrefix,
     defaultJobOptions: jobOptions,
     streams: queueStreams,
-  });
+  }).on('error', onError);
   return {
     queue,
     add: async ({ id, app, to }) => {
@@ -63,8 +64,9 @@ export function createSendOtpQueue(connection: Redis): SendOtpQueue {
       return otps.filter((_, i) => found[i] === 0);
     },
     clean: async (keepMs) => {
-      await queue.clean(keepMs, cleanBatch, 'completed');
-      await queue.clean(keepMs, cleanBatch, 'failed');
+      for (const state of ['completed', 'failed'] as const) {
+        while ((await queue.clean(keepMs, cleanBatch, state)).length === cleanBatch);
+      }
     },
   };
 }

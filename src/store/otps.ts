@@ -89,7 +89,12 @@ export function createOtps(options: RecordStoreOptions & { operatorPauseKey: str
     findByReference: async (app, reference) => {
       const indexes = referenceHashes(app, reference).map(keys.reference);
       const ids = await Promise.all(indexes.map((key) => redis.zrevrange(key, 0, -1)));
-      const found = await Promise.all(ids.flat().map((id) => find(app, id)));
+      const found = await Promise.all(
+        ids
+          .flat()
+          .slice(0, referencesKept)
+          .map((id) => find(app, id)),
+      );
       return found.filter((otp) => otp !== null);
     },
     cancel: async (app, id) => {

@@ -23,9 +23,10 @@ export async function guardRestart(redis: Redis): Promise<RestartFinding> {
   const durable = (await appendFsync(redis)) === 'always' && !failedOver;
   if (previous !== null && !durable) {
     const [seconds] = await redis.time();
-    // Whatever was admitted after Redis came up is whole; after a failover only "now" is sure.
+    // What was admitted after Redis came up is whole; after a failover only "now" is sure. Both are whole seconds,
+    // so the mark lies up to one second later than the truth.
     const upSeconds = failedOver ? 0 : Number(field('uptime_in_seconds'));
-    const at = (Number(seconds) + (failedOver ? 1 : 0) - upSeconds) * 1_000;
+    const at = (Number(seconds) + 1 - upSeconds) * 1_000;
     await Promise.all(partitions.map((p) => redis.set(keys.rollback(p), at, 'PX', longestWaitMs)));
   }
   await redis.set(keys.server, runId);

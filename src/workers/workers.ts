@@ -55,8 +55,9 @@ const balanceJobsKept = 100;
 /** All that one worker process does: sends, balance snapshots, the sweeper, the pause gate. Runs at once. */
 export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const { redis, store, provider, logger, keepSeconds } = options;
-  const sendOtpQueue = createSendOtpQueue(redis);
-  const balanceQueue = createBalanceQueue(redis);
+  const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
+  const sendOtpQueue = createSendOtpQueue(redis, onError);
+  const balanceQueue = createBalanceQueue(redis, onError);
   const pauseGate = createPauseGate({
     store,
     provider,
@@ -88,11 +89,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       removeOnFail: { count: balanceJobsKept },
     },
   );
-  const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   sends.on('error', onError);
   balances.on('error', onError);
-  sendOtpQueue.queue.on('error', onError);
-  balanceQueue.queue.on('error', onError);
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
   const loops = [
     every(pauseGate.lookEveryMs, pauseGate.look, logger),
@@ -102,11 +100,12 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 
   return {
     close: async (deadlineMs) => {
-      const parts = [sends, balances];
-      const finished = Promise.all(parts.map((part) => part.close()));
-      await within(deadlineMs, finished);
-      await within(deadlineMs, Promise.all(loops.map((loop) => loop.stop())));
-      await within(deadlineMs, Promise.all([sendOtpQueue.queue.close(), balanceQueue.queue.close()]));
+      const close = async () => {
+        await Promise.all([sends.close(), balances.close()]);
+        await Promise.all(loops.map((loop) => loop.stop()));
+        await Promise.all([sendOtpQueue.queue.close(), balanceQueue.queue.close()]);
+      };
+      await within(deadlineMs, close());
     },
   };
 }

@@ -86,9 +86,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     verifyConnections: 50,
   });
   const store = testStore(redis, options.policy);
-  const sendOtpQueue = createSendOtpQueue(redis);
-  const balanceQueue = createBalanceQueue(redis);
-  for (const { queue } of [sendOtpQueue, balanceQueue]) queue.on('error', () => {});
+  const sendOtpQueue = createSendOtpQueue(redis, () => {});
+  const balanceQueue = createBalanceQueue(redis, () => {});
   const logs: string[] = [];
   const log = (fields: object, message: string) => logs.push(JSON.stringify({ ...fields, message }));
   const app = createApi({
@@ -96,7 +95,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     sendOtpQueue: { ...sendOtpQueue, ...(options.add && { add: options.add }) },
     balanceQueue,
     provider,
-    apiKeys: [apiKey('shop', shopKey), apiKey('bank', bankKey)],
+    // The empty key is one that configuration refuses; the API must not let it in either.
+    apiKeys: [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],
     admin,
     settings,
     version: '0.0.0',

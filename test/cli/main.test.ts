@@ -85,6 +85,12 @@ describe('a running process', () => {
     expect(said).toMatch(new RegExp(`^Port ${port} is taken.*PORT`));
   });
 
+  it('a worker that still waits for Redis exits 0 on SIGTERM', async () => {
+    const running = runCommand('worker', { ...api, REDIS_URL: 'redis://127.0.0.1:1' });
+    await written(running, /redis\.error/);
+    expect(await running.end('SIGTERM')).toBe(0);
+  });
+
   it('starts without Redis, answers 503, and works once Redis is there', { timeout: 30_000 }, async () => {
     const redis = await startRedisServer();
     await redis.kill();
@@ -92,6 +98,7 @@ describe('a running process', () => {
     const [, url = ''] = await written(running, /"url":"([^"]+)"/);
     expect((await fetch(`${url}/livez`)).status).toBe(200);
     expect((await fetch(`${url}/readyz`)).status).toBe(503);
+    for (const line of running.output.trim().split('\n')) expect(line).toMatch(/^\{.*\}$/);
     await redis.restart();
     let status = 503;
     for (let i = 0; i < 100 && status !== 200; i++) {

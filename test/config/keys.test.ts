@@ -49,6 +49,7 @@ describe('API_KEYS', () => {
     `${key('a', 33)}:${key('a')}`,
     `:${key('a')}`,
     `shop:sha256:${'0'.repeat(63)}`,
+    `shop:sha256:${digest('').toString('hex')}`,
     `shop:sha1:${'0'.repeat(64)}`,
     `shop:${key('a')}:x`,
     `shop:${key('a')} b`,

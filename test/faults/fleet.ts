@@ -71,8 +71,7 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
   const unknownResends = Number(env['UNKNOWN_RESENDS'] ?? 1);
   const sendTimeoutMs = Number(env['ISMS_SEND_TIMEOUT_MS'] ?? 30_000);
   const store = testStore(client, { unknownResends, sendTimeoutMs, keepMs: 3_600_000 });
-  const queue = createSendOtpQueue(client);
-  queue.queue.on('error', () => {});
+  const queue = createSendOtpQueue(client, () => {});
   const workers: GatewayProcess[] = [];
   const fleet = { redis, simulator, store, queue, workers };
   return {

@@ -8,7 +8,7 @@ import { connect } from '../support/redis.js';
 
 const redis = await connect();
 const store = testStore(redis);
-const { queue, ...sendOtpQueue } = createSendOtpQueue(redis);
+const { queue, ...sendOtpQueue } = createSendOtpQueue(redis, () => {});
 
 beforeEach(async () => {
   await redis.flushdb();

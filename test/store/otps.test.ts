@@ -147,6 +147,17 @@ describe('cancel', () => {
     expect(await store.sendAttempts.claim(id, 'again')).toMatchObject({ kind: 'ended' });
   });
 
+  it('while sending: a late answer finds it cancelled, however short its record is kept', async () => {
+    const brief = testStore(redis, { keepMs: 20 });
+    const id = await admitted(brief);
+    const claim = await claimed(brief, id);
+    await brief.otps.cancel('shop', id);
+    await sleep(40);
+    expect(await brief.sendAttempts.settle(claim, accepted())).toMatchObject({
+      otp: { status: 'cancelled' },
+    });
+  });
+
   it('after the send, or when its outcome is unknown: it is over', async () => {
     const id = await sent(store);
     expect(await otps.cancel('shop', id)).toBe('cancelled');

@@ -66,8 +66,6 @@ it('the first claim after a restart is judged only after the restart was found',
   });
   await claimed(store, await admitted(store));
   const waiting = await admitted(store);
-  await one.redis.bgrewriteaof();
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
   await restarted(one);
   expect(await store.sendAttempts.claim(waiting, 't')).toMatchObject({
     kind: 'ended',

@@ -47,7 +47,7 @@ export async function createScene(redis: Redis, overrides: Partial<Policy> = {})
     verifyConnections: 8,
   });
   const store = testStore(redis, overrides);
-  const queue = createSendOtpQueue(redis);
+  const queue = createSendOtpQueue(redis, () => {});
   const log: LogLine[] = [];
   const at = (level: LogLine['level']) => (fields: object) => void log.push({ level, ...fields });
   const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') };

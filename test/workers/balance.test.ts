@@ -5,7 +5,7 @@ import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
 
 const redis = await connect();
-const { queue } = createBalanceQueue(redis);
+const { queue } = createBalanceQueue(redis, () => {});
 let scene: Scene;
 
 beforeEach(async () => {

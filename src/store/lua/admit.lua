@@ -1,6 +1,6 @@
 -- Admits one OTP: idempotency, pauses and the record in one step.
 -- KEYS: record, due, sending pause, operator's pause, idempotency keys (the one to write first), reference index.
--- ARGV: the new record without what is decided here; options, see otp-store.ts.
+-- ARGV: the new record without what is decided here; options, see otps.ts.
 local t = now()
 local request = cjson.decode(ARGV[1])
 local options = cjson.decode(ARGV[2])
@@ -44,6 +44,8 @@ if options.referencesKept > 0 then
   local index = KEYS[#KEYS]
   redis.call('ZADD', index, string.format('%.0f', t), r.id)
   redis.call('ZREMRANGEBYRANK', index, 0, -1 - options.referencesKept)
-  redis.call('PEXPIREAT', index, string.format('%.0f', longest_life))
+  if redis.call('PTTL', index) < longest_life - t then
+    redis.call('PEXPIREAT', index, string.format('%.0f', longest_life))
+  end
 end
 return {'admitted', cjson.encode(r)}

@@ -32,6 +32,8 @@ local function ends_at(r)
   if r.status == 'queued' then return r.sendBefore end
   if r.status == 'sending' then return math.max(r.attemptEndsAt, r.sendBefore) end
   if r.status == 'sent' then return r.expiresAt end
+  -- A call may still be under way: its answer must find the OTP cancelled.
+  if r.status == 'cancelled' then return math.max(r.at, r.attemptEndsAt or 0) end
   return r.at
 end
 
