@@ -43,7 +43,7 @@ export function alarmMessage(alarm: keyof BalanceAlarms, on: boolean): string {
 
 /**
  * Credits used per day, and the day (`YYYY-MM-DD`, UTC) they run out at that rate. `points` are oldest first;
- * rises are top-ups and do not count. Null with less than an hour of history, or when nothing was used.
+ * rises are top-ups and do not count. Both are null with less than an hour of history; when nothing was used, the day is.
  */
 export function consumption(
   points: readonly BalancePoint[],

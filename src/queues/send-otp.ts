@@ -31,7 +31,7 @@ const jobOptions: JobsOptions = { attempts: 1_000, backoff: { type: 'custom' } }
 export interface SendOtpQueue {
   /** Idempotent: a job with the OTP's id is added at most once. */
   add(otp: Otp): Promise<void>;
-  /** Takes the job out unless a worker holds it. */
+  /** Takes a job out that has not ended; rejects when a worker holds it. */
   remove(id: string): Promise<void>;
   /** Those of the OTPs that have no job in any state. */
   withoutJob(otps: Otp[]): Promise<Otp[]>;
@@ -57,7 +57,8 @@ export function createSendOtpQueue(connection: Redis, onError: (error: Error) =>
       await queue.add(sendOtpJob, { id, app, to: to.masked }, { jobId: id });
     },
     remove: async (id) => {
-      await queue.remove(id);
+      const job = await queue.getJob(id);
+      if (job && job.finishedOn === undefined) await job.remove();
     },
     withoutJob: async (otps) => {
       const found = await Promise.all(otps.map(({ id }) => connection.exists(queue.toKey(id))));

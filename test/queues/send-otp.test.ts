@@ -49,6 +49,19 @@ describe('the send queue', () => {
     expect(await sendOtpQueue.withoutJob([otp])).toEqual([otp]);
   });
 
+  it('keeps the job of an OTP that was sent before it was cancelled', async () => {
+    const otp = await newOtp();
+    await sendOtpQueue.add(otp);
+    const worker = new Worker(queueNames.sendOtp, async () => ({}), {
+      connection: redis,
+      prefix: queuePrefix,
+    });
+    while ((await queue.getJobCounts())['completed'] !== 1) await sleep(10);
+    await worker.close();
+    await sendOtpQueue.remove(otp.id);
+    expect(await sendOtpQueue.withoutJob([otp])).toEqual([]);
+  });
+
   it('deletes jobs that ended long enough ago, with no other job ending', async () => {
     const otp = await newOtp();
     await sendOtpQueue.add(otp);

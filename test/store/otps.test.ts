@@ -84,12 +84,12 @@ describe('admit', () => {
   });
 
   it('lets the idempotency key go with the record', async () => {
-    const brief = testStore(redis, { keepMs: 40 });
+    const brief = testStore(redis, { keepMs: 300 });
     const first = await brief.otps.admit(request(), idempotency('c'));
     if (first.kind !== 'admitted') throw new Error(first.kind);
     await brief.sendAttempts.settle(await claimed(brief, first.otp.id), rejected);
     const before = await redis.dbsize();
-    await sleep(60);
+    await sleep(330);
     expect(await otps.find('shop', first.otp.id)).toBeNull();
     expect(await redis.dbsize()).toBe(before - 2);
     expect(await brief.otps.admit(request(), idempotency('c'))).toMatchObject({ kind: 'admitted' });
@@ -122,9 +122,9 @@ describe('find', () => {
   );
 
   it('shows expiry at once, though nobody wrote it down', async () => {
-    const id = await sent(store, { ttlSeconds: 0.05 });
+    const id = await sent(store, { ttlSeconds: 0.4 });
     expect(await otps.find('shop', id)).toMatchObject({ status: 'sent' });
-    await sleep(60);
+    await sleep(420);
     expect(await otps.find('shop', id)).toMatchObject({ status: 'expired', failure: null });
   });
 });

@@ -24,7 +24,7 @@ import { connect } from '../support/redis.js';
 const redis = await connect();
 const store = testStore(redis);
 const strict = testStore(redis, { unknownResends: 0 });
-const hasty = testStore(redis, { sendTimeoutMs: 80 });
+const hasty = testStore(redis, { sendTimeoutMs: 300 });
 const { sendAttempts } = store;
 
 const find = (id: string) => store.otps.find('shop', id);
@@ -69,19 +69,19 @@ describe('claim', () => {
   it('sends again once after an attempt that ended without an outcome, and then no more', async () => {
     const id = await admitted(hasty);
     await claimed(hasty, id);
-    await sleep(90);
+    await sleep(320);
     expect(await find(id)).toMatchObject({ status: 'queued' });
     expect((await claimed(hasty, id)).attempt).toBe(2);
-    await sleep(90);
+    await sleep(320);
     expect(await find(id)).toMatchObject({ status: 'unknown', failure: 'outcome_unknown' });
     expect(await hasty.sendAttempts.claim(id, 'third')).toMatchObject({ kind: 'ended' });
   });
 
   it('never sends twice with UNKNOWN_RESENDS=0, however the job comes back', async () => {
-    const never = testStore(redis, { unknownResends: 0, sendTimeoutMs: 50 });
+    const never = testStore(redis, { unknownResends: 0, sendTimeoutMs: 200 });
     const id = await admitted(never);
     await claimed(never, id);
-    await sleep(60);
+    await sleep(220);
     for (const token of ['stalled', 'retried', 'retried again']) {
       expect(await never.sendAttempts.claim(id, token)).toMatchObject({
         kind: 'ended',
@@ -176,9 +176,9 @@ describe('settle', () => {
     await sendAttempts.settle(await claimed(store, refused), rejected);
     expect(await find(refused)).toMatchObject({ status: 'unknown' });
 
-    const late = await admitted(store, { sendWithinSeconds: 0.1 });
+    const late = await admitted(store, { sendWithinSeconds: 0.4 });
     await sendAttempts.settle(await claimed(store, late), unknown);
-    await sleep(110);
+    await sleep(420);
     expect(await find(late)).toMatchObject({ status: 'unknown', failure: 'outcome_unknown' });
   });
 });
@@ -195,7 +195,7 @@ describe('a late answer', () => {
   it('of an attempt whose worker was given up stops the resend', async () => {
     const id = await admitted(hasty);
     const frozen = await claimed(hasty, id);
-    await sleep(90);
+    await sleep(320);
     await hasty.sendAttempts.settle(frozen, accepted());
     expect(await hasty.sendAttempts.claim(id, 'resend')).toMatchObject({
       kind: 'ended',
@@ -246,10 +246,10 @@ describe('a late answer', () => {
   });
 
   it('is dropped once the record’s time to be kept is over', async () => {
-    const brief = testStore(redis, { keepMs: 30, sendTimeoutMs: 20, unknownResends: 0 });
-    const id = await admitted(brief, { sendWithinSeconds: 0.05 });
+    const brief = testStore(redis, { keepMs: 100, sendTimeoutMs: 100, unknownResends: 0 });
+    const id = await admitted(brief, { sendWithinSeconds: 0.3 });
     const claim = await claimed(brief, id);
-    await sleep(120);
+    await sleep(520);
     expect(await brief.sendAttempts.settle(claim, accepted())).toBeNull();
     expect(await find(id)).toBeNull();
   });
@@ -257,7 +257,7 @@ describe('a late answer', () => {
   async function twoAttempts() {
     const id = await admitted(hasty);
     const older = await claimed(hasty, id);
-    await sleep(90);
+    await sleep(320);
     return { id, older, newer: await claimed(hasty, id) };
   }
 });

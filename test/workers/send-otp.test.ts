@@ -34,7 +34,7 @@ const find = (id: string) => scene.store.otps.find('shop', id);
 const jobState = async (id: string) => await scene.queue.queue.getJobState(id);
 
 async function jobIn(state: string, id: string) {
-  for (let i = 0; i < 100 && (await jobState(id)) !== state; i++) await sleep(20);
+  for (let i = 0; i < 500 && (await jobState(id)) !== state; i++) await sleep(20);
   return await scene.queue.queue.getJob(id);
 }
 
@@ -92,14 +92,6 @@ describe('a send', () => {
     expect(await scene.settled(id)).toBe('unknown');
     expect(calls(to).calls).toBe(2);
     expect((await jobIn('failed', id))?.failedReason).toMatch(/^outcome_unknown: /);
-  });
-
-  it('is called once when its job is delivered twice', async () => {
-    const id = await scene.send({ to: reserved('30'), sendWithinSeconds: 2 });
-    await scene.start();
-    await sleep(200);
-    expect(await find(id)).toMatchObject({ status: 'sending' });
-    expect(await scene.store.sendAttempts.claim(id, 'delivered again')).toMatchObject({ kind: 'in_flight' });
   });
 
   it('whose worker died is made by another one, after that attempt’s time is over', async () => {
