@@ -8,5 +8,10 @@ if (debuglog('undici').enabled || debuglog('fetch').enabled) {
   );
   process.exit(1);
 }
+// ioredis and express print through DEBUG: passwords, references, ids.
+if (/\*|ioredis|router|express/.test(process.env['DEBUG'] ?? '')) {
+  process.stderr.write('DEBUG must not name ioredis, express or router: they print passwords and paths.\n');
+  process.exit(1);
+}
 const { main } = await import('./cli/main.js');
 await main(process.argv.slice(2), process.env);

@@ -90,7 +90,9 @@ export function defineRoute<
         },
         gone: () => {
           const controller = new AbortController();
-          res.once('close', () => controller.abort());
+          // A client that reset at once is gone already, and says so no more.
+          if (res.closed) controller.abort();
+          else res.once('close', () => controller.abort());
           return controller.signal;
         },
       });

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ApiProblem, problemDocument, problemMediaType } from './problem.js';
 import { type ProblemCode, problems } from './problems.js';
@@ -30,4 +31,16 @@ export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): 
     'Connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** Whether Express can read a request's target; it would answer one that it cannot with a page of its own. */
+export function isRoutable(target: string | undefined): boolean {
+  return target !== undefined && (target.startsWith('/') || URL.canParse(target));
+}
+
+/** Answers a request whose target cannot be read. */
+export function answerUnroutable(res: ServerResponse): void {
+  const problem = new ApiProblem('invalid_request', { detail: 'The target of the request cannot be read.' });
+  res.writeHead(problems[problem.code].status, { 'Content-Type': problemMediaType });
+  res.end(JSON.stringify(problemDocument(problem)));
 }

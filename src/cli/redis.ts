@@ -25,7 +25,8 @@ export function connectForWork(url: string): Redis {
 }
 
 const lossRisks: Record<string, string> = {
-  everysec: 'a crash can lose up to 2 s of what it answered for: an OTP may be sent twice or stay unknown',
+  everysec:
+    'a crash can lose up to 2 s of what it answered for: an OTP may be sent twice or stay unknown, and a used code may verify once more',
   no: 'a crash can lose whatever the system had not yet written',
   off: 'appendonly is off: a crash loses everything since the last snapshot',
   hidden: 'its settings cannot be read (CONFIG is forbidden): make sure that it syncs every write',

@@ -5,13 +5,13 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { createApi } from '../api/api.js';
 import type { ApiSettings } from '../api/settings.js';
-import { answerUnreadable } from '../api/unreadable-request.js';
+import { answerUnreadable, answerUnroutable, isRoutable } from '../api/unreadable-request.js';
 import type { ConfigFor } from '../config/commands.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue, operatorPauseKey } from '../queues/send-otp.js';
 import { createStore } from '../store/store.js';
 import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
-import { connectForRequests } from './redis.js';
+import { connectForRequests, warnOfLossyRedis } from './redis.js';
 import type { Parts } from './running.js';
 
 /** How long a request may take to arrive: a slow client must not hold a connection for long. */
@@ -23,6 +23,7 @@ const answerWithinMs = 35_000;
 export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Parts): Promise<string> {
   const redis = connectForRequests(config.redisUrl.reveal());
   redis.on('error', (err) => logger.error({ event: 'redis.error', err }, 'Redis is not reachable'));
+  redis.once('ready', () => void warnOfLossyRedis(redis, logger).catch(() => {}));
   const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   parts.add({ close: () => disconnect(redis) });
   const provider = parts.add(ismsProvider(config));
@@ -45,7 +46,10 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Pa
     version: packageVersion(),
     logger,
   });
-  const server = createServer(serverTimeouts, app).on('clientError', answerUnreadable);
+  const server = createServer(serverTimeouts, (req, res) => {
+    if (isRoutable(req.url)) app(req, res);
+    else answerUnroutable(res);
+  }).on('clientError', answerUnreadable);
   const url = await listen(server, config.http);
   parts.add({ close: () => closeServer(server) });
   logger.info({ event: 'api.started', url }, 'API started');

@@ -8,8 +8,8 @@ import { parseReply, type Reply } from './reply.js';
 /** Verify OTP, https://www.isms.com.my/2FA/request.php: the one word that lets someone in, taken literally. */
 const verified = z.object({
   status: z.literal('Verified'),
-  uuid: uuidSchema.optional(),
-  sms_id: smsIdSchema.optional(),
+  uuid: uuidSchema,
+  sms_id: smsIdSchema,
 });
 
 /** The query parameters of a verification, without the account's. */
@@ -26,7 +26,7 @@ export function verifyParameters(call: VerifyCall): Record<string, string> {
   };
 }
 
-/** What a verification came to. `correct` needs a 2xx that says so and names no other OTP's ids. */
+/** What a verification came to. `correct` needs a 2xx that says so and names this OTP's ids, as the vendor's does. */
 export function verifyOutcome(result: Exchange, call: VerifyCall): VerifyOutcome {
   if (result.kind === 'unsent') return { kind: 'unsent', reason: result.reason };
   if (result.kind === 'lost') return { kind: 'unavailable', reason: result.reason };
@@ -45,6 +45,5 @@ function refused({ kind, refusal }: Extract<Reply<never>, { kind: 'failed' | 'co
 }
 
 function concerns({ uuid, sms_id }: z.infer<typeof verified>, call: VerifyCall): boolean {
-  const sameUuid = uuid === undefined || uuid.toLowerCase() === call.uuid.toLowerCase();
-  return sameUuid && (sms_id === undefined || sms_id === call.smsId);
+  return uuid.toLowerCase() === call.uuid.toLowerCase() && sms_id === call.smsId;
 }

@@ -1,3 +1,4 @@
+import { createConnection } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.js';
 import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
@@ -76,6 +77,26 @@ describe('a running process', () => {
     await written(running, up);
     expect(await running.end('SIGTERM')).toBe(0);
   });
+
+  it('answers a target that nobody can read with a problem', async () => {
+    const running = runCommand('api', api);
+    const [, port = ''] = await written(running, /"url":"http:\/\/127.0.0.1:(\d+)"/);
+    const socket = createConnection(Number(port), '127.0.0.1');
+    socket.end('GET http://[::1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    let answer = '';
+    for await (const chunk of socket) answer += chunk;
+    expect(answer).toMatch(/^HTTP\/1.1 400 [\s\S]*application\/problem\+json/);
+    expect(await running.end('SIGTERM')).toBe(0);
+  });
+
+  it.each(['*', 'ioredis:*', 'router'])(
+    'refuses to run while DEBUG=%s would print secrets',
+    async (DEBUG) => {
+      const { code, said } = await ended('worker', { ...environment, DEBUG });
+      expect(code).toBe(1);
+      expect(said).toMatch(/^DEBUG must not name/);
+    },
+  );
 
   it('says in one line that its port is taken', async () => {
     const port = new URL(simulator.url).port;

@@ -13,7 +13,7 @@ const failed = (message?: unknown) => ({ ...echoed, status: 'Failed', message })
 const replies: [string, unknown, VerifyOutcome][] = [
   ['Verified', verified, correct],
   ['Verified with a numeric sms_id', { ...verified, sms_id: Number(ids.smsId) }, correct],
-  ['Verified without ids', { status: 'Verified' }, correct],
+  ['Verified without ids', { status: 'Verified' }, odd],
   ["Verified with another OTP's uuid", { ...verified, uuid: ids.uuid.replace('b', 'c') }, odd],
   ["Verified with another OTP's sms_id", { ...verified, sms_id: '1171081026' }, odd],
   ['Verified with no usable uuid', { ...verified, uuid: null }, odd],
