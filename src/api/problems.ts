@@ -62,7 +62,7 @@ const table = {
   attempts_exhausted: {
     status: 410,
     title: 'Attempts exhausted',
-    detail: 'All attempts were used on wrong codes. Request a new one.',
+    detail: 'All attempts are used up. Request a new one.',
   },
   request_timeout: {
     status: 408,

@@ -27,10 +27,13 @@ export function banner({ apiUrl, inboxUrl, apiKey, admin }: BannerOptions): stri
     '  Send an OTP:',
     `    ${call} -H 'Prefer: wait=10' -d '{"to":"${to}"}' ${apiUrl}/v1/otps`,
     '',
-    `  Verify it with the id from the answer and the code from the ${inboxUrl ? 'inbox' : 'SMS'}:`,
-    `    ${call} -d '{"code":"<code>"}' ${apiUrl}/v1/otps/<id>/verify`,
+    `  Verify it, with ID from the answer and CODE from the ${inboxUrl ? 'inbox' : 'SMS'}:`,
+    `    ${call} -d '{"code":"CODE"}' ${apiUrl}/v1/otps/ID/verify`,
     '',
     '  Ctrl-C stops everything; the data stays in .data/.',
+    ...(inboxUrl
+      ? ['  Only the simulator forgets: codes that it sent before cannot be verified after a restart.']
+      : []),
     '',
     '',
   ].join('\n');

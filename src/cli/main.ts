@@ -67,7 +67,7 @@ async function untilSignal(startParts: (parts: Parts) => Promise<void>): Promise
     stopping = true;
     parts.close().then(() => process.exit(0), fail);
   };
-  process.on('SIGTERM', stop).on('SIGINT', stop);
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', stop);
   try {
     await startParts(parts);
   } catch (error) {
