@@ -14,6 +14,8 @@ export function connectForRequests(url: string): Redis {
     connectTimeout: connectTimeoutMs,
     commandTimeout: answerTimeoutMs,
     enableOfflineQueue: false,
+    // What was answered with 503 must not happen again much later.
+    autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 1,
     retryStrategy,
   });

@@ -69,6 +69,15 @@ export function createSendAttempts(
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const open = (raw: string) => toOtp(sealer, parse(raw));
 
+  /** Nothing for a record that no data key opens: it must not hide the others. */
+  const openable = (raw: string): Otp[] => {
+    try {
+      return [open(raw)];
+    } catch {
+      return [];
+    }
+  };
+
   const settle = async ({ id, token, attempt, claimedAt, record }: Claimed, outcome: SendOutcome) => {
     const partition = partitionOfId(id) ?? '';
     const asked = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
@@ -113,13 +122,16 @@ export function createSendAttempts(
     sweep: async () => {
       const replies = await Promise.all(
         partitions.map((partition) =>
-          sweepScript([keys.due(partition)], [sweepBatch, keys.record(partition, '')]),
+          sweepScript(
+            [keys.due(partition), keys.rollback(partition)],
+            [sweepBatch, keys.record(partition, '')],
+          ),
         ),
       );
       const swept = replies.map((reply) => sweepReply.parse(reply));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
-        queued: swept.flatMap(([, queued]) => queued.map(open)),
+        queued: swept.flatMap(([, queued]) => queued.flatMap(openable)),
       };
     },
   };

@@ -23,7 +23,7 @@ elseif verdict == 'correct' then
     r.verifiedAt, r.verifiedBy = t, ARGV[1]
     if ARGV[3] ~= '' then r.verifiedKey = ARGV[3] end
   end
-elseif verdict == 'unsent' and lease then
+elseif verdict == 'unsent' and lease and r.status ~= 'locked' then
   r.attempts = r.attempts - 1
 end
 if r.leases then r.leases[ARGV[1]] = nil end

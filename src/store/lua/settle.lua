@@ -5,10 +5,9 @@ local claim = cjson.decode(ARGV[1])
 local outcome = cjson.decode(ARGV[2])
 local r = load(KEYS[1])
 if not r then
-  -- Redis lost it, unless its time to be kept is simply over.
-  local held = cjson.decode(ARGV[3])
-  if t >= ends_at(held) + POLICY.keepMs then return {'missing'} end
-  r = held
+  -- Redis lost it, unless the OTP may have ended right after the claim and its time to be kept is over.
+  if t >= claim.claimedAt + POLICY.keepMs then return {'missing'} end
+  r = cjson.decode(ARGV[3])
 end
 local ids = { uuid = outcome.uuid, smsId = outcome.smsId, attempt = claim.attempt, claimedAt = claim.claimedAt }
 
