@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer as createHttpServer } from 'node:http';
+import { Server } from 'node:net';
 import { Redis } from 'ioredis';
 import type { Otp } from '../../src/otp/otp.js';
 import { isPending, type Status } from '../../src/otp/states.js';
@@ -37,7 +38,11 @@ export interface Provider {
 
 async function startProvider(): Promise<Provider> {
   const { app, state } = createSimulator({ ...account, settings: { credits: 1_000_000 } });
-  const server = createServer(app);
+  let leaving = false;
+  const server = createHttpServer((req, res) => {
+    if (leaving) res.setHeader('Connection', 'close');
+    app(req, res);
+  });
   const port = await freePort();
   const listen = async () => {
     server.listen(port, '127.0.0.1');
@@ -48,10 +53,14 @@ async function startProvider(): Promise<Provider> {
     endpoint: `http://127.0.0.1:${port}/2FA/request.php`,
     state,
     switchOff: async (ms) => {
-      server.close();
-      server.closeIdleConnections();
+      leaving = true;
+      // Only stops listening: an HTTP server's own close would also cut idle connections, and with them a request
+      // that was on its way. Kept connections end with their next answer, or when the client lets go of them.
+      const gone = once(server, 'close');
+      Server.prototype.close.call(server);
+      await gone;
       await sleep(ms);
-      server.closeAllConnections();
+      leaving = false;
       await listen();
     },
     close: () => {
