@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { describe, expect, it } from 'vitest';
+import { keys, partitionOfId } from '../../src/store/keys.js';
+import { guardRestart } from '../../src/store/restart-guard.js';
+import { createSealer } from '../../src/store/sealing.js';
+import { createStore } from '../../src/store/store.js';
+import {
+  accepted,
+  admitted,
+  balanceLimits,
+  claimed,
+  dataKey,
+  deferred,
+  operatorPauseKey,
+  policy,
+  request,
+  sent,
+  sleep,
+  testStore,
+  unknown,
+} from '../support/otps.js';
+import { connect, databaseUrl } from '../support/redis.js';
+import { startRedisServer } from '../support/redis-server.js';
+
+const redis = await connect();
+const store = testStore(redis);
+const strict = testStore(redis, { unknownResends: 0 });
+const recordKey = (id: string) => keys.record(partitionOfId(id) ?? '', id);
+const due = (id: string) => keys.due(partitionOfId(id) ?? '');
+const stored = async (id: string) => JSON.parse((await redis.get(recordKey(id))) ?? 'null');
+const find = (id: string) => store.otps.find('shop', id);
+
+describe('claim', () => {
+  it('does not go on with an attempt whose time is over, though the token is its own', async () => {
+    const never = testStore(redis, { unknownResends: 0, sendTimeoutMs: 200 });
+    const id = await admitted(never);
+    await never.sendAttempts.claim(id, 'slow');
+    await sleep(220);
+    expect(await never.sendAttempts.claim(id, 'slow')).toMatchObject({
+      kind: 'ended',
+      otp: { status: 'unknown' },
+    });
+  });
+
+  it('writes down what it found ended', async () => {
+    const never = testStore(redis, { unknownResends: 0, sendTimeoutMs: 200 });
+    const id = await admitted(never);
+    await claimed(never, id);
+    await sleep(220);
+    await never.sendAttempts.claim(id, 'redelivered');
+    expect(await stored(id)).toMatchObject({ status: 'unknown', unknowns: 1 });
+    expect(await redis.zscore(due(id), id)).toBeNull();
+  });
+
+  it('counts nothing against an OTP that was admitted after Redis came back', async () => {
+    const id = await admitted(strict);
+    await redis.set(keys.rollback(partitionOfId(id) ?? ''), (await stored(id)).at - 1);
+    expect(await strict.sendAttempts.claim(id, 't')).toMatchObject({ kind: 'claimed' });
+    await redis.del(keys.rollback(partitionOfId(id) ?? ''));
+  });
+});
+
+describe('settle', () => {
+  it('unknown after the deadline: ends at once, with no resend', async () => {
+    const id = await admitted(store, { sendWithinSeconds: 0.3 });
+    const claim = await claimed(store, id);
+    await sleep(320);
+    await store.sendAttempts.settle(claim, unknown);
+    expect(await stored(id)).toMatchObject({ status: 'unknown' });
+    expect(await redis.zscore(due(id), id)).toBeNull();
+  });
+
+  it('is accepted by its claim though Redis fell back to the attempt before', async () => {
+    const id = await admitted(store);
+    const first = await claimed(store, id);
+    const before = (await redis.get(recordKey(id))) ?? '';
+    await store.sendAttempts.settle(first, deferred);
+    const second = await claimed(store, id);
+    await redis.set(recordKey(id), before);
+    await store.sendAttempts.settle(second, accepted(2));
+    expect(await stored(id)).toMatchObject({
+      status: 'sent',
+      uuid: 'uuid-2',
+      sentBy: 2,
+      claimedAt: second.claimedAt,
+    });
+  });
+});
+
+describe('a late outcome of an OTP that is no longer kept', () => {
+  it.each([
+    ['accepted', accepted()],
+    ['given back', { kind: 'deferred', reason: 'stale_claim' } as const],
+    ['unknown', unknown],
+  ])('revives nothing (%s)', async (_, outcome) => {
+    const brief = testStore(redis, { keepMs: 50, sendTimeoutMs: 40 });
+    const id = await admitted(brief, { sendWithinSeconds: 10 });
+    const frozen = await claimed(brief, id);
+    await brief.otps.cancel('shop', id);
+    await sleep(150);
+    expect(await brief.sendAttempts.settle(frozen, outcome)).toBeNull();
+    expect(await brief.sendAttempts.claim(id, 'again')).toEqual({ kind: 'missing' });
+  });
+});
+
+it('an admission that arrives again, however late, changes nothing on its OTP', async () => {
+  const sentCommands: string[][] = [];
+  const recorded = new Redis(databaseUrl());
+  const monitor = await redis.monitor();
+  monitor.on('monitor', (_time: string, command: string[]) => sentCommands.push(command));
+  const id = await admitted(testStore(recorded));
+  await sleep(50);
+  monitor.disconnect();
+  recorded.disconnect();
+  await store.sendAttempts.settle(await claimed(store, id), accepted());
+  // The server's monitor shows what other test files do, too.
+  const [name = '', ...args] =
+    sentCommands.findLast((command) => /^eval/i.test(command[0] ?? '') && command.join().includes(id)) ?? [];
+  expect(name).not.toBe('');
+  await redis.call(name, ...args);
+  expect(await find(id)).toMatchObject({ status: 'sent' });
+});
+
+it('an OTP that no data key opens does not hide the others from the sweeper', async () => {
+  const sealer = createSealer([randomBytes(32)]);
+  const foreign = createStore({ redis, sealer, policy, operatorPauseKey, balanceLimits });
+  const [closed, open] = [await admitted(foreign), await admitted(store)];
+  for (const id of [closed, open]) await redis.zadd(due(id), 1, id);
+  const { queued } = await store.sendAttempts.sweep();
+  expect(queued.map(({ id }) => id)).toContain(open);
+});
+
+describe('how long a record is kept', () => {
+  it('is counted from the end of a call that may outlast the deadline', async () => {
+    const id = await admitted(store, { sendWithinSeconds: 0.5 });
+    await claimed(store, id);
+    expect(await redis.pttl(recordKey(id))).toBeGreaterThan(policy.keepMs + policy.sendTimeoutMs - 1_000);
+  });
+
+  it('is counted from the end of the call that a cancelled OTP may still have under way', async () => {
+    const id = await admitted(store);
+    await claimed(store, id);
+    await store.otps.cancel('shop', id);
+    expect(await redis.pttl(recordKey(id))).toBeGreaterThan(policy.keepMs + policy.sendTimeoutMs - 1_000);
+  });
+});
+
+it('the sweeper leaves an attempt’s own worker five seconds to write its outcome', async () => {
+  const id = await admitted(store);
+  const { claimedAt } = await claimed(store, id);
+  expect(Number(await redis.zscore(due(id), id))).toBe(claimedAt + policy.sendTimeoutMs + 5_000);
+});
+
+it('an OTP whose last attempt was still being decided at its expiry has expired, and is not locked', async () => {
+  const slow = testStore(redis, { verifyLeaseMs: 500 });
+  const id = await sent(slow, { ttlSeconds: 0.3, maxAttempts: 1 });
+  await slow.verificationAttempts.admit({ app: 'shop', id, token: 'last', replay: null });
+  await sleep(550);
+  expect(await find(id)).toMatchObject({ status: 'expired' });
+});
+
+it('cancel leaves an OTP alone that the clock has ended, though nobody wrote it down', async () => {
+  const id = await sent(store, { ttlSeconds: 0.02 });
+  await sleep(30);
+  await store.otps.cancel('shop', id);
+  expect(await find(id)).toMatchObject({ status: 'expired' });
+});
+
+it('an idempotency key answers under a data key that was rotated out, too', async () => {
+  const newer = randomBytes(32);
+  const rotated = createStore({
+    redis,
+    sealer: createSealer([newer, dataKey]),
+    policy,
+    operatorPauseKey,
+    balanceLimits,
+  });
+  const idempotency = { endpoint: 'POST /v1/otps', key: 'rotated', body: '{}' };
+  const first = await store.otps.admit(request(), idempotency);
+  const again = await rotated.otps.admit(request(), idempotency);
+  expect(again).toMatchObject({ kind: 'replayed', otp: { id: 'otp' in first ? first.otp.id : '' } });
+});
+
+it('a failover is never taken for durable, whatever the new master syncs', async () => {
+  const [master, replica] = await Promise.all([startRedisServer(), startRedisServer()]);
+  const [a, b] = [new Redis(master.url), new Redis(replica.url)];
+  try {
+    await guardRestart(a);
+    await b.replicaof('127.0.0.1', master.port);
+    while ((await b.get(keys.server)) === null) await sleep(50);
+    await b.replicaof('NO', 'ONE');
+    expect(await guardRestart(b)).toBe('may_have_lost');
+    expect(Number(await b.get(keys.rollback('00')))).toBeGreaterThanOrEqual(Date.now() - 2_000);
+  } finally {
+    for (const client of [a, b]) client.disconnect();
+    await Promise.all([master.stop(), replica.stop()]);
+  }
+});

@@ -1,0 +1,153 @@
+import { Worker } from 'bullmq';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { SendWindow } from '../../src/otp/provider.js';
+import { queueNames, queuePrefix } from '../../src/queues/queues.js';
+import type { SendAttempts } from '../../src/store/send-attempts.js';
+import { createPauseGate } from '../../src/workers/pause-gate.js';
+import { createSendOtpProcessor, type SendOtpDependencies } from '../../src/workers/send-otp.js';
+import { number, sleep } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { createScene, type Scene } from '../support/workers.js';
+
+const redis = await connect();
+let scene: Scene;
+const cleanups: (() => Promise<unknown>)[] = [];
+beforeEach(async () => {
+  await redis.flushdb();
+  scene = await createScene(redis, { sendTimeoutMs: 5_000 });
+});
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+  await scene.close();
+});
+const open = { closed: false, report: async () => {}, look: async () => {}, lookEveryMs: 1_000 };
+const jobState = async (id: string) => await scene.queue.queue.getJobState(id);
+
+function run(parts: Partial<SendOtpDependencies>): void {
+  const { provider, logger } = scene;
+  const { sendAttempts } = scene.store;
+  const processor = createSendOtpProcessor({
+    sendAttempts,
+    pauseGate: open,
+    provider,
+    logger,
+    sendTimeoutMs: 5_000,
+    ...parts,
+  });
+  const worker = new Worker(queueNames.sendOtp, (job, token) => processor(job as never, token), {
+    connection: redis,
+    prefix: queuePrefix,
+  });
+  cleanups.push(() => worker.close());
+}
+
+describe('the processor', () => {
+  it('lets a send leave for one second from the moment it asked for the claim, and run for the time-out', async () => {
+    const windows: SendWindow[] = [];
+    let askedAt = 0;
+    const slow: SendAttempts = {
+      ...scene.store.sendAttempts,
+      claim: async (id, token) => {
+        askedAt = performance.now();
+        const result = await scene.store.sendAttempts.claim(id, token);
+        await sleep(300);
+        return result;
+      },
+    };
+    const provider = {
+      ...scene.provider,
+      send: async (_call: unknown, window: SendWindow) => {
+        windows.push(window);
+        return { kind: 'accepted', uuid: 'u', smsId: '1' } as const;
+      },
+    };
+    const id = await scene.send();
+    run({ sendAttempts: slow, provider });
+    expect(await scene.settled(id)).toBe('sent');
+    const [window] = windows;
+    expect(Math.abs((window?.leaveBy ?? 0) - askedAt - 1_000)).toBeLessThan(50);
+    expect(Math.abs((window?.endBy ?? 0) - askedAt - 5_000)).toBeLessThan(50);
+  });
+
+  it('writes nothing to iSMS when the claim took too long to come, and sends later', async () => {
+    let slowOnce = 1_200;
+    const slow: SendAttempts = {
+      ...scene.store.sendAttempts,
+      claim: async (id, token) => {
+        const result = await scene.store.sendAttempts.claim(id, token);
+        await sleep(slowOnce);
+        slowOnce = 0;
+        return result;
+      },
+    };
+    const id = await scene.send();
+    run({ sendAttempts: slow });
+    expect(await scene.settled(id)).toBe('sent');
+    expect(scene.simulator.state.number(number().e164)).toEqual({ calls: 1, sms: 1 });
+    expect(scene.log.map(({ reason }) => reason)).toContain('stale_claim');
+  });
+
+  it('fails the job when the record’s time to be kept was over before its outcome came', async () => {
+    const late: SendAttempts = { ...scene.store.sendAttempts, settle: async () => null };
+    const id = await scene.send();
+    run({ sendAttempts: late });
+    for (let i = 0; i < 100 && (await jobState(id)) !== 'failed'; i++) await sleep(20);
+    expect((await scene.queue.queue.getJob(id))?.failedReason).toMatch(/^record_gone/);
+  });
+
+  it('has its job tried again after trouble of our own', async () => {
+    let failures = 0;
+    const failing: SendAttempts = {
+      ...scene.store.sendAttempts,
+      claim: async (id, token) => {
+        failures += 1;
+        if (failures === 1) throw new Error('MISCONF Redis is configured to save, but cannot');
+        return await scene.store.sendAttempts.claim(id, token);
+      },
+    };
+    const id = await scene.send();
+    const processor = createSendOtpProcessor({
+      ...scene,
+      sendAttempts: failing,
+      pauseGate: open,
+      sendTimeoutMs: 5_000,
+    });
+    const worker = new Worker(queueNames.sendOtp, (job, token) => processor(job as never, token), {
+      connection: redis,
+      prefix: queuePrefix,
+      settings: { backoffStrategy: () => 10 },
+    });
+    cleanups.push(() => worker.close());
+    expect(await scene.settled(id)).toBe('sent');
+  });
+});
+
+describe('a worker that met no trouble itself', () => {
+  it('stops when another one reports it, and goes on when another one saw its end', async () => {
+    const changes: boolean[] = [];
+    const gate = createPauseGate({
+      ...scene,
+      store: { ...scene.store, holdLease: async () => false },
+      onChange: (closed) => void changes.push(closed),
+    });
+    await gate.look();
+    await scene.store.sendingPause.report({
+      trouble: 'account_suspended',
+      claimedAt: Date.now() + 1_000,
+      credits: 1,
+    });
+    await gate.look();
+    await scene.store.sendingPause.resume();
+    await gate.look();
+    expect(changes).toEqual([true, false]);
+  });
+});
+
+it('a job that stalled again and again is still handed on', { timeout: 40_000 }, async () => {
+  const id = await scene.send();
+  await redis.hset(scene.queue.queue.toKey(id), 'stc', 500);
+  await redis.lmove('{isms}:otp-send:wait', '{isms}:otp-send:active', 'LEFT', 'LEFT');
+  await redis.sadd('{isms}:otp-send:stalled', id);
+  await scene.start();
+  expect(await scene.settled(id)).toBe('sent');
+});
