@@ -7,8 +7,8 @@ import { createSealer, type Sealer } from '../store/sealing.js';
 
 type GatewayConfig = ConfigFor<'worker'>;
 
-/** Time for Redis to hear of a verification that used its whole time-out. */
-const settleAttemptMs = 2_000;
+/** Time for Redis to hear of a call that used its whole time-out. */
+const settleMs = 2_000;
 const verifyConnections = 64;
 
 /** The iSMS account of this configuration; as many connections as there may be sends in flight. */
@@ -26,8 +26,8 @@ export function ismsProvider({ isms, account, worker }: GatewayConfig): Provider
 export function policyOf({ otp, isms }: GatewayConfig): Policy {
   return {
     keepMs: otp.keepSeconds * 1_000,
-    sendTimeoutMs: isms.sendTimeoutMs,
-    verifyLeaseMs: isms.verifyTimeoutMs + settleAttemptMs,
+    sendLeaseMs: isms.sendTimeoutMs + settleMs,
+    verifyLeaseMs: isms.verifyTimeoutMs + settleMs,
     sendRetries: otp.sendRetries,
     unknownResends: otp.unknownResends,
   };

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { appendFsync } from '../store/restart-guard.js';
+import { appendFsync, type HistoryFinding } from '../store/history.js';
 
 const connectTimeoutMs = 2_000;
 const answerTimeoutMs = 1_500;
@@ -24,6 +24,13 @@ export function connectForRequests(url: string): Redis {
 /** For a worker: commands wait until Redis is back, since giving one up could lose or double a send (measured). */
 export function connectForWork(url: string): Redis {
   return new Redis(url, { connectTimeout: connectTimeoutMs, maxRetriesPerRequest: null, retryStrategy });
+}
+
+/** Says once that Redis came back, and whether it may have forgotten something. */
+export function logNewHistory(finding: HistoryFinding, logger: Logger): void {
+  if (finding === 'whole') logger.info({ event: 'redis.restarted' }, 'Redis restarted and lost nothing');
+  else
+    logger.warn({ event: 'redis.may_have_lost' }, 'another Redis history: its last moments may be missing');
 }
 
 const lossRisks: Record<string, string> = {

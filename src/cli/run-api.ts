@@ -11,7 +11,7 @@ import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue, operatorPauseKey } from '../queues/send-otp.js';
 import { createStore } from '../store/store.js';
 import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
-import { connectForRequests, warnOfLossyRedis } from './redis.js';
+import { connectForRequests, logNewHistory, warnOfLossyRedis } from './redis.js';
 import type { Parts } from './running.js';
 
 /** How long a request may take to arrive: a slow client must not hold a connection for long. */
@@ -34,6 +34,7 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Pa
       policy: policyOf(config),
       operatorPauseKey,
       balanceLimits: config.balance,
+      onNewHistory: (finding) => logNewHistory(finding, logger),
     }),
     sendOtpQueue: createSendOtpQueue(redis, onQueueError),
     balanceQueue: createBalanceQueue(redis, onQueueError),

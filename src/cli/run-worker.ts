@@ -4,7 +4,7 @@ import { operatorPauseKey } from '../queues/send-otp.js';
 import { createStore } from '../store/store.js';
 import { startWorkers } from '../workers/workers.js';
 import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
-import { connectForWork, warnOfLossyRedis } from './redis.js';
+import { connectForWork, logNewHistory, warnOfLossyRedis } from './redis.js';
 import type { Parts } from './running.js';
 
 /** What a worker may need beyond its longest send to write down how that ended. */
@@ -24,11 +24,7 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, par
     policy: policyOf(config),
     operatorPauseKey,
     balanceLimits: config.balance,
-    onRedisRestart: (finding) => {
-      if (finding === 'may_have_lost') {
-        logger.warn({ event: 'redis.may_have_lost' }, 'Redis restarted and may have lost its last moments');
-      }
-    },
+    onNewHistory: (finding) => logNewHistory(finding, logger),
   });
   await warnOfLossyRedis(redis, logger);
   const { otp, balance } = config;

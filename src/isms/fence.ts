@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { UnsentReason } from '../otp/outcome.js';
+import { isPast, type Moment } from '../otp/provider.js';
 
 /** Knows of one call whether its request left this machine, and keeps it from leaving late or twice. */
 export interface Fence {
@@ -13,14 +14,14 @@ export interface Fence {
   readonly guard: Dispatcher.DispatcherComposeInterceptor;
 }
 
-/** A fence that lets one request pass, until `leaveBy` of `performance.now()`, in milliseconds. */
-export function createFence(leaveBy: number): Fence {
+/** A fence that lets one request pass, until `leaveBy`. */
+export function createFence(leaveBy: Moment): Fence {
   let state: 'waiting' | 'left' | 'shut' = 'waiting';
   let stale = false;
 
   /** Throws instead of aborting: an abort would destroy the fresh connection, which the next call can use. */
   const pass = () => {
-    if (state === 'waiting' && performance.now() > leaveBy) {
+    if (state === 'waiting' && isPast(leaveBy)) {
       stale = true;
       state = 'shut';
     }

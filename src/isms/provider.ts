@@ -1,4 +1,4 @@
-import type { Provider, SendWindow } from '../otp/provider.js';
+import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { balanceOutcome, balanceParameters } from './balance.js';
 import { type Line, openLine } from './line.js';
 import { sendOutcome, sendParameters } from './send.js';
@@ -46,8 +46,8 @@ export function createIsmsProvider(options: IsmsOptions): Provider {
 
 /** A call that belongs to no claim may leave as long as it runs. */
 function windowOf(timeoutMs: number): SendWindow {
-  const endBy = performance.now() + timeoutMs;
-  return { leaveBy: endBy, endBy };
+  const leaveBy = momentIn(timeoutMs);
+  return { leaveBy, endBy: leaveBy.monotonic };
 }
 
 /** Node's own error for a bad URL would hold it, and with it whatever was put into it. */

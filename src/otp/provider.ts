@@ -1,12 +1,28 @@
 import type { BalanceOutcome, SendOutcome, VerifyOutcome } from './outcome.js';
 import type { PhoneNumber } from './phone-number.js';
 
+/** A moment on both clocks of this process, in milliseconds: `performance.now()` and `Date.now()`. */
+export interface Moment {
+  monotonic: number;
+  wall: number;
+}
+
+/** The moment that is `ms` from now. */
+export function momentIn(ms: number): Moment {
+  return { monotonic: performance.now() + ms, wall: Date.now() + ms };
+}
+
+/** True when either clock says so: the monotonic one stands still while a machine is suspended. */
+export function isPast({ monotonic, wall }: Moment): boolean {
+  return performance.now() > monotonic || Date.now() > wall;
+}
+
 /**
- * When a send may leave and when it must be over, in milliseconds of this process's monotonic clock
- * (`performance.now()`): a frozen process must not send minutes late, and no call outlives its claim.
+ * When a send may leave at the latest, since a frozen process must not send minutes late, and when it must be over
+ * (`performance.now()`), since no call outlives its claim.
  */
 export interface SendWindow {
-  leaveBy: number;
+  leaveBy: Moment;
   endBy: number;
 }
 

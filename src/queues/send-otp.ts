@@ -33,7 +33,7 @@ export interface SendOtpQueue {
   add(otp: Otp): Promise<void>;
   /** Takes a job out that has not ended; rejects when a worker holds it. */
   remove(id: string): Promise<void>;
-  /** Those of the OTPs that have no job in any state. */
+  /** Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted. */
   withoutJob(otps: Otp[]): Promise<Otp[]>;
   /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so by itself only while others end. */
   clean(keepMs: number): Promise<void>;
@@ -61,8 +61,12 @@ export function createSendOtpQueue(connection: Redis, onError: (error: Error) =>
       if (job && job.finishedOn === undefined) await job.remove();
     },
     withoutJob: async (otps) => {
-      const found = await Promise.all(otps.map(({ id }) => connection.exists(queue.toKey(id))));
-      return otps.filter((_, i) => found[i] === 0);
+      const found = await Promise.all(
+        otps.map(({ id }) => connection.hmget(queue.toKey(id), 'timestamp', 'finishedOn')),
+      );
+      const ended = otps.filter((_, i) => typeof found[i]?.[1] === 'string');
+      await Promise.all(ended.map(({ id }) => queue.remove(id)));
+      return otps.filter((otp, i) => typeof found[i]?.[0] !== 'string' || ended.includes(otp));
     },
     clean: async (keepMs) => {
       for (const state of ['completed', 'failed'] as const) {

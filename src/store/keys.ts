@@ -38,16 +38,14 @@ export const keys = {
   record: (partition: string, id: string) => `${prefix}:{${partition}}:otp:${id}`,
   /** Sorted set: ids of a partition's OTPs that have not ended, by when the sweeper must look. */
   due: (partition: string) => `${prefix}:{${partition}}:due`,
-  /** String: Redis's clock when it came back without its last moments. */
-  rollback: (partition: string) => `${prefix}:{${partition}}:rollback`,
+  /** Hash: which history of Redis the partition was last seen in, and since when one may lack its last moments. */
+  history: (partition: string) => `${prefix}:{${partition}}:history`,
   /** String, JSON: which record an idempotency key stands for. */
   idempotency: (hash: string) => `${prefix}:{${hash}}:idempotency`,
   /** Sorted set: ids of the OTPs that carry one reference of one app, by time. */
   reference: (hash: string) => `${prefix}:{${hash}}:reference`,
   /** Hash: the account trouble that pauses sending. */
   pause: `${prefix}:{sending}:pause`,
-  /** String: run id of the Redis that the workers last talked to. */
-  server: `${prefix}:{sending}:server`,
   /** String that expires: held by the one process that does a job for all. */
   lease: (name: string) => `${prefix}:{sending}:lease:${name}`,
   /** Sorted set: balance snapshots as JSON, by time. */
@@ -57,3 +55,8 @@ export const keys = {
   /** String that expires: written to show that Redis takes writes. */
   ready: `${prefix}:{ready}:probe`,
 } as const;
+
+/** The keys that every function on a record is called with, in this order; an empty id names none. */
+export function recordKeys(partition: string, id: string): [record: string, due: string, history: string] {
+  return [keys.record(partition, id), keys.due(partition), keys.history(partition)];
+}

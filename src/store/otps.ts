@@ -1,10 +1,9 @@
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
-import { keys, newOtpId, partitionOf, partitionOfId } from './keys.js';
+import { keys, newOtpId, partitionOf, partitionOfId, recordKeys } from './keys.js';
 import { type OtpRecord, recordSchema, sealRequest, toOtp } from './record.js';
-import { loadRecordScript, type Policy } from './script.js';
+import { loadRecordScript, type RecordScripts } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** The newest OTPs of one reference that are kept findable by it. */
@@ -37,25 +36,23 @@ export interface Otps {
 const pauseReason = z.enum([...accountTroubles, 'operator']);
 const replySchema = z.tuple([z.string()]).rest(z.string());
 
-export interface RecordStoreOptions {
-  redis: Redis;
+export interface RecordStoreOptions extends RecordScripts {
   sealer: Sealer;
-  policy: Policy;
 }
 
 /** `operatorPauseKey`: the hash whose field `paused` BullMQ sets while an operator pauses the send queue. */
 export function createOtps(options: RecordStoreOptions & { operatorPauseKey: string }): Otps {
-  const { redis, sealer, policy, operatorPauseKey } = options;
+  const { redis, sealer, operatorPauseKey } = options;
   const scripts = {
-    admit: loadRecordScript(redis, { name: 'admit', policy }),
-    read: loadRecordScript(redis, { name: 'read', policy }),
-    cancel: loadRecordScript(redis, { name: 'cancel', policy }),
+    admit: loadRecordScript(options, 'admit'),
+    read: loadRecordScript(options, 'read'),
+    cancel: loadRecordScript(options, 'cancel'),
   };
 
   const read = async (id: string): Promise<OtpRecord | null> => {
     const partition = partitionOfId(id);
     if (!partition) return null;
-    const raw = await scripts.read([keys.record(partition, id)], []);
+    const raw = await scripts.read(recordKeys(partition, id), []);
     return typeof raw === 'string' ? recordSchema.parse(JSON.parse(raw)) : null;
   };
   const find = async (app: string, id: string): Promise<Otp | null> => {
@@ -73,8 +70,7 @@ export function createOtps(options: RecordStoreOptions & { operatorPauseKey: str
       const { app, credits, ttlSeconds, maxAttempts } = request;
       const record = { id, app, credits, ttlSeconds, maxAttempts, sealed: sealRequest(sealer, id, request) };
       const { idempotencyKeys, fingerprints } = hashIdempotency(sealer, app, idempotency);
-      const scriptKeys = [keys.record(partition, id), keys.due(partition), keys.pause, operatorPauseKey];
-      scriptKeys.push(...idempotencyKeys);
+      const scriptKeys = [...recordKeys(partition, id), keys.pause, operatorPauseKey, ...idempotencyKeys];
       if (request.reference !== null) {
         scriptKeys.push(keys.reference(referenceHashes(app, request.reference)[0]));
       }
@@ -100,7 +96,7 @@ export function createOtps(options: RecordStoreOptions & { operatorPauseKey: str
     cancel: async (app, id) => {
       const partition = partitionOfId(id);
       if (!partition) return 'otp_not_found';
-      const reply = await scripts.cancel([keys.record(partition, id), keys.due(partition)], [app]);
+      const reply = await scripts.cancel(recordKeys(partition, id), [app]);
       return z.enum(['cancelled', 'already_verified', 'otp_not_found']).parse(replySchema.parse(reply)[0]);
     },
   };

@@ -7,8 +7,8 @@ import { moves, statuses } from '../otp/states.js';
 export interface Policy {
   /** How long a record is kept after its OTP ended. */
   keepMs: number;
-  /** How long one send call may take. */
-  sendTimeoutMs: number;
+  /** How long a send attempt may be under way: its call, and writing its outcome down. */
+  sendLeaseMs: number;
   /** How long a verification attempt may be under way. */
   verifyLeaseMs: number;
   /** Retries of a send that is proven not to have happened. */
@@ -17,8 +17,6 @@ export interface Policy {
   unknownResends: number;
 }
 
-/** How long after an attempt's end its own worker may still write its outcome before the sweeper does. */
-const settleGraceMs = 5_000;
 /** How long after admission the sweeper looks whether the job has arrived. */
 const enqueueGraceMs = 10_000;
 /** How long a 200 that got lost on its way is answered again to the same Idempotency-Key (contract). */
@@ -31,7 +29,7 @@ function preamble(policy: Policy): string {
   const luaMoves = statuses.map(
     (from) => `${from} = { ${moves[from].map((to) => `${to} = true`).join(', ')} }`,
   );
-  const numbers = Object.entries({ ...policy, settleGraceMs, enqueueGraceMs, verifyReplayMs });
+  const numbers = Object.entries({ ...policy, enqueueGraceMs, verifyReplayMs });
   return [
     `local MOVES = { ${luaMoves.join(', ')} }`,
     `local POLICY = { ${numbers.map(([name, value]) => `${name} = ${value}`).join(', ')} }`,
@@ -43,29 +41,44 @@ function readLua(name: string): string {
   return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
 }
 
-/**
- * A Lua function, called by its SHA and loaded when Redis does not know it. `onUnknown` runs before it is loaded:
- * Redis forgets its scripts when it restarts or fails over, so an unknown script is how a restart shows.
- */
-export function loadScript(redis: Redis, source: string, onUnknown?: () => Promise<void>): Script {
+/** A Lua function, called by its SHA and loaded when Redis does not know it. */
+export function loadScript(redis: Redis, source: string): Script {
   const sha = createHash('sha1').update(source).digest('hex');
   return async (keys, args) => {
     try {
       return await redis.evalsha(sha, keys.length, ...keys, ...args);
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      await onUnknown?.();
       return await redis.eval(source, keys.length, ...keys, ...args);
     }
   };
 }
 
-/** A function on OTP records: the shared part of `lua/record.lua` under this policy, then `lua/<name>.lua`. */
-export function loadRecordScript(
-  redis: Redis,
-  { name, policy, onUnknown }: { name: string; policy: Policy; onUnknown?: () => Promise<void> },
-): Script {
-  return loadScript(redis, `${preamble(policy)}\n${readLua(name)}`, onUnknown);
+/** What every function on OTP records is made with. */
+export interface RecordScripts {
+  redis: Redis;
+  policy: Policy;
+  /** Judges a history of Redis's data that a partition has not been seen in. */
+  noteHistory: (historyKey: string) => Promise<void>;
+}
+
+/**
+ * A function on OTP records: the shared part of `lua/record.lua` under this policy, then `lua/<name>.lua`. Its keys
+ * begin with those of `recordKeys`. When it finds that Redis's data has another history, it is asked again after
+ * that was noted.
+ */
+export function loadRecordScript({ redis, policy, noteHistory }: RecordScripts, name: string): Script {
+  const script = loadScript(redis, `${preamble(policy)}\n${readLua(name)}`);
+  return async (keys, args) => {
+    try {
+      return await script(keys, args);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.includes('HISTORY_CHANGED'))) throw error;
+      const [, , historyKey = ''] = keys;
+      await noteHistory(historyKey);
+      return await script(keys, args);
+    }
+  };
 }
 
 /** A function that touches no OTP record: `lua/<name>.lua` alone. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
-import { keys, partitionOfId, partitions } from './keys.js';
+import { partitionOfId, partitions, recordKeys } from './keys.js';
 import type { RecordStoreOptions } from './otps.js';
 import { recordSchema, toOtp } from './record.js';
 import { loadRecordScript } from './script.js';
@@ -37,14 +37,23 @@ export interface SettledSend {
   sendBeforeInMs: number;
 }
 
+/** What a sweep found. */
+export interface Swept {
+  looked: number;
+  /** OTPs whose job may be missing. */
+  queued: Otp[];
+  /** Ids of OTPs whose record is broken, or that no data key opens. */
+  unreadable: string[];
+}
+
 /** OTPs from the worker's side. The claim is the fence: no durable claim, no call to the provider. */
 export interface SendAttempts {
   /** Repeating a claim with the same token is safe; `token` must be new for each attempt. */
   claim(id: string, token: string): Promise<ClaimResult>;
   /** Safe to repeat. Null when the record's time to be kept is over. */
   settle(claim: SendClaim, outcome: SendOutcome): Promise<SettledSend | null>;
-  /** Ends what the clock has ended in every partition; returns the queued OTPs whose job may be missing. */
-  sweep(): Promise<{ looked: number; queued: Otp[] }>;
+  /** Ends what the clock has ended in every partition. */
+  sweep(): Promise<Swept>;
 }
 
 const claimReply = z.union([
@@ -56,39 +65,34 @@ const settleReply = z.union([
   z.tuple([z.literal('missing')]),
   z.tuple([z.literal('settled'), z.string(), z.number()]),
 ]);
-const sweepReply = z.tuple([z.number(), z.array(z.string())]);
+const sweepReply = z.tuple([z.number(), z.array(z.string()), z.array(z.string())]);
 
-/** `onRedisRestart` runs before the first claim that a restarted Redis is asked for. */
-export function createSendAttempts(
-  options: RecordStoreOptions & { onRedisRestart: () => Promise<void> },
-): SendAttempts {
-  const { redis, sealer, policy, onRedisRestart } = options;
-  const claimScript = loadRecordScript(redis, { name: 'claim', policy, onUnknown: onRedisRestart });
-  const settleScript = loadRecordScript(redis, { name: 'settle', policy });
-  const sweepScript = loadRecordScript(redis, { name: 'sweep', policy });
+export function createSendAttempts(options: RecordStoreOptions): SendAttempts {
+  const { sealer } = options;
+  const claimScript = loadRecordScript(options, 'claim');
+  const settleScript = loadRecordScript(options, 'settle');
+  const sweepScript = loadRecordScript(options, 'sweep');
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const open = (raw: string) => toOtp(sealer, parse(raw));
 
-  /** Nothing for a record that no data key opens: it must not hide the others. */
-  const openable = (raw: string): Otp[] => {
+  /** The id alone of a record that no data key opens: it must not hide the others. */
+  const tryOpen = (raw: string): Otp | string => {
+    const record = parse(raw);
     try {
-      return [open(raw)];
+      return toOtp(sealer, record);
     } catch {
-      return [];
+      return record.id;
     }
   };
 
   const settle = async ({ id, token, attempt, claimedAt, record }: Claimed, outcome: SendOutcome) => {
     const partition = partitionOfId(id) ?? '';
     const asked = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
-    const reply = await settleScript(
-      [keys.record(partition, id), keys.due(partition)],
-      [
-        JSON.stringify({ token, attempt, claimedAt }),
-        JSON.stringify({ ...outcome, spendsRetry: asked }),
-        record,
-      ],
-    );
+    const reply = await settleScript(recordKeys(partition, id), [
+      JSON.stringify({ token, attempt, claimedAt }),
+      JSON.stringify({ ...outcome, spendsRetry: asked }),
+      record,
+    ]);
     const [kind, raw, sendBeforeInMs] = settleReply.parse(reply);
     return kind === 'missing' ? null : { record: parse(raw), sendBeforeInMs };
   };
@@ -97,8 +101,9 @@ export function createSendAttempts(
     claim: async (id, token) => {
       const partition = partitionOfId(id);
       if (!partition) return { kind: 'missing' };
-      const scriptKeys = [keys.record(partition, id), keys.due(partition), keys.rollback(partition)];
-      const [kind, raw, remainingMs] = claimReply.parse(await claimScript(scriptKeys, [token]));
+      const [kind, raw, remainingMs] = claimReply.parse(
+        await claimScript(recordKeys(partition, id), [token]),
+      );
       if (kind === 'missing') return { kind };
       if (kind === 'in_flight') return { kind, remainingMs };
       if (kind === 'ended') return { kind, otp: open(raw) };
@@ -121,17 +126,17 @@ export function createSendAttempts(
     },
     sweep: async () => {
       const replies = await Promise.all(
-        partitions.map((partition) =>
-          sweepScript(
-            [keys.due(partition), keys.rollback(partition)],
-            [sweepBatch, keys.record(partition, '')],
-          ),
-        ),
+        partitions.map((partition) => sweepScript(recordKeys(partition, ''), [sweepBatch])),
       );
       const swept = replies.map((reply) => sweepReply.parse(reply));
+      const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
-        queued: swept.flatMap(([, queued]) => queued.flatMap(openable)),
+        queued: queued.filter((otp) => typeof otp !== 'string'),
+        unreadable: [
+          ...swept.flatMap(([, , ids]) => ids),
+          ...queued.filter((otp) => typeof otp === 'string'),
+        ],
       };
     },
   };

@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { BalanceLimits } from '../otp/balance.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
+import { createHistoryNotes, type HistoryFinding } from './history.js';
 import { keys } from './keys.js';
 import { createOtps, type Otps } from './otps.js';
-import { guardRestart, type RestartFinding } from './restart-guard.js';
 import type { Policy } from './script.js';
 import type { Sealer } from './sealing.js';
 import { createSendAttempts, type SendAttempts } from './send-attempts.js';
@@ -31,15 +31,16 @@ export interface StoreOptions {
   policy: Policy;
   operatorPauseKey: string;
   balanceLimits: BalanceLimits;
-  onRedisRestart?: (finding: RestartFinding) => void;
+  /** Called once for each history of Redis's data that is not the one before. */
+  onNewHistory?: (finding: HistoryFinding) => void;
 }
 
-export function createStore({ onRedisRestart, ...options }: StoreOptions): Store {
-  const { redis } = options;
-  const guard = async () => onRedisRestart?.(await guardRestart(redis));
+export function createStore({ onNewHistory = () => {}, ...stores }: StoreOptions): Store {
+  const { redis } = stores;
+  const options = { ...stores, noteHistory: createHistoryNotes(redis, onNewHistory) };
   return {
     otps: createOtps(options),
-    sendAttempts: createSendAttempts({ ...options, onRedisRestart: guard }),
+    sendAttempts: createSendAttempts(options),
     verificationAttempts: createVerificationAttempts(options),
     sendingPause: createSendingPause(redis),
     balance: createBalanceStore(redis, options.balanceLimits),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import type { VerifyOutcome } from '../otp/outcome.js';
-import { keys, partitionOfId } from './keys.js';
+import { partitionOfId, recordKeys } from './keys.js';
 import type { RecordStoreOptions } from './otps.js';
 import { recordSchema, toOtp } from './record.js';
 import { loadRecordScript } from './script.js';
@@ -46,11 +46,10 @@ const reply = z.tuple([z.string(), z.string().optional()]);
 const refusal = z.enum(refusals);
 
 export function createVerificationAttempts(options: RecordStoreOptions): VerificationAttempts {
-  const { redis, sealer, policy } = options;
-  const admitScript = loadRecordScript(redis, { name: 'admit-attempt', policy });
-  const settleScript = loadRecordScript(redis, { name: 'settle-attempt', policy });
+  const { sealer } = options;
+  const admitScript = loadRecordScript(options, 'admit-attempt');
+  const settleScript = loadRecordScript(options, 'settle-attempt');
   const open = (raw: string | undefined) => toOtp(sealer, recordSchema.parse(JSON.parse(raw ?? '')));
-  const keysOf = (partition: string, id: string) => [keys.record(partition, id), keys.due(partition)];
   const replayHash = ({ app, id, replay }: Verification) =>
     replay ? sealer.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
 
@@ -60,7 +59,7 @@ export function createVerificationAttempts(options: RecordStoreOptions): Verific
       const partition = partitionOfId(id);
       if (!partition) return { kind: 'otp_not_found' };
       const args = [app, token, replayHash(verification)];
-      const [kind, raw] = reply.parse(await admitScript(keysOf(partition, id), args));
+      const [kind, raw] = reply.parse(await admitScript(recordKeys(partition, id), args));
       if (kind === 'admitted' || kind === 'replayed') return { kind, otp: open(raw) };
       return { kind: refusal.parse(kind) };
     },
@@ -68,7 +67,7 @@ export function createVerificationAttempts(options: RecordStoreOptions): Verific
       const { id, token } = verification;
       const partition = partitionOfId(id) ?? '';
       const args = [token, verdict, replayHash(verification)];
-      const [kind, raw] = reply.parse(await settleScript(keysOf(partition, id), args));
+      const [kind, raw] = reply.parse(await settleScript(recordKeys(partition, id), args));
       switch (kind) {
         case 'correct':
           return { kind: 'verified', otp: open(raw) };

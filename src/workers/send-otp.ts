@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { SendOutcome } from '../otp/outcome.js';
-import type { Provider } from '../otp/provider.js';
+import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend } from '../store/send-attempts.js';
 import { afterSend, delay, finish, gone, park } from './job-control.js';
@@ -26,11 +26,11 @@ export interface SendOtpDependencies {
 
 /** The processor of `otp-send`: claim, call, settle. Whatever runs it twice, the claim lets one call through. */
 export function createSendOtpProcessor(dependencies: SendOtpDependencies) {
-  const { sendAttempts, pauseGate } = dependencies;
+  const { sendAttempts, pauseGate, sendTimeoutMs } = dependencies;
   return async (job: SendOtpJob, lockToken = ''): Promise<SendOtpResult> => {
     const { id } = sendOtpPayload.parse(job.data);
     if (pauseGate.closed) return await park(job, lockToken);
-    const startedAt = performance.now();
+    const window = sendWindow(sendTimeoutMs);
     const result = await sendAttempts.claim(id, newAttemptToken());
     switch (result.kind) {
       case 'missing':
@@ -40,7 +40,7 @@ export function createSendOtpProcessor(dependencies: SendOtpDependencies) {
       case 'in_flight':
         return await delay(job, lockToken, result.remainingMs);
       case 'claimed':
-        return await sendClaimed(dependencies, { job, lockToken, claim: result.claim, startedAt });
+        return await sendClaimed(dependencies, { job, lockToken, claim: result.claim, window });
     }
   };
 }
@@ -49,13 +49,13 @@ interface ClaimedSend {
   job: SendOtpJob;
   lockToken: string;
   claim: SendClaim;
-  startedAt: number;
+  window: SendWindow;
 }
 
 async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend): Promise<SendOtpResult> {
-  const { pauseGate } = dependencies;
-  const { job, lockToken, claim } = send;
-  const outcome = await call(dependencies, send);
+  const { pauseGate, provider } = dependencies;
+  const { job, lockToken, claim, window } = send;
+  const outcome = await provider.send(claim.otp, window);
   const settled = await settle(dependencies, claim, outcome);
   if (!settled) return gone();
   if (outcome.kind !== 'blocked') return await afterSend(job, lockToken, settled);
@@ -69,12 +69,9 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
     : await afterSend(job, lockToken, settled);
 }
 
-async function call(
-  { provider, sendTimeoutMs }: SendOtpDependencies,
-  { claim: { otp }, startedAt }: ClaimedSend,
-): Promise<SendOutcome> {
-  const window = { leaveBy: startedAt + leaveWithinMs, endBy: startedAt + sendTimeoutMs };
-  return await provider.send(otp, window);
+/** Counted from before the claim, so that the call ends before its lease does. */
+function sendWindow(sendTimeoutMs: number): SendWindow {
+  return { leaveBy: momentIn(leaveWithinMs), endBy: performance.now() + sendTimeoutMs };
 }
 
 /** Keeps at it until Redis takes the outcome: losing it would turn a known send into an unknown one. */

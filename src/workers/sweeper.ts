@@ -15,7 +15,13 @@ export interface SweeperDependencies {
 /** Ends what nobody else can end, and adds jobs again that got lost; one worker of all does so each second. */
 export function createSweeper({ store, sendOtpQueue, keepMs, logger }: SweeperDependencies) {
   const sweep = async () => {
-    const { queued } = await store.sendAttempts.sweep();
+    const { queued, unreadable } = await store.sendAttempts.sweep();
+    for (const otpId of unreadable) {
+      logger.error(
+        { event: 'otp.unreadable', otpId },
+        'no key in DATA_KEY opens this record, or it is broken',
+      );
+    }
     for (const otp of await sendOtpQueue.withoutJob(queued)) {
       await sendOtpQueue.add(otp);
       logger.warn({ event: 'otp.job_added_again', otpId: otp.id }, 'a queued OTP had no job; added it again');

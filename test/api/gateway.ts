@@ -8,6 +8,7 @@ import { type ApiDependencies, createApi } from '../../src/api/api.js';
 import type { ApiSettings } from '../../src/api/settings.js';
 import { connectForRequests } from '../../src/cli/redis.js';
 import { createIsmsProvider } from '../../src/isms/provider.js';
+import { momentIn } from '../../src/otp/provider.js';
 import { createBalanceQueue } from '../../src/queues/balance.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
@@ -119,7 +120,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       const { id } = reply.json as { id: string };
       const claim = await claimed(store, id);
       const endBy = performance.now() + 5_000;
-      const outcome = await provider.send(claim.otp, { leaveBy: endBy, endBy });
+      const outcome = await provider.send(claim.otp, { leaveBy: momentIn(5_000), endBy });
       await store.sendAttempts.settle(claim, outcome);
       const [sms] = simulator.state.inbox({ mobile: claim.otp.to.e164, limit: 1 });
       return { id, code: sms?.code ?? '' };

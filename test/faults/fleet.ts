@@ -78,8 +78,8 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
   const client = new Redis(redis.url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   client.on('error', () => {});
   const unknownResends = Number(env['UNKNOWN_RESENDS'] ?? 1);
-  const sendTimeoutMs = Number(env['ISMS_SEND_TIMEOUT_MS'] ?? 30_000);
-  const store = testStore(client, { unknownResends, sendTimeoutMs, keepMs: 3_600_000 });
+  const sendLeaseMs = Number(env['ISMS_SEND_TIMEOUT_MS'] ?? 30_000) + 2_000;
+  const store = testStore(client, { unknownResends, sendLeaseMs, keepMs: 3_600_000 });
   const queue = createSendOtpQueue(client, () => {});
   const workers: GatewayProcess[] = [];
   const fleet = { redis, simulator, store, queue, workers };

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { expect } from 'vitest';
 import { createIsmsProvider, type IsmsOptions } from '../../src/isms/provider.js';
 import { PhoneNumber } from '../../src/otp/phone-number.js';
-import type { Provider, SendCall, VerifyCall } from '../../src/otp/provider.js';
+import { momentIn, type Provider, type SendCall, type VerifyCall } from '../../src/otp/provider.js';
 
 /** What must never come out again. */
 export const canaries = {
@@ -42,7 +42,7 @@ export const echoed = {
 /** A send window that is open for `ms` milliseconds. */
 export function windowOf(ms = 1_000) {
   const endBy = performance.now() + ms;
-  return { leaveBy: endBy, endBy };
+  return { leaveBy: momentIn(endBy - performance.now()), endBy };
 }
 
 /** A provider whose every outcome and error is searched for canaries before it is handed on. */

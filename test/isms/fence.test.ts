@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { createFence, type Fence } from '../../src/isms/fence.js';
+import { momentIn } from '../../src/otp/provider.js';
 import { echoed, sendCall, windowOf } from './account.js';
 import { always, reply } from './fake-provider.js';
 import { setScene } from './scene.js';
@@ -8,7 +9,7 @@ const good = always(reply(JSON.stringify({ status: 'Success', ...echoed })));
 const stale = { kind: 'deferred', reason: 'stale_claim' };
 
 function staleWindow() {
-  return { leaveBy: performance.now() - 1, endBy: performance.now() + 1_000 };
+  return { leaveBy: momentIn(-1), endBy: performance.now() + 1_000 };
 }
 
 test('a send whose claim is stale writes no byte, on a new connection', async () => {
@@ -35,11 +36,21 @@ test('the connection that came too late for one send serves the next', async () 
 test('a process frozen between claim and write sends nothing', async () => {
   const { provider, server } = await setScene(good);
   const sending = provider.send(sendCall, {
-    leaveBy: performance.now() + 50,
+    leaveBy: momentIn(50),
     endBy: performance.now() + 900,
   });
   for (const thawed = performance.now() + 100; performance.now() < thawed; );
   expect(await sending).toEqual(stale);
+  expect(server.bytes).toBe(0);
+});
+
+test('a machine suspended between claim and write, whose monotonic clock stood still, sends nothing', async () => {
+  const { provider, server } = await setScene(good);
+  const window = windowOf();
+  const wake = Date.now() + 60_000;
+  vi.spyOn(Date, 'now').mockImplementation(() => wake);
+  const outcome = await provider.send(sendCall, window).finally(() => vi.restoreAllMocks());
+  expect(outcome).toEqual(stale);
   expect(server.bytes).toBe(0);
 });
 
@@ -49,7 +60,7 @@ test('a send that waits for a connection until its claim is stale writes no byte
     { sendConnections: 1 },
   );
   const first = provider.send(sendCall, windowOf());
-  const second = provider.send(sendCall, { leaveBy: performance.now() + 50, endBy: performance.now() + 900 });
+  const second = provider.send(sendCall, { leaveBy: momentIn(50), endBy: performance.now() + 900 });
   expect([(await first).kind, await second]).toEqual(['accepted', stale]);
   expect(server.targets).toHaveLength(1);
 });
@@ -65,7 +76,7 @@ function starter(fence: Fence, onRequestStart: () => void): () => void {
 }
 
 test('a fence lets one request pass, however often it is dispatched', () => {
-  const fence = createFence(performance.now() + 1_000);
+  const fence = createFence(momentIn(1_000));
   const onRequestStart = vi.fn();
   const start = starter(fence, onRequestStart);
   start();
@@ -74,7 +85,7 @@ test('a fence lets one request pass, however often it is dispatched', () => {
 });
 
 test('a fence that was shut lets nothing pass', () => {
-  const fence = createFence(performance.now() + 1_000);
+  const fence = createFence(momentIn(1_000));
   fence.shut();
   expect(starter(fence, () => undefined)).toThrow('may not leave');
   expect([fence.left, fence.unsentReason]).toEqual([false, 'not_connected']);

@@ -24,7 +24,7 @@ import { connect } from '../support/redis.js';
 const redis = await connect();
 const store = testStore(redis);
 const strict = testStore(redis, { unknownResends: 0 });
-const hasty = testStore(redis, { sendTimeoutMs: 300 });
+const hasty = testStore(redis, { sendLeaseMs: 300 });
 const { sendAttempts } = store;
 
 const find = (id: string) => store.otps.find('shop', id);
@@ -78,7 +78,7 @@ describe('claim', () => {
   });
 
   it('never sends twice with UNKNOWN_RESENDS=0, however the job comes back', async () => {
-    const never = testStore(redis, { unknownResends: 0, sendTimeoutMs: 200 });
+    const never = testStore(redis, { unknownResends: 0, sendLeaseMs: 200 });
     const id = await admitted(never);
     await claimed(never, id);
     await sleep(220);
@@ -246,7 +246,7 @@ describe('a late answer', () => {
   });
 
   it('is dropped once the record’s time to be kept is over', async () => {
-    const brief = testStore(redis, { keepMs: 100, sendTimeoutMs: 100, unknownResends: 0 });
+    const brief = testStore(redis, { keepMs: 100, sendLeaseMs: 100, unknownResends: 0 });
     const id = await admitted(brief, { sendWithinSeconds: 0.3 });
     const claim = await claimed(brief, id);
     await sleep(520);
@@ -294,22 +294,22 @@ describe('after Redis lost its last moments', () => {
     const id = await admitted(store);
     const cautious = await admitted(strict);
     for (const otp of [id, cautious]) {
-      await redis.set(keys.rollback(partitionOfId(otp) ?? ''), Date.now() + 1_000);
+      await redis.hset(keys.history(partitionOfId(otp) ?? ''), 'lostUntil', Date.now() + 1_000);
     }
     expect(await strict.sendAttempts.claim(cautious, 't')).toMatchObject({
       kind: 'ended',
       otp: { status: 'unknown' },
     });
     const claim = await claimed(store, id);
-    await redis.del(keys.rollback(partitionOfId(id) ?? ''));
+    await redis.hdel(keys.history(partitionOfId(id) ?? ''), 'lostUntil');
     expect(await sendAttempts.settle(claim, unknown)).toMatchObject({ otp: { status: 'unknown' } });
-    await redis.del(keys.rollback(partitionOfId(cautious) ?? ''));
+    await redis.hdel(keys.history(partitionOfId(cautious) ?? ''), 'lostUntil');
   });
 });
 
 describe('sweep', () => {
   it('ends what the clock ended, with nobody left to do it', async () => {
-    const dead = testStore(redis, { sendTimeoutMs: 20, unknownResends: 0 });
+    const dead = testStore(redis, { sendLeaseMs: 20, unknownResends: 0 });
     const unsent = await admitted(dead, { sendWithinSeconds: 0.02 });
     const abandoned = await admitted(dead);
     await claimed(dead, abandoned);

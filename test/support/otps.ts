@@ -13,7 +13,7 @@ export const balanceLimits = { lowCredits: 100, expiryWarnDays: 14 };
 
 export const policy: Policy = {
   keepMs: 60_000,
-  sendTimeoutMs: 30_000,
+  sendLeaseMs: 30_000,
   verifyLeaseMs: 12_000,
   sendRetries: 10,
   unknownResends: 1,

@@ -45,6 +45,7 @@ export async function startRedisServer(
     ['--save', ''],
     ['--maxmemory-policy', 'noeviction'],
     ['--hz', '100'],
+    ['--repl-diskless-sync-delay', '0'],
   ].flat();
   let child: ChildProcess;
   const up = async () => {

@@ -35,7 +35,7 @@ export interface Scene {
 const account = { username: 'tester', password: 'a-password-for-tests' };
 
 export async function createScene(redis: Redis, overrides: Partial<Policy> = {}): Promise<Scene> {
-  const sendTimeoutMs = overrides.sendTimeoutMs ?? policy.sendTimeoutMs;
+  const sendTimeoutMs = overrides.sendLeaseMs ?? policy.sendLeaseMs;
   const simulator = await startSimulator(account);
   const provider = createIsmsProvider({
     ...account,

@@ -22,7 +22,7 @@ const calls = (to: { e164: string }) => scene.simulator.state.number(to.e164);
 
 beforeEach(async () => {
   await redis.flushdb();
-  scene = await createScene(redis, { sendTimeoutMs: 700 });
+  scene = await createScene(redis, { sendLeaseMs: 700 });
 });
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

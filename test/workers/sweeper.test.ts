@@ -31,6 +31,27 @@ describe('the sweeper', () => {
     expect(addedAgain()).toHaveLength(1);
   });
 
+  it('adds the job of a queued OTP again that ended before it, and the OTP is sent once', async () => {
+    const id = await scene.send();
+    await scene.queue.queue.pause();
+    const workers = await scene.start();
+    const job = await scene.queue.queue.getJob(id);
+    await workers.close(5_000);
+    // As a crash between an OTP's record and its job would leave them.
+    await redis
+      .multi()
+      .lrem('{isms}:otp-send:wait', 0, id)
+      .zadd('{isms}:otp-send:failed', Date.now(), id)
+      .exec();
+    await redis.hset(`{isms}:otp-send:${id}`, 'finishedOn', Date.now(), 'failedReason', 'lost');
+    expect(await job?.getState()).toBe('failed');
+    await scene.queue.queue.resume();
+    await makeDue(id);
+    await scene.start();
+    expect(await scene.settled(id)).toBe('sent');
+    expect(scene.simulator.state.number(number().e164)).toEqual({ calls: 1, sms: 1 });
+  });
+
   it('leaves a job alone that only waits', async () => {
     const id = await scene.send();
     await scene.queue.queue.pause();

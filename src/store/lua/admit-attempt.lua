@@ -1,5 +1,5 @@
 -- Admits one verification attempt and counts it before the provider is asked.
--- KEYS: record, due. ARGV: app, lease token, keyed hash of idempotency key and code ('' for none).
+-- ARGV: app, lease token, keyed hash of idempotency key and code ('' for none).
 local r = load(KEYS[1])
 if not r or r.app ~= ARGV[1] then return {'otp_not_found'} end
 local t = now()

@@ -1,4 +1,4 @@
--- Cancels an OTP for good; one that ended otherwise stays as it is. KEYS: record, due. ARGV: app.
+-- Cancels an OTP for good; one that ended otherwise stays as it is. ARGV: app.
 local r = load(KEYS[1])
 if not r or r.app ~= ARGV[1] then return {'otp_not_found'} end
 local t = now()

@@ -1,4 +1,4 @@
--- The record as the clock has it now; nothing is written. KEYS: record.
+-- The record as the clock has it now; nothing is written.
 local r = load(KEYS[1])
 if not r then return nil end
 advance(r, now())

@@ -1,5 +1,6 @@
 -- Shared by every function on an OTP's record. MOVES (the state machine) and POLICY come before this text.
 -- A record is one JSON string. All times are milliseconds of Redis's own clock.
+-- KEYS of every function begin with: record, due, history of its partition.
 
 local function now()
   local time = redis.call('TIME')
@@ -9,6 +10,11 @@ end
 local function load(key)
   local raw = redis.call('GET', key)
   return raw and cjson.decode(raw)
+end
+
+-- Another id means another history of Redis's data: it restarted, or a replica took over.
+local function history_id()
+  return string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 end
 
 local function move(r, status, at)
@@ -22,7 +28,7 @@ end
 -- When the sweeper must look at the record again; nil: never, it has ended.
 local function due(r)
   if r.status == 'queued' then return r.sendBefore end
-  if r.status == 'sending' then return r.attemptEndsAt + POLICY.settleGraceMs end
+  if r.status == 'sending' then return r.attemptEndsAt end
   if r.status == 'sent' then return math.min(r.expiresAt, r.lockAt or r.expiresAt) end
   return nil
 end
@@ -114,12 +120,21 @@ local function lock_if_exhausted(r, t)
   end
 end
 
+-- A claim of a queued record may have been forgotten when Redis came back without its last moments. A history that
+-- nobody has judged yet ends the function before it writes anything: the caller has it judged, and asks again.
+local function claim_may_be_lost(r)
+  local seen = redis.call('HMGET', KEYS[3], 'id', 'lostUntil')
+  if seen[1] ~= history_id() then error('HISTORY_CHANGED') end
+  return r.at <= tonumber(seen[2] or 0)
+end
+
 -- Brings the record to where the clock alone has taken it. True when that changed it.
 local function advance(r, t)
   local before = r.status
   if r.status == 'sending' and t >= r.attemptEndsAt then count_unknown(r, r.attemptEndsAt) end
   if r.status == 'queued' and t >= r.sendBefore then
-    if r.mayHaveSent then
+    if r.mayHaveSent or claim_may_be_lost(r) then
+      r.mayHaveSent = true
       become_unknown(r, r.sendBefore)
     else
       r.failure = 'not_sent_in_time'

@@ -1,5 +1,5 @@
 -- Writes down what the provider said to one verification attempt.
--- KEYS: record, due. ARGV: lease token, verdict, keyed hash of idempotency key and code ('' for none).
+-- ARGV: lease token, verdict, keyed hash of idempotency key and code ('' for none).
 local r = load(KEYS[1])
 if not r then return {'otp_not_found'} end
 local t = now()

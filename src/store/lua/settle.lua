@@ -1,5 +1,5 @@
 -- Writes down what became of one claimed send.
--- KEYS: record, due. ARGV: {token, attempt, claimedAt}, outcome, the claimed record.
+-- ARGV: {token, attempt, claimedAt}, outcome, the claimed record.
 local t = now()
 local claim = cjson.decode(ARGV[1])
 local outcome = cjson.decode(ARGV[2])
@@ -9,6 +9,8 @@ if not r then
   if t >= claim.claimedAt + POLICY.keepMs then return {'missing'} end
   r = cjson.decode(ARGV[3])
 end
+-- What a read may have shown as ended stays ended.
+advance(r, t)
 local ids = { uuid = outcome.uuid, smsId = outcome.smsId, attempt = claim.attempt, claimedAt = claim.claimedAt }
 
 -- A record that was rolled back has forgotten this claim: it is taken up again.
@@ -16,7 +18,7 @@ local current = r.status == 'sending' and r.token == claim.token
 if not current and claim.attempt > r.sends and (r.status == 'queued' or r.status == 'sending') then
   move(r, 'sending', t)
   r.sends, r.token = claim.attempt, claim.token
-  r.claimedAt, r.attemptEndsAt = claim.claimedAt, claim.claimedAt + POLICY.sendTimeoutMs
+  r.claimedAt, r.attemptEndsAt = claim.claimedAt, claim.claimedAt + POLICY.sendLeaseMs
   current = true
 end
 

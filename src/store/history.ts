@@ -1,0 +1,38 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { loadPlainScript } from './script.js';
+
+/** What another history of Redis's data means: all of it came back, or its last moments may be missing. */
+export type HistoryFinding = 'whole' | 'may_have_lost';
+
+const reply = z.enum(['known', 'first_seen', 'whole', 'may_have_lost']);
+
+/**
+ * Judges, for one partition, a Redis that restarted or that took over from another one (ADR 10). Unless it syncs
+ * its log on every write, it may have forgotten claims whose calls went out; OTPs that look queued since before
+ * then count one unknown attempt.
+ */
+export function createHistoryNotes(redis: Redis, onNew: (finding: HistoryFinding) => void) {
+  const note = loadPlainScript(redis, 'note-history');
+  let told = '';
+  return async (historyKey: string): Promise<void> => {
+    const synced = (await appendFsync(redis)) === 'always';
+    const finding = reply.parse(await note([historyKey], [synced ? 1 : 0]));
+    if (finding !== 'whole' && finding !== 'may_have_lost') return;
+    const id = (await redis.hget(historyKey, 'id')) ?? '';
+    if (id !== told) onNew(finding);
+    told = id;
+  };
+}
+
+/** `always`, `everysec`, `no`, `off` without a log, or `hidden` where CONFIG is forbidden (managed Redis). */
+export async function appendFsync(redis: Redis): Promise<string> {
+  try {
+    const [, appendonly] = (await redis.config('GET', 'appendonly')) as string[];
+    if (appendonly !== 'yes') return 'off';
+    const [, policy] = (await redis.config('GET', 'appendfsync')) as string[];
+    return policy ?? 'hidden';
+  } catch {
+    return 'hidden';
+  }
+}
