@@ -1,21 +1,27 @@
 import { type RequestHandler, Router } from 'express';
 import helmet from 'helmet';
-import { authenticateAdmin } from './authentication.js';
+import { type AdminLogin, type AdminLoginDependencies, authenticateAdmin } from './admin-login.js';
 import { type BullBoardDependencies, bullBoard } from './bull-board.js';
 import { contextOf } from './context.js';
 import { ApiProblem } from './problem.js';
 
 const boardPath = '/admin/queues';
 
+/** The admin's login, and whether the admin pages only show or also change. */
+export interface Admin extends AdminLogin {
+  actions: boolean;
+}
+
 /** The admin pages, behind their own login. */
 export function adminPages(
-  admin: { username: string; password: string },
-  dependencies: BullBoardDependencies,
+  { actions, ...login }: Admin,
+  dependencies: AdminLoginDependencies & BullBoardDependencies,
 ): Router {
   const router = Router({ caseSensitive: true });
-  router.use('/admin', nameRoute('/admin'), authenticateAdmin(admin), refuseCrossSite, pagePolicy);
+  const authenticated = authenticateAdmin(login, dependencies);
+  router.use('/admin', nameRoute('/admin'), authenticated, refuseCrossSite, pagePolicy);
   router.get('/admin', (_req, res) => res.redirect(boardPath));
-  router.use(boardPath, nameRoute(boardPath), bullBoard(boardPath, dependencies));
+  router.use(boardPath, nameRoute(boardPath), bullBoard(boardPath, actions, dependencies));
   return router;
 }
 

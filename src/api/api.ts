@@ -4,7 +4,7 @@ import type { Provider } from '../otp/provider.js';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
-import { adminPages } from './admin.js';
+import { type Admin, adminPages } from './admin.js';
 import { answerErrors } from './answer-errors.js';
 import { type ApiKey, authenticate } from './authentication.js';
 import { balanceRoutes } from './balance.js';
@@ -22,13 +22,18 @@ import { verifyRoute } from './verify.js';
 
 export interface ApiDependencies {
   /** On a connection that fails fast: one that queues commands makes requests wait for their deadline. */
-  store: Pick<Store, 'otps' | 'verificationAttempts' | 'balance' | 'probe' | 'holdLease'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'remove' | 'queue'>;
+  store: Pick<
+    Store,
+    'failedLogins' | 'otps' | 'load' | 'verificationAttempts' | 'balance' | 'probe' | 'holdLease'
+  >;
+  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'backlog' | 'remove' | 'queue'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
   provider: Pick<Provider, 'verify' | 'balance'>;
   apiKeys: readonly ApiKey[];
   /** Null: there are no admin pages. */
-  admin: { username: string; password: string } | null;
+  admin: Admin | null;
+  /** Addresses and CIDR ranges whose `X-Forwarded-For` is believed; that of anybody else is ignored. */
+  trustedProxies: readonly string[];
   settings: ApiSettings;
   /** Of the gateway, for the documentation. */
   version: string;
@@ -37,10 +42,11 @@ export interface ApiDependencies {
 
 /** The API as an Express app that listens nowhere; nothing happens until it is asked something. */
 export function createApi(dependencies: ApiDependencies): Express {
-  const { apiKeys, admin, logger } = dependencies;
+  const { apiKeys, admin, trustedProxies, logger } = dependencies;
   const app = express();
   app.disable('x-powered-by').disable('etag');
   app.enable('case sensitive routing').enable('strict routing').set('query parser', 'simple');
+  app.set('trust proxy', [...trustedProxies]);
   app.use(logRequests(logger), safeHeaders);
   app.use('/v1', keepNothing, authenticate(apiKeys));
   app.use(serveRoutes(apiRoutes(dependencies)));
@@ -53,7 +59,9 @@ export function createApi(dependencies: ApiDependencies): Express {
 }
 
 /** Every route but the admin pages: what is served is what is documented. */
-export function apiRoutes(dependencies: Omit<ApiDependencies, 'apiKeys' | 'admin'>): Route[] {
+export function apiRoutes(
+  dependencies: Omit<ApiDependencies, 'apiKeys' | 'admin' | 'trustedProxies'>,
+): Route[] {
   const routes = [
     createOtpRoute(dependencies),
     ...otpRoutes(dependencies),

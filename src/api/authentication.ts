@@ -31,29 +31,6 @@ export function authenticate(apiKeys: readonly ApiKey[]): RequestHandler {
   };
 }
 
-/** HTTP Basic (RFC 7617) for one login. */
-export function authenticateAdmin(admin: { username: string; password: string }): RequestHandler {
-  const username = sha256(admin.username);
-  const password = sha256(admin.password);
-  return (req, _res, next) => {
-    const login = readBasic(req.get('Authorization') ?? '');
-    const rightName = timingSafeEqual(sha256(login.username), username);
-    const rightPassword = timingSafeEqual(sha256(login.password), password);
-    if (!rightName || !rightPassword) {
-      const challenge = 'Basic realm="isms-otp-gateway", charset="UTF-8"';
-      throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': challenge } });
-    }
-    next();
-  };
-}
-
-function readBasic(header: string): { username: string; password: string } {
-  const encoded = /^Basic +([A-Za-z0-9+/]+=*) *$/i.exec(header)?.[1] ?? '';
-  const decoded = Buffer.from(encoded, 'base64').toString('utf8');
-  const colon = decoded.indexOf(':');
-  return { username: decoded.slice(0, Math.max(0, colon)), password: decoded.slice(colon + 1) };
-}
-
 function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }

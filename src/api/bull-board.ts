@@ -4,6 +4,7 @@ import { ExpressAdapter } from '@bull-board/express';
 import { type RequestHandler, Router } from 'express';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
+import { offeredActions } from './bull-board-actions.js';
 import { timely } from './redis-trouble.js';
 
 export interface BullBoardDependencies {
@@ -14,24 +15,35 @@ export interface BullBoardDependencies {
 /** Asking for 200,000 jobs took 11 s, and held Redis up as long (measured). */
 const mostJobsPerPage = 100;
 
-const errorKey = 'ERRORS.INTERNAL_SERVER_ERROR';
-
-/** Bull Board on both queues, to look at and not to touch; mounted at `basePath`. */
-export function bullBoard(basePath: string, { sendOtpQueue, balanceQueue }: BullBoardDependencies): Router {
+/** Bull Board on both queues, mounted at `basePath`; to look at and, without `actions`, not to touch. */
+export function bullBoard(
+  basePath: string,
+  actions: boolean,
+  { sendOtpQueue, balanceQueue }: BullBoardDependencies,
+): Router {
   const adapter = new ExpressAdapter();
   adapter.setBasePath(basePath);
-  const options = { readOnlyMode: true };
+  const options = { readOnlyMode: !actions };
   createBullBoard({
     queues: [new BullMQAdapter(sendOtpQueue.queue, options), new BullMQAdapter(balanceQueue.queue, options)],
     serverAdapter: adapter,
     options: { uiConfig: { boardTitle: 'isms-otp-gateway', hideDocsLink: true } },
   });
-  // Bull Board's own handler answers with the text of whatever was thrown.
-  adapter.setErrorHandler(() => ({ status: 500, body: { error: { key: errorKey } } }));
+  adapter.setErrorHandler(answerError);
   const router = Router();
   const queues = [sendOtpQueue.queue, balanceQueue.queue];
-  router.use(waitForQueues(queues), capJobsPerPage, withoutForeignFonts, adapter.getRouter());
+  router.use(waitForQueues(queues), capJobsPerPage, withoutForeignFonts);
+  if (actions) router.use(offeredActions(queues));
+  router.use(adapter.getRouter());
   return router;
+}
+
+/** In Bull Board's own shape. Its own handler answers with the text of whatever was thrown, and always with 500. */
+function answerError(error: Error) {
+  const unreadable = error instanceof URIError || ('status' in error && error.status !== 500);
+  return unreadable
+    ? ({ status: 400, body: { error: { key: 'ERRORS.INVALID_REQUEST_BODY' } } } as const)
+    : ({ status: 500, body: { error: { key: 'ERRORS.INTERNAL_SERVER_ERROR' } } } as const);
 }
 
 /** A queue that has never met its Redis makes every question hang. */

@@ -1,23 +1,28 @@
 import { z } from 'zod';
-import type { Otp } from '../otp/otp.js';
+import { brokenContentRules } from '../otp/content-rules.js';
+import type { Otp, OtpRequest } from '../otp/otp.js';
 import { isPending } from '../otp/states.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
-import type { Admission } from '../store/otps.js';
+import type { Admission } from '../store/admission.js';
 import type { Store } from '../store/store.js';
+import { createBackpressure } from './backpressure.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
+import type { Logger } from './logger.js';
 import { otpRequest } from './otp-request.js';
 import { idempotencyKeySchema, otpRequestSchema, otpSchema, otpView } from './otp-schemas.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
 import { ApiProblem } from './problem.js';
+import { logRangeDecisions, rateLimitHeaders, refusedByLimit } from './rate-limit.js';
 import { timely } from './redis-trouble.js';
 import { type Answer, defineRoute, type Route } from './route.js';
 import type { ApiSettings } from './settings.js';
 import { waitForEnd } from './wait-for-end.js';
 
 export interface CreateOtpDependencies {
-  store: Pick<Store, 'otps'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'add'>;
+  store: Pick<Store, 'otps' | 'load'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'backlog'>;
   settings: ApiSettings;
+  logger: Logger;
 }
 
 const headersSchema = z.object({
@@ -36,10 +41,14 @@ const answerHeaders = {
   Location: 'Path of the OTP',
   'Idempotent-Replayed': '`true` when this request was answered before',
   'Preference-Applied': 'The wait that was applied',
+  'RateLimit-Policy': 'The limits that are on, as in draft-ietf-httpapi-ratelimit-headers',
+  RateLimit: 'What is left of each',
 };
 
 /** `POST /v1/otps`. */
-export function createOtpRoute({ store, sendOtpQueue, settings }: CreateOtpDependencies): Route {
+export function createOtpRoute(dependencies: CreateOtpDependencies): Route {
+  const { store, sendOtpQueue, settings } = dependencies;
+  const backpressure = createBackpressure({ sendOtpQueue, load: store.load });
   const bodySchema = otpRequestSchema(settings);
   const otpBody = { name: 'Otp', schema: otpSchema, example: queuedOtp };
   return defineRoute({
@@ -70,7 +79,14 @@ export function createOtpRoute({ store, sendOtpQueue, settings }: CreateOtpDepen
       'idempotency_key_reused',
       'invalid_phone_number',
       'country_not_allowed',
+      'message_not_allowed',
+      'phone_rate_limited',
+      'app_rate_limited',
+      'client_ip_rate_limited',
+      'prefix_blocked',
+      'phone_locked',
       'sending_paused',
+      'overloaded',
       'queue_unavailable',
     ],
     handle: async ({ app, body, headers, concerns, gone }) => {
@@ -78,7 +94,10 @@ export function createOtpRoute({ store, sendOtpQueue, settings }: CreateOtpDepen
       const idempotency =
         key === undefined ? null : { endpoint: 'POST /v1/otps', key, body: JSON.stringify(body) };
       const request = otpRequest(app, body, settings);
-      const { kind, otp } = accepted(await timely(store.otps.admit(request, idempotency)));
+      const busySeconds = backpressure.refuses(request.sendWithinSeconds);
+      const admission = await timely(store.otps.admit(request, idempotency, busySeconds !== null));
+      noteAdmission(dependencies, request, admission);
+      const { kind, otp, headers: limits } = accepted(admission, busySeconds);
       concerns(otp.id);
       // The replay of a request whose job never reached the queue completes it; a job is added once at most.
       if (otp.status === 'queued') await timely(sendOtpQueue.add(otp));
@@ -86,7 +105,7 @@ export function createOtpRoute({ store, sendOtpQueue, settings }: CreateOtpDepen
       const find = () => timely(store.otps.find(app, otp.id));
       const seen =
         seconds === null ? otp : await waitForEnd(otp, { forMs: seconds * 1_000, signal: gone(), find });
-      return answer(seen, { replayed: kind === 'replayed', seconds });
+      return answer(seen, { replayed: kind === 'replayed', seconds, limits });
     },
   });
 }
@@ -99,20 +118,63 @@ const pauseDetails = {
   insufficient_credits: 'The iSMS account is out of credits, so sending is paused until it is topped up.',
 } satisfies Record<Extract<Admission, { kind: 'paused' }>['reason'], string>;
 
-function accepted(admission: Admission): { kind: 'admitted' | 'replayed'; otp: Otp } {
-  if (admission.kind === 'key_reused') throw new ApiProblem('idempotency_key_reused');
-  if (admission.kind !== 'paused') return admission;
-  const { reason } = admission;
-  throw new ApiProblem('sending_paused', { detail: pauseDetails[reason], reason });
+function accepted(
+  admission: Admission,
+  busySeconds: number | null,
+): { kind: 'admitted' | 'replayed'; otp: Otp; headers: Record<string, string> } {
+  switch (admission.kind) {
+    case 'admitted':
+      return { ...admission, headers: rateLimitHeaders(admission.quotas) };
+    case 'replayed':
+      return { ...admission, headers: {} };
+    case 'key_reused':
+      throw new ApiProblem('idempotency_key_reused');
+    case 'phone_locked':
+      throw new ApiProblem('phone_locked');
+    case 'overloaded':
+      throw new ApiProblem('overloaded', { headers: { 'Retry-After': String(busySeconds) } });
+    case 'paused':
+      throw new ApiProblem('sending_paused', {
+        detail: pauseDetails[admission.reason],
+        reason: admission.reason,
+      });
+    default:
+      throw refusedByLimit(admission);
+  }
 }
 
-function answer(otp: Otp, { replayed, seconds }: { replayed: boolean; seconds: number | null }): Answer {
+/** What the operator should hear of, whatever becomes of the request. */
+function noteAdmission(
+  { logger, settings }: CreateOtpDependencies,
+  { app, message, to }: OtpRequest,
+  admission: Admission,
+): void {
+  if ('ranges' in admission) logRangeDecisions(logger, app, admission.ranges, settings.fraudGuardEnforces);
+  if (admission.kind !== 'admitted' || settings.messageRules !== 'warn') return;
+  const rules = brokenContentRules(message, to.country);
+  if (rules.length > 0) {
+    logger.warn(
+      { event: 'otp.message_not_allowed', otpId: admission.otp.id, app, rules },
+      'a message breaks the content rules of its country',
+    );
+  }
+}
+
+function answer(
+  otp: Otp,
+  {
+    replayed,
+    seconds,
+    limits,
+  }: { replayed: boolean; seconds: number | null; limits: Record<string, string> },
+): Answer {
   return {
     status: seconds !== null && !isPending(otp.status) ? 200 : 202,
     headers: {
       Location: `/v1/otps/${otp.id}`,
       ...(replayed && { 'Idempotent-Replayed': 'true' }),
       ...(seconds !== null && { 'Preference-Applied': `wait=${seconds}` }),
+      ...limits,
     },
     body: otpView(otp),
   };

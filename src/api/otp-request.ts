@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { brokenContentRules, contentRuleMessages } from '../otp/content-rules.js';
 import { parseMessage } from '../otp/message.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
@@ -16,6 +17,7 @@ export function otpRequest(app: string, body: Body, settings: ApiSettings): OtpR
   if (!settings.allowedCountries.includes(to.country)) throw new ApiProblem('country_not_allowed');
   const message = parseMessage(body.message ?? settings.defaultMessage);
   if ('problem' in message) throw invalidInput('message', message.problem);
+  if (settings.messageRules === 'enforce') requireAllowed(message.template, to.country);
   return {
     app,
     to,
@@ -27,5 +29,14 @@ export function otpRequest(app: string, body: Body, settings: ApiSettings): OtpR
     ttlSeconds: body.ttlSeconds ?? settings.ttlSeconds,
     sendWithinSeconds: body.sendWithinSeconds ?? settings.sendWithinSeconds,
     maxAttempts: body.maxAttempts ?? settings.maxAttempts,
+    clientIp: body.clientIp ?? null,
   };
+}
+
+function requireAllowed(template: string, country: string): void {
+  const errors = brokenContentRules(template, country).map((rule) => ({
+    path: 'message',
+    message: contentRuleMessages[rule],
+  }));
+  if (errors.length > 0) throw new ApiProblem('message_not_allowed', { errors });
 }

@@ -68,7 +68,7 @@ export function otpRequestSchema({ maxAttempts, ttlSeconds, sendWithinSeconds, .
     clientIp: z
       .union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
       .optional()
-      .describe('Address of the person asking. Checked and accepted; nothing is limited by it yet.'),
+      .describe('Address of the person asking: OTPs are limited by it.'),
   });
 }
 

@@ -22,6 +22,12 @@ const table = {
     title: 'Cross-site request',
     detail: 'Changes are accepted only from the admin pages themselves.',
   },
+  action_not_offered: {
+    status: 403,
+    title: 'Action not offered',
+    detail:
+      'A job means nothing without the record of its OTP, so jobs can be retried, promoted and removed, and queues paused and resumed; nothing else. Send and cancel OTPs through the API.',
+  },
   not_found: { status: 404, title: 'Not found', detail: 'There is nothing at this path.' },
   otp_not_found: { status: 404, title: 'OTP not found', detail: 'There is no such OTP, or not any more.' },
   method_not_allowed: {
@@ -49,6 +55,12 @@ const table = {
     title: 'Verification in progress',
     detail: 'The last attempts are being decided right now. Look at the OTP in a moment.',
   },
+  too_many_jobs: {
+    status: 409,
+    title: 'Too many jobs',
+    detail:
+      'More than 10,000 jobs are concerned, and Redis would stand still for all while it removes them. Pause the queue instead: what waits is dropped at its deadline, and jobs that ended go by themselves after KEEP_SECONDS.',
+  },
   otp_expired: {
     status: 410,
     title: 'OTP expired',
@@ -72,13 +84,18 @@ const table = {
   headers_too_large: {
     status: 431,
     title: 'Request Header Fields Too Large',
-    detail: 'All headers together may take 16 KiB.',
+    detail: 'All headers together may take 16 KiB, and there may be 100 of them.',
   },
   body_too_large: { status: 413, title: 'Body too large', detail: 'The body is larger than 16 KiB.' },
   unsupported_media_type: {
     status: 415,
     title: 'Unsupported media type',
     detail: 'Send application/json in UTF-8, without Content-Encoding.',
+  },
+  expectation_failed: {
+    status: 417,
+    title: 'Expectation Failed',
+    detail: 'No expectation can be met but 100-continue.',
   },
   idempotency_key_reused: {
     status: 422,
@@ -95,10 +112,47 @@ const table = {
     title: 'Country not allowed',
     detail: 'No SMS is sent to the country of this number.',
   },
+  message_not_allowed: {
+    status: 422,
+    title: 'Message not allowed',
+    detail: "The message breaks the content rules of the number's country; `errors` says which.",
+  },
   incorrect_code: {
     status: 422,
     title: 'Incorrect code',
     detail: 'The code is wrong; `attemptsRemaining` says how many attempts are left.',
+  },
+  phone_rate_limited: {
+    status: 429,
+    title: 'Phone rate limited',
+    detail: 'Too many OTPs to this number; see Retry-After. Let the person use the code that came.',
+  },
+  app_rate_limited: {
+    status: 429,
+    title: 'App rate limited',
+    detail: 'Too many OTPs of this app at a time; see Retry-After.',
+  },
+  client_ip_rate_limited: {
+    status: 429,
+    title: 'Client IP rate limited',
+    detail: 'Too many OTPs for this client address; see Retry-After.',
+  },
+  prefix_blocked: {
+    status: 429,
+    title: 'Prefix blocked',
+    detail:
+      'Too few OTPs to the range of this number are verified, which looks like SMS pumping; see Retry-After.',
+  },
+  phone_locked: {
+    status: 429,
+    title: 'Phone locked',
+    detail: 'Too many wrong codes in a row for this number. The operator of the gateway can unlock it.',
+  },
+  too_many_logins: {
+    status: 429,
+    title: 'Too many logins',
+    detail:
+      'Too many failed logins came from your address; see Retry-After. Until then a right one is refused, too.',
   },
   internal_error: {
     status: 500,
@@ -109,6 +163,13 @@ const table = {
     status: 503,
     title: 'Sending paused',
     detail: 'Nothing is sent at the moment, so nothing is accepted.',
+    retryAfterSeconds: 10,
+  },
+  overloaded: {
+    status: 503,
+    title: 'Overloaded',
+    detail:
+      'What waits already could not be sent before the deadline of this OTP, so it is not accepted; see Retry-After.',
     retryAfterSeconds: 10,
   },
   queue_unavailable: {

@@ -10,4 +10,8 @@ export interface ApiSettings {
   /** Default, and the most that a request may ask for. */
   maxAttempts: number;
   sendWithinSeconds: number;
+  /** What becomes of messages that break a country's content rules. */
+  messageRules: 'off' | 'warn' | 'enforce';
+  /** Whether the toll-fraud guard refuses, or only watches. */
+  fraudGuardEnforces: boolean;
 }

@@ -53,6 +53,7 @@ export function verifyRoute(dependencies: VerifyDependencies): Route {
       'otp_expired',
       'otp_cancelled',
       'attempts_exhausted',
+      'phone_locked',
       'body_too_large',
       'unsupported_media_type',
       'incorrect_code',

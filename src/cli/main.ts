@@ -2,9 +2,9 @@ import type { Logger } from 'pino';
 import type { Command, ConfigFor } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
 import { describeConfig } from '../config/describe-config.js';
-import { loadConfig } from '../config/load-config.js';
 import { createLogger } from '../telemetry/logger.js';
-import { domainChecks } from './domain-checks.js';
+import { load } from './domain-checks.js';
+import { isOperatorCommand, operate } from './operate.js';
 import { runApi } from './run-api.js';
 import { runSimulator } from './run-simulator.js';
 import { runWorker } from './run-worker.js';
@@ -18,6 +18,9 @@ const usage = `usage: isms-otp <command>
   simulate       the iSMS simulator
   check-config   what the environment means, or every mistake in it
   start          all of it on this machine, with a Redis of its own
+  unlock <app> <phone number>    forget the limits and wrong codes of a number
+  ranges                         number ranges that the toll-fraud guard slowed or blocked
+  forget-range <app> <range>     undo what it decided about one
 
 Settings come from the environment: docs/configuration.md.`;
 
@@ -26,6 +29,7 @@ type Environment = Record<string, string | undefined>;
 /** Runs one command until it ends or is told to end. Sets the exit code: 0, or 1 with one clear line why not. */
 export async function main([command = '', ...rest]: string[], env: Environment): Promise<void> {
   try {
+    if (isOperatorCommand(command)) return print(await operate(command, rest, load(env, command)));
     if (rest.length > 0) throw new ConfigError([{ variable: rest.join(' '), problem: 'is not understood' }]);
     await run(command, env);
   } catch (error) {
@@ -44,7 +48,7 @@ async function run(command: string, env: Environment): Promise<void> {
     case 'start':
       return await untilSignal((parts) => start(env, parts));
     case 'check-config':
-      return print(describeConfig(loadConfig(env, 'check-config', domainChecks)));
+      return print(describeConfig(load(env, 'check-config')));
     case 'help':
     case '--help':
       return print(usage);
@@ -54,7 +58,7 @@ async function run(command: string, env: Environment): Promise<void> {
 }
 
 function prepare<C extends Command>(env: Environment, command: C): [ConfigFor<C>, Logger] {
-  const config = loadConfig(env, command, domainChecks);
+  const config = load(env, command);
   return [config, createLogger({ level: config.logLevel, role: command })];
 }
 

@@ -22,14 +22,25 @@ export function ismsProvider({ isms, account, worker }: GatewayConfig): Provider
   });
 }
 
+/** The modes of the toll-fraud guard, as the store counts them. */
+export const fraudGuards = { off: 0, monitor: 1, enforce: 2 } as const;
+
 /** What the store's functions decide by. */
-export function policyOf({ otp, isms }: GatewayConfig): Policy {
+export function policyOf({ otp, isms, limits, fraud }: GatewayConfig): Policy {
   return {
     keepMs: otp.keepSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
     verifyLeaseMs: isms.verifyTimeoutMs + settleMs,
     sendRetries: otp.sendRetries,
     unknownResends: otp.unknownResends,
+    phoneCooldownMs: limits.phoneCooldownSeconds * 1_000,
+    phonePer10Minutes: limits.phonePer10Minutes,
+    phonePerDay: limits.phonePerDay,
+    numberPerDay: limits.numberPerDay,
+    appPerSecond: limits.appPerSecond,
+    clientIpPer10Minutes: limits.clientIpPer10Minutes,
+    wrongCodes: limits.wrongCodes,
+    fraudGuard: fraudGuards[fraud.guard],
   };
 }
 

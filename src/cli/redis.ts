@@ -1,5 +1,6 @@
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
+import { sentinelUrl } from '../config/urls.js';
 import { appendFsync, type HistoryFinding } from '../store/history.js';
 
 const connectTimeoutMs = 2_000;
@@ -10,20 +11,56 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
 
 /** For a process that answers requests: a command fails within 1.5 s, and at once while Redis is away. */
 export function connectForRequests(url: string): Redis {
-  return new Redis(url, {
-    connectTimeout: connectTimeoutMs,
+  return open(url, {
     commandTimeout: answerTimeoutMs,
     enableOfflineQueue: false,
     // What was answered with 503 must not happen again much later.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 1,
-    retryStrategy,
+    reconnectOnError: (error) => isReplica(error),
   });
 }
 
 /** For a worker: commands wait until Redis is back, since giving one up could lose or double a send (measured). */
 export function connectForWork(url: string): Redis {
-  return new Redis(url, { connectTimeout: connectTimeoutMs, maxRetriesPerRequest: null, retryStrategy });
+  return open(url, {
+    maxRetriesPerRequest: null,
+    // Reconnects and sends the command again: every function of ours may come twice.
+    reconnectOnError: (error) => (isReplica(error) ? 2 : false),
+  });
+}
+
+/** For a command that ends by itself: fails at once when Redis is not there. */
+export function connectOnce(url: string): Redis {
+  return open(url, { maxRetriesPerRequest: 1, retryStrategy: () => null, sentinelRetryStrategy: () => null });
+}
+
+function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): Redis {
+  const common = { connectTimeout: connectTimeoutMs, retryStrategy, ...options };
+  const sentinel = sentinelUrl.exec(url)?.groups;
+  if (!sentinel) return new Redis(url, common);
+  const { username, password, hosts = '', master = '', db = '0', tls } = sentinel;
+  return new Redis({
+    sentinelRetryStrategy: retryStrategy,
+    failoverDetector: true,
+    ...common,
+    sentinels: hosts.split(',').map(sentinelAddress),
+    name: master,
+    db: Number(db),
+    ...(username && { username: decodeURIComponent(username) }),
+    ...(password && { password: decodeURIComponent(password) }),
+    ...(tls === 's' && { tls: {}, enableTLSForSentinelMode: true }),
+  });
+}
+
+function sentinelAddress(address: string): { host: string; port: number } {
+  const [host = '', port = '26379'] = address.split(':');
+  return { host, port: Number(port) };
+}
+
+/** What a former master answers after it was made a replica: the connection leads to the wrong server. */
+function isReplica(error: Error): boolean {
+  return error.message.startsWith('READONLY');
 }
 
 /** Says once that Redis came back, and whether it may have forgotten something. */

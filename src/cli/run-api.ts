@@ -1,21 +1,21 @@
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { Admin } from '../api/admin.js';
 import { createApi } from '../api/api.js';
+import { createHttpServer } from '../api/http-server.js';
 import type { ApiSettings } from '../api/settings.js';
-import { answerUnreadable, answerUnroutable, isRoutable } from '../api/unreadable-request.js';
 import type { ConfigFor } from '../config/commands.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue, operatorPauseKey } from '../queues/send-otp.js';
 import { createStore } from '../store/store.js';
+import { guardProvider } from './guard-provider.js';
 import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
 import { connectForRequests, logNewHistory, warnOfLossyRedis } from './redis.js';
 import type { Parts } from './running.js';
 
-/** How long a request may take to arrive: a slow client must not hold a connection for long. */
-const serverTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 };
 /** The longest `Prefer: wait` and 5 s more. */
 const answerWithinMs = 35_000;
 
@@ -26,7 +26,7 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Pa
   redis.once('ready', () => void warnOfLossyRedis(redis, logger).catch(() => {}));
   const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   parts.add({ close: () => disconnect(redis) });
-  const provider = parts.add(ismsProvider(config));
+  const { provider } = guardProvider(parts.add(ismsProvider(config)), logger);
   const app = createApi({
     store: createStore({
       redis,
@@ -34,30 +34,39 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Pa
       policy: policyOf(config),
       operatorPauseKey,
       balanceLimits: config.balance,
+      safeRanges: config.fraud.safeRanges,
       onNewHistory: (finding) => logNewHistory(finding, logger),
     }),
     sendOtpQueue: createSendOtpQueue(redis, onQueueError),
     balanceQueue: createBalanceQueue(redis, onQueueError),
     provider,
     apiKeys: config.apiKeys,
-    admin: config.admin
-      ? { username: config.admin.username, password: config.admin.password.reveal() }
-      : null,
+    admin: adminOf(config),
+    trustedProxies: config.http.trustedProxies ?? [],
     settings: apiSettings(config),
     version: packageVersion(),
     logger,
   });
-  const server = createServer(serverTimeouts, (req, res) => {
-    if (isRoutable(req.url)) app(req, res);
-    else answerUnroutable(res);
-  }).on('clientError', answerUnreadable);
+  const server = createHttpServer(app);
   const url = await listen(server, config.http);
   parts.add({ close: () => closeServer(server) });
   logger.info({ event: 'api.started', url }, 'API started');
   return url;
 }
 
-function apiSettings({ defaults, allowedCountries, otp }: ConfigFor<'api'>): ApiSettings {
+function adminOf({ admin, adminActions }: ConfigFor<'api'>): Admin | null {
+  if (!admin) return null;
+  const { username, password } = admin;
+  return { username, password: password.reveal(), actions: adminActions === 'on' };
+}
+
+function apiSettings({
+  defaults,
+  allowedCountries,
+  otp,
+  messageRules,
+  fraud,
+}: ConfigFor<'api'>): ApiSettings {
   return {
     defaultMessage: defaults.message,
     defaultSenderId: defaults.senderId ?? null,
@@ -66,6 +75,8 @@ function apiSettings({ defaults, allowedCountries, otp }: ConfigFor<'api'>): Api
     ttlSeconds: otp.ttlSeconds,
     maxAttempts: otp.maxAttempts,
     sendWithinSeconds: otp.sendWithinSeconds,
+    messageRules,
+    fraudGuardEnforces: fraud.guard === 'enforce',
   };
 }
 

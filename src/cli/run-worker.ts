@@ -3,6 +3,7 @@ import type { ConfigFor } from '../config/commands.js';
 import { operatorPauseKey } from '../queues/send-otp.js';
 import { createStore } from '../store/store.js';
 import { startWorkers } from '../workers/workers.js';
+import { guardProvider } from './guard-provider.js';
 import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
 import { connectForWork, logNewHistory, warnOfLossyRedis } from './redis.js';
 import type { Parts } from './running.js';
@@ -17,13 +18,14 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, par
     logger.error({ event: 'redis.error', err }, 'Redis is not reachable; waiting for it'),
   );
   parts.add({ close: () => disconnect(redis) });
-  const provider = parts.add(ismsProvider(config));
+  const { provider, sendCircuit } = guardProvider(parts.add(ismsProvider(config)), logger);
   const store = createStore({
     redis,
     sealer: sealerOf(config),
     policy: policyOf(config),
     operatorPauseKey,
     balanceLimits: config.balance,
+    safeRanges: config.fraud.safeRanges,
     onNewHistory: (finding) => logNewHistory(finding, logger),
   });
   await warnOfLossyRedis(redis, logger);
@@ -32,6 +34,7 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, par
     redis,
     store,
     provider,
+    sendCircuit,
     logger,
     concurrency: config.worker.concurrency,
     sendTimeoutMs: config.isms.sendTimeoutMs,

@@ -1,11 +1,11 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { loadConfig } from '../config/load-config.js';
+
 import { startSimulator } from '../simulator/simulator.js';
 import { createLogger } from '../telemetry/logger.js';
 import { banner } from './banner.js';
 import { type DevelopmentSecrets, developmentSecrets } from './development-secrets.js';
-import { domainChecks } from './domain-checks.js';
+import { load } from './domain-checks.js';
 import { startPrivateRedis } from './private-redis.js';
 import { runApi } from './run-api.js';
 import { runWorker } from './run-worker.js';
@@ -21,7 +21,7 @@ const simulatorAccount = { username: 'simulated', password: 'not-a-secret' };
  * `ISMS_USERNAME` is set, the API and one worker. What the environment sets is respected; data stays in `.data`.
  */
 export async function start(env: Environment, parts: Parts): Promise<void> {
-  const given = loadConfig(env, 'check-config', domainChecks);
+  const given = load(env, 'check-config');
   const directory = resolve('.data');
   const secrets = await developmentSecrets(directory);
   parts.add(await onlyOne(directory));
@@ -36,7 +36,7 @@ export async function start(env: Environment, parts: Parts): Promise<void> {
     settings['ISMS_USERNAME'] = simulatorAccount.username;
     settings['ISMS_PASSWORD'] = simulatorAccount.password;
   }
-  const config = loadConfig(settings, 'api', domainChecks);
+  const config = load(settings, 'api');
   const logger = createLogger({ level: config.logLevel, role: 'start' });
   const apiUrl = await runApi(config, logger, parts);
   await runWorker(config, logger, parts);

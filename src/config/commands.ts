@@ -8,6 +8,9 @@ const commands = {
   worker: schema.required({ redisUrl: true, dataKeys: true, account: true }),
   simulate: schema,
   'check-config': schema,
+  unlock: schema.required({ redisUrl: true, dataKeys: true }),
+  ranges: schema.required({ redisUrl: true, dataKeys: true }),
+  'forget-range': schema.required({ redisUrl: true, dataKeys: true }),
 };
 
 export type Command = keyof typeof commands;

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isSupportedCountry } from 'libphonenumber-js/mobile';
 import * as z from 'zod';
 import { Secret } from './secret.js';
@@ -62,6 +63,28 @@ export function countries() {
     const codes = listItems(value);
     return codes.every((code) => isSupportedCountry(code)) ? [...new Set<string>(codes)] : null;
   });
+}
+
+/** Beginnings of phone numbers in E.164 digits, separated by commas; may be empty. */
+export function digitList() {
+  return format('digits, at least 3 each, separated by commas, such as 6012345,60137', (value) => {
+    const items = value.trim() === '' ? [] : listItems(value);
+    return items.every((item) => /^[1-9]\d{2,14}$/.test(item)) ? items : null;
+  });
+}
+
+/** IP addresses and CIDR ranges. None may be everything: whoever is trusted can name any address as the client's. */
+export function addressRanges() {
+  return format('IP addresses or CIDR ranges, separated by commas, such as 127.0.0.1,10.0.0.0/8', (value) => {
+    const items = listItems(value);
+    return items.every(isAddressRange) ? items : null;
+  });
+}
+
+function isAddressRange(item: string): boolean {
+  const [, address = '', prefix = '1'] = /^([\d.]+|[\da-fA-F:.]+)(?:\/([1-9]\d{0,2}))?$/.exec(item) ?? [];
+  const bits = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  return Number(prefix) <= bits;
 }
 
 /** The items of a list separated by commas, without the white space around them. */

@@ -1,5 +1,16 @@
 import * as z from 'zod';
-import { countries, country, format, listenHost, oneOf, secret, text, wholeNumber } from './formats.js';
+import {
+  addressRanges,
+  countries,
+  country,
+  digitList,
+  format,
+  listenHost,
+  oneOf,
+  secret,
+  text,
+  wholeNumber,
+} from './formats.js';
 import { apiKeys, dataKeys } from './keys.js';
 import { ismsUrl, redisUrl } from './urls.js';
 import { type Variable, variables } from './variables.js';
@@ -7,6 +18,8 @@ import { type Variable, variables } from './variables.js';
 const daySeconds = 86_400;
 const maxTimeoutMs = 300_000;
 const maxLimit = 1_000_000;
+/** Each of them is kept in Redis as long as it counts. */
+const maxPhoneLimit = 1_000;
 
 type Extra = Omit<Variable, 'name' | 'meaning'>;
 const hidden: Extra = { secret: true };
@@ -24,6 +37,11 @@ const http = z.object({
     'PORT',
     wholeNumber(0, 65_535).prefault('3000'),
     'Port that the API (or the simulator, when it runs alone) listens on; 0 takes any free one.',
+  ),
+  trustedProxies: variable(
+    'TRUSTED_PROXIES',
+    addressRanges().optional(),
+    "Proxies whose X-Forwarded-For tells a client's address; that of anybody else is ignored. Unset: there is none.",
   ),
 });
 
@@ -147,30 +165,54 @@ const limits = z.object({
     'LIMIT_PHONE_COOLDOWN_SECONDS',
     wholeNumber(0, daySeconds).prefault('30'),
     'Seconds between two OTPs of one app to one number; 0 is off. One that ended without an SMS does not count.',
-    planned,
   ),
   phonePer10Minutes: variable(
     'LIMIT_PHONE_PER_10_MINUTES',
-    wholeNumber(0, maxLimit).prefault('5'),
+    wholeNumber(0, maxPhoneLimit).prefault('5'),
     'OTPs of one app to one number in 10 minutes; 0 is off.',
-    planned,
   ),
   phonePerDay: variable(
     'LIMIT_PHONE_PER_DAY',
-    wholeNumber(0, maxLimit).prefault('10'),
+    wholeNumber(0, maxPhoneLimit).prefault('10'),
     'OTPs of one app to one number in a day; 0 is off.',
-    planned,
+  ),
+  numberPerDay: variable(
+    'LIMIT_NUMBER_PER_DAY',
+    wholeNumber(0, maxPhoneLimit).prefault('20'),
+    'OTPs of all apps together to one number in a day; 0 is off.',
+  ),
+  wrongCodes: variable(
+    'LIMIT_PHONE_WRONG_CODES',
+    wholeNumber(1, 100).prefault('100'),
+    'Wrong codes in a row, of one app and number across its OTPs, that lock the number until `isms-otp unlock`. At most 100 (NIST SP 800-63B-4).',
+  ),
+  clientIpPer10Minutes: variable(
+    'LIMIT_CLIENT_IP_PER_10_MINUTES',
+    wholeNumber(0, maxLimit).prefault('60'),
+    'OTPs of one app for one `clientIp` (IPv6: its /64 network) in 10 minutes; 0 is off. Phones of one mobile network may share an address.',
   ),
   appPerSecond: variable(
     'LIMIT_APP_PER_SECOND',
     wholeNumber(0, maxLimit).prefault('0'),
     'OTPs accepted per app and second; 0 is off. A bulk upload is slowed to it instead of refused.',
-    planned,
   ),
   sendPerSecond: variable(
     'LIMIT_SEND_PER_SECOND',
     wholeNumber(0, maxLimit).prefault('0'),
     'Send calls to iSMS per second, all workers together; 0 is off.',
+  ),
+});
+
+const fraud = z.object({
+  guard: variable(
+    'FRAUD_GUARD',
+    oneOf('off', 'monitor', 'enforce').prefault('monitor'),
+    'Toll-fraud guard: watches ranges of 10,000 numbers whose OTPs are hardly ever verified; `monitor` only logs, `enforce` refuses them.',
+  ),
+  safeRanges: variable(
+    'FRAUD_SAFE_RANGES',
+    digitList().prefault(''),
+    'Beginnings of numbers that the guard leaves alone, such as 6012345.',
   ),
 });
 
@@ -210,6 +252,11 @@ export const schema = z.object({
     hidden,
   ),
   admin: admin.optional(),
+  adminActions: variable(
+    'ADMIN_ACTIONS',
+    oneOf('off', 'on').prefault('off'),
+    'Whether the admin pages can retry, promote and remove jobs and pause queues, or only show them.',
+  ),
   metrics: metrics.prefault({}),
   dataKeys: variable(
     'DATA_KEY',
@@ -222,6 +269,12 @@ export const schema = z.object({
   worker: worker.prefault({}),
   otp: otp.prefault({}),
   limits: limits.prefault({}),
+  fraud: fraud.prefault({}),
+  messageRules: variable(
+    'MESSAGE_RULES',
+    oneOf('off', 'warn', 'enforce').prefault('enforce'),
+    'Messages to Malaysia with a link, a call-back number or a request for personal data: refused, only logged, or not looked at. The regulator bans them, and iSMS suspends accounts over them.',
+  ),
   balance: balance.prefault({}),
   logLevel: variable(
     'LOG_LEVEL',

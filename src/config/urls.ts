@@ -19,11 +19,16 @@ export function ismsUrl() {
   );
 }
 
+/** `redis+sentinel://user:password@host:26379,host:26379/master/0`; login, ports and database can be left out. */
+export const sentinelUrl =
+  /^redis(?<tls>s?)\+sentinel:\/\/(?:(?<username>[^:@/\s]*):(?<password>[^@/\s]*)@)?(?<hosts>[\w.-]+(?::\d{1,5})?(?:,[\w.-]+(?::\d{1,5})?)*)\/(?<master>[\w.-]+)(?:\/(?<db>\d{1,2}))?$/;
+
 /** Redis's address. It may hold a password, so it shows only where it leads. */
 export function redisUrl() {
   return format(
-    'redis:// or rediss://, as in redis://user:password@host:6379/0; special characters of a password %-encoded',
+    'redis:// or rediss://, as in redis://user:password@host:6379/0, or redis+sentinel://host:26379,host:26379/master for Sentinel; special characters of a password %-encoded',
     (value) => {
+      if (sentinelUrl.test(value)) return new Secret(value, value.replace(/\/\/[^@]*@/, '//[secret]@'));
       const url = parseUrl(value);
       if (!url || !/^rediss?:$/.test(url.protocol) || !url.hostname) return null;
       if (!/^(\/\d*)?$/.test(url.pathname) || url.hash) return null;

@@ -14,6 +14,8 @@ export interface OtpRequest {
   ttlSeconds: number;
   sendWithinSeconds: number;
   maxAttempts: number;
+  /** Address of the person asking, if the app named it. */
+  clientIp: string | null;
 }
 
 /** An OTP as it stands at one moment of Redis's clock. Times are milliseconds since 1970, UTC. */

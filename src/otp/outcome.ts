@@ -10,8 +10,11 @@ export const accountTroubles = [
 
 export type AccountTrouble = (typeof accountTroubles)[number];
 
+/** Why we kept a call back ourselves. */
+const ownReasons = ['stale_claim', 'circuit_open', 'retry_budget'] as const;
+
 /** Why a call is proven not to have reached the provider, or to have been turned away unprocessed. */
-export type UnsentReason = 'not_connected' | 'stale_claim' | 'too_many_requests';
+export type UnsentReason = 'not_connected' | 'too_many_requests' | (typeof ownReasons)[number];
 
 /** Why nobody can know what the provider did with a call. */
 export type UnknownReason =
@@ -51,5 +54,5 @@ export type BalanceOutcome =
 
 /** Whether a deferred call spends one of the OTP's retries: waiting that is our own doing spends none. */
 export function spendsRetry(reason: UnsentReason): boolean {
-  return reason !== 'stale_claim';
+  return !(ownReasons as readonly UnsentReason[]).includes(reason);
 }

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/mobile';
 
 const visibleDigits = 3;
+const rangeHiddenDigits = 4;
 
 /**
  * A mobile number that masks itself whenever it is printed, serialised or logged (`+60******789`); only
@@ -52,6 +53,14 @@ export class PhoneNumber {
   /** `+60123456789`. Whole: never to be logged. */
   get e164(): string {
     return `+${this.#callingCode}${this.#national}`;
+  }
+
+  /**
+   * E.164 digits without the last four: the block of 10,000 numbers that operators are given, and that SMS pumping
+   * uses up (7 digits of most Malaysian numbers, 8 of those with one digit more).
+   */
+  get range(): string {
+    return `${this.#callingCode}${this.#national}`.slice(0, -rangeHiddenDigits);
   }
 
   /** `+60******789`: country and last three digits. */

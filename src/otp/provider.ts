@@ -32,6 +32,8 @@ export interface SendCall {
   message: string;
   unicode: boolean;
   senderId: string | null;
+  /** Counts the OTP's claims, from 1; above 1 the call is a retry or a resend. */
+  attempt: number;
 }
 
 export interface VerifyCall {

@@ -35,6 +35,8 @@ export interface SendOtpQueue {
   remove(id: string): Promise<void>;
   /** Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted. */
   withoutJob(otps: Otp[]): Promise<Otp[]>;
+  /** How many jobs wait for a worker, delayed ones too. */
+  backlog(): Promise<number>;
   /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so by itself only while others end. */
   clean(keepMs: number): Promise<void>;
   queue: Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
@@ -68,6 +70,7 @@ export function createSendOtpQueue(connection: Redis, onError: (error: Error) =>
       await Promise.all(ended.map(({ id }) => queue.remove(id)));
       return otps.filter((otp, i) => typeof found[i]?.[0] !== 'string' || ended.includes(otp));
     },
+    backlog: async () => await queue.getJobCountByTypes('waiting', 'prioritized', 'delayed'),
     clean: async (keepMs) => {
       for (const state of ['completed', 'failed'] as const) {
         while ((await queue.clean(keepMs, cleanBatch, state)).length === cleanBatch);

@@ -8,9 +8,9 @@ export type HistoryFinding = 'whole' | 'may_have_lost';
 const reply = z.enum(['known', 'first_seen', 'whole', 'may_have_lost']);
 
 /**
- * Judges, for one partition, a Redis that restarted or that took over from another one (ADR 10). Unless it syncs
- * its log on every write, it may have forgotten claims whose calls went out; OTPs that look queued since before
- * then count one unknown attempt.
+ * Judges, for one partition, a Redis that restarted or that took over from another one (ADR 10). Unless it synced
+ * its log on every write, it may have forgotten claims whose calls went out; each such loss is counted, and OTPs that
+ * were admitted before it and look queued count one unknown attempt.
  */
 export function createHistoryNotes(redis: Redis, onNew: (finding: HistoryFinding) => void) {
   const note = loadPlainScript(redis, 'note-history');

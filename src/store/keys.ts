@@ -13,9 +13,10 @@ export const partitions: readonly string[] = Array.from({ length: partitionCount
   i.toString(16).padStart(2, '0'),
 );
 
-/** The partition of a phone number, from the first byte of its keyed hash. */
-export function partitionOf(hash: Buffer): string {
-  return ((hash[0] ?? 0) % partitionCount).toString(16).padStart(2, '0');
+/** The partition of a phone number, from its keyed hash in base64url. */
+export function partitionOf(hash: string): string {
+  const [first = 0] = Buffer.from(hash.slice(0, 2), 'base64url');
+  return (first % partitionCount).toString(16).padStart(2, '0');
 }
 
 /** A new id, `otp_` + partition + 128 random bits: nobody can guess one (guarantees: at least 128 bits). */
@@ -40,23 +41,45 @@ export const keys = {
   due: (partition: string) => `${prefix}:{${partition}}:due`,
   /** Hash: which history of Redis the partition was last seen in, and since when one may lack its last moments. */
   history: (partition: string) => `${prefix}:{${partition}}:history`,
+  /** Hash: what is known of one phone number, a field per app. An empty hash is the prefix of them all. */
+  phone: (partition: string, hash: string) => `${prefix}:{${partition}}:phone:${hash}`,
+  /** String that expires: OTPs of an app in this second. */
+  appWindow: (hash: string) => `${prefix}:{${hash}}:app`,
+  /** String that expires: OTPs of an app for one client address in these ten minutes. */
+  clientIpWindow: (hash: string) => `${prefix}:{${hash}}:client-ip`,
+  /** String, JSON: what the toll-fraud guard knows of an app's number range. */
+  range: (hash: string) => `${prefix}:{${hash}}:range`,
+  /** Hash: the ranges that the guard slowed or blocked, by app and range. */
+  ranges: `${prefix}:{ranges}:judged`,
   /** String, JSON: which record an idempotency key stands for. */
   idempotency: (hash: string) => `${prefix}:{${hash}}:idempotency`,
   /** Sorted set: ids of the OTPs that carry one reference of one app, by time. */
   reference: (hash: string) => `${prefix}:{${hash}}:reference`,
   /** Hash: the account trouble that pauses sending. */
   pause: `${prefix}:{sending}:pause`,
+  /** String: how many OTPs the workers are done with. */
+  sent: `${prefix}:{sending}:sent`,
   /** String that expires: held by the one process that does a job for all. */
   lease: (name: string) => `${prefix}:{sending}:lease:${name}`,
   /** Sorted set: balance snapshots as JSON, by time. */
   balanceHistory: `${prefix}:{balance}:history`,
   /** Hash: which balance alarms are on. */
   balanceAlarms: `${prefix}:{balance}:alarms`,
+  /** String that expires: failed admin logins of one client address. */
+  failedLogins: (hash: string) => `${prefix}:{${hash}}:failed-logins`,
   /** String that expires: written to show that Redis takes writes. */
   ready: `${prefix}:{ready}:probe`,
 } as const;
 
 /** The keys that every function on a record is called with, in this order; an empty id names none. */
-export function recordKeys(partition: string, id: string): [record: string, due: string, history: string] {
-  return [keys.record(partition, id), keys.due(partition), keys.history(partition)];
+export function recordKeys(
+  partition: string,
+  id: string,
+): [record: string, due: string, history: string, phones: string] {
+  return [
+    keys.record(partition, id),
+    keys.due(partition),
+    keys.history(partition),
+    keys.phone(partition, ''),
+  ];
 }

@@ -15,8 +15,24 @@ export interface Policy {
   sendRetries: number;
   /** Resends after an attempt whose outcome nobody can know. */
   unknownResends: number;
+  /** OTPs of one app to one number: least time between two; most in 10 minutes and in a day. 0 is off, for all limits. */
+  phoneCooldownMs: number;
+  phonePer10Minutes: number;
+  phonePerDay: number;
+  /** OTPs of all apps together to one number in a day. */
+  numberPerDay: number;
+  /** OTPs of one app in a second. */
+  appPerSecond: number;
+  /** OTPs of one app for one client address in 10 minutes. */
+  clientIpPer10Minutes: number;
+  /** Wrong codes in a row, of one app and number across its OTPs, that lock the number. Never 0. */
+  wrongCodes: number;
+  /** The toll-fraud guard: 0 off, 1 watches only, 2 refuses. */
+  fraudGuard: 0 | 1 | 2;
 }
 
+/** The most that a Redis with `appendfsync everysec` loses is 2 s; an unknown that old is sure to stay. */
+const lossWindowMs = 3_000;
 /** How long after admission the sweeper looks whether the job has arrived. */
 const enqueueGraceMs = 10_000;
 /** How long a 200 that got lost on its way is answered again to the same Idempotency-Key (contract). */
@@ -25,15 +41,15 @@ const verifyReplayMs = 60_000;
 export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
 
 /** Lua literals of the state machine and the policy, in front of every function on records. */
-function preamble(policy: Policy): string {
+function preamble(policy: Policy, parts: readonly string[]): string {
   const luaMoves = statuses.map(
     (from) => `${from} = { ${moves[from].map((to) => `${to} = true`).join(', ')} }`,
   );
-  const numbers = Object.entries({ ...policy, enqueueGraceMs, verifyReplayMs });
+  const numbers = Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs });
   return [
     `local MOVES = { ${luaMoves.join(', ')} }`,
     `local POLICY = { ${numbers.map(([name, value]) => `${name} = ${value}`).join(', ')} }`,
-    readLua('record'),
+    ...['clock', 'record', ...parts].map(readLua),
   ].join('\n');
 }
 
@@ -63,12 +79,16 @@ export interface RecordScripts {
 }
 
 /**
- * A function on OTP records: the shared part of `lua/record.lua` under this policy, then `lua/<name>.lua`. Its keys
- * begin with those of `recordKeys`. When it finds that Redis's data has another history, it is asked again after
+ * A function on OTP records: the shared part of `lua/record.lua` under this policy, further `parts`, then
+ * `lua/<name>.lua`. Its keys begin with those of `recordKeys`. When it finds that Redis's data has another history, it is asked again after
  * that was noted.
  */
-export function loadRecordScript({ redis, policy, noteHistory }: RecordScripts, name: string): Script {
-  const script = loadScript(redis, `${preamble(policy)}\n${readLua(name)}`);
+export function loadRecordScript(
+  { redis, policy, noteHistory }: RecordScripts,
+  name: string,
+  parts: readonly string[] = [],
+): Script {
+  const script = loadScript(redis, `${preamble(policy, parts)}\n${readLua(name)}`);
   return async (keys, args) => {
     try {
       return await script(keys, args);
@@ -81,7 +101,7 @@ export function loadRecordScript({ redis, policy, noteHistory }: RecordScripts, 
   };
 }
 
-/** A function that touches no OTP record: `lua/<name>.lua` alone. */
-export function loadPlainScript(redis: Redis, name: string): Script {
-  return loadScript(redis, readLua(name));
+/** A function that touches no OTP record: `lua/<name>.lua`, after the clock and further parts. */
+export function loadPlainScript(redis: Redis, name: string, parts: readonly string[] = []): Script {
+  return loadScript(redis, ['clock', ...parts, name].map(readLua).join('\n'));
 }

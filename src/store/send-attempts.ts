@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
-import { partitionOfId, partitions, recordKeys } from './keys.js';
+import { keys, partitionOfId, partitions, recordKeys } from './keys.js';
+import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { recordSchema, toOtp } from './record.js';
 import { loadRecordScript } from './script.js';
@@ -44,6 +45,8 @@ export interface Swept {
   queued: Otp[];
   /** Ids of OTPs whose record is broken, or that no data key opens. */
   unreadable: string[];
+  /** Why some partitions could not be swept. */
+  failures: unknown[];
 }
 
 /** OTPs from the worker's side. The claim is the fence: no durable claim, no call to the provider. */
@@ -54,6 +57,8 @@ export interface SendAttempts {
   settle(claim: SendClaim, outcome: SendOutcome): Promise<SettledSend | null>;
   /** Ends what the clock has ended in every partition. */
   sweep(): Promise<Swept>;
+  /** Says that the queued OTPs of a sweep have a job now: they are looked at again only at their deadline. */
+  lookedAfter(otps: readonly Otp[]): Promise<void>;
 }
 
 const claimReply = z.union([
@@ -65,23 +70,24 @@ const settleReply = z.union([
   z.tuple([z.literal('missing')]),
   z.tuple([z.literal('settled'), z.string(), z.number()]),
 ]);
-const sweepReply = z.tuple([z.number(), z.array(z.string()), z.array(z.string())]);
+const sweepReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.string()])), z.array(z.string())]);
 
-export function createSendAttempts(options: RecordStoreOptions): SendAttempts {
-  const { sealer } = options;
+export function createSendAttempts(
+  options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'> },
+): SendAttempts {
+  const { redis, sealer, ranges } = options;
   const claimScript = loadRecordScript(options, 'claim');
   const settleScript = loadRecordScript(options, 'settle');
   const sweepScript = loadRecordScript(options, 'sweep');
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const open = (raw: string) => toOtp(sealer, parse(raw));
 
-  /** The id alone of a record that no data key opens: it must not hide the others. */
-  const tryOpen = (raw: string): Otp | string => {
-    const record = parse(raw);
+  /** The id alone of a record that is broken, or that no data key opens: it must not hide the others. */
+  const tryOpen = ([id, raw]: [string, string]): Otp | string => {
     try {
-      return toOtp(sealer, record);
+      return open(raw);
     } catch {
-      return record.id;
+      return id;
     }
   };
 
@@ -121,14 +127,17 @@ export function createSendAttempts(options: RecordStoreOptions): SendAttempts {
       const settled = await settle(claim, outcome);
       if (!settled) return null;
       const { record, sendBeforeInMs } = settled;
-      const tries = record.retries + record.unknowns;
-      return { otp: toOtp(sealer, record), tries, sendBeforeInMs };
+      const otp = toOtp(sealer, record);
+      if (outcome.kind === 'accepted') void ranges.note(otp, 'sent');
+      return { otp, tries: record.retries + record.unknowns, sendBeforeInMs };
     },
     sweep: async () => {
-      const replies = await Promise.all(
+      const replies = await Promise.allSettled(
         partitions.map((partition) => sweepScript(recordKeys(partition, ''), [sweepBatch])),
       );
-      const swept = replies.map((reply) => sweepReply.parse(reply));
+      const swept = replies.flatMap((reply) =>
+        reply.status === 'fulfilled' ? [sweepReply.parse(reply.value)] : [],
+      );
       const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
@@ -137,7 +146,15 @@ export function createSendAttempts(options: RecordStoreOptions): SendAttempts {
           ...swept.flatMap(([, , ids]) => ids),
           ...queued.filter((otp) => typeof otp === 'string'),
         ],
+        failures: replies.flatMap((reply) => (reply.status === 'rejected' ? [reply.reason] : [])),
       };
+    },
+    lookedAfter: async (otps) => {
+      await Promise.all(
+        otps.map(({ id, sendBefore }) =>
+          redis.zadd(keys.due(partitionOfId(id) ?? ''), 'XX', 'GT', sendBefore, id),
+        ),
+      );
     },
   };
 }

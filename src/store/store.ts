@@ -1,9 +1,13 @@
 import type { Redis } from 'ioredis';
 import type { BalanceLimits } from '../otp/balance.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
+import { createFailedLogins, type FailedLogins } from './failed-logins.js';
 import { createHistoryNotes, type HistoryFinding } from './history.js';
 import { keys } from './keys.js';
+import { createLoad, type Load } from './load.js';
+import { createNumberRanges, type NumberRanges } from './number-ranges.js';
 import { createOtps, type Otps } from './otps.js';
+import { createPhones, type Phones } from './phones.js';
 import type { Policy } from './script.js';
 import type { Sealer } from './sealing.js';
 import { createSendAttempts, type SendAttempts } from './send-attempts.js';
@@ -17,8 +21,12 @@ export interface Store {
   otps: Otps;
   sendAttempts: SendAttempts;
   verificationAttempts: VerificationAttempts;
+  ranges: NumberRanges;
+  phones: Phones;
   sendingPause: SendingPause;
+  load: Load;
   balance: BalanceStore;
+  failedLogins: FailedLogins;
   /** Resolves once Redis has taken a write. */
   probe(): Promise<void>;
   /** True for one caller in `periodMs`, the one that does a job for all processes. */
@@ -30,20 +38,27 @@ export interface StoreOptions {
   sealer: Sealer;
   policy: Policy;
   operatorPauseKey: string;
+  /** Number ranges that the toll-fraud guard leaves alone; none by default. */
+  safeRanges?: readonly string[];
   balanceLimits: BalanceLimits;
   /** Called once for each history of Redis's data that is not the one before. */
   onNewHistory?: (finding: HistoryFinding) => void;
 }
 
-export function createStore({ onNewHistory = () => {}, ...stores }: StoreOptions): Store {
+export function createStore({ onNewHistory = () => {}, safeRanges = [], ...stores }: StoreOptions): Store {
   const { redis } = stores;
-  const options = { ...stores, noteHistory: createHistoryNotes(redis, onNewHistory) };
+  const ranges = createNumberRanges({ ...stores, fraudGuard: stores.policy.fraudGuard });
+  const options = { ...stores, safeRanges, ranges, noteHistory: createHistoryNotes(redis, onNewHistory) };
   return {
     otps: createOtps(options),
     sendAttempts: createSendAttempts(options),
     verificationAttempts: createVerificationAttempts(options),
+    ranges,
+    phones: createPhones(stores),
     sendingPause: createSendingPause(redis),
+    load: createLoad(redis),
     balance: createBalanceStore(redis, options.balanceLimits),
+    failedLogins: createFailedLogins(stores),
     probe: async () => {
       await redis.set(keys.ready, '1', 'PX', readyKeptMs);
     },

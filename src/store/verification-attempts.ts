@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import type { VerifyOutcome } from '../otp/outcome.js';
 import { partitionOfId, recordKeys } from './keys.js';
+import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { recordSchema, toOtp } from './record.js';
 import { loadRecordScript } from './script.js';
@@ -15,6 +16,7 @@ const refusals = [
   'not_verifiable',
   'otp_expired',
   'verification_in_progress',
+  'phone_locked',
 ] as const;
 
 /** Why no attempt was admitted, or why a right code no longer counts: the contract's problem codes. */
@@ -45,10 +47,12 @@ export interface VerificationAttempts {
 const reply = z.tuple([z.string(), z.string().optional()]);
 const refusal = z.enum(refusals);
 
-export function createVerificationAttempts(options: RecordStoreOptions): VerificationAttempts {
-  const { sealer } = options;
-  const admitScript = loadRecordScript(options, 'admit-attempt');
-  const settleScript = loadRecordScript(options, 'settle-attempt');
+export function createVerificationAttempts(
+  options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'> },
+): VerificationAttempts {
+  const { sealer, ranges } = options;
+  const admitScript = loadRecordScript(options, 'admit-attempt', ['phone']);
+  const settleScript = loadRecordScript(options, 'settle-attempt', ['phone']);
   const open = (raw: string | undefined) => toOtp(sealer, recordSchema.parse(JSON.parse(raw ?? '')));
   const replayHash = ({ app, id, replay }: Verification) =>
     replay ? sealer.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
@@ -69,8 +73,11 @@ export function createVerificationAttempts(options: RecordStoreOptions): Verific
       const args = [token, verdict, replayHash(verification)];
       const [kind, raw] = reply.parse(await settleScript(recordKeys(partition, id), args));
       switch (kind) {
-        case 'correct':
-          return { kind: 'verified', otp: open(raw) };
+        case 'correct': {
+          const otp = open(raw);
+          void ranges.note(otp, 'verified');
+          return { kind: 'verified', otp };
+        }
         case 'incorrect':
           return { kind, otp: open(raw) };
         case 'unsent':

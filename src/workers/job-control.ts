@@ -2,6 +2,7 @@ import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq
 import { backoffMs } from '../otp/backoff.js';
 import { failureMessages } from '../otp/failure.js';
 import type { Otp } from '../otp/otp.js';
+import type { SendOutcome } from '../otp/outcome.js';
 import { isPending } from '../otp/states.js';
 import type { SendOtpResult } from '../queues/send-otp.js';
 import type { SettledSend } from '../store/send-attempts.js';
@@ -18,11 +19,21 @@ export function finish(otp: Otp): SendOtpResult {
   return { uuid: otp.uuid, smsId: otp.smsId };
 }
 
+/** Backoff of at most 8 s. */
+const longestBudgetWait = 4;
+
 /** After a settled send: finished, or back for a next one. */
-export async function afterSend(job: Job, lockToken: string, settled: SettledSend): Promise<SendOtpResult> {
+export async function afterSend(
+  job: Job,
+  lockToken: string,
+  { settled, outcome, attempt }: { settled: SettledSend; outcome: SendOutcome; attempt: number },
+): Promise<SendOtpResult> {
   const { otp, tries, sendBeforeInMs } = settled;
   if (!isPending(otp.status)) return finish(otp);
-  return await delay(job, lockToken, backoffMs(Math.max(1, tries), sendBeforeInMs));
+  // What the budget refuses has used no further try; it asks ever less often all the same, to spare Redis.
+  const refused = outcome.kind === 'deferred' && outcome.reason === 'retry_budget';
+  const waits = refused ? Math.min(attempt, longestBudgetWait) : Math.max(1, tries);
+  return await delay(job, lockToken, backoffMs(waits, sendBeforeInMs));
 }
 
 /** Lets the job wait; what comes next is decided by the OTP's record then. */

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import type { SendOutcome } from '../otp/outcome.js';
+import type { AccountTrouble, SendOutcome } from '../otp/outcome.js';
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend } from '../store/send-attempts.js';
+import type { Intake } from './intake.js';
 import { afterSend, delay, finish, gone, park } from './job-control.js';
 import type { Logger } from './logger.js';
 import type { PauseGate } from './pause-gate.js';
@@ -19,30 +20,39 @@ const settleRetryMs = { first: 250, longest: 5_000 };
 export interface SendOtpDependencies {
   sendAttempts: SendAttempts;
   provider: Provider;
-  pauseGate: PauseGate;
+  intake: Pick<Intake, 'closed' | 'hold' | 'note'>;
+  pauseGate: Pick<PauseGate, 'report'>;
   sendTimeoutMs: number;
   logger: Logger;
 }
 
 /** The processor of `otp-send`: claim, call, settle. Whatever runs it twice, the claim lets one call through. */
 export function createSendOtpProcessor(dependencies: SendOtpDependencies) {
-  const { sendAttempts, pauseGate, sendTimeoutMs } = dependencies;
-  return async (job: SendOtpJob, lockToken = ''): Promise<SendOtpResult> => {
-    const { id } = sendOtpPayload.parse(job.data);
-    if (pauseGate.closed) return await park(job, lockToken);
-    const window = sendWindow(sendTimeoutMs);
-    const result = await sendAttempts.claim(id, newAttemptToken());
-    switch (result.kind) {
-      case 'missing':
-        return gone();
-      case 'ended':
-        return finish(result.otp);
-      case 'in_flight':
-        return await delay(job, lockToken, result.remainingMs);
-      case 'claimed':
-        return await sendClaimed(dependencies, { job, lockToken, claim: result.claim, window });
-    }
-  };
+  const { intake } = dependencies;
+  return async (job: SendOtpJob, lockToken = ''): Promise<SendOtpResult> =>
+    await intake.hold(() => processJob(dependencies, job, lockToken));
+}
+
+async function processJob(
+  dependencies: SendOtpDependencies,
+  job: SendOtpJob,
+  lockToken: string,
+): Promise<SendOtpResult> {
+  const { sendAttempts, intake, sendTimeoutMs } = dependencies;
+  const { id } = sendOtpPayload.parse(job.data);
+  if (intake.closed) return await park(job, lockToken);
+  const window = sendWindow(sendTimeoutMs);
+  const result = await sendAttempts.claim(id, newAttemptToken());
+  switch (result.kind) {
+    case 'missing':
+      return gone();
+    case 'ended':
+      return finish(result.otp);
+    case 'in_flight':
+      return await delay(job, lockToken, result.remainingMs);
+    case 'claimed':
+      return await sendClaimed(dependencies, { job, lockToken, claim: result.claim, window });
+  }
 }
 
 interface ClaimedSend {
@@ -53,20 +63,29 @@ interface ClaimedSend {
 }
 
 async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend): Promise<SendOtpResult> {
-  const { pauseGate, provider } = dependencies;
+  const { intake, provider } = dependencies;
   const { job, lockToken, claim, window } = send;
-  const outcome = await provider.send(claim.otp, window);
+  const outcome = await provider.send({ ...claim.otp, attempt: claim.attempt }, window);
+  intake.note(outcome);
   const settled = await settle(dependencies, claim, outcome);
   if (!settled) return gone();
-  if (outcome.kind !== 'blocked') return await afterSend(job, lockToken, settled);
-  await pauseGate.report({
-    trouble: outcome.trouble,
-    claimedAt: claim.claimedAt,
-    credits: claim.otp.credits,
-  });
-  return settled.otp.status === 'queued'
-    ? await park(job, lockToken)
-    : await afterSend(job, lockToken, settled);
+  if (outcome.kind === 'blocked') await reportTrouble(dependencies, claim, outcome.trouble);
+  if (waitsInLine(outcome) && settled.otp.status === 'queued') return await park(job, lockToken);
+  return await afterSend(job, lockToken, { settled, outcome, attempt: claim.attempt });
+}
+
+async function reportTrouble(
+  { pauseGate }: SendOtpDependencies,
+  { otp, claimedAt }: SendClaim,
+  trouble: AccountTrouble,
+): Promise<void> {
+  await pauseGate.report({ trouble, claimedAt, credits: otp.credits });
+}
+
+/** True for what closes the intake: the job keeps its place until that is over. */
+function waitsInLine(outcome: SendOutcome): boolean {
+  if (outcome.kind === 'deferred') return outcome.reason === 'circuit_open';
+  return outcome.kind === 'blocked';
 }
 
 /** Counted from before the claim, so that the call ends before its lease does. */

@@ -1,3 +1,4 @@
+import type { Otp } from '../otp/otp.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from './logger.js';
@@ -14,18 +15,29 @@ export interface SweeperDependencies {
 
 /** Ends what nobody else can end, and adds jobs again that got lost; one worker of all does so each second. */
 export function createSweeper({ store, sendOtpQueue, keepMs, logger }: SweeperDependencies) {
+  const addAgain = async (otp: Otp): Promise<boolean> => {
+    try {
+      await sendOtpQueue.add(otp);
+    } catch (err) {
+      logger.error({ event: 'sweep.failed', otpId: otp.id, err }, 'a missing job could not be added');
+      return false;
+    }
+    logger.warn({ event: 'otp.job_added_again', otpId: otp.id }, 'a queued OTP had no job; added it again');
+    return true;
+  };
   const sweep = async () => {
-    const { queued, unreadable } = await store.sendAttempts.sweep();
+    const { queued, unreadable, failures } = await store.sendAttempts.sweep();
+    for (const err of failures) logger.error({ event: 'sweep.failed', err }, 'a partition was not swept');
     for (const otpId of unreadable) {
       logger.error(
         { event: 'otp.unreadable', otpId },
         'no key in DATA_KEY opens this record, or it is broken',
       );
     }
-    for (const otp of await sendOtpQueue.withoutJob(queued)) {
-      await sendOtpQueue.add(otp);
-      logger.warn({ event: 'otp.job_added_again', otpId: otp.id }, 'a queued OTP had no job; added it again');
-    }
+    const missing = await sendOtpQueue.withoutJob(queued);
+    const failed = new Set<Otp>();
+    for (const otp of missing) if (!(await addAgain(otp))) failed.add(otp);
+    await store.sendAttempts.lookedAfter(queued.filter((otp) => !failed.has(otp)));
   };
   return {
     everyMs: sweepEveryMs,

@@ -1,5 +1,6 @@
 import { Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { CircuitBreaker } from '../otp/circuit-breaker.js';
 import type { Provider } from '../otp/provider.js';
 import { type BalanceResult, type balanceJob, createBalanceQueue } from '../queues/balance.js';
 import { queueNames, queuePrefix } from '../queues/queues.js';
@@ -10,7 +11,9 @@ import {
   type sendOtpJob,
 } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
+import { createAdaptiveConcurrency } from './adaptive-concurrency.js';
 import { createBalanceProcessor } from './balance.js';
+import { createIntake } from './intake.js';
 import { retryDelayMs, withoutStacks } from './job-control.js';
 import type { Logger } from './logger.js';
 import { createPauseGate } from './pause-gate.js';
@@ -23,7 +26,10 @@ export interface WorkersOptions {
   redis: Redis;
   store: Store;
   provider: Provider;
+  /** The one that guards the provider's sends: while it is open, no jobs are taken. */
+  sendCircuit: Pick<CircuitBreaker, 'state' | 'onChange'>;
   logger: Logger;
+  /** The most sends in flight; fewer while sends time out. */
   concurrency: number;
   sendTimeoutMs: number;
   /** Calls to the provider a second, all workers together; 0 for no limit. */
@@ -58,14 +64,15 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   const sendOtpQueue = createSendOtpQueue(redis, onError);
   const balanceQueue = createBalanceQueue(redis, onError);
-  const pauseGate = createPauseGate({
-    store,
-    provider,
-    logger,
-    onChange: (closed) => (closed ? void sends.pause(true) : sends.resume()),
+  const intake = createIntake({
+    taker: () => sends,
+    circuit: options.sendCircuit,
+    concurrency: createAdaptiveConcurrency(options.concurrency, () => performance.now()),
   });
+  const onChange = (closed: boolean) => intake.set('account_trouble', closed);
+  const pauseGate = createPauseGate({ store, provider, logger, onChange });
   const { sendAttempts } = store;
-  const processor = createSendOtpProcessor({ ...options, sendAttempts, pauseGate });
+  const processor = createSendOtpProcessor({ ...options, sendAttempts, intake, pauseGate });
   const sends = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
     queueNames.sendOtp,
     (job, token) => withoutStacks(logger, () => processor(job, token)),
@@ -101,6 +108,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   return {
     close: async (deadlineMs) => {
       const close = async () => {
+        intake.stop();
         await Promise.all([sends.close(), balances.close()]);
         await Promise.all(loops.map((loop) => loop.stop()));
         await Promise.all([sendOtpQueue.queue.close(), balanceQueue.queue.close()]);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { admin, type Call, expectProblem, shopKey, startGateway } from './gateway.js';
 
 const gateway = await startGateway();
@@ -45,7 +45,20 @@ describe('302', () => {
   });
 });
 
+describe('400', () => {
+  it('answers what Bull Board cannot read', async () => {
+    const json = { 'Content-Type': 'application/json' };
+    expect((await call('PUT', '/admin/queues/api/queues/pause', json, { body: '{' })).status).toBe(400);
+    expect((await call('GET', '/admin/queues/api/queues?activeQueue=%25')).status).toBe(400);
+    expect((await call('GET', '/admin/queues/api/queues/otp-send/%zz')).status).toBe(400);
+  });
+});
+
 describe('401', () => {
+  beforeEach(async () => {
+    for (const key of await gateway.redis.keys('isms:*:failed-logins')) await gateway.redis.del(key);
+  });
+
   it.each([
     {},
     { Authorization: login(admin.username, 'wrong') },

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Redis } from 'ioredis';
 import { afterAll, expect } from 'vitest';
 import { type ApiDependencies, createApi } from '../../src/api/api.js';
+import { createHttpServer } from '../../src/api/http-server.js';
 import type { ApiSettings } from '../../src/api/settings.js';
 import { connectForRequests } from '../../src/cli/redis.js';
 import { createIsmsProvider } from '../../src/isms/provider.js';
-import { momentIn } from '../../src/otp/provider.js';
+import { momentIn, type Provider } from '../../src/otp/provider.js';
 import { createBalanceQueue } from '../../src/queues/balance.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
@@ -30,6 +30,8 @@ export const settings: ApiSettings = {
   ttlSeconds: 300,
   maxAttempts: 5,
   sendWithinSeconds: 120,
+  messageRules: 'enforce',
+  fraudGuardEnforces: false,
 };
 
 export interface Call {
@@ -64,6 +66,8 @@ export interface GatewayOptions {
   policy?: Partial<Policy>;
   dependencies?: Partial<ApiDependencies>;
   verifyTimeoutMs?: number;
+  /** What stands between the API and iSMS; nothing when it is left out. */
+  guard?: (provider: Provider) => Provider;
   /** How OTPs are enqueued instead. */
   add?: ApiDependencies['sendOtpQueue']['add'];
 }
@@ -95,16 +99,17 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     store,
     sendOtpQueue: { ...sendOtpQueue, ...(options.add && { add: options.add }) },
     balanceQueue,
-    provider,
+    provider: options.guard?.(provider) ?? provider,
     // The empty key is one that configuration refuses; the API must not let it in either.
     apiKeys: [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],
-    admin,
+    admin: { ...admin, actions: false },
+    trustedProxies: [],
     settings,
     version: '0.0.0',
     logger: { info: log, warn: log, error: log },
     ...options.dependencies,
   });
-  const server = createServer(app).listen(0, '127.0.0.1');
+  const server = createHttpServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const call: Gateway['call'] = (method, path, request) => callApi(`${url}${path}`, method, request);
@@ -120,7 +125,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       const { id } = reply.json as { id: string };
       const claim = await claimed(store, id);
       const endBy = performance.now() + 5_000;
-      const outcome = await provider.send(claim.otp, { leaveBy: momentIn(5_000), endBy });
+      const outcome = await provider.send({ ...claim.otp, attempt: 1 }, { leaveBy: momentIn(5_000), endBy });
       await store.sendAttempts.settle(claim, outcome);
       const [sms] = simulator.state.inbox({ mobile: claim.otp.to.e164, limit: 1 });
       return { id, code: sms?.code ?? '' };
@@ -165,5 +170,7 @@ export function expectProblem(reply: Reply, status: number, code: string): void 
   expect(reply.json).toMatchObject({ title: expect.any(String), detail: expect.any(String) });
   expect(reply.status).toBe(status);
   expect(reply.headers.get('Content-Type')).toBe('application/problem+json');
-  expect(reply.headers.has('Retry-After')).toBe(status === 503);
+  expect(reply.headers.has('Retry-After')).toBe(
+    status === 503 || (status === 429 && code !== 'phone_locked'),
+  );
 }

@@ -49,7 +49,16 @@ describe('the document', () => {
 
   it('holds each problem code with an example, under its own status', () => {
     // Answered by the admin pages, or before it is known which operation is asked for.
-    const ofNoOperation = ['cross_site_request', 'not_found', 'headers_too_large', 'request_timeout'];
+    const ofNoOperation = [
+      'cross_site_request',
+      'action_not_offered',
+      'too_many_jobs',
+      'too_many_logins',
+      'not_found',
+      'headers_too_large',
+      'request_timeout',
+      'expectation_failed',
+    ];
     const documented = new Set<string>();
     for (const { operation } of operations) {
       for (const [status, { content }] of Object.entries(operation.responses)) {

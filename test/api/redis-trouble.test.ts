@@ -82,7 +82,9 @@ describe('503', () => {
     const call = { body: { to: '0123456789' }, headers: { 'Idempotency-Key': 'again' } };
     expectProblem(await gateway.call('POST', '/v1/otps', call), 503, 'queue_unavailable');
     await gateway.redis.config('SET', 'maxmemory', '0');
-    expect((await gateway.call('POST', '/v1/otps', call)).status).toBe(202);
+    const before = performance.now();
+    await until(async () => (await gateway.call('POST', '/v1/otps', call)).status === 202);
+    expect(performance.now() - before).toBeLessThan(5_000);
   });
 
   it('comes when the OTP was admitted but its job was not added; the same key adds it', async () => {

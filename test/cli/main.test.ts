@@ -1,6 +1,8 @@
 import { createConnection } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.js';
+import { handClock } from '../support/hand-clock.js';
+import { accepted, admitted, claimed, number, request, sent, testStore } from '../support/otps.js';
 import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { connect, databaseUrl } from '../support/redis.js';
 import { startRedisServer } from '../support/redis-server.js';
@@ -129,5 +131,75 @@ describe('a running process', () => {
     expect(status).toBe(200);
     expect(await running.end('SIGTERM')).toBe(0);
     await redis.stop();
+  });
+});
+
+describe('the operator’s commands', () => {
+  const run = async (args: string[], env: Record<string, string> = environment) => {
+    const running = runCommand(args, env);
+    await new Promise((resolve) => running.child.once('close', resolve));
+    return { code: await running.end(), said: running.output };
+  };
+
+  it('unlock a number that wrong codes locked', async () => {
+    const store = testStore(await connect(), { wrongCodes: 1 });
+    const id = await sent(store);
+    const attempt = { app: 'shop', id, token: 'wrong', replay: null };
+    await store.verificationAttempts.admit(attempt);
+    await store.verificationAttempts.settle(attempt, 'incorrect');
+    expect(await store.otps.admit(request(), null)).toEqual({ kind: 'phone_locked' });
+    const { code, said } = await run(['unlock', 'shop', '012-345 6789']);
+    expect(said).toBe('+60******789 of shop can be sent to and verified again.\n');
+    expect(code).toBe(0);
+    expect(await store.otps.admit(request(), null)).toMatchObject({ kind: 'admitted' });
+    expect((await run(['unlock', 'bank', '+60123456789'])).said).toMatch(/^Nothing stood in the way/);
+  });
+
+  it('show the ranges that the guard judged, and undo it', async () => {
+    const redis = await connect();
+    const clock = await handClock(redis);
+    const store = testStore(clock.redis, { fraudGuard: 2 });
+    for (let n = 0; n < 20; n++) {
+      const id = await admitted(store, { to: number(`01234570${String(n).padStart(2, '0')}`) });
+      await store.sendAttempts.settle(await claimed(store, id), accepted());
+    }
+    await clock.advance(130_000);
+    await store.otps.admit(request({ to: number('0123457099') }), null);
+    expect((await run(['ranges'])).said).toMatch(/^shop +6012345xxxx +20\d\d-.*Z/m);
+    expect((await run(['forget-range', 'shop', '6012345xxxx'])).said).toMatch(/begins anew/);
+    expect((await run(['ranges'])).said).toBe('No number range was slowed or blocked lately.\n');
+  });
+
+  it.each([
+    [['unlock', 'shop'], /usage: isms-otp unlock <app> <phone number>/],
+    [['unlock', 'shop', '12'], /is no mobile number/],
+    [['ranges', 'x'], /usage: isms-otp ranges/],
+  ])('say what is wrong (%j)', async (args, pattern) => {
+    const { code, said } = await run(args);
+    expect(code).toBe(1);
+    expect(said).toMatch(pattern);
+    expect(said).not.toContain('    at ');
+  });
+
+  it('end with one clear line when Redis is not there', async () => {
+    const { code, said } = await run(['ranges'], { ...environment, REDIS_URL: 'redis://127.0.0.1:1' });
+    expect(code).toBe(1);
+    expect(said).toMatch(/^Redis/);
+    expect(said.trim().split('\n')).toHaveLength(1);
+  });
+});
+
+describe('a default message', () => {
+  it('that breaks the content rules of a country where SMS may go stops the start', async () => {
+    const { code, said } = await ended('check-config', {
+      DEFAULT_MESSAGE: 'Use %OTP% at https://example.com',
+    });
+    expect(code).toBe(1);
+    expect(said).toMatch(/DEFAULT_MESSAGE.*link/);
+    const off = await ended('check-config', {
+      DEFAULT_MESSAGE: 'Use %OTP% at https://example.com',
+      MESSAGE_RULES: 'off',
+    });
+    expect(off.code).toBe(0);
   });
 });

@@ -21,6 +21,8 @@ describe('describeConfig', () => {
   });
 
   it('says what is not in force yet', () => {
-    expect(linesOf(describeConfig(load())).get('LIMIT_PHONE_PER_DAY')).toMatch(/ 10 \(not in force yet\)$/);
+    expect(linesOf(describeConfig(load())).get('BULK_SEND_WITHIN_SECONDS')).toMatch(
+      / 3600 \(not in force yet\)$/,
+    );
   });
 });

@@ -1,3 +1,4 @@
+import express from 'express';
 import { describe, expect, it } from 'vitest';
 import { load, mistakes } from './environment.js';
 
@@ -45,6 +46,59 @@ describe('countries', () => {
 
   it.each(['MY,', ',', 'MY SG', 'MY;SG'])('are separated by commas: "%s" is refused', (list) => {
     expect(mistakes({ ALLOWED_COUNTRIES: list })).toHaveLength(1);
+  });
+});
+
+describe('trusted proxies', () => {
+  const proxies = (list: string | undefined) => load({ TRUSTED_PROXIES: list }).http.trustedProxies;
+
+  it('are none by default', () => expect(proxies(undefined)).toBeUndefined());
+
+  it('are addresses and ranges that Express takes', () => {
+    const list = [
+      '127.0.0.1',
+      '::1',
+      '10.0.0.0/8',
+      '192.0.2.1/32',
+      'fd00::/8',
+      '::ffff:10.0.0.0/104',
+      'FE80::1',
+    ];
+    expect(proxies(list.join(', '))).toEqual(list);
+    expect(() => express().set('trust proxy', list)).not.toThrow();
+  });
+
+  it.each([
+    'localhost',
+    'loopback',
+    '1',
+    'true',
+    '10.0.0',
+    '10.0.0.256',
+    '10.0.0.0/33',
+    '::/129',
+    '10.0.0.0/255.0.0.0',
+    '10.0.0.0/08',
+    'fe80::1%eth0',
+    '127.0.0.1,',
+    '127.0.0.1:80',
+    '[::1]',
+  ])('are nothing else: "%s" is refused', (list) => {
+    expect(mistakes({ TRUSTED_PROXIES: list })).toHaveLength(1);
+  });
+
+  it.each(['0.0.0.0/0', '::/0'])('are not everybody: "%s" is refused', (list) => {
+    expect(mistakes({ TRUSTED_PROXIES: list })).toHaveLength(1);
+  });
+});
+
+describe('ADMIN_ACTIONS', () => {
+  it('is off unless it is on, with or without a login', () => {
+    expect(load().adminActions).toBe('off');
+    expect(load({ ADMIN_ACTIONS: 'on' }).adminActions).toBe('on');
+    const noLogin = { ADMIN_USERNAME: undefined, ADMIN_PASSWORD: undefined };
+    expect(mistakes({ ...noLogin, ADMIN_ACTIONS: 'off' })).toEqual([]);
+    expect(mistakes({ ADMIN_ACTIONS: 'yes' })).toEqual(['ADMIN_ACTIONS must be one of off, on']);
   });
 });
 

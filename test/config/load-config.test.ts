@@ -14,6 +14,7 @@ describe('loadConfig', () => {
         sendTimeoutMs: 30_000,
         verifyTimeoutMs: 10_000,
       },
+      adminActions: 'off',
       metrics: { host: '127.0.0.1' },
       defaults: { message: 'Your verification code is %OTP%. Do not share it with anyone.', country: 'MY' },
       allowedCountries: ['MY'],
@@ -31,10 +32,15 @@ describe('loadConfig', () => {
         phoneCooldownSeconds: 30,
         phonePer10Minutes: 5,
         phonePerDay: 10,
+        numberPerDay: 20,
+        wrongCodes: 100,
+        clientIpPer10Minutes: 60,
         appPerSecond: 0,
         sendPerSecond: 0,
       },
       balance: { everySeconds: 300, lowCredits: 100, expiryWarnDays: 14 },
+      fraud: { guard: 'monitor', safeRanges: [] },
+      messageRules: 'enforce',
       logLevel: 'info',
     });
   });

@@ -45,6 +45,8 @@ describe('REDIS_URL', () => {
     'rediss://user:p%40ss@redis:6380/15',
     'redis://[::1]:6379/',
     'redis://:p@h/0?family=6',
+    'redis+sentinel://a:26379,b,c.test:1/mymaster',
+    'rediss+sentinel://user:p%40ss@a:26379/my-master/3',
   ])('may be %s', (url) => {
     expect(load({ REDIS_URL: url }).redisUrl.reveal()).toBe(url);
   });
@@ -57,7 +59,17 @@ describe('REDIS_URL', () => {
     'redis://h:99999',
     'redis://a b/0',
     'redis://h#x',
+    'redis+sentinel://a:26379,b',
+    'redis+sentinel://a:26379,/m',
+    'redis+sentinel:///m',
+    'redis+sentinel://a:x/m',
+    'redis+sentinel://a/m/n',
   ])('may not be "%s"', (url) => {
     expect(mistakes({ REDIS_URL: url })).toHaveLength(1);
   });
+});
+
+it('a Sentinel URL shows where it leads, and not its login', () => {
+  const { redisUrl } = load({ REDIS_URL: 'redis+sentinel://user:canary@a:1,b:2/mymaster/3' });
+  expect(String(redisUrl)).toBe('redis+sentinel://[secret]@a:1,b:2/mymaster/3');
 });

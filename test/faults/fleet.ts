@@ -10,7 +10,12 @@ import type { SimulatorState } from '../../src/simulator/state.js';
 import type { Store } from '../../src/store/store.js';
 import { number, request, sleep, testStore } from '../support/otps.js';
 import { account, type GatewayProcess, gatewayEnvironment, runCommand } from '../support/processes.js';
-import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.js';
+import {
+  freePort,
+  type RedisServer,
+  type RedisServerOptions,
+  startRedisServer,
+} from '../support/redis-server.js';
 
 /** Real workers on a Redis of their own, sending to a simulator that counts what each number got. */
 export interface Fleet {
@@ -20,11 +25,19 @@ export interface Fleet {
   queue: SendOtpQueue;
   workers: GatewayProcess[];
   startWorker(): GatewayProcess;
+  /** An API process; resolves once it answers. `redisUrl`: another way to Redis, through a proxy. */
+  startApi(redisUrl?: string): Promise<FleetApi>;
   /** Admits and enqueues `count` OTPs, each to a number of its own. */
   enqueue(count: number): Promise<Otp[]>;
   /** Waits until every OTP has ended or been sent; throws with the statuses left after `withinMs`. */
   settled(otps: Otp[], withinMs: number): Promise<Otp[]>;
   close(): Promise<void>;
+}
+
+/** An API process, and a way to ask it. */
+export interface FleetApi {
+  url: string;
+  post(body: object, idempotencyKey?: string): Promise<Response>;
 }
 
 /** The simulator behind a server that can be switched off and on again. */
@@ -72,8 +85,11 @@ async function startProvider(): Promise<Provider> {
 
 const batch = 200;
 
-export async function startFleet(env: Record<string, string> = {}): Promise<Fleet> {
-  const redis = await startRedisServer();
+export async function startFleet(
+  env: Record<string, string> = {},
+  options: RedisServerOptions = {},
+): Promise<Fleet> {
+  const redis = await startRedisServer(options);
   const simulator = await startProvider();
   const client = new Redis(redis.url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   client.on('error', () => {});
@@ -89,6 +105,25 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
       const worker = runCommand('worker', { ...gatewayEnvironment(redis.url, simulator), ...env });
       workers.push(worker);
       return worker;
+    },
+    startApi: async (redisUrl = redis.url) => {
+      const port = String(await freePort());
+      const key = 'shop-key-of-24-characters-or-more';
+      const api = { ...gatewayEnvironment(redisUrl, simulator), ...env, API_KEYS: `shop:${key}`, PORT: port };
+      workers.push(runCommand('api', api));
+      const url = `http://127.0.0.1:${port}`;
+      while (!(await fetch(`${url}/livez`).catch(() => null))?.ok) await sleep(50);
+      const post: FleetApi['post'] = (body, idempotencyKey) =>
+        fetch(`${url}/v1/otps`, {
+          method: 'POST',
+          headers: {
+            Authorization: `Bearer ${key}`,
+            'Content-Type': 'application/json',
+            ...(idempotencyKey !== undefined && { 'Idempotency-Key': idempotencyKey }),
+          },
+          body: JSON.stringify(body),
+        });
+      return { url, post };
     },
     enqueue: async (count) => {
       const otps: Otp[] = [];
@@ -112,7 +147,7 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
 }
 
 /** The n-th of a million different Malaysian mobile numbers. */
-function nthNumber(n: number) {
+export function nthNumber(n: number) {
   return number(`+6012${String(2_000_000 + n).padStart(7, '0')}`);
 }
 
@@ -124,7 +159,8 @@ async function enqueueOne({ store, queue }: Pick<Fleet, 'store' | 'queue'>, n: n
   return admission.otp;
 }
 
-async function settled(store: Store, otps: Otp[], withinMs: number): Promise<Otp[]> {
+/** Waits until every OTP that the store knows has ended or been sent; throws with the statuses left. */
+export async function settled(store: Store, otps: Otp[], withinMs: number): Promise<Otp[]> {
   const deadline = Date.now() + withinMs;
   for (;;) {
     const found: Otp[] = [];

@@ -19,6 +19,7 @@ export const sendCall: SendCall = {
   message: 'Your code & more: %OTP%',
   unicode: false,
   senderId: null,
+  attempt: 1,
 };
 
 export const ids = { uuid: 'bd9a1ff0-4f2c-11eb-9b62-008cfaff44de', smsId: '1171081025' };

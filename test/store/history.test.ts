@@ -1,16 +1,20 @@
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { SendOutcome } from '../../src/otp/outcome.js';
 import type { HistoryFinding } from '../../src/store/history.js';
 import { keys, partitionOfId } from '../../src/store/keys.js';
 import { createSealer } from '../../src/store/sealing.js';
-import { createStore } from '../../src/store/store.js';
+import { createStore, type Store } from '../../src/store/store.js';
 import {
+  accepted,
   admitted,
   balanceLimits,
   claimed,
   dataKey,
+  deferred,
   operatorPauseKey,
   policy,
+  rejected,
   sleep,
   testStore,
 } from '../support/otps.js';
@@ -21,7 +25,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-async function server(appendfsync: 'always' | 'everysec') {
+async function server(appendfsync: 'always' | 'everysec', unknownResends = 0) {
   const started = await startRedisServer({ appendfsync });
   const redis = new Redis(started.url, { maxRetriesPerRequest: null, retryStrategy: () => 20 });
   redis.on('error', () => {});
@@ -30,7 +34,7 @@ async function server(appendfsync: 'always' | 'everysec') {
   const store = createStore({
     redis,
     sealer: createSealer([dataKey]),
-    policy: { ...policy, unknownResends: 0 },
+    policy: { ...policy, unknownResends },
     operatorPauseKey,
     balanceLimits,
     onNewHistory: (finding) => findings.push(finding),
@@ -74,7 +78,6 @@ describe('after a restart', () => {
     const one = await server('everysec');
     await admitted(one.store);
     await restarted(one);
-    await sleep(2_100);
     const fresh = await admitted(one.store);
     expect(await one.store.sendAttempts.claim(fresh, 't')).toMatchObject({ kind: 'claimed' });
     const waiting = await admitted(one.store);
@@ -127,10 +130,129 @@ it('a master that changes its replication id because it has no replica any more 
   expect(one.findings).toEqual(['whole']);
 });
 
-it('a history is noted in the same step as the first OTP of its partition', async () => {
+it('a history is noted before the first OTP of its partition', async () => {
   const one = await server('always');
   const id = await admitted(one.store);
   const history = await one.redis.hgetall(keys.history(partitionOfId(id) ?? ''));
-  expect(history).toEqual({ id: expect.stringMatching(/^[0-9a-f]{40}$/), run: expect.any(String) });
+  expect(history).toEqual({
+    id: expect.stringMatching(/^[0-9a-f]{40}$/),
+    run: expect.any(String),
+    synced: '1',
+  });
   expect(await testStore(one.redis).sendAttempts.claim(id, 't')).toMatchObject({ kind: 'claimed' });
+});
+
+/** Two masters that know the same, as the old and the new one of a failover do; what one does, the other forgets. */
+async function forked(unknownResends: number) {
+  const [old, next] = [await server('always', unknownResends), await server('always', unknownResends)];
+  const id = await admitted(old.store);
+  await follow(next.redis, old.server);
+  await next.redis.replicaof('NO', 'ONE');
+  return { old, next, id };
+}
+
+describe('one loss', () => {
+  it('counts once, however soon the OTP is claimed again', async () => {
+    const { next, id } = await forked(1);
+    await next.store.sendAttempts.settle(await claimed(next.store, id), deferred);
+    expect(await next.store.sendAttempts.claim(id, 'again')).toMatchObject({ kind: 'claimed' });
+  });
+
+  it('counts nothing against an OTP that was admitted after it, however late it is noted', async () => {
+    const { next } = await forked(0);
+    const fresh = await admitted(next.store);
+    expect(await next.store.sendAttempts.claim(fresh, 't')).toMatchObject({ kind: 'claimed' });
+  });
+
+  it('is found by a sweep before its traces are gone', async () => {
+    const { next, id } = await forked(0);
+    await next.store.sendAttempts.sweep();
+    await restarted(next);
+    expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject(unknown);
+  });
+
+  it('in the middle of a sweep hides no OTP whose job may be missing', async () => {
+    const one = await server('always');
+    const waiting = await admitted(one.store);
+    await admitted(one.store, { sendWithinSeconds: 0.1 });
+    await one.redis.zadd(keys.due(partitionOfId(waiting) ?? ''), 1, waiting);
+    await restarted(one);
+    await sleep(100);
+    const { queued } = await one.store.sendAttempts.sweep();
+    expect(queued.map((otp) => otp.id)).toEqual([waiting]);
+  });
+
+  it('is not taken for none because Redis syncs every write only since then', async () => {
+    const one = await server('everysec');
+    const id = await admitted(one.store);
+    await restarted(one);
+    await one.redis.config('SET', 'appendfsync', 'always');
+    expect(await one.store.sendAttempts.claim(id, 't')).toMatchObject(unknown);
+  });
+});
+
+describe('a resend, on a Redis that may still forget its unknown,', () => {
+  const isHeldBack = async (store: Store, id: string) => {
+    await store.sendAttempts.settle(await claimed(store, id), { kind: 'unknown', reason: 'timeout' });
+    const result = await store.sendAttempts.claim(id, 'resend');
+    return result.kind === 'in_flight' && result.remainingMs > 2_000 && result.remainingMs <= 3_000;
+  };
+
+  it('waits until it cannot: with everysec, and with a replica that could take over', async () => {
+    const one = await server('everysec', 1);
+    expect(await isHeldBack(one.store, await admitted(one.store))).toBe(true);
+    const [two, replica] = [await server('always', 1), await server('always', 1)];
+    const id = await admitted(two.store);
+    await follow(replica.redis, two.server);
+    expect(await isHeldBack(two.store, id)).toBe(true);
+  });
+
+  it('waits for nothing with a single Redis that syncs every write', async () => {
+    const one = await server('always', 1);
+    expect(await isHeldBack(one.store, await admitted(one.store))).toBe(false);
+  });
+
+  it('is not made in the step that counts what was lost', async () => {
+    const one = await server('everysec', 1);
+    const id = await admitted(one.store);
+    await restarted(one);
+    await sleep(3_100);
+    expect(await one.store.sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight' });
+    const record = JSON.parse((await one.redis.get(keys.record(partitionOfId(id) ?? '', id))) ?? 'null');
+    expect(record).toMatchObject({ status: 'queued', unknowns: 1, mayHaveSent: true });
+  });
+});
+
+describe('an outcome whose claim was forgotten', () => {
+  /** A second attempt is under way on the old master, after a first one that ended as `first`; the new one knows none. */
+  const secondOf = async (first: SendOutcome) => {
+    const fork = await forked(1);
+    await fork.old.store.sendAttempts.settle(await claimed(fork.old.store, fork.id), first);
+    return { ...fork, claim: await claimed(fork.old.store, fork.id) };
+  };
+  const lost = { kind: 'unknown', reason: 'timeout' } as const;
+
+  it('brings back what had been counted by then: there is no fourth call with two resends', async () => {
+    const { old, next, id } = await forked(2);
+    for (let n = 0; n < 2; n++) {
+      await old.store.sendAttempts.settle(await claimed(old.store, id), lost);
+    }
+    await next.store.sendAttempts.settle(await claimed(old.store, id), lost);
+    expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject(unknown);
+  });
+
+  it('is not called failed when an earlier attempt may have sent', async () => {
+    const { next, id, claim } = await secondOf(lost);
+    await next.store.sendAttempts.settle(claim, rejected);
+    expect(await next.store.otps.find('shop', id)).toMatchObject({ status: 'unknown' });
+  });
+
+  it('does not take the record from a newer attempt that is under way', async () => {
+    const { next, id, claim } = await secondOf(deferred);
+    const newer = await claimed(next.store, id);
+    await next.store.sendAttempts.settle(claim, deferred);
+    expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight' });
+    await next.store.sendAttempts.settle(newer, accepted(2));
+    expect(await next.store.otps.find('shop', id)).toMatchObject({ status: 'sent', uuid: 'uuid-2' });
+  });
 });

@@ -17,6 +17,14 @@ export const policy: Policy = {
   verifyLeaseMs: 12_000,
   sendRetries: 10,
   unknownResends: 1,
+  phoneCooldownMs: 0,
+  phonePer10Minutes: 0,
+  phonePerDay: 0,
+  numberPerDay: 0,
+  appPerSecond: 0,
+  clientIpPer10Minutes: 0,
+  wrongCodes: 100,
+  fraudGuard: 0,
 };
 
 /** The hash in which BullMQ keeps an operator's pause of the send queue. */
@@ -50,6 +58,7 @@ export function request(overrides: Partial<OtpRequest> = {}): OtpRequest {
     ttlSeconds: 300,
     sendWithinSeconds: 120,
     maxAttempts: 5,
+    clientIp: null,
     ...overrides,
   };
 }

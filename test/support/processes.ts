@@ -17,8 +17,12 @@ export interface GatewayProcess {
 }
 
 /** Runs `node dist/cli.js <command>` with nothing of this environment but its PATH. */
-export function runCommand(command: string, env: Record<string, string>, cwd = '.'): GatewayProcess {
-  const child = spawn(process.execPath, [resolve('dist/cli.js'), command], {
+export function runCommand(
+  command: string | string[],
+  env: Record<string, string>,
+  cwd = '.',
+): GatewayProcess {
+  const child = spawn(process.execPath, [resolve('dist/cli.js'), ...[command].flat()], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -12,7 +12,7 @@ export interface RedisServer {
   pid: number;
   /** `kill -9`, then waits until the process is gone. */
   kill(): Promise<void>;
-  /** Starts it again on the same port and data. */
+  /** Starts it again on the same port and data, this time with room on its disk. */
   restart(): Promise<void>;
   /** Ends it and deletes its data. */
   stop(): Promise<void>;
@@ -30,10 +30,14 @@ export async function freePort(): Promise<number> {
   });
 }
 
+export interface RedisServerOptions {
+  appendfsync?: 'always' | 'everysec';
+  /** No file of it may grow past so many KiB: what a full disk looks like to it. */
+  diskKib?: number;
+}
+
 /** A real Redis of its own, set up like the one we ship (docker-compose.yml). */
-export async function startRedisServer(
-  options: { appendfsync?: 'always' | 'everysec' } = {},
-): Promise<RedisServer> {
+export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), 'otp-redis-'));
   const args = [
@@ -48,8 +52,13 @@ export async function startRedisServer(
     ['--repl-diskless-sync-delay', '0'],
   ].flat();
   let child: ChildProcess;
-  const up = async () => {
-    child = spawn('redis-server', args, { stdio: 'ignore' });
+  const up = async (diskKib?: number) => {
+    // Writing past the limit then fails with an error, as on a full disk, instead of killing the process.
+    const full = `trap '' XFSZ; ulimit -S -f ${(diskKib ?? 0) * 2}; exec redis-server "$@"`;
+    child =
+      diskKib === undefined
+        ? spawn('redis-server', args, { stdio: 'ignore' })
+        : spawn('sh', ['-c', full, 'sh', ...args], { stdio: 'ignore' });
     await answering(port);
   };
   const end = async (signal: NodeJS.Signals) => {
@@ -58,7 +67,7 @@ export async function startRedisServer(
     child.kill(signal);
     await gone;
   };
-  await up();
+  await up(options.diskKib);
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
@@ -67,7 +76,7 @@ export async function startRedisServer(
       return child.pid ?? 0;
     },
     kill: () => end('SIGKILL'),
-    restart: up,
+    restart: () => up(),
     stop: async () => {
       await end('SIGKILL');
       await rm(dir, { recursive: true, force: true });

@@ -1,5 +1,7 @@
 import type { Redis } from 'ioredis';
+import { guardProvider } from '../../src/cli/guard-provider.js';
 import { createIsmsProvider } from '../../src/isms/provider.js';
+import type { CircuitBreaker, Clock } from '../../src/otp/circuit-breaker.js';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import type { Provider } from '../../src/otp/provider.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
@@ -21,7 +23,9 @@ export interface Scene {
   store: Store;
   queue: SendOtpQueue;
   simulator: Simulator;
+  /** Guarded as in a worker process. */
   provider: Provider;
+  sendCircuit: CircuitBreaker;
   logger: Logger;
   log: LogLine[];
   start(balance?: { everyMs: number }): Promise<Workers>;
@@ -34,10 +38,21 @@ export interface Scene {
 
 const account = { username: 'tester', password: 'a-password-for-tests' };
 
-export async function createScene(redis: Redis, overrides: Partial<Policy> = {}): Promise<Scene> {
+export interface SceneOptions {
+  /** The clock of circuits and retry budget. */
+  clock?: Clock;
+  /** Stands between the guards and the network, to watch the calls that are really made. */
+  watch?: (provider: Provider) => Provider;
+}
+
+export async function createScene(
+  redis: Redis,
+  overrides: Partial<Policy> = {},
+  { clock, watch = (provider) => provider }: SceneOptions = {},
+): Promise<Scene> {
   const sendTimeoutMs = overrides.sendLeaseMs ?? policy.sendLeaseMs;
   const simulator = await startSimulator(account);
-  const provider = createIsmsProvider({
+  const isms = createIsmsProvider({
     ...account,
     url: simulator.endpoint,
     connectTimeoutMs: 1_000,
@@ -51,6 +66,7 @@ export async function createScene(redis: Redis, overrides: Partial<Policy> = {})
   const log: LogLine[] = [];
   const at = (level: LogLine['level']) => (fields: object) => void log.push({ level, ...fields });
   const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') };
+  const { provider, sendCircuit } = guardProvider(watch(isms), logger, clock);
   const running: Workers[] = [];
   const find = async (id: string) => (await store.otps.find('shop', id))?.status ?? 'gone';
   return {
@@ -58,6 +74,7 @@ export async function createScene(redis: Redis, overrides: Partial<Policy> = {})
     queue,
     simulator,
     provider,
+    sendCircuit,
     logger,
     log,
     start: async ({ everyMs } = { everyMs: 60_000 }) => {
@@ -65,6 +82,7 @@ export async function createScene(redis: Redis, overrides: Partial<Policy> = {})
         redis,
         store,
         provider,
+        sendCircuit,
         logger,
         concurrency: 20,
         sendTimeoutMs,

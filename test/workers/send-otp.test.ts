@@ -199,14 +199,16 @@ describe('account trouble', () => {
 });
 
 describe('the processor', () => {
+  const intake: SendOtpDependencies['intake'] = { closed: false, hold: (work) => work(), note: () => {} };
+
   /** Runs jobs with some parts replaced, without the rest of a worker. */
   function run(parts: Partial<SendOtpDependencies>): void {
     const { sendAttempts } = scene.store;
-    const pauseGate = { closed: false, report: async () => {}, look: async () => {}, lookEveryMs: 1_000 };
     const { provider, logger } = scene;
     const processor = createSendOtpProcessor({
       sendAttempts,
-      pauseGate,
+      intake,
+      pauseGate: { report: async () => {} },
       provider,
       logger,
       sendTimeoutMs: 700,
@@ -225,9 +227,7 @@ describe('the processor', () => {
 
   it('puts a job back that it was handed while sending is paused', async () => {
     const id = await scene.send();
-    run({
-      pauseGate: { closed: true, report: async () => {}, look: async () => {}, lookEveryMs: 1_000 },
-    });
+    run({ intake: { ...intake, closed: true } });
     await sleep(300);
     expect(await find(id)).toMatchObject({ status: 'queued' });
     expect(calls(number()).calls).toBe(0);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { SendOtpQueue } from '../../src/queues/send-otp.js';
 import { createSweeper } from '../../src/workers/sweeper.js';
-import { number, sleep } from '../support/otps.js';
+import { admitted, number, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
 
@@ -50,6 +51,28 @@ describe('the sweeper', () => {
     await scene.start();
     expect(await scene.settled(id)).toBe('sent');
     expect(scene.simulator.state.number(number().e164)).toEqual({ calls: 1, sms: 1 });
+  });
+
+  it('adds the other jobs though one cannot be added, and that one later', async () => {
+    const ids = await Promise.all([1, 2, 3].map(() => admitted(scene.store)));
+    let failing = true;
+    const sendOtpQueue: SendOtpQueue = {
+      ...scene.queue,
+      add: async (otp) => {
+        if (failing && otp.id === ids[0]) throw new Error('Connection is closed.');
+        await scene.queue.add(otp);
+      },
+    };
+    const { store, logger } = scene;
+    const sweep = async () => {
+      for (const id of ids) await makeDue(id);
+      await redis.del(...(await redis.keys('*:lease:*')), 'none');
+      await createSweeper({ store, sendOtpQueue, keepMs: 60_000, logger }).run();
+      return await Promise.all(ids.map(async (id) => (await scene.queue.queue.getJob(id)) !== undefined));
+    };
+    expect(await sweep()).toEqual([false, true, true]);
+    failing = false;
+    expect(await sweep()).toEqual([true, true, true]);
   });
 
   it('leaves a job alone that only waits', async () => {

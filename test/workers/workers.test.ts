@@ -20,7 +20,8 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
   await scene.close();
 });
-const open = { closed: false, report: async () => {}, look: async () => {}, lookEveryMs: 1_000 };
+const pauseGate = { report: async () => {} };
+const intake: SendOtpDependencies['intake'] = { closed: false, hold: (work) => work(), note: () => {} };
 const jobState = async (id: string) => await scene.queue.queue.getJobState(id);
 
 function run(parts: Partial<SendOtpDependencies>): void {
@@ -28,7 +29,8 @@ function run(parts: Partial<SendOtpDependencies>): void {
   const { sendAttempts } = scene.store;
   const processor = createSendOtpProcessor({
     sendAttempts,
-    pauseGate: open,
+    intake,
+    pauseGate,
     provider,
     logger,
     sendTimeoutMs: 5_000,
@@ -109,7 +111,8 @@ describe('the processor', () => {
     const processor = createSendOtpProcessor({
       ...scene,
       sendAttempts: failing,
-      pauseGate: open,
+      intake,
+      pauseGate,
       sendTimeoutMs: 5_000,
     });
     const worker = new Worker(queueNames.sendOtp, (job, token) => processor(job as never, token), {

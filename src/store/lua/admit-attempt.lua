@@ -12,6 +12,11 @@ if r.status == 'sent' then
   -- A client that reconnects sends its command twice: the same attempt counts once.
   if r.leases and r.leases[ARGV[2]] then return {'admitted', cjson.encode(r)} end
   if r.attempts >= r.maxAttempts then return {'verification_in_progress'} end
+  -- Counted across the number's OTPs before the provider is asked: a resend does not begin anew.
+  local phone = load_phone(r.phone, r.app)
+  if phone.wrong >= POLICY.wrongCodes then return {'phone_locked'} end
+  phone.wrong = phone.wrong + 1
+  save_phone(r.phone, r.app, phone, t)
   r.attempts = r.attempts + 1
   r.leases = r.leases or {}
   r.leases[ARGV[2]] = t + POLICY.verifyLeaseMs

@@ -1,7 +1,6 @@
 -- Writes a balance snapshot down, drops those past keeping, and says which alarms this one switched.
 -- KEYS: history, alarms. ARGV: credits, expiry date or '', low (0/1), expiring (0/1), ms to keep history.
-local time = redis.call('TIME')
-local at = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local at = now()
 local snapshot = { at = at, credits = tonumber(ARGV[1]) }
 if ARGV[2] ~= '' then snapshot.expiresOn = ARGV[2] end
 redis.call('ZADD', KEYS[1], string.format('%.0f', at), cjson.encode(snapshot))

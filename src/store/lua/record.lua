@@ -1,20 +1,22 @@
 -- Shared by every function on an OTP's record. MOVES (the state machine) and POLICY come before this text.
 -- A record is one JSON string. All times are milliseconds of Redis's own clock.
--- KEYS of every function begin with: record, due, history of its partition.
-
-local function now()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
+-- KEYS of every function begin with: record, due, history of its partition, prefix of the phone numbers in it.
 
 local function load(key)
   local raw = redis.call('GET', key)
   return raw and cjson.decode(raw)
 end
 
--- Another id means another history of Redis's data: it restarted, or a replica took over.
-local function history_id()
-  return string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+-- How often Redis may have lost its last moments in this partition, and whether it could lose this one: not when every
+-- write is synced and no replica could take over without it. Another replication id means another history of its
+-- data. One that nobody has judged yet ends the function before it writes anything: the caller has it judged, and
+-- asks again.
+local function history()
+  local info = redis.call('INFO', 'replication')
+  local seen = redis.call('HMGET', KEYS[3], 'id', 'losses', 'synced')
+  if seen[1] ~= string.match(info, 'master_replid:(%x+)') then error('HISTORY_CHANGED') end
+  local alone = string.find(info, 'connected_slaves:0', 1, true) ~= nil
+  return { losses = tonumber(seen[2] or 0), durable = seen[3] == '1' and alone }
 end
 
 local function move(r, status, at)
@@ -120,12 +122,9 @@ local function lock_if_exhausted(r, t)
   end
 end
 
--- A claim of a queued record may have been forgotten when Redis came back without its last moments. A history that
--- nobody has judged yet ends the function before it writes anything: the caller has it judged, and asks again.
-local function claim_may_be_lost(r)
-  local seen = redis.call('HMGET', KEYS[3], 'id', 'lostUntil')
-  if seen[1] ~= history_id() then error('HISTORY_CHANGED') end
-  return r.at <= tonumber(seen[2] or 0)
+-- Redis lost its last moments since the record was admitted or last judged: a claim of it may have been among them.
+local function claim_may_be_lost(r, h)
+  return (r.losses or 0) < h.losses
 end
 
 -- Brings the record to where the clock alone has taken it. True when that changed it.
@@ -133,7 +132,7 @@ local function advance(r, t)
   local before = r.status
   if r.status == 'sending' and t >= r.attemptEndsAt then count_unknown(r, r.attemptEndsAt) end
   if r.status == 'queued' and t >= r.sendBefore then
-    if r.mayHaveSent or claim_may_be_lost(r) then
+    if r.mayHaveSent or claim_may_be_lost(r, history()) then
       r.mayHaveSent = true
       become_unknown(r, r.sendBefore)
     else

@@ -8,6 +8,5 @@ if redis.call('HEXISTS', KEYS[1], 'trouble') == 1 then
   redis.call('HSET', KEYS[1], 'trouble', ARGV[1])
   return 0
 end
-local time = redis.call('TIME')
-redis.call('HSET', KEYS[1], 'trouble', ARGV[1], 'since', time[1] .. '000')
+redis.call('HSET', KEYS[1], 'trouble', ARGV[1], 'since', string.format('%.0f', now()))
 return 1

@@ -22,9 +22,15 @@ elseif verdict == 'correct' then
     move(r, 'verified', t)
     r.verifiedAt, r.verifiedBy = t, ARGV[1]
     if ARGV[3] ~= '' then r.verifiedKey = ARGV[3] end
+    local phone = load_phone(r.phone, r.app)
+    phone.wrong, phone.verifiedAt = 0, t
+    save_phone(r.phone, r.app, phone, t)
   end
-elseif verdict == 'unsent' and lease and r.status ~= 'locked' then
-  r.attempts = r.attempts - 1
+elseif verdict == 'unsent' and lease then
+  if r.status ~= 'locked' then r.attempts = r.attempts - 1 end
+  local phone = load_phone(r.phone, r.app)
+  phone.wrong = math.max(0, phone.wrong - 1)
+  save_phone(r.phone, r.app, phone, t)
 end
 if r.leases then r.leases[ARGV[1]] = nil end
 if r.status == 'sent' then lock_if_exhausted(r, t) end

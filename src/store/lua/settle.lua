@@ -13,9 +13,14 @@ end
 advance(r, t)
 local ids = { uuid = outcome.uuid, smsId = outcome.smsId, attempt = claim.attempt, claimedAt = claim.claimedAt }
 
--- A record that was rolled back has forgotten this claim: it is taken up again.
+-- A record that was rolled back has forgotten this claim: it is taken up again, with what had been counted by then,
+-- unless somebody else claimed it after this one.
 local current = r.status == 'sending' and r.token == claim.token
-if not current and claim.attempt > r.sends and (r.status == 'queued' or r.status == 'sending') then
+local older = r.status == 'queued' or (r.status == 'sending' and r.claimedAt <= claim.claimedAt)
+if not current and older and claim.attempt > r.sends then
+  local claimed = cjson.decode(ARGV[3])
+  r.unknowns, r.retries = math.max(r.unknowns, claimed.unknowns), math.max(r.retries, claimed.retries)
+  r.mayHaveSent = r.mayHaveSent or claimed.mayHaveSent
   move(r, 'sending', t)
   r.sends, r.token = claim.attempt, claim.token
   r.claimedAt, r.attemptEndsAt = claim.claimedAt, claim.claimedAt + POLICY.sendLeaseMs
@@ -52,6 +57,6 @@ if current then
 elseif outcome.kind == 'accepted' then
   keep_late_success()
 end
-save(KEYS[1], KEYS[2], r)
 advance(r, t)
+save(KEYS[1], KEYS[2], r)
 return {'settled', cjson.encode(r), math.max(0, r.sendBefore - t)}

@@ -1,0 +1,88 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { RequestHandler } from 'express';
+import type { Store } from '../store/store.js';
+import { clientAddress } from './client-address.js';
+import type { Logger } from './logger.js';
+import { ApiProblem } from './problem.js';
+import { redisTrouble, timely } from './redis-trouble.js';
+
+export interface AdminLogin {
+  username: string;
+  password: string;
+}
+
+export interface AdminLoginDependencies {
+  store: Pick<Store, 'failedLogins'>;
+  logger: Logger;
+}
+
+/** Every admin page waits for the count, so it may take less than other calls to Redis. */
+const countWithinMs = 500;
+
+/**
+ * HTTP Basic (RFC 7617) for one login. A client address that failed 10 times in 10 minutes gets 429 until those are
+ * over, whatever it presents. Requests that present nothing are not counted: browsers ask first.
+ */
+export function authenticateAdmin(admin: AdminLogin, dependencies: AdminLoginDependencies): RequestHandler {
+  const isRight = compareLogin(admin);
+  const noteLogin = countLogins(dependencies);
+  return async (req, _res, next) => {
+    const header = req.get('Authorization') ?? '';
+    const right = isRight(header);
+    if (header !== '') await noteLogin(clientAddress(req), right ? 'right' : 'wrong');
+    if (right) return next();
+    const challenge = 'Basic realm="isms-otp-gateway", charset="UTF-8"';
+    throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': challenge } });
+  };
+}
+
+/** Compares both parts in constant time, so that neither the answer nor its time says how close a guess was. */
+function compareLogin(admin: AdminLogin): (header: string) => boolean {
+  const username = sha256(admin.username);
+  const password = sha256(admin.password);
+  return (header) => {
+    const login = readBasic(header);
+    const rightName = timingSafeEqual(sha256(login.username), username);
+    const rightPassword = timingSafeEqual(sha256(login.password), password);
+    return rightName && rightPassword;
+  };
+}
+
+/** Notes a login where all processes count it; throws `too_many_logins` while the client is blocked. */
+function countLogins({ store, logger }: AdminLoginDependencies) {
+  return async (client: string, login: 'right' | 'wrong'): Promise<void> => {
+    const noted = await timely(store.failedLogins.note(client, login), countWithinMs).catch(openWithoutRedis);
+    if (noted?.begins) {
+      const seconds = secondsOf(noted.endsInMs);
+      logger.warn({ event: 'admin.login_blocked', seconds }, 'too many failed admin logins from one address');
+    }
+    if (!noted?.blocked) return;
+    throw new ApiProblem('too_many_logins', {
+      headers: { 'Retry-After': String(secondsOf(noted.endsInMs)) },
+    });
+  };
+}
+
+/**
+ * Without Redis nobody can count, and the login works without a limit: the admin pages are where an operator looks
+ * when Redis is in trouble, and a password of at least 16 characters is not guessed in the meantime.
+ */
+function openWithoutRedis(error: unknown): null {
+  if (redisTrouble(error) === null) throw error;
+  return null;
+}
+
+function secondsOf(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1_000));
+}
+
+function readBasic(header: string): { username: string; password: string } {
+  const encoded = /^Basic +([A-Za-z0-9+/]+=*) *$/i.exec(header)?.[1] ?? '';
+  const decoded = Buffer.from(encoded, 'base64').toString('utf8');
+  const colon = decoded.indexOf(':');
+  return { username: decoded.slice(0, Math.max(0, colon)), password: decoded.slice(colon + 1) };
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

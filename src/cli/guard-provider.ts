@@ -1,0 +1,50 @@
+import {
+  type CircuitBreaker,
+  type CircuitState,
+  type Clock,
+  createCircuitBreaker,
+} from '../otp/circuit-breaker.js';
+import { createGuardedProvider } from '../otp/guarded-provider.js';
+import type { Provider } from '../otp/provider.js';
+import { createRetryBudget } from '../otp/retry-budget.js';
+import type { Logger } from '../workers/logger.js';
+
+/** A timer that is left over does not keep the process alive. */
+const monotonicClock: Clock = {
+  now: () => performance.now(),
+  later: (ms, work) => void setTimeout(work, ms).unref(),
+};
+
+export interface Guarded {
+  provider: Provider;
+  /** The circuit of the provider's sends. */
+  sendCircuit: CircuitBreaker;
+}
+
+/** Puts circuits and a retry budget of this process in front of a provider, and logs what the circuits do. */
+export function guardProvider(
+  provider: Provider,
+  logger: Pick<Logger, 'info' | 'warn'>,
+  clock: Clock = monotonicClock,
+): Guarded {
+  const circuits = { sends: createCircuitBreaker(clock), verifications: createCircuitBreaker(clock) };
+  circuits.sends.onChange((state) => logChange(logger, 'sends', state));
+  circuits.verifications.onChange((state) => logChange(logger, 'verifications', state));
+  const retryBudget = createRetryBudget(clock.now);
+  return {
+    provider: createGuardedProvider({ provider, circuits, retryBudget }),
+    sendCircuit: circuits.sends,
+  };
+}
+
+const changes = {
+  open: { event: 'circuit.opened', message: 'iSMS is ill: no calls of this kind for a while' },
+  half_open: { event: 'circuit.half_open', message: 'one call finds out whether iSMS is well again' },
+  closed: { event: 'circuit.closed', message: 'iSMS is well again' },
+} as const satisfies Record<CircuitState, object>;
+
+function logChange(logger: Pick<Logger, 'info' | 'warn'>, circuit: string, state: CircuitState): void {
+  const { event, message } = changes[state];
+  if (state === 'open') logger.warn({ event, circuit }, message);
+  else logger.info({ event, circuit }, message);
+}

@@ -1,0 +1,44 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { keys } from './keys.js';
+import { loadPlainScript } from './script.js';
+import type { Sealer } from './sealing.js';
+
+const mostFailures = 10;
+const windowMs = 600_000;
+
+/** What a login means for its client: whether that is blocked now, by this very failure, and until when. */
+export interface LoginBlock {
+  blocked: boolean;
+  begins: boolean;
+  /** Milliseconds until the client's failures are forgotten. */
+  endsInMs: number;
+}
+
+/** Failed logins by client address, which Redis knows by its keyed hash only; shared by all processes. */
+export interface FailedLogins {
+  /**
+   * Notes a login, and says whether the client is to be refused: it is after 10 failures within 10 minutes of the
+   * first, until those are over. The tenth begins the block; it is refused as a failure already.
+   */
+  note(client: string, login: 'right' | 'wrong'): Promise<LoginBlock>;
+}
+
+const replySchema = z.tuple([z.number(), z.number()]);
+
+export function createFailedLogins({ redis, sealer }: { redis: Redis; sealer: Sealer }): FailedLogins {
+  const countFailure = loadPlainScript(redis, 'count-failure');
+  return {
+    note: async (client, login) => {
+      const [hash] = sealer.hashes('client address', client);
+      const added = login === 'wrong' ? 1 : 0;
+      const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);
+      const [failures, endsInMs] = replySchema.parse(reply);
+      return {
+        blocked: failures - added >= mostFailures,
+        begins: added === 1 && failures === mostFailures,
+        endsInMs,
+      };
+    },
+  };
+}

@@ -1,0 +1,108 @@
+-- The limits that admission obeys. Each waits_… answers how many milliseconds until one more would be admitted: 0 is now.
+local TEN_MINUTES_MS = 600000
+
+-- A sliding window: `times` are when the earlier ones were admitted, oldest first.
+local function window_wait(times, limit, window_ms, t)
+  if limit == 0 or #times < limit then return 0 end
+  return math.max(0, times[#times - limit + 1] + window_ms - t)
+end
+
+local function in_window(times, window_ms, t)
+  local count, oldest = 0, nil
+  for i = #times, 1, -1 do
+    if times[i] + window_ms <= t then break end
+    count, oldest = count + 1, times[i]
+  end
+  return count, oldest
+end
+
+-- True when nothing of that OTP can have reached the phone: its cooldown is given back.
+local function ended_without_sms(id, t)
+  local r = load(string.sub(KEYS[1], 1, -#id - 1) .. id)
+  if not r then return false end
+  advance(r, t)
+  if r.mayHaveSent or r.uuid then return false end
+  return r.status == 'failed' or r.status == 'expired' or (r.status == 'cancelled' and r.sends == 0)
+end
+
+local function cooldown_wait(p, t)
+  local last = p.sends[#p.sends]
+  if POLICY.phoneCooldownMs == 0 or not last then return 0 end
+  local wait = last + POLICY.phoneCooldownMs - t
+  if wait <= 0 or ended_without_sms(p.last, t) then return 0 end
+  return wait
+end
+
+local function phone_wait(p, t)
+  return math.max(
+    cooldown_wait(p, t),
+    window_wait(p.sends, POLICY.phonePer10Minutes, TEN_MINUTES_MS, t),
+    window_wait(p.sends, POLICY.phonePerDay, DAY_MS, t))
+end
+
+-- All apps together. How long to wait says nothing about when another app sent something.
+local function number_wait(hash, t)
+  if POLICY.numberPerDay == 0 then return 0 end
+  local sum = 0
+  for _, raw in ipairs(redis.call('HVALS', KEYS[4] .. hash)) do
+    sum = sum + in_window(cjson.decode(raw).sends, DAY_MS, t)
+  end
+  return sum >= POLICY.numberPerDay and 3600000 or 0
+end
+
+-- A fixed window, counted in a key that expires with it.
+local function counter_wait(key, limit)
+  if limit == 0 or tonumber(redis.call('GET', key) or 0) < limit then return 0 end
+  return math.max(1, redis.call('PTTL', key))
+end
+
+local function count(key, limit, window_ms)
+  if limit > 0 and redis.call('INCR', key) == 1 then redis.call('PEXPIRE', key, window_ms) end
+end
+
+-- What is left of each limit that is on: name, quota, window in ms, remaining, ms until more is.
+local function counter_quota(name, key, limit, window_ms)
+  local used = tonumber(redis.call('GET', key) or 0)
+  return { name, limit, window_ms, math.max(0, limit - used), math.max(0, redis.call('PTTL', key)) }
+end
+
+local function phone_quota(name, p, limit, window_ms, t)
+  local used, oldest = in_window(p.sends, window_ms, t)
+  return { name, limit, window_ms, math.max(0, limit - used), oldest and oldest + window_ms - t or 0 }
+end
+
+local function quotas(p, at, t)
+  local found = {}
+  local function add(quota) found[#found + 1] = quota end
+  if POLICY.phonePer10Minutes > 0 then
+    add(phone_quota('phone-10min', p, POLICY.phonePer10Minutes, TEN_MINUTES_MS, t))
+  end
+  if POLICY.phonePerDay > 0 then add(phone_quota('phone-day', p, POLICY.phonePerDay, DAY_MS, t)) end
+  if POLICY.appPerSecond > 0 then add(counter_quota('app', KEYS[at.app], POLICY.appPerSecond, 1000)) end
+  if POLICY.clientIpPer10Minutes > 0 and at.clientIp then
+    add(counter_quota('client-ip', KEYS[at.clientIp], POLICY.clientIpPer10Minutes, TEN_MINUTES_MS))
+  end
+  return cjson.encode(found)
+end
+
+-- The first entry is the limit with the longest wait; nil when none stands in the way.
+local function limited(p, request, at, t)
+  local waits = {
+    { 'phone', phone_wait(p, t) },
+    { 'phone', number_wait(request.phone, t) },
+    { 'app', counter_wait(KEYS[at.app], POLICY.appPerSecond) },
+    { 'client_ip', at.clientIp and counter_wait(KEYS[at.clientIp], POLICY.clientIpPer10Minutes) or 0 },
+  }
+  table.sort(waits, function(a, b) return a[2] > b[2] end)
+  if waits[1][2] > 0 then return waits[1] end
+end
+
+-- Counts one that is admitted. Only as many times are kept as the limits look at.
+local function count_admitted(p, request, at, t)
+  local kept = math.max(1, POLICY.phonePer10Minutes, POLICY.phonePerDay, POLICY.numberPerDay)
+  p.sends[#p.sends + 1] = t
+  while #p.sends > kept or p.sends[1] + DAY_MS <= t do table.remove(p.sends, 1) end
+  p.last = request.id
+  count(KEYS[at.app], POLICY.appPerSecond, 1000)
+  if at.clientIp then count(KEYS[at.clientIp], POLICY.clientIpPer10Minutes, TEN_MINUTES_MS) end
+end

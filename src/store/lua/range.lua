@@ -1,0 +1,100 @@
+-- The toll-fraud guard: what is known of one app and one number range (10,000 numbers), as JSON. `minutes`: by the
+-- minute of admission, how many OTPs were admitted, sent and verified; `days`: verified by day; `slowUntil`,
+-- `blockedUntil`, `strikes`: what was decided; `since`: only OTPs admitted after this count for the next decision; `refused`:
+-- how many were, or would have been.
+local MINUTE_MS = 60000
+local GUARD = {
+  windowMs = 600000, judgedAfterMs = 60000, leastSends = 20, worstConversion = 0.35,
+  slowMs = 900000, slowEveryMs = 20000, firstBlockMs = 3600000, blockMs = 86400000,
+  outstanding = 20, historyShare = 0.1, keptMs = 172800000,
+}
+
+local function load_range(key)
+  local raw = redis.call('GET', key)
+  return raw and cjson.decode(raw)
+    or { minutes = {}, days = {}, slowUntil = 0, blockedUntil = 0, strikes = 0, since = 0, admittedAt = 0, refused = 0 }
+end
+
+local function save_range(key, g, t)
+  redis.call('SET', key, cjson.encode(g), 'PXAT', string.format('%.0f', math.max(t, g.blockedUntil) + GUARD.keptMs))
+end
+
+local function prune(g, t)
+  for minute in pairs(g.minutes) do
+    if (tonumber(minute) + 1) * MINUTE_MS + GUARD.windowMs <= t then g.minutes[minute] = nil end
+  end
+  for day in pairs(g.days) do
+    if (tonumber(day) + 2) * 86400000 <= t then g.days[day] = nil end
+  end
+end
+
+-- Adds one to what happened to an OTP that was admitted then.
+local function note(g, what, created_at)
+  local minute = string.format('%.0f', math.floor(created_at / MINUTE_MS))
+  local m = g.minutes[minute] or { admitted = 0, sent = 0, verified = 0 }
+  m[what] = m[what] + 1
+  g.minutes[minute] = m
+end
+
+-- True when those sent at least a minute ago, so that people had the time to type, were verified too rarely.
+local function converts_badly(g, t)
+  local sent, verified = 0, 0
+  for minute, m in pairs(g.minutes) do
+    local begins = tonumber(minute) * MINUTE_MS
+    if begins >= g.since and begins + MINUTE_MS + GUARD.judgedAfterMs <= t then
+      sent, verified = sent + m.sent, verified + m.verified
+    end
+  end
+  return sent >= GUARD.leastSends and verified <= sent * GUARD.worstConversion
+end
+
+-- Slowed at first, then blocked for an hour, then for a day each time. Answers what was decided now, or nil.
+local function judge(g, t)
+  if t < g.blockedUntil or not converts_badly(g, t) then
+    if t >= g.slowUntil + GUARD.blockMs then g.strikes = 0 end
+    return nil
+  end
+  -- The running minute holds OTPs from before this decision.
+  g.since = t + MINUTE_MS
+  if t >= g.slowUntil then
+    g.slowUntil = t + GUARD.slowMs
+    return 'slowed'
+  end
+  g.strikes = g.strikes + 1
+  g.blockedUntil = t + (g.strikes == 1 and GUARD.firstBlockMs or GUARD.blockMs)
+  g.slowUntil = g.blockedUntil + GUARD.slowMs
+  return 'blocked'
+end
+
+-- How many OTPs of the range may be unverified at a time: more where more were verified before.
+local function outstanding_wait(g, t)
+  local outstanding, oldest, verified = 0, nil, 0
+  for minute, m in pairs(g.minutes) do
+    outstanding = outstanding + m.admitted - m.verified
+    if m.admitted > m.verified then oldest = math.min(oldest or t, tonumber(minute) * MINUTE_MS) end
+  end
+  for _, count_of_day in pairs(g.days) do verified = math.max(verified, count_of_day) end
+  if outstanding < GUARD.outstanding + verified * GUARD.historyShare then return 0 end
+  return math.max(1, (oldest or t) + MINUTE_MS + GUARD.windowMs - t)
+end
+
+-- Milliseconds until the range takes one more; 0: now.
+local function range_wait(g, t)
+  if t < g.blockedUntil then return g.blockedUntil - t end
+  if t < g.slowUntil then return math.max(0, g.admittedAt + GUARD.slowEveryMs - t) end
+  return outstanding_wait(g, t)
+end
+
+-- Decides about one more OTP, and counts it. Answers what was decided about the range now ('' for nothing), and for how
+-- many milliseconds this OTP is refused (0: admit it). Numbers verified lately are exempt, so that nobody's customers
+-- are locked out with the pumped numbers beside theirs.
+local function guard(g, exempt, t)
+  prune(g, t)
+  local decided = judge(g, t) or ''
+  local wait = exempt and 0 or range_wait(g, t)
+  if wait > 0 then g.refused = g.refused + 1 end
+  if wait > 0 and POLICY.fraudGuard == 2 then return decided, wait end
+  note(g, 'admitted', t)
+  g.admittedAt = t
+  return decided, 0
+end

@@ -1,0 +1,25 @@
+import type { Redis } from 'ioredis';
+import type { PhoneNumber } from '../otp/phone-number.js';
+import { keys, partitionOf } from './keys.js';
+import type { Sealer } from './sealing.js';
+
+/** What is kept about phone numbers beside their OTPs (`lua/phone.lua`). */
+export interface Phones {
+  /**
+   * Forgets the limits and the wrong codes of one app and number, so that it can be sent to and verified again at
+   * once. False when nothing was known of it.
+   */
+  unlock(app: string, to: PhoneNumber): Promise<boolean>;
+}
+
+export function createPhones({ redis, sealer }: { redis: Redis; sealer: Sealer }): Phones {
+  return {
+    unlock: async (app, to) => {
+      const hashes = sealer.hashes('phone number', to.e164);
+      const known = await Promise.all(
+        hashes.map((hash) => redis.hdel(keys.phone(partitionOf(hash), hash), app)),
+      );
+      return known.some((count) => count > 0);
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import type { CircuitBreaker, CircuitState } from '../otp/circuit-breaker.js';
+import type { SendOutcome } from '../otp/outcome.js';
+import type { AdaptiveConcurrency } from './adaptive-concurrency.js';
+
+/** Why a worker takes no jobs. */
+export type ClosedBy = 'account_trouble' | 'circuit';
+
+/** What BullMQ's Worker offers to slow it down; `pause(true)` does not wait for the jobs in hand. */
+export interface JobTaker {
+  concurrency: number;
+  pause(doNotWaitActive: boolean): Promise<void>;
+  resume(): void;
+}
+
+/** The one place that decides whether this worker takes jobs, and how many at a time. */
+export interface Intake {
+  /** True while at least one reason keeps it closed; a job that is handed out all the same goes back. */
+  readonly closed: boolean;
+  set(reason: ClosedBy, closed: boolean): void;
+  /** Counts a job as in hand while `work` runs. */
+  hold<T>(work: () => Promise<T>): Promise<T>;
+  /** What became of a send: the number of sends at a time follows it. */
+  note(outcome: SendOutcome): void;
+  /** From now on the worker is left alone. */
+  stop(): void;
+}
+
+export interface IntakeOptions {
+  taker: () => JobTaker;
+  circuit: Pick<CircuitBreaker, 'state' | 'onChange'>;
+  concurrency: AdaptiveConcurrency;
+}
+
+/**
+ * An open circuit closes the intake; a half-open one opens it for one job more than were in hand already, since a
+ * hung call of before must not keep the probe from being made.
+ */
+export function createIntake({ taker, circuit, concurrency }: IntakeOptions): Intake {
+  const reasons = new Set<ClosedBy>();
+  const inHand = new Set<object>();
+  let inHandBefore = new Set<object>();
+
+  const applyConcurrency = () => {
+    taker().concurrency = circuit.state === 'half_open' ? inHandBefore.size + 1 : concurrency.limit;
+  };
+  const set = (reason: ClosedBy, closed: boolean) => {
+    const before = reasons.size > 0;
+    if (closed) reasons.add(reason);
+    else reasons.delete(reason);
+    const after = reasons.size > 0;
+    if (after === before) return;
+    if (after) void taker().pause(true);
+    else taker().resume();
+  };
+  const follow = (state: CircuitState) => {
+    if (state === 'half_open') inHandBefore = new Set(inHand);
+    applyConcurrency();
+    set('circuit', state === 'open');
+  };
+  const drop = (job: object) => {
+    inHand.delete(job);
+    if (inHandBefore.delete(job)) applyConcurrency();
+  };
+
+  return {
+    get closed() {
+      return reasons.size > 0;
+    },
+    set,
+    hold: async (work) => {
+      const job = {};
+      inHand.add(job);
+      return await work().finally(() => drop(job));
+    },
+    note: (outcome) => {
+      concurrency.note(outcome);
+      applyConcurrency();
+    },
+    stop: circuit.onChange(follow),
+  };
+}

@@ -1,0 +1,153 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { sleep } from '../support/otps.js';
+import { freePort, startRedisServer } from '../support/redis-server.js';
+import { admin, expectProblem, type Gateway, shopKey, startGateway } from './gateway.js';
+
+/** Two processes behind a proxy on this machine, and one that knows of no proxy. */
+const behindProxy = { dependencies: { trustedProxies: ['127.0.0.1', '10.0.0.0/8'] } };
+const gateway = await startGateway(behindProxy);
+const sibling = await startGateway(behindProxy);
+const direct = await startGateway();
+
+const basic = (password: string) => ({ Authorization: `Basic ${btoa(`${admin.username}:${password}`)}` });
+const countKeys = () => gateway.redis.keys('isms:*:failed-logins');
+
+beforeEach(async () => {
+  for (const key of await countKeys()) await gateway.redis.del(key);
+  gateway.logs.length = 0;
+});
+
+const get = (on: Gateway, headers: Record<string, string>) =>
+  on.call('GET', '/admin', { key: null, headers });
+
+/** The status of a login as a proxy forwards it. */
+async function login(from: string, password: string, on = gateway): Promise<number> {
+  return (await get(on, { ...basic(password), 'X-Forwarded-For': from })).status;
+}
+
+async function fail(times: number, from: string, on = gateway): Promise<number[]> {
+  return await Promise.all(Array.from({ length: times }, (_, n) => login(from, `guess ${n}`, on)));
+}
+
+describe('429', () => {
+  it('answers every login from an address that failed 10 times, right or wrong, in every process', async () => {
+    expect(await fail(6, '192.0.2.1')).toEqual(Array(6).fill(401));
+    expect(await fail(4, '192.0.2.1', sibling)).toEqual(Array(4).fill(401));
+    for (const on of [gateway, sibling]) {
+      for (const password of ['wrong', admin.password])
+        expect(await login('192.0.2.1', password, on)).toBe(429);
+    }
+    expect(await login('192.0.2.2', admin.password)).toBe(302);
+  });
+
+  it('says in Retry-After when it ends, and ends then', async () => {
+    await fail(10, '192.0.2.1');
+    const right = { ...basic(admin.password), 'X-Forwarded-For': '192.0.2.1' };
+    const refused = await get(gateway, right);
+    expectProblem(refused, 429, 'too_many_logins');
+    expect(['599', '600']).toContain(refused.headers.get('Retry-After'));
+    const [key = ''] = await countKeys();
+    await gateway.redis.pexpire(key, 1_400);
+    expect((await get(gateway, right)).headers.get('Retry-After')).toBe('2');
+    await sleep(1_450);
+    expect((await get(gateway, right)).status).toBe(302);
+  });
+
+  it('is not put off by further attempts', async () => {
+    await fail(10, '192.0.2.1');
+    const [key = ''] = await countKeys();
+    await gateway.redis.pexpire(key, 60_000);
+    await fail(5, '192.0.2.1');
+    expect(await gateway.redis.pttl(key)).toBeLessThanOrEqual(60_000);
+  });
+
+  it('leaves a burst of simultaneous guesses 10 of them, and takes no right one after those', async () => {
+    const guesses = fail(100, '192.0.2.1');
+    const right = login('192.0.2.1', admin.password);
+    const statuses = await guesses;
+    expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(10);
+    expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(90);
+    expect(await right).toBe(429);
+  });
+
+  it('counts what is no Basic login, too', async () => {
+    const headers = { Authorization: `Bearer ${shopKey}`, 'X-Forwarded-For': '192.0.2.1' };
+    for (let n = 0; n < 10; n++) expect((await get(gateway, headers)).status).toBe(401);
+    expect((await get(gateway, headers)).status).toBe(429);
+  });
+
+  it('counts IPv6 clients by their /64 network, and mapped IPv4 ones as IPv4', async () => {
+    for (let n = 0; n < 10; n++) await fail(1, `2001:db8:1:2:${n}::1`);
+    expect(await login('2001:db8:1:2:ffff::9', admin.password)).toBe(429);
+    expect(await login('2001:db8:1:3::1', admin.password)).toBe(302);
+    await fail(10, '::ffff:192.0.2.7');
+    expect(await login('192.0.2.7', admin.password)).toBe(429);
+    expect(await login('192.0.2.8', admin.password)).toBe(302);
+  });
+
+  it('is not evaded by the port that some proxies add', async () => {
+    for (let n = 0; n < 5; n++) await fail(1, `192.0.2.1:${4_000 + n}`);
+    for (let n = 0; n < 5; n++) await fail(1, `[::ffff:192.0.2.1]:${4_000 + n}`);
+    expect(await login('192.0.2.1', admin.password)).toBe(429);
+  });
+
+  it('begins with one line in the log; neither that nor Redis holds the address', async () => {
+    await fail(13, '192.0.2.123');
+    await sleep(20);
+    const lines = gateway.logs.filter((line) => line.includes('admin.login_blocked'));
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+      { event: 'admin.login_blocked', seconds: 600, message: expect.any(String) },
+    ]);
+    expect(await countKeys()).toHaveLength(1);
+    for (const text of [...gateway.logs, ...(await countKeys())]) expect(text).not.toContain('192.0.2.123');
+  });
+});
+
+describe('a request without a login', () => {
+  it('is not counted: browsers ask first', async () => {
+    const asking = () => get(gateway, { 'X-Forwarded-For': '192.0.2.1' });
+    for (let n = 0; n < 20; n++) expectProblem(await asking(), 401, 'unauthorized');
+    await fail(9, '192.0.2.1');
+    expect(await login('192.0.2.1', admin.password)).toBe(302);
+  });
+});
+
+describe('X-Forwarded-For', () => {
+  it('is ignored from anybody who is no trusted proxy', async () => {
+    for (let n = 0; n < 10; n++) await fail(1, `192.0.2.${n}`, direct);
+    expect(await login('198.51.100.1', admin.password, direct)).toBe(429);
+  });
+
+  it('is believed as far as the proxies are trusted, and no further', async () => {
+    for (let n = 0; n < 10; n++) await fail(1, `198.51.100.${n}, 192.0.2.1, 10.1.2.3`);
+    expect(await login('192.0.2.1', admin.password)).toBe(429);
+    expect(await login('198.51.100.1', admin.password)).toBe(302);
+  });
+});
+
+describe('without Redis', () => {
+  it('the login works without a limit, and nothing hangs', async () => {
+    const alone = await startGateway({ redisUrl: `redis://127.0.0.1:${await freePort()}` });
+    await expectOpen(alone);
+  });
+
+  it('the login works while Redis is frozen, too', async () => {
+    const server = await startRedisServer();
+    afterAll(server.stop);
+    const frozen = await startGateway({ redisUrl: server.url });
+    while ((await frozen.call('GET', '/readyz')).status !== 200) await sleep(20);
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      await expectOpen(frozen);
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+    }
+  });
+});
+
+async function expectOpen(on: Gateway): Promise<void> {
+  const before = performance.now();
+  expect(await fail(12, '192.0.2.1', on)).toEqual(Array(12).fill(401));
+  expect(await login('192.0.2.1', admin.password, on)).toBe(302);
+  expect(performance.now() - before).toBeLessThan(2_000);
+}

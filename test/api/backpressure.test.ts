@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+import { createBackpressure } from '../../src/api/backpressure.js';
+import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { expectProblem, startGateway } from './gateway.js';
+
+/** What the load looks like at a moment, second by second. */
+async function judged(
+  looks: { backlog: number; sent: number; memory?: number }[],
+  sendWithinSeconds: number,
+) {
+  let second = 0;
+  const current = () => looks[Math.min(second, looks.length - 1)] ?? { backlog: 0, sent: 0 };
+  const backpressure = createBackpressure({
+    sendOtpQueue: { backlog: async () => current().backlog },
+    load: { read: async () => ({ sent: current().sent, memory: current().memory ?? 0 }) },
+    now: () => second * 1_000,
+  });
+  for (; second < looks.length; second++) {
+    backpressure.refuses(sendWithinSeconds);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return backpressure.refuses(sendWithinSeconds);
+}
+
+const steady = (backlog: number, perSecond: number, seconds = 8) =>
+  Array.from({ length: seconds }, (_, n) => ({ backlog, sent: n * perSecond }));
+
+describe('backpressure', () => {
+  it('takes what can be sent before its deadline, and refuses what can not, by the rate of the last seconds', async () => {
+    expect(await judged(steady(10_000, 100), 120)).toBeNull();
+    expect(await judged(steady(13_000, 100), 120)).toBe(10);
+    expect(await judged(steady(13_000, 100), 3_600)).toBeNull();
+  });
+
+  it('refuses while nothing is sent at all, and says to come back within a minute', async () => {
+    expect(await judged(steady(500, 0), 120)).toBe(60);
+  });
+
+  it('takes a small backlog, and any at first, when no rate is known yet', async () => {
+    expect(await judged(steady(100, 0), 120)).toBeNull();
+    expect(await judged(steady(50_000, 0, 3), 120)).toBeNull();
+  });
+
+  it('refuses while Redis is nearly full', async () => {
+    expect(await judged([{ backlog: 0, sent: 0, memory: 0.91 }], 120)).toBe(60);
+    expect(await judged([{ backlog: 0, sent: 0, memory: 0.89 }], 120)).toBeNull();
+  });
+
+  it('asks for the load at most once a second', async () => {
+    let asked = 0;
+    const backpressure = createBackpressure({
+      sendOtpQueue: { backlog: async () => ++asked },
+      load: { read: async () => ({ sent: 0, memory: 0 }) },
+    });
+    for (let i = 0; i < 1_000; i++) backpressure.refuses(120);
+    expect(asked).toBe(1);
+  });
+});
+
+describe('503 overloaded', () => {
+  it('a new OTP while Redis is nearly full; one asked for again with its key is still answered', async () => {
+    const gateway = await startGateway();
+    const queue = createSendOtpQueue(gateway.redis, () => {});
+    const ask = (key: string) =>
+      gateway.call('POST', '/v1/otps', { body: { to: '0123456789' }, headers: { 'Idempotency-Key': key } });
+    expect((await ask('before')).status).toBe(202);
+    const busy = await startGateway({
+      dependencies: {
+        store: {
+          ...gateway.store,
+          load: { addSent: async () => {}, read: async () => ({ sent: 0, memory: 0.95 }) },
+        },
+        sendOtpQueue: queue,
+      },
+    });
+    const again = (key: string) =>
+      busy.call('POST', '/v1/otps', { body: { to: '0123456789' }, headers: { 'Idempotency-Key': key } });
+    await again('before');
+    const refused = await again('new');
+    expectProblem(refused, 503, 'overloaded');
+    expect(refused.headers.get('Retry-After')).toBe('60');
+    expect((await again('before')).headers.get('Idempotent-Replayed')).toBe('true');
+  });
+});

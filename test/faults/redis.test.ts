@@ -1,0 +1,227 @@
+import { execFileSync } from 'node:child_process';
+import { readdir, stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterEach, describe, expect, it } from 'vitest';
+import { sleep } from '../support/otps.js';
+import { gatewayEnvironment, runCommand } from '../support/processes.js';
+import { countByStatus, type Fleet, nthNumber, providerSaw, startFleet } from './fleet.js';
+import { startSentinels } from './sentinels.js';
+import { startTcpProxy } from './tcp-proxy.js';
+
+const full = process.env['FAULTS'] === 'full';
+const minutes = (n: number) => n * 60_000;
+
+let fleet: Fleet;
+afterEach(() => fleet.close());
+
+const report = (name: string, found: object) => {
+  if (full) process.stdout.write(`${name}: ${JSON.stringify(found)}\n`);
+};
+
+const strict = { UNKNOWN_RESENDS: '0', ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20' };
+
+describe('replies of Redis that get lost after the command ran', { timeout: minutes(3) }, () => {
+  it('make one OTP and one job per idempotency key, however often the app asks again', async () => {
+    fleet = await startFleet(strict);
+    const proxy = await startTcpProxy(fleet.redis.port);
+    const api = await fleet.startApi(`redis://127.0.0.1:${proxy.port}`);
+    proxy.loseReplies(7);
+    const count = full ? 300 : 15;
+    const ids: string[] = [];
+    let asked = 0;
+    for (let n = 0; n < count; n++) {
+      for (let accepted = false; !accepted; asked++) {
+        const reply = await api.post({ to: nthNumber(n).e164 }, `key-${n}`);
+        accepted = reply.status === 202;
+        const { id } = (await reply.json()) as { id: string };
+        if (accepted) ids.push(id);
+        else await sleep(20);
+      }
+    }
+    proxy.loseReplies(0);
+    const jobs = await fleet.queue.backlog();
+    report('lost replies of Redis', { keys: count, asked, lost: proxy.lost, otps: new Set(ids).size, jobs });
+    expect(proxy.lost).toBeGreaterThan(count / 10);
+    expect([new Set(ids).size, jobs]).toEqual([count, count]);
+    await proxy.close();
+  });
+
+  it('send nothing twice when they are the workers’', async () => {
+    fleet = await startFleet(strict);
+    fleet.simulator.state.change({ latencyMs: 50 });
+    const proxy = await startTcpProxy(fleet.redis.port);
+    const enqueued = await fleet.enqueue(full ? 1_000 : 40);
+    const throughProxy = gatewayEnvironment(`redis://127.0.0.1:${proxy.port}`, fleet.simulator);
+    fleet.workers.push(runCommand('worker', { ...throughProxy, ...strict }));
+    proxy.loseReplies(13);
+    const otps = await fleet.settled(enqueued, minutes(2));
+    const saw = providerSaw(fleet, otps);
+    report('lost replies, workers', { ...countByStatus(otps), ...saw, lost: proxy.lost });
+    expect(proxy.lost).toBeGreaterThan(4);
+    expect(saw).toMatchObject({ doubled: 0, mostCalls: 1 });
+    await proxy.close();
+  });
+});
+
+/** Counts provider calls over a while in which nothing may be sent, then lets `mend` happen; ms until work goes on. */
+async function resumesAfter(
+  mend: () => Promise<unknown>,
+): Promise<{ callsMeanwhile: number; resumedMs: number }> {
+  const { calls } = fleet.simulator.state;
+  await sleep(1_500);
+  const before = calls.send;
+  await sleep(2_000);
+  const callsMeanwhile = calls.send - before;
+  await mend();
+  const [mended, since] = [Date.now(), calls.send];
+  while (calls.send === since && Date.now() - mended < 20_000) await sleep(10);
+  return { callsMeanwhile, resumedMs: Date.now() - mended };
+}
+
+describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
+  it('out of memory: the API answers 503, nothing is sent without a claim, all goes on by itself', async () => {
+    fleet = await startFleet(strict);
+    fleet.simulator.state.change({ latencyMs: 100 });
+    const api = await fleet.startApi();
+    const enqueued = await fleet.enqueue(full ? 3_000 : 800);
+    const admin = new Redis(fleet.redis.url);
+    fleet.startWorker();
+    while (fleet.simulator.state.calls.send < 100) await sleep(5);
+    await admin.config('SET', 'maxmemory', 1_000_000);
+    const refused = await api.post({ to: nthNumber(900_000).e164 });
+    const found = await resumesAfter(() => admin.config('SET', 'maxmemory', 0));
+    admin.disconnect();
+    const otps = await fleet.settled(enqueued, minutes(1));
+    const saw = providerSaw(fleet, otps);
+    report('Redis out of memory', { refused: refused.status, ...found, ...countByStatus(otps), ...saw });
+    expect(refused.status).toBe(503);
+    expect(found.callsMeanwhile).toBe(0);
+    expect(found.resumedMs).toBeLessThan(5_000);
+    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+    expect(countByStatus(otps)).toEqual({ sent: otps.length });
+  });
+
+  it.each([
+    ['always', 'Redis ends itself, and is started again'],
+    ['everysec', 'Redis refuses writes until there is room'],
+  ] as const)('disk full, appendfsync %s: the same after %s', async (appendfsync, _) => {
+    fleet = await startFleet(strict, { appendfsync, diskKib: 6_000 });
+    fleet.simulator.state.change({ latencyMs: 100 });
+    const api = await fleet.startApi();
+    const enqueued = await fleet.enqueue(800);
+    fleet.startWorker();
+    while (fleet.simulator.state.calls.send < 50) await sleep(5);
+    await fillDisk(fleet.redis.url);
+    const refused = await api.post({ to: nthNumber(900_000).e164 });
+    const found = await resumesAfter(async () => {
+      if (appendfsync === 'always') await fleet.redis.restart();
+      else execFileSync('prlimit', ['--pid', String(fleet.redis.pid), '--fsize=unlimited:unlimited']);
+    });
+    const otps = await fleet.settled(enqueued, minutes(1));
+    const saw = providerSaw(fleet, otps);
+    report(`disk full, ${appendfsync}`, {
+      refused: refused.status,
+      ...found,
+      ...countByStatus(otps),
+      ...saw,
+    });
+    expect(refused.status).toBe(503);
+    expect(found.callsMeanwhile).toBe(0);
+    expect(found.resumedMs).toBeLessThan(5_000);
+    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+    expect(countByStatus(otps)).toEqual({ sent: otps.length });
+  });
+
+  it('frozen: the API answers 503, and nothing is doubled or lost when it thaws', async () => {
+    fleet = await startFleet(strict);
+    fleet.simulator.state.change({ latencyMs: 100 });
+    const api = await fleet.startApi();
+    const enqueued = await fleet.enqueue(full ? 5_000 : 800);
+    fleet.startWorker();
+    fleet.startWorker();
+    while (fleet.simulator.state.calls.send < 100) await sleep(5);
+    process.kill(fleet.redis.pid, 'SIGSTOP');
+    const refused = await api.post({ to: nthNumber(900_000).e164 });
+    await sleep(full ? 12_000 : 6_000);
+    process.kill(fleet.redis.pid, 'SIGCONT');
+    const otps = await fleet.settled(enqueued, minutes(1));
+    const saw = providerSaw(fleet, otps);
+    report('Redis frozen 12 s', { refused: refused.status, ...countByStatus(otps), ...saw });
+    expect(refused.status).toBe(503);
+    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+    expect((countByStatus(otps).sent ?? 0) + (countByStatus(otps).unknown ?? 0)).toBe(otps.length);
+  });
+});
+
+/** Writes until Redis says no, or is gone. */
+async function fillDisk(url: string): Promise<void> {
+  const redis = new Redis(url, { maxRetriesPerRequest: 0, retryStrategy: () => null });
+  redis.on('error', () => {});
+  const block = 'x'.repeat(200_000);
+  try {
+    for (let n = 0; n < 100; n++) await redis.set('filler', block);
+  } catch {
+    redis.disconnect();
+    return;
+  }
+  throw new Error('the disk of Redis did not get full');
+}
+
+describe('a Redis that forgot its last moments', { timeout: minutes(3) }, () => {
+  it('up to 2 s: no crash, every OTP that it knows ends, and what was sent twice is counted', async () => {
+    fleet = await startFleet(strict, { appendfsync: 'everysec' });
+    fleet.simulator.state.change({ latencyMs: 100 });
+    const enqueued = await fleet.enqueue(full ? 3_000 : 900);
+    const workers = [fleet.startWorker(), fleet.startWorker()];
+    while (fleet.simulator.state.calls.send < 300) await sleep(5);
+    const before = await logFile(fleet.redis.dir);
+    await sleep(2_000);
+    await fleet.redis.kill();
+    await truncate(before.path, before.size);
+    await fleet.redis.restart();
+    const otps = await fleet.settled(enqueued, minutes(2));
+    const saw = providerSaw(fleet, otps);
+    report('Redis rolled back 2 s', { ...countByStatus(otps), ...saw });
+    expect(workers.map(({ child }) => child.exitCode)).toEqual([null, null]);
+    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+    expect((countByStatus(otps).sent ?? 0) + (countByStatus(otps).unknown ?? 0)).toBe(otps.length);
+  });
+});
+
+/** Redis's growing log of writes, and how long it is. */
+async function logFile(dir: string): Promise<{ path: string; size: number }> {
+  const directory = join(dir, 'appendonlydir');
+  const name = (await readdir(directory)).find((file) => file.endsWith('.incr.aof')) ?? '';
+  const path = join(directory, name);
+  return { path, size: (await stat(path)).size };
+}
+
+describe('a master that dies with Sentinel watching', { timeout: minutes(3) }, () => {
+  it('is followed by its replica: API and workers go on by themselves, and nothing is sent twice', async () => {
+    fleet = await startFleet(strict);
+    fleet.simulator.state.change({ latencyMs: 100 });
+    const sentinels = await startSentinels(fleet.redis);
+    const environment = gatewayEnvironment(sentinels.url, fleet.simulator);
+    const api = await fleet.startApi(sentinels.url);
+    const enqueued = await fleet.enqueue(full ? 5_000 : 1_000);
+    fleet.workers.push(runCommand('worker', { ...environment, ...strict }));
+    while (fleet.simulator.state.calls.send < 200) await sleep(5);
+    await sentinels.replicated();
+    const killedAt = Date.now();
+    await fleet.redis.kill();
+    let accepted = false;
+    while (!accepted && Date.now() - killedAt < 30_000) {
+      accepted = (await api.post({ to: nthNumber(900_000).e164 })).status === 202;
+      if (!accepted) await sleep(100);
+    }
+    const acceptedMs = Date.now() - killedAt;
+    const otps = await sentinels.settled(enqueued, minutes(1));
+    const saw = providerSaw(fleet, otps);
+    report('failover by Sentinel', { acceptedMs, ...countByStatus(otps), ...saw });
+    await sentinels.stop();
+    expect(accepted).toBe(true);
+    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+    expect((countByStatus(otps).sent ?? 0) + (countByStatus(otps).unknown ?? 0)).toBe(otps.length);
+  });
+});

@@ -1,0 +1,259 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { OtpRequest } from '../../src/otp/otp.js';
+import type { Policy } from '../../src/store/script.js';
+import type { Store } from '../../src/store/store.js';
+import { handClock } from '../support/hand-clock.js';
+import { accepted, claimed, deferred, number, rejected, request, sleep, testStore } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+
+const redis = await connect();
+beforeEach(() => redis.flushdb());
+
+const ask = (store: Store, overrides: Partial<OtpRequest> = {}) => store.otps.admit(request(overrides), null);
+const kinds = async (asked: Promise<{ kind: string }>[]) =>
+  (await Promise.all(asked)).map(({ kind }) => kind);
+const count = (found: string[], kind: string) => found.filter((each) => each === kind).length;
+
+async function atHand(policy: Partial<Policy>) {
+  const clock = await handClock(redis);
+  return { clock, store: testStore(clock.redis, policy) };
+}
+
+async function admittedId(store: Store, overrides: Partial<OtpRequest> = {}): Promise<string> {
+  const admission = await ask(store, overrides);
+  if (admission.kind !== 'admitted') throw new Error(admission.kind);
+  return admission.otp.id;
+}
+
+describe('the cooldown of a number', () => {
+  it('lets a second OTP in exactly when it said', async () => {
+    const { clock, store } = await atHand({ phoneCooldownMs: 30_000 });
+    await ask(store);
+    await clock.advance(10_000);
+    expect(await ask(store)).toMatchObject({ kind: 'limited', by: 'phone', retryAfterMs: 20_000 });
+    await clock.advance(19_999);
+    expect(await ask(store)).toMatchObject({ kind: 'limited', retryAfterMs: 1 });
+    await clock.advance(1);
+    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('holds for one app and one number only', async () => {
+    const store = testStore(redis, { phoneCooldownMs: 30_000 });
+    await ask(store);
+    expect(await ask(store, { app: 'bank' })).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store, { to: number('0123456780') })).toMatchObject({ kind: 'admitted' });
+  });
+
+  it.each([
+    ['was refused by the provider', rejected],
+    ['was never sent, its retries used up', deferred],
+  ])('is given back by an OTP that %s', async (_, outcome) => {
+    const store = testStore(redis, { phoneCooldownMs: 30_000, sendRetries: 0 });
+    const id = await admittedId(store);
+    await store.sendAttempts.settle(await claimed(store, id), outcome);
+    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('is given back by an OTP that was not sent in time, or cancelled before it was sent', async () => {
+    const { clock, store } = await atHand({ phoneCooldownMs: 300_000 });
+    await ask(store, { sendWithinSeconds: 10 });
+    await clock.advance(10_000);
+    const id = await admittedId(store);
+    await store.otps.cancel('shop', id);
+    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('is not given back by an OTP that may have gone out', async () => {
+    const store = testStore(redis, { phoneCooldownMs: 30_000, unknownResends: 0 });
+    const to = [number('0123456781'), number('0123456782'), number('0123456783')] as const;
+    const lost = await admittedId(store, { to: to[0] });
+    await store.sendAttempts.settle(await claimed(store, lost), { kind: 'unknown', reason: 'timeout' });
+    const sent = await admittedId(store, { to: to[1] });
+    await store.sendAttempts.settle(await claimed(store, sent), accepted());
+    await store.otps.cancel('shop', sent);
+    const underWay = await admittedId(store, { to: to[2] });
+    await claimed(store, underWay);
+    await store.otps.cancel('shop', underWay);
+    const again = await kinds(to.map((each) => ask(store, { to: each })));
+    expect(again).toEqual(['limited', 'limited', 'limited']);
+  });
+});
+
+describe('the windows of a number', () => {
+  it('take so many in ten minutes, and one more exactly when the oldest leaves', async () => {
+    const { clock, store } = await atHand({ phonePer10Minutes: 3 });
+    for (let i = 0; i < 3; i++) {
+      await ask(store);
+      await clock.advance(60_000);
+    }
+    expect(await ask(store)).toMatchObject({ kind: 'limited', by: 'phone', retryAfterMs: 420_000 });
+    await clock.advance(420_000);
+    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store)).toMatchObject({ kind: 'limited', retryAfterMs: 60_000 });
+  });
+
+  it('take so many in a day', async () => {
+    const { clock, store } = await atHand({ phonePerDay: 2 });
+    await ask(store);
+    await clock.advance(3_600_000);
+    await ask(store);
+    expect(await ask(store)).toMatchObject({ kind: 'limited', retryAfterMs: 82_800_000 });
+  });
+
+  it('let exactly the limit in when 50 come at the same moment', async () => {
+    const store = testStore(redis, { phonePer10Minutes: 5, phonePerDay: 10 });
+    const found = await kinds(Array.from({ length: 50 }, () => ask(store)));
+    expect([count(found, 'admitted'), count(found, 'limited')]).toEqual([5, 45]);
+  });
+
+  it('count nothing that was refused, nor an OTP that is only asked for again with its key', async () => {
+    const store = testStore(redis, { phonePer10Minutes: 2 });
+    const key = { endpoint: 'POST /v1/otps', key: 'once', body: '{}' };
+    await store.otps.admit(request(), key);
+    for (let i = 0; i < 5; i++) {
+      expect(await store.otps.admit(request(), key)).toMatchObject({ kind: 'replayed' });
+    }
+    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store)).toMatchObject({ kind: 'limited' });
+    expect(await store.otps.admit(request(), key)).toMatchObject({ kind: 'replayed' });
+  });
+
+  it('of all apps together tell an app nothing about when the others sent', async () => {
+    const { clock, store } = await atHand({ numberPerDay: 3 });
+    for (const app of ['one', 'two', 'three']) {
+      await ask(store, { app });
+      await clock.advance(1_234_567);
+    }
+    expect(await ask(store, { app: 'four' })).toMatchObject({
+      kind: 'limited',
+      by: 'phone',
+      retryAfterMs: 3_600_000,
+    });
+    await clock.advance(86_400_000);
+    expect(await ask(store, { app: 'four' })).toMatchObject({ kind: 'admitted' });
+  });
+});
+
+describe('the limit of an app', () => {
+  it('takes so many in a second, however many come at once, and more in the next', async () => {
+    const store = testStore(redis, { appPerSecond: 20 });
+    const to = (n: number) => number(`01234${String(50_000 + n)}`);
+    const found = await kinds(Array.from({ length: 100 }, (_, n) => ask(store, { to: to(n) })));
+    expect(count(found, 'admitted')).toBe(20);
+    const refused = await ask(store, { to: to(200) });
+    expect(refused).toMatchObject({ kind: 'limited', by: 'app' });
+    if (refused.kind === 'limited') await sleep(refused.retryAfterMs + 5);
+    expect(await ask(store, { to: to(200) })).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store, { to: to(201), app: 'bank' })).toMatchObject({ kind: 'admitted' });
+  });
+});
+
+describe('the limit of a client address', () => {
+  it('takes so many, of one /64 network together where it is IPv6', async () => {
+    const store = testStore(redis, { clientIpPer10Minutes: 2 });
+    const from = (clientIp: string | null) => ask(store, { clientIp });
+    expect(await kinds([from('2001:db8:1:2::1'), from('2001:db8:1:2::2'), from('2001:db8:1:3::1')])).toEqual([
+      'admitted',
+      'admitted',
+      'admitted',
+    ]);
+    expect(await from('2001:db8:1:2:ffff::9')).toMatchObject({ kind: 'limited', by: 'client_ip' });
+    expect(await from(null)).toMatchObject({ kind: 'admitted' });
+    await from('198.51.100.7');
+    await from('::ffff:198.51.100.7');
+    expect(await from('198.51.100.7')).toMatchObject({ kind: 'limited', by: 'client_ip' });
+  });
+
+  it('never stands in Redis in clear', async () => {
+    const store = testStore(redis, { clientIpPer10Minutes: 2 });
+    await ask(store, { clientIp: '198.51.100.7' });
+    expect((await redis.keys('*')).join()).not.toContain('198.51.100.7');
+  });
+});
+
+describe('of several limits', () => {
+  it('the one with the longest wait answers, so that whoever waits so long gets in', async () => {
+    const { clock, store } = await atHand({ phoneCooldownMs: 30_000, phonePer10Minutes: 1 });
+    await ask(store);
+    expect(await ask(store)).toMatchObject({ retryAfterMs: 600_000 });
+    await clock.advance(600_000);
+    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('what is left is told', async () => {
+    const store = testStore(redis, { phonePer10Minutes: 5, phonePerDay: 10, appPerSecond: 100 });
+    await ask(store);
+    const admission = await ask(store);
+    expect(admission).toMatchObject({
+      quotas: [
+        { name: 'phone-10min', quota: 5, windowMs: 600_000, remaining: 3 },
+        { name: 'phone-day', quota: 10, windowMs: 86_400_000, remaining: 8 },
+        { name: 'app', quota: 100, windowMs: 1_000, remaining: 98 },
+      ],
+    });
+  });
+});
+
+describe('wrong codes in a row', () => {
+  const attempt = async (store: Store, id: string, verdict: 'correct' | 'incorrect' | 'unsent') => {
+    const verification = { app: 'shop', id, token: `${Math.random()}`, replay: null };
+    const { kind } = await store.verificationAttempts.admit(verification);
+    if (kind !== 'admitted') return kind;
+    return (await store.verificationAttempts.settle(verification, verdict)).kind;
+  };
+  const sentOtp = async (store: Store, overrides: Partial<OtpRequest> = {}) => {
+    const id = await admittedId(store, overrides);
+    await store.sendAttempts.settle(await claimed(store, id), accepted());
+    return id;
+  };
+
+  it('lock the number across its OTPs; a new OTP does not begin anew, and is refused', async () => {
+    const store = testStore(redis, { wrongCodes: 4 });
+    const [first, second] = [await sentOtp(store), await sentOtp(store)];
+    for (const id of [first, first, second, second])
+      expect(await attempt(store, id, 'incorrect')).toBe('incorrect');
+    expect(await attempt(store, second, 'correct')).toBe('phone_locked');
+    expect(await ask(store)).toEqual({ kind: 'phone_locked' });
+    expect(await ask(store, { app: 'bank' })).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('begin anew with a right one, and count no attempt that never reached the provider', async () => {
+    const store = testStore(redis, { wrongCodes: 3 });
+    const [first, second] = [await sentOtp(store), await sentOtp(store)];
+    await attempt(store, first, 'incorrect');
+    await attempt(store, first, 'incorrect');
+    for (let i = 0; i < 5; i++) expect(await attempt(store, first, 'unsent')).toBe('unavailable');
+    expect(await attempt(store, first, 'correct')).toBe('verified');
+    for (let i = 0; i < 3; i++) expect(await attempt(store, second, 'incorrect')).toBe('incorrect');
+    expect(await attempt(store, second, 'correct')).toBe('phone_locked');
+  });
+
+  it('let no more than the limit through when 50 come at the same moment', async () => {
+    const store = testStore(redis, { wrongCodes: 7 });
+    const ids = await Promise.all(Array.from({ length: 10 }, () => sentOtp(store)));
+    const found = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => attempt(store, ids[n % 10] ?? '', 'incorrect')),
+    );
+    expect(found.filter((kind) => kind === 'incorrect')).toHaveLength(7);
+  });
+
+  it('are lifted by the operator, for this app and number alone', async () => {
+    const store = testStore(redis, { wrongCodes: 1 });
+    const others = await sentOtp(store, { to: number('0123456780') });
+    await attempt(store, others, 'incorrect');
+    const id = await sentOtp(store);
+    await attempt(store, id, 'incorrect');
+    expect(await store.phones.unlock('bank', number())).toBe(false);
+    expect(await store.phones.unlock('shop', number())).toBe(true);
+    expect(await attempt(store, id, 'correct')).toBe('verified');
+    expect(await attempt(store, others, 'correct')).toBe('phone_locked');
+  });
+
+  it('are kept after the OTPs are gone', async () => {
+    const store = testStore(redis, { wrongCodes: 1, phonePerDay: 5 });
+    await attempt(store, await sentOtp(store), 'incorrect');
+    for (const key of await redis.keys('*:phone:*')) {
+      expect(await redis.pttl(key)).toBeGreaterThan(300 * 86_400_000);
+    }
+  });
+});

@@ -1,0 +1,210 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { OtpRequest } from '../../src/otp/otp.js';
+import { createSealer } from '../../src/store/sealing.js';
+import { createStore, type Store } from '../../src/store/store.js';
+import { type HandClock, handClock } from '../support/hand-clock.js';
+import {
+  accepted,
+  balanceLimits,
+  claimed,
+  dataKey,
+  number,
+  operatorPauseKey,
+  policy,
+  request,
+} from '../support/otps.js';
+import { seededRandom } from '../support/random.js';
+import { connect } from '../support/redis.js';
+
+const redis = await connect();
+let clock: HandClock;
+beforeEach(async () => {
+  await redis.flushdb();
+  clock = await handClock(redis);
+});
+
+const full = process.env['FAULTS'] === 'full';
+
+function guardedStore(mode: 'off' | 'monitor' | 'enforce', safeRanges: string[] = []): Store {
+  return createStore({
+    redis: clock.redis,
+    sealer: createSealer([dataKey]),
+    policy: { ...policy, fraudGuard: ({ off: 0, monitor: 1, enforce: 2 } as const)[mode] },
+    operatorPauseKey,
+    balanceLimits,
+    safeRanges,
+  });
+}
+
+/** The n-th number of the range 6012345. */
+const inRange = (n: number) => number(`+6012345${String(n).padStart(4, '0')}`);
+
+/** Asks for an OTP and has it sent; with its id, or null when it was refused. */
+async function send(store: Store, overrides: Partial<OtpRequest>): Promise<string | null> {
+  const admission = await store.otps.admit(request(overrides), null);
+  if (admission.kind === 'range_blocked') return null;
+  if (admission.kind !== 'admitted') throw new Error(admission.kind);
+  const { id } = admission.otp;
+  await store.sendAttempts.settle(await claimed(store, id), accepted());
+  return id;
+}
+
+async function verify(store: Store, id: string): Promise<void> {
+  const verification = { app: 'shop', id, token: id, replay: null };
+  await store.verificationAttempts.admit(verification);
+  await store.verificationAttempts.settle(verification, 'correct');
+}
+
+/** `count` OTPs to numbers of the range from `first` on, one each `everyMs`; answers how many were paid for. */
+async function pump(store: Store, { first = 0, count = 0, everyMs = 20 }): Promise<number> {
+  let paid = 0;
+  for (let n = first; n < first + count; n++) {
+    if ((await send(store, { to: inRange(n % 10_000) })) !== null) paid += 1;
+    await clock.advance(everyMs);
+  }
+  return paid;
+}
+
+describe('pumping of one range, when the guard enforces', () => {
+  it('10,000 numbers at 50 a second: at most 50 are paid for', { timeout: 60_000 }, async () => {
+    const store = guardedStore('enforce');
+    expect(await pump(store, { count: 10_000 })).toBeLessThanOrEqual(50);
+    expect(await store.ranges.judged()).toMatchObject([{ app: 'shop', range: '6012345' }]);
+  });
+
+  it('that goes on is blocked for an hour, then for a day', { timeout: 60_000 }, async () => {
+    const store = guardedStore('enforce');
+    await pump(store, { count: 900, everyMs: 2_000 });
+    const [blocked] = await store.ranges.judged();
+    expect((blocked?.blockedUntil ?? 0) - clock.now()).toBeGreaterThan(30 * 60_000);
+    expect((blocked?.blockedUntil ?? 0) - clock.now()).toBeLessThanOrEqual(3_600_000);
+    await clock.advance(3_600_000);
+    await pump(store, { first: 1_000, count: 600, everyMs: 2_000 });
+    const [again] = await store.ranges.judged();
+    expect((again?.blockedUntil ?? 0) - clock.now()).toBeGreaterThan(23 * 3_600_000);
+    const refused = await store.otps.admit(request({ to: inRange(5_000) }), null);
+    expect(refused).toMatchObject({ kind: 'range_blocked' });
+    if (refused.kind !== 'range_blocked') return;
+    await clock.advance(refused.retryAfterMs);
+    expect(await send(store, { to: inRange(5_000) })).not.toBeNull();
+  });
+
+  it('says once what it decided', async () => {
+    const store = guardedStore('enforce');
+    await pump(store, { count: 30 });
+    await clock.advance(130_000);
+    const first = await store.otps.admit(request({ to: inRange(100) }), null);
+    expect(first).toMatchObject({ ranges: [{ decision: 'slowed', range: '6012345' }] });
+    const second = await store.otps.admit(request({ to: inRange(101) }), null);
+    expect(second).toMatchObject({ ranges: [] });
+  });
+});
+
+describe('beside a pumped range', () => {
+  it('other ranges, and the same range of another app, are untouched', async () => {
+    const store = guardedStore('enforce');
+    await pump(store, { count: 200 });
+    expect(await send(store, { to: number('+60123460000') })).not.toBeNull();
+    expect(await send(store, { app: 'bank', to: inRange(1) })).not.toBeNull();
+  });
+
+  it('a number of the same range that was verified lately is let through', async () => {
+    const store = guardedStore('enforce');
+    const known = inRange(7_777);
+    await verify(store, (await send(store, { to: known })) ?? '');
+    await pump(store, { count: 200 });
+    expect(await send(store, { to: known })).not.toBeNull();
+    expect(await send(store, { to: inRange(7_778) })).toBeNull();
+  });
+
+  it('a range on the safe list is let through', async () => {
+    const store = guardedStore('enforce', ['60123']);
+    expect(await pump(store, { count: 200 })).toBe(200);
+  });
+
+  it('nothing is refused while the guard only watches, and what it would refuse is counted', async () => {
+    const store = guardedStore('monitor');
+    expect(await pump(store, { count: 200 })).toBe(200);
+    await clock.advance(130_000);
+    await pump(store, { count: 1 });
+    expect(await store.ranges.judged()).toMatchObject([{ refused: 180 }]);
+  });
+
+  it('nothing is written about ranges while the guard is off', async () => {
+    await pump(guardedStore('off'), { count: 30 });
+    expect(await redis.keys('*range*')).toEqual([]);
+  });
+
+  it('the operator undoes what was decided', async () => {
+    const store = guardedStore('enforce');
+    await pump(store, { count: 30 });
+    await clock.advance(130_000);
+    await pump(store, { first: 100, count: 2 });
+    expect(await store.ranges.judged()).toHaveLength(1);
+    expect(await store.ranges.forget('shop', '6012345')).toBe(true);
+    expect(await store.ranges.judged()).toEqual([]);
+    expect(await pump(store, { first: 200, count: 10 })).toBe(10);
+    expect(await store.ranges.forget('shop', '6099999')).toBe(false);
+  });
+});
+
+describe('a range that converts', () => {
+  it('takes more unverified OTPs at a time, the more were verified before', async () => {
+    const store = guardedStore('enforce');
+    for (let n = 0; n < 100; n++) {
+      await verify(store, (await send(store, { to: inRange(n) })) ?? '');
+      await clock.advance(10_000);
+    }
+    expect(await pump(store, { first: 1_000, count: 100 })).toBe(30);
+  });
+
+  it('is not slowed at 40 % verified, and is at 35 %', async () => {
+    for (const [share, kept] of [
+      [0.4, true],
+      [0.35, false],
+    ] as const) {
+      await redis.flushdb();
+      clock = await handClock(redis);
+      const store = guardedStore('enforce');
+      for (let n = 0; n < 20; n++) {
+        const id = await send(store, { to: inRange(n) });
+        if (n < 20 * share) await verify(store, id ?? '');
+      }
+      await clock.advance(125_000);
+      await store.otps.admit(request({ to: inRange(100) }), null);
+      expect([share, (await store.ranges.judged()).length === 0]).toEqual([share, kept]);
+    }
+  });
+});
+
+/**
+ * A day of an app whose people live all over Malaysia: OTPs spread over the day with a rush in the evening, numbers
+ * drawn from 2,000 ranges of which some have many customers (Zipf), 85 % verified after 5 to 90 seconds.
+ */
+describe('a normal day', () => {
+  it('has less than one OTP in a thousand refused', { timeout: 300_000 }, async () => {
+    const total = full ? 60_000 : 4_000;
+    const store = guardedStore('enforce');
+    const random = seededRandom(20_261_124);
+    const waiting: { at: number; id: string }[] = [];
+    let refused = 0;
+    for (let n = 0; n < total; n++) {
+      const rush = n > total * 0.7 && n < total * 0.85 ? 0.35 : 1.2;
+      await clock.advance(Math.round((86_400_000 / total) * rush * 2 * random()));
+      while (waiting[0] && waiting[0].at <= clock.now()) await verify(store, waiting.shift()?.id ?? '');
+      const range = Math.floor(2_000 ** random());
+      const operator = ['12', '13', '16', '17', '19'][range % 5];
+      const block = 200 + Math.floor(range / 5);
+      const subscriber = String(Math.floor(random() * 10_000)).padStart(4, '0');
+      const to = number(`+60${operator}${block}${subscriber}`);
+      const id = await send(store, { to });
+      if (id === null) refused += 1;
+      else if (random() < 0.85) {
+        waiting.push({ at: clock.now() + 5_000 + 85_000 * random(), id });
+        waiting.sort((a, b) => a.at - b.at);
+      }
+    }
+    if (full) process.stdout.write(`a normal day: ${JSON.stringify({ total, refused })}\n`);
+    expect(refused / total).toBeLessThan(0.001);
+  });
+});

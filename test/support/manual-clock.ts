@@ -1,0 +1,31 @@
+import type { Clock } from '../../src/otp/circuit-breaker.js';
+
+/** A clock that only the test moves; work that falls due is done in its order, each at its own time. */
+export function manualClock(): Clock & { advance(ms: number): void } {
+  let at = 0;
+  const waiting: { at: number; work: () => void }[] = [];
+  return {
+    now: () => at,
+    later: (ms, work) => {
+      waiting.push({ at: at + ms, work });
+      waiting.sort((a, b) => a.at - b.at);
+    },
+    advance: (ms) => {
+      const until = at + ms;
+      for (let next = waiting[0]; next && next.at <= until; next = waiting[0]) {
+        waiting.shift();
+        at = next.at;
+        next.work();
+      }
+      at = until;
+    },
+  };
+}
+
+/** The real clock, `times` as fast, so that waiting for a circuit does not take its time. */
+export function fastClock(times: number): Clock {
+  return {
+    now: () => performance.now() * times,
+    later: (ms, work) => void setTimeout(work, ms / times).unref(),
+  };
+}

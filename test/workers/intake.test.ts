@@ -1,0 +1,113 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type CircuitBreaker, createCircuitBreaker } from '../../src/otp/circuit-breaker.js';
+import { createAdaptiveConcurrency } from '../../src/workers/adaptive-concurrency.js';
+import { createIntake, type Intake } from '../../src/workers/intake.js';
+import { manualClock } from '../support/manual-clock.js';
+import { accepted, unknown } from '../support/otps.js';
+
+let clock: ReturnType<typeof manualClock>;
+let circuit: CircuitBreaker;
+let intake: Intake;
+let did: string[];
+let taker: { concurrency: number; pause(): Promise<void>; resume(): void };
+
+beforeEach(() => {
+  clock = manualClock();
+  circuit = createCircuitBreaker(clock);
+  did = [];
+  taker = {
+    concurrency: 8,
+    pause: async () => void did.push('pause'),
+    resume: () => void did.push(`resume with ${taker.concurrency}`),
+  };
+  const concurrency = createAdaptiveConcurrency(8, clock.now);
+  intake = createIntake({ taker: () => taker, circuit, concurrency });
+});
+
+const trip = () => {
+  for (let i = 0; i < 5; i++) circuit.enter()?.settle('ill');
+};
+/** A job in hand, and what ends it. */
+const job = () => {
+  let end = () => {};
+  const done = intake.hold(() => new Promise<void>((resolve) => (end = resolve)));
+  return async () => {
+    end();
+    await done;
+  };
+};
+
+describe('the intake', () => {
+  it('is closed while the circuit is open, and takes one job when it is half-open', () => {
+    trip();
+    expect(intake.closed).toBe(true);
+    clock.advance(5_000);
+    expect(intake.closed).toBe(false);
+    expect(did).toEqual(['pause', 'resume with 1']);
+  });
+
+  it('takes as many as before once the circuit is closed again', () => {
+    trip();
+    clock.advance(5_000);
+    circuit.enter()?.settle('well');
+    expect(taker.concurrency).toBe(8);
+  });
+
+  it('stays closed until every reason is gone, and pauses and resumes once', () => {
+    intake.set('account_trouble', true);
+    trip();
+    clock.advance(5_000);
+    expect(intake.closed).toBe(true);
+    intake.set('account_trouble', false);
+    expect(intake.closed).toBe(false);
+    expect(did).toEqual(['pause', 'resume with 1']);
+  });
+
+  it('stays closed for the circuit when account trouble is over', () => {
+    trip();
+    intake.set('account_trouble', true);
+    intake.set('account_trouble', false);
+    expect(intake.closed).toBe(true);
+    expect(did).toEqual(['pause']);
+  });
+
+  it('takes a probe beside the jobs that hang from before, and no second one when they end', async () => {
+    const hanging = [job(), job(), job()];
+    trip();
+    clock.advance(5_000);
+    expect(taker.concurrency).toBe(4);
+    const probe = job();
+    for (const [i, end] of hanging.entries()) {
+      await end();
+      expect(taker.concurrency).toBe(3 - i);
+    }
+    await probe();
+    expect(taker.concurrency).toBe(1);
+  });
+
+  it('takes fewer jobs while sends time out, and not more than one for a probe', () => {
+    intake.note(unknown);
+    expect(taker.concurrency).toBe(4);
+    trip();
+    clock.advance(5_000);
+    intake.note(accepted());
+    expect(taker.concurrency).toBe(1);
+    circuit.enter()?.settle('well');
+    expect(taker.concurrency).toBe(4);
+  });
+
+  it('leaves a stopped worker alone', () => {
+    intake.stop();
+    trip();
+    clock.advance(5_000);
+    expect(did).toEqual([]);
+  });
+
+  it('lets go of a job that fails', async () => {
+    const failing = intake.hold(() => Promise.reject(new Error('of our own')));
+    await expect(failing).rejects.toThrow('of our own');
+    trip();
+    clock.advance(5_000);
+    expect(taker.concurrency).toBe(1);
+  });
+});
