@@ -18,6 +18,7 @@ import { retryDelayMs, withoutStacks } from './job-control.js';
 import type { Logger } from './logger.js';
 import { createPauseGate } from './pause-gate.js';
 import { every } from './periodic.js';
+import { createProgress } from './progress.js';
 import { createSendOtpProcessor } from './send-otp.js';
 import { createSweeper } from './sweeper.js';
 
@@ -96,12 +97,14 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       removeOnFail: { count: balanceJobsKept },
     },
   );
-  sends.on('error', onError);
+  const progress = createProgress(store.load);
+  sends.on('error', onError).on('completed', progress.count).on('failed', progress.count);
   balances.on('error', onError);
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
   const loops = [
     every(pauseGate.lookEveryMs, pauseGate.look, logger),
     every(sweeper.everyMs, sweeper.run, logger),
+    every(progress.everyMs, progress.run, logger),
   ];
   await balanceQueue.schedule(options.balanceEveryMs);
 

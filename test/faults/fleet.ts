@@ -7,6 +7,7 @@ import { isPending, type Status } from '../../src/otp/states.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
 import { createSimulator } from '../../src/simulator/simulator.js';
 import type { SimulatorState } from '../../src/simulator/state.js';
+import { keys, partitionOfId } from '../../src/store/keys.js';
 import type { Store } from '../../src/store/store.js';
 import { number, request, sleep, testStore } from '../support/otps.js';
 import { account, type GatewayProcess, gatewayEnvironment, runCommand } from '../support/processes.js';
@@ -38,6 +39,9 @@ export interface Fleet {
 export interface FleetApi {
   url: string;
   post(body: object, idempotencyKey?: string): Promise<Response>;
+  get(path: string): Promise<{ status?: string }>;
+  /** The status that a verification is answered with. */
+  verify(id: string, code: string): Promise<number>;
 }
 
 /** The simulator behind a server that can be switched off and on again. */
@@ -83,6 +87,9 @@ async function startProvider(): Promise<Provider> {
   };
 }
 
+/** The key of the app `shop`. */
+export const apiKey = 'shop-key-of-24-characters-or-more';
+
 const batch = 200;
 
 export async function startFleet(
@@ -108,22 +115,30 @@ export async function startFleet(
     },
     startApi: async (redisUrl = redis.url) => {
       const port = String(await freePort());
-      const key = 'shop-key-of-24-characters-or-more';
-      const api = { ...gatewayEnvironment(redisUrl, simulator), ...env, API_KEYS: `shop:${key}`, PORT: port };
+      const api = {
+        ...gatewayEnvironment(redisUrl, simulator),
+        ...env,
+        API_KEYS: `shop:${apiKey}`,
+        PORT: port,
+      };
       workers.push(runCommand('api', api));
       const url = `http://127.0.0.1:${port}`;
       while (!(await fetch(`${url}/livez`).catch(() => null))?.ok) await sleep(50);
-      const post: FleetApi['post'] = (body, idempotencyKey) =>
-        fetch(`${url}/v1/otps`, {
+      const headers = { Authorization: `Bearer ${apiKey}`, 'Content-Type': 'application/json' };
+      const send = (path: string, body: object, more: Record<string, string> = {}) =>
+        fetch(`${url}${path}`, {
           method: 'POST',
-          headers: {
-            Authorization: `Bearer ${key}`,
-            'Content-Type': 'application/json',
-            ...(idempotencyKey !== undefined && { 'Idempotency-Key': idempotencyKey }),
-          },
+          headers: { ...headers, ...more },
           body: JSON.stringify(body),
         });
-      return { url, post };
+      return {
+        url,
+        post: (body, idempotencyKey) =>
+          send('/v1/otps', body, idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }),
+        get: async (path) =>
+          (await (await fetch(`${url}${path}`, { headers })).json()) as { status?: string },
+        verify: async (id, code) => (await send(`/v1/otps/${id}/verify`, { code })).status,
+      };
     },
     enqueue: async (count) => {
       const otps: Otp[] = [];
@@ -152,7 +167,7 @@ export function nthNumber(n: number) {
 }
 
 async function enqueueOne({ store, queue }: Pick<Fleet, 'store' | 'queue'>, n: number): Promise<Otp> {
-  const asked = request({ to: nthNumber(n), sendWithinSeconds: 600 });
+  const asked = request({ to: nthNumber(n), sendWithinSeconds: 1_800 });
   const admission = await store.otps.admit(asked, null);
   if (admission.kind !== 'admitted') throw new Error(admission.kind);
   await queue.add(admission.otp);
@@ -162,16 +177,27 @@ async function enqueueOne({ store, queue }: Pick<Fleet, 'store' | 'queue'>, n: n
 /** Waits until every OTP that the store knows has ended or been sent; throws with the statuses left. */
 export async function settled(store: Store, otps: Otp[], withinMs: number): Promise<Otp[]> {
   const deadline = Date.now() + withinMs;
+  const done: Otp[] = [];
+  let left = otps;
   for (;;) {
-    const found: Otp[] = [];
-    for (let first = 0; first < otps.length; first += batch) {
-      const some = otps.slice(first, first + batch).map(({ app, id }) => store.otps.find(app, id));
-      found.push(...(await Promise.all(some)).filter((otp) => otp !== null));
-    }
-    if (found.length === otps.length && !found.some(({ status }) => isPending(status))) return found;
+    const found = await findAll(store, left);
+    const pending = found.filter(({ status }) => isPending(status));
+    if (found.length < left.length) throw new Error(`${left.length - found.length} OTPs are lost`);
+    done.push(...found.filter(({ status }) => !isPending(status)));
+    if (pending.length === 0) return done;
     if (Date.now() > deadline) throw new Error(`not settled: ${JSON.stringify(countByStatus(found))}`);
+    left = pending;
     await sleep(500);
   }
+}
+
+async function findAll(store: Store, otps: Otp[]): Promise<Otp[]> {
+  const found: Otp[] = [];
+  for (let first = 0; first < otps.length; first += batch) {
+    const some = otps.slice(first, first + batch).map(({ app, id }) => store.otps.find(app, id));
+    found.push(...(await Promise.all(some)).filter((otp) => otp !== null));
+  }
+  return found;
 }
 
 /** How many OTPs have each status. */
@@ -181,11 +207,21 @@ export function countByStatus(otps: Otp[]): Partial<Record<Status, number>> {
   return counts;
 }
 
+/** OTPs that asked the provider more often than once plus the unknown outcomes on their record. */
+export async function unexplainedCalls({ simulator, redis }: Fleet, otps: Otp[]): Promise<number> {
+  const client = new Redis(redis.url);
+  const again = otps.filter(({ to }) => simulator.state.number(to.e164).calls > 1);
+  const raws = await Promise.all(again.map(({ id }) => client.get(keys.record(partitionOfId(id) ?? '', id))));
+  client.disconnect();
+  const unknowns = raws.map((raw) => Number(JSON.parse(raw ?? '{}').unknowns));
+  return again.filter(({ to }, i) => simulator.state.number(to.e164).calls > 1 + (unknowns[i] ?? 0)).length;
+}
+
 /** What the provider saw: numbers that got more than one SMS, and the most calls that one number got. */
 export function providerSaw({ simulator }: Fleet, otps: Otp[]): { doubled: number; mostCalls: number } {
   const counts = otps.map(({ to }) => simulator.state.number(to.e164));
   return {
     doubled: counts.filter(({ sms }) => sms > 1).length,
-    mostCalls: Math.max(...counts.map(({ calls }) => calls)),
+    mostCalls: counts.reduce((most, { calls }) => Math.max(most, calls), 0),
   };
 }

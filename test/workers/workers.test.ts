@@ -154,3 +154,12 @@ it('a job that stalled again and again is still handed on', { timeout: 40_000 },
   await scene.start();
   expect(await scene.settled(id)).toBe('sent');
 });
+
+it('tell admission how many OTPs they are done with', async () => {
+  await scene.start();
+  const ids = await Promise.all([1, 2, 3].map((n) => scene.send({ to: number(`012345000${n}`) })));
+  for (const id of ids) await scene.settled(id);
+  const deadline = Date.now() + 3_000;
+  while ((await scene.store.load.read()).sent < 3 && Date.now() < deadline) await sleep(50);
+  expect((await scene.store.load.read()).sent).toBe(3);
+});

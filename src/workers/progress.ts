@@ -1,0 +1,20 @@
+import type { Load } from '../store/load.js';
+
+const tellEveryMs = 1_000;
+
+/** Counts the jobs that a worker is done with, and tells the others once a second: admission judges the load by it. */
+export function createProgress(load: Pick<Load, 'addSent'>) {
+  let done = 0;
+  return {
+    count: () => {
+      done += 1;
+    },
+    everyMs: tellEveryMs,
+    run: async () => {
+      const count = done;
+      if (count === 0) return;
+      await load.addSent(count);
+      done -= count;
+    },
+  };
+}

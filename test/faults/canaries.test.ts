@@ -1,0 +1,106 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterEach, expect, it } from 'vitest';
+import { behaviours } from '../../src/simulator/behaviours.js';
+import { sleep } from '../support/otps.js';
+import { account } from '../support/processes.js';
+import { apiKey, type Fleet, type FleetApi, nthNumber, startFleet } from './fleet.js';
+
+const admin = { ADMIN_USERNAME: 'operator', ADMIN_PASSWORD: 'admin-password-canary' };
+const message = 'Canary-text: %OTP% is the code';
+const reference = 'reference-canary';
+const ordinary = 30;
+
+let fleet: Fleet;
+afterEach(() => fleet.close());
+
+/** Everything that happens to OTPs: sent, refused, lost, killed, verified rightly and wrongly; and bad requests. */
+async function liveThroughFaults(api: FleetApi): Promise<void> {
+  const numbers = [
+    ...Array.from({ length: ordinary }, (_, n) => nthNumber(n).e164),
+    // Account trouble would pause everything, and what hangs would make the test wait.
+    ...behaviours
+      .filter(({ name }) => !/credits|authentication|account|ip_not|trickle/.test(name))
+      .map((b) => b.number),
+  ];
+  const worker = fleet.startWorker();
+  const ids: string[] = [];
+  for (const [n, to] of numbers.entries()) {
+    const reply = await api.post({ to, message, reference, clientIp: '198.51.100.77' }, `key-${n}`);
+    ids.push(((await reply.json()) as { id: string }).id);
+    if (n === ordinary) {
+      await worker.end('SIGKILL');
+      fleet.startWorker();
+    }
+  }
+  await fleet.redis.kill();
+  await sleep(300);
+  await fleet.redis.restart();
+  await sleep(12_000);
+  for (const [n, id] of ids.entries()) {
+    const code = fleet.simulator.state.inbox({ mobile: numbers[n], limit: 1 })[0]?.code ?? '123456';
+    await api.verify(id, '000000');
+    await api.verify(id, code);
+    await api.verify(id, `${code}0`);
+    await api.get(`/v1/otps/${code}`);
+  }
+  for (const body of [
+    { to: numbers[0], [String(numbers[1])]: 1 },
+    { to: `${numbers[0]}x`, message: 1 },
+  ]) {
+    await api.post(body);
+  }
+}
+
+/** Every place where something could be left, by name. */
+async function places(api: FleetApi): Promise<Record<string, string>> {
+  const basic = { Authorization: `Basic ${btoa(`${admin.ADMIN_USERNAME}:${admin.ADMIN_PASSWORD}`)}` };
+  const board = async (path: string) => await (await fetch(`${api.url}${path}`, { headers: basic })).text();
+  const states = ['latest', 'completed', 'failed', 'waiting', 'delayed'];
+  const redis = new Redis(fleet.redis.url);
+  await redis.config('SET', 'rdbcompression', 'no');
+  await redis.save();
+  redis.disconnect();
+  const log = join(fleet.redis.dir, 'appendonlydir');
+  const logs = await Promise.all((await readdir(log)).map((name) => readFile(join(log, name), 'latin1')));
+  const pages = states.map((status) =>
+    board(`/admin/queues/api/queues?activeQueue=otp-send&status=${status}&page=1&jobsPerPage=100`),
+  );
+  return {
+    'the logs': fleet.workers.map(({ output }) => output).join('\n'),
+    'Redis’s append-only file': logs.join('\n'),
+    'all that Redis holds': await readFile(join(fleet.redis.dir, 'dump.rdb'), 'latin1'),
+    'Bull Board': (await Promise.all(pages)).join('\n'),
+  };
+}
+
+it('no code, password, key, message, reference, address or whole number is left anywhere', {
+  timeout: 120_000,
+}, async () => {
+  fleet = await startFleet({
+    ...admin,
+    LOG_LEVEL: 'trace',
+    ISMS_SEND_TIMEOUT_MS: '2000',
+    ISMS_VERIFY_TIMEOUT_MS: '1000',
+  });
+  const api = await fleet.startApi();
+  await liveThroughFaults(api);
+  const sms = fleet.simulator.state.inbox({ limit: 1_000 });
+  expect(sms.length).toBeGreaterThan(ordinary);
+  const numbers = sms.map(({ mobile }) => mobile.replace('+60', ''));
+  // A code stands by itself; the digits of a time or an id do not.
+  const codes = new RegExp(
+    `(?<![0-9A-Za-z_.-])(?:${[...new Set(sms.map(({ code }) => code))].join('|')})(?![0-9A-Za-z_.-])`,
+  );
+  const secrets = [account.password, apiKey, admin.ADMIN_PASSWORD, 'Canary-text', reference, '198.51.100.77'];
+  const found: string[] = [];
+  for (const [place, text] of Object.entries(await places(api))) {
+    expect(text.length, place).toBeGreaterThan(1_000);
+    for (const canary of [...numbers, ...secrets])
+      if (text.includes(canary)) found.push(`${place}: ${canary}`);
+    const code = codes.exec(text)?.[0];
+    if (code !== undefined) found.push(`${place}: code ${code}`);
+  }
+  expect(found).toEqual([]);
+});
