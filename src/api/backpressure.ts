@@ -3,10 +3,10 @@ import type { Load } from '../store/load.js';
 
 /** How old the newest look at the load may be; one request a second takes a new one, without waiting for it. */
 const lookEveryMs = 1_000;
-/** Looks that are older say nothing about now. */
-const lookKeptMs = 15_000;
+/** A provider that is ill for half a minute must not make everything that waits look hopeless. */
+const lookKeptMs = 60_000;
 /** Over less time a rate is chance. */
-const leastSpanMs = 3_000;
+const leastSpanMs = 15_000;
 /** So few are never refused: a worker that has just started has them sent in a moment. */
 const freeBacklog = 100;
 /** Redis refuses writes at its limit; workers must be able to finish what was accepted. Judged by a fresh look only. */

@@ -146,7 +146,7 @@ const otp = z.object({
   sendRetries: variable(
     'SEND_RETRIES',
     wholeNumber(0, 100).prefault('10'),
-    'Retries of a send that was proven not to have happened. Waiting while sending is paused uses none.',
+    'Retries of a send that was proven not to have happened. Waiting for a pause, the circuit breaker or the retry budget uses none.',
   ),
   unknownResends: variable(
     'UNKNOWN_RESENDS',

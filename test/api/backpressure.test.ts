@@ -22,7 +22,7 @@ async function judged(
   return backpressure.refuses(sendWithinSeconds);
 }
 
-const steady = (backlog: number, perSecond: number, seconds = 8) =>
+const steady = (backlog: number, perSecond: number, seconds = 20) =>
   Array.from({ length: seconds }, (_, n) => ({ backlog, sent: n * perSecond }));
 
 describe('backpressure', () => {
@@ -38,7 +38,12 @@ describe('backpressure', () => {
 
   it('takes a small backlog, and any at first, when no rate is known yet', async () => {
     expect(await judged(steady(100, 0), 120)).toBeNull();
-    expect(await judged(steady(50_000, 0, 3), 120)).toBeNull();
+    expect(await judged(steady(50_000, 0, 10), 120)).toBeNull();
+  });
+
+  it('goes on taking OTPs while the provider is away for half a minute', async () => {
+    const away = steady(2_000, 0, 30).map((look) => ({ ...look, sent: 30 * 100 }));
+    expect(await judged([...steady(2_000, 100, 30), ...away], 120)).toBeNull();
   });
 
   it('refuses while Redis is nearly full', async () => {

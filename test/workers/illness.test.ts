@@ -117,7 +117,7 @@ describe('while iSMS refuses connections', () => {
 });
 
 describe('an open circuit', () => {
-  it('has a send in hand wait without using a retry', async () => {
+  it('has a send in hand wait in its place, without using a retry', async () => {
     await set({ sendRetries: 0 });
     let closed = false;
     const intake: SendOtpDependencies['intake'] = {
@@ -148,6 +148,7 @@ describe('an open circuit', () => {
     await until(() => kept('circuit_open') === 1);
     await sleep(50);
     expect(await scene.store.otps.find('shop', id)).toMatchObject({ status: 'queued' });
+    expect(await scene.queue.queue.getJobState(id), 'its place in the line').not.toBe('delayed');
     await until(() => scene.sendCircuit.state === 'half_open');
     closed = false;
     expect(await scene.settled(id)).toBe('sent');
