@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, expect, it } from 'vitest';
 import { behaviours } from '../../src/simulator/behaviours.js';
+import { faultRow } from '../support/fault-table.js';
 import { sleep } from '../support/otps.js';
 import { account } from '../support/processes.js';
 import { apiKey, type Fleet, type FleetApi, nthNumber, startFleet } from './fleet.js';
@@ -102,5 +103,10 @@ it('no code, password, key, message, reference, address or whole number is left 
     const code = codes.exec(text)?.[0];
     if (code !== undefined) found.push(`${place}: code ${code}`);
   }
+  faultRow(
+    `canaries of ${sms.length} SMS searched for in logs at trace, Redis’s log and data, and Bull Board, after kills`,
+    { found: found.length },
+    'no code, password, key, reference, message or whole number',
+  );
   expect(found).toEqual([]);
 });

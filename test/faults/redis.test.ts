@@ -3,22 +3,19 @@ import { readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
+import { faultRow, full } from '../support/fault-table.js';
 import { sleep } from '../support/otps.js';
 import { gatewayEnvironment, runCommand } from '../support/processes.js';
 import { countByStatus, type Fleet, nthNumber, providerSaw, startFleet } from './fleet.js';
 import { startSentinels } from './sentinels.js';
 import { startTcpProxy } from './tcp-proxy.js';
 
-const full = process.env['FAULTS'] === 'full';
 const minutes = (n: number) => n * 60_000;
 
 let fleet: Fleet;
 afterEach(() => fleet.close());
 
-const report = (name: string, found: object) => {
-  if (full) process.stdout.write(`${name}: ${JSON.stringify(found)}\n`);
-};
-
+const noWrites = 'API 503, no claim and so no send, recovers within 5 s';
 const strict = { UNKNOWN_RESENDS: '0', ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20' };
 
 describe('replies of Redis that get lost after the command ran', { timeout: minutes(3) }, () => {
@@ -41,7 +38,11 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
     }
     proxy.loseReplies(0);
     const jobs = await fleet.queue.backlog();
-    report('lost replies of Redis', { keys: count, asked, lost: proxy.lost, otps: new Set(ids).size, jobs });
+    faultRow(
+      `${count} OTPs asked for by idempotency key until accepted, replies of Redis lost after the command ran`,
+      { asked, lostReplies: proxy.lost, otps: new Set(ids).size, jobs },
+      '1 job per key',
+    );
     expect(proxy.lost).toBeGreaterThan(count / 10);
     expect([new Set(ids).size, jobs]).toEqual([count, count]);
     await proxy.close();
@@ -57,7 +58,11 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
     proxy.loseReplies(13);
     const otps = await fleet.settled(enqueued, minutes(2));
     const saw = providerSaw(fleet, otps);
-    report('lost replies, workers', { ...countByStatus(otps), ...saw, lost: proxy.lost });
+    faultRow(
+      `${otps.length} sends of a worker whose replies of Redis get lost, UNKNOWN_RESENDS=0`,
+      { ...countByStatus(otps), ...saw, lostReplies: proxy.lost },
+      '0 sent twice, 0 lost',
+    );
     expect(proxy.lost).toBeGreaterThan(4);
     expect(saw).toMatchObject({ doubled: 0, mostCalls: 1 });
     await proxy.close();
@@ -94,7 +99,11 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     admin.disconnect();
     const otps = await fleet.settled(enqueued, minutes(1));
     const saw = providerSaw(fleet, otps);
-    report('Redis out of memory', { refused: refused.status, ...found, ...countByStatus(otps), ...saw });
+    faultRow(
+      'Redis out of memory in the middle',
+      { apiAnswers: refused.status, ...found, ...countByStatus(otps), ...saw },
+      noWrites,
+    );
     expect(refused.status).toBe(503);
     expect(found.callsMeanwhile).toBe(0);
     expect(found.resumedMs).toBeLessThan(5_000);
@@ -120,12 +129,11 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     });
     const otps = await fleet.settled(enqueued, minutes(1));
     const saw = providerSaw(fleet, otps);
-    report(`disk full, ${appendfsync}`, {
-      refused: refused.status,
-      ...found,
-      ...countByStatus(otps),
-      ...saw,
-    });
+    faultRow(
+      `Redis’s disk full in the middle, appendfsync ${appendfsync}`,
+      { apiAnswers: refused.status, ...found, ...countByStatus(otps), ...saw },
+      noWrites,
+    );
     expect(refused.status).toBe(503);
     expect(found.callsMeanwhile).toBe(0);
     expect(found.resumedMs).toBeLessThan(5_000);
@@ -147,7 +155,11 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     process.kill(fleet.redis.pid, 'SIGCONT');
     const otps = await fleet.settled(enqueued, minutes(1));
     const saw = providerSaw(fleet, otps);
-    report('Redis frozen 12 s', { refused: refused.status, ...countByStatus(otps), ...saw });
+    faultRow(
+      'Redis frozen for 12 s in the middle, UNKNOWN_RESENDS=0',
+      { apiAnswers: refused.status, ...countByStatus(otps), ...saw },
+      'API 503, 0 sent twice, 0 lost',
+    );
     expect(refused.status).toBe(503);
     expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
     expect((countByStatus(otps).sent ?? 0) + (countByStatus(otps).unknown ?? 0)).toBe(otps.length);
@@ -182,7 +194,11 @@ describe('a Redis that forgot its last moments', { timeout: minutes(3) }, () => 
     await fleet.redis.restart();
     const otps = await fleet.settled(enqueued, minutes(2));
     const saw = providerSaw(fleet, otps);
-    report('Redis rolled back 2 s', { ...countByStatus(otps), ...saw });
+    faultRow(
+      'Redis killed and its log truncated by 2 s (everysec), UNKNOWN_RESENDS=0',
+      { ...countByStatus(otps), ...saw },
+      'no crash, no endless state; what may have been sent twice is counted and named',
+    );
     expect(workers.map(({ child }) => child.exitCode)).toEqual([null, null]);
     expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
     expect((countByStatus(otps).sent ?? 0) + (countByStatus(otps).unknown ?? 0)).toBe(otps.length);
@@ -218,7 +234,11 @@ describe('a master that dies with Sentinel watching', { timeout: minutes(3) }, (
     const acceptedMs = Date.now() - killedAt;
     const otps = await sentinels.settled(enqueued, minutes(1));
     const saw = providerSaw(fleet, otps);
-    report('failover by Sentinel', { acceptedMs, ...countByStatus(otps), ...saw });
+    faultRow(
+      'the master killed, its replica promoted by Sentinel, UNKNOWN_RESENDS=0',
+      { acceptingAgainAfterMs: acceptedMs, ...countByStatus(otps), ...saw },
+      'API 503 meanwhile, workers come back by themselves, 0 sent twice',
+    );
     await sentinels.stop();
     expect(accepted).toBe(true);
     expect(saw).toEqual({ doubled: 0, mostCalls: 1 });

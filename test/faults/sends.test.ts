@@ -1,17 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { faultRow, full } from '../support/fault-table.js';
 import { sleep } from '../support/otps.js';
 import { countByStatus, type Fleet, providerSaw, startFleet, unexplainedCalls } from './fleet.js';
 
-/** `FAULTS=full` runs the promised sizes (docs/reliability.md), otherwise a small edition of each. */
-const full = process.env['FAULTS'] === 'full';
 const minutes = (n: number) => n * 60_000;
 
 let fleet: Fleet;
 afterEach(() => fleet.close());
-
-const report = (name: string, found: object) => {
-  if (full) process.stdout.write(`${name}: ${JSON.stringify(found)}\n`);
-};
 
 describe('two workers', { timeout: minutes(5) }, () => {
   it('send each OTP exactly once, with its ids on the record and in the job’s return value', async () => {
@@ -28,7 +23,11 @@ describe('two workers', { timeout: minutes(5) }, () => {
       const job = await fleet.queue.queue.getJob(id);
       expect(job?.returnvalue).toEqual({ uuid, smsId });
     }
-    report('exactly once', { ...countByStatus(otps), ...providerSaw(fleet, otps) });
+    faultRow(
+      `${otps.length} OTPs, 2 workers`,
+      { ...countByStatus(otps), ...providerSaw(fleet, otps) },
+      'each exactly once, its ids on record and job',
+    );
   });
 });
 
@@ -48,11 +47,11 @@ describe('workers restarted one after the other with SIGTERM', { timeout: minute
       leaving = successor;
     }
     const otps = await fleet.settled(enqueued, minutes(2));
-    report('rolling restart', {
-      restarts: exits.length,
-      ...countByStatus(otps),
-      ...providerSaw(fleet, otps),
-    });
+    faultRow(
+      `${count} OTPs, 2 workers × 20 replaced one after the other with SIGTERM, UNKNOWN_RESENDS=0`,
+      { restarts: exits.length, ...countByStatus(otps), ...providerSaw(fleet, otps) },
+      'nothing unknown, doubled or lost; each exits 0',
+    );
     expect(new Set(exits)).toEqual(new Set([0]));
     expect(countByStatus(otps)).toEqual({ sent: count });
     expect(providerSaw(fleet, otps)).toEqual({ doubled: 0, mostCalls: 1 });
@@ -83,7 +82,13 @@ describe('workers killed with kill -9', { timeout: minutes(15) }, () => {
     const otps = await fleet.settled(await enqueued, minutes(5));
     const unexplained = await unexplainedCalls(fleet, otps);
     const found = { kills, ...countByStatus(otps), ...providerSaw(fleet, otps), unexplained };
-    report(`kill -9, UNKNOWN_RESENDS=${unknownResends}`, found);
+    faultRow(
+      `${count} OTPs, 2 workers × ${concurrency}, kill -9 of one every 2 s, UNKNOWN_RESENDS=${unknownResends}`,
+      found,
+      unknownResends === 0
+        ? `0 sent twice, 0 lost, unknown ≤ the calls in flight at the kills (${kills * concurrency})`
+        : 'provider calls per OTP ≤ 2, every second one after a recorded unknown',
+    );
     expect(kills).toBeGreaterThan(0);
     expect((found.sent ?? 0) + (found.unknown ?? 0)).toBe(count);
     return found;
@@ -111,7 +116,7 @@ describe('a worker frozen past its lock and thawed', { timeout: minutes(5) }, ()
     });
     fleet.simulator.state.change({ latencyMs: 200 });
     const frozen = fleet.startWorker();
-    const enqueued = await fleet.enqueue(full ? 2_000 : 300);
+    const enqueued = await fleet.enqueue(full ? 5_000 : 300);
     while (fleet.simulator.state.calls.send < 50) await sleep(20);
     frozen.signal('SIGSTOP');
     fleet.startWorker();
@@ -119,7 +124,11 @@ describe('a worker frozen past its lock and thawed', { timeout: minutes(5) }, ()
     frozen.signal('SIGCONT');
     const otps = await fleet.settled(enqueued, minutes(2));
     const saw = providerSaw(fleet, otps);
-    report(`SIGSTOP 25 s, UNKNOWN_RESENDS=${unknownResends}`, { ...countByStatus(otps), ...saw });
+    faultRow(
+      `${otps.length} OTPs, a worker stopped for 25 s, past its lock, UNKNOWN_RESENDS=${unknownResends}`,
+      { ...countByStatus(otps), ...saw },
+      `provider calls per OTP ≤ ${1 + unknownResends}, 0 lost`,
+    );
     expect(saw.mostCalls).toBeLessThanOrEqual(1 + unknownResends);
     if (unknownResends === 0) expect(saw.doubled).toBe(0);
   });
@@ -136,7 +145,11 @@ describe('the provider', { timeout: minutes(5) }, () => {
     await fleet.simulator.switchOff(full ? 20_000 : 5_000);
     const otps = await fleet.settled(await enqueued, minutes(3));
     const saw = providerSaw(fleet, otps);
-    report('provider off for 20 s', { ...countByStatus(otps), ...saw });
+    faultRow(
+      `${otps.length} OTPs, the provider switched off for 20 s in the middle, UNKNOWN_RESENDS=0`,
+      { ...countByStatus(otps), ...saw },
+      'all go out afterwards, none twice',
+    );
     expect(countByStatus(otps)).toEqual({ sent: otps.length });
     expect(saw.doubled).toBe(0);
   });
@@ -158,11 +171,11 @@ describe('the provider', { timeout: minutes(5) }, () => {
     fleet.simulator.state.change({ credits: 10_000 });
     const otps = await fleet.settled(enqueued, minutes(1));
     const { doubled } = providerSaw(fleet, otps);
-    report('credits used up', {
-      ...countByStatus(otps),
-      doubled,
-      refusedCalls: callsWhilePaused - count / 2,
-    });
+    faultRow(
+      `${otps.length} OTPs, credits for ${count / 2}, then a top-up`,
+      { ...countByStatus(otps), doubled, refusedCalls: callsWhilePaused - count / 2 },
+      'pauses within one batch per worker, resumes by itself, 0 lost',
+    );
     expect(countByStatus(otps)).toEqual({ sent: otps.length });
     expect(doubled).toBe(0);
     expect(callsWhilePaused - count / 2).toBeLessThanOrEqual(2 * 2 * 20);
@@ -195,7 +208,11 @@ describe('Redis killed and restarted in the middle', { timeout: minutes(10) }, (
     }
     const otps = await fleet.settled(enqueued, minutes(4));
     const saw = providerSaw(fleet, otps);
-    report('Redis killed', { ...countByStatus(otps), ...saw, resumedAfterMs });
+    faultRow(
+      `${count} OTPs, Redis killed with kill -9 and restarted ${kills} times, UNKNOWN_RESENDS=0`,
+      { ...countByStatus(otps), ...saw, resumedWithinMs: Math.max(...resumedAfterMs) },
+      '0 sent twice, 0 lost of what was acknowledged, work resumes within 10 s',
+    );
     expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
     expect(countByStatus(otps)).toEqual({ sent: otps.length });
     expect(Math.max(...resumedAfterMs)).toBeLessThan(10_000);

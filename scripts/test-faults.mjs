@@ -1,0 +1,25 @@
+// Runs the fault tests at full size and prints what was tried, found and promised as a table.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const file = join(mkdtempSync(join(tmpdir(), 'faults-')), 'table.jsonl');
+writeFileSync(file, '');
+const tests = ['test/faults', 'test/store/number-ranges.test.ts', 'test/api/slow-sockets.test.ts'];
+const env = { ...process.env, FAULTS: 'full', FAULTS_TABLE: file };
+const { status } = spawnSync(
+  'npx',
+  ['vitest', 'run', '--no-file-parallelism', ...tests, ...process.argv.slice(2)],
+  {
+    env,
+    stdio: 'inherit',
+  },
+);
+const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
+const rows = lines
+  .map((line) => JSON.parse(line))
+  .map(({ tried, found, promised }) => [tried, found, promised]);
+const table = [['what was tried', 'what was found', 'what is promised'], ['---', '---', '---'], ...rows];
+process.stdout.write(`${table.map((row) => `| ${row.join(' | ')} |`).join('\n')}\n`);
+process.exitCode = status ?? 1;
