@@ -1,10 +1,11 @@
 // Runs the fault tests at full size and prints what was tried, found and promised as a table.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const file = join(mkdtempSync(join(tmpdir(), 'faults-')), 'table.jsonl');
+const directory = mkdtempSync(join(tmpdir(), 'faults-'));
+const file = join(directory, 'table.jsonl');
 writeFileSync(file, '');
 const tests = ['test/faults', 'test/store/number-ranges.test.ts', 'test/api/slow-sockets.test.ts'];
 const env = { ...process.env, FAULTS: 'full', FAULTS_TABLE: file };
@@ -22,4 +23,5 @@ const rows = lines
   .map(({ tried, found, promised }) => [tried, found, promised]);
 const table = [['what was tried', 'what was found', 'what is promised'], ['---', '---', '---'], ...rows];
 process.stdout.write(`${table.map((row) => `| ${row.join(' | ')} |`).join('\n')}\n`);
+rmSync(directory, { recursive: true });
 process.exitCode = status ?? 1;

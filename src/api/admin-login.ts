@@ -1,16 +1,19 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { RequestHandler } from 'express';
 import type { Store } from '../store/store.js';
+import { sha256 } from './authentication.js';
 import { clientAddress } from './client-address.js';
 import type { Logger } from './logger.js';
-import { ApiProblem } from './problem.js';
+import { ApiProblem, retryAfter } from './problem.js';
 import { redisTrouble, timely } from './redis-trouble.js';
 
+/** The one login of the admin pages. */
 export interface AdminLogin {
   username: string;
   password: string;
 }
 
+/** Where failures are counted and told. */
 export interface AdminLoginDependencies {
   store: Pick<Store, 'failedLogins'>;
   logger: Logger;
@@ -21,7 +24,7 @@ const countWithinMs = 500;
 
 /**
  * HTTP Basic (RFC 7617) for one login. A client address that failed 10 times in 10 minutes gets 429 until those are
- * over, whatever it presents. Requests that present nothing are not counted: browsers ask first.
+ * over, whatever it presents. Requests that present no such login are not counted: browsers ask first, and a key of an app is no guess.
  */
 export function authenticateAdmin(admin: AdminLogin, dependencies: AdminLoginDependencies): RequestHandler {
   const isRight = compareLogin(admin);
@@ -29,7 +32,7 @@ export function authenticateAdmin(admin: AdminLogin, dependencies: AdminLoginDep
   return async (req, _res, next) => {
     const header = req.get('Authorization') ?? '';
     const right = isRight(header);
-    if (header !== '') await noteLogin(clientAddress(req), right ? 'right' : 'wrong');
+    if (/^Basic /i.test(header)) await noteLogin(clientAddress(req), right ? 'right' : 'wrong');
     if (right) return next();
     const challenge = 'Basic realm="isms-otp-gateway", charset="UTF-8"';
     throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': challenge } });
@@ -53,13 +56,14 @@ function countLogins({ store, logger }: AdminLoginDependencies) {
   return async (client: string, login: 'right' | 'wrong'): Promise<void> => {
     const noted = await timely(store.failedLogins.note(client, login), countWithinMs).catch(openWithoutRedis);
     if (noted?.begins) {
-      const seconds = secondsOf(noted.endsInMs);
-      logger.warn({ event: 'admin.login_blocked', seconds }, 'too many failed admin logins from one address');
+      const { endsInMs } = noted;
+      logger.warn(
+        { event: 'admin.login_blocked', endsInMs },
+        'too many failed admin logins from one address',
+      );
     }
     if (!noted?.blocked) return;
-    throw new ApiProblem('too_many_logins', {
-      headers: { 'Retry-After': String(secondsOf(noted.endsInMs)) },
-    });
+    throw new ApiProblem('too_many_logins', { headers: retryAfter(noted.endsInMs) });
   };
 }
 
@@ -72,17 +76,9 @@ function openWithoutRedis(error: unknown): null {
   return null;
 }
 
-function secondsOf(ms: number): number {
-  return Math.max(1, Math.ceil(ms / 1_000));
-}
-
 function readBasic(header: string): { username: string; password: string } {
   const encoded = /^Basic +([A-Za-z0-9+/]+=*) *$/i.exec(header)?.[1] ?? '';
   const decoded = Buffer.from(encoded, 'base64').toString('utf8');
   const colon = decoded.indexOf(':');
   return { username: decoded.slice(0, Math.max(0, colon)), password: decoded.slice(colon + 1) };
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

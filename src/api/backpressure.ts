@@ -5,28 +5,35 @@ import type { Load } from '../store/load.js';
 const lookEveryMs = 1_000;
 /** A provider that is ill for half a minute must not make everything that waits look hopeless. */
 const lookKeptMs = 60_000;
-/** Over less time a rate is chance. */
-const leastSpanMs = 15_000;
+/** Over less time a rate is chance, and workers that have just started had no chance. */
+const leastSpanMs = 5_000;
 /** So few are never refused: a worker that has just started has them sent in a moment. */
 const freeBacklog = 100;
 /** Redis refuses writes at its limit; workers must be able to finish what was accepted. Judged by a fresh look only. */
 const fullestMemory = 0.9;
 const freshMs = 2_000;
-const longestRetryAfterSeconds = 60;
+const longestRetryAfterMs = 60_000;
 
 interface Look {
   at: number;
   backlog: number;
-  sent: number;
+  done: number;
   memory: number;
 }
 
 /** Backpressure instead of lies: what could not be sent before its deadline is refused, not accepted and dropped. */
 export interface Backpressure {
-  /** Seconds after which to ask again, or null when an OTP with this deadline can be taken. */
-  refuses(sendWithinSeconds: number): number | null;
+  /** Why an OTP with this deadline cannot be taken, and when to ask again; null when it can. */
+  refuses(sendWithinSeconds: number): Overload | null;
 }
 
+/** What is too much, and after how long to ask again. */
+export interface Overload {
+  reason: 'backlog' | 'memory';
+  retryAfterMs: number;
+}
+
+/** Where the load is read. */
 export interface BackpressureDependencies {
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
   load: Pick<Load, 'read'>;
@@ -34,6 +41,7 @@ export interface BackpressureDependencies {
   now?: () => number;
 }
 
+/** Backpressure of one process, which looks at the load once a second while it is asked. */
 export function createBackpressure({
   sendOtpQueue,
   load,
@@ -43,8 +51,8 @@ export function createBackpressure({
   let lookedAt = Number.NEGATIVE_INFINITY;
   const look = async () => {
     const at = now();
-    const [backlog, { sent, memory }] = await Promise.all([sendOtpQueue.backlog(), load.read()]);
-    looks = [...looks, { at, backlog, sent, memory }];
+    const [backlog, { done, memory }] = await Promise.all([sendOtpQueue.backlog(), load.read()]);
+    looks = [...looks, { at, backlog, done, memory }];
   };
   return {
     refuses: (sendWithinSeconds) => {
@@ -54,18 +62,30 @@ export function createBackpressure({
         look().catch(() => {});
       }
       looks = looks.filter(({ at }) => now() - at < lookKeptMs);
-      const waitSeconds = expectedWaitSeconds(looks, now());
-      if (waitSeconds <= sendWithinSeconds) return null;
-      return Math.min(longestRetryAfterSeconds, Math.ceil(waitSeconds - sendWithinSeconds));
+      const last = looks.at(-1);
+      if (last && last.memory >= fullestMemory && now() - last.at < freshMs) {
+        return { reason: 'memory', retryAfterMs: freshMs };
+      }
+      const tooLateMs = expectedWaitMs(looks, now()) - sendWithinSeconds * 1_000;
+      if (tooLateMs <= 0) return null;
+      return { reason: 'backlog', retryAfterMs: Math.min(longestRetryAfterMs, tooLateMs) };
     },
   };
 }
 
-/** How long a new OTP would wait for its call, judged by how many were sent lately. */
-function expectedWaitSeconds(looks: readonly Look[], now: number): number {
+/** How long a new OTP would wait for its call, judged by how many were done with lately; 0 while nobody can know. */
+function expectedWaitMs(looks: readonly Look[], now: number): number {
   const [first, last] = [looks[0], looks.at(-1)];
-  if (!first || !last) return 0;
-  if (last.memory >= fullestMemory && now - last.at < freshMs) return Number.POSITIVE_INFINITY;
-  if (last.backlog <= freeBacklog || last.at - first.at < leastSpanMs) return 0;
-  return last.backlog / ((last.sent - first.sent) / ((last.at - first.at) / 1_000));
+  const idle = looks.findLast(({ backlog }) => backlog <= freeBacklog);
+  if (!first || !last || last === idle) return 0;
+  const busySince = idle ?? first;
+  if (last.at - busySince.at < leastSpanMs) return 0;
+  // The minute's rate forgives a short illness; the one since there was nothing to do forgives idleness.
+  const perMs = Math.max(rate(first, last), rate(busySince, last));
+  // Work went on since the last look.
+  return last.backlog / perMs - (now - last.at);
+}
+
+function rate(from: Look, to: Look): number {
+  return (to.done - from.done) / (to.at - from.at);
 }

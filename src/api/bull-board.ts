@@ -12,6 +12,9 @@ export interface BullBoardDependencies {
   balanceQueue: Pick<BalanceQueue, 'queue'>;
 }
 
+/** Redis counts in 64 bits; a page past all jobs is empty. */
+const mostPages = 1_000_000;
+
 /** Asking for 200,000 jobs took 11 s, and held Redis up as long (measured). */
 const mostJobsPerPage = 100;
 
@@ -57,10 +60,12 @@ function waitForQueues(queues: readonly { waitUntilReady(): Promise<unknown> }[]
 const capJobsPerPage: RequestHandler = (req, _res, next) => {
   const [path = '', query = ''] = req.url.split(/\?(.*)/s);
   const parameters = new URLSearchParams(query);
-  if (Number(parameters.get('jobsPerPage')) > mostJobsPerPage) {
-    parameters.set('jobsPerPage', String(mostJobsPerPage));
-    req.url = `${path}?${parameters}`;
-  }
+  const cap = (name: string, most: number) => {
+    if (Number(parameters.get(name)) > most) parameters.set(name, String(most));
+  };
+  cap('jobsPerPage', mostJobsPerPage);
+  cap('page', mostPages);
+  req.url = query === '' ? req.url : `${path}?${parameters}`;
   next();
 };
 

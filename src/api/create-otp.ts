@@ -5,19 +5,20 @@ import { isPending } from '../otp/states.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Admission } from '../store/admission.js';
 import type { Store } from '../store/store.js';
-import { createBackpressure } from './backpressure.js';
+import { createBackpressure, type Overload } from './backpressure.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
 import type { Logger } from './logger.js';
 import { otpRequest } from './otp-request.js';
 import { idempotencyKeySchema, otpRequestSchema, otpSchema, otpView } from './otp-schemas.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
-import { ApiProblem } from './problem.js';
+import { ApiProblem, retryAfter } from './problem.js';
 import { logRangeDecisions, rateLimitHeaders, refusedByLimit } from './rate-limit.js';
 import { timely } from './redis-trouble.js';
 import { type Answer, defineRoute, type Route } from './route.js';
 import type { ApiSettings } from './settings.js';
 import { waitForEnd } from './wait-for-end.js';
 
+/** What accepting an OTP needs. */
 export interface CreateOtpDependencies {
   store: Pick<Store, 'otps' | 'load'>;
   sendOtpQueue: Pick<SendOtpQueue, 'add' | 'backlog'>;
@@ -94,10 +95,10 @@ export function createOtpRoute(dependencies: CreateOtpDependencies): Route {
       const idempotency =
         key === undefined ? null : { endpoint: 'POST /v1/otps', key, body: JSON.stringify(body) };
       const request = otpRequest(app, body, settings);
-      const busySeconds = backpressure.refuses(request.sendWithinSeconds);
-      const admission = await timely(store.otps.admit(request, idempotency, busySeconds !== null));
+      const overload = backpressure.refuses(request.sendWithinSeconds);
+      const admission = await timely(store.otps.admit(request, idempotency, overload !== null));
       noteAdmission(dependencies, request, admission);
-      const { kind, otp, headers: limits } = accepted(admission, busySeconds);
+      const { kind, otp, headers: limits } = accepted(admission, overload);
       concerns(otp.id);
       // The replay of a request whose job never reached the queue completes it; a job is added once at most.
       if (otp.status === 'queued') await timely(sendOtpQueue.add(otp));
@@ -120,7 +121,7 @@ const pauseDetails = {
 
 function accepted(
   admission: Admission,
-  busySeconds: number | null,
+  overload: Overload | null,
 ): { kind: 'admitted' | 'replayed'; otp: Otp; headers: Record<string, string> } {
   switch (admission.kind) {
     case 'admitted':
@@ -132,7 +133,7 @@ function accepted(
     case 'phone_locked':
       throw new ApiProblem('phone_locked');
     case 'overloaded':
-      throw new ApiProblem('overloaded', { headers: { 'Retry-After': String(busySeconds) } });
+      throw overloaded(overload);
     case 'paused':
       throw new ApiProblem('sending_paused', {
         detail: pauseDetails[admission.reason],
@@ -141,6 +142,21 @@ function accepted(
     default:
       throw refusedByLimit(admission);
   }
+}
+
+const overloadDetails = {
+  backlog: 'What waits already could not be sent before the deadline of this OTP, so it is not accepted.',
+  memory: 'Redis is nearly full, so nothing new is accepted.',
+} satisfies Record<Overload['reason'], string>;
+
+function overloaded(overload: Overload | null): ApiProblem {
+  if (!overload) return new ApiProblem('overloaded');
+  const { reason, retryAfterMs } = overload;
+  return new ApiProblem('overloaded', {
+    detail: overloadDetails[reason],
+    reason,
+    headers: retryAfter(retryAfterMs),
+  });
 }
 
 /** What the operator should hear of, whatever becomes of the request. */

@@ -3,6 +3,7 @@ import { brokenContentRules, contentRuleMessages } from '../otp/content-rules.js
 import { parseMessage } from '../otp/message.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
+import { countedAddress } from './client-address.js';
 import { invalidInput } from './input.js';
 import type { otpRequestSchema } from './otp-schemas.js';
 import { ApiProblem } from './problem.js';
@@ -29,7 +30,7 @@ export function otpRequest(app: string, body: Body, settings: ApiSettings): OtpR
     ttlSeconds: body.ttlSeconds ?? settings.ttlSeconds,
     sendWithinSeconds: body.sendWithinSeconds ?? settings.sendWithinSeconds,
     maxAttempts: body.maxAttempts ?? settings.maxAttempts,
-    clientIp: body.clientIp ?? null,
+    clientIp: body.clientIp === undefined ? null : countedAddress(body.clientIp),
   };
 }
 

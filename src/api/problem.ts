@@ -70,3 +70,8 @@ export function problemHeaders({ code, facts }: ApiProblem): Record<string, stri
     ...facts.headers,
   };
 }
+
+/** The header for a wait of so many milliseconds: whole seconds, at least one. */
+export function retryAfter(ms: number): { 'Retry-After': string } {
+  return { 'Retry-After': String(Math.max(1, Math.ceil(ms / 1_000))) };
+}

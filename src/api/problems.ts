@@ -105,12 +105,14 @@ const table = {
   invalid_phone_number: {
     status: 422,
     title: 'Invalid phone number',
-    detail: 'It is not a mobile number of any country that we know.',
+    detail:
+      'It is not a mobile number of any country that we know. Send it as +60123456789, or as people write it.',
   },
   country_not_allowed: {
     status: 422,
     title: 'Country not allowed',
-    detail: 'No SMS is sent to the country of this number.',
+    detail:
+      'No SMS is sent to the country of this number. The operator lists countries in ALLOWED_COUNTRIES.',
   },
   message_not_allowed: {
     status: 422,
@@ -141,12 +143,13 @@ const table = {
     status: 429,
     title: 'Prefix blocked',
     detail:
-      'Too few OTPs to the range of this number are verified, which looks like SMS pumping; see Retry-After.',
+      'Too few OTPs to the range of this number are verified, which looks like SMS pumping; see Retry-After. The operator can undo it.',
   },
   phone_locked: {
     status: 429,
     title: 'Phone locked',
-    detail: 'Too many wrong codes in a row for this number. The operator of the gateway can unlock it.',
+    detail:
+      'Too many wrong or unanswered codes in a row for this number. The operator of the gateway can unlock it.',
   },
   too_many_logins: {
     status: 429,
@@ -168,8 +171,7 @@ const table = {
   overloaded: {
     status: 503,
     title: 'Overloaded',
-    detail:
-      'What waits already could not be sent before the deadline of this OTP, so it is not accepted; see Retry-After.',
+    detail: 'More waits than can be sent in time, or Redis is nearly full; see Retry-After.',
     retryAfterSeconds: 10,
   },
   queue_unavailable: {

@@ -1,6 +1,7 @@
 import type { Admission, LimitKind, Quota, RangeDecision } from '../store/admission.js';
+import { shownRange } from '../store/number-ranges.js';
 import type { Logger } from './logger.js';
-import { ApiProblem } from './problem.js';
+import { ApiProblem, retryAfter } from './problem.js';
 import type { ProblemCode } from './problems.js';
 
 const codes = {
@@ -29,7 +30,7 @@ export function refusedByLimit(
   const code = kind === 'limited' ? codes[admission.by] : 'prefix_blocked';
   const quotas = kind === 'limited' ? admission.quotas : [];
   return new ApiProblem(code, {
-    headers: { 'Retry-After': String(seconds(retryAfterMs)), ...rateLimitHeaders(quotas) },
+    headers: { ...retryAfter(retryAfterMs), ...rateLimitHeaders(quotas) },
   });
 }
 
@@ -42,7 +43,7 @@ export function logRangeDecisions(
 ): void {
   for (const { decision, range } of ranges) {
     logger.warn(
-      { event: `fraud.range_${decision}`, app, range: `${range}xxxx`, enforced },
+      { event: `fraud.range_${decision}`, app, range: shownRange(range), enforced },
       'a number range looks like SMS pumping: many OTPs, few verified',
     );
   }

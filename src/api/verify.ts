@@ -5,6 +5,7 @@ import type { Provider } from '../otp/provider.js';
 import type { Store } from '../store/store.js';
 import type { Verification } from '../store/verification-attempts.js';
 import { verifiedExample, verifyRequestExample } from './examples.js';
+import type { Logger } from './logger.js';
 import { idempotencyKeySchema, isoTime, timeSchema, verifyRequestSchema } from './otp-schemas.js';
 import { ApiProblem } from './problem.js';
 import { timely } from './redis-trouble.js';
@@ -13,6 +14,7 @@ import { type Answer, defineRoute, type Route } from './route.js';
 export interface VerifyDependencies {
   store: Pick<Store, 'verificationAttempts'>;
   provider: Pick<Provider, 'verify'>;
+  logger: Logger;
 }
 
 const tokenBytes = 16;
@@ -74,11 +76,18 @@ export function verifyRoute(dependencies: VerifyDependencies): Route {
 }
 
 async function decide(
-  { store, provider }: VerifyDependencies,
+  { store, provider, logger }: VerifyDependencies,
   { verification, otp, code }: { verification: Verification; otp: Otp; code: string },
 ): Promise<Answer> {
   const outcome = await provider.verify(verifyCall(otp, code));
   const settled = await timely(store.verificationAttempts.settle(verification, outcome.kind));
+  if ('phoneLocked' in settled && settled.phoneLocked) {
+    const { app, id, to } = settled.otp;
+    logger.warn(
+      { event: 'phone.locked', app, otpId: id, to: to.masked },
+      'too many wrong codes in a row: the number is locked until `isms-otp unlock`',
+    );
+  }
   switch (settled.kind) {
     case 'verified':
       return verified(settled.otp, {});

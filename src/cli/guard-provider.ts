@@ -15,6 +15,7 @@ const monotonicClock: Clock = {
   later: (ms, work) => void setTimeout(work, ms).unref(),
 };
 
+/** A provider behind its circuits. */
 export interface Guarded {
   provider: Provider;
   /** The circuit of the provider's sends. */

@@ -1,11 +1,17 @@
 import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
 import type { ConfigFor } from '../config/commands.js';
 import { createIsmsProvider } from '../isms/provider.js';
 import type { Provider } from '../otp/provider.js';
+import { operatorPauseKey } from '../queues/send-otp.js';
 import type { Policy } from '../store/script.js';
-import { createSealer, type Sealer } from '../store/sealing.js';
+import { createSealer } from '../store/sealing.js';
+import { createStore, type Store } from '../store/store.js';
+import { logNewHistory } from './redis.js';
 
 type GatewayConfig = ConfigFor<'worker'>;
+/** What the operator's commands have, too. */
+type StoreConfig = ConfigFor<'unlock'>;
 
 /** Time for Redis to hear of a call that used its whole time-out. */
 const settleMs = 2_000;
@@ -22,11 +28,20 @@ export function ismsProvider({ isms, account, worker }: GatewayConfig): Provider
   });
 }
 
-/** The modes of the toll-fraud guard, as the store counts them. */
-export const fraudGuards = { off: 0, monitor: 1, enforce: 2 } as const;
+/** Everything kept in Redis, over a connection that suits the process. */
+export function storeOf(redis: Redis, config: StoreConfig, logger: Pick<Logger, 'info' | 'warn'>): Store {
+  return createStore({
+    redis,
+    sealer: createSealer(config.dataKeys.reveal()),
+    policy: policyOf(config),
+    operatorPauseKey,
+    safeRanges: config.fraud.safeRanges,
+    balanceLimits: config.balance,
+    onNewHistory: (finding) => logNewHistory(finding, logger),
+  });
+}
 
-/** What the store's functions decide by. */
-export function policyOf({ otp, isms, limits, fraud }: GatewayConfig): Policy {
+function policyOf({ otp, isms, limits, fraud }: StoreConfig): Policy {
   return {
     keepMs: otp.keepSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
@@ -40,12 +55,8 @@ export function policyOf({ otp, isms, limits, fraud }: GatewayConfig): Policy {
     appPerSecond: limits.appPerSecond,
     clientIpPer10Minutes: limits.clientIpPer10Minutes,
     wrongCodes: limits.wrongCodes,
-    fraudGuard: fraudGuards[fraud.guard],
+    fraudGuard: fraud.guard,
   };
-}
-
-export function sealerOf({ dataKeys }: GatewayConfig): Sealer {
-  return createSealer(dataKeys.reveal());
 }
 
 /** Closes a connection politely, or at once when Redis does not answer. */

@@ -16,7 +16,8 @@ export function connectForRequests(url: string): Redis {
     enableOfflineQueue: false,
     // What was answered with 503 must not happen again much later.
     autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 1,
+    // With 1, a command whose reply was lost would wait for its time-out instead of failing with the connection.
+    maxRetriesPerRequest: 0,
     reconnectOnError: (error) => isReplica(error),
   });
 }
@@ -64,7 +65,7 @@ function isReplica(error: Error): boolean {
 }
 
 /** Says once that Redis came back, and whether it may have forgotten something. */
-export function logNewHistory(finding: HistoryFinding, logger: Logger): void {
+export function logNewHistory(finding: HistoryFinding, logger: Pick<Logger, 'info' | 'warn'>): void {
   if (finding === 'whole') logger.info({ event: 'redis.restarted' }, 'Redis restarted and lost nothing');
   else
     logger.warn({ event: 'redis.may_have_lost' }, 'another Redis history: its last moments may be missing');

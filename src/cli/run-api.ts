@@ -9,11 +9,10 @@ import { createHttpServer } from '../api/http-server.js';
 import type { ApiSettings } from '../api/settings.js';
 import type { ConfigFor } from '../config/commands.js';
 import { createBalanceQueue } from '../queues/balance.js';
-import { createSendOtpQueue, operatorPauseKey } from '../queues/send-otp.js';
-import { createStore } from '../store/store.js';
+import { createSendOtpQueue } from '../queues/send-otp.js';
 import { guardProvider } from './guard-provider.js';
-import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
-import { connectForRequests, logNewHistory, warnOfLossyRedis } from './redis.js';
+import { disconnect, ismsProvider, storeOf } from './parts.js';
+import { connectForRequests, warnOfLossyRedis } from './redis.js';
 import type { Parts } from './running.js';
 
 /** The longest `Prefer: wait` and 5 s more. */
@@ -28,15 +27,7 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Pa
   parts.add({ close: () => disconnect(redis) });
   const { provider } = guardProvider(parts.add(ismsProvider(config)), logger);
   const app = createApi({
-    store: createStore({
-      redis,
-      sealer: sealerOf(config),
-      policy: policyOf(config),
-      operatorPauseKey,
-      balanceLimits: config.balance,
-      safeRanges: config.fraud.safeRanges,
-      onNewHistory: (finding) => logNewHistory(finding, logger),
-    }),
+    store: storeOf(redis, config, logger),
     sendOtpQueue: createSendOtpQueue(redis, onQueueError),
     balanceQueue: createBalanceQueue(redis, onQueueError),
     provider,

@@ -1,15 +1,13 @@
 import type { Logger } from 'pino';
 import type { ConfigFor } from '../config/commands.js';
-import { operatorPauseKey } from '../queues/send-otp.js';
-import { createStore } from '../store/store.js';
 import { startWorkers } from '../workers/workers.js';
 import { guardProvider } from './guard-provider.js';
-import { disconnect, ismsProvider, policyOf, sealerOf } from './parts.js';
-import { connectForWork, logNewHistory, warnOfLossyRedis } from './redis.js';
+import { disconnect, ismsProvider, storeOf } from './parts.js';
+import { connectForWork, warnOfLossyRedis } from './redis.js';
 import type { Parts } from './running.js';
 
 /** What a worker may need beyond its longest send to write down how that ended. */
-const settleMs = 5_000;
+const closeGraceMs = 5_000;
 
 /** One worker process: sends, balance snapshots, the sweeper. Waits for Redis if it is not there yet. */
 export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, parts: Parts): Promise<void> {
@@ -19,15 +17,7 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, par
   );
   parts.add({ close: () => disconnect(redis) });
   const { provider, sendCircuit } = guardProvider(parts.add(ismsProvider(config)), logger);
-  const store = createStore({
-    redis,
-    sealer: sealerOf(config),
-    policy: policyOf(config),
-    operatorPauseKey,
-    balanceLimits: config.balance,
-    safeRanges: config.fraud.safeRanges,
-    onNewHistory: (finding) => logNewHistory(finding, logger),
-  });
+  const store = storeOf(redis, config, logger);
   await warnOfLossyRedis(redis, logger);
   const { otp, balance } = config;
   const workers = await startWorkers({
@@ -42,6 +32,6 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, par
     keepSeconds: otp.keepSeconds,
     balanceEveryMs: balance.everySeconds * 1_000,
   });
-  parts.add({ close: () => workers.close(config.isms.sendTimeoutMs + settleMs) });
+  parts.add({ close: () => workers.close(config.isms.sendTimeoutMs + closeGraceMs) });
   logger.info({ event: 'worker.started', concurrency: config.worker.concurrency }, 'worker started');
 }

@@ -184,7 +184,7 @@ const limits = z.object({
   wrongCodes: variable(
     'LIMIT_PHONE_WRONG_CODES',
     wholeNumber(1, 100).prefault('100'),
-    'Wrong codes in a row, of one app and number across its OTPs, that lock the number until `isms-otp unlock`. At most 100 (NIST SP 800-63B-4).',
+    'Wrong or unanswered codes in a row, of one app and number across its OTPs, that lock the number until `isms-otp unlock`. At most 100 (NIST SP 800-63B-4).',
   ),
   clientIpPer10Minutes: variable(
     'LIMIT_CLIENT_IP_PER_10_MINUTES',
@@ -194,7 +194,7 @@ const limits = z.object({
   appPerSecond: variable(
     'LIMIT_APP_PER_SECOND',
     wholeNumber(0, maxLimit).prefault('0'),
-    'OTPs accepted per app and second; 0 is off. A bulk upload is slowed to it instead of refused.',
+    'OTPs accepted per app and second; 0 is off.',
   ),
   sendPerSecond: variable(
     'LIMIT_SEND_PER_SECOND',

@@ -25,6 +25,7 @@ export interface Permit {
   settle(verdict: Verdict): void;
 }
 
+/** Whether calls of one kind are made, as one process sees it. */
 export interface CircuitBreaker {
   readonly state: CircuitState;
   /** Null: the circuit is open, or half-open with its probe under way, and no call may be made. */

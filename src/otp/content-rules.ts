@@ -1,5 +1,6 @@
 /** What MCMC, the Malaysian regulator, bans in SMS, in the order in which broken rules are named. */
 export const contentRules = ['link', 'callback_number', 'personal_data'] as const;
+/** What a message can break. */
 export type ContentRule = (typeof contentRules)[number];
 
 /** For people: what to change in a message that breaks the rule. */

@@ -4,6 +4,7 @@ import type { Provider } from './provider.js';
 import type { RetryBudget } from './retry-budget.js';
 import { sendVerdict, type Verdict, verifyVerdict } from './verdict.js';
 
+/** What stands between a process and its provider. */
 export interface GuardedProviderOptions {
   provider: Provider;
   /** One for each kind of call: sends that hang say nothing about verifications. */
@@ -20,7 +21,7 @@ export function createGuardedProvider({ provider, circuits, retryBudget }: Guard
     send: async (call, window) => {
       const permit = circuits.sends.enter();
       if (!permit) return { kind: 'deferred', reason: 'circuit_open' };
-      const may = affordable(call.attempt, permit, retryBudget);
+      const may = payFor(call.attempt, permit, retryBudget);
       return await judged(permit, may ? provider.send(call, window) : beyondBudget, sendVerdict);
     },
     verify: async (call) => {
@@ -36,7 +37,7 @@ export function createGuardedProvider({ provider, circuits, retryBudget }: Guard
 const beyondBudget = Promise.resolve<SendOutcome>({ kind: 'deferred', reason: 'retry_budget' });
 
 /** A probe costs nothing: the circuit spaces them already, and recovery must not wait for a token. */
-function affordable(attempt: number, { probe }: Permit, retryBudget: RetryBudget): boolean {
+function payFor(attempt: number, { probe }: Permit, retryBudget: RetryBudget): boolean {
   if (attempt > 1) return probe || retryBudget.spend();
   retryBudget.earn();
   return true;

@@ -14,7 +14,7 @@ export interface OtpRequest {
   ttlSeconds: number;
   sendWithinSeconds: number;
   maxAttempts: number;
-  /** Address of the person asking, if the app named it. */
+  /** What the address of the person asking is counted by, if the app named it. */
   clientIp: string | null;
 }
 

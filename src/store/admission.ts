@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { countedAddress } from '../otp/client-address.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys, newOtpId, partitionOf, recordKeys } from './keys.js';
+import type { NumberRanges } from './number-ranges.js';
 import { recordSchema, sealRequest, toOtp } from './record.js';
 import { loadRecordScript, type RecordScripts } from './script.js';
 import type { Sealer } from './sealing.js';
@@ -28,13 +28,14 @@ export interface Quota {
 
 /** What the toll-fraud guard decided about a number range with this very OTP. */
 export interface RangeDecision {
-  decision: 'slowed' | 'blocked';
+  decision: 'slowed' | 'blocked' | 'capped';
   range: string;
 }
 
 /** Which limit refused an OTP. */
 export type LimitKind = 'phone' | 'app' | 'client_ip';
 
+/** What became of a request for an OTP. */
 export type Admission =
   | { kind: 'admitted'; otp: Otp; quotas: Quota[]; ranges: RangeDecision[] }
   | { kind: 'replayed'; otp: Otp }
@@ -44,16 +45,16 @@ export type Admission =
   | { kind: 'range_blocked'; retryAfterMs: number; ranges: RangeDecision[] }
   | { kind: 'phone_locked' | 'overloaded' };
 
+/** What admission decides with. */
 export interface AdmissionOptions extends RecordScripts {
   sealer: Sealer;
   /** The hash whose field `paused` BullMQ sets while an operator pauses the send queue. */
   operatorPauseKey: string;
-  /** Number ranges, or beginnings of them, that the toll-fraud guard leaves alone: E.164 digits. */
-  safeRanges: readonly string[];
+  ranges: Pick<NumberRanges, 'guarded' | 'note'>;
 }
 
 const text = z.string();
-const decided = z.enum(['', 'slowed', 'blocked']);
+const decided = z.enum(['', 'slowed', 'blocked', 'capped']);
 const reply = z.union([
   z.tuple([z.literal('admitted'), text, text, decided]),
   z.tuple([z.literal('replayed'), text]),
@@ -83,12 +84,12 @@ export function createAdmission(options: AdmissionOptions) {
     const { app, credits, ttlSeconds, maxAttempts } = request;
     const sealed = sealRequest(sealer, id, request);
     const record = { id, app, phone, credits, ttlSeconds, maxAttempts, sealed };
-    const { scriptKeys, at } = placeKeys(options, { request, idempotency, partition, id });
+    const { scriptKeys, at, range } = placeKeys(options, { request, idempotency, partition, id });
     const settings = {
       at,
       overloaded,
       fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : [],
-      range: `${app} ${request.to.range}`,
+      range,
       sendWithinMs: request.sendWithinSeconds * 1_000,
       referencesKept,
     };
@@ -99,7 +100,7 @@ export function createAdmission(options: AdmissionOptions) {
 
 /** Every key of the call, and at which place those stand that only some calls have. */
 function placeKeys(
-  { sealer, policy, operatorPauseKey, safeRanges }: AdmissionOptions,
+  { sealer, operatorPauseKey, ranges }: AdmissionOptions,
   call: { request: OtpRequest; idempotency: Idempotency | null; partition: string; id: string },
 ) {
   const { request, idempotency, partition, id } = call;
@@ -108,7 +109,7 @@ function placeKeys(
   /** Lua counts from 1, so the new length is the place. */
   const place = (key: string) => scriptKeys.push(key);
   const hash = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`)[0];
-  const guarded = policy.fraudGuard > 0 && !safeRanges.some((safe) => `${to.e164}`.startsWith(`+${safe}`));
+  const guarded = ranges.guarded(app, to);
   const idempotencyHashes = idempotency
     ? sealer.hashes('idempotency key', `${app}\n${idempotency.endpoint}\n${idempotency.key}`)
     : [];
@@ -117,13 +118,13 @@ function placeKeys(
     operatorPause: place(operatorPauseKey),
     app: place(keys.appWindow(app)),
     ...(clientIp !== null && {
-      clientIp: place(keys.clientIpWindow(hash('client address', countedAddress(clientIp)))),
+      clientIp: place(keys.clientIpWindow(hash('client address', clientIp))),
     }),
-    ...(guarded && { range: place(keys.range(hash('number range', to.range))), ranges: place(keys.ranges) }),
+    ...(guarded && { range: place(guarded.key), ranges: place(keys.ranges) }),
     ...(reference !== null && { reference: place(keys.reference(hash('reference', reference))) }),
     idempotency: idempotencyHashes.map((key) => place(keys.idempotency(key))),
   };
-  return { scriptKeys, at };
+  return { scriptKeys, at, range: guarded?.name ?? '' };
 }
 
 function toAdmission(sealer: Sealer, answer: z.output<typeof reply>, range: string): Admission {

@@ -26,6 +26,7 @@ export interface FailedLogins {
 
 const replySchema = z.tuple([z.number(), z.number()]);
 
+/** Counts in fixed windows of ten minutes, from the first failure on. */
 export function createFailedLogins({ redis, sealer }: { redis: Redis; sealer: Sealer }): FailedLogins {
   const countFailure = loadPlainScript(redis, 'count-failure');
   return {

@@ -19,7 +19,7 @@ export function partitionOf(hash: string): string {
   return (first % partitionCount).toString(16).padStart(2, '0');
 }
 
-/** A new id, `otp_` + partition + 128 random bits: nobody can guess one (guarantees: at least 128 bits). */
+/** A new id, `otp_` + partition + 128 random bits: nobody can guess one. */
 export function newOtpId(partition: string): string {
   return `otp_${partition}${randomBytes(idRandomBytes).toString('base64url')}`;
 }
@@ -44,12 +44,12 @@ export const keys = {
   /** Hash: what is known of one phone number, a field per app. An empty hash is the prefix of them all. */
   phone: (partition: string, hash: string) => `${prefix}:{${partition}}:phone:${hash}`,
   /** String that expires: OTPs of an app in this second. */
-  appWindow: (hash: string) => `${prefix}:{${hash}}:app`,
+  appWindow: (app: string) => `${prefix}:{${app}}:app`,
   /** String that expires: OTPs of an app for one client address in these ten minutes. */
   clientIpWindow: (hash: string) => `${prefix}:{${hash}}:client-ip`,
   /** String, JSON: what the toll-fraud guard knows of an app's number range. */
   range: (hash: string) => `${prefix}:{${hash}}:range`,
-  /** Hash: the ranges that the guard slowed or blocked, by app and range. */
+  /** Set: app and range of what the guard slowed, blocked or capped. */
   ranges: `${prefix}:{ranges}:judged`,
   /** String, JSON: which record an idempotency key stands for. */
   idempotency: (hash: string) => `${prefix}:{${hash}}:idempotency`,
@@ -58,7 +58,7 @@ export const keys = {
   /** Hash: the account trouble that pauses sending. */
   pause: `${prefix}:{sending}:pause`,
   /** String: how many OTPs the workers are done with. */
-  sent: `${prefix}:{sending}:sent`,
+  done: `${prefix}:{sending}:done`,
   /** String that expires: held by the one process that does a job for all. */
   lease: (name: string) => `${prefix}:{sending}:lease:${name}`,
   /** Sorted set: balance snapshots as JSON, by time. */

@@ -1,11 +1,12 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
+import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
 import { loadPlainScript, type Policy } from './script.js';
 import type { Sealer } from './sealing.js';
 
-/** A range that the toll-fraud guard slowed or blocked. Times are ms of Redis's clock; those past are over. */
+/** A range that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's clock; those past are over. */
 export interface JudgedRange {
   app: string;
   /** E.164 digits without the last four. */
@@ -18,25 +19,44 @@ export interface JudgedRange {
 
 /** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/range.lua`). */
 export interface NumberRanges {
-  /** Counts that an OTP was sent or verified. Never rejects: losing one only makes the guard a little more strict. */
-  note(otp: Otp, what: 'sent' | 'verified'): Promise<void>;
-  /** Those that were slowed or blocked lately. */
+  /** The range of an OTP to this number, or null when the guard leaves it alone. */
+  guarded(app: string, to: PhoneNumber): { name: string; key: string } | null;
+  /**
+   * Counts what became of an OTP. Never rejects: losing one only makes the guard a little more strict.
+   */
+  note(otp: Otp, what: 'sent' | 'unsent' | 'verified'): Promise<void>;
+  /** Those that were slowed, blocked or capped lately. */
   judged(): Promise<JudgedRange[]>;
   /** Forgets everything about a range, what was decided too. False when nothing is known of it. */
   forget(app: string, range: string): Promise<boolean>;
 }
 
+/** A range as people read it, `6012-345xxxx`: never taken for a whole number by whatever masks those. */
+export function shownRange(range: string): string {
+  return `${range.slice(0, 4)}-${range.slice(4)}xxxx`;
+}
+
 const stateSchema = z.object({ slowUntil: z.number(), blockedUntil: z.number(), refused: z.number() });
 
-export function createNumberRanges(options: {
+export interface NumberRangesOptions {
   redis: Redis;
   sealer: Sealer;
-  fraudGuard: Policy['fraudGuard'];
-}): NumberRanges {
-  const { redis, sealer, fraudGuard } = options;
+  policy: Pick<Policy, 'fraudGuard'>;
+  /** Number ranges, or beginnings of them, that the guard leaves alone: E.164 digits. */
+  safeRanges: readonly string[];
+}
+
+/** The guard's ranges in Redis; their keys hold keyed hashes. */
+export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
+  const { redis, sealer, policy, safeRanges } = options;
   const noteScript = loadPlainScript(redis, 'note-range', ['range']);
   const keyOf = (app: string, range: string) =>
     keys.range(sealer.hashes('number range', `${app}\n${range}`)[0]);
+  const guarded = (app: string, to: PhoneNumber) => {
+    const safe = safeRanges.some((digits) => to.e164.startsWith(`+${digits}`));
+    if (policy.fraudGuard === 'off' || safe) return null;
+    return { name: `${app} ${to.range}`, key: keyOf(app, to.range) };
+  };
   const read = async (name: string): Promise<JudgedRange[]> => {
     const [app = '', range = ''] = name.split(' ');
     const raw = await redis.get(keyOf(app, range));
@@ -45,9 +65,12 @@ export function createNumberRanges(options: {
     return [];
   };
   return {
-    note: async ({ app, to, createdAt }, what) => {
-      if (fraudGuard === 0) return;
-      await noteScript([keyOf(app, to.range)], [what, createdAt]).catch(() => {});
+    guarded,
+    note: async (otp, what) => {
+      const range = guarded(otp.app, otp.to);
+      if (!range) return;
+      const at = what === 'unsent' ? otp.createdAt : (otp.sentAt ?? otp.createdAt);
+      await noteScript([range.key], [what, at]).catch(() => {});
     },
     judged: async () => {
       const names = await redis.smembers(keys.ranges);

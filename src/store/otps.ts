@@ -27,14 +27,17 @@ export interface Otps {
   cancel(app: string, id: string): Promise<'cancelled' | 'already_verified' | 'otp_not_found'>;
 }
 
-const cancelReply = z.tuple([z.enum(['cancelled', 'already_verified', 'otp_not_found'])]);
+const cancelReply = z.tuple([
+  z.enum(['cancelled', 'already_verified', 'otp_not_found']),
+  z.string().optional(),
+]);
 
 export interface RecordStoreOptions extends RecordScripts {
   sealer: Sealer;
 }
 
 export function createOtps(options: AdmissionOptions): Otps {
-  const { redis, sealer } = options;
+  const { redis, sealer, ranges } = options;
   const scripts = {
     read: loadRecordScript(options, 'read'),
     cancel: loadRecordScript(options, 'cancel'),
@@ -71,7 +74,10 @@ export function createOtps(options: AdmissionOptions): Otps {
       const partition = partitionOfId(id);
       if (!partition) return 'otp_not_found';
       const reply = await scripts.cancel(recordKeys(partition, id), [app]);
-      return cancelReply.parse(reply)[0];
+      const [kind, raw] = cancelReply.parse(reply);
+      const record = raw === undefined ? null : recordSchema.parse(JSON.parse(raw));
+      if (record?.sends === 0) void ranges.note(toOtp(sealer, record), 'unsent');
+      return kind;
     },
   };
 }

@@ -12,6 +12,7 @@ export interface Phones {
   unlock(app: string, to: PhoneNumber): Promise<boolean>;
 }
 
+/** Finds a number by its hash under every data key. */
 export function createPhones({ redis, sealer }: { redis: Redis; sealer: Sealer }): Phones {
   return {
     unlock: async (app, to) => {

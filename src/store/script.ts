@@ -27,15 +27,15 @@ export interface Policy {
   clientIpPer10Minutes: number;
   /** Wrong codes in a row, of one app and number across its OTPs, that lock the number. Never 0. */
   wrongCodes: number;
-  /** The toll-fraud guard: 0 off, 1 watches only, 2 refuses. */
-  fraudGuard: 0 | 1 | 2;
+  /** What the toll-fraud guard does; `monitor` decides and tells, and refuses nothing. */
+  fraudGuard: 'off' | 'monitor' | 'enforce';
 }
 
 /** The most that a Redis with `appendfsync everysec` loses is 2 s; an unknown that old is sure to stay. */
 const lossWindowMs = 3_000;
 /** How long after admission the sweeper looks whether the job has arrived. */
 const enqueueGraceMs = 10_000;
-/** How long a 200 that got lost on its way is answered again to the same Idempotency-Key (contract). */
+/** How long a 200 that got lost on its way is answered again to the same Idempotency-Key. */
 const verifyReplayMs = 60_000;
 
 export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
@@ -45,10 +45,10 @@ function preamble(policy: Policy, parts: readonly string[]): string {
   const luaMoves = statuses.map(
     (from) => `${from} = { ${moves[from].map((to) => `${to} = true`).join(', ')} }`,
   );
-  const numbers = Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs });
+  const values = Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs });
   return [
     `local MOVES = { ${luaMoves.join(', ')} }`,
-    `local POLICY = { ${numbers.map(([name, value]) => `${name} = ${value}`).join(', ')} }`,
+    `local POLICY = { ${values.map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(', ')} }`,
     ...['clock', 'record', ...parts].map(readLua),
   ].join('\n');
 }

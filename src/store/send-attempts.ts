@@ -129,6 +129,7 @@ export function createSendAttempts(
       const { record, sendBeforeInMs } = settled;
       const otp = toOtp(sealer, record);
       if (outcome.kind === 'accepted') void ranges.note(otp, 'sent');
+      if (otp.status === 'failed') void ranges.note(otp, 'unsent');
       return { otp, tries: record.retries + record.unknowns, sendBeforeInMs };
     },
     sweep: async () => {

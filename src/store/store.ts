@@ -47,8 +47,8 @@ export interface StoreOptions {
 
 export function createStore({ onNewHistory = () => {}, safeRanges = [], ...stores }: StoreOptions): Store {
   const { redis } = stores;
-  const ranges = createNumberRanges({ ...stores, fraudGuard: stores.policy.fraudGuard });
-  const options = { ...stores, safeRanges, ranges, noteHistory: createHistoryNotes(redis, onNewHistory) };
+  const ranges = createNumberRanges({ ...stores, safeRanges });
+  const options = { ...stores, ranges, noteHistory: createHistoryNotes(redis, onNewHistory) };
   return {
     otps: createOtps(options),
     sendAttempts: createSendAttempts(options),

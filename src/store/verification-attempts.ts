@@ -37,14 +37,21 @@ export interface VerificationAttempts {
   admit(
     verification: Verification,
   ): Promise<{ kind: 'admitted' | 'replayed'; otp: Otp } | { kind: VerificationRefusal }>;
-  /** `verified` is durable before it is returned, and returned to at most one call of an OTP. */
+  /**
+   * `verified` is durable before it is returned, and returned to at most one call of an OTP. `phoneLocked`: by now
+   * too many codes in a row were wrong for this number.
+   */
   settle(
     verification: Verification,
     verdict: VerifyOutcome['kind'],
-  ): Promise<{ kind: 'verified' | 'incorrect' | 'unavailable'; otp: Otp } | { kind: VerificationRefusal }>;
+  ): Promise<
+    | { kind: 'verified'; otp: Otp }
+    | { kind: 'incorrect' | 'unavailable'; otp: Otp; phoneLocked: boolean }
+    | { kind: VerificationRefusal }
+  >;
 }
 
-const reply = z.tuple([z.string(), z.string().optional()]);
+const reply = z.tuple([z.string(), z.string().optional(), z.number().optional()]);
 const refusal = z.enum(refusals);
 
 export function createVerificationAttempts(
@@ -71,7 +78,7 @@ export function createVerificationAttempts(
       const { id, token } = verification;
       const partition = partitionOfId(id) ?? '';
       const args = [token, verdict, replayHash(verification)];
-      const [kind, raw] = reply.parse(await settleScript(recordKeys(partition, id), args));
+      const [kind, raw, locked] = reply.parse(await settleScript(recordKeys(partition, id), args));
       switch (kind) {
         case 'correct': {
           const otp = open(raw);
@@ -79,10 +86,10 @@ export function createVerificationAttempts(
           return { kind: 'verified', otp };
         }
         case 'incorrect':
-          return { kind, otp: open(raw) };
+          return { kind, otp: open(raw), phoneLocked: locked === 1 };
         case 'unsent':
         case 'unavailable':
-          return { kind: 'unavailable', otp: open(raw) };
+          return { kind: 'unavailable', otp: open(raw), phoneLocked: locked === 1 };
         default:
           return { kind: refusal.parse(kind) };
       }

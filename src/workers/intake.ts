@@ -21,10 +21,11 @@ export interface Intake {
   hold<T>(work: () => Promise<T>): Promise<T>;
   /** What became of a send: the number of sends at a time follows it. */
   note(outcome: SendOutcome): void;
-  /** From now on the worker is left alone. */
+  /** No longer follows the circuit: the worker is about to close. */
   stop(): void;
 }
 
+/** What the intake is made of. */
 export interface IntakeOptions {
   taker: () => JobTaker;
   circuit: Pick<CircuitBreaker, 'state' | 'onChange'>;

@@ -6,7 +6,7 @@ import type { Logger } from './logger.js';
 
 /** How often a worker looks whether another one met account trouble, or its end. */
 const lookEveryMs = 1_000;
-/** How often one worker of all asks the provider whether the trouble is over (guarantees, Sends 9). */
+/** How often one worker of all asks the provider whether the trouble is over. */
 const probeEveryMs = 10_000;
 
 /** Account trouble, as one worker process sees it: while closed, it takes no job. */

@@ -3,7 +3,7 @@ import type { Load } from '../store/load.js';
 const tellEveryMs = 1_000;
 
 /** Counts the jobs that a worker is done with, and tells the others once a second: admission judges the load by it. */
-export function createProgress(load: Pick<Load, 'addSent'>) {
+export function createProgress(load: Pick<Load, 'addDone'>) {
   let done = 0;
   return {
     count: () => {
@@ -13,7 +13,7 @@ export function createProgress(load: Pick<Load, 'addSent'>) {
     run: async () => {
       const count = done;
       if (count === 0) return;
-      await load.addSent(count);
+      await load.addDone(count);
       done -= count;
     },
   };

@@ -9,7 +9,7 @@ import type { Logger } from './logger.js';
 import type { PauseGate } from './pause-gate.js';
 
 /**
- * A claimed send may leave for this long (guarantees, Sends 1): a process that was frozen after its claim must
+ * A claimed send may leave for this long: a process that was frozen after its claim must
  * not send minutes late.
  */
 const leaveWithinMs = 1_000;

@@ -98,7 +98,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     },
   );
   const progress = createProgress(store.load);
-  sends.on('error', onError).on('completed', progress.count).on('failed', progress.count);
+  sends.on('error', onError).on('completed', progress.count);
+  // A job that failed with tries left is not done.
+  sends.on('failed', (job) => job?.finishedOn !== undefined && progress.count());
   balances.on('error', onError);
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
   const loops = [

@@ -3,19 +3,23 @@ import { createBackpressure } from '../../src/api/backpressure.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { expectProblem, startGateway } from './gateway.js';
 
+interface Load {
+  backlog: number;
+  done: number;
+  memory?: number;
+}
+
 /** What the load looks like at a moment, second by second. */
-async function judged(
-  looks: { backlog: number; sent: number; memory?: number }[],
-  sendWithinSeconds: number,
-) {
+async function judged(looks: readonly (Load | null)[], sendWithinSeconds: number) {
   let second = 0;
-  const current = () => looks[Math.min(second, looks.length - 1)] ?? { backlog: 0, sent: 0 };
+  const current = () => looks[Math.min(second, looks.length - 1)] ?? { backlog: 0, done: 0 };
   const backpressure = createBackpressure({
     sendOtpQueue: { backlog: async () => current().backlog },
-    load: { read: async () => ({ sent: current().sent, memory: current().memory ?? 0 }) },
+    load: { read: async () => ({ done: current().done, memory: current().memory ?? 0 }) },
     now: () => second * 1_000,
   });
   for (; second < looks.length; second++) {
+    if (looks[second] === null) continue;
     backpressure.refuses(sendWithinSeconds);
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -23,39 +27,52 @@ async function judged(
 }
 
 const steady = (backlog: number, perSecond: number, seconds = 20) =>
-  Array.from({ length: seconds }, (_, n) => ({ backlog, sent: n * perSecond }));
+  Array.from({ length: seconds }, (_, n) => ({ backlog, done: n * perSecond }));
 
 describe('backpressure', () => {
-  it('takes what can be sent before its deadline, and refuses what can not, by the rate of the last seconds', async () => {
+  it('takes what can be sent before its deadline, and refuses what can not, by the rate of the last minute', async () => {
     expect(await judged(steady(10_000, 100), 120)).toBeNull();
-    expect(await judged(steady(13_000, 100), 120)).toBe(10);
+    expect(await judged(steady(13_000, 100), 120)).toEqual({ reason: 'backlog', retryAfterMs: 9_000 });
     expect(await judged(steady(13_000, 100), 3_600)).toBeNull();
   });
 
   it('refuses while nothing is sent at all, and says to come back within a minute', async () => {
-    expect(await judged(steady(500, 0), 120)).toBe(60);
+    expect(await judged(steady(500, 0), 120)).toEqual({ reason: 'backlog', retryAfterMs: 60_000 });
   });
 
   it('takes a small backlog, and any at first, when no rate is known yet', async () => {
     expect(await judged(steady(100, 0), 120)).toBeNull();
-    expect(await judged(steady(50_000, 0, 10), 120)).toBeNull();
+    expect(await judged(steady(50_000, 0, 5), 120)).toBeNull();
   });
 
   it('goes on taking OTPs while the provider is away for half a minute', async () => {
-    const away = steady(2_000, 0, 30).map((look) => ({ ...look, sent: 30 * 100 }));
+    const away = steady(2_000, 0, 30).map((look) => ({ ...look, done: 30 * 100 }));
     expect(await judged([...steady(2_000, 100, 30), ...away], 120)).toBeNull();
   });
 
   it('refuses while Redis is nearly full', async () => {
-    expect(await judged([{ backlog: 0, sent: 0, memory: 0.91 }], 120)).toBe(60);
-    expect(await judged([{ backlog: 0, sent: 0, memory: 0.89 }], 120)).toBeNull();
+    expect(await judged([{ backlog: 0, done: 0, memory: 0.91 }], 120)).toEqual({
+      reason: 'memory',
+      retryAfterMs: 2_000,
+    });
+    expect(await judged([{ backlog: 0, done: 0, memory: 0.89 }], 120)).toBeNull();
+  });
+
+  it('takes a burst after an idle time: that little was done then was not slowness', async () => {
+    const burst = Array.from({ length: 9 }, (_, n) => ({ backlog: 900 - n * 50, done: 20 + n * 100 }));
+    expect(await judged([...Array(50).fill({ backlog: 0, done: 20 }), ...burst], 120)).toBeNull();
+  });
+
+  it('takes an OTP after a quiet time, whatever the last look said', async () => {
+    const looks = [...steady(13_000, 100), ...Array(30).fill(null)];
+    expect(await judged(looks, 120)).toBeNull();
   });
 
   it('asks for the load at most once a second', async () => {
     let asked = 0;
     const backpressure = createBackpressure({
       sendOtpQueue: { backlog: async () => ++asked },
-      load: { read: async () => ({ sent: 0, memory: 0 }) },
+      load: { read: async () => ({ done: 0, memory: 0 }) },
     });
     for (let i = 0; i < 1_000; i++) backpressure.refuses(120);
     expect(asked).toBe(1);
@@ -73,7 +90,7 @@ describe('503 overloaded', () => {
       dependencies: {
         store: {
           ...gateway.store,
-          load: { addSent: async () => {}, read: async () => ({ sent: 0, memory: 0.95 }) },
+          load: { addDone: async () => {}, read: async () => ({ done: 0, memory: 0.95 }) },
         },
         sendOtpQueue: queue,
       },
@@ -83,7 +100,8 @@ describe('503 overloaded', () => {
     await again('before');
     const refused = await again('new');
     expectProblem(refused, 503, 'overloaded');
-    expect(refused.headers.get('Retry-After')).toBe('60');
+    expect(refused.headers.get('Retry-After')).toBe('2');
+    expect(refused.json).toMatchObject({ detail: expect.stringContaining('Redis is nearly full') });
     expect((await again('before')).headers.get('Idempotent-Replayed')).toBe('true');
   });
 });

@@ -17,7 +17,8 @@ let fleet: Fleet;
 afterEach(() => fleet.close());
 
 /** Everything that happens to OTPs: sent, refused, lost, killed, verified rightly and wrongly; and bad requests. */
-async function liveThroughFaults(api: FleetApi): Promise<void> {
+async function liveThroughFaults(api: FleetApi): Promise<string> {
+  const errors: string[] = [];
   const numbers = [
     ...Array.from({ length: ordinary }, (_, n) => nthNumber(n).e164),
     // Account trouble would pause everything, and what hangs would make the test wait.
@@ -44,18 +45,19 @@ async function liveThroughFaults(api: FleetApi): Promise<void> {
     await api.verify(id, '000000');
     await api.verify(id, code);
     await api.verify(id, `${code}0`);
-    await api.get(`/v1/otps/${code}`);
+    errors.push(JSON.stringify(await api.get(`/v1/otps/${code}`)));
   }
   for (const body of [
     { to: numbers[0], [String(numbers[1])]: 1 },
     { to: `${numbers[0]}x`, message: 1 },
   ]) {
-    await api.post(body);
+    errors.push(await (await api.post(body)).text());
   }
+  return errors.join('\n');
 }
 
 /** Every place where something could be left, by name. */
-async function places(api: FleetApi): Promise<Record<string, string>> {
+async function places(api: FleetApi, errors: string): Promise<Record<string, string>> {
   const basic = { Authorization: `Basic ${btoa(`${admin.ADMIN_USERNAME}:${admin.ADMIN_PASSWORD}`)}` };
   const board = async (path: string) => await (await fetch(`${api.url}${path}`, { headers: basic })).text();
   const states = ['latest', 'completed', 'failed', 'waiting', 'delayed'];
@@ -72,6 +74,7 @@ async function places(api: FleetApi): Promise<Record<string, string>> {
     'the logs': fleet.workers.map(({ output }) => output).join('\n'),
     'Redis’s append-only file': logs.join('\n'),
     'all that Redis holds': await readFile(join(fleet.redis.dir, 'dump.rdb'), 'latin1'),
+    'the answers to mistakes': errors,
     'Bull Board': (await Promise.all(pages)).join('\n'),
   };
 }
@@ -86,7 +89,7 @@ it('no code, password, key, message, reference, address or whole number is left 
     ISMS_VERIFY_TIMEOUT_MS: '1000',
   });
   const api = await fleet.startApi();
-  await liveThroughFaults(api);
+  const errors = await liveThroughFaults(api);
   const sms = fleet.simulator.state.inbox({ limit: 1_000 });
   expect(sms.length).toBeGreaterThan(ordinary);
   const numbers = sms.map(({ mobile }) => mobile.replace('+60', ''));
@@ -96,7 +99,7 @@ it('no code, password, key, message, reference, address or whole number is left 
   );
   const secrets = [account.password, apiKey, admin.ADMIN_PASSWORD, 'Canary-text', reference, '198.51.100.77'];
   const found: string[] = [];
-  for (const [place, text] of Object.entries(await places(api))) {
+  for (const [place, text] of Object.entries(await places(api, errors))) {
     expect(text.length, place).toBeGreaterThan(1_000);
     for (const canary of [...numbers, ...secrets])
       if (text.includes(canary)) found.push(`${place}: ${canary}`);

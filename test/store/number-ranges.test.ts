@@ -3,7 +3,6 @@ import type { OtpRequest } from '../../src/otp/otp.js';
 import { createSealer } from '../../src/store/sealing.js';
 import { createStore, type Store } from '../../src/store/store.js';
 import { faultRow, full } from '../support/fault-table.js';
-import { type HandClock, handClock } from '../support/hand-clock.js';
 import {
   accepted,
   balanceLimits,
@@ -12,23 +11,25 @@ import {
   number,
   operatorPauseKey,
   policy,
+  rejected,
   request,
 } from '../support/otps.js';
 import { seededRandom } from '../support/random.js';
 import { connect } from '../support/redis.js';
+import { type RedisClock, redisClock } from '../support/redis-clock.js';
 
 const redis = await connect();
-let clock: HandClock;
+let clock: RedisClock;
 beforeEach(async () => {
   await redis.flushdb();
-  clock = await handClock(redis);
+  clock = await redisClock(redis);
 });
 
 function guardedStore(mode: 'off' | 'monitor' | 'enforce', safeRanges: string[] = []): Store {
   return createStore({
     redis: clock.redis,
     sealer: createSealer([dataKey]),
-    policy: { ...policy, fraudGuard: ({ off: 0, monitor: 1, enforce: 2 } as const)[mode] },
+    policy: { ...policy, fraudGuard: mode },
     operatorPauseKey,
     balanceLimits,
     safeRanges,
@@ -94,6 +95,18 @@ describe('pumping of one range, when the guard enforces', () => {
     expect(await send(store, { to: inRange(5_000) })).not.toBeNull();
   });
 
+  it('that is slow enough never to be judged by the minute is blocked by the day', {
+    timeout: 60_000,
+  }, async () => {
+    const store = guardedStore('enforce');
+    let paid = 0;
+    for (let round = 0; round < 24 * 6; round++) {
+      paid += await pump(store, { first: round * 19, count: 19, everyMs: 10 });
+      await clock.advance(660_000);
+    }
+    expect(paid).toBeLessThanOrEqual(150);
+  });
+
   it('says once what it decided', async () => {
     const store = guardedStore('enforce');
     await pump(store, { count: 30 });
@@ -122,17 +135,38 @@ describe('beside a pumped range', () => {
     expect(await send(store, { to: inRange(7_778) })).toBeNull();
   });
 
+  it('numbers that were verified lately take no place from others', async () => {
+    const store = guardedStore('enforce');
+    const regulars = [inRange(1), inRange(2)];
+    for (const to of regulars) await verify(store, (await send(store, { to })) ?? '');
+    await pump(store, { first: 100, count: 30 });
+    await clock.advance(130_000);
+    await pump(store, { first: 200, count: 1, everyMs: 1_000 });
+    let taken = 0;
+    for (let n = 0; n < 30; n++) {
+      await clock.advance(19_000);
+      await send(store, { to: regulars[n % 2] ?? inRange(1) });
+      await clock.advance(1_500);
+      if ((await send(store, { to: inRange(300 + n) })) !== null) taken += 1;
+    }
+    expect(taken).toBeGreaterThan(10);
+  });
+
   it('a range on the safe list is let through', async () => {
     const store = guardedStore('enforce', ['60123']);
     expect(await pump(store, { count: 200 })).toBe(200);
   });
 
-  it('nothing is refused while the guard only watches, and what it would refuse is counted', async () => {
+  it('nothing is refused while the guard only watches, but all that it would refuse is told and counted', async () => {
     const store = guardedStore('monitor');
-    expect(await pump(store, { count: 200 })).toBe(200);
-    await clock.advance(130_000);
-    await pump(store, { count: 1 });
-    expect(await store.ranges.judged()).toMatchObject([{ refused: 180 }]);
+    const decided: string[] = [];
+    for (let n = 0; n < 200; n++) {
+      const admission = await store.otps.admit(request({ to: inRange(n) }), null);
+      if (admission.kind !== 'admitted') throw new Error(admission.kind);
+      decided.push(...admission.ranges.map(({ decision }) => decision));
+    }
+    expect(decided).toEqual(['capped']);
+    expect(await store.ranges.judged()).toMatchObject([{ app: 'shop', range: '6012345', refused: 180 }]);
   });
 
   it('nothing is written about ranges while the guard is off', async () => {
@@ -153,6 +187,53 @@ describe('beside a pumped range', () => {
   });
 });
 
+describe('a range whose OTPs were not sent', () => {
+  it('is not blocked by numbers that iSMS refuses', async () => {
+    const store = guardedStore('enforce');
+    for (let n = 0; n < 25; n++) {
+      const admission = await store.otps.admit(request({ to: inRange(n) }), null);
+      if (admission.kind !== 'admitted') throw new Error(admission.kind);
+      await store.sendAttempts.settle(await claimed(store, admission.otp.id), rejected);
+    }
+    expect(await send(store, { to: inRange(100) })).not.toBeNull();
+  });
+
+  it('is not blocked by OTPs that are cancelled before they were sent', async () => {
+    const store = guardedStore('enforce');
+    for (let n = 0; n < 25; n++) {
+      const admission = await store.otps.admit(request({ to: inRange(n) }), null);
+      if (admission.kind !== 'admitted') throw new Error(admission.kind);
+      await store.otps.cancel('shop', admission.otp.id);
+    }
+    expect(await send(store, { to: inRange(100) })).not.toBeNull();
+  });
+
+  it('is held up by an outage for three minutes at most', async () => {
+    const store = guardedStore('enforce');
+    for (let n = 0; n < 20; n++) await store.otps.admit(request({ to: inRange(n) }), null);
+    expect(await send(store, { to: inRange(100) })).toBeNull();
+    await clock.advance(240_000);
+    expect(await send(store, { to: inRange(100) })).not.toBeNull();
+  });
+
+  it('is judged a minute after they were sent, however long they waited', async () => {
+    const store = guardedStore('enforce');
+    const ids: string[] = [];
+    for (let n = 0; n < 20; n++) {
+      const admission = await store.otps.admit(request({ to: inRange(n), sendWithinSeconds: 600 }), null);
+      if (admission.kind === 'admitted') ids.push(admission.otp.id);
+    }
+    await clock.advance(300_000);
+    for (const id of ids) await store.sendAttempts.settle(await claimed(store, id), accepted());
+    await clock.advance(5_000);
+    await store.otps.admit(request({ to: inRange(100) }), null);
+    expect((await store.ranges.judged()).filter(({ slowUntil }) => slowUntil > 0)).toEqual([]);
+    await clock.advance(125_000);
+    await store.otps.admit(request({ to: inRange(101) }), null);
+    expect((await store.ranges.judged()).filter(({ slowUntil }) => slowUntil > 0)).toHaveLength(1);
+  });
+});
+
 describe('a range that converts', () => {
   it('takes more unverified OTPs at a time, the more were verified before', async () => {
     const store = guardedStore('enforce');
@@ -169,7 +250,7 @@ describe('a range that converts', () => {
       [0.35, false],
     ] as const) {
       await redis.flushdb();
-      clock = await handClock(redis);
+      clock = await redisClock(redis);
       const store = guardedStore('enforce');
       for (let n = 0; n < 20; n++) {
         const id = await send(store, { to: inRange(n) });

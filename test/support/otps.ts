@@ -24,7 +24,7 @@ export const policy: Policy = {
   appPerSecond: 0,
   clientIpPer10Minutes: 0,
   wrongCodes: 100,
-  fraudGuard: 0,
+  fraudGuard: 'off',
 };
 
 /** The hash in which BullMQ keeps an operator's pause of the send queue. */

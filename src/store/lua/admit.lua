@@ -1,6 +1,6 @@
 -- Admits one OTP: idempotency, pauses, limits, the toll-fraud guard and the record in one step.
 -- KEYS also: those whose places options.at names. ARGV: the new record without what is decided here; options, see
--- otps.ts.
+-- admission.ts.
 local t = now()
 local request = cjson.decode(ARGV[1])
 local options = cjson.decode(ARGV[2])
@@ -40,11 +40,12 @@ local h = history()
 local phone = load_phone(request.phone, request.app)
 if phone.wrong >= POLICY.wrongCodes then return {'phone_locked'} end
 local limit = limited(phone, request, at, t)
-if limit then return {'limited', limit[1], limit[2], quotas(phone, at, t)} end
+-- What is left of an app's own limits would tell that it was not them.
+if limit then return {'limited', limit.by, limit.ms, limit.own and quotas(phone, at, t) or '[]'} end
 
 local decided = ''
 if at.range then
-  local g = load_range(KEYS[at.range])
+  local g = load_range(KEYS[at.range], t)
   local exempt = phone.verifiedAt and phone.verifiedAt + VERIFIED_KEPT_MS > t
   local wait
   decided, wait = guard(g, exempt, t)

@@ -7,5 +7,6 @@ if r.status == 'verified' then return {'already_verified'} end
 if MOVES[r.status].cancelled then
   move(r, 'cancelled', t)
   save(KEYS[1], KEYS[2], r)
+  return {'cancelled', cjson.encode(r)}
 end
 return {'cancelled'}

@@ -1,4 +1,4 @@
--- The limits that admission obeys. Each waits_… answers how many milliseconds until one more would be admitted: 0 is now.
+-- The limits that admission obeys. Each …_wait answers in how many milliseconds one more would be admitted: 0 is now.
 local TEN_MINUTES_MS = 600000
 
 -- A sliding window: `times` are when the earlier ones were admitted, oldest first.
@@ -40,7 +40,7 @@ local function phone_wait(p, t)
     window_wait(p.sends, POLICY.phonePerDay, DAY_MS, t))
 end
 
--- All apps together. How long to wait says nothing about when another app sent something.
+-- All apps together. The answer is the same whenever and however often other apps sent something.
 local function number_wait(hash, t)
   if POLICY.numberPerDay == 0 then return 0 end
   local sum = 0
@@ -88,13 +88,13 @@ end
 -- The first entry is the limit with the longest wait; nil when none stands in the way.
 local function limited(p, request, at, t)
   local waits = {
-    { 'phone', phone_wait(p, t) },
-    { 'phone', number_wait(request.phone, t) },
-    { 'app', counter_wait(KEYS[at.app], POLICY.appPerSecond) },
-    { 'client_ip', at.clientIp and counter_wait(KEYS[at.clientIp], POLICY.clientIpPer10Minutes) or 0 },
+    { by = 'phone', ms = phone_wait(p, t), own = true },
+    { by = 'phone', ms = number_wait(request.phone, t) },
+    { by = 'app', ms = counter_wait(KEYS[at.app], POLICY.appPerSecond), own = true },
+    { by = 'client_ip', ms = at.clientIp and counter_wait(KEYS[at.clientIp], POLICY.clientIpPer10Minutes) or 0, own = true },
   }
-  table.sort(waits, function(a, b) return a[2] > b[2] end)
-  if waits[1][2] > 0 then return waits[1] end
+  table.sort(waits, function(a, b) return a.ms > b.ms end)
+  if waits[1].ms > 0 then return waits[1] end
 end
 
 -- Counts one that is admitted. Only as many times are kept as the limits look at.

@@ -8,18 +8,19 @@ local function load_phone(hash, app)
   return raw and cjson.decode(raw) or { sends = {}, wrong = 0 }
 end
 
+-- For how much longer something about a number counts.
+local function kept_ms(p, t)
+  local kept = 0
+  if #p.sends > 0 then kept = p.sends[#p.sends] + DAY_MS - t end
+  if p.verifiedAt and POLICY.fraudGuard ~= 'off' then kept = math.max(kept, p.verifiedAt + VERIFIED_KEPT_MS - t) end
+  if p.wrong >= POLICY.wrongCodes then return LOCK_KEPT_MS end
+  return p.wrong > 0 and math.max(kept, WRONG_KEPT_MS) or kept
+end
+
 local function save_phone(hash, app, p, t)
   local key = KEYS[4] .. hash
   redis.call('HSET', key, app, cjson.encode(p))
-  local kept_ms = 0
-  if #p.sends > 0 then kept_ms = p.sends[#p.sends] + DAY_MS - t end
-  if p.verifiedAt and POLICY.fraudGuard > 0 then
-    kept_ms = math.max(kept_ms, p.verifiedAt + VERIFIED_KEPT_MS - t)
-  end
-  if p.wrong > 0 then kept_ms = math.max(kept_ms, WRONG_KEPT_MS) end
-  if p.wrong >= POLICY.wrongCodes then kept_ms = LOCK_KEPT_MS end
-  -- Other apps' fields may need it longer.
-  if redis.call('PTTL', key) < kept_ms then
-    redis.call('PEXPIREAT', key, string.format('%.0f', t + kept_ms))
-  end
+  local kept = 0
+  for _, raw in ipairs(redis.call('HVALS', key)) do kept = math.max(kept, kept_ms(cjson.decode(raw), t)) end
+  redis.call('PEXPIREAT', key, string.format('%.0f', t + kept))
 end

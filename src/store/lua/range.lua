@@ -1,18 +1,18 @@
--- The toll-fraud guard: what is known of one app and one number range (10,000 numbers), as JSON. `minutes`: by the
--- minute of admission, how many OTPs were admitted, sent and verified; `days`: verified by day; `slowUntil`,
--- `blockedUntil`, `strikes`: what was decided; `since`: only OTPs admitted after this count for the next decision; `refused`:
--- how many were, or would have been.
+-- The toll-fraud guard: what is known of one app and one number range (10,000 numbers), as JSON. `minutes`: how many
+-- OTPs were admitted in that minute, how many of those ended unsent, how many were sent in it, and how many of these
+-- were verified; `days`: verified by day; `long`: sent and verified since a day or the last decision; `slowUntil`, `blockedUntil`, `cappedUntil`, `strikes`: what was decided;
+-- `since`: only what was sent after it counts for the next decision; `refused`: how many were, or would have been.
 local MINUTE_MS = 60000
 local GUARD = {
-  windowMs = 600000, judgedAfterMs = 60000, leastSends = 20, worstConversion = 0.35,
+  windowMs = 600000, judgedAfterMs = 60000, leastSends = 20, leastSendsOfDay = 60, worstConversion = 0.35,
   slowMs = 900000, slowEveryMs = 20000, firstBlockMs = 3600000, blockMs = 86400000,
-  outstanding = 20, historyShare = 0.1, keptMs = 172800000,
+  outstanding = 20, historyShare = 0.1, queuedMs = 180000, keptMs = 172800000,
 }
 
-local function load_range(key)
+local function load_range(key, t)
   local raw = redis.call('GET', key)
   return raw and cjson.decode(raw)
-    or { minutes = {}, days = {}, slowUntil = 0, blockedUntil = 0, strikes = 0, since = 0, admittedAt = 0, refused = 0 }
+    or { minutes = {}, days = {}, long = { from = t, sent = 0, verified = 0 }, slowUntil = 0, blockedUntil = 0, cappedUntil = 0, strikes = 0, since = 0, admittedAt = 0, refused = 0 }
 end
 
 local function save_range(key, g, t)
@@ -26,12 +26,13 @@ local function prune(g, t)
   for day in pairs(g.days) do
     if (tonumber(day) + 2) * 86400000 <= t then g.days[day] = nil end
   end
+  if g.long.from + GUARD.blockMs <= t then g.long = { from = t, sent = 0, verified = 0 } end
 end
 
--- Adds one to what happened to an OTP that was admitted then.
-local function note(g, what, created_at)
-  local minute = string.format('%.0f', math.floor(created_at / MINUTE_MS))
-  local m = g.minutes[minute] or { admitted = 0, sent = 0, verified = 0 }
+-- Adds one to what happened at a moment.
+local function note(g, what, at)
+  local minute = string.format('%.0f', math.floor(at / MINUTE_MS))
+  local m = g.minutes[minute] or { admitted = 0, unsent = 0, sent = 0, verified = 0 }
   m[what] = m[what] + 1
   g.minutes[minute] = m
 end
@@ -48,15 +49,22 @@ local function converts_badly(g, t)
   return sent >= GUARD.leastSends and verified <= sent * GUARD.worstConversion
 end
 
+-- Who pumps slowly, just below what is judged by the minute, is noticed by the day.
+local function converts_badly_for_long(g)
+  return g.long.sent >= GUARD.leastSendsOfDay and g.long.verified <= g.long.sent * GUARD.worstConversion
+end
+
 -- Slowed at first, then blocked for an hour, then for a day each time. Answers what was decided now, or nil.
 local function judge(g, t)
-  if t < g.blockedUntil or not converts_badly(g, t) then
+  local for_long = converts_badly_for_long(g)
+  if t < g.blockedUntil or not (for_long or converts_badly(g, t)) then
     if t >= g.slowUntil + GUARD.blockMs then g.strikes = 0 end
     return nil
   end
   -- The running minute holds OTPs from before this decision.
   g.since = t + MINUTE_MS
-  if t >= g.slowUntil then
+  g.long = { from = t, sent = 0, verified = 0 }
+  if t >= g.slowUntil and not for_long then
     g.slowUntil = t + GUARD.slowMs
     return 'slowed'
   end
@@ -66,12 +74,15 @@ local function judge(g, t)
   return 'blocked'
 end
 
--- How many OTPs of the range may be unverified at a time: more where more were verified before.
+-- How many OTPs of the range may be unverified at a time: more where more were verified before. What was admitted
+-- lately counts as if it were sent; after a while only what was sent does, so that an outage blocks nothing for long.
 local function outstanding_wait(g, t)
   local outstanding, oldest, verified = 0, nil, 0
   for minute, m in pairs(g.minutes) do
-    outstanding = outstanding + m.admitted - m.verified
-    if m.admitted > m.verified then oldest = math.min(oldest or t, tonumber(minute) * MINUTE_MS) end
+    local begins = tonumber(minute) * MINUTE_MS
+    local out = begins + GUARD.queuedMs > t and math.max(m.sent, m.admitted - m.unsent) or m.sent
+    outstanding = outstanding + out - m.verified
+    if out > m.verified then oldest = math.min(oldest or t, begins) end
   end
   for _, count_of_day in pairs(g.days) do verified = math.max(verified, count_of_day) end
   if outstanding < GUARD.outstanding + verified * GUARD.historyShare then return 0 end
@@ -92,9 +103,19 @@ local function guard(g, exempt, t)
   prune(g, t)
   local decided = judge(g, t) or ''
   local wait = exempt and 0 or range_wait(g, t)
-  if wait > 0 then g.refused = g.refused + 1 end
-  if wait > 0 and POLICY.fraudGuard == 2 then return decided, wait end
-  note(g, 'admitted', t)
-  g.admittedAt = t
+  if wait > 0 then
+    g.refused = g.refused + 1
+    -- The cap is no decision that lasts, but the operator hears of it once in a while.
+    if t >= math.max(g.slowUntil, g.cappedUntil) then
+      g.cappedUntil = t + GUARD.windowMs
+      decided = 'capped'
+    end
+    if POLICY.fraudGuard == 'enforce' then return decided, wait end
+  end
+  -- Exempt numbers take no place from the others.
+  if not exempt then
+    note(g, 'admitted', t)
+    g.admittedAt = t
+  end
   return decided, 0
 end

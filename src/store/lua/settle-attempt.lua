@@ -35,4 +35,5 @@ end
 if r.leases then r.leases[ARGV[1]] = nil end
 if r.status == 'sent' then lock_if_exhausted(r, t) end
 save(KEYS[1], KEYS[2], r)
-return {answer, cjson.encode(r)}
+local locked = verdict ~= 'correct' and load_phone(r.phone, r.app).wrong >= POLICY.wrongCodes
+return {answer, cjson.encode(r), locked and 1 or 0}

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 
-const clockKey = 'test:hand-clock';
+const clockKey = 'test:clock';
 const sha1 = (text: string) => createHash('sha1').update(text).digest('hex');
 
 /** A Redis whose functions read a clock that only the test moves; keys still expire by the real one. */
-export interface HandClock {
+export interface RedisClock {
   redis: Redis;
   /** Milliseconds since 1970. */
   now(): number;
@@ -13,7 +13,7 @@ export interface HandClock {
 }
 
 /** Puts the clock into every Lua text on its way to Redis; all else is the connection as it is. */
-export async function handClock(redis: Redis): Promise<HandClock> {
+export async function redisClock(redis: Redis): Promise<RedisClock> {
   const changed = new Map<string, string>();
   let at = Date.now();
   const write = () =>

@@ -25,6 +25,23 @@ describe('202', () => {
       /^"phone-10min";r=1;t=600, "phone-day";r=9;t=86400, "app";r=\d+;t=1, "client-ip";r=2;t=600$/,
     );
   });
+
+  it('a message with a link, with the setting warn: the log names the rule and the id', async () => {
+    const warning = await startGateway({ dependencies: { settings: { ...settings, messageRules: 'warn' } } });
+    const reply = await ask({ to: '0123450003', message: 'Use %OTP% at https://example.com/login' }, warning);
+    expect(reply.status).toBe(202);
+    expect(warning.logs.filter((line) => line.includes('otp.message_not_allowed'))).toHaveLength(1);
+    expect(warning.logs.join()).not.toContain('example.com');
+  });
+
+  it('an OTP asked for again with its key, however many limits are used up', async () => {
+    const call = () =>
+      gateway.call('POST', '/v1/otps', {
+        body: { to: '0123450005' },
+        headers: { 'Idempotency-Key': 'k' },
+      });
+    for (let i = 0; i < 4; i++) expect((await call()).status).toBe(202);
+  });
 });
 
 describe('422', () => {
@@ -35,14 +52,6 @@ describe('422', () => {
       errors: [{ path: 'message', message: expect.stringMatching(/link/) }],
     });
   });
-
-  it('not with the setting warn, which logs the rule and the id instead', async () => {
-    const warning = await startGateway({ dependencies: { settings: { ...settings, messageRules: 'warn' } } });
-    const reply = await ask({ to: '0123450003', message: 'Use %OTP% at https://example.com/login' }, warning);
-    expect(reply.status).toBe(202);
-    expect(warning.logs.filter((line) => line.includes('otp.message_not_allowed'))).toHaveLength(1);
-    expect(warning.logs.join()).not.toContain('example.com');
-  });
 });
 
 describe('429', () => {
@@ -52,15 +61,6 @@ describe('429', () => {
     expectProblem(reply, 429, 'phone_rate_limited');
     expect(retryAfter(reply)).toBeGreaterThan(595);
     expect(reply.headers.get('RateLimit')).toContain('"phone-10min";r=0');
-  });
-
-  it('is nobody else’s: another number, and an idempotent replay, get in', async () => {
-    const call = () =>
-      gateway.call('POST', '/v1/otps', {
-        body: { to: '0123450005' },
-        headers: { 'Idempotency-Key': 'k' },
-      });
-    for (let i = 0; i < 4; i++) expect((await call()).status).toBe(202);
   });
 
   it('client_ip_rate_limited: too many for one client address', async () => {
@@ -83,7 +83,7 @@ describe('429', () => {
   });
 
   it('prefix_blocked: a range that is pumped; the log names the range and no number', async () => {
-    const guarded = await startGateway({ policy: { fraudGuard: 2 } });
+    const guarded = await startGateway({ policy: { fraudGuard: 'enforce' } });
     const replies: Reply[] = [];
     for (let n = 10; n < 40; n++) replies.push(await ask({ to: `0179${n}12${n}` }, guarded));
     const pumped = await Promise.all(
@@ -94,6 +94,9 @@ describe('429', () => {
     expect(refused).toHaveLength(5);
     for (const reply of refused) expectProblem(reply, 429, 'prefix_blocked');
     expect(retryAfter(refused[0] as Reply)).toBeGreaterThan(0);
+    const told = guarded.logs.filter((line) => line.includes('fraud.range_capped'));
+    expect(told).toHaveLength(1);
+    expect(JSON.parse(told[0] ?? '')).toMatchObject({ app: 'shop', range: '6017-555xxxx' });
     expect(guarded.logs.join()).not.toMatch(/0175550|6017555\d{4}/);
   });
 
@@ -103,6 +106,10 @@ describe('429', () => {
     const verify = (text: string) => gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code: text } });
     for (let i = 0; i < 2; i++) expectProblem(await verify(wrong), 422, 'incorrect_code');
     expectProblem(await verify(code), 429, 'phone_locked');
+    const told = gateway.logs.filter((line) => line.includes('phone.locked'));
+    expect(told.map((line) => JSON.parse(line))).toMatchObject([
+      { app: 'shop', otpId: id, to: '+60******009' },
+    ]);
     expectProblem(await ask({ to: '0123450009' }), 429, 'phone_locked');
     await gateway.store.phones.unlock('shop', number('0123450009'));
     expect((await verify(code)).status).toBe(200);

@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest';
+import { countedAddress } from '../../src/api/client-address.js';
+
+describe('an address is counted', () => {
+  it.each([
+    ['198.51.100.7', '198.51.100.7'],
+    ['::ffff:198.51.100.7', '198.51.100.7'],
+    ['::FFFF:c633:6407', '198.51.100.7'],
+    ['2001:db8:1:2::1', '2001:db8:1:2'],
+    ['2001:DB8:1:2:ffff::9', '2001:db8:1:2'],
+    ['2001:0db8:0001:0002:0:0:0:1', '2001:db8:1:2'],
+    ['2001:db8::', '2001:db8:0:0'],
+    ['fe80::1%eth0', 'fe80:0:0:0'],
+    ['::1', '0:0:0:0'],
+    ['', ''],
+    ['no address', 'no address'],
+  ])('%s as %s', (address, counted) => {
+    expect(countedAddress(address)).toBe(counted);
+  });
+});
