@@ -19,5 +19,13 @@ export function invalidInput(path: string, message: string): ApiProblem {
 function inputErrors(issue: z.core.$ZodIssue): InputError[] {
   const path = issue.path.map(String);
   if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
-  return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'is not known here' }));
+  return issue.keys.map((key) => ({
+    path: [...path, shownName(key)].join('.'),
+    message: 'is not known here',
+  }));
+}
+
+/** The name of an unknown member, unless it may be a value in the wrong place: no member of ours holds a digit. */
+function shownName(name: string): string {
+  return /^[A-Za-z_-]{1,40}$/.test(name) ? name : '?';
 }

@@ -13,8 +13,10 @@ const sweepBatch = 200;
 interface Claimed {
   id: string;
   token: string;
-  /** Counts the OTP's send calls, from 1. */
+  /** Counts the OTP's claims, from 1. */
   attempt: number;
+  /** Retries and resends that the OTP has used before this attempt; a claim that made no call uses none. */
+  tries: number;
   claimedAt: number;
   record: string;
 }
@@ -113,8 +115,8 @@ export function createSendAttempts(
       if (kind === 'missing') return { kind };
       if (kind === 'in_flight') return { kind, remainingMs };
       if (kind === 'ended') return { kind, otp: open(raw) };
-      const { sends, claimedAt = 0 } = parse(raw);
-      const claim = { id, token, attempt: sends, claimedAt, record: raw };
+      const { sends, claimedAt = 0, retries, unknowns } = parse(raw);
+      const claim = { id, token, attempt: sends, tries: retries + unknowns, claimedAt, record: raw };
       try {
         return { kind, claim: { ...claim, otp: open(raw) } };
       } catch (error) {

@@ -10,6 +10,7 @@ export interface JobTaker {
   concurrency: number;
   pause(doNotWaitActive: boolean): Promise<void>;
   resume(): void;
+  isRunning(): boolean;
 }
 
 /** The one place that decides whether this worker takes jobs, and how many at a time. */
@@ -17,6 +18,8 @@ export interface Intake {
   /** True while at least one reason keeps it closed; a job that is handed out all the same goes back. */
   readonly closed: boolean;
   set(reason: ClosedBy, closed: boolean): void;
+  /** Wakes a worker that should be taking jobs and is not: BullMQ can miss a resume that comes just as it pauses. */
+  look(): void;
   /** Counts a job as in hand while `work` runs. */
   hold<T>(work: () => Promise<T>): Promise<T>;
   /** What became of a send: the number of sends at a time follows it. */
@@ -40,6 +43,7 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
   const reasons = new Set<ClosedBy>();
   const inHand = new Set<object>();
   let inHandBefore = new Set<object>();
+  let stopped = false;
 
   const applyConcurrency = () => {
     taker().concurrency = circuit.state === 'half_open' ? inHandBefore.size + 1 : concurrency.limit;
@@ -63,11 +67,16 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
     if (inHandBefore.delete(job)) applyConcurrency();
   };
 
+  const unfollow = circuit.onChange(follow);
+
   return {
     get closed() {
       return reasons.size > 0;
     },
     set,
+    look: () => {
+      if (!stopped && reasons.size === 0 && !taker().isRunning()) taker().resume();
+    },
     hold: async (work) => {
       const job = {};
       inHand.add(job);
@@ -77,6 +86,9 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
       concurrency.note(outcome);
       applyConcurrency();
     },
-    stop: circuit.onChange(follow),
+    stop: () => {
+      stopped = true;
+      unfollow();
+    },
   };
 }

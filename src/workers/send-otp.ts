@@ -65,7 +65,7 @@ interface ClaimedSend {
 async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend): Promise<SendOtpResult> {
   const { intake, provider } = dependencies;
   const { job, lockToken, claim, window } = send;
-  const outcome = await provider.send({ ...claim.otp, attempt: claim.attempt }, window);
+  const outcome = await provider.send({ ...claim.otp, attempt: claim.tries + 1 }, window);
   intake.note(outcome);
   const settled = await settle(dependencies, claim, outcome);
   if (!settled) return gone();

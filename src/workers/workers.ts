@@ -105,6 +105,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
   const loops = [
     every(pauseGate.lookEveryMs, pauseGate.look, logger),
+    every(pauseGate.lookEveryMs, async () => intake.look(), logger),
     every(sweeper.everyMs, sweeper.run, logger),
     every(progress.everyMs, progress.run, logger),
   ];

@@ -142,6 +142,9 @@ it('a history is noted before the first OTP of its partition', async () => {
   expect(await testStore(one.redis).sendAttempts.claim(id, 't')).toMatchObject({ kind: 'claimed' });
 });
 
+/** A little more than what a Redis can lose: so long a resend waits there. */
+const lossWindowMs = 3_100;
+
 /** Two masters that know the same, as the old and the new one of a failover do; what one does, the other forgets. */
 async function forked(unknownResends: number) {
   const [old, next] = [await server('always', unknownResends), await server('always', unknownResends)];
@@ -154,6 +157,8 @@ async function forked(unknownResends: number) {
 describe('one loss', () => {
   it('counts once, however soon the OTP is claimed again', async () => {
     const { next, id } = await forked(1);
+    expect(await next.store.sendAttempts.claim(id, 'first')).toMatchObject({ kind: 'in_flight' });
+    await sleep(lossWindowMs);
     await next.store.sendAttempts.settle(await claimed(next.store, id), deferred);
     expect(await next.store.sendAttempts.claim(id, 'again')).toMatchObject({ kind: 'claimed' });
   });
@@ -205,6 +210,11 @@ describe('a resend, on a Redis that may still forget its unknown,', () => {
     const id = await admitted(two.store);
     await follow(replica.redis, two.server);
     expect(await isHeldBack(two.store, id)).toBe(true);
+    // A replica that lost its link a moment ago can still be promoted.
+    const other = await admitted(two.store);
+    await replica.redis.replicaof('NO', 'ONE');
+    while (!/connected_slaves:0/.test(await two.redis.info('replication'))) await sleep(10);
+    expect(await isHeldBack(two.store, other)).toBe(true);
   });
 
   it('waits for nothing with a single Redis that syncs every write', async () => {
@@ -216,11 +226,23 @@ describe('a resend, on a Redis that may still forget its unknown,', () => {
     const one = await server('everysec', 1);
     const id = await admitted(one.store);
     await restarted(one);
-    await sleep(3_100);
+    await sleep(lossWindowMs);
     expect(await one.store.sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight' });
     const record = JSON.parse((await one.redis.get(keys.record(partitionOfId(id) ?? '', id))) ?? 'null');
     expect(record).toMatchObject({ status: 'queued', unknowns: 1, mayHaveSent: true });
   });
+});
+
+it('an OTP that was forgotten with its job while a call was under way is looked for soon', async () => {
+  const one = await server('always');
+  const id = await admitted(one.store);
+  const claim = await claimed(one.store, id);
+  await one.redis.flushall();
+  await one.store.sendAttempts.settle(claim, deferred);
+  const next = Number(await one.redis.zscore(keys.due(partitionOfId(id) ?? ''), id));
+  expect(next - Date.now()).toBeLessThanOrEqual(10_000);
+  const swept = await one.store.sendAttempts.sweep();
+  expect([swept.unreadable, swept.failures]).toEqual([[], []]);
 });
 
 describe('an outcome whose claim was forgotten', () => {
@@ -228,6 +250,7 @@ describe('an outcome whose claim was forgotten', () => {
   const secondOf = async (first: SendOutcome) => {
     const fork = await forked(1);
     await fork.old.store.sendAttempts.settle(await claimed(fork.old.store, fork.id), first);
+    if (first.kind === 'unknown') await sleep(lossWindowMs);
     return { ...fork, claim: await claimed(fork.old.store, fork.id) };
   };
   const lost = { kind: 'unknown', reason: 'timeout' } as const;
@@ -236,6 +259,7 @@ describe('an outcome whose claim was forgotten', () => {
     const { old, next, id } = await forked(2);
     for (let n = 0; n < 2; n++) {
       await old.store.sendAttempts.settle(await claimed(old.store, id), lost);
+      await sleep(lossWindowMs);
     }
     await next.store.sendAttempts.settle(await claimed(old.store, id), lost);
     expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject(unknown);
@@ -249,9 +273,14 @@ describe('an outcome whose claim was forgotten', () => {
 
   it('does not take the record from a newer attempt that is under way', async () => {
     const { next, id, claim } = await secondOf(deferred);
+    expect(await next.store.sendAttempts.claim(id, 'b')).toMatchObject({ kind: 'in_flight' });
+    await sleep(lossWindowMs);
     const newer = await claimed(next.store, id);
-    await next.store.sendAttempts.settle(claim, deferred);
-    expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight' });
+    // However the clocks of the two masters differ.
+    for (const aheadMs of [0, 60_000]) {
+      await next.store.sendAttempts.settle({ ...claim, claimedAt: claim.claimedAt + aheadMs }, deferred);
+      expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight' });
+    }
     await next.store.sendAttempts.settle(newer, accepted(2));
     expect(await next.store.otps.find('shop', id)).toMatchObject({ status: 'sent', uuid: 'uuid-2' });
   });

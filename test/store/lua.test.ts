@@ -168,6 +168,7 @@ it.each([
   ['is cut off', () => '{'],
   ['is no object', () => '"text"'],
   ['misses what the functions need', (raw: string) => raw.replace('sendBefore', 'lost')],
+  ['misses its id', (raw: string) => raw.replace('"id"', '"lost"')],
   ['misses what only we read', (raw: string) => raw.replace('"credits"', '"lost"')],
 ])('a broken record that %s does not hide the others from the sweeper, which names it', async (_, damage) => {
   const [broken, whole] = [await admitted(store), await admitted(store)];

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import type { SendOutcome } from '../../src/otp/outcome.js';
 import { keys, partitionOfId } from '../../src/store/keys.js';
 import { createSealer } from '../../src/store/sealing.js';
 import { createStore } from '../../src/store/store.js';
@@ -301,6 +302,23 @@ describe('after Redis lost its last moments', () => {
     });
     const claim = await claimed(store, id);
     expect(await sendAttempts.settle(claim, unknown)).toMatchObject({ otp: { status: 'unknown' } });
+  });
+});
+
+describe('tries', () => {
+  it('are used by calls that failed, not by claims that made no call', async () => {
+    const id = await admitted(store);
+    const tries = async (outcome: SendOutcome) => {
+      const claim = await claimed(store, id);
+      await sendAttempts.settle(claim, outcome);
+      return claim.tries;
+    };
+    expect(await tries({ kind: 'deferred', reason: 'circuit_open' })).toBe(0);
+    expect(await tries({ kind: 'deferred', reason: 'stale_claim' })).toBe(0);
+    expect(await tries(blocked)).toBe(0);
+    expect(await tries(deferred)).toBe(0);
+    expect(await tries(unknown)).toBe(1);
+    expect((await claimed(store, id)).tries).toBe(2);
   });
 });
 

@@ -9,13 +9,16 @@ let clock: ReturnType<typeof manualClock>;
 let circuit: CircuitBreaker;
 let intake: Intake;
 let did: string[];
-let taker: { concurrency: number; pause(): Promise<void>; resume(): void };
+let running: boolean;
+let taker: { concurrency: number; pause(): Promise<void>; resume(): void; isRunning(): boolean };
 
 beforeEach(() => {
   clock = manualClock();
   circuit = createCircuitBreaker(clock);
   did = [];
+  running = true;
   taker = {
+    isRunning: () => running,
     concurrency: 8,
     pause: async () => void did.push('pause'),
     resume: () => void did.push(`resume with ${taker.concurrency}`),
@@ -38,6 +41,19 @@ const job = () => {
 };
 
 describe('the intake', () => {
+  it('wakes a worker that missed its resume, unless it is closed or about to be', () => {
+    running = false;
+    intake.look();
+    expect(did).toEqual(['resume with 8']);
+    trip();
+    intake.look();
+    expect(did).toEqual(['resume with 8', 'pause']);
+    clock.advance(5_000);
+    intake.stop();
+    intake.look();
+    expect(did).toEqual(['resume with 8', 'pause', 'resume with 1']);
+  });
+
   it('is closed while the circuit is open, and takes one job when it is half-open', () => {
     trip();
     expect(intake.closed).toBe(true);

@@ -70,7 +70,7 @@ save(KEYS[1], KEYS[2], r)
 count_admitted(phone, r, at, t)
 save_phone(r.phone, r.app, phone, t)
 -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
-redis.call('ZADD', KEYS[2], string.format('%.0f', math.min(t + POLICY.enqueueGraceMs, r.sendBefore)), r.id)
+look_soon(KEYS[2], r, t)
 if at.reference then
   local index = KEYS[at.reference]
   redis.call('ZADD', index, string.format('%.0f', t), r.id)

@@ -15,10 +15,10 @@ if changed then
 end
 
 changed = advance(r, t) or changed
-if changed and r.status == 'queued' then r.at = t end
+if changed and r.status == 'queued' then r.unknownAt = t end
 -- A resend waits until its unknown is sure to stay: were both forgotten together, they would count as one.
-local wait = r.at + POLICY.lossWindowMs - t
-if r.status == 'queued' and r.unknowns > 0 and not h.durable and wait > 0 then
+local wait = (r.unknownAt or 0) + POLICY.lossWindowMs - t
+if r.status == 'queued' and not h.durable and wait > 0 then
   if changed then save(KEYS[1], KEYS[2], r) end
   return {'in_flight', cjson.encode(r), wait}
 end

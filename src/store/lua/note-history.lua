@@ -3,13 +3,13 @@
 local info = redis.call('INFO')
 local function field(name) return string.match(info, '\n' .. name .. ':(%S+)') end
 local id, run = field('master_replid'), field('run_id')
+-- Only a server that was a replica before has a second replication id.
+local took_over = tonumber(field('second_repl_offset') or -1) >= 0
 local seen = redis.call('HMGET', KEYS[1], 'id', 'run', 'synced')
 if seen[1] == id then return 'known' end
 redis.call('HSET', KEYS[1], 'id', id, 'run', run, 'synced', ARGV[1])
 if not seen[1] then return 'first_seen' end
 
--- Only a server that was a replica before has a second replication id.
-local took_over = tonumber(field('second_repl_offset')) >= 0
 -- A master that has long had no replica changes its id, too, and loses nothing.
 local synced = seen[3] == '1' and ARGV[1] == '1'
 if not took_over and (seen[2] == run or synced) then return 'whole' end

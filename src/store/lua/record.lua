@@ -8,14 +8,14 @@ local function load(key)
 end
 
 -- How often Redis may have lost its last moments in this partition, and whether it could lose this one: not when every
--- write is synced and no replica could take over without it. Another replication id means another history of its
+-- write is synced and no replica was there lately (then it keeps a backlog) that could take over without it. Another replication id means another history of its
 -- data. One that nobody has judged yet ends the function before it writes anything: the caller has it judged, and
 -- asks again.
 local function history()
   local info = redis.call('INFO', 'replication')
   local seen = redis.call('HMGET', KEYS[3], 'id', 'losses', 'synced')
   if seen[1] ~= string.match(info, 'master_replid:(%x+)') then error('HISTORY_CHANGED') end
-  local alone = string.find(info, 'connected_slaves:0', 1, true) ~= nil
+  local alone = string.find(info, 'repl_backlog_active:0', 1, true) ~= nil
   return { losses = tonumber(seen[2] or 0), durable = seen[3] == '1' and alone }
 end
 
@@ -57,6 +57,11 @@ local function save(record_key, due_key, r)
   end
 end
 
+-- The sweeper looks soon, in case the job of a queued record is missing.
+local function look_soon(due_key, r, t)
+  redis.call('ZADD', due_key, string.format('%.0f', math.min(t + POLICY.enqueueGraceMs, r.sendBefore)), r.id)
+end
+
 -- Decides whether a send that is proven not to have happened is tried again.
 local function may_retry(r)
   return r.retries <= POLICY.sendRetries
@@ -95,7 +100,7 @@ local function become_failed(r, at, failure)
 end
 
 local function count_unknown(r, at)
-  r.unknowns = r.unknowns + 1
+  r.unknowns, r.unknownAt = r.unknowns + 1, at
   r.mayHaveSent = true
   if serve_spare(r, at) then return end
   if may_resend(r, at) then move(r, 'queued', at) else become_unknown(r, at) end

@@ -3,22 +3,26 @@
 local t = now()
 local claim = cjson.decode(ARGV[1])
 local outcome = cjson.decode(ARGV[2])
+local claimed = cjson.decode(ARGV[3])
 local r = load(KEYS[1])
+local brought_back = not r
 if not r then
   -- Redis lost it, unless the OTP may have ended right after the claim and its time to be kept is over.
   if t >= claim.claimedAt + POLICY.keepMs then return {'missing'} end
-  r = cjson.decode(ARGV[3])
+  r = claimed
 end
 -- What a read may have shown as ended stays ended.
 advance(r, t)
 local ids = { uuid = outcome.uuid, smsId = outcome.smsId, attempt = claim.attempt, claimedAt = claim.claimedAt }
 
 -- A record that was rolled back has forgotten this claim: it is taken up again, with what had been counted by then,
--- unless somebody else claimed it after this one.
+-- unless somebody else claimed it after this one: later by the clock, or under another history.
 local current = r.status == 'sending' and r.token == claim.token
-local older = r.status == 'queued' or (r.status == 'sending' and r.claimedAt <= claim.claimedAt)
+local same_history = (r.losses or 0) <= (claimed.losses or 0)
+local older = r.status == 'queued'
+  or (r.status == 'sending' and same_history and r.claimedAt <= claim.claimedAt)
 if not current and older and claim.attempt > r.sends then
-  local claimed = cjson.decode(ARGV[3])
+  brought_back = true
   r.unknowns, r.retries = math.max(r.unknowns, claimed.unknowns), math.max(r.retries, claimed.retries)
   r.mayHaveSent = r.mayHaveSent or claimed.mayHaveSent
   move(r, 'sending', t)
@@ -59,4 +63,8 @@ elseif outcome.kind == 'accepted' then
 end
 advance(r, t)
 save(KEYS[1], KEYS[2], r)
+if brought_back and r.status == 'queued' then
+  -- Its job may have been forgotten, too: the sweeper looks soon.
+  look_soon(KEYS[2], r, t)
+end
 return {'settled', cjson.encode(r), math.max(0, r.sendBefore - t)}

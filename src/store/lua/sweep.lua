@@ -2,13 +2,14 @@
 -- ARGV: most records to look at.
 local t = now()
 -- Another history is judged soon, wherever there is one: with time its traces go.
-if redis.call('EXISTS', KEYS[3]) == 1 then history() end
+if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then history() end
 local ids = redis.call('ZRANGE', KEYS[2], '-inf', string.format('%.0f', t), 'BYSCORE', 'LIMIT', 0, ARGV[1])
 
 -- All that a broken record can stumble over, before anything is written.
 local function look_at(key)
   local r = load(key)
   if not r then return nil end
+  if KEYS[1] .. r.id ~= key or type(r.idempotencyKey or '') ~= 'string' then error('broken') end
   local changed = advance(r, t)
   return r, changed, due(r), ends_at(r) + POLICY.keepMs, cjson.encode(r)
 end
@@ -24,7 +25,7 @@ for _, id in ipairs(ids) do
     save(key, KEYS[2], r)
   elseif r.status == 'queued' then
     -- Looked at again soon, in case whoever adds the missing job is gone before it did; see lookedAfter.
-    redis.call('ZADD', KEYS[2], string.format('%.0f', math.min(t + POLICY.enqueueGraceMs, next_due)), id)
+    look_soon(KEYS[2], r, t)
     queued[#queued + 1] = { id, raw }
   else
     redis.call('ZADD', KEYS[2], string.format('%.0f', next_due), id)
