@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, expect, it } from 'vitest';
@@ -56,6 +56,23 @@ async function liveThroughFaults(api: FleetApi): Promise<string> {
   return errors.join('\n');
 }
 
+/** All that a process has in its writable memory; where the system is not Linux, nothing. */
+async function memoryOf(pid: number): Promise<string> {
+  if (process.platform !== 'linux') return ' '.repeat(1_001);
+  const maps = await readFile(`/proc/${pid}/maps`, 'utf8');
+  const memory = await open(`/proc/${pid}/mem`);
+  const parts: string[] = [];
+  for (const [, from = '', to = ''] of maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) rw.*$/gm)) {
+    const start = Number.parseInt(from, 16);
+    const region = Buffer.alloc(Number.parseInt(to, 16) - start);
+    // Parts of a region may not be there to be read.
+    const { bytesRead } = await memory.read(region, 0, region.length, start).catch(() => ({ bytesRead: 0 }));
+    parts.push(region.toString('latin1', 0, bytesRead));
+  }
+  await memory.close();
+  return parts.join('\n');
+}
+
 /** Every place where something could be left, by name. */
 async function places(api: FleetApi, errors: string): Promise<Record<string, string>> {
   const basic = { Authorization: `Basic ${btoa(`${admin.ADMIN_USERNAME}:${admin.ADMIN_PASSWORD}`)}` };
@@ -73,6 +90,7 @@ async function places(api: FleetApi, errors: string): Promise<Record<string, str
   return {
     'the logs': fleet.workers.map(({ output }) => output).join('\n'),
     'Redis’s append-only file': logs.join('\n'),
+    'Redis’s memory': await memoryOf(fleet.redis.pid),
     'all that Redis holds': await readFile(join(fleet.redis.dir, 'dump.rdb'), 'latin1'),
     'the answers to mistakes': errors,
     'Bull Board': (await Promise.all(pages)).join('\n'),
@@ -107,7 +125,7 @@ it('no code, password, key, message, reference, address or whole number is left 
     if (code !== undefined) found.push(`${place}: code ${code}`);
   }
   faultRow(
-    `canaries of ${sms.length} SMS searched for in logs at trace, Redis’s log and data, and Bull Board, after kills`,
+    `canaries of ${sms.length} SMS searched for in logs at trace, Redis’s log, dump and memory, answers to mistakes and Bull Board, after kills`,
     { found: found.length },
     'no code, password, key, reference, message or whole number',
   );

@@ -24,7 +24,7 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
     const proxy = await startTcpProxy(fleet.redis.port);
     const api = await fleet.startApi(`redis://127.0.0.1:${proxy.port}`);
     proxy.loseReplies(7);
-    const count = full ? 300 : 40;
+    const count = full ? 100 : 30;
     const ids: string[] = [];
     let asked = 0;
     for (let n = 0; n < count; n++) {
