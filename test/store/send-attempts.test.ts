@@ -354,6 +354,17 @@ describe('sweep', () => {
     expect(await nextLook()).toBe(otp?.sendBefore);
   });
 
+  it('names an OTP, too, that the end of its attempt’s time gave back for a resend', async () => {
+    const dead = testStore(redis, { sendLeaseMs: 20 });
+    const id = await admitted(dead);
+    await claimed(dead, id);
+    await sleep(40);
+    const { queued } = await dead.sendAttempts.sweep();
+    expect(queued.map((otp) => otp.id)).toContain(id);
+    const stored = JSON.parse((await redis.get(recordKey(id))) ?? '');
+    expect(stored).toMatchObject({ status: 'queued', unknowns: 1 });
+  });
+
   it('forgets ids whose record is gone', async () => {
     await redis.zadd(keys.due('00'), 1, `otp_00${'x'.repeat(22)}`);
     await sendAttempts.sweep();

@@ -23,12 +23,13 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', KEYS[2], id)
   elseif changed or next_due == nil then
     save(key, KEYS[2], r)
-  elseif r.status == 'queued' then
+  else
+    redis.call('ZADD', KEYS[2], string.format('%.0f', next_due), id)
+  end
+  if readable and r and r.status == 'queued' then
     -- Looked at again soon, in case whoever adds the missing job is gone before it did; see lookedAfter.
     look_soon(KEYS[2], r, t)
     queued[#queued + 1] = { id, raw }
-  else
-    redis.call('ZADD', KEYS[2], string.format('%.0f', next_due), id)
   end
 end
 return {#ids, queued, unreadable}
