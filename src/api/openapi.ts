@@ -7,7 +7,7 @@ import type { DocumentedAnswer, Route } from './route.js';
 const description = `Sends one-time passwords by SMS through the iSMS 2FA API, and verifies them.
 
 Times are UTC with milliseconds, codes are strings, ids are opaque. Ignore members that you do not know.
-Errors are problem documents (RFC 9457) with a stable \`code\`. Every answer has an \`X-Request-Id\`.`;
+Errors are problem documents (RFC 9457) with a stable \`code\`. Every answer to a request that can be read has an \`X-Request-Id\`.`;
 
 const bearer = { apiKey: [] };
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 
 const clockKey = 'test:clock';
+const dayMs = 86_400_000;
 const sha1 = (text: string) => createHash('sha1').update(text).digest('hex');
 
 /** A Redis whose functions read a clock that only the test moves; keys still expire by the real one. */
@@ -15,7 +16,8 @@ export interface RedisClock {
 /** Puts the clock into every Lua text on its way to Redis; all else is the connection as it is. */
 export async function redisClock(redis: Redis): Promise<RedisClock> {
   const changed = new Map<string, string>();
-  let at = Date.now();
+  // The next noon (UTC): no test crosses midnight by accident, and no key has expired before it is written.
+  let at = Math.ceil(Date.now() / dayMs) * dayMs + dayMs / 2;
   const write = () =>
     redis.set(clockKey, JSON.stringify([String(Math.floor(at / 1_000)), `${at % 1_000}000`]));
   await write();
