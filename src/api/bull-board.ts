@@ -35,7 +35,7 @@ export function bullBoard(
   adapter.setErrorHandler(answerError);
   const router = Router();
   const queues = [sendOtpQueue.queue, balanceQueue.queue];
-  router.use(waitForQueues(queues), capJobsPerPage, withoutForeignFonts);
+  router.use(waitForQueues(queues), capPaging, withoutForeignFonts);
   if (actions) router.use(offeredActions(queues));
   router.use(adapter.getRouter());
   return router;
@@ -57,7 +57,7 @@ function waitForQueues(queues: readonly { waitUntilReady(): Promise<unknown> }[]
   };
 }
 
-const capJobsPerPage: RequestHandler = (req, _res, next) => {
+const capPaging: RequestHandler = (req, _res, next) => {
   const [path = '', query = ''] = req.url.split(/\?(.*)/s);
   const parameters = new URLSearchParams(query);
   const cap = (name: string, most: number) => {

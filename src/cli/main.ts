@@ -3,7 +3,7 @@ import type { Command, ConfigFor } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
 import { describeConfig } from '../config/describe-config.js';
 import { createLogger } from '../telemetry/logger.js';
-import { load } from './domain-checks.js';
+import { load } from './load.js';
 import { isOperatorCommand, operate } from './operate.js';
 import { runApi } from './run-api.js';
 import { runSimulator } from './run-simulator.js';

@@ -5,7 +5,7 @@ import { startSimulator } from '../simulator/simulator.js';
 import { createLogger } from '../telemetry/logger.js';
 import { banner } from './banner.js';
 import { type DevelopmentSecrets, developmentSecrets } from './development-secrets.js';
-import { load } from './domain-checks.js';
+import { load } from './load.js';
 import { startPrivateRedis } from './private-redis.js';
 import { runApi } from './run-api.js';
 import { runWorker } from './run-worker.js';

@@ -32,10 +32,12 @@ const cancelReply = z.tuple([
   z.string().optional(),
 ]);
 
+/** What every function on records is made with. */
 export interface RecordStoreOptions extends RecordScripts {
   sealer: Sealer;
 }
 
+/** OTPs in Redis, from the app's side. */
 export function createOtps(options: AdmissionOptions): Otps {
   const { redis, sealer, ranges } = options;
   const scripts = {

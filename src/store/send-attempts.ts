@@ -26,7 +26,7 @@ export type SendClaim = Claimed & { otp: Otp };
 
 export type ClaimResult =
   | { kind: 'claimed'; claim: SendClaim }
-  /** Another attempt may still be calling the provider, for at most this long. */
+  /** Another attempt may still be calling the provider, or a resend must be held back, for so long. */
   | { kind: 'in_flight'; remainingMs: number }
   | { kind: 'ended'; otp: Otp }
   | { kind: 'missing' };

@@ -103,9 +103,12 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   sends.on('failed', (job) => job?.finishedOn !== undefined && progress.count());
   balances.on('error', onError);
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
+  const lookAtIntake = async () => {
+    await pauseGate.look();
+    intake.look();
+  };
   const loops = [
-    every(pauseGate.lookEveryMs, pauseGate.look, logger),
-    every(pauseGate.lookEveryMs, async () => intake.look(), logger),
+    every(pauseGate.lookEveryMs, lookAtIntake, logger),
     every(sweeper.everyMs, sweeper.run, logger),
     every(progress.everyMs, progress.run, logger),
   ];

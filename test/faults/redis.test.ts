@@ -88,31 +88,39 @@ const frozenMs = full ? 12_000 : 6_000;
 /** Limits of a process are changed by prlimit, which other systems do not have. */
 const linux = process.platform === 'linux';
 
+/** Lets Redis refuse all writes in the middle of sends, and expects what is promised then, and when it is mended. */
+async function expectNoSends(
+  tried: string,
+  count: number,
+  { stop, mend }: Record<'stop' | 'mend', () => Promise<unknown>>,
+): Promise<void> {
+  fleet.simulator.state.change({ latencyMs: 100 });
+  const api = await fleet.startApi();
+  const enqueued = await fleet.enqueue(count);
+  fleet.startWorker();
+  while (fleet.simulator.state.calls.send < 50) await sleep(5);
+  await stop();
+  const refused = await api.post({ to: nthNumber(900_000).e164 });
+  const found = await resumesAfter(mend);
+  const otps = await fleet.settled(enqueued, minutes(1));
+  const saw = providerSaw(fleet, otps);
+  faultRow(tried, { apiAnswers: refused.status, ...found, ...countByStatus(otps), ...saw }, noWrites);
+  expect(refused.status).toBe(503);
+  expect(found.callsMeanwhile).toBe(0);
+  expect(found.resumedMs).toBeLessThan(5_000);
+  expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+  expect(countByStatus(otps)).toEqual({ sent: otps.length });
+}
+
 describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
   it('out of memory: the API answers 503, nothing is sent without a claim, all goes on by itself', async () => {
     fleet = await startFleet(strict);
-    fleet.simulator.state.change({ latencyMs: 100 });
-    const api = await fleet.startApi();
-    const enqueued = await fleet.enqueue(full ? 3_000 : 800);
     const admin = new Redis(fleet.redis.url);
-    fleet.startWorker();
-    while (fleet.simulator.state.calls.send < 100) await sleep(5);
-    await admin.config('SET', 'maxmemory', 1_000_000);
-    const refused = await api.post({ to: nthNumber(900_000).e164 });
-    const found = await resumesAfter(() => admin.config('SET', 'maxmemory', 0));
+    await expectNoSends('Redis out of memory in the middle', full ? 3_000 : 800, {
+      stop: () => admin.config('SET', 'maxmemory', 1_000_000),
+      mend: () => admin.config('SET', 'maxmemory', 0),
+    });
     admin.disconnect();
-    const otps = await fleet.settled(enqueued, minutes(1));
-    const saw = providerSaw(fleet, otps);
-    faultRow(
-      'Redis out of memory in the middle',
-      { apiAnswers: refused.status, ...found, ...countByStatus(otps), ...saw },
-      noWrites,
-    );
-    expect(refused.status).toBe(503);
-    expect(found.callsMeanwhile).toBe(0);
-    expect(found.resumedMs).toBeLessThan(5_000);
-    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
-    expect(countByStatus(otps)).toEqual({ sent: otps.length });
   });
 
   it.runIf(linux).each([
@@ -120,29 +128,13 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     ['everysec', 'Redis refuses writes until there is room'],
   ] as const)('its disk full, appendfsync %s: the same, after %s', async (appendfsync, _) => {
     fleet = await startFleet(strict, { appendfsync, diskKib: 6_000 });
-    fleet.simulator.state.change({ latencyMs: 100 });
-    const api = await fleet.startApi();
-    const enqueued = await fleet.enqueue(800);
-    fleet.startWorker();
-    while (fleet.simulator.state.calls.send < 50) await sleep(5);
-    await fillDisk(fleet.redis.url);
-    const refused = await api.post({ to: nthNumber(900_000).e164 });
-    const found = await resumesAfter(async () => {
-      if (appendfsync === 'always') await fleet.redis.restart();
-      else execFileSync('prlimit', ['--pid', String(fleet.redis.pid), '--fsize=unlimited:unlimited']);
+    await expectNoSends(`Redis’s disk full in the middle, appendfsync ${appendfsync}`, 800, {
+      stop: () => fillDisk(fleet.redis.url),
+      mend: async () => {
+        if (appendfsync === 'always') await fleet.redis.restart();
+        else execFileSync('prlimit', ['--pid', String(fleet.redis.pid), '--fsize=unlimited:unlimited']);
+      },
     });
-    const otps = await fleet.settled(enqueued, minutes(1));
-    const saw = providerSaw(fleet, otps);
-    faultRow(
-      `Redis’s disk full in the middle, appendfsync ${appendfsync}`,
-      { apiAnswers: refused.status, ...found, ...countByStatus(otps), ...saw },
-      noWrites,
-    );
-    expect(refused.status).toBe(503);
-    expect(found.callsMeanwhile).toBe(0);
-    expect(found.resumedMs).toBeLessThan(5_000);
-    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
-    expect(countByStatus(otps)).toEqual({ sent: otps.length });
   });
 
   it('frozen: the API answers 503, and nothing is doubled or lost when it thaws', async () => {

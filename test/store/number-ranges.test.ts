@@ -135,7 +135,7 @@ describe('beside a pumped range', () => {
     expect(await send(store, { to: inRange(7_778) })).toBeNull();
   });
 
-  it('numbers that were verified lately take no place from others', async () => {
+  it('numbers that were verified lately use up none of a slowed range’s turns', async () => {
     const store = guardedStore('enforce');
     const regulars = [inRange(1), inRange(2)];
     for (const to of regulars) await verify(store, (await send(store, { to })) ?? '');

@@ -91,8 +91,10 @@ local function limited(p, request, at, t)
     { by = 'phone', ms = phone_wait(p, t), own = true },
     { by = 'phone', ms = number_wait(request.phone, t) },
     { by = 'app', ms = counter_wait(KEYS[at.app], POLICY.appPerSecond), own = true },
-    { by = 'client_ip', ms = at.clientIp and counter_wait(KEYS[at.clientIp], POLICY.clientIpPer10Minutes) or 0, own = true },
   }
+  if at.clientIp then
+    waits[#waits + 1] = { by = 'client_ip', ms = counter_wait(KEYS[at.clientIp], POLICY.clientIpPer10Minutes), own = true }
+  end
   table.sort(waits, function(a, b) return a.ms > b.ms end)
   if waits[1].ms > 0 then return waits[1] end
 end

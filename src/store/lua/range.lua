@@ -1,7 +1,8 @@
 -- The toll-fraud guard: what is known of one app and one number range (10,000 numbers), as JSON. `minutes`: how many
 -- OTPs were admitted in that minute, how many of those ended unsent, how many were sent in it, and how many of these
--- were verified; `days`: verified by day; `long`: sent and verified since a day or the last decision; `slowUntil`, `blockedUntil`, `cappedUntil`, `strikes`: what was decided;
--- `since`: only what was sent after it counts for the next decision; `refused`: how many were, or would have been.
+-- were verified; `days`: verified by day; `long`: sent and verified for a day or since the last decision;
+-- `slowUntil`, `blockedUntil`, `cappedUntil`, `strikes`: what was decided; `since`: only what was sent after it counts
+-- for the next decision; `refused`: how many were, or would have been.
 local MINUTE_MS = 60000
 local GUARD = {
   windowMs = 600000, judgedAfterMs = 60000, leastSends = 20, leastSendsOfDay = 60, worstConversion = 0.35,
@@ -11,8 +12,11 @@ local GUARD = {
 
 local function load_range(key, t)
   local raw = redis.call('GET', key)
-  return raw and cjson.decode(raw)
-    or { minutes = {}, days = {}, long = { from = t, sent = 0, verified = 0 }, slowUntil = 0, blockedUntil = 0, cappedUntil = 0, strikes = 0, since = 0, admittedAt = 0, refused = 0 }
+  if raw then return cjson.decode(raw) end
+  return {
+    minutes = {}, days = {}, long = { from = t, sent = 0, verified = 0 }, since = 0, admittedAt = 0, refused = 0,
+    slowUntil = 0, blockedUntil = 0, cappedUntil = 0, strikes = 0,
+  }
 end
 
 local function save_range(key, g, t)
@@ -112,7 +116,7 @@ local function guard(g, exempt, t)
     end
     if POLICY.fraudGuard == 'enforce' then return decided, wait end
   end
-  -- Exempt numbers take no place from the others.
+  -- Exempt numbers use up none of the turns of a slowed range.
   if not exempt then
     note(g, 'admitted', t)
     g.admittedAt = t
