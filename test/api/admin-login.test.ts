@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { sleep } from '../support/otps.js';
 import { freePort, startRedisServer } from '../support/redis-server.js';
 import { admin, expectProblem, type Gateway, shopKey, startGateway } from './gateway.js';
@@ -133,7 +133,8 @@ describe('without Redis', () => {
 
   it('the login works while Redis is frozen, too', async () => {
     const server = await startRedisServer();
-    afterAll(server.stop);
+    // Inside a test, afterAll comes too late to be heard.
+    onTestFinished(server.stop);
     const frozen = await startGateway({ redisUrl: server.url });
     while ((await frozen.call('GET', '/readyz')).status !== 200) await sleep(20);
     process.kill(server.pid, 'SIGSTOP');
