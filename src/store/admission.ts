@@ -1,10 +1,16 @@
 import { z } from 'zod';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
-import { keys, newOtpId, partitionOf, recordKeys } from './keys.js';
+import { keys, newOtpId, partitionOf } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
-import { recordSchema, sealRequest, toOtp } from './record.js';
-import { loadRecordScript, type RecordScripts } from './script.js';
+import { newOtp, recordSchema, sealRequest, toOtp } from './record.js';
+import {
+  againAfterNewHistory,
+  loadRecordSource,
+  loadScript,
+  type RecordBatch,
+  type RecordScripts,
+} from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** The newest OTPs of one reference that are kept findable by it. */
@@ -45,105 +51,162 @@ export type Admission =
   | { kind: 'range_blocked'; retryAfterMs: number; ranges: RangeDecision[] }
   | { kind: 'phone_locked' | 'overloaded' };
 
+/** One OTP to decide about. */
+export interface AdmissionRequest {
+  request: OtpRequest;
+  idempotency?: Idempotency | null;
+  /** Only what was admitted before is answered. */
+  overloaded?: boolean;
+  /** Whether to tell what is left of the limits. */
+  quotas?: boolean;
+}
+
+/** Decides about OTPs, in one call to Redis; an `Error` stands where one could not be decided. */
+export type AdmitMany = (requests: readonly AdmissionRequest[]) => Promise<(Admission | Error)[]>;
+
 /** What admission decides with. */
 export interface AdmissionOptions extends RecordScripts {
   sealer: Sealer;
-  /** The hash whose field `paused` BullMQ sets while an operator pauses the send queue. */
-  operatorPauseKey: string;
+  /** The hashes whose field `paused` BullMQ sets while an operator pauses a send queue. */
+  operatorPauseKeys: readonly string[];
   ranges: Pick<NumberRanges, 'guarded' | 'note'>;
 }
 
 const text = z.string();
 const decided = z.enum(['', 'slowed', 'blocked', 'capped']);
+const quotasReply = z.array(z.tuple([text, z.number(), z.number(), z.number(), z.number()]));
 const reply = z.union([
-  z.tuple([z.literal('admitted'), text, text, decided]),
-  z.tuple([z.literal('replayed'), text]),
+  z.tuple([z.literal('admitted'), z.number(), decided, quotasReply]),
+  z.tuple([z.enum(['known', 'replayed']), text]),
   z.tuple([z.literal('paused'), z.enum([...accountTroubles, 'operator'])]),
-  z.tuple([z.literal('limited'), z.enum(['phone', 'app', 'client_ip']), z.number(), text]),
+  z.tuple([z.literal('limited'), z.enum(['phone', 'app', 'client_ip']), z.number(), quotasReply]),
   z.tuple([z.literal('blocked'), z.number(), decided]),
   z.tuple([z.enum(['key_reused', 'phone_locked', 'overloaded'])]),
 ]);
-const quotasReply = z.union([
-  z.array(z.tuple([text, z.number(), z.number(), z.number(), z.number()])),
-  // An empty list is an empty object in Redis's JSON.
-  z.strictObject({}).transform(() => []),
-]);
 
-/** Decides everything about a new OTP in one call to Redis (`lua/admit.lua`). */
-export function createAdmission(options: AdmissionOptions) {
-  const { sealer } = options;
-  const script = loadRecordScript(options, 'admit', ['phone', 'limits', 'range']);
-  return async (
-    request: OtpRequest,
-    idempotency: Idempotency | null,
-    overloaded = false,
-  ): Promise<Admission> => {
-    const [phone] = sealer.hashes('phone number', request.to.e164);
-    const partition = partitionOf(phone);
-    const id = newOtpId(partition);
-    const { app, credits, ttlSeconds, maxAttempts } = request;
-    const sealed = sealRequest(sealer, id, request);
-    const record = { id, app, phone, credits, ttlSeconds, maxAttempts, sealed };
-    const { scriptKeys, at, range } = placeKeys(options, { request, idempotency, partition, id });
-    const settings = {
-      at,
-      overloaded,
-      fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : [],
-      range,
-      sendWithinMs: request.sendWithinSeconds * 1_000,
-      referencesKept,
-    };
-    const answer = await script(scriptKeys, [JSON.stringify(record), JSON.stringify(settings)]);
-    return toAdmission(sealer, reply.parse(answer), request.to.range);
+/** An OTP to be, with all that the Lua function needs to decide about it. */
+interface Candidate {
+  /** Of the record; `args` hold its text. */
+  key: string;
+  args: [string];
+  id: string;
+  request: OtpRequest;
+  /** Further keys by what they are for. */
+  places: Record<string, string>;
+  idempotency: string[];
+  facts: object;
+}
+
+/** Decides everything about new OTPs in one call to Redis (`lua/admit.lua`). */
+export function createAdmission(options: AdmissionOptions): AdmitMany {
+  const script = loadScript(
+    options.redis,
+    loadRecordSource(options.policy, 'admit', ['phone', 'limits', 'range']),
+  );
+  const admit: RecordBatch<Candidate> = async (candidates) => {
+    const { scriptKeys, args } = callOf(options, candidates);
+    return (await script(scriptKeys, args)) as unknown[];
+  };
+  const decide = againAfterNewHistory(options, admit);
+  return async (requests) => {
+    const candidates = requests.map((each) => candidateOf(options, each));
+    const answers = await decide(candidates);
+    return answers.map((answer, i) => {
+      const candidate = candidates[i];
+      return answer instanceof Error || !candidate
+        ? (answer as Error)
+        : toAdmission(options.sealer, candidate, reply.parse(answer));
+    });
   };
 }
 
-/** Every key of the call, and at which place those stand that only some calls have. */
-function placeKeys(
-  { sealer, operatorPauseKey, ranges }: AdmissionOptions,
-  call: { request: OtpRequest; idempotency: Idempotency | null; partition: string; id: string },
-) {
-  const { request, idempotency, partition, id } = call;
-  const { app, to, clientIp, reference } = request;
-  const scriptKeys: string[] = recordKeys(partition, id);
-  /** Lua counts from 1, so the new length is the place. */
-  const place = (key: string) => scriptKeys.push(key);
-  const hash = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`)[0];
-  const guarded = ranges.guarded(app, to);
-  const idempotencyHashes = idempotency
+function candidateOf({ sealer, ranges }: AdmissionOptions, admission: AdmissionRequest): Candidate {
+  const { request, idempotency = null, overloaded = false, quotas = false } = admission;
+  const { app, to, credits, ttlSeconds, maxAttempts, clientIp, reference } = request;
+  const [phone] = sealer.hashes('phone number', to.e164);
+  const partition = partitionOf(phone);
+  const id = newOtpId(partition);
+  const sealed = sealRequest(sealer, id, request);
+  const idempotencyKeys = idempotency
     ? sealer.hashes('idempotency key', `${app}\n${idempotency.endpoint}\n${idempotency.key}`)
     : [];
-  const at = {
-    pause: place(keys.pause),
-    operatorPause: place(operatorPauseKey),
-    app: place(keys.appWindow(app)),
-    ...(clientIp !== null && {
-      clientIp: place(keys.clientIpWindow(hash('client address', clientIp))),
-    }),
-    ...(guarded && { range: place(guarded.key), ranges: place(keys.ranges) }),
-    ...(reference !== null && { reference: place(keys.reference(hash('reference', reference))) }),
-    idempotency: idempotencyHashes.map((key) => place(keys.idempotency(key))),
+  const record = { id, app, phone, credits, ttlSeconds, maxAttempts, sealed };
+  const [current] = idempotencyKeys.map(keys.idempotency);
+  const guarded = ranges.guarded(app, to);
+  const hash = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`)[0];
+  return {
+    key: keys.record(partition, id),
+    args: [openEnded(current === undefined ? record : { ...record, idempotencyKey: current })],
+    id,
+    request,
+    idempotency: idempotencyKeys.map(keys.idempotency),
+    places: {
+      app: keys.appWindow(app),
+      ...(clientIp !== null && { clientIp: keys.clientIpWindow(hash('client address', clientIp)) }),
+      ...(guarded && { range: guarded.key, ranges: keys.ranges }),
+      ...(reference !== null && { reference: keys.reference(hash('reference', reference)) }),
+    },
+    facts: {
+      id,
+      app,
+      phone,
+      ttlMs: ttlSeconds * 1_000,
+      sendWithinMs: request.sendWithinSeconds * 1_000,
+      ...(guarded && { range: guarded.name }),
+      ...(idempotency && { fingerprints: sealer.hashes('request body', idempotency.body) }),
+      ...(overloaded && { overloaded }),
+      ...(quotas && { quotas }),
+    },
   };
-  return { scriptKeys, at, range: guarded?.name ?? '' };
 }
 
-function toAdmission(sealer: Sealer, answer: z.output<typeof reply>, range: string): Admission {
+/** A JSON object without its closing brace: the Lua function adds what it decides. */
+function openEnded(record: object): string {
+  return JSON.stringify(record).slice(0, -1);
+}
+
+/** Keys and arguments of one call: the places of keys that only some items have are told by number. */
+function callOf({ operatorPauseKeys }: AdmissionOptions, candidates: readonly Candidate[]) {
+  const scriptKeys = candidates.map(({ key }) => key);
+  const placed = new Map<string, number>();
+  /** Lua counts from 1, so the new length is the place. */
+  const place = (key: string) => {
+    const at = placed.get(key) ?? scriptKeys.push(key);
+    placed.set(key, at);
+    return at;
+  };
+  const items = candidates.map(({ facts, places, idempotency }) => ({
+    ...facts,
+    at: Object.fromEntries(Object.entries(places).map(([what, key]) => [what, place(key)])),
+    ...(idempotency.length > 0 && { idempotency: idempotency.map(place) }),
+  }));
+  const settings = {
+    pause: place(keys.pause),
+    operatorPauses: operatorPauseKeys.map(place),
+    referencesKept,
+    items,
+  };
+  return { scriptKeys, args: [JSON.stringify(settings), ...candidates.map(({ args: [record] }) => record)] };
+}
+
+function toAdmission(sealer: Sealer, { id, request }: Candidate, answer: z.output<typeof reply>): Admission {
   const open = (raw: string) => toOtp(sealer, recordSchema.parse(JSON.parse(raw)));
-  const ranges = (decision: z.output<typeof decided>) => (decision === '' ? [] : [{ decision, range }]);
+  const ranges = (decision: z.output<typeof decided>) =>
+    decision === '' ? [] : [{ decision, range: request.to.range }];
   switch (answer[0]) {
-    case 'admitted':
-      return {
-        kind: 'admitted',
-        otp: open(answer[1]),
-        quotas: toQuotas(answer[2]),
-        ranges: ranges(answer[3]),
-      };
+    case 'admitted': {
+      const [kind, createdAt, decision, quotas] = answer;
+      const otp = newOtp(id, request, createdAt);
+      return { kind, otp, quotas: quotas.map(toQuota), ranges: ranges(decision) };
+    }
+    case 'known':
+      return { kind: 'admitted', otp: open(answer[1]), quotas: [], ranges: [] };
     case 'replayed':
       return { kind: 'replayed', otp: open(answer[1]) };
     case 'paused':
       return { kind: 'paused', reason: answer[1] };
     case 'limited':
-      return { kind: 'limited', by: answer[1], retryAfterMs: answer[2], quotas: toQuotas(answer[3]) };
+      return { kind: 'limited', by: answer[1], retryAfterMs: answer[2], quotas: answer[3].map(toQuota) };
     case 'blocked':
       return { kind: 'range_blocked', retryAfterMs: answer[1], ranges: ranges(answer[2]) };
     default:
@@ -151,8 +214,6 @@ function toAdmission(sealer: Sealer, answer: z.output<typeof reply>, range: stri
   }
 }
 
-function toQuotas(raw: string): Quota[] {
-  return quotasReply
-    .parse(JSON.parse(raw))
-    .map(([name, quota, windowMs, remaining, resetMs]) => ({ name, quota, windowMs, remaining, resetMs }));
+function toQuota([name, quota, windowMs, remaining, resetMs]: z.output<typeof quotasReply>[number]): Quota {
+  return { name, quota, windowMs, remaining, resetMs };
 }

@@ -1,8 +1,7 @@
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { type BalanceAlarms, type BalanceLimits, balanceAlarms } from '../otp/balance.js';
 import { keys } from './keys.js';
-import { loadPlainScript } from './script.js';
+import { loadPlainScript, type RedisClient } from './script.js';
 
 const dayMs = 86_400_000;
 const historyKeptMs = 90 * dayMs;
@@ -32,7 +31,7 @@ export interface BalanceStore {
 const recordReply = z.tuple([z.string(), z.array(z.enum(['low', 'expiring']))]);
 
 /** Balance snapshots, kept for 90 days. */
-export function createBalanceStore(redis: Redis, limits: BalanceLimits): BalanceStore {
+export function createBalanceStore(redis: RedisClient, limits: BalanceLimits): BalanceStore {
   const record = loadPlainScript(redis, 'record-balance');
   const parse = (raw: string) => snapshotSchema.parse(JSON.parse(raw));
   return {

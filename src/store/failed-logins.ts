@@ -1,7 +1,6 @@
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { keys } from './keys.js';
-import { loadPlainScript } from './script.js';
+import { loadPlainScript, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 
 const mostFailures = 10;
@@ -27,7 +26,7 @@ export interface FailedLogins {
 const replySchema = z.tuple([z.number(), z.number()]);
 
 /** Counts in fixed windows of ten minutes, from the first failure on. */
-export function createFailedLogins({ redis, sealer }: { redis: Redis; sealer: Sealer }): FailedLogins {
+export function createFailedLogins({ redis, sealer }: { redis: RedisClient; sealer: Sealer }): FailedLogins {
   const countFailure = loadPlainScript(redis, 'count-failure');
   return {
     note: async (client, login) => {

@@ -1,6 +1,5 @@
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { loadPlainScript } from './script.js';
+import { loadPlainScript, type RedisClient } from './script.js';
 
 /** What another history of Redis's data means: all of it came back, or its last moments may be missing. */
 export type HistoryFinding = 'whole' | 'may_have_lost';
@@ -12,7 +11,7 @@ const reply = z.enum(['known', 'first_seen', 'whole', 'may_have_lost']);
  * its log on every write, it may have forgotten claims whose calls went out; each such loss is counted, and OTPs that
  * were admitted before it and look queued count one unknown attempt.
  */
-export function createHistoryNotes(redis: Redis, onNew: (finding: HistoryFinding) => void) {
+export function createHistoryNotes(redis: RedisClient, onNew: (finding: HistoryFinding) => void) {
   const note = loadPlainScript(redis, 'note-history');
   let told = '';
   return async (historyKey: string): Promise<void> => {
@@ -26,7 +25,7 @@ export function createHistoryNotes(redis: Redis, onNew: (finding: HistoryFinding
 }
 
 /** `always`, `everysec`, `no`, `off` without a log, or `hidden` where CONFIG is forbidden (managed Redis). */
-export async function appendFsync(redis: Redis): Promise<string> {
+export async function appendFsync(redis: RedisClient): Promise<string> {
   try {
     const [, appendonly] = (await redis.config('GET', 'appendonly')) as string[];
     if (appendonly !== 'yes') return 'off';

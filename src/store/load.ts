@@ -1,5 +1,5 @@
-import type { Redis } from 'ioredis';
 import { keys } from './keys.js';
+import type { RedisClient } from './script.js';
 
 /** What tells how much can be taken on: how fast OTPs are dealt with, and how full Redis is. */
 export interface Load {
@@ -10,7 +10,7 @@ export interface Load {
 }
 
 /** The load, as all processes know it. */
-export function createLoad(redis: Redis): Load {
+export function createLoad(redis: RedisClient): Load {
   return {
     addDone: async (count) => {
       await redis.incrby(keys.done, count);

@@ -1,9 +1,8 @@
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
-import { loadPlainScript, type Policy } from './script.js';
+import { loadPlainScript, type Policy, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** A range that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's clock; those past are over. */
@@ -39,7 +38,7 @@ export function shownRange(range: string): string {
 const stateSchema = z.object({ slowUntil: z.number(), blockedUntil: z.number(), refused: z.number() });
 
 export interface NumberRangesOptions {
-  redis: Redis;
+  redis: RedisClient;
   sealer: Sealer;
   policy: Pick<Policy, 'fraudGuard'>;
   /** Number ranges, or beginnings of them, that the guard leaves alone: E.164 digits. */

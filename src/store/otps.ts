@@ -3,13 +3,15 @@ import type { Otp, OtpRequest } from '../otp/otp.js';
 import {
   type Admission,
   type AdmissionOptions,
+  type AdmitMany,
   createAdmission,
   type Idempotency,
   referencesKept,
 } from './admission.js';
-import { keys, partitionOfId, recordKeys } from './keys.js';
+import { createBatcher } from './batcher.js';
+import { keys, partitionOfId } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
-import { loadRecordScript, type RecordScripts } from './script.js';
+import { gathered, loadRecordScript, type RecordScripts } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** OTPs from the app's side: asked for, looked up, cancelled. */
@@ -19,6 +21,8 @@ export interface Otps {
    * `overloaded`, only what was admitted before is answered.
    */
   admit(request: OtpRequest, idempotency: Idempotency | null, overloaded?: boolean): Promise<Admission>;
+  /** The same for many at once, in their order; enqueueing is the caller's. */
+  admitMany: AdmitMany;
   /** The OTP as the clock has it now; null when there is none of this app under that id. */
   find(app: string, id: string): Promise<Otp | null>;
   /** The newest first, at most 100. */
@@ -31,6 +35,8 @@ const cancelReply = z.tuple([
   z.enum(['cancelled', 'already_verified', 'otp_not_found']),
   z.string().optional(),
 ]);
+
+const readReply = z.tuple([z.string().optional()]);
 
 /** What every function on records is made with. */
 export interface RecordStoreOptions extends RecordScripts {
@@ -48,19 +54,26 @@ export function createOtps(options: AdmissionOptions): Otps {
   const read = async (id: string): Promise<OtpRecord | null> => {
     const partition = partitionOfId(id);
     if (!partition) return null;
-    const raw = await scripts.read(recordKeys(partition, id), []);
-    return typeof raw === 'string' ? recordSchema.parse(JSON.parse(raw)) : null;
+    const [raw] = readReply.parse(await scripts.read(keys.record(partition, id), []));
+    return raw === undefined ? null : recordSchema.parse(JSON.parse(raw));
   };
   const find = async (app: string, id: string): Promise<Otp | null> => {
     const record = await read(id);
     return record?.app === app ? toOtp(sealer, record) : null;
   };
+  const admitMany = createAdmission(options);
+  const admitGathered = createBatcher(admitMany, gathered);
   const referenceHashes = (app: string, reference: string) =>
     sealer.hashes('reference', `${app}\n${reference}`);
 
   return {
     find,
-    admit: createAdmission(options),
+    admitMany,
+    admit: async (request, idempotency, overloaded = false) => {
+      const admission = await admitGathered({ request, idempotency, overloaded, quotas: true });
+      if (admission instanceof Error) throw admission;
+      return admission;
+    },
     findByReference: async (app, reference) => {
       const indexes = referenceHashes(app, reference).map(keys.reference);
       const ids = await Promise.all(indexes.map((key) => redis.zrevrange(key, 0, -1)));
@@ -75,7 +88,7 @@ export function createOtps(options: AdmissionOptions): Otps {
     cancel: async (app, id) => {
       const partition = partitionOfId(id);
       if (!partition) return 'otp_not_found';
-      const reply = await scripts.cancel(recordKeys(partition, id), [app]);
+      const reply = await scripts.cancel(keys.record(partition, id), [app]);
       const [kind, raw] = cancelReply.parse(reply);
       const record = raw === undefined ? null : recordSchema.parse(JSON.parse(raw));
       if (record?.sends === 0) void ranges.note(toOtp(sealer, record), 'unsent');

@@ -1,6 +1,6 @@
-import type { Redis } from 'ioredis';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys, partitionOf } from './keys.js';
+import type { RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** What is kept about phone numbers beside their OTPs (`lua/phone.lua`). */
@@ -13,7 +13,7 @@ export interface Phones {
 }
 
 /** Finds a number by its hash under every data key. */
-export function createPhones({ redis, sealer }: { redis: Redis; sealer: Sealer }): Phones {
+export function createPhones({ redis, sealer }: { redis: RedisClient; sealer: Sealer }): Phones {
   return {
     unlock: async (app, to) => {
       const hashes = sealer.hashes('phone number', to.e164);

@@ -16,10 +16,10 @@ export const recordSchema = z.object({
   credits: z.number(),
   ttlSeconds: z.number(),
   maxAttempts: z.number(),
-  attempts: z.number(),
-  sends: z.number(),
-  retries: z.number(),
-  unknowns: z.number(),
+  attempts: z.number().default(0),
+  sends: z.number().default(0),
+  retries: z.number().default(0),
+  unknowns: z.number().default(0),
   createdAt: z.number(),
   sendBefore: z.number(),
   claimedAt: z.number().optional(),
@@ -59,20 +59,38 @@ export function sealRequest(sealer: Sealer, id: string, request: OtpRequest): st
   return sealer.seal(id, JSON.stringify(fields));
 }
 
-/** Opens a record. Throws when no data key fits. */
-export function toOtp(sealer: Sealer, record: OtpRecord): Otp {
-  const [callingCode, national, country, message, unicode, senderId, reference] = sealedSchema.parse(
-    JSON.parse(sealer.open(record.id, record.sealed)),
-  );
+/** A new OTP as its record has it, from what was asked for. */
+export function newOtp(id: string, request: OtpRequest, createdAt: number): Otp {
+  const { app, to, message, unicode, senderId, reference, credits, ttlSeconds, maxAttempts } = request;
   return {
+    id,
+    app,
+    to,
     message,
     unicode,
     senderId,
     reference,
+    credits,
+    ttlSeconds,
+    createdAt,
+    status: 'queued',
+    sendBefore: createdAt + request.sendWithinSeconds * 1_000,
+    sentAt: null,
+    expiresAt: null,
+    verifiedAt: null,
+    attemptsRemaining: maxAttempts,
+    uuid: null,
+    smsId: null,
+    failure: null,
+  };
+}
+
+/** What of an OTP its record shows without being opened; what may change is all in it. */
+export function factsOf(record: OtpRecord) {
+  return {
     id: record.id,
     app: record.app,
     status: record.status,
-    to: PhoneNumber.restore({ callingCode, national, country }),
     credits: record.credits,
     ttlSeconds: record.ttlSeconds,
     createdAt: record.createdAt,
@@ -85,4 +103,13 @@ export function toOtp(sealer: Sealer, record: OtpRecord): Otp {
     smsId: record.smsId ?? null,
     failure: record.failure ?? null,
   };
+}
+
+/** Opens a record. Throws when no data key fits. */
+export function toOtp(sealer: Sealer, record: OtpRecord): Otp {
+  const [callingCode, national, country, message, unicode, senderId, reference] = sealedSchema.parse(
+    JSON.parse(sealer.open(record.id, record.sealed)),
+  );
+  const to = PhoneNumber.restore({ callingCode, national, country });
+  return { ...factsOf(record), to, message, unicode, senderId, reference };
 }

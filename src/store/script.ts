@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { moves, statuses } from '../otp/states.js';
+import { createBatcher } from './batcher.js';
+import { historyKey, prefixOf } from './keys.js';
 
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */
 export interface Policy {
@@ -38,6 +40,9 @@ const enqueueGraceMs = 10_000;
 /** How long a 200 that got lost on its way is answered again to the same Idempotency-Key. */
 const verifyReplayMs = 60_000;
 
+/** A single Redis, or a Redis Cluster, where one call reaches one slot. */
+export type RedisClient = Redis | Cluster;
+
 export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
 
 /** Lua literals of the state machine and the policy, in front of every function on records. */
@@ -58,7 +63,7 @@ function readLua(name: string): string {
 }
 
 /** A Lua function, called by its SHA and loaded when Redis does not know it. */
-export function loadScript(redis: Redis, source: string): Script {
+export function loadScript(redis: RedisClient, source: string): Script {
   const sha = createHash('sha1').update(source).digest('hex');
   return async (keys, args) => {
     try {
@@ -72,36 +77,87 @@ export function loadScript(redis: Redis, source: string): Script {
 
 /** What every function on OTP records is made with. */
 export interface RecordScripts {
-  redis: Redis;
+  redis: RedisClient;
   policy: Policy;
   /** Judges a history of Redis's data that a partition has not been seen in. */
   noteHistory: (historyKey: string) => Promise<void>;
 }
 
+/** One record's share of a call: its key, and the arguments that belong to it. */
+export interface RecordCall {
+  key: string;
+  args: (string | number)[];
+}
+
+/** Answers each call in its place; an `Error` where that record could not be handled. */
+export type RecordBatch<C extends RecordCall = RecordCall> = (calls: C[]) => Promise<unknown[]>;
+
+/** `lua/<name>.lua` behind the shared part of `lua/record.lua` under this policy and further `parts`. */
+export function loadRecordSource(policy: Policy, name: string, parts: readonly string[] = []): string {
+  return `${preamble(policy, parts)}\n${readLua(name)}`;
+}
+
+/** How calls on single records are gathered: Redis serves nobody else during one. */
+export const gathered = { most: 100, inFlight: 4 };
+
 /**
- * A function on OTP records: the shared part of `lua/record.lua` under this policy, further `parts`, then
- * `lua/<name>.lua`. Its keys begin with those of `recordKeys`. When it finds that Redis's data has another history, it is asked again after
- * that was noted.
+ * A function on one OTP record. What is asked for at the same time goes to Redis in one call, on a cluster in one per
+ * partition. When it finds that Redis's data has another history, it is asked again after that was noted.
  */
 export function loadRecordScript(
-  { redis, policy, noteHistory }: RecordScripts,
+  options: RecordScripts,
   name: string,
-  parts: readonly string[] = [],
-): Script {
-  const script = loadScript(redis, `${preamble(policy, parts)}\n${readLua(name)}`);
-  return async (keys, args) => {
-    try {
-      return await script(keys, args);
-    } catch (error) {
-      if (!(error instanceof Error && error.message.includes('HISTORY_CHANGED'))) throw error;
-      const [, , historyKey = ''] = keys;
-      await noteHistory(historyKey);
-      return await script(keys, args);
-    }
+  { parts = [], most = gathered.most }: { parts?: readonly string[]; most?: number } = {},
+): (key: string, args: (string | number)[]) => Promise<unknown> {
+  const { redis, policy } = options;
+  const script = loadScript(redis, loadRecordSource(policy, name, parts));
+  const run = againAfterNewHistory(options, async (calls) => {
+    const answers = await script(
+      calls.map(({ key }) => key),
+      calls.flatMap(({ args }) => args),
+    );
+    return answers as unknown[];
+  });
+  const batchers = new Map<string, (call: RecordCall) => Promise<unknown>>();
+  const batcherOf = (group: string) => {
+    const batcher = batchers.get(group) ?? createBatcher(run, { ...gathered, most });
+    batchers.set(group, batcher);
+    return batcher;
+  };
+  return async (key, args) => {
+    const answer = await batcherOf(redis.isCluster ? prefixOf(key) : '')({ key, args });
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+}
+
+const failure = (answer: unknown): Error | null =>
+  Array.isArray(answer) && answer[0] === 'error' ? new Error(String(answer[1])) : null;
+
+const isNewHistory = (answer: unknown) =>
+  answer instanceof Error && answer.message.includes('HISTORY_CHANGED');
+
+/** Where a history was new, it is noted, and those calls are made again. */
+export function againAfterNewHistory<C extends RecordCall>(
+  { noteHistory }: Pick<RecordScripts, 'noteHistory'>,
+  script: RecordBatch<C>,
+): RecordBatch<C> {
+  const run: RecordBatch<C> = async (calls) => {
+    const answers = await script(calls);
+    return answers.map((answer) => failure(answer) ?? answer);
+  };
+  return async (calls) => {
+    const answers = await run(calls);
+    const again = calls.filter((_, i) => isNewHistory(answers[i]));
+    if (again.length === 0) return answers;
+    const partitions = new Set(again.map(({ key }) => prefixOf(key)));
+    await Promise.all([...partitions].map((prefix) => noteHistory(historyKey(prefix))));
+    const repeated = await run(again);
+    return answers.map((answer) => (isNewHistory(answer) ? repeated.shift() : answer));
   };
 }
 
 /** A function that touches no OTP record: `lua/<name>.lua`, after the clock and further parts. */
-export function loadPlainScript(redis: Redis, name: string, parts: readonly string[] = []): Script {
+export function loadPlainScript(redis: RedisClient, name: string, parts: readonly string[] = []): Script {
   return loadScript(redis, ['clock', ...parts, name].map(readLua).join('\n'));
 }

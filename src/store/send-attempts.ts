@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
-import { keys, partitionOfId, partitions, recordKeys } from './keys.js';
+import { keys, partitionOfId, partitions } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
-import { recordSchema, toOtp } from './record.js';
+import { factsOf, recordSchema, toOtp } from './record.js';
 import { loadRecordScript } from './script.js';
 
 /** How many records of one partition a sweep looks at in one call. */
@@ -60,7 +60,7 @@ export interface SendAttempts {
   /** Ends what the clock has ended in every partition. */
   sweep(): Promise<Swept>;
   /** Says that the queued OTPs of a sweep have a job now: they are looked at again only at their deadline. */
-  lookedAfter(otps: readonly Otp[]): Promise<void>;
+  lookedAfter(otps: readonly Pick<Otp, 'id' | 'sendBefore'>[]): Promise<void>;
 }
 
 const claimReply = z.union([
@@ -80,7 +80,8 @@ export function createSendAttempts(
   const { redis, sealer, ranges } = options;
   const claimScript = loadRecordScript(options, 'claim');
   const settleScript = loadRecordScript(options, 'settle');
-  const sweepScript = loadRecordScript(options, 'sweep');
+  // One partition a call: a sweep of all in one would hold others up.
+  const sweepScript = loadRecordScript(options, 'sweep', { most: 1 });
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const open = (raw: string) => toOtp(sealer, parse(raw));
 
@@ -96,7 +97,7 @@ export function createSendAttempts(
   const settle = async ({ id, token, attempt, claimedAt, record }: Claimed, outcome: SendOutcome) => {
     const partition = partitionOfId(id) ?? '';
     const asked = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
-    const reply = await settleScript(recordKeys(partition, id), [
+    const reply = await settleScript(keys.record(partition, id), [
       JSON.stringify({ token, attempt, claimedAt }),
       JSON.stringify({ ...outcome, spendsRetry: asked }),
       record,
@@ -110,7 +111,7 @@ export function createSendAttempts(
       const partition = partitionOfId(id);
       if (!partition) return { kind: 'missing' };
       const [kind, raw, remainingMs] = claimReply.parse(
-        await claimScript(recordKeys(partition, id), [token]),
+        await claimScript(keys.record(partition, id), [token]),
       );
       if (kind === 'missing') return { kind };
       if (kind === 'in_flight') return { kind, remainingMs };
@@ -129,14 +130,14 @@ export function createSendAttempts(
       const settled = await settle(claim, outcome);
       if (!settled) return null;
       const { record, sendBeforeInMs } = settled;
-      const otp = toOtp(sealer, record);
+      const otp = { ...claim.otp, ...factsOf(record) };
       if (outcome.kind === 'accepted') void ranges.note(otp, 'sent');
       if (otp.status === 'failed') void ranges.note(otp, 'unsent');
       return { otp, tries: record.retries + record.unknowns, sendBeforeInMs };
     },
     sweep: async () => {
       const replies = await Promise.allSettled(
-        partitions.map((partition) => sweepScript(recordKeys(partition, ''), [sweepBatch])),
+        partitions.map((partition) => sweepScript(keys.due(partition), [sweepBatch])),
       );
       const swept = replies.flatMap((reply) =>
         reply.status === 'fulfilled' ? [sweepReply.parse(reply.value)] : [],
@@ -153,9 +154,16 @@ export function createSendAttempts(
       };
     },
     lookedAfter: async (otps) => {
+      const byPartition = new Map<string, (string | number)[]>();
+      for (const { id, sendBefore } of otps) {
+        const partition = partitionOfId(id) ?? '';
+        const members = byPartition.get(partition) ?? [];
+        members.push(sendBefore, id);
+        byPartition.set(partition, members);
+      }
       await Promise.all(
-        otps.map(({ id, sendBefore }) =>
-          redis.zadd(keys.due(partitionOfId(id) ?? ''), 'XX', 'GT', sendBefore, id),
+        [...byPartition].map(([partition, members]) =>
+          redis.zadd(keys.due(partition), 'XX', 'GT', ...members),
         ),
       );
     },

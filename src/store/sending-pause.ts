@@ -1,8 +1,7 @@
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys } from './keys.js';
-import { loadPlainScript } from './script.js';
+import { loadPlainScript, type RedisClient } from './script.js';
 
 /** Why sending is paused, since when (ms of Redis's clock), and what a refused send would have cost. */
 export interface Pause {
@@ -26,7 +25,7 @@ const pauseSchema = z.object({
   creditsNeeded: z.coerce.number(),
 });
 
-export function createSendingPause(redis: Redis): SendingPause {
+export function createSendingPause(redis: RedisClient): SendingPause {
   const report = loadPlainScript(redis, 'report-trouble');
   const resume = loadPlainScript(redis, 'resume');
   return {

@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import type { BalanceLimits } from '../otp/balance.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
 import { createFailedLogins, type FailedLogins } from './failed-logins.js';
@@ -8,7 +7,7 @@ import { createLoad, type Load } from './load.js';
 import { createNumberRanges, type NumberRanges } from './number-ranges.js';
 import { createOtps, type Otps } from './otps.js';
 import { createPhones, type Phones } from './phones.js';
-import type { Policy } from './script.js';
+import type { Policy, RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 import { createSendAttempts, type SendAttempts } from './send-attempts.js';
 import { createSendingPause, type SendingPause } from './sending-pause.js';
@@ -34,10 +33,11 @@ export interface Store {
 }
 
 export interface StoreOptions {
-  redis: Redis;
+  redis: RedisClient;
   sealer: Sealer;
   policy: Policy;
-  operatorPauseKey: string;
+  /** The hashes in which BullMQ notes that an operator paused a send queue. */
+  operatorPauseKeys: readonly string[];
   /** Number ranges that the toll-fraud guard leaves alone; none by default. */
   safeRanges?: readonly string[];
   balanceLimits: BalanceLimits;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import type { VerifyOutcome } from '../otp/outcome.js';
-import { partitionOfId, recordKeys } from './keys.js';
+import { keys, partitionOfId } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { recordSchema, toOtp } from './record.js';
@@ -58,8 +58,8 @@ export function createVerificationAttempts(
   options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'> },
 ): VerificationAttempts {
   const { sealer, ranges } = options;
-  const admitScript = loadRecordScript(options, 'admit-attempt', ['phone']);
-  const settleScript = loadRecordScript(options, 'settle-attempt', ['phone']);
+  const admitScript = loadRecordScript(options, 'admit-attempt', { parts: ['phone'] });
+  const settleScript = loadRecordScript(options, 'settle-attempt', { parts: ['phone'] });
   const open = (raw: string | undefined) => toOtp(sealer, recordSchema.parse(JSON.parse(raw ?? '')));
   const replayHash = ({ app, id, replay }: Verification) =>
     replay ? sealer.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
@@ -70,7 +70,7 @@ export function createVerificationAttempts(
       const partition = partitionOfId(id);
       if (!partition) return { kind: 'otp_not_found' };
       const args = [app, token, replayHash(verification)];
-      const [kind, raw] = reply.parse(await admitScript(recordKeys(partition, id), args));
+      const [kind, raw] = reply.parse(await admitScript(keys.record(partition, id), args));
       if (kind === 'admitted' || kind === 'replayed') return { kind, otp: open(raw) };
       return { kind: refusal.parse(kind) };
     },
@@ -78,7 +78,7 @@ export function createVerificationAttempts(
       const { id, token } = verification;
       const partition = partitionOfId(id) ?? '';
       const args = [token, verdict, replayHash(verification)];
-      const [kind, raw, locked] = reply.parse(await settleScript(recordKeys(partition, id), args));
+      const [kind, raw, locked] = reply.parse(await settleScript(keys.record(partition, id), args));
       switch (kind) {
         case 'correct': {
           const otp = open(raw);

@@ -4,7 +4,7 @@ import { bankKey, expectProblem, startGateway } from './gateway.js';
 
 const gateway = await startGateway();
 const { store, redis } = gateway;
-const unknownId = 'otp_00AAAAAAAAAAAAAAAAAAAAAA';
+const unknownId = 'otp_mmAAAAAAAAAAAAAAAAAAAAAA';
 
 const get = (id: string, key?: string) =>
   gateway.call('GET', `/v1/otps/${id}`, { ...(key !== undefined && { key }) });

@@ -68,7 +68,7 @@ describe('503', () => {
 
   it('comes fast when Redis was never there, in the admin pages too', async () => {
     const gateway = await startGateway({ redisUrl: `redis://127.0.0.1:${await freePort()}` });
-    await expectRefusals(gateway, 'otp_00AAAAAAAAAAAAAAAAAAAAAA');
+    await expectRefusals(gateway, 'otp_mmAAAAAAAAAAAAAAAAAAAAAA');
     const page = await timed(() =>
       gateway.call('GET', '/admin/queues/api/queues', { key: null, headers: basic }),
     );

@@ -79,7 +79,7 @@ function draftOf(
   return {
     method: method.toUpperCase(),
     target:
-      path.replace(/\{\w+\}/, dice.pick([...ids, 'otp_00AAAAAAAAAAAAAAAAAAAAAA'])) + (search && `?${search}`),
+      path.replace(/\{\w+\}/, dice.pick([...ids, 'otp_mmAAAAAAAAAAAAAAAAAAAAAA'])) + (search && `?${search}`),
     headers: [
       ['Host', 'gateway.test'],
       ['Connection', 'close'],

@@ -35,7 +35,7 @@ async function server(appendfsync: 'always' | 'everysec', unknownResends = 0) {
     redis,
     sealer: createSealer([dataKey]),
     policy: { ...policy, unknownResends },
-    operatorPauseKey,
+    operatorPauseKeys: [operatorPauseKey],
     balanceLimits,
     onNewHistory: (finding) => findings.push(finding),
   });

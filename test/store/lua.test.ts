@@ -122,7 +122,13 @@ it('an admission that arrives again, however late, changes nothing on its OTP', 
 
 it('an OTP that no data key opens does not hide the others from the sweeper', async () => {
   const sealer = createSealer([randomBytes(32)]);
-  const foreign = createStore({ redis, sealer, policy, operatorPauseKey, balanceLimits });
+  const foreign = createStore({
+    redis,
+    sealer,
+    policy,
+    operatorPauseKeys: [operatorPauseKey],
+    balanceLimits,
+  });
   const [closed, open] = [await admitted(foreign), await admitted(store)];
   for (const id of [closed, open]) await redis.zadd(due(id), 1, id);
   const { queued, unreadable } = await store.sendAttempts.sweep();
@@ -201,7 +207,7 @@ it('an idempotency key answers under a data key that was rotated out, too', asyn
     redis,
     sealer: createSealer([newer, dataKey]),
     policy,
-    operatorPauseKey,
+    operatorPauseKeys: [operatorPauseKey],
     balanceLimits,
   });
   const idempotency = { endpoint: 'POST /v1/otps', key: 'rotated', body: '{}' };

@@ -30,7 +30,7 @@ function guardedStore(mode: 'off' | 'monitor' | 'enforce', safeRanges: string[] 
     redis: clock.redis,
     sealer: createSealer([dataKey]),
     policy: { ...policy, fraudGuard: mode },
-    operatorPauseKey,
+    operatorPauseKeys: [operatorPauseKey],
     balanceLimits,
     safeRanges,
   });

@@ -113,7 +113,7 @@ describe('a verification', () => {
     await slow.verificationAttempts.admit(attempt(id));
     await sleep(40);
     await slow.sendAttempts.sweep();
-    const [key] = await redis.keys(`*otp:${id}`);
+    const [key] = await redis.keys(`*}:${id}`);
     expect(JSON.parse((await redis.get(key ?? '')) ?? '')).toMatchObject({ status: 'locked' });
   });
 

@@ -35,7 +35,7 @@ export function testStore(redis: Redis, overrides: Partial<Policy> = {}): Store 
     redis,
     sealer: createSealer([dataKey]),
     policy: { ...policy, ...overrides },
-    operatorPauseKey,
+    operatorPauseKeys: [operatorPauseKey],
     balanceLimits,
   });
 }

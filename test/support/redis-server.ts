@@ -34,6 +34,8 @@ export interface RedisServerOptions {
   appendfsync?: 'always' | 'everysec';
   /** No file of it may grow past so many KiB: what a full disk looks like to it. */
   diskKib?: number;
+  /** A master of a Redis Cluster, with no slots yet. */
+  cluster?: boolean;
 }
 
 /** A real Redis of its own, set up like the one we ship (docker-compose.yml). */
@@ -50,6 +52,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     ['--maxmemory-policy', 'noeviction'],
     ['--hz', '100'],
     ['--repl-diskless-sync-delay', '0'],
+    ['--cluster-enabled', options.cluster ? 'yes' : 'no'],
   ].flat();
   let child: ChildProcess;
   const up = async (diskKib?: number) => {

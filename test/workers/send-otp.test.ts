@@ -147,7 +147,7 @@ describe('a send', () => {
 
   it('whose record is gone fails without a call', async () => {
     const id = await scene.send();
-    await redis.del(...(await redis.keys(`*otp:${id}`)));
+    await redis.del(...(await redis.keys(`*}:${id}`)));
     await scene.start();
     expect((await jobIn('failed', id))?.failedReason).toMatch(/^record_gone/);
     expect(calls(number()).calls).toBe(0);

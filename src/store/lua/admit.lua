@@ -1,26 +1,28 @@
--- Admits one OTP: idempotency, pauses, limits, the toll-fraud guard and the record in one step.
--- KEYS also: those whose places options.at names. ARGV: the new record without what is decided here; options, see
--- admission.ts.
+-- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard and the record in one step.
+-- KEYS: of the records; then those whose places options and items name. ARGV: options and items as JSON, see
+-- admission.ts; for each item its record, a JSON object that lacks what is decided here and its closing brace.
 local t = now()
-local request = cjson.decode(ARGV[1])
-local options = cjson.decode(ARGV[2])
-local at = options.at
+local options = cjson.decode(ARGV[1])
 
--- A client that reconnects sends its command twice, perhaps much later: this very OTP was admitted before.
-local known = load(KEYS[1])
-if known then
-  advance(known, t)
-  return {'admitted', cjson.encode(known), '[]', ''}
+-- What pauses sending now, by the operator or for account trouble.
+local function pause()
+  for _, place in ipairs(options.operatorPauses) do
+    if redis.call('HEXISTS', KEYS[place], 'paused') == 1 then return 'operator' end
+  end
+  return redis.call('HGET', KEYS[options.pause], 'trouble')
 end
 
-for _, place in ipairs(at.idempotency) do
-  local held = redis.call('GET', KEYS[place])
-  if held then
-    local reservation = cjson.decode(held)
-    local r = load(reservation.recordKey)
-    if r then
-      for _, fingerprint in ipairs(options.fingerprints) do
+-- What an idempotency key stands for already; nil: nothing, or nothing that is still kept.
+local function held(item)
+  for _, place in ipairs(item.idempotency) do
+    local raw = redis.call('GET', KEYS[place])
+    local reservation = raw and cjson.decode(raw)
+    local stored = reservation and redis.call('GET', reservation.recordKey)
+    if stored then
+      for _, fingerprint in ipairs(item.fingerprints) do
         if fingerprint == reservation.fingerprint then
+          go_to(reservation.recordKey)
+          local r = decode(stored)
           advance(r, t)
           return {'replayed', cjson.encode(r)}
         end
@@ -30,53 +32,73 @@ for _, place in ipairs(at.idempotency) do
   end
 end
 
-if redis.call('HEXISTS', KEYS[at.operatorPause], 'paused') == 1 then return {'paused', 'operator'} end
-local trouble = redis.call('HGET', KEYS[at.pause], 'trouble')
-if trouble then return {'paused', trouble} end
-
-if options.overloaded then return {'overloaded'} end
-
-local h = history()
-local phone = load_phone(request.phone, request.app)
-if phone.wrong >= POLICY.wrongCodes then return {'phone_locked'} end
-local limit = limited(phone, request, at, t)
--- What is left of an app's own limits would tell that it was not them.
-if limit then return {'limited', limit.by, limit.ms, limit.own and quotas(phone, at, t) or '[]'} end
-
-local decided = ''
-if at.range then
-  local g = load_range(KEYS[at.range], t)
+-- The guard's answer, when it refuses; and what it decided about the range.
+local function judged(item, phone)
+  if not item.at.range then return nil, '' end
+  local g = load_range(KEYS[item.at.range], t)
   local exempt = phone.verifiedAt and phone.verifiedAt + VERIFIED_KEPT_MS > t
-  local wait
-  decided, wait = guard(g, exempt, t)
-  if decided ~= '' then redis.call('SADD', KEYS[at.ranges], options.range) end
-  save_range(KEYS[at.range], g, t)
-  if wait > 0 then return {'blocked', wait, decided} end
+  local decided, wait = guard(g, exempt, t)
+  if decided ~= '' then redis.call('SADD', KEYS[item.at.ranges], item.range) end
+  save_range(KEYS[item.at.range], g, t)
+  return wait > 0 and {'blocked', wait, decided} or nil, decided
 end
 
-local r = request
-r.status, r.at, r.createdAt = 'queued', t, t
-r.sendBefore = t + options.sendWithinMs
-r.attempts, r.sends, r.retries, r.unknowns = 0, 0, 0, 0
-if h.losses > 0 then r.losses = h.losses end
-local longest_life = r.sendBefore + POLICY.sendLeaseMs + r.ttlSeconds * 1000 + POLICY.keepMs
-
-if #options.fingerprints > 0 then
-  r.idempotencyKey = KEYS[at.idempotency[1]]
-  local reservation = cjson.encode({ recordKey = KEYS[1], fingerprint = options.fingerprints[1] })
-  redis.call('SET', r.idempotencyKey, reservation, 'PXAT', string.format('%.0f', longest_life))
-end
-save(KEYS[1], KEYS[2], r)
-count_admitted(phone, r, at, t)
-save_phone(r.phone, r.app, phone, t)
--- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
-look_soon(KEYS[2], r, t)
-if at.reference then
-  local index = KEYS[at.reference]
-  redis.call('ZADD', index, string.format('%.0f', t), r.id)
+local function keep_reference(item, longest_life)
+  local index = KEYS[item.at.reference]
+  redis.call('ZADD', index, t, item.id)
   redis.call('ZREMRANGEBYRANK', index, 0, -1 - options.referencesKept)
-  if redis.call('PTTL', index) < longest_life - t then
-    redis.call('PEXPIREAT', index, string.format('%.0f', longest_life))
-  end
+  if redis.call('PTTL', index) < longest_life - t then redis.call('PEXPIREAT', index, longest_life) end
 end
-return {'admitted', cjson.encode(r), quotas(phone, at, t), decided}
+
+local function reserve(item, longest_life)
+  local reservation = cjson.encode({ recordKey = here.record, fingerprint = item.fingerprints[1] })
+  redis.call('SET', KEYS[item.idempotency[1]], reservation, 'PXAT', longest_life)
+end
+
+local function write_record(item, text, losses)
+  local send_before = t + item.sendWithinMs
+  local kept = losses > 0 and string.format(',"losses":%d', losses) or ''
+  local raw = string.format('%s,"status":"queued","createdAt":%.0f,"sendBefore":%.0f%s}', text, t, send_before, kept)
+  redis.call('SET', here.record, raw, 'PXAT', send_before + POLICY.keepMs)
+  -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
+  look_soon(item.id, send_before, t)
+  return send_before
+end
+
+local function admit(item, text)
+  -- A client that reconnects sends its command twice, perhaps much later: this very OTP was admitted before.
+  local known = load()
+  if known then
+    advance(known, t)
+    return {'known', cjson.encode(known)}
+  end
+  local replay = item.idempotency and held(item)
+  if replay then return replay end
+  if options.paused then return {'paused', options.paused} end
+  if item.overloaded then return {'overloaded'} end
+
+  local h = history()
+  local phone = load_phone(item.phone, item.app)
+  if phone.wrong >= POLICY.wrongCodes then return {'phone_locked'} end
+  local limit = limited(phone, item.at, t)
+  -- What is left of an app's own limits would tell that it was not them.
+  if limit then return {'limited', limit.by, limit.ms, limit.own and quotas(phone, item.at, t) or {}} end
+  local refusal, decided = judged(item, phone)
+  if refusal then return refusal end
+
+  local send_before = write_record(item, text, h.losses)
+  local longest_life = send_before + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs
+  if item.idempotency then reserve(item, longest_life) end
+  count_admitted(phone, item, t)
+  save_phone(phone, t)
+  if item.at.reference then keep_reference(item, longest_life) end
+  return {'admitted', t, decided, item.quotas and quotas(phone, item.at, t) or {}}
+end
+
+options.paused = pause() or nil
+local answers = {}
+for i, item in ipairs(options.items) do
+  go_to(KEYS[i])
+  answers[i] = guarded(admit, item, ARGV[i + 1])
+end
+return answers

@@ -18,8 +18,9 @@ end
 
 -- True when nothing of that OTP can have reached the phone: its cooldown is given back.
 local function ended_without_sms(id, t)
-  local r = load(string.sub(KEYS[1], 1, -#id - 1) .. id)
-  if not r then return false end
+  local raw = redis.call('GET', here.prefix .. id)
+  if not raw then return false end
+  local r = decode(raw)
   advance(r, t)
   if r.mayHaveSent or r.uuid then return false end
   return r.status == 'failed' or r.status == 'expired' or (r.status == 'cancelled' and r.sends == 0)
@@ -41,12 +42,10 @@ local function phone_wait(p, t)
 end
 
 -- All apps together. The answer is the same whenever and however often other apps sent something.
-local function number_wait(hash, t)
+local function number_wait(p, t)
   if POLICY.numberPerDay == 0 then return 0 end
-  local sum = 0
-  for _, raw in ipairs(redis.call('HVALS', KEYS[4] .. hash)) do
-    sum = sum + in_window(cjson.decode(raw).sends, DAY_MS, t)
-  end
+  local sum = in_window(p.sends, DAY_MS, t)
+  for _, other in ipairs(p.others) do sum = sum + in_window(other.sends, DAY_MS, t) end
   return sum >= POLICY.numberPerDay and 3600000 or 0
 end
 
@@ -82,29 +81,30 @@ local function quotas(p, at, t)
   if POLICY.clientIpPer10Minutes > 0 and at.clientIp then
     add(counter_quota('client-ip', KEYS[at.clientIp], POLICY.clientIpPer10Minutes, TEN_MINUTES_MS))
   end
-  return cjson.encode(found)
+  return found
 end
 
--- The first entry is the limit with the longest wait; nil when none stands in the way.
-local function limited(p, request, at, t)
-  local waits = {
-    { by = 'phone', ms = phone_wait(p, t), own = true },
-    { by = 'phone', ms = number_wait(request.phone, t) },
-    { by = 'app', ms = counter_wait(KEYS[at.app], POLICY.appPerSecond), own = true },
-  }
-  if at.clientIp then
-    waits[#waits + 1] = { by = 'client_ip', ms = counter_wait(KEYS[at.clientIp], POLICY.clientIpPer10Minutes), own = true }
+-- The limit with the longest wait; nil when none stands in the way.
+local function limited(p, at, t)
+  local longest = { ms = 0 }
+  local function consider(by, ms, own)
+    if ms > longest.ms then longest = { by = by, ms = ms, own = own } end
   end
-  table.sort(waits, function(a, b) return a.ms > b.ms end)
-  if waits[1].ms > 0 then return waits[1] end
+  consider('phone', phone_wait(p, t), true)
+  consider('phone', number_wait(p, t), false)
+  consider('app', counter_wait(KEYS[at.app], POLICY.appPerSecond), true)
+  if at.clientIp then
+    consider('client_ip', counter_wait(KEYS[at.clientIp], POLICY.clientIpPer10Minutes), true)
+  end
+  if longest.ms > 0 then return longest end
 end
 
 -- Counts one that is admitted. Only as many times are kept as the limits look at.
-local function count_admitted(p, request, at, t)
+local function count_admitted(p, item, t)
   local kept = math.max(1, POLICY.phonePer10Minutes, POLICY.phonePerDay, POLICY.numberPerDay)
   p.sends[#p.sends + 1] = t
   while #p.sends > kept or p.sends[1] + DAY_MS <= t do table.remove(p.sends, 1) end
-  p.last = request.id
-  count(KEYS[at.app], POLICY.appPerSecond, 1000)
-  if at.clientIp then count(KEYS[at.clientIp], POLICY.clientIpPer10Minutes, TEN_MINUTES_MS) end
+  p.last = item.id
+  count(KEYS[item.at.app], POLICY.appPerSecond, 1000)
+  if item.at.clientIp then count(KEYS[item.at.clientIp], POLICY.clientIpPer10Minutes, TEN_MINUTES_MS) end
 end

@@ -1,5 +1,8 @@
--- The record as the clock has it now; nothing is written.
-local r = load(KEYS[1])
-if not r then return nil end
-advance(r, now())
-return cjson.encode(r)
+-- The records as the clock has them now; nothing is written.
+local t = now()
+return for_each_record(function()
+  local r = load()
+  if not r then return {} end
+  advance(r, t)
+  return {cjson.encode(r)}
+end)

@@ -1,21 +1,62 @@
--- Shared by every function on an OTP's record. MOVES (the state machine) and POLICY come before this text.
+-- Shared by every function on OTPs' records. MOVES (the state machine) and POLICY come before this text.
 -- A record is one JSON string. All times are milliseconds of Redis's own clock.
--- KEYS of every function begin with: record, due, history of its partition, prefix of the phone numbers in it.
+-- Every function is called for a list of records, whose keys KEYS begins with, and answers a list. A record that
+-- cannot be handled spoils no other: its answer is {'error', why}.
 
-local function load(key)
-  local raw = redis.call('GET', key)
-  return raw and cjson.decode(raw)
+-- The record at hand, and the keys beside it: all that belongs to one phone number begins with the same hash tag.
+local here
+
+local function go_to(key)
+  local prefix = string.match(key, '^.-}:')
+  if not here or here.prefix ~= prefix then
+    here = { prefix = prefix, due = prefix .. 'due', history = prefix .. 'history', phones = prefix .. 'phone:' }
+  end
+  here.record, here.status = key, nil
 end
 
+local function guarded(one, ...)
+  local ok, answer = pcall(one, ...)
+  if ok then return answer end
+  return { 'error', type(answer) == 'table' and answer.err or tostring(answer) }
+end
+
+-- Calls `one` at each record with its share of the arguments.
+local function for_each_record(one)
+  local share, answers = #ARGV / #KEYS, {}
+  for i, key in ipairs(KEYS) do
+    go_to(key)
+    answers[i] = guarded(one, unpack(ARGV, (i - 1) * share + 1, i * share))
+  end
+  return answers
+end
+
+local function decode(raw)
+  local r = cjson.decode(raw)
+  r.attempts, r.sends, r.retries, r.unknowns = r.attempts or 0, r.sends or 0, r.retries or 0, r.unknowns or 0
+  r.at = r.at or r.createdAt
+  return r
+end
+
+-- The record at hand, or nil.
+local function load()
+  local raw = redis.call('GET', here.record)
+  if not raw then return nil end
+  local r = decode(raw)
+  here.status = r.status
+  return r
+end
+
+local replication
+
 -- How often Redis may have lost its last moments in this partition, and whether it could lose this one: not when every
--- write is synced and no replica was there lately (then it keeps a backlog) that could take over without it. Another replication id means another history of its
--- data. One that nobody has judged yet ends the function before it writes anything: the caller has it judged, and
--- asks again.
+-- write is synced and no replica was there lately (then it keeps a backlog) that could take over without it. Another
+-- replication id means another history of its data. One that nobody has judged yet ends the function before it writes
+-- anything: the caller has it judged, and asks again.
 local function history()
-  local info = redis.call('INFO', 'replication')
-  local seen = redis.call('HMGET', KEYS[3], 'id', 'losses', 'synced')
-  if seen[1] ~= string.match(info, 'master_replid:(%x+)') then error('HISTORY_CHANGED') end
-  local alone = string.find(info, 'repl_backlog_active:0', 1, true) ~= nil
+  replication = replication or redis.call('INFO', 'replication')
+  local seen = redis.call('HMGET', here.history, 'id', 'losses', 'synced')
+  if seen[1] ~= string.match(replication, 'master_replid:(%x+)') then error('HISTORY_CHANGED') end
+  local alone = string.find(replication, 'repl_backlog_active:0', 1, true) ~= nil
   return { losses = tonumber(seen[2] or 0), durable = seen[3] == '1' and alone }
 end
 
@@ -45,21 +86,24 @@ local function ends_at(r)
   return r.at
 end
 
-local function save(record_key, due_key, r)
+local function save(r)
   local gone_at = ends_at(r) + POLICY.keepMs
-  redis.call('SET', record_key, cjson.encode(r), 'PXAT', string.format('%.0f', gone_at))
-  if r.idempotencyKey then redis.call('PEXPIREAT', r.idempotencyKey, string.format('%.0f', gone_at)) end
+  local raw = cjson.encode(r)
+  redis.call('SET', here.record, raw, 'PXAT', gone_at)
+  if r.idempotencyKey then redis.call('PEXPIREAT', r.idempotencyKey, gone_at) end
   local next_due = due(r)
   if next_due then
-    redis.call('ZADD', due_key, string.format('%.0f', next_due), r.id)
+    redis.call('ZADD', here.due, next_due, r.id)
   else
-    redis.call('ZREM', due_key, r.id)
+    redis.call('ZREM', here.due, r.id)
   end
+  here.status = r.status
+  return raw
 end
 
 -- The sweeper looks soon, in case the job of a queued record is missing.
-local function look_soon(due_key, r, t)
-  redis.call('ZADD', due_key, string.format('%.0f', math.min(t + POLICY.enqueueGraceMs, r.sendBefore)), r.id)
+local function look_soon(id, send_before, t)
+  redis.call('ZADD', here.due, math.min(t + POLICY.enqueueGraceMs, send_before), id)
 end
 
 -- Decides whether a send that is proven not to have happened is tried again.

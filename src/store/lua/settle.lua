@@ -1,37 +1,23 @@
--- Writes down what became of one claimed send.
+-- Writes down what became of claimed sends.
 -- ARGV: {token, attempt, claimedAt}, outcome, the claimed record.
 local t = now()
-local claim = cjson.decode(ARGV[1])
-local outcome = cjson.decode(ARGV[2])
-local claimed = cjson.decode(ARGV[3])
-local r = load(KEYS[1])
-local brought_back = not r
-if not r then
-  -- Redis lost it, unless the OTP may have ended right after the claim and its time to be kept is over.
-  if t >= claim.claimedAt + POLICY.keepMs then return {'missing'} end
-  r = claimed
-end
--- What a read may have shown as ended stays ended.
-advance(r, t)
-local ids = { uuid = outcome.uuid, smsId = outcome.smsId, attempt = claim.attempt, claimedAt = claim.claimedAt }
 
 -- A record that was rolled back has forgotten this claim: it is taken up again, with what had been counted by then,
 -- unless somebody else claimed it after this one: later by the clock, or under another history.
-local current = r.status == 'sending' and r.token == claim.token
-local same_history = (r.losses or 0) <= (claimed.losses or 0)
-local older = r.status == 'queued'
-  or (r.status == 'sending' and same_history and r.claimedAt <= claim.claimedAt)
-if not current and older and claim.attempt > r.sends then
-  brought_back = true
+local function take_up(r, claim, claimed)
+  local same_history = (r.losses or 0) <= (claimed.losses or 0)
+  local older = r.status == 'queued'
+    or (r.status == 'sending' and same_history and r.claimedAt <= claim.claimedAt)
+  if not older or claim.attempt <= r.sends then return false end
   r.unknowns, r.retries = math.max(r.unknowns, claimed.unknowns), math.max(r.retries, claimed.retries)
   r.mayHaveSent = r.mayHaveSent or claimed.mayHaveSent
   move(r, 'sending', t)
   r.sends, r.token = claim.attempt, claim.token
   r.claimedAt, r.attemptEndsAt = claim.claimedAt, claim.claimedAt + POLICY.sendLeaseMs
-  current = true
+  return true
 end
 
-local function settle_current()
+local function settle_current(r, outcome, ids)
   if outcome.kind == 'accepted' then
     become_sent(r, t, ids)
   elseif outcome.kind == 'rejected' then
@@ -44,7 +30,7 @@ local function settle_current()
   end
 end
 
-local function keep_late_success()
+local function keep_late_success(r, ids)
   if r.status == 'unknown' or r.status == 'queued' then
     become_sent(r, t, ids)
   elseif r.status == 'sending' then
@@ -56,15 +42,30 @@ local function keep_late_success()
   end
 end
 
-if current then
-  settle_current()
-elseif outcome.kind == 'accepted' then
-  keep_late_success()
-end
-advance(r, t)
-save(KEYS[1], KEYS[2], r)
-if brought_back and r.status == 'queued' then
+return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
+  local claim, outcome = cjson.decode(raw_claim), cjson.decode(raw_outcome)
+  local r = load()
+  local brought_back = not r
+  if not r then
+    -- Redis lost it, unless the OTP may have ended right after the claim and its time to be kept is over.
+    if t >= claim.claimedAt + POLICY.keepMs then return {'missing'} end
+    r = decode(raw_claimed)
+  end
+  -- What a read may have shown as ended stays ended.
+  advance(r, t)
+  local current = r.status == 'sending' and r.token == claim.token
+  if not current and take_up(r, claim, decode(raw_claimed)) then
+    current, brought_back = true, true
+  end
+  local ids = { uuid = outcome.uuid, smsId = outcome.smsId, attempt = claim.attempt, claimedAt = claim.claimedAt }
+  if current then
+    settle_current(r, outcome, ids)
+  elseif outcome.kind == 'accepted' then
+    keep_late_success(r, ids)
+  end
+  advance(r, t)
+  local raw = save(r)
   -- Its job may have been forgotten, too: the sweeper looks soon.
-  look_soon(KEYS[2], r, t)
-end
-return {'settled', cjson.encode(r), math.max(0, r.sendBefore - t)}
+  if brought_back and r.status == 'queued' then look_soon(r.id, r.sendBefore, t) end
+  return {'settled', raw, math.max(0, r.sendBefore - t)}
+end)
