@@ -76,6 +76,8 @@ const text = z.string();
 const decided = z.enum(['', 'slowed', 'blocked', 'capped']);
 const quotasReply = z.array(z.tuple([text, z.number(), z.number(), z.number(), z.number()]));
 const reply = z.union([
+  // When it was admitted, where there is nothing more to say.
+  z.number(),
   z.tuple([z.literal('admitted'), z.number(), decided, quotasReply]),
   z.tuple([z.enum(['known', 'replayed']), text]),
   z.tuple([z.literal('paused'), z.enum([...accountTroubles, 'operator'])]),
@@ -193,6 +195,9 @@ function toAdmission(sealer: Sealer, { id, request }: Candidate, answer: z.outpu
   const open = (raw: string) => toOtp(sealer, recordSchema.parse(JSON.parse(raw)));
   const ranges = (decision: z.output<typeof decided>) =>
     decision === '' ? [] : [{ decision, range: request.to.range }];
+  if (typeof answer === 'number') {
+    return { kind: 'admitted', otp: newOtp(id, request, answer), quotas: [], ranges: [] };
+  }
   switch (answer[0]) {
     case 'admitted': {
       const [kind, createdAt, decision, quotas] = answer;

@@ -62,13 +62,13 @@ export const keys = {
   due: (partition: string) => `${prefix}:{${partition}}:due`,
   /** Hash: which history of Redis the partition was last seen in, and since when one may lack its last moments. */
   history: (partition: string) => historyKey(`${prefix}:{${partition}}:`),
-  /** Hash: what is known of one phone number, a field per app. */
+  /** String, MessagePack: what is known of one phone number, by app. */
   phone: (partition: string, hash: string) => `${prefix}:{${partition}}:phone:${hash}`,
   /** String that expires: OTPs of an app in this second. */
   appWindow: (app: string) => `${prefix}:{${app}}:app`,
   /** String that expires: OTPs of an app for one client address in these ten minutes. */
   clientIpWindow: (hash: string) => `${prefix}:{${hash}}:client-ip`,
-  /** String, JSON: what the toll-fraud guard knows of an app's number range. */
+  /** String, MessagePack: what the toll-fraud guard knows of an app's number range. */
   range: (hash: string) => `${prefix}:{${hash}}:range`,
   /** Set: app and range of what the guard slowed, blocked or capped. */
   ranges: `${prefix}:{ranges}:judged`,

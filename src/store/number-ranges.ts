@@ -1,8 +1,16 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
+import { createBatcher } from './batcher.js';
 import { keys } from './keys.js';
-import { loadPlainScript, type Policy, type RedisClient } from './script.js';
+import {
+  gathered,
+  loadListScript,
+  loadPlainScript,
+  type Policy,
+  plainSource,
+  type RedisClient,
+} from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** A range that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's clock; those past are over. */
@@ -35,7 +43,8 @@ export function shownRange(range: string): string {
   return `${range.slice(0, 4)}-${range.slice(4)}xxxx`;
 }
 
-const stateSchema = z.object({ slowUntil: z.number(), blockedUntil: z.number(), refused: z.number() });
+/** Slowed until, blocked until, refused. */
+const readReply = z.tuple([z.number(), z.number(), z.number()]).nullable();
 
 export interface NumberRangesOptions {
   redis: RedisClient;
@@ -48,18 +57,23 @@ export interface NumberRangesOptions {
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
 export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const { redis, sealer, policy, safeRanges } = options;
-  const noteScript = loadPlainScript(redis, 'note-range', ['range']);
-  const keyOf = (app: string, range: string) =>
-    keys.range(sealer.hashes('number range', `${app}\n${range}`)[0]);
+  const noteMany = loadListScript(redis, plainSource('note-range', ['range']));
+  const readScript = loadPlainScript(redis, 'read-range');
+  const noteGathered = createBatcher(noteMany, gathered);
+  const keyOf = remembered((name: string) => keys.range(sealer.hashes('number range', name)[0]));
   const guarded = (app: string, to: PhoneNumber) => {
     const safe = safeRanges.some((digits) => to.e164.startsWith(`+${digits}`));
     if (policy.fraudGuard === 'off' || safe) return null;
-    return { name: `${app} ${to.range}`, key: keyOf(app, to.range) };
+    const name = `${app} ${to.range}`;
+    return { name, key: keyOf(name) };
   };
   const read = async (name: string): Promise<JudgedRange[]> => {
     const [app = '', range = ''] = name.split(' ');
-    const raw = await redis.get(keyOf(app, range));
-    if (raw !== null) return [{ app, range, ...stateSchema.parse(JSON.parse(raw)) }];
+    const known = readReply.parse(await readScript([keyOf(name)], []));
+    if (known) {
+      const [slowUntil, blockedUntil, refused] = known;
+      return [{ app, range, slowUntil, blockedUntil, refused }];
+    }
     await redis.srem(keys.ranges, name);
     return [];
   };
@@ -69,18 +83,31 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
       const range = guarded(otp.app, otp.to);
       if (!range) return;
       const at = what === 'unsent' ? otp.createdAt : (otp.sentAt ?? otp.createdAt);
-      await noteScript([range.key], [what, at]).catch(() => {});
+      await noteGathered({ key: range.key, args: [what, at] }).catch(() => {});
     },
     judged: async () => {
       const names = await redis.smembers(keys.ranges);
       return (await Promise.all(names.sort().map(read))).flat();
     },
     forget: async (app, range) => {
-      const [known] = await Promise.all([
-        redis.del(keyOf(app, range)),
-        redis.srem(keys.ranges, `${app} ${range}`),
-      ]);
+      const name = `${app} ${range}`;
+      const [known] = await Promise.all([redis.del(keyOf(name)), redis.srem(keys.ranges, name)]);
       return known === 1;
     },
+  };
+}
+
+const mostRemembered = 10_000;
+
+/** A function whose latest answers are kept: a keyed hash takes 3 µs, and ranges come again and again. */
+function remembered(answer: (text: string) => string): (text: string) => string {
+  const answers = new Map<string, string>();
+  return (text) => {
+    const known = answers.get(text);
+    if (known !== undefined) return known;
+    if (answers.size >= mostRemembered) answers.clear();
+    const fresh = answer(text);
+    answers.set(text, fresh);
+    return fresh;
   };
 }

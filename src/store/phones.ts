@@ -1,6 +1,6 @@
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys, partitionOf } from './keys.js';
-import type { RedisClient } from './script.js';
+import { loadPlainScript, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** What is kept about phone numbers beside their OTPs (`lua/phone.lua`). */
@@ -14,13 +14,14 @@ export interface Phones {
 
 /** Finds a number by its hash under every data key. */
 export function createPhones({ redis, sealer }: { redis: RedisClient; sealer: Sealer }): Phones {
+  const unlock = loadPlainScript(redis, 'unlock');
   return {
     unlock: async (app, to) => {
       const hashes = sealer.hashes('phone number', to.e164);
       const known = await Promise.all(
-        hashes.map((hash) => redis.hdel(keys.phone(partitionOf(hash), hash), app)),
+        hashes.map((hash) => unlock([keys.phone(partitionOf(hash), hash)], [app])),
       );
-      return known.some((count) => count > 0);
+      return known.includes(1);
     },
   };
 }

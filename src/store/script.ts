@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 import { moves, statuses } from '../otp/states.js';
 import { createBatcher } from './batcher.js';
+import { groupBy } from './group-by.js';
 import { historyKey, prefixOf } from './keys.js';
 
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */
@@ -110,24 +111,36 @@ export function loadRecordScript(
   { parts = [], most = gathered.most }: { parts?: readonly string[]; most?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
-  const script = loadScript(redis, loadRecordSource(policy, name, parts));
-  const run = againAfterNewHistory(options, async (calls) => {
-    const answers = await script(
-      calls.map(({ key }) => key),
-      calls.flatMap(({ args }) => args),
-    );
-    return answers as unknown[];
-  });
-  const batchers = new Map<string, (call: RecordCall) => Promise<unknown>>();
-  const batcherOf = (group: string) => {
-    const batcher = batchers.get(group) ?? createBatcher(run, { ...gathered, most });
-    batchers.set(group, batcher);
-    return batcher;
-  };
+  const script = loadListScript(redis, loadRecordSource(policy, name, parts));
+  const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most });
   return async (key, args) => {
-    const answer = await batcherOf(redis.isCluster ? prefixOf(key) : '')({ key, args });
+    const answer = await ask({ key, args });
     if (answer instanceof Error) throw answer;
     return answer;
+  };
+}
+
+/** A function that is called for a list of keys, each with its share of the arguments, and answers a list. */
+export function loadListScript(redis: RedisClient, source: string): RecordBatch {
+  const script = loadScript(redis, source);
+  return bySlot(redis, async (calls) => {
+    const scriptKeys = calls.map(({ key }) => key);
+    const args = calls.flatMap((call) => call.args);
+    return (await script(scriptKeys, args)) as unknown[];
+  });
+}
+
+/** On a cluster, where one call reaches one slot, a call for each hash tag; one that fails spoils no other. */
+export function bySlot<C extends RecordCall>(redis: RedisClient, run: RecordBatch<C>): RecordBatch<C> {
+  if (!redis.isCluster) return run;
+  return async (calls) => {
+    const answers = new Map<C, unknown>();
+    const runOne = async (ofTag: C[]) => {
+      const ofThese = await run(ofTag).catch((error: unknown) => ofTag.map(() => error));
+      for (const [i, call] of ofTag.entries()) answers.set(call, ofThese[i]);
+    };
+    await Promise.all([...groupBy(calls, ({ key }) => prefixOf(key)).values()].map(runOne));
+    return calls.map((call) => answers.get(call));
   };
 }
 
@@ -159,5 +172,10 @@ export function againAfterNewHistory<C extends RecordCall>(
 
 /** A function that touches no OTP record: `lua/<name>.lua`, after the clock and further parts. */
 export function loadPlainScript(redis: RedisClient, name: string, parts: readonly string[] = []): Script {
-  return loadScript(redis, ['clock', ...parts, name].map(readLua).join('\n'));
+  return loadScript(redis, plainSource(name, parts));
+}
+
+/** The text of such a function. */
+export function plainSource(name: string, parts: readonly string[] = []): string {
+  return ['clock', ...parts, name].map(readLua).join('\n');
 }

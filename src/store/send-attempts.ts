@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
+import { groupBy } from './group-by.js';
 import { keys, partitionOfId, partitions } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
@@ -154,18 +155,12 @@ export function createSendAttempts(
       };
     },
     lookedAfter: async (otps) => {
-      const byPartition = new Map<string, (string | number)[]>();
-      for (const { id, sendBefore } of otps) {
-        const partition = partitionOfId(id) ?? '';
-        const members = byPartition.get(partition) ?? [];
-        members.push(sendBefore, id);
-        byPartition.set(partition, members);
-      }
-      await Promise.all(
-        [...byPartition].map(([partition, members]) =>
-          redis.zadd(keys.due(partition), 'XX', 'GT', ...members),
-        ),
-      );
+      const byPartition = groupBy(otps, ({ id }) => partitionOfId(id) ?? '');
+      const looks = [...byPartition].map(([partition, ofPartition]) => {
+        const members = ofPartition.flatMap(({ id, sendBefore }) => [sendBefore, id]);
+        return redis.zadd(keys.due(partition), 'XX', 'GT', ...members);
+      });
+      await Promise.all(looks);
     },
   };
 }

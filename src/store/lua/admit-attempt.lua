@@ -21,10 +21,10 @@ return for_each_record(function(app, token, replay)
   if r.leases and r.leases[token] then return {'admitted', cjson.encode(r)} end
   if r.attempts >= r.maxAttempts then return {'verification_in_progress'} end
   -- Counted across the number's OTPs before the provider is asked: a resend does not begin anew.
-  local phone = load_phone(r.phone, r.app)
-  if phone.wrong >= POLICY.wrongCodes then return {'phone_locked'} end
-  phone.wrong = phone.wrong + 1
-  save_phone(phone, t)
+  local phone, number = load_phone(r.phone, r.app)
+  if is_locked(phone) then return {'phone_locked'} end
+  phone.wrong = (phone.wrong or 0) + 1
+  save_phone(number, t)
   r.attempts = r.attempts + 1
   r.leases = r.leases or {}
   r.leases[token] = t + POLICY.verifyLeaseMs

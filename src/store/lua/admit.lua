@@ -45,21 +45,21 @@ end
 
 local function keep_reference(item, longest_life)
   local index = KEYS[item.at.reference]
-  redis.call('ZADD', index, t, item.id)
+  redis.call('ZADD', index, digits(t), item.id)
   redis.call('ZREMRANGEBYRANK', index, 0, -1 - options.referencesKept)
-  if redis.call('PTTL', index) < longest_life - t then redis.call('PEXPIREAT', index, longest_life) end
+  if redis.call('PTTL', index) < longest_life - t then redis.call('PEXPIREAT', index, digits(longest_life)) end
 end
 
 local function reserve(item, longest_life)
   local reservation = cjson.encode({ recordKey = here.record, fingerprint = item.fingerprints[1] })
-  redis.call('SET', KEYS[item.idempotency[1]], reservation, 'PXAT', longest_life)
+  redis.call('SET', KEYS[item.idempotency[1]], reservation, 'PXAT', digits(longest_life))
 end
 
 local function write_record(item, text, losses)
   local send_before = t + item.sendWithinMs
-  local kept = losses > 0 and string.format(',"losses":%d', losses) or ''
-  local raw = string.format('%s,"status":"queued","createdAt":%.0f,"sendBefore":%.0f%s}', text, t, send_before, kept)
-  redis.call('SET', here.record, raw, 'PXAT', send_before + POLICY.keepMs)
+  local decided = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendBefore":' .. digits(send_before)
+  if losses > 0 then decided = decided .. ',"losses":' .. digits(losses) end
+  redis.call('SET', here.record, text .. decided .. '}', 'PXAT', digits(send_before + POLICY.keepMs))
   -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
   look_soon(item.id, send_before, t)
   return send_before
@@ -78,9 +78,9 @@ local function admit(item, text)
   if item.overloaded then return {'overloaded'} end
 
   local h = history()
-  local phone = load_phone(item.phone, item.app)
-  if phone.wrong >= POLICY.wrongCodes then return {'phone_locked'} end
-  local limit = limited(phone, item.at, t)
+  local phone, number = load_phone(item.phone, item.app)
+  if is_locked(phone) then return {'phone_locked'} end
+  local limit = limited(phone, number, item.at, t)
   -- What is left of an app's own limits would tell that it was not them.
   if limit then return {'limited', limit.by, limit.ms, limit.own and quotas(phone, item.at, t) or {}} end
   local refusal, decided = judged(item, phone)
@@ -90,8 +90,10 @@ local function admit(item, text)
   local longest_life = send_before + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs
   if item.idempotency then reserve(item, longest_life) end
   count_admitted(phone, item, t)
-  save_phone(phone, t)
+  save_phone(number, t)
   if item.at.reference then keep_reference(item, longest_life) end
+  -- Most often there is nothing more to say.
+  if decided == '' and not item.quotas then return t end
   return {'admitted', t, decided, item.quotas and quotas(phone, item.at, t) or {}}
 end
 

@@ -42,10 +42,10 @@ local function phone_wait(p, t)
 end
 
 -- All apps together. The answer is the same whenever and however often other apps sent something.
-local function number_wait(p, t)
+local function number_wait(number, t)
   if POLICY.numberPerDay == 0 then return 0 end
-  local sum = in_window(p.sends, DAY_MS, t)
-  for _, other in ipairs(p.others) do sum = sum + in_window(other.sends, DAY_MS, t) end
+  local sum = 0
+  for _, p in pairs(number.apps) do sum = sum + in_window(p.sends, DAY_MS, t) end
   return sum >= POLICY.numberPerDay and 3600000 or 0
 end
 
@@ -85,13 +85,13 @@ local function quotas(p, at, t)
 end
 
 -- The limit with the longest wait; nil when none stands in the way.
-local function limited(p, at, t)
+local function limited(p, number, at, t)
   local longest = { ms = 0 }
   local function consider(by, ms, own)
     if ms > longest.ms then longest = { by = by, ms = ms, own = own } end
   end
   consider('phone', phone_wait(p, t), true)
-  consider('phone', number_wait(p, t), false)
+  consider('phone', number_wait(number, t), false)
   consider('app', counter_wait(KEYS[at.app], POLICY.appPerSecond), true)
   if at.clientIp then
     consider('client_ip', counter_wait(KEYS[at.clientIp], POLICY.clientIpPer10Minutes), true)

@@ -1,13 +1,21 @@
--- Counts what became of an OTP for the toll-fraud guard. KEYS: range. ARGV: 'sent', 'unsent' or 'verified'; the moment
--- that it counts for: when it was sent, or admitted where it never was.
+-- Counts what became of OTPs for the toll-fraud guard. KEYS: ranges. ARGV for each: 'sent', 'unsent' or 'verified'; the
+-- moment that it counts for: when it was sent, or admitted where it never was.
 local t = now()
-local at = tonumber(ARGV[2])
-local g = load_range(KEYS[1], t)
-prune(g, t)
-if at + MINUTE_MS + GUARD.windowMs > t then note(g, ARGV[1], at) end
-if g.long[ARGV[1]] then g.long[ARGV[1]] = g.long[ARGV[1]] + 1 end
-if ARGV[1] == 'verified' then
-  local day = string.format('%.0f', math.floor(t / 86400000))
-  g.days[day] = (g.days[day] or 0) + 1
+
+local function count(g, what, at)
+  prune(g, t)
+  if at + MINUTE_MS + GUARD.windowMs > t then note(g, PLACES[what], at) end
+  if what == 'sent' then g.long[2] = g.long[2] + 1 end
+  if what == 'verified' then
+    g.long[3] = g.long[3] + 1
+    local day = entry(g.days, math.floor(t / 86400000), 0)
+    day[2] = day[2] + 1
+  end
 end
-save_range(KEYS[1], g, t)
+
+for i, key in ipairs(KEYS) do
+  local g = load_range(key, t)
+  count(g, ARGV[2 * i - 1], tonumber(ARGV[2 * i]))
+  save_range(key, g, t)
+end
+return {}

@@ -1,38 +1,32 @@
--- What is known of one app and one phone number, as JSON in a hash per number (field: app). `sends`: when its newest
--- OTPs were admitted; `last`: the id of the newest; `wrong`: wrong codes in a row; `verifiedAt`: the last right one.
+-- What is known of one phone number, by app, as MessagePack. `sends`: when the app's newest OTPs were admitted; `last`: the
+-- id of the newest; `wrong`: wrong codes in a row, if any; `verifiedAt`: the last right one.
 local DAY_MS = 86400000
 local WRONG_KEPT_MS, LOCK_KEPT_MS, VERIFIED_KEPT_MS = 90 * DAY_MS, 365 * DAY_MS, 7 * DAY_MS
 
--- What one app knows of a number, with its `key` and what `others` know, which are not stored in it.
+-- What one app knows of a number, as part of what is known of it in `number`.
 local function load_phone(hash, app)
-  local phone = { sends = {}, wrong = 0 }
-  local key, others = here.phones .. hash, {}
-  local fields = redis.call('HGETALL', key)
-  for i = 1, #fields, 2 do
-    local known = cjson.decode(fields[i + 1])
-    known.sends, known.wrong = known.sends or {}, known.wrong or 0
-    if fields[i] == app then phone = known else others[#others + 1] = known end
-  end
-  phone.key, phone.app, phone.others = key, app, others
-  return phone
+  local number = { key = here.phones .. hash }
+  local raw = redis.call('GET', number.key)
+  number.apps = raw and cmsgpack.unpack(raw) or {}
+  local phone = number.apps[app] or { sends = {} }
+  number.apps[app] = phone
+  return phone, number
+end
+
+local function is_locked(phone)
+  return (phone.wrong or 0) >= POLICY.wrongCodes
 end
 
 -- For how much longer something about a number counts.
 local function kept_ms(p, t)
-  if p.wrong >= POLICY.wrongCodes then return LOCK_KEPT_MS end
-  local kept = 0
-  if #p.sends > 0 then kept = p.sends[#p.sends] + DAY_MS - t end
+  if is_locked(p) then return LOCK_KEPT_MS end
+  local kept = #p.sends > 0 and p.sends[#p.sends] + DAY_MS - t or 0
   if p.verifiedAt and POLICY.fraudGuard ~= 'off' then kept = math.max(kept, p.verifiedAt + VERIFIED_KEPT_MS - t) end
-  return p.wrong > 0 and math.max(kept, WRONG_KEPT_MS) or kept
+  return p.wrong and math.max(kept, WRONG_KEPT_MS) or kept
 end
 
-local function save_phone(p, t)
-  local stored = { last = p.last, verifiedAt = p.verifiedAt }
-  -- An empty list would be an empty object in JSON.
-  if #p.sends > 0 then stored.sends = p.sends end
-  if p.wrong > 0 then stored.wrong = p.wrong end
-  redis.call('HSET', p.key, p.app, cjson.encode(stored))
-  local kept = kept_ms(p, t)
-  for _, other in ipairs(p.others) do kept = math.max(kept, kept_ms(other, t)) end
-  redis.call('PEXPIREAT', p.key, t + kept)
+local function save_phone(number, t)
+  local kept = 0
+  for _, p in pairs(number.apps) do kept = math.max(kept, kept_ms(p, t)) end
+  redis.call('SET', number.key, cmsgpack.pack(number.apps), 'PXAT', digits(t + kept))
 end

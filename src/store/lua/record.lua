@@ -5,11 +5,14 @@
 
 -- The record at hand, and the keys beside it: all that belongs to one phone number begins with the same hash tag.
 local here
+local partitions = {}
 
 local function go_to(key)
   local prefix = string.match(key, '^.-}:')
-  if not here or here.prefix ~= prefix then
+  here = partitions[prefix]
+  if not here then
     here = { prefix = prefix, due = prefix .. 'due', history = prefix .. 'history', phones = prefix .. 'phone:' }
+    partitions[prefix] = here
   end
   here.record, here.status = key, nil
 end
@@ -46,18 +49,25 @@ local function load()
   return r
 end
 
-local replication
+local server
 
 -- How often Redis may have lost its last moments in this partition, and whether it could lose this one: not when every
 -- write is synced and no replica was there lately (then it keeps a backlog) that could take over without it. Another
 -- replication id means another history of its data. One that nobody has judged yet ends the function before it writes
 -- anything: the caller has it judged, and asks again.
 local function history()
-  replication = replication or redis.call('INFO', 'replication')
+  if here.losses then return here end
+  if not server then
+    local info = redis.call('INFO', 'replication')
+    server = {
+      id = string.match(info, 'master_replid:(%x+)'),
+      alone = string.find(info, 'repl_backlog_active:0', 1, true) ~= nil,
+    }
+  end
   local seen = redis.call('HMGET', here.history, 'id', 'losses', 'synced')
-  if seen[1] ~= string.match(replication, 'master_replid:(%x+)') then error('HISTORY_CHANGED') end
-  local alone = string.find(replication, 'repl_backlog_active:0', 1, true) ~= nil
-  return { losses = tonumber(seen[2] or 0), durable = seen[3] == '1' and alone }
+  if seen[1] ~= server.id then error('HISTORY_CHANGED') end
+  here.losses, here.durable = tonumber(seen[2] or 0), seen[3] == '1' and server.alone
+  return here
 end
 
 local function move(r, status, at)
@@ -89,11 +99,11 @@ end
 local function save(r)
   local gone_at = ends_at(r) + POLICY.keepMs
   local raw = cjson.encode(r)
-  redis.call('SET', here.record, raw, 'PXAT', gone_at)
-  if r.idempotencyKey then redis.call('PEXPIREAT', r.idempotencyKey, gone_at) end
+  redis.call('SET', here.record, raw, 'PXAT', digits(gone_at))
+  if r.idempotencyKey then redis.call('PEXPIREAT', r.idempotencyKey, digits(gone_at)) end
   local next_due = due(r)
   if next_due then
-    redis.call('ZADD', here.due, next_due, r.id)
+    redis.call('ZADD', here.due, digits(next_due), r.id)
   else
     redis.call('ZREM', here.due, r.id)
   end
@@ -103,7 +113,7 @@ end
 
 -- The sweeper looks soon, in case the job of a queued record is missing.
 local function look_soon(id, send_before, t)
-  redis.call('ZADD', here.due, math.min(t + POLICY.enqueueGraceMs, send_before), id)
+  redis.call('ZADD', here.due, digits(math.min(t + POLICY.enqueueGraceMs, send_before)), id)
 end
 
 -- Decides whether a send that is proven not to have happened is tried again.

@@ -2,16 +2,17 @@
 -- ARGV: lease token, verdict, keyed hash of idempotency key and code ('' for none).
 local t = now()
 
-local function note_right_code(r, token, replay, phone)
+local function note_right_code(r, token, replay)
   move(r, 'verified', t)
   r.verifiedAt, r.verifiedBy = t, token
   if replay ~= '' then r.verifiedKey = replay end
-  phone.wrong, phone.verifiedAt = 0, t
-  save_phone(phone, t)
+  local phone, number = load_phone(r.phone, r.app)
+  phone.wrong, phone.verifiedAt = nil, t
+  save_phone(number, t)
 end
 
 -- Answers what became of a right code.
-local function settle_correct(r, token, replay, phone)
+local function settle_correct(r, token, replay)
   -- The same command again, after a reconnect: this very attempt verified the OTP.
   if r.verifiedBy == token then return 'correct' end
   -- Admitted before the expiry, it may finish after it; once its lease has lapsed, it may not.
@@ -19,29 +20,30 @@ local function settle_correct(r, token, replay, phone)
   if not lease or lease <= t then return 'unavailable' end
   if r.status == 'cancelled' then return 'otp_cancelled' end
   if r.status == 'verified' then return 'already_verified' end
-  note_right_code(r, token, replay, phone)
+  note_right_code(r, token, replay)
   return 'correct'
 end
 
-local function give_back(r, phone)
+local function give_back(r)
   if r.status ~= 'locked' then r.attempts = r.attempts - 1 end
-  phone.wrong = math.max(0, phone.wrong - 1)
-  save_phone(phone, t)
+  local phone, number = load_phone(r.phone, r.app)
+  if not phone.wrong then return end
+  phone.wrong = phone.wrong > 1 and phone.wrong - 1 or nil
+  save_phone(number, t)
 end
 
 return for_each_record(function(token, verdict, replay)
   local r = load()
   if not r then return {'otp_not_found'} end
-  local phone = load_phone(r.phone, r.app)
   local answer = verdict
   advance(r, t)
   if verdict == 'correct' then
-    answer = settle_correct(r, token, replay, phone)
+    answer = settle_correct(r, token, replay)
   elseif verdict == 'unsent' and r.leases and r.leases[token] then
-    give_back(r, phone)
+    give_back(r)
   end
   if r.leases then r.leases[token] = nil end
   if r.status == 'sent' then lock_if_exhausted(r, t) end
-  local locked = verdict ~= 'correct' and phone.wrong >= POLICY.wrongCodes
+  local locked = verdict ~= 'correct' and is_locked((load_phone(r.phone, r.app)))
   return {answer, save(r), locked and 1 or 0}
 end)

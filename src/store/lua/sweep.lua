@@ -15,7 +15,7 @@ end
 return for_each_record(function(most)
   -- Another history is judged soon, wherever there is one: with time its traces go.
   if redis.call('EXISTS', here.due, here.history) > 0 then history() end
-  local ids = redis.call('ZRANGE', here.due, '-inf', t, 'BYSCORE', 'LIMIT', 0, most)
+  local ids = redis.call('ZRANGE', here.due, '-inf', digits(t), 'BYSCORE', 'LIMIT', 0, most)
   local queued, unreadable = {}, {}
   for _, id in ipairs(ids) do
     local readable, r, changed, next_due, _, raw = pcall(look_at, id)
@@ -25,7 +25,7 @@ return for_each_record(function(most)
     elseif changed or next_due == nil then
       save(r)
     else
-      redis.call('ZADD', here.due, next_due, id)
+      redis.call('ZADD', here.due, digits(next_due), id)
     end
     if readable and r and r.status == 'queued' then
       -- Looked at again soon, in case whoever adds the missing job is gone before it did; see lookedAfter.
