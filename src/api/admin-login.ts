@@ -1,11 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { RequestHandler } from 'express';
+import { redisTrouble, timely } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
 import { sha256 } from './authentication.js';
 import { clientAddress } from './client-address.js';
 import type { Logger } from './logger.js';
 import { ApiProblem, retryAfter } from './problem.js';
-import { redisTrouble, timely } from './redis-trouble.js';
 
 /** The one login of the admin pages. */
 export interface AdminLogin {

@@ -1,9 +1,9 @@
 import type { ErrorRequestHandler, Response } from 'express';
+import { redisTrouble } from '../producer/redis-trouble.js';
 import { contextOf } from './context.js';
 import type { Logger } from './logger.js';
 import { ApiProblem, problemDocument, problemHeaders, problemMediaType } from './problem.js';
 import { problems } from './problems.js';
-import { redisTrouble } from './redis-trouble.js';
 
 /** Sends a problem, and leaves its code for the log. */
 export function sendProblem(res: Response, problem: ApiProblem): void {

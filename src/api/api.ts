@@ -1,6 +1,8 @@
 import express, { type Express } from 'express';
 import helmet from 'helmet';
 import type { Provider } from '../otp/provider.js';
+import type { Acceptor } from '../producer/acceptance.js';
+import type { RequestSettings } from '../producer/settings.js';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
@@ -8,6 +10,8 @@ import { type Admin, adminPages } from './admin.js';
 import { answerErrors } from './answer-errors.js';
 import { type ApiKey, authenticate } from './authentication.js';
 import { balanceRoutes } from './balance.js';
+import { batchRoutes } from './batches.js';
+import { bulkRoute } from './bulk.js';
 import { createOtpRoute } from './create-otp.js';
 import { docsRoutes } from './docs.js';
 import { healthRoutes } from './health.js';
@@ -17,16 +21,17 @@ import { ApiProblem } from './problem.js';
 import { logRequests } from './request-log.js';
 import type { Route } from './route.js';
 import { serveRoutes } from './serve-routes.js';
-import type { ApiSettings } from './settings.js';
 import { verifyRoute } from './verify.js';
 
 export interface ApiDependencies {
   /** On a connection that fails fast: one that queues commands makes requests wait for their deadline. */
   store: Pick<
     Store,
-    'failedLogins' | 'otps' | 'load' | 'verificationAttempts' | 'balance' | 'probe' | 'holdLease'
+    'failedLogins' | 'otps' | 'batches' | 'verificationAttempts' | 'balance' | 'probe' | 'holdLease'
   >;
-  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'backlog' | 'remove' | 'queue'>;
+  /** Takes OTPs on. */
+  acceptor: Acceptor;
+  sendOtpQueue: Pick<SendOtpQueue, 'remove' | 'queue'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
   provider: Pick<Provider, 'verify' | 'balance'>;
   apiKeys: readonly ApiKey[];
@@ -34,7 +39,7 @@ export interface ApiDependencies {
   admin: Admin | null;
   /** Addresses and CIDR ranges whose `X-Forwarded-For` is believed; that of anybody else is ignored. */
   trustedProxies: readonly string[];
-  settings: ApiSettings;
+  settings: RequestSettings;
   /** Of the gateway, for the documentation. */
   version: string;
   logger: Logger;
@@ -64,8 +69,10 @@ export function apiRoutes(
 ): Route[] {
   const routes = [
     createOtpRoute(dependencies),
+    bulkRoute(dependencies),
     ...otpRoutes(dependencies),
     verifyRoute(dependencies),
+    ...batchRoutes(dependencies),
     ...balanceRoutes(dependencies),
     ...healthRoutes(dependencies.store),
   ];

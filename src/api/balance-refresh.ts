@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { alarmMessage } from '../otp/balance.js';
 import type { Provider } from '../otp/provider.js';
+import { timely } from '../producer/redis-trouble.js';
 import type { BalanceSnapshot } from '../store/balance.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from './logger.js';
 import { ApiProblem } from './problem.js';
-import { timely } from './redis-trouble.js';
 
 export interface BalanceRefreshDependencies {
   store: Pick<Store, 'balance' | 'holdLease'>;

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { consumption, consumptionDays } from '../otp/balance.js';
+import { timely } from '../producer/redis-trouble.js';
 import type { BalanceSnapshot } from '../store/balance.js';
 import { type BalanceRefreshDependencies, createBalanceRefresh } from './balance-refresh.js';
 import { balanceExample, historyExample } from './examples.js';
 import { isoTime, timeSchema } from './otp-schemas.js';
 import { ApiProblem } from './problem.js';
-import { timely } from './redis-trouble.js';
 import { defineRoute, type Route } from './route.js';
 
 const dayMs = 86_400_000;

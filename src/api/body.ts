@@ -1,20 +1,23 @@
 import { isUtf8 } from 'node:buffer';
 import type { Request } from 'express';
+import { takesItsTime } from './body-deadline.js';
 import { ApiProblem } from './problem.js';
 
-const limitBytes = 16 * 1_024;
+/** Of a body that holds one thing. */
+export const defaultLimitBytes = 16 * 1_024;
 
 /**
- * A JSON body of at most 16 KiB; undefined when there is none. Compressed bodies are refused, since none that small
+ * A JSON body of at most `limitBytes`; undefined when there is none. Compressed bodies are refused, since none that small
  * needs it, and so is broken UTF-8, which would otherwise be patched with replacement characters.
  */
-export async function readJson(req: Request): Promise<unknown> {
+export async function readJson(req: Request, limitBytes = defaultLimitBytes): Promise<unknown> {
   const announced = req.get('Content-Length');
   const chunked = req.get('Transfer-Encoding') !== undefined;
   if (!chunked && Number(announced ?? 0) === 0) return undefined;
-  if (!isPlainJson(req)) throw new ApiProblem('unsupported_media_type');
-  if (Number(announced ?? 0) > limitBytes) throw new ApiProblem('body_too_large');
-  const body = await readBytes(req);
+  if (!isMediaType(req, 'application/json')) throw new ApiProblem('unsupported_media_type');
+  if (Number(announced ?? 0) > limitBytes) throw tooLarge(limitBytes);
+  if (limitBytes > defaultLimitBytes) takesItsTime(req);
+  const body = await readBytes(req, limitBytes);
   if (body.length === 0) return undefined;
   if (!isUtf8(body)) throw unreadable('The body is not UTF-8.');
   try {
@@ -24,16 +27,15 @@ export async function readJson(req: Request): Promise<unknown> {
   }
 }
 
-function isPlainJson(req: Request): boolean {
+/** Whether a body is of this type, in UTF-8 and as it is. */
+export function isMediaType(req: Request, mediaType: string): boolean {
   const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(req.get('Content-Type') ?? '')?.[1] ?? 'utf-8';
   const encoding = req.get('Content-Encoding') ?? 'identity';
-  return (
-    req.is('application/json') !== false && /^utf-?8$/i.test(charset) && encoding.toLowerCase() === 'identity'
-  );
+  return req.is(mediaType) !== false && /^utf-?8$/i.test(charset) && encoding.toLowerCase() === 'identity';
 }
 
 /** Answers as soon as it is too much; Node reads on and drops the rest, within the server's own time-out. */
-async function readBytes(req: Request): Promise<Buffer> {
+async function readBytes(req: Request, limitBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
@@ -45,8 +47,13 @@ async function readBytes(req: Request): Promise<Buffer> {
   } catch {
     throw unreadable('The body came incomplete.');
   }
-  if (size > limitBytes) throw new ApiProblem('body_too_large');
+  if (size > limitBytes) throw tooLarge(limitBytes);
   return Buffer.concat(chunks);
+}
+
+function tooLarge(limitBytes: number): ApiProblem {
+  const detail = `The body is larger than ${limitBytes / 1_024} KiB.`;
+  return new ApiProblem('body_too_large', { detail });
 }
 
 function unreadable(detail: string): ApiProblem {

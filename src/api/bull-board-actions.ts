@@ -1,7 +1,7 @@
 import { type Request, type RequestHandler, Router } from 'express';
+import { timely } from '../producer/redis-trouble.js';
 import { ApiProblem, type ProblemFacts } from './problem.js';
 import { type ProblemCode, problems } from './problems.js';
-import { timely } from './redis-trouble.js';
 
 /** What is needed of a BullMQ queue to know how large an action would be. */
 export interface CountedQueue {

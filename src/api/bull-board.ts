@@ -2,10 +2,10 @@ import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
 import { type RequestHandler, Router } from 'express';
+import { timely } from '../producer/redis-trouble.js';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import { offeredActions } from './bull-board-actions.js';
-import { timely } from './redis-trouble.js';
 
 export interface BullBoardDependencies {
   sendOtpQueue: Pick<SendOtpQueue, 'queue'>;

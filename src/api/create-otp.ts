@@ -1,26 +1,24 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { isPending } from '../otp/states.js';
-import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { Acceptor } from '../producer/acceptance.js';
+import { createRequestReader } from '../producer/otp-request.js';
+import { otpRequestSchema } from '../producer/otp-request-schema.js';
+import { timely } from '../producer/redis-trouble.js';
+import type { RequestSettings } from '../producer/settings.js';
 import type { Store } from '../store/store.js';
-import { accepted, noteAdmission } from './admission-answer.js';
-import { createBackpressure } from './backpressure.js';
+import { accepted, readable } from './acceptance-answer.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
-import type { Logger } from './logger.js';
-import { otpRequest } from './otp-request.js';
-import { idempotencyKeySchema, otpRequestSchema, otpSchema, otpView } from './otp-schemas.js';
+import { idempotencyKeySchema, otpSchema, otpView } from './otp-schemas.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
-import { timely } from './redis-trouble.js';
 import { type Answer, defineRoute, type Route } from './route.js';
-import type { ApiSettings } from './settings.js';
 import { waitForEnd } from './wait-for-end.js';
 
 /** What accepting an OTP needs. */
 export interface CreateOtpDependencies {
-  store: Pick<Store, 'otps' | 'load'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'backlog'>;
-  settings: ApiSettings;
-  logger: Logger;
+  store: Pick<Store, 'otps'>;
+  acceptor: Pick<Acceptor, 'one'>;
+  settings: RequestSettings;
 }
 
 const headersSchema = z.object({
@@ -45,8 +43,8 @@ const answerHeaders = {
 
 /** `POST /v1/otps`. */
 export function createOtpRoute(dependencies: CreateOtpDependencies): Route {
-  const { store, sendOtpQueue, settings } = dependencies;
-  const backpressure = createBackpressure({ sendOtpQueue, load: store.load });
+  const { store, acceptor, settings } = dependencies;
+  const reader = createRequestReader(settings);
   const bodySchema = otpRequestSchema(settings);
   const otpBody = { name: 'Otp', schema: otpSchema, example: queuedOtp };
   return defineRoute({
@@ -91,14 +89,10 @@ export function createOtpRoute(dependencies: CreateOtpDependencies): Route {
       const key = headers['Idempotency-Key'];
       const idempotency =
         key === undefined ? null : { endpoint: 'POST /v1/otps', key, body: JSON.stringify(body) };
-      const request = otpRequest(app, body, settings);
-      const overload = backpressure.refuses(request.sendWithinSeconds);
-      const admission = await timely(store.otps.admit(request, idempotency, overload !== null));
-      noteAdmission(dependencies, request, admission);
-      const { kind, otp, headers: limits } = accepted(admission, overload);
+      const { kind, otp, limits } = accepted(
+        await acceptor.one(readable(reader.complete(app, body)), idempotency),
+      );
       concerns(otp.id);
-      // The replay of a request whose job never reached the queue completes it; a job is added once at most.
-      if (otp.status === 'queued') await timely(sendOtpQueue.add(otp));
       const seconds = waitSeconds(headers.Prefer);
       const find = () => timely(store.otps.find(app, otp.id));
       const seen =

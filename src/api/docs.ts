@@ -10,7 +10,7 @@ const pagePolicy = `default-src 'none'; style-src 'sha256-${styleDigest}'; img-s
 
 /** The documentation of these routes and of itself, as data and as a page; both are made once. */
 export function docsRoutes(routes: readonly Route[], version: string): Route[] {
-  const answers: { document?: unknown; page?: string } = {};
+  const answers: { document?: object; page?: string } = {};
   const openapi = defineRoute({
     method: 'get',
     path: '/openapi.json',

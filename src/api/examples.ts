@@ -50,3 +50,44 @@ export const historyExample = {
   snapshots: [{ at: '2025-04-01T08:00:00.000Z', credits: 81, expiresOn: '2025-04-29' }],
   next: null,
 };
+
+const batchId = 'batch_Q8sXk5TzGw2bVr0Yc1Jm3n';
+
+export const bulkRequestExample = {
+  defaults: { message: 'Your code is %OTP%' },
+  otps: [{ to: '+60123456789' }, { to: '012-345 678' }],
+};
+
+export const bulkResultExample = {
+  batchId,
+  accepted: 1,
+  rejected: 1,
+  results: [
+    { index: 0, id },
+    {
+      index: 1,
+      code: 'invalid_phone_number',
+      message: 'It is not a mobile number of any country that we know.',
+    },
+  ],
+};
+
+export const batchExample = {
+  id: batchId,
+  createdAt: '2025-04-01T08:00:00.000Z',
+  lines: 2,
+  cancelled: false,
+  counts: {
+    queued: 0,
+    sending: 0,
+    sent: 1,
+    verified: 0,
+    expired: 0,
+    locked: 0,
+    failed: 0,
+    unknown: 0,
+    cancelled: 0,
+  },
+};
+
+export const batchOtpsExample = { otps: [{ index: 0, ...sentOtp }], next: null };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { redisTrouble, timely } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
 import { ApiProblem } from './problem.js';
-import { redisTrouble, timely } from './redis-trouble.js';
 import { defineRoute, type Route } from './route.js';
 
 const probeDeadlineMs = 500;

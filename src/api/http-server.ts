@@ -1,13 +1,16 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { beginBodyDeadline } from './body-deadline.js';
 import { ApiProblem } from './problem.js';
 import { answerRefused, answerTunnel, answerUnreadable, noteAnswer } from './unreadable-request.js';
 
 /**
- * How slow a client may be. Each time counts from the first byte of a request, or from the connection while there
- * is none, and is looked at twice a second: the worst client, silent until the last moment and slow from then on,
- * is gone 9.5 s after it connected (3 s + 0.5 s, then 5.5 s + 0.5 s); 10 s are promised.
+ * How slow a client may be: until its headers are there, counted from their first byte or from the connection while
+ * there is none, and from then on until its body is there. The worst client, silent until the last moment and slow
+ * from then on, is gone 9.5 s after it connected (twice 2 s + 0.5 s, then 4.5 s); 10 s are promised. Large bodies of
+ * known apps may take longer (`takesItsTime`); Node has only one time for all requests, so it is off.
  */
-const slowness = { headersTimeout: 3_000, requestTimeout: 5_500, connectionsCheckingInterval: 500 };
+const slowness = { headersTimeout: 2_000, requestTimeout: 0, connectionsCheckingInterval: 500 };
+const bodyWithinMs = 4_500;
 
 /**
  * Ends a connection on which an answer is not read, after twice this at most (measured). Longer than the longest
@@ -35,6 +38,7 @@ const settings = {
 export function createHttpServer(app: RequestListener): Server {
   const server = createServer(settings, (req, res) => {
     noteAnswer(res);
+    beginBodyDeadline(req, bodyWithinMs, () => answerUnreadable(lateError(), req.socket));
     const target = originForm(req.url);
     const refusal = refusalOf(req);
     if (refusal || target === null) return answerRefused(res, refusal ?? unreadableTarget());
@@ -51,6 +55,11 @@ export function createHttpServer(app: RequestListener): Server {
   // Node would drop what is beyond its own limit in silence, an Authorization header for example.
   server.maxHeadersCount = 0;
   return server;
+}
+
+/** What Node itself says of a request that does not arrive in time. */
+function lateError(): NodeJS.ErrnoException {
+  return Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
 }
 
 /** Why a request that could be read is none for the app, or null. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Schema } from './openapi-types.js';
 import { type ProblemCode, problemCodes } from './problems.js';
-import type { Route } from './route.js';
+import type { NamedBody, Route } from './route.js';
 
 /** The shape of every error. */
 export const problemSchema = z.looseObject({
@@ -29,10 +29,14 @@ export function componentSchemas(routes: readonly Route[]): Record<string, Schem
     if (!names.has(name)) registry.add(schema, { id: name });
     names.add(name);
   };
+  const addBody = ({ name, schema, records }: NamedBody) => {
+    add(name, schema);
+    if (records) add(records.name, records.schema);
+  };
   for (const { body, answers } of routes) {
-    if (body) add(body.name, body.schema);
+    if (body) addBody(body);
     for (const answer of Object.values(answers)) {
-      if (answer.body && 'schema' in answer.body) add(answer.body.name, answer.body.schema);
+      if (answer.body && 'schema' in answer.body) addBody(answer.body);
     }
   }
   add('Problem', problemSchema);

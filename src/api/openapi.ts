@@ -1,8 +1,8 @@
 import { componentSchemas, parameterSchemas, schemaReference } from './openapi-schemas.js';
-import type { OpenApiDocument, Operation, Parameter, ResponseObject } from './openapi-types.js';
+import type { MediaType, OpenApiDocument, Operation, Parameter, ResponseObject } from './openapi-types.js';
 import { ApiProblem, problemDocument, problemMediaType } from './problem.js';
 import { type ProblemCode, problemCodes, problems } from './problems.js';
-import type { DocumentedAnswer, Route } from './route.js';
+import type { DocumentedAnswer, NamedBody, Route } from './route.js';
 
 const description = `Sends one-time passwords by SMS through the iSMS 2FA API, and verifies them.
 
@@ -28,6 +28,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
     servers: [{ url: '/', description: 'This gateway' }],
     tags: [
       { name: 'OTPs', description: 'Sending, looking up, verifying and cancelling.' },
+      { name: 'Batches', description: 'Many OTPs at once: uploading, counting, listing, cancelling.' },
       { name: 'Balance', description: 'Credits of the iSMS account.' },
       { name: 'Health', description: 'For orchestrators and load balancers; no key needed.' },
       { name: 'Documentation', description: 'No key needed.' },
@@ -55,12 +56,7 @@ function operation(route: Route): Operation {
     ...(body && {
       requestBody: {
         required: true,
-        content: {
-          'application/json': {
-            schema: schemaReference(body.name),
-            examples: { example: { value: body.example } },
-          },
-        },
+        content: contentOf(body),
       },
     }),
     responses: responses(route),
@@ -73,7 +69,7 @@ function parameters({ path, query, headers }: Route): Parameter[] {
       name,
       in: 'path',
       required: true,
-      description: 'The id of an OTP.',
+      description: path.includes('/batches/') ? 'The id of a batch.' : 'The id of an OTP.',
       schema: { type: 'string' },
     }),
   );
@@ -114,16 +110,16 @@ function responses(route: Route): Record<string, ResponseObject> {
 function goodResponse({ description, headers = {}, body }: DocumentedAnswer): ResponseObject {
   const response: ResponseObject = { description, headers: documentedHeaders(headers) };
   if (!body) return response;
-  const content =
-    'mediaType' in body
-      ? { [body.mediaType]: {} }
-      : {
-          'application/json': {
-            schema: schemaReference(body.name),
-            examples: { example: { value: body.example } },
-          },
-        };
+  const content = 'mediaType' in body ? { [body.mediaType]: {} } : contentOf(body);
   return { ...response, content };
+}
+
+function contentOf({ name, example, records }: NamedBody): Record<string, MediaType> {
+  const others = records?.mediaTypes.map((type) => [type, { schema: schemaReference(records.name) }]) ?? [];
+  return {
+    'application/json': { schema: schemaReference(name), examples: { example: { value: example } } },
+    ...Object.fromEntries(others),
+  };
 }
 
 function problemResponse(codes: readonly ProblemCode[]): ResponseObject {

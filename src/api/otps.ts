@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { referenceSchema } from '../producer/otp-request-schema.js';
+import { timely } from '../producer/redis-trouble.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
 import { sentOtp } from './examples.js';
-import { otpSchema, otpView, referenceSchema } from './otp-schemas.js';
+import { otpSchema, otpView } from './otp-schemas.js';
 import { ApiProblem } from './problem.js';
-import { timely } from './redis-trouble.js';
 import { defineRoute, type Route } from './route.js';
 
 export interface OtpsDependencies {

@@ -1,10 +1,5 @@
+import type { InputError } from '../producer/input-errors.js';
 import { type ProblemCode, problems } from './problems.js';
-
-/** One mistake in the input: where (`otps.0.to`, a query parameter, a header), and what must be. */
-export interface InputError {
-  path: string;
-  message: string;
-}
 
 /** What one problem says beyond its line in the table. All but `reason` is public. */
 export interface ProblemFacts {

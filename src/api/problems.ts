@@ -1,3 +1,5 @@
+import { refusalMessages } from '../producer/refusal.js';
+
 /** One line of the table: what every answer with this code says unless the case at hand says more. */
 export interface ProblemKind {
   status: number;
@@ -10,7 +12,7 @@ const table = {
   invalid_request: {
     status: 400,
     title: 'Invalid request',
-    detail: 'The request is not shaped as documented; `errors` lists what is wrong with it.',
+    detail: refusalMessages.invalid_request,
   },
   unauthorized: {
     status: 401,
@@ -30,6 +32,16 @@ const table = {
   },
   not_found: { status: 404, title: 'Not found', detail: 'There is nothing at this path.' },
   otp_not_found: { status: 404, title: 'OTP not found', detail: 'There is no such OTP, or not any more.' },
+  batch_not_found: {
+    status: 404,
+    title: 'Batch not found',
+    detail: 'There is no such batch, or not any more.',
+  },
+  not_acceptable: {
+    status: 406,
+    title: 'Not acceptable',
+    detail: 'This path answers none of the media types in Accept.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'Method not allowed',
@@ -76,6 +88,11 @@ const table = {
     title: 'Attempts exhausted',
     detail: 'All attempts are used up. Request a new one.',
   },
+  batch_cancelled: {
+    status: 409,
+    title: 'Batch cancelled',
+    detail: refusalMessages.batch_cancelled,
+  },
   request_timeout: {
     status: 408,
     title: 'Request Timeout',
@@ -86,7 +103,11 @@ const table = {
     title: 'Request Header Fields Too Large',
     detail: 'All headers together may take 16 KiB, and there may be 100 of them.',
   },
-  body_too_large: { status: 413, title: 'Body too large', detail: 'The body is larger than 16 KiB.' },
+  body_too_large: {
+    status: 413,
+    title: 'Body too large',
+    detail: 'The body is larger than this path takes.',
+  },
   unsupported_media_type: {
     status: 415,
     title: 'Unsupported media type',
@@ -100,24 +121,22 @@ const table = {
   idempotency_key_reused: {
     status: 422,
     title: 'Idempotency key reused',
-    detail: 'This Idempotency-Key stands for a request with another body.',
+    detail: refusalMessages.idempotency_key_reused,
   },
   invalid_phone_number: {
     status: 422,
     title: 'Invalid phone number',
-    detail:
-      'It is not a mobile number of any country that we know. Send it as +60123456789, or as people write it.',
+    detail: refusalMessages.invalid_phone_number,
   },
   country_not_allowed: {
     status: 422,
     title: 'Country not allowed',
-    detail:
-      'No SMS is sent to the country of this number. The operator lists countries in ALLOWED_COUNTRIES.',
+    detail: refusalMessages.country_not_allowed,
   },
   message_not_allowed: {
     status: 422,
     title: 'Message not allowed',
-    detail: "The message breaks the content rules of the number's country; `errors` says which.",
+    detail: refusalMessages.message_not_allowed,
   },
   incorrect_code: {
     status: 422,
@@ -127,29 +146,27 @@ const table = {
   phone_rate_limited: {
     status: 429,
     title: 'Phone rate limited',
-    detail: 'Too many OTPs to this number; see Retry-After. Let the person use the code that came.',
+    detail: refusalMessages.phone_rate_limited,
   },
   app_rate_limited: {
     status: 429,
     title: 'App rate limited',
-    detail: 'Too many OTPs of this app at a time; see Retry-After.',
+    detail: refusalMessages.app_rate_limited,
   },
   client_ip_rate_limited: {
     status: 429,
     title: 'Client IP rate limited',
-    detail: 'Too many OTPs for this client address; see Retry-After.',
+    detail: refusalMessages.client_ip_rate_limited,
   },
   prefix_blocked: {
     status: 429,
     title: 'Prefix blocked',
-    detail:
-      'Too few OTPs to the range of this number are verified, which looks like SMS pumping; see Retry-After. The operator can undo it.',
+    detail: refusalMessages.prefix_blocked,
   },
   phone_locked: {
     status: 429,
     title: 'Phone locked',
-    detail:
-      'Too many wrong or unanswered codes in a row for this number. The operator of the gateway can unlock it.',
+    detail: refusalMessages.phone_locked,
   },
   too_many_logins: {
     status: 429,
@@ -165,19 +182,19 @@ const table = {
   sending_paused: {
     status: 503,
     title: 'Sending paused',
-    detail: 'Nothing is sent at the moment, so nothing is accepted.',
+    detail: refusalMessages.sending_paused,
     retryAfterSeconds: 10,
   },
   overloaded: {
     status: 503,
     title: 'Overloaded',
-    detail: 'More waits than can be sent in time, or Redis is nearly full; see Retry-After.',
+    detail: refusalMessages.overloaded,
     retryAfterSeconds: 10,
   },
   queue_unavailable: {
     status: 503,
     title: 'Queue unavailable',
-    detail: 'Redis did not answer. It may have been accepted all the same: ask again with the same key.',
+    detail: refusalMessages.queue_unavailable,
     retryAfterSeconds: 1,
   },
   provider_unavailable: {

@@ -9,8 +9,8 @@ import type { ProblemCode } from './problems.js';
 export interface Answer {
   status: number;
   headers?: Record<string, string>;
-  /** Text goes out as it is, anything else as JSON. */
-  body?: unknown;
+  /** Text goes out as it is, what comes bit by bit as it comes, anything else as JSON. */
+  body?: string | AsyncIterable<string> | object | undefined;
 }
 
 /** A good answer, as the documentation shows it. */
@@ -19,7 +19,22 @@ export interface DocumentedAnswer {
   /** Names of headers, and what they say. */
   headers?: Record<string, string>;
   /** A named JSON body, or the media type of another one. */
-  body?: { name: string; schema: z.ZodType; example: unknown } | { mediaType: string };
+  body?: NamedBody | { mediaType: string };
+}
+
+/** A JSON body by the name of its schema. */
+export interface NamedBody<S extends z.ZodType = z.ZodType> {
+  name: string;
+  schema: S;
+  example: unknown;
+  /** Other media types of the same, such as newline-delimited JSON: what each of their records is. */
+  records?: { mediaTypes: readonly string[]; name: string; schema: z.ZodType };
+}
+
+/** What a request is made of, and how much of it is read. */
+export interface RequestBody<S extends z.ZodType = z.ZodType> extends NamedBody<S> {
+  /** 16 KiB unless it says more. */
+  limitBytes?: number;
 }
 
 /** Everything about a route but its code: what the router, the OpenAPI document and the page are made from. */
@@ -43,6 +58,8 @@ export interface RouteInput<B, Q, H> {
   body: B;
   query: Q;
   headers: H;
+  /** The one of these media types that the client likes best; empty when it likes none. */
+  accepts(mediaTypes: readonly string[]): string;
   /** Notes in the log which OTP this was about. */
   concerns(otpId: string): void;
   /** Aborts when the client is gone. */
@@ -50,7 +67,7 @@ export interface RouteInput<B, Q, H> {
 }
 
 export interface Route extends RouteFacts {
-  body: { name: string; schema: z.ZodType; example: unknown } | null;
+  body: RequestBody | null;
   query: z.ZodObject | null;
   headers: z.ZodObject | null;
   run(req: Request, res: Response): Promise<Answer>;
@@ -65,7 +82,7 @@ export function defineRoute<
   H extends z.ZodObject = typeof nothing,
 >(
   definition: RouteFacts & {
-    body?: { name: string; schema: B; example: unknown };
+    body?: RequestBody<B>;
     query?: Q;
     headers?: H;
     handle(input: RouteInput<z.output<B>, z.output<Q>, z.output<H>>): Promise<Answer>;
@@ -83,25 +100,30 @@ export function defineRoute<
         app: context.app ?? '',
         id: String(req.params['id'] ?? ''),
         query: parseInput<z.ZodType>(query ?? z.unknown(), req.query) as z.output<Q>,
-        headers: parseInput<z.ZodType>(headers ?? z.unknown(), namedHeaders(req, headers)) as z.output<H>,
-        body: (body && parseInput(body.schema, await readJson(req))) as z.output<B>,
+        headers: parseHeaders<z.ZodType>(headers ?? z.unknown(), req) as z.output<H>,
+        body: (body && parseInput(body.schema, await readJson(req, body.limitBytes))) as z.output<B>,
+        accepts: (mediaTypes) => req.accepts([...mediaTypes]) || '',
         concerns: (otpId) => {
           context.otpId = otpId;
         },
-        gone: () => {
-          const controller = new AbortController();
-          // A client that reset at once is gone already, and says so no more.
-          if (res.closed) controller.abort();
-          else res.once('close', () => controller.abort());
-          return controller.signal;
-        },
+        gone: () => goneSignal(res),
       });
     },
   };
 }
 
-function namedHeaders(req: Request, schema: z.ZodObject | null): Record<string, string> {
-  const names = Object.keys(schema?.shape ?? {});
+/** The headers that a schema names, checked by it. */
+export function parseHeaders<S extends z.ZodType>(schema: S, req: Request): z.output<S> {
+  const names = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
   const values = names.map((name) => [name, req.get(name)] as const);
-  return Object.fromEntries(values.filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return parseInput(schema, Object.fromEntries(values.filter(([, value]) => value !== undefined)));
+}
+
+/** Aborts when the client is gone. */
+export function goneSignal(res: Response): AbortSignal {
+  const controller = new AbortController();
+  // A client that reset at once is gone already, and says so no more.
+  if (res.closed) controller.abort();
+  else res.once('close', () => controller.abort());
+  return controller.signal;
 }

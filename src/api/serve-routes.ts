@@ -1,4 +1,4 @@
-import { type RequestHandler, Router } from 'express';
+import { type RequestHandler, type Response, Router } from 'express';
 import { contextOf } from './context.js';
 import { ApiProblem } from './problem.js';
 import type { Answer, Route } from './route.js';
@@ -30,8 +30,26 @@ function serve(route: Route): RequestHandler {
     res.status(status).set(headers);
     if (body === undefined) res.end();
     else if (typeof body === 'string') res.send(body);
+    else if (Symbol.asyncIterator in body) await sendParts(res, body);
     else res.json(body);
   };
+}
+
+/**
+ * How much of an answer may wait to be read before no more of it is made. A client that reads only once it has written
+ * all must not get stuck before that: so much is the answer to 200,000 lines of an upload.
+ */
+const mostUnreadBytes = 16 * 1_024 * 1_024;
+
+async function sendParts(res: Response, parts: AsyncIterable<string>): Promise<void> {
+  for await (const part of parts) {
+    if (res.closed) return;
+    if (res.write(part) || res.writableLength < mostUnreadBytes) continue;
+    await new Promise<void>((resolve) => {
+      res.once('drain', resolve).once('close', resolve);
+    });
+  }
+  res.end();
 }
 
 function refuseMethod(routes: readonly Route[]): RequestHandler {

@@ -1,17 +1,17 @@
-import type { Redis } from 'ioredis';
-import type { Logger } from 'pino';
 import type { ConfigFor } from '../config/commands.js';
 import { createIsmsProvider } from '../isms/provider.js';
 import type { Provider } from '../otp/provider.js';
+import type { Logger } from '../producer/logger.js';
+import type { RequestSettings } from '../producer/settings.js';
 import { operatorPauseKey } from '../queues/send-otp.js';
-import type { Policy } from '../store/script.js';
+import type { Policy, RedisClient } from '../store/script.js';
 import { createSealer } from '../store/sealing.js';
 import { createStore, type Store } from '../store/store.js';
 import { logNewHistory } from './redis.js';
 
 type GatewayConfig = ConfigFor<'worker'>;
-/** What the operator's commands have, too. */
-type StoreConfig = ConfigFor<'unlock'>;
+/** What producers and the operator's commands have, too. */
+type StoreConfig = ConfigFor<'producer'>;
 
 /** Time for Redis to hear of a call that used its whole time-out. */
 const settleMs = 2_000;
@@ -29,7 +29,11 @@ export function ismsProvider({ isms, account, worker }: GatewayConfig): Provider
 }
 
 /** Everything kept in Redis, over a connection that suits the process. */
-export function storeOf(redis: Redis, config: StoreConfig, logger: Pick<Logger, 'info' | 'warn'>): Store {
+export function storeOf(
+  redis: RedisClient,
+  config: StoreConfig,
+  logger: Pick<Logger, 'info' | 'warn'>,
+): Store {
   return createStore({
     redis,
     sealer: createSealer(config.dataKeys.reveal()),
@@ -39,6 +43,28 @@ export function storeOf(redis: Redis, config: StoreConfig, logger: Pick<Logger, 
     balanceLimits: config.balance,
     onNewHistory: (finding) => logNewHistory(finding, logger),
   });
+}
+
+/** What requests for OTPs are completed with and measured by. */
+export function requestSettings({
+  defaults,
+  allowedCountries,
+  otp,
+  messageRules,
+  fraud,
+}: ConfigFor<'producer'>): RequestSettings {
+  return {
+    defaultMessage: defaults.message,
+    defaultSenderId: defaults.senderId ?? null,
+    defaultCountry: defaults.country,
+    allowedCountries,
+    ttlSeconds: otp.ttlSeconds,
+    maxAttempts: otp.maxAttempts,
+    sendWithinSeconds: otp.sendWithinSeconds,
+    bulkSendWithinSeconds: otp.bulkSendWithinSeconds,
+    messageRules,
+    fraudGuardEnforces: fraud.guard === 'enforce',
+  };
 }
 
 function policyOf({ otp, isms, limits, fraud }: StoreConfig): Policy {
@@ -60,7 +86,7 @@ function policyOf({ otp, isms, limits, fraud }: StoreConfig): Policy {
 }
 
 /** Closes a connection politely, or at once when Redis does not answer. */
-export async function disconnect(redis: Redis): Promise<void> {
+export async function disconnect(redis: RedisClient): Promise<void> {
   if (redis.status === 'ready') await redis.quit().catch(() => {});
   redis.disconnect();
 }

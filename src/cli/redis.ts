@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import type { Logger } from 'pino';
 import { sentinelUrl } from '../config/urls.js';
+import type { Logger } from '../producer/logger.js';
 import { appendFsync, type HistoryFinding } from '../store/history.js';
 
 const connectTimeoutMs = 2_000;

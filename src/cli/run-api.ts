@@ -6,12 +6,12 @@ import { z } from 'zod';
 import type { Admin } from '../api/admin.js';
 import { createApi } from '../api/api.js';
 import { createHttpServer } from '../api/http-server.js';
-import type { ApiSettings } from '../api/settings.js';
 import type { ConfigFor } from '../config/commands.js';
+import { createAcceptor } from '../producer/acceptance.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { guardProvider } from './guard-provider.js';
-import { disconnect, ismsProvider, storeOf } from './parts.js';
+import { disconnect, ismsProvider, requestSettings, storeOf } from './parts.js';
 import { connectForRequests, warnOfLossyRedis } from './redis.js';
 import type { Parts } from './running.js';
 
@@ -26,15 +26,19 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Pa
   const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   parts.add({ close: () => disconnect(redis) });
   const { provider } = guardProvider(parts.add(ismsProvider(config)), logger);
+  const store = storeOf(redis, config, logger);
+  const sendOtpQueue = createSendOtpQueue(redis, onQueueError);
+  const settings = requestSettings(config);
   const app = createApi({
-    store: storeOf(redis, config, logger),
-    sendOtpQueue: createSendOtpQueue(redis, onQueueError),
+    store,
+    sendOtpQueue,
+    acceptor: createAcceptor({ store, sendOtpQueue, settings, logger }),
     balanceQueue: createBalanceQueue(redis, onQueueError),
     provider,
     apiKeys: config.apiKeys,
     admin: adminOf(config),
     trustedProxies: config.http.trustedProxies ?? [],
-    settings: apiSettings(config),
+    settings,
     version: packageVersion(),
     logger,
   });
@@ -49,26 +53,6 @@ function adminOf({ admin, adminActions }: ConfigFor<'api'>): Admin | null {
   if (!admin) return null;
   const { username, password } = admin;
   return { username, password: password.reveal(), actions: adminActions === 'on' };
-}
-
-function apiSettings({
-  defaults,
-  allowedCountries,
-  otp,
-  messageRules,
-  fraud,
-}: ConfigFor<'api'>): ApiSettings {
-  return {
-    defaultMessage: defaults.message,
-    defaultSenderId: defaults.senderId ?? null,
-    defaultCountry: defaults.country,
-    allowedCountries,
-    ttlSeconds: otp.ttlSeconds,
-    maxAttempts: otp.maxAttempts,
-    sendWithinSeconds: otp.sendWithinSeconds,
-    messageRules,
-    fraudGuardEnforces: fraud.guard === 'enforce',
-  };
 }
 
 function packageVersion(): string {

@@ -6,6 +6,8 @@ import { type Setting, settingsOf } from './variables.js';
 const commands = {
   api: schema.required({ redisUrl: true, apiKeys: true, dataKeys: true, account: true }),
   worker: schema.required({ redisUrl: true, dataKeys: true, account: true }),
+  /** Not a command: what `createOtpProducer` needs; its connection may be the app's. */
+  producer: schema.required({ dataKeys: true }),
   simulate: schema,
   'check-config': schema,
   unlock: schema.required({ redisUrl: true, dataKeys: true }),

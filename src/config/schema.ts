@@ -141,7 +141,6 @@ const otp = z.object({
     'BULK_SEND_WITHIN_SECONDS',
     wholeNumber(1, daySeconds).prefault('3600'),
     'The same for an OTP of a bulk upload.',
-    planned,
   ),
   sendRetries: variable(
     'SEND_RETRIES',

@@ -1,8 +1,9 @@
 import { type Job, type JobsOptions, Queue, QueueKeys } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { queueNames, queuePrefix, queueStreams } from './queues.js';
+import { placesLeft, takeTurns } from './turns.js';
 
 export const sendOtpJob = 'send-otp';
 
@@ -28,15 +29,29 @@ export type SendOtpJob = Job<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
  */
 const jobOptions: JobsOptions = { attempts: 1_000, backoff: { type: 'custom' } };
 
+/** What a job needs of its OTP. */
+export type QueuedOtp = Pick<Otp, 'id' | 'app' | 'to'>;
+
+/** Jobs that wait for a worker. */
+export interface Backlog {
+  /** Those that somebody waits for, and those that wait for a moment. */
+  single: number;
+  bulk: number;
+  /** Of the bulk, about how many are an app's own; apps take turns. */
+  bulkByApp: ReadonlyMap<string, number>;
+}
+
 export interface SendOtpQueue {
-  /** Idempotent: a job with the OTP's id is added at most once. */
-  add(otp: Otp): Promise<void>;
+  /** For an OTP that somebody waits for. Idempotent: a job with the OTP's id is added at most once. */
+  add(otp: QueuedOtp): Promise<void>;
+  /** For many of one app, at most a few hundred a call: single ones overtake them, and apps take turns. */
+  addBulk(app: string, otps: readonly QueuedOtp[]): Promise<void>;
   /** Takes a job out that has not ended; rejects when a worker holds it. */
   remove(id: string): Promise<void>;
   /** Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted. */
   withoutJob(otps: Otp[]): Promise<Otp[]>;
-  /** How many jobs wait for a worker, delayed ones too. */
-  backlog(): Promise<number>;
+  /** How many jobs wait for a worker. */
+  backlog(): Promise<Backlog>;
   /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so by itself only while others end. */
   clean(keepMs: number): Promise<void>;
   queue: Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
@@ -46,7 +61,10 @@ export interface SendOtpQueue {
 const cleanBatch = 1_000;
 
 /** `onError` hears of connection trouble, which BullMQ would otherwise print past every log. */
-export function createSendOtpQueue(connection: Redis, onError: (error: Error) => void): SendOtpQueue {
+export function createSendOtpQueue(
+  connection: Redis | Cluster,
+  onError: (error: Error) => void,
+): SendOtpQueue {
   const queue = new Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(queueNames.sendOtp, {
     connection,
     prefix: queuePrefix,
@@ -57,6 +75,19 @@ export function createSendOtpQueue(connection: Redis, onError: (error: Error) =>
     queue,
     add: async ({ id, app, to }) => {
       await queue.add(sendOtpJob, { id, app, to: to.masked }, { jobId: id });
+    },
+    addBulk: async (app, otps) => {
+      const priorities = await takeTurns(connection, (name) => queue.toKey(name), {
+        app,
+        count: otps.length,
+      });
+      await queue.addBulk(
+        otps.map(({ id, to }, i) => ({
+          name: sendOtpJob,
+          data: { id, app, to: to.masked },
+          opts: { jobId: id, priority: priorities[i] ?? 1 },
+        })),
+      );
     },
     remove: async (id) => {
       const job = await queue.getJob(id);
@@ -70,7 +101,14 @@ export function createSendOtpQueue(connection: Redis, onError: (error: Error) =>
       await Promise.all(ended.map(({ id }) => queue.remove(id)));
       return otps.filter((otp, i) => typeof found[i]?.[0] !== 'string' || ended.includes(otp));
     },
-    backlog: async () => await queue.getJobCountByTypes('waiting', 'prioritized', 'delayed'),
+    backlog: async () => {
+      const [counts, bulkByApp] = await Promise.all([
+        queue.getJobCounts('waiting', 'delayed', 'prioritized'),
+        placesLeft(connection, (name) => queue.toKey(name)),
+      ]);
+      const { waiting = 0, delayed = 0, prioritized = 0 } = counts;
+      return { single: waiting + delayed, bulk: prioritized, bulkByApp };
+    },
     clean: async (keepMs) => {
       for (const state of ['completed', 'failed'] as const) {
         while ((await queue.clean(keepMs, cleanBatch, state)).length === cleanBatch);

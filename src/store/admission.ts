@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
-import { keys, newOtpId, partitionOf } from './keys.js';
+import { keys, newOtpId, partitionOf, partitionOfId } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import { newOtp, recordSchema, sealRequest, toOtp } from './record.js';
 import {
@@ -59,6 +59,8 @@ export interface AdmissionRequest {
   overloaded?: boolean;
   /** Whether to tell what is left of the limits. */
   quotas?: boolean;
+  /** The line of an upload that it is: the batch, and the id that was reserved for it. */
+  line?: { batch: string; id: string };
 }
 
 /** Decides about OTPs, in one call to Redis; an `Error` stands where one could not be decided. */
@@ -123,21 +125,21 @@ export function createAdmission(options: AdmissionOptions): AdmitMany {
 }
 
 function candidateOf({ sealer, ranges }: AdmissionOptions, admission: AdmissionRequest): Candidate {
-  const { request, idempotency = null, overloaded = false, quotas = false } = admission;
+  const { request, idempotency = null, overloaded = false, quotas = false, line } = admission;
   const { app, to, credits, ttlSeconds, maxAttempts, clientIp, reference } = request;
   const [phone] = sealer.hashes('phone number', to.e164);
-  const partition = partitionOf(phone);
-  const id = newOtpId(partition);
+  const id = line?.id ?? newOtpId(partitionOf(phone));
   const sealed = sealRequest(sealer, id, request);
   const idempotencyKeys = idempotency
     ? sealer.hashes('idempotency key', `${app}\n${idempotency.endpoint}\n${idempotency.key}`)
     : [];
-  const record = { id, app, phone, credits, ttlSeconds, maxAttempts, sealed };
+  const batch = line && { batch: line.batch };
+  const record = { id, app, phone, credits, ttlSeconds, maxAttempts, ...batch, sealed };
   const [current] = idempotencyKeys.map(keys.idempotency);
   const guarded = ranges.guarded(app, to);
   const hash = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`)[0];
   return {
-    key: keys.record(partition, id),
+    key: keys.record(partitionOfId(id) ?? '', id),
     args: [openEnded(current === undefined ? record : { ...record, idempotencyKey: current })],
     id,
     request,
@@ -154,6 +156,7 @@ function candidateOf({ sealer, ranges }: AdmissionOptions, admission: AdmissionR
       phone,
       ttlMs: ttlSeconds * 1_000,
       sendWithinMs: request.sendWithinSeconds * 1_000,
+      ...batch,
       ...(guarded && { range: guarded.name }),
       ...(idempotency && { fingerprints: sealer.hashes('request body', idempotency.body) }),
       ...(overloaded && { overloaded }),

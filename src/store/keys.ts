@@ -35,6 +35,23 @@ export function newOtpId(partition: string): string {
   return `otp_${partition}${randomText()}`;
 }
 
+const batchShape = /^batch_([A-Za-z0-9_-]{22})$/;
+
+/** A new batch's name: 128 random bits. */
+export function newBatch(): string {
+  return randomText();
+}
+
+/** The id of a batch as apps see it. */
+export function batchId(batch: string): string {
+  return `batch_${batch}`;
+}
+
+/** The batch an id names, or null when it is no id of ours. */
+export function batchOfId(id: string): string | null {
+  return batchShape.exec(id)?.[1] ?? null;
+}
+
 /** The partition an id names, or null when it is no id of ours. */
 export function partitionOfId(id: string): string | null {
   const partition = idShape.exec(id)?.[1];
@@ -60,6 +77,12 @@ export const keys = {
   record: (partition: string, id: string) => `${prefix}:{${partition}}:${id}`,
   /** Sorted set: ids of a partition's OTPs that have not ended, by when the sweeper must look. */
   due: (partition: string) => `${prefix}:{${partition}}:due`,
+  /** Hash: how many OTPs of a batch have which status in this partition, and since when the batch is cancelled. */
+  batchCounts: (partition: string, batch: string) => `${prefix}:{${partition}}:batch:${batch}`,
+  /** Hash: app, creation and number of lines of a batch, and since when it is cancelled. */
+  batch: (batch: string) => `${prefix}:{${batch}}:batch`,
+  /** String: the ids that some lines of a batch were given, one after the other. */
+  batchLines: (batch: string, chunk: number) => `${prefix}:{${batch}}:lines:${chunk}`,
   /** Hash: which history of Redis the partition was last seen in, and since when one may lack its last moments. */
   history: (partition: string) => historyKey(`${prefix}:{${partition}}:`),
   /** String, MessagePack: what is known of one phone number, by app. */

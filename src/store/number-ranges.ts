@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
+import { remembered } from '../otp/remembered.js';
 import { createBatcher } from './batcher.js';
 import { keys } from './keys.js';
 import {
@@ -94,20 +95,5 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
       const [known] = await Promise.all([redis.del(keyOf(name)), redis.srem(keys.ranges, name)]);
       return known === 1;
     },
-  };
-}
-
-const mostRemembered = 10_000;
-
-/** A function whose latest answers are kept: a keyed hash takes 3 µs, and ranges come again and again. */
-function remembered(answer: (text: string) => string): (text: string) => string {
-  const answers = new Map<string, string>();
-  return (text) => {
-    const known = answers.get(text);
-    if (known !== undefined) return known;
-    if (answers.size >= mostRemembered) answers.clear();
-    const fresh = answer(text);
-    answers.set(text, fresh);
-    return fresh;
   };
 }

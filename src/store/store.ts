@@ -1,5 +1,6 @@
 import type { BalanceLimits } from '../otp/balance.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
+import { type Batches, createBatches } from './batches.js';
 import { createFailedLogins, type FailedLogins } from './failed-logins.js';
 import { createHistoryNotes, type HistoryFinding } from './history.js';
 import { keys } from './keys.js';
@@ -18,6 +19,7 @@ const readyKeptMs = 10_000;
 /** Everything kept in Redis beside the queues. Its functions on OTPs are the edges of the state diagram. */
 export interface Store {
   otps: Otps;
+  batches: Batches;
   sendAttempts: SendAttempts;
   verificationAttempts: VerificationAttempts;
   ranges: NumberRanges;
@@ -51,6 +53,7 @@ export function createStore({ onNewHistory = () => {}, safeRanges = [], ...store
   const options = { ...stores, ranges, noteHistory: createHistoryNotes(redis, onNewHistory) };
   return {
     otps: createOtps(options),
+    batches: createBatches(stores),
     sendAttempts: createSendAttempts(options),
     verificationAttempts: createVerificationAttempts(options),
     ranges,

@@ -5,12 +5,13 @@ import type { Redis } from 'ioredis';
 import { afterAll, expect } from 'vitest';
 import { type ApiDependencies, createApi } from '../../src/api/api.js';
 import { createHttpServer } from '../../src/api/http-server.js';
-import type { ApiSettings } from '../../src/api/settings.js';
 import { connectForRequests } from '../../src/cli/redis.js';
 import { createIsmsProvider } from '../../src/isms/provider.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
+import { createAcceptor } from '../../src/producer/acceptance.js';
+import type { RequestSettings } from '../../src/producer/settings.js';
 import { createBalanceQueue } from '../../src/queues/balance.js';
-import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
@@ -22,7 +23,7 @@ export const bankKey = 'bank-key-of-24-characters-or-more';
 export const admin = { username: 'operator', password: 'correct-horse-battery' };
 export const account = { username: 'gateway', password: 'isms-password-canary' };
 
-export const settings: ApiSettings = {
+export const settings: RequestSettings = {
   defaultMessage: 'Your verification code is %OTP%. Do not share it with anyone.',
   defaultSenderId: null,
   defaultCountry: 'MY',
@@ -30,6 +31,7 @@ export const settings: ApiSettings = {
   ttlSeconds: 300,
   maxAttempts: 5,
   sendWithinSeconds: 120,
+  bulkSendWithinSeconds: 3_600,
   messageRules: 'enforce',
   fraudGuardEnforces: false,
 };
@@ -68,8 +70,10 @@ export interface GatewayOptions {
   verifyTimeoutMs?: number;
   /** What stands between the API and iSMS; nothing when it is left out. */
   guard?: (provider: Provider) => Provider;
+  /** The load that admission sees instead. */
+  load?: Store['load'];
   /** How OTPs are enqueued instead. */
-  add?: ApiDependencies['sendOtpQueue']['add'];
+  add?: SendOtpQueue['add'];
 }
 
 const apiKey = (app: string, key: string) => ({ app, digest: createHash('sha256').update(key).digest() });
@@ -95,9 +99,16 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const balanceQueue = createBalanceQueue(redis, () => {});
   const logs: string[] = [];
   const log = (fields: object, message: string) => logs.push(JSON.stringify({ ...fields, message }));
+  const logger = { info: log, warn: log, error: log };
   const app = createApi({
     store,
-    sendOtpQueue: { ...sendOtpQueue, ...(options.add && { add: options.add }) },
+    sendOtpQueue,
+    acceptor: createAcceptor({
+      store: { ...store, load: options.load ?? store.load },
+      sendOtpQueue: { ...sendOtpQueue, ...(options.add && { add: options.add }) },
+      settings: options.dependencies?.settings ?? settings,
+      logger,
+    }),
     balanceQueue,
     provider: options.guard?.(provider) ?? provider,
     // The empty key is one that configuration refuses; the API must not let it in either.
@@ -106,7 +117,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     trustedProxies: [],
     settings,
     version: '0.0.0',
-    logger: { info: log, warn: log, error: log },
+    logger,
     ...options.dependencies,
   });
   const server = createHttpServer(app).listen(0, '127.0.0.1');

@@ -12,6 +12,7 @@ const document = json as OpenApiDocument;
 const unused = new Proxy({}, { get: () => unused }) as never;
 const routes = apiRoutes({
   store: unused,
+  acceptor: unused,
   sendOtpQueue: unused,
   balanceQueue: unused,
   provider: unused,

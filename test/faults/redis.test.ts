@@ -37,7 +37,7 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
       }
     }
     proxy.loseReplies(0);
-    const jobs = await fleet.queue.backlog();
+    const { single: jobs } = await fleet.queue.backlog();
     faultRow(
       `${count} OTPs asked for by idempotency key until accepted, replies of Redis lost after the command ran`,
       { asked, lostReplies: proxy.lost, otps: new Set(ids).size, jobs },

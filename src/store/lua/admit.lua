@@ -65,6 +65,25 @@ local function write_record(item, text, losses)
   return send_before
 end
 
+-- New OTPs by the batch they belong to, counted together at the end.
+local batched = {}
+
+local function note_batch(batch, longest_life)
+  local key = batch_key(batch)
+  local new = batched[key] or { count = 0, longest_life = 0 }
+  new.count, new.longest_life = new.count + 1, math.max(new.longest_life, longest_life)
+  batched[key] = new
+end
+
+local function count_batches()
+  for key, new in pairs(batched) do
+    redis.call('HINCRBY', key, 'queued', new.count)
+    if redis.call('PTTL', key) < new.longest_life - t then
+      redis.call('PEXPIREAT', key, digits(new.longest_life))
+    end
+  end
+end
+
 local function admit(item, text)
   -- A client that reconnects sends its command twice, perhaps much later: this very OTP was admitted before.
   local known = load()
@@ -92,6 +111,7 @@ local function admit(item, text)
   count_admitted(phone, item, t)
   save_phone(number, t)
   if item.at.reference then keep_reference(item, longest_life) end
+  if item.batch then note_batch(item.batch, longest_life) end
   -- Most often there is nothing more to say.
   if decided == '' and not item.quotas then return t end
   return {'admitted', t, decided, item.quotas and quotas(phone, item.at, t) or {}}
@@ -103,4 +123,5 @@ for i, item in ipairs(options.items) do
   go_to(KEYS[i])
   answers[i] = guarded(admit, item, ARGV[i + 1])
 end
+count_batches()
 return answers

@@ -96,6 +96,22 @@ local function ends_at(r)
   return r.at
 end
 
+-- Counts of a batch by status, in this partition; `cancelledAt`: since when nothing of it is sent any more.
+local function batch_key(batch)
+  return here.prefix .. 'batch:' .. batch
+end
+
+local function cancelled_at(r)
+  local key = r.batch and batch_key(r.batch)
+  return key and tonumber(redis.call('HGET', key, 'cancelledAt') or nil)
+end
+
+local function count_in_batch(batch, before, after)
+  local key = batch_key(batch)
+  if before then redis.call('HINCRBY', key, before, -1) end
+  redis.call('HINCRBY', key, after, 1)
+end
+
 local function save(r)
   local gone_at = ends_at(r) + POLICY.keepMs
   local raw = cjson.encode(r)
@@ -107,6 +123,7 @@ local function save(r)
   else
     redis.call('ZREM', here.due, r.id)
   end
+  if r.batch and here.status ~= r.status then count_in_batch(r.batch, here.status, r.status) end
   here.status = r.status
   return raw
 end
@@ -190,6 +207,8 @@ end
 local function advance(r, t)
   local before = r.status
   if r.status == 'sending' and t >= r.attemptEndsAt then count_unknown(r, r.attemptEndsAt) end
+  local cancelled = r.status == 'queued' and cancelled_at(r)
+  if cancelled and cancelled < r.sendBefore then move(r, 'cancelled', math.max(cancelled, r.at)) end
   if r.status == 'queued' and t >= r.sendBefore then
     if r.mayHaveSent or claim_may_be_lost(r, history()) then
       r.mayHaveSent = true

@@ -1,4 +1,4 @@
-import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { Backlog, SendOtpQueue } from '../queues/send-otp.js';
 import type { Load } from '../store/load.js';
 
 /** How old the newest look at the load may be; one request a second takes a new one, without waiting for it. */
@@ -16,15 +16,18 @@ const longestRetryAfterMs = 60_000;
 
 interface Look {
   at: number;
-  backlog: number;
+  backlog: Backlog;
   done: number;
   memory: number;
 }
 
 /** Backpressure instead of lies: what could not be sent before its deadline is refused, not accepted and dropped. */
 export interface Backpressure {
-  /** Why an OTP with this deadline cannot be taken, and when to ask again; null when it can. */
-  refuses(sendWithinSeconds: number): Overload | null;
+  /**
+   * Why an OTP with this deadline cannot be taken, and when to ask again; null when it can. `bulkOf`: the app of one
+   * of many, which single ones overtake; null for a single one.
+   */
+  refuses(sendWithinSeconds: number, bulkOf: string | null): Overload | null;
 }
 
 /** What is too much, and after how long to ask again. */
@@ -55,7 +58,7 @@ export function createBackpressure({
     looks = [...looks, { at, backlog, done, memory }];
   };
   return {
-    refuses: (sendWithinSeconds) => {
+    refuses: (sendWithinSeconds, bulkOf) => {
       if (now() - lookedAt >= lookEveryMs) {
         lookedAt = now();
         // Redis away is found by the admission itself.
@@ -66,7 +69,7 @@ export function createBackpressure({
       if (last && last.memory >= fullestMemory && now() - last.at < freshMs) {
         return { reason: 'memory', retryAfterMs: freshMs };
       }
-      const tooLateMs = expectedWaitMs(looks, now()) - sendWithinSeconds * 1_000;
+      const tooLateMs = expectedWaitMs(looks, now(), bulkOf) - sendWithinSeconds * 1_000;
       if (tooLateMs <= 0) return null;
       return { reason: 'backlog', retryAfterMs: Math.min(longestRetryAfterMs, tooLateMs) };
     },
@@ -74,18 +77,28 @@ export function createBackpressure({
 }
 
 /** How long a new OTP would wait for its call, judged by how many were done with lately; 0 while nobody can know. */
-function expectedWaitMs(looks: readonly Look[], now: number): number {
+function expectedWaitMs(looks: readonly Look[], now: number, bulkOf: string | null): number {
   const [first, last] = [looks[0], looks.at(-1)];
-  const idle = looks.findLast(({ backlog }) => backlog <= freeBacklog);
+  const idle = looks.findLast(({ backlog }) => backlog.single + backlog.bulk <= freeBacklog);
   if (!first || !last || last === idle) return 0;
   const busySince = idle ?? first;
   if (last.at - busySince.at < leastSpanMs) return 0;
+  const ahead = aheadOf(last.backlog, bulkOf);
+  if (ahead <= freeBacklog) return 0;
   // The minute's rate forgives a short illness; the one since there was nothing to do forgives idleness.
   const perMs = Math.max(rate(first, last), rate(busySince, last));
   // Work went on since the last look.
-  return last.backlog / perMs - (now - last.at);
+  return ahead / perMs - (now - last.at);
 }
 
+/** How many are sent before a new OTP: apps that have bulk take turns, and everybody's single ones come first. */
+function aheadOf({ single, bulk, bulkByApp }: Backlog, bulkOf: string | null): number {
+  if (bulkOf === null) return single;
+  const others = bulkByApp.size - (bulkByApp.has(bulkOf) ? 1 : 0);
+  return single + Math.min(bulk, (bulkByApp.get(bulkOf) ?? 0) * (others + 1));
+}
+
+/** Where nothing was done, one may have been about to be. */
 function rate(from: Look, to: Look): number {
-  return (to.done - from.done) / (to.at - from.at);
+  return Math.max(1, to.done - from.done) / (to.at - from.at);
 }

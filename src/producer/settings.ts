@@ -1,5 +1,5 @@
-/** What requests are completed with and measured by. */
-export interface ApiSettings {
+/** What requests for OTPs are completed with and measured by. */
+export interface RequestSettings {
   defaultMessage: string;
   defaultSenderId: string | null;
   /** ISO 3166-1 alpha-2: how national numbers are read. */
@@ -10,6 +10,8 @@ export interface ApiSettings {
   /** Default, and the most that a request may ask for. */
   maxAttempts: number;
   sendWithinSeconds: number;
+  /** The same for one of many: bulk has more time. */
+  bulkSendWithinSeconds: number;
   /** What becomes of messages that break a country's content rules. */
   messageRules: 'off' | 'warn' | 'enforce';
   /** Whether the toll-fraud guard refuses, or only watches. */

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createBackpressure } from '../../src/api/backpressure.js';
-import { createSendOtpQueue } from '../../src/queues/send-otp.js';
-import { expectProblem, startGateway } from './gateway.js';
+import { createBackpressure } from '../../src/producer/backpressure.js';
+import { expectProblem, startGateway } from '../api/gateway.js';
 
 interface Load {
   backlog: number;
@@ -9,21 +8,23 @@ interface Load {
   memory?: number;
 }
 
+const backlogOf = (single: number) => ({ single, bulk: 0, bulkByApp: new Map<string, number>() });
+
 /** What the load looks like at a moment, second by second. */
 async function judged(looks: readonly (Load | null)[], sendWithinSeconds: number) {
   let second = 0;
   const current = () => looks[Math.min(second, looks.length - 1)] ?? { backlog: 0, done: 0 };
   const backpressure = createBackpressure({
-    sendOtpQueue: { backlog: async () => current().backlog },
+    sendOtpQueue: { backlog: async () => backlogOf(current().backlog) },
     load: { read: async () => ({ done: current().done, memory: current().memory ?? 0 }) },
     now: () => second * 1_000,
   });
   for (; second < looks.length; second++) {
     if (looks[second] === null) continue;
-    backpressure.refuses(sendWithinSeconds);
+    backpressure.refuses(sendWithinSeconds, null);
     await new Promise((resolve) => setImmediate(resolve));
   }
-  return backpressure.refuses(sendWithinSeconds);
+  return backpressure.refuses(sendWithinSeconds, null);
 }
 
 const steady = (backlog: number, perSecond: number, seconds = 20) =>
@@ -68,13 +69,43 @@ describe('backpressure', () => {
     expect(await judged(looks, 120)).toBeNull();
   });
 
+  describe('while bulk waits', () => {
+    const bulk = async (bulkByApp: Record<string, number>) => {
+      let second = 0;
+      const waiting = Object.values(bulkByApp).reduce((sum, count) => sum + count, 0);
+      const backpressure = createBackpressure({
+        sendOtpQueue: {
+          backlog: async () => ({ single: 0, bulk: waiting, bulkByApp: new Map(Object.entries(bulkByApp)) }),
+        },
+        load: { read: async () => ({ done: second * 100, memory: 0 }) },
+        now: () => second * 1_000,
+      });
+      for (; second < 20; second++) {
+        backpressure.refuses(3_600, 'shop');
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return backpressure;
+    };
+
+    it('takes single OTPs, which overtake it', async () => {
+      expect((await bulk({ shop: 1_000_000 })).refuses(120, null)).toBeNull();
+    });
+
+    it('refuses an app more than can be sent in time, and takes what another app has, whose turn comes soon', async () => {
+      const backpressure = await bulk({ shop: 370_000, bank: 100 });
+      expect(backpressure.refuses(3_600, 'shop')).toMatchObject({ reason: 'backlog' });
+      expect(backpressure.refuses(3_600, 'bank')).toBeNull();
+      expect(backpressure.refuses(3_600, 'newcomer')).toBeNull();
+    });
+  });
+
   it('asks for the load at most once a second', async () => {
     let asked = 0;
     const backpressure = createBackpressure({
-      sendOtpQueue: { backlog: async () => ++asked },
+      sendOtpQueue: { backlog: async () => backlogOf(++asked) },
       load: { read: async () => ({ done: 0, memory: 0 }) },
     });
-    for (let i = 0; i < 1_000; i++) backpressure.refuses(120);
+    for (let i = 0; i < 1_000; i++) backpressure.refuses(120, null);
     expect(asked).toBe(1);
   });
 });
@@ -82,19 +113,11 @@ describe('backpressure', () => {
 describe('503 overloaded', () => {
   it('a new OTP while Redis is nearly full; one asked for again with its key is still answered', async () => {
     const gateway = await startGateway();
-    const queue = createSendOtpQueue(gateway.redis, () => {});
     const ask = (key: string) =>
       gateway.call('POST', '/v1/otps', { body: { to: '0123456789' }, headers: { 'Idempotency-Key': key } });
     expect((await ask('before')).status).toBe(202);
-    const busy = await startGateway({
-      dependencies: {
-        store: {
-          ...gateway.store,
-          load: { addDone: async () => {}, read: async () => ({ done: 0, memory: 0.95 }) },
-        },
-        sendOtpQueue: queue,
-      },
-    });
+    const load = { addDone: async () => {}, read: async () => ({ done: 0, memory: 0.95 }) };
+    const busy = await startGateway({ load });
     const again = (key: string) =>
       busy.call('POST', '/v1/otps', { body: { to: '0123456789' }, headers: { 'Idempotency-Key': key } });
     await again('before');

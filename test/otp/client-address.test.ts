@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countedAddress } from '../../src/api/client-address.js';
+import { countedAddress } from '../../src/otp/client-address.js';
 
 describe('an address is counted', () => {
   it.each([

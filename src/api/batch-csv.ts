@@ -1,0 +1,33 @@
+import type { BatchOtp } from './batches.js';
+
+/** Columns of the export; those after `failure` may become more. */
+const columns: Record<string, (otp: BatchOtp) => string | number | null> = {
+  index: ({ index }) => index,
+  id: ({ id }) => id,
+  to: ({ to }) => to,
+  reference: ({ reference }) => reference,
+  status: ({ status }) => status,
+  createdAt: ({ createdAt }) => createdAt,
+  sentAt: ({ sentAt }) => sentAt,
+  expiresAt: ({ expiresAt }) => expiresAt,
+  uuid: ({ uuid }) => uuid,
+  smsId: ({ smsId }) => smsId,
+  credits: ({ credits }) => credits,
+  failure: ({ failure }) => failure?.code ?? null,
+};
+
+/** OTPs as comma-separated values with a line of column names (RFC 4180). */
+export async function* batchOtpsCsv(groups: AsyncIterable<BatchOtp[]>): AsyncGenerator<string> {
+  yield line(Object.keys(columns));
+  for await (const otps of groups) {
+    yield otps.map((otp) => line(Object.values(columns).map((column) => column(otp)))).join('');
+  }
+}
+
+function line(values: readonly (string | number | null)[]): string {
+  return `${values.map((value) => field(String(value ?? ''))).join(',')}\r\n`;
+}
+
+function field(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -1,0 +1,207 @@
+import { z } from 'zod';
+import type { Acceptor } from '../producer/acceptance.js';
+import { inOrder } from '../producer/in-order.js';
+import { createRequestReader, type Read } from '../producer/otp-request.js';
+import { otpRequestSchema } from '../producer/otp-request-schema.js';
+import { refusalMessages, refuse } from '../producer/refusal.js';
+import type { RequestSettings } from '../producer/settings.js';
+import {
+  beginUpload,
+  createGrouping,
+  type Group,
+  groupsInFlight,
+  type LineResult,
+  refusalText,
+  type Upload,
+  type UploadLine,
+} from '../producer/upload.js';
+import type { Store } from '../store/store.js';
+import { isMediaType } from './body.js';
+import { takesItsTime } from './body-deadline.js';
+import { contextOf } from './context.js';
+import { bulkRequestExample, bulkResultExample } from './examples.js';
+import { type ReadLine, readLines } from './lines.js';
+import { idempotencyKeySchema } from './otp-schemas.js';
+import { ApiProblem } from './problem.js';
+import { type Answer, defineRoute, goneSignal, parseHeaders, type Route } from './route.js';
+
+/** What accepting many OTPs needs. */
+export interface BulkDependencies {
+  store: Pick<Store, 'batches'>;
+  acceptor: Pick<Acceptor, 'many'>;
+  settings: RequestSettings;
+}
+
+const mostOtps = 10_000;
+const mostBytes = 16 * 1_024 * 1_024;
+export const ndjson = 'application/x-ndjson';
+
+const headersSchema = z.object({
+  'Idempotency-Key': idempotencyKeySchema
+    .optional()
+    .describe('With it, a broken upload is simply sent again: each line counts once.'),
+});
+
+const resultSchema = z.union([
+  z.object({ index: z.int(), id: z.string() }),
+  z.object({
+    index: z.int(),
+    code: z.enum(Object.keys(refusalMessages)),
+    message: z.string(),
+  }),
+]);
+
+const bulkResultSchema = z.object({
+  batchId: z.string(),
+  accepted: z.int(),
+  rejected: z.int(),
+  results: z.array(resultSchema).describe('In the order of the OTPs; `index` counts from 0.'),
+});
+
+const lineSchema = z.union([
+  ...resultSchema.options,
+  z.object({ summary: bulkResultSchema.omit({ results: true }) }),
+]);
+
+/** `POST /v1/otps/bulk`: as one JSON document, or line by line. */
+export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Route {
+  const bulkSettings = { ...settings, sendWithinSeconds: settings.bulkSendWithinSeconds };
+  const reader = createRequestReader(bulkSettings);
+  const begin = async (app: string, key: string | undefined) => {
+    const upload = await beginUpload({ store, acceptor }, app, key ?? null);
+    if (!upload) throw new ApiProblem('batch_cancelled');
+    return upload;
+  };
+  const records = { mediaTypes: [ndjson] };
+  const bodySchema = z.strictObject({
+    defaults: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe('Members for every OTP that has none of its own.'),
+    otps: z
+      .array(z.unknown())
+      .min(1)
+      .max(mostOtps)
+      .describe(`At most ${mostOtps.toLocaleString('en')}; each is shaped as an OtpRequest.`)
+      .meta({ items: { $ref: '#/components/schemas/OtpRequest' } }),
+  });
+  const json = defineRoute({
+    method: 'post',
+    path: '/v1/otps/bulk',
+    operationId: 'createOtps',
+    tag: 'Batches',
+    summary: 'Send many OTPs',
+    description:
+      `Accepts up to ${mostOtps.toLocaleString('en')} OTPs as JSON, or any number as \`${ndjson}\`, one OTP a line, which is answered line ` +
+      'by line and ends with `{"summary": {…}}`. One bad OTP never spoils the others. Single OTPs overtake them, and ' +
+      'apps take turns.',
+    body: {
+      name: 'BulkRequest',
+      schema: bodySchema,
+      example: bulkRequestExample,
+      limitBytes: mostBytes,
+      records: { ...records, name: 'OtpRequest', schema: otpRequestSchema(settings) },
+    },
+    headers: headersSchema,
+    answers: {
+      202: {
+        description: 'Every OTP was looked at; `results` says what became of each.',
+        headers: { Location: 'Path of the batch' },
+        body: {
+          name: 'BulkResult',
+          schema: bulkResultSchema,
+          example: bulkResultExample,
+          records: { ...records, name: 'BulkLine', schema: lineSchema },
+        },
+      },
+    },
+    problems: ['body_too_large', 'unsupported_media_type', 'queue_unavailable', 'batch_cancelled'],
+    handle: async ({ app, body, headers, gone }) => {
+      const upload = await begin(app, headers['Idempotency-Key']);
+      const signal = gone();
+      const groups = groupsOf(body.otps.map((each) => lineOf(reader.read, app, merged(body.defaults, each))));
+      const results: LineResult[] = [];
+      for await (const ofGroup of inOrder(groups, groupsInFlight, (group) => upload.accept(group, signal))) {
+        results.push(...ofGroup);
+      }
+      return answer(upload, { ...summaryOf(upload, results), results: results.map(resultView) });
+    },
+  });
+  return {
+    ...json,
+    run: async (req, res) => {
+      if (!isMediaType(req, ndjson)) return await json.run(req, res);
+      takesItsTime(req);
+      const app = contextOf(res).app ?? '';
+      const upload = await begin(app, parseHeaders(headersSchema, req)['Idempotency-Key']);
+      const groups = groupsOfLines(req, (line) => ndjsonLine(reader.read, app, line));
+      const { status, headers, body } = answer(upload, answerLines(upload, groups, goneSignal(res)));
+      return { status, headers: { ...headers, 'Content-Type': ndjson }, body };
+    },
+  };
+}
+
+function answer({ batchId }: Upload, body: object): Answer {
+  return { status: 202, headers: { Location: `/v1/batches/${batchId}` }, body };
+}
+
+type ReadInput = (app: string, input: unknown) => Read;
+
+function lineOf(read: ReadInput, app: string, input: unknown): UploadLine {
+  return { text: JSON.stringify(input), read: read(app, input) };
+}
+
+function ndjsonLine(read: ReadInput, app: string, line: ReadLine): UploadLine {
+  if (line === null) return null;
+  if ('json' in line) return lineOf(read, app, line.json);
+  return { text: '', read: { refusal: refuse('invalid_request', { message: line.problem }) } };
+}
+
+/** An item with the members that it leaves out; what is no object is refused by itself. */
+function merged(defaults: Record<string, unknown> | undefined, item: unknown): unknown {
+  if (!defaults || typeof item !== 'object' || item === null || Array.isArray(item)) return item;
+  return { ...defaults, ...item };
+}
+
+function groupsOf(lines: readonly UploadLine[]): Group[] {
+  const grouping = createGrouping();
+  return [...lines.flatMap(grouping.add), ...grouping.rest()];
+}
+
+/** What arrived is not held back until a group is full: whoever waits for its answer may send no more before. */
+async function* groupsOfLines(
+  body: AsyncIterable<Buffer>,
+  toLine: (line: ReadLine) => UploadLine,
+): AsyncGenerator<Group> {
+  const grouping = createGrouping();
+  for await (const lines of readLines(body)) {
+    for (const line of lines) yield* grouping.add(toLine(line));
+    yield* grouping.rest();
+  }
+}
+
+async function* answerLines(
+  upload: Upload,
+  groups: AsyncIterable<Group>,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  let [accepted, rejected] = [0, 0];
+  for await (const results of inOrder(groups, groupsInFlight, (group) => upload.accept(group, signal))) {
+    const summary = summaryOf(upload, results);
+    accepted += summary.accepted;
+    rejected += summary.rejected;
+    yield results.map((result) => `${JSON.stringify(resultView(result))}\n`).join('');
+  }
+  yield `${JSON.stringify({ summary: { batchId: upload.batchId, accepted, rejected } })}\n`;
+}
+
+function summaryOf({ batchId }: Upload, results: readonly LineResult[]) {
+  const accepted = results.filter((result) => 'id' in result).length;
+  return { batchId, accepted, rejected: results.length - accepted };
+}
+
+function resultView(result: LineResult) {
+  if ('id' in result) return result;
+  const { index, refusal } = result;
+  return { index, code: refusal.code, message: refusalText(refusal) };
+}

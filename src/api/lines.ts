@@ -1,0 +1,54 @@
+import { isUtf8 } from 'node:buffer';
+
+/** The longest line of an upload. */
+export const longestLineBytes = 16 * 1_024;
+
+/** One line as it came, or why it cannot be read; null: there is nothing on it. */
+export type ReadLine = { json: unknown } | { problem: string } | null;
+
+const newline = 0x0a;
+
+/** The lines of a body (newline-delimited JSON), as many at a time as arrived. Holds one line at most. */
+export async function* readLines(body: AsyncIterable<Buffer>): AsyncGenerator<ReadLine[]> {
+  let begun: Buffer[] = [];
+  let size = 0;
+  const keep = (part: Buffer) => {
+    size += part.length;
+    // What is too long is dropped as it comes.
+    if (size <= longestLineBytes) begun.push(part);
+  };
+  const end = (): ReadLine => {
+    const line =
+      size > longestLineBytes
+        ? tooLong
+        : parse(begun.length === 1 && begun[0] ? begun[0] : Buffer.concat(begun));
+    begun = [];
+    size = 0;
+    return line;
+  };
+  for await (const chunk of body) {
+    const lines: ReadLine[] = [];
+    let from = 0;
+    for (let at = chunk.indexOf(newline); at !== -1; at = chunk.indexOf(newline, from)) {
+      keep(chunk.subarray(from, at));
+      lines.push(end());
+      from = at + 1;
+    }
+    keep(chunk.subarray(from));
+    yield lines;
+  }
+  if (size > 0) yield [end()];
+}
+
+const tooLong: ReadLine = { problem: `A line may have ${longestLineBytes} bytes.` };
+
+function parse(line: Buffer): ReadLine {
+  const text = line.toString('utf8').trim();
+  if (text === '') return null;
+  if (!isUtf8(line)) return { problem: 'The line is not UTF-8.' };
+  try {
+    return { json: JSON.parse(text) };
+  } catch {
+    return { problem: 'The line is not JSON.' };
+  }
+}

@@ -1,0 +1,131 @@
+import { brokenContentRules } from '../otp/content-rules.js';
+import type { Otp, OtpRequest } from '../otp/otp.js';
+import { remembered } from '../otp/remembered.js';
+import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { Admission, AdmissionRequest, Idempotency, Quota } from '../store/admission.js';
+import { shownRange } from '../store/number-ranges.js';
+import type { Store } from '../store/store.js';
+import { createBackpressure, type Overload } from './backpressure.js';
+import type { Logger } from './logger.js';
+import { redisTrouble, timely } from './redis-trouble.js';
+import { type Refusal, refusalOf, refuse } from './refusal.js';
+import type { RequestSettings } from './settings.js';
+
+/** What accepting OTPs needs. */
+export interface AcceptanceDependencies {
+  store: Pick<Store, 'otps' | 'load' | 'sendAttempts'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'addBulk' | 'backlog'>;
+  settings: Pick<RequestSettings, 'messageRules' | 'fraudGuardEnforces'>;
+  logger: Logger;
+}
+
+/** An OTP that was accepted now, or before; or why it was not. */
+export type Acceptance =
+  | { kind: 'accepted'; otp: Otp; quotas: Quota[] }
+  | { kind: 'replayed'; otp: Otp }
+  | { kind: 'refused'; refusal: Refusal };
+
+/** The straight walk of every new OTP: admitted by the store, then put into the queue. */
+export interface Acceptor {
+  /** One that somebody waits for. Rejects when Redis cannot be reached. */
+  one(request: OtpRequest, idempotency: Idempotency | null): Promise<Acceptance>;
+  /** Many of one app, which everybody's single ones overtake, in their order. Never rejects for trouble with Redis. */
+  many(app: string, asked: readonly AdmissionRequest[]): Promise<Acceptance[]>;
+}
+
+/** Accepts OTPs for the API and for apps' own processes alike. */
+export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
+  const { store, sendOtpQueue } = dependencies;
+  const backpressure = createBackpressure({ sendOtpQueue, load: store.load });
+
+  /** A job is added once at most, so a replay completes what a lost connection left half done. */
+  const enqueue = async (otps: readonly Otp[], add: (queued: Otp[]) => Promise<void>) => {
+    const queued = otps.filter(({ status }) => status === 'queued');
+    if (queued.length === 0) return;
+    await timely(add(queued));
+    // The sweeper need not look for these jobs; when that gets lost, it looks in vain.
+    store.sendAttempts.lookedAfter(queued).catch(() => {});
+  };
+
+  return {
+    one: async (request, idempotency) => {
+      const overload = backpressure.refuses(request.sendWithinSeconds, null);
+      const admission = await timely(store.otps.admit(request, idempotency, overload !== null));
+      note(dependencies, request, admission);
+      const acceptance = toAcceptance(admission, overload);
+      if (acceptance.kind !== 'refused') {
+        await enqueue([acceptance.otp], ([otp]) => (otp ? sendOtpQueue.add(otp) : Promise.resolve()));
+      }
+      return acceptance;
+    },
+    many: async (app, asked) => {
+      const refuses = remembered((seconds) => ({ overload: backpressure.refuses(Number(seconds), app) }));
+      const overloads = asked.map(({ request }) => refuses(String(request.sendWithinSeconds)).overload);
+      const admissions = await timely(
+        store.otps.admitMany(asked.map((each, i) => ({ ...each, overloaded: overloads[i] !== null }))),
+      ).catch((error: Error) => asked.map(() => error));
+      const acceptances = asked.map(({ request }, i) => {
+        const admission = admissions[i] ?? new Error('no answer');
+        if (admission instanceof Error) return unavailable(admission);
+        note(dependencies, request, admission);
+        return toAcceptance(admission, overloads[i] ?? null);
+      });
+      const otps = acceptances.flatMap((acceptance) => ('otp' in acceptance ? [acceptance.otp] : []));
+      try {
+        await enqueue(otps, (queued) => sendOtpQueue.addBulk(app, queued));
+      } catch (error) {
+        // They were admitted: the same key again, or the sweeper, adds their jobs.
+        const refused = unavailable(error);
+        return acceptances.map((each) => (each.kind === 'refused' ? each : refused));
+      }
+      return acceptances;
+    },
+  };
+}
+
+/** Trouble with Redis is the item's own answer; anything else is a bug. */
+function unavailable(error: unknown): Acceptance {
+  const reason = redisTrouble(error);
+  if (reason === null) throw error;
+  return { kind: 'refused', refusal: refuse('queue_unavailable', { reason }) };
+}
+
+function toAcceptance(admission: Admission, overload: Overload | null): Acceptance {
+  switch (admission.kind) {
+    case 'admitted':
+      return { kind: 'accepted', otp: admission.otp, quotas: admission.quotas };
+    case 'replayed':
+      return { kind: 'replayed', otp: admission.otp };
+    default:
+      return { kind: 'refused', refusal: refusalOf(admission, overload) };
+  }
+}
+
+/** What the operator should hear of, whatever becomes of the request. */
+function note(
+  { logger, settings }: AcceptanceDependencies,
+  { app, message, to }: OtpRequest,
+  admission: Admission,
+): void {
+  if ('ranges' in admission) {
+    for (const { decision, range } of admission.ranges) {
+      logger.warn(
+        {
+          event: `fraud.range_${decision}`,
+          app,
+          range: shownRange(range),
+          enforced: settings.fraudGuardEnforces,
+        },
+        'a number range looks like SMS pumping: many OTPs, few verified',
+      );
+    }
+  }
+  if (admission.kind !== 'admitted' || settings.messageRules !== 'warn') return;
+  const rules = brokenContentRules(message, to.country);
+  if (rules.length > 0) {
+    logger.warn(
+      { event: 'otp.message_not_allowed', otpId: admission.otp.id, app, rules },
+      'a message breaks the content rules of its country',
+    );
+  }
+}

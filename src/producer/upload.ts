@@ -1,0 +1,163 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AdmissionRequest } from '../store/admission.js';
+import { batchId, type Line, linesPerChunk, type ReservedLine } from '../store/batches.js';
+import type { Store } from '../store/store.js';
+import type { Acceptance, Acceptor } from './acceptance.js';
+import type { Read } from './otp-request.js';
+import { redisTrouble, timely } from './redis-trouble.js';
+import { type Refusal, refuse } from './refusal.js';
+
+/** Groups under way at the same time: with four of 200 lines each, Redis and this process both work (measured). */
+export const groupsInFlight = 4;
+
+/** One line that came: what it asks for, or why that cannot be read; null: an empty one. */
+export type UploadLine = { text: string; read: Read } | null;
+
+/** Lines of an upload, all in one chunk of its batch. */
+export interface Group {
+  /** Counts from 0. */
+  from: number;
+  lines: readonly UploadLine[];
+}
+
+/** What became of one line. */
+export type LineResult = { index: number; id: string } | { index: number; refusal: Refusal };
+
+/** What uploads need. */
+export interface UploadDependencies {
+  store: Pick<Store, 'batches'>;
+  acceptor: Pick<Acceptor, 'many'>;
+}
+
+/** An upload of many OTPs of one app, as one batch. */
+export interface Upload {
+  batchId: string;
+  /** What became of each line that was not empty. Sent again under the same key, a line counts once. */
+  accept(group: Group, signal?: AbortSignal): Promise<LineResult[]>;
+}
+
+/** Begins an upload, or goes on with the one that this idempotency key stands for; null when that was cancelled. */
+export async function beginUpload(
+  { store, acceptor }: UploadDependencies,
+  app: string,
+  idempotencyKey: string | null,
+): Promise<Upload | null> {
+  const name = await timely(store.batches.open(app, idempotencyKey));
+  if (name === null) return null;
+  const batch = { name, app, keyed: idempotencyKey !== null };
+  const reserve = async ({ from, lines }: Group) => {
+    try {
+      return await timely(store.batches.reserve(batch, from, lines.map(readableLine)));
+    } catch (error) {
+      const reason = redisTrouble(error);
+      if (reason === null) throw error;
+      return refuse('queue_unavailable', { reason });
+    }
+  };
+  return {
+    batchId: batchId(name),
+    accept: async (group, signal) => {
+      const reserved = await reserve(group);
+      const results = group.lines.map((line, i) => placed(line, reserved, i, name));
+      const admissible = results.flatMap((result) => ('admission' in result ? [result.admission] : []));
+      const acceptances = await acceptInTime({ acceptor, signal }, app, admissible);
+      return results.flatMap((result, i) => toResult(result, group.from + i, acceptances));
+    },
+  };
+}
+
+/** Where a line stands before admission. */
+type Placed = { admission: AdmissionRequest } | { refusal: Refusal } | { empty: true };
+
+function placed(
+  line: UploadLine,
+  reserved: (ReservedLine | null)[] | Refusal | null,
+  i: number,
+  batch: string,
+): Placed {
+  if (!line) return { empty: true };
+  if ('refusal' in line.read) return line.read;
+  if (reserved === null) return { refusal: refuse('batch_cancelled') };
+  if (!Array.isArray(reserved)) return { refusal: reserved };
+  const place = reserved[i];
+  if (!place || place === 'reused') return { refusal: refuse('idempotency_key_reused') };
+  return { admission: { request: line.read.request, line: { batch, id: place.id } } };
+}
+
+function readableLine(line: UploadLine): Line | null {
+  return line && 'request' in line.read ? { request: line.read.request, text: line.text } : null;
+}
+
+/** Bulk is slowed to what the app may, instead of refused. */
+async function acceptInTime(
+  { acceptor, signal }: { acceptor: Pick<Acceptor, 'many'>; signal: AbortSignal | undefined },
+  app: string,
+  admissions: readonly AdmissionRequest[],
+): Promise<Map<AdmissionRequest, Acceptance>> {
+  const decided = new Map<AdmissionRequest, Acceptance>();
+  let open = admissions;
+  while (open.length > 0) {
+    const acceptances = await acceptor.many(app, open);
+    for (const [i, admission] of open.entries()) {
+      const acceptance = acceptances[i];
+      if (acceptance) decided.set(admission, acceptance);
+    }
+    const waits = open.flatMap((admission) => appWait(decided.get(admission)));
+    open = open.filter((admission) => appWait(decided.get(admission)).length > 0);
+    if (open.length === 0 || signal?.aborted) break;
+    await sleep(Math.max(...waits), undefined, { signal }).catch(() => {});
+  }
+  return decided;
+}
+
+function appWait(acceptance: Acceptance | undefined): number[] {
+  const limited = acceptance?.kind === 'refused' && acceptance.refusal.code === 'app_rate_limited';
+  return limited ? [acceptance.refusal.retryAfterMs ?? 1_000] : [];
+}
+
+function toResult(
+  result: Placed,
+  index: number,
+  acceptances: Map<AdmissionRequest, Acceptance>,
+): LineResult[] {
+  if ('empty' in result) return [];
+  if ('refusal' in result) return [{ index, refusal: result.refusal }];
+  const acceptance = acceptances.get(result.admission);
+  if (!acceptance) return [{ index, refusal: refuse('queue_unavailable') }];
+  if (acceptance.kind === 'refused') return [{ index, refusal: acceptance.refusal }];
+  return [{ index, id: acceptance.otp.id }];
+}
+
+/** Puts lines into groups, none of which reaches over the end of a chunk; what is left over waits for more lines. */
+export function createGrouping() {
+  let from = 0;
+  let lines: UploadLine[] = [];
+  const cut = (): Group[] => {
+    if (lines.length === 0) return [];
+    const group = { from, lines };
+    from += lines.length;
+    lines = [];
+    return [group];
+  };
+  return {
+    add: (line: UploadLine): Group[] => {
+      lines.push(line);
+      return (from + lines.length) % linesPerChunk === 0 ? cut() : [];
+    },
+    /** What has been added since the last group. */
+    rest: cut,
+  };
+}
+
+/** What a refusal says about one of many, in one sentence. */
+export function refusalText({ message, errors }: Refusal): string {
+  if (!errors || errors.length === 0) return message;
+  return errors
+    .map((error) => (error.path === '' ? error.message : `${error.path} ${error.message}`))
+    .join('; ');
+}
+
+/** A request and its text, from what an app wrote. */
+export function uploadLine(read: (input: unknown) => Read, input: unknown): UploadLine {
+  return { text: JSON.stringify(input) ?? '', read: read(input) };
+}

@@ -1,0 +1,169 @@
+import { z } from 'zod';
+import type { OtpRequest } from '../otp/otp.js';
+import { type Status, statuses } from '../otp/states.js';
+import { groupBy } from './group-by.js';
+import { batchId, batchOfId, keys, newBatch, newOtpId, partitionOf, partitions } from './keys.js';
+import { loadListScript, loadPlainScript, type Policy, plainSource, type RedisClient } from './script.js';
+import type { Sealer } from './sealing.js';
+
+/** Lines whose ids are kept in one key. What is reserved at once lies within one. */
+export const linesPerChunk = 200;
+
+/** An id without its `otp_`, and eight characters of the line's keyed hash. */
+const idWidth = 24;
+const fingerprintWidth = 8;
+const lineWidth = idWidth + fingerprintWidth;
+const noLine = '\0'.repeat(lineWidth);
+
+/** A batch of OTPs, uploaded together. */
+export interface Batch {
+  id: string;
+  createdAt: number;
+  /** Lines of the upload so far, those that were refused too. */
+  lines: number;
+  counts: Record<Status, number>;
+  cancelled: boolean;
+}
+
+/** A line to be reserved: what it asks for, and its text, by which it is known again. */
+export interface Line {
+  request: OtpRequest;
+  text: string;
+}
+
+/** The id a line was given, now or when it first came; `reused`: its text was another one then. */
+export type ReservedLine = { id: string } | 'reused';
+
+/** Uploads of many OTPs, each line of which counts once. */
+export interface Batches {
+  /** The name of a new batch, or of the one that this key of the app stands for; null when that was cancelled. */
+  open(app: string, idempotencyKey: string | null): Promise<string | null>;
+  /**
+   * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk. Null when the
+   * batch was cancelled.
+   */
+  reserve(
+    batch: { name: string; app: string; keyed: boolean },
+    from: number,
+    lines: readonly (Line | null)[],
+  ): Promise<(ReservedLine | null)[] | null>;
+  /** Null when there is none of this app under that id. */
+  find(app: string, id: string): Promise<Batch | null>;
+  /** The ids of lines `from` to `from` + `count`; null for those that have none. */
+  ids(id: string, from: number, count: number): Promise<(string | null)[]>;
+  /** Cancels what has not been sent, once and for all; false when there is no such batch of this app. */
+  cancel(app: string, id: string): Promise<boolean>;
+}
+
+export { batchId };
+
+export interface BatchesOptions {
+  redis: RedisClient;
+  sealer: Sealer;
+  policy: Pick<Policy, 'keepMs' | 'sendLeaseMs'>;
+}
+
+const text = z.string().nullable();
+const cancelReply = z.tuple([z.string(), z.number()]).nullable();
+
+/** Batches in Redis: their lines in slots of their own, their counts beside the OTPs. */
+export function createBatches({ redis, sealer, policy }: BatchesOptions): Batches {
+  const reserveScript = loadPlainScript(redis, 'reserve-lines');
+  const cancelScript = loadPlainScript(redis, 'cancel-batch');
+  const cancelInPartitions = loadListScript(redis, plainSource('cancel-in-partition'));
+  const ofApp = async (app: string, id: string) => {
+    const batch = batchOfId(id);
+    const facts = batch === null ? {} : await redis.hgetall(keys.batch(batch));
+    return batch !== null && facts['app'] === app ? { batch, facts } : null;
+  };
+  const propose = (line: Line | null, keyed: boolean): string => {
+    if (!line) return noLine;
+    const [phone] = sealer.hashes('phone number', line.request.to.e164);
+    const fingerprint = keyed ? sealer.hashes('upload line', line.text)[0] : '';
+    return (
+      newOtpId(partitionOf(phone)).slice(4) + fingerprint.slice(0, fingerprintWidth).padEnd(fingerprintWidth)
+    );
+  };
+  const fits = (fingerprint: string, line: Line, keyed: boolean) =>
+    !keyed || sealer.hashes('upload line', line.text).some((hash) => hash.startsWith(fingerprint));
+
+  return {
+    open: async (app, key) => {
+      if (key === null) return newBatch();
+      const names = sealer.hashes('batch', `${app}\n${key}`);
+      const facts = await Promise.all(
+        names.map((name) => redis.hmget(keys.batch(name), 'app', 'cancelledAt')),
+      );
+      const known = Math.max(
+        0,
+        facts.findIndex(([owner]) => typeof owner === 'string'),
+      );
+      return typeof facts[known]?.[1] === 'string' ? null : (names[known] ?? names[0]);
+    },
+    reserve: async ({ name, app, keyed }, from, lines) => {
+      const chunk = Math.floor(from / linesPerChunk);
+      const lives = lines.map((line) => (line ? lifeMs(line.request, policy) : policy.keepMs));
+      const proposed = lines.map((line) => propose(line, keyed)).join('');
+      const merged = text.parse(
+        await reserveScript(
+          [keys.batchLines(name, chunk), keys.batch(name)],
+          [from % linesPerChunk, lineWidth, proposed, app, Math.max(...lives), from + lines.length],
+        ),
+      );
+      if (merged === null) return null;
+      return lines.map((line, i) => {
+        if (!line) return null;
+        const entry = merged.slice(i * lineWidth, (i + 1) * lineWidth);
+        if (merged !== proposed && !fits(entry.slice(idWidth), line, keyed)) return 'reused';
+        return { id: `otp_${entry.slice(0, idWidth)}` };
+      });
+    },
+    find: async (app, id) => {
+      const found = await ofApp(app, id);
+      if (!found) return null;
+      const { batch, facts } = found;
+      const cancelled = facts['cancelledAt'] !== undefined;
+      const counts = await countsOf(redis, batch);
+      // Those that wait are cancelled already; their records are written when their turn comes.
+      if (cancelled) Object.assign(counts, { cancelled: counts.cancelled + counts.queued, queued: 0 });
+      const { createdAt, lines } = facts;
+      return { id: batchId(batch), createdAt: Number(createdAt), lines: Number(lines), counts, cancelled };
+    },
+    ids: async (id, from, count) => {
+      const batch = batchOfId(id) ?? '';
+      const lines = Array.from({ length: count }, (_, i) => from + i);
+      const chunks = groupBy(lines, (line) => String(Math.floor(line / linesPerChunk)));
+      const parts = [...chunks].map(async ([chunk, ofChunk]) => {
+        const start = ((ofChunk[0] ?? 0) % linesPerChunk) * lineWidth;
+        const end = start + ofChunk.length * lineWidth - 1;
+        const entries = await redis.getrange(keys.batchLines(batch, Number(chunk)), start, end);
+        return ofChunk.map((_, i) => entries.slice(i * lineWidth, i * lineWidth + idWidth));
+      });
+      const entries = (await Promise.all(parts)).flat();
+      return entries.map((entry) => (entry === '' || entry.startsWith('\0') ? null : `otp_${entry}`));
+    },
+    cancel: async (app, id) => {
+      const found = await ofApp(app, id);
+      const reply = found && cancelReply.parse(await cancelScript([keys.batch(found.batch)], []));
+      if (!found || !reply) return false;
+      const answers = await cancelInPartitions(
+        partitions.map((partition) => ({ key: keys.batchCounts(partition, found.batch), args: reply })),
+      );
+      for (const answer of answers) if (answer instanceof Error) throw answer;
+      return true;
+    },
+  };
+}
+
+/** How long what an OTP leaves behind can be of use. */
+function lifeMs({ sendWithinSeconds, ttlSeconds }: OtpRequest, policy: BatchesOptions['policy']): number {
+  return (sendWithinSeconds + ttlSeconds) * 1_000 + policy.sendLeaseMs + policy.keepMs;
+}
+
+async function countsOf(redis: RedisClient, batch: string): Promise<Record<Status, number>> {
+  const hashes = await Promise.all(
+    partitions.map((partition) => redis.hmget(keys.batchCounts(partition, batch), ...statuses)),
+  );
+  const sum = (i: number) => hashes.reduce((total, counts) => total + Number(counts[i] ?? 0), 0);
+  return Object.fromEntries(statuses.map((status, i) => [status, sum(i)])) as Record<Status, number>;
+}

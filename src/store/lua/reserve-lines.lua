@@ -1,0 +1,26 @@
+-- Reserves ids for lines of an upload, so that a line counts once however often it comes.
+-- KEYS: the ids of these lines, one text of fixed width for each; the batch. ARGV: place of the first line here, its
+-- width, an id for each line (zeros for one that needs none), app, ms that the OTPs live at most, lines so far.
+local from, width, proposed = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local t = now()
+local known = redis.call('HMGET', KEYS[2], 'app', 'cancelledAt', 'lines')
+if known[2] then return nil end
+
+local start = from * width
+local held = redis.call('GETRANGE', KEYS[1], start, start + #proposed - 1)
+local none = string.rep('\0', width)
+local lines = {}
+for place = 1, #proposed, width do
+  local before = string.sub(held, place, place + width - 1)
+  lines[#lines + 1] = before ~= '' and before ~= none and before or string.sub(proposed, place, place + width - 1)
+end
+local merged = table.concat(lines)
+if merged ~= held then redis.call('SETRANGE', KEYS[1], start, merged) end
+
+local longest_life = t + tonumber(ARGV[5])
+if not known[1] then redis.call('HSET', KEYS[2], 'app', ARGV[4], 'createdAt', digits(t)) end
+if tonumber(known[3] or 0) < tonumber(ARGV[6]) then redis.call('HSET', KEYS[2], 'lines', ARGV[6]) end
+for _, key in ipairs(KEYS) do
+  if redis.call('PTTL', key) < longest_life - t then redis.call('PEXPIREAT', key, digits(longest_life)) end
+end
+return merged

@@ -1,0 +1,137 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { BatchCancelled, createOtpProducer, type SendManyResult } from '../../src/index.js';
+import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { dataKey, testStore } from '../support/otps.js';
+import { connect, databaseUrl } from '../support/redis.js';
+
+const redis = await connect();
+const store = testStore(redis);
+const queue = createSendOtpQueue(redis, () => {});
+const env = { DATA_KEY: dataKey.toString('base64'), REDIS_URL: databaseUrl() };
+const producer = createOtpProducer({ app: 'shop', env });
+afterAll(() => producer.close());
+
+let next = 3_000_000;
+const number = () => `012${next++}`;
+
+describe('send', () => {
+  it('enqueues an OTP that the API then knows by its id', async () => {
+    const to = number();
+    const result = await producer.send({ to, reference: 'r' });
+    if (!result.accepted) throw new Error(result.refusal.code);
+    expect(result.otp).toMatchObject({ status: 'queued', createdAt: expect.any(Date) });
+    expect(await store.otps.find('shop', result.otp.id)).toMatchObject({ reference: 'r' });
+    expect(await queue.queue.getJob(result.otp.id)).toMatchObject({ priority: 0 });
+  });
+
+  it('sends the same once under one idempotency key', async () => {
+    const input = { to: number() };
+    const first = await producer.send(input, { idempotencyKey: 'a' });
+    expect(await producer.send(input, { idempotencyKey: 'a' })).toMatchObject({ ...first, replayed: true });
+    const other = await producer.send({ to: number() }, { idempotencyKey: 'a' });
+    expect(other).toMatchObject({ accepted: false, refusal: { code: 'idempotency_key_reused' } });
+  });
+
+  it('obeys the limits, and says when to come again', async () => {
+    const to = number();
+    await producer.send({ to });
+    const again = await producer.send({ to });
+    expect(again).toMatchObject({ accepted: false, refusal: { code: 'phone_rate_limited' } });
+    expect(!again.accepted && again.refusal.retryAfterMs).toBeGreaterThan(20_000);
+  });
+
+  it.each([
+    ['a number that is none', { to: '123' }, 'invalid_phone_number'],
+    ['a member that is not known', { to: '0123456789', too: 1 }, 'invalid_request'],
+    ['a country that is not allowed', { to: '+4915112345678' }, 'country_not_allowed'],
+  ])('refuses %s', async (_, input, code) => {
+    expect(await producer.send(input as { to: string })).toMatchObject({ refusal: { code } });
+  });
+});
+
+describe('sendMany', () => {
+  it('takes an array, and tells what became of each, in order', async () => {
+    const results: SendManyResult[] = [];
+    const otps = [...Array.from({ length: 450 }, () => ({ to: number() })), { to: 'nobody' }];
+    const summary = await producer.sendMany(otps, { onResult: (result) => results.push(result) });
+    expect(summary).toMatchObject({ accepted: 450, rejected: 1 });
+    expect(results.map(({ index }) => index)).toEqual(otps.map((_, i) => i));
+    expect(results[450]).toMatchObject({ accepted: false, refusal: { code: 'invalid_phone_number' } });
+    expect(await store.batches.find('shop', summary.batchId)).toMatchObject({
+      lines: 451,
+      counts: { queued: 450 },
+    });
+  });
+
+  it('takes from an async iterable only what it can work on, and tells how far it has come', async () => {
+    let taken = 0;
+    let ahead = 0;
+    const seen: number[] = [];
+    async function* many() {
+      for (let i = 0; i < 3_000; i++) {
+        taken += 1;
+        yield { to: number() };
+      }
+    }
+    const onProgress = ({ accepted }: { accepted: number }) => {
+      seen.push(accepted);
+      ahead = Math.max(ahead, taken - accepted);
+    };
+    const summary = await producer.sendMany(many(), { onProgress });
+    expect(summary.accepted).toBe(3_000);
+    expect(seen).toEqual(Array.from({ length: 15 }, (_, i) => (i + 1) * 200));
+    expect(ahead).toBeLessThanOrEqual(1_200);
+  });
+
+  it('goes on where it broke off under the same key, and doubles nothing', async () => {
+    const otps = Array.from({ length: 700 }, () => ({ to: number() }));
+    function* broken() {
+      yield* otps.slice(0, 500);
+      throw new Error('the file broke off');
+    }
+    await expect(producer.sendMany(broken(), { idempotencyKey: 'file-1' })).rejects.toThrow('broke off');
+    const summary = await producer.sendMany(otps, { idempotencyKey: 'file-1' });
+    expect(summary).toMatchObject({ accepted: 700, rejected: 0 });
+    expect(await store.batches.find('shop', summary.batchId)).toMatchObject({ counts: { queued: 700 } });
+  });
+
+  it('adds nothing to a batch that was cancelled', async () => {
+    const { batchId } = await producer.sendMany([{ to: number() }], { idempotencyKey: 'gone' });
+    await store.batches.cancel('shop', batchId);
+    await expect(producer.sendMany([{ to: number() }], { idempotencyKey: 'gone' })).rejects.toThrow(
+      BatchCancelled,
+    );
+  });
+
+  it('stops when it is told to', async () => {
+    const controller = new AbortController();
+    const otps = Array.from({ length: 5_000 }, () => ({ to: number() }));
+    const summary = await producer.sendMany(otps, {
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
+    expect(summary.accepted).toBeLessThan(2_000);
+  });
+});
+
+describe('createOtpProducer', () => {
+  it('works over a connection of the app, and leaves it open', async () => {
+    const own = createOtpProducer({ app: 'bank', env: { DATA_KEY: env.DATA_KEY }, redis });
+    expect(await own.send({ to: number() })).toMatchObject({ accepted: true });
+    await own.close();
+    expect(await redis.ping()).toBe('PONG');
+  });
+
+  it('names every mistake in the settings', () => {
+    const make = () => createOtpProducer({ app: 'shop', env: { LIMIT_PHONE_PER_DAY: 'many' } });
+    expect(make).toThrow(/LIMIT_PHONE_PER_DAY[\s\S]*DATA_KEY|DATA_KEY[\s\S]*LIMIT_PHONE_PER_DAY/);
+    expect(() => createOtpProducer({ app: 'shop', env: { DATA_KEY: env.DATA_KEY } })).toThrow(/REDIS_URL/);
+  });
+
+  it('answers queue_unavailable while Redis is away', async () => {
+    const away = createOtpProducer({ app: 'shop', env: { ...env, REDIS_URL: 'redis://127.0.0.1:1' } });
+    const code = 'queue_unavailable';
+    expect(await away.send({ to: number() })).toMatchObject({ accepted: false, refusal: { code } });
+    await away.close();
+  });
+});
