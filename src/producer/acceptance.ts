@@ -3,6 +3,7 @@ import type { Otp, OtpRequest } from '../otp/otp.js';
 import { remembered } from '../otp/remembered.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Admission, AdmissionRequest, Idempotency, Quota } from '../store/admission.js';
+import { createBatcher, gathered } from '../store/batcher.js';
 import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { createBackpressure, type Overload } from './backpressure.js';
@@ -38,24 +39,26 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
   const { store, sendOtpQueue } = dependencies;
   const backpressure = createBackpressure({ sendOtpQueue, load: store.load });
 
+  const admit = createBatcher(store.otps.admitMany, gathered);
+  /** The sweeper need not look for these jobs; when that gets lost, it looks in vain. */
+  const lookedAfter = (otps: readonly Otp[]) => void store.sendAttempts.lookedAfter(otps).catch(() => {});
   /** A job is added once at most, so a replay completes what a lost connection left half done. */
-  const enqueue = async (otps: readonly Otp[], add: (queued: Otp[]) => Promise<void>) => {
-    const queued = otps.filter(({ status }) => status === 'queued');
-    if (queued.length === 0) return;
-    await timely(add(queued));
-    // The sweeper need not look for these jobs; when that gets lost, it looks in vain.
-    store.sendAttempts.lookedAfter(queued).catch(() => {});
-  };
+  const add = createBatcher(async (otps: Otp[]) => {
+    await sendOtpQueue.add(...otps);
+    lookedAfter(otps);
+    return otps;
+  }, gathered);
 
   return {
     one: async (request, idempotency) => {
       const overload = backpressure.refuses(request.sendWithinSeconds, null);
-      const admission = await timely(store.otps.admit(request, idempotency, overload !== null));
+      const admission = await timely(
+        admit({ request, idempotency, overloaded: overload !== null, quotas: true }),
+      );
+      if (admission instanceof Error) throw admission;
       note(dependencies, request, admission);
       const acceptance = toAcceptance(admission, overload);
-      if (acceptance.kind !== 'refused') {
-        await enqueue([acceptance.otp], ([otp]) => (otp ? sendOtpQueue.add(otp) : Promise.resolve()));
-      }
+      if ('otp' in acceptance && acceptance.otp.status === 'queued') await timely(add(acceptance.otp));
       return acceptance;
     },
     many: async (app, asked) => {
@@ -71,8 +74,11 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
         return toAcceptance(admission, overloads[i] ?? null);
       });
       const otps = acceptances.flatMap((acceptance) => ('otp' in acceptance ? [acceptance.otp] : []));
+      const queued = otps.filter(({ status }) => status === 'queued');
+      if (queued.length === 0) return acceptances;
       try {
-        await enqueue(otps, (queued) => sendOtpQueue.addBulk(app, queued));
+        await timely(sendOtpQueue.addBulk(app, queued));
+        lookedAfter(queued);
       } catch (error) {
         // They were admitted: the same key again, or the sweeper, adds their jobs.
         const refused = unavailable(error);

@@ -1,7 +1,8 @@
-import { type Job, type JobsOptions, Queue, QueueKeys } from 'bullmq';
+import { type Job, Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
+import { addJobs, type NewJob } from './add-jobs.js';
 import { queueNames, queuePrefix, queueStreams } from './queues.js';
 import { placesLeft, takeTurns } from './turns.js';
 
@@ -27,7 +28,7 @@ export type SendOtpJob = Job<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
  * Attempts here are for trouble of our own, such as Redis going away. Retries of a send are counted in the OTP's
  * record, and its deadline ends them all, so this number only has to be out of the way.
  */
-const jobOptions: JobsOptions = { attempts: 1_000, backoff: { type: 'custom' } };
+const jobOptions = { attempts: 1_000, backoff: { type: 'custom' } };
 
 /** What a job needs of its OTP. */
 export type QueuedOtp = Pick<Otp, 'id' | 'app' | 'to'>;
@@ -42,8 +43,8 @@ export interface Backlog {
 }
 
 export interface SendOtpQueue {
-  /** For an OTP that somebody waits for. Idempotent: a job with the OTP's id is added at most once. */
-  add(otp: QueuedOtp): Promise<void>;
+  /** For OTPs that somebody waits for. Idempotent: a job with the OTP's id is added at most once. */
+  add(...otps: readonly QueuedOtp[]): Promise<void>;
   /** For many of one app, at most a few hundred a call: single ones overtake them, and apps take turns. */
   addBulk(app: string, otps: readonly QueuedOtp[]): Promise<void>;
   /** Takes a job out that has not ended; rejects when a worker holds it. */
@@ -60,6 +61,11 @@ export interface SendOtpQueue {
 /** How many old jobs one call deletes at most; larger ranges hold Redis up. */
 const cleanBatch = 1_000;
 
+function jobOf({ id, app, to }: QueuedOtp, priority: number): NewJob {
+  const data: SendOtpPayload = { id, app, to: to.masked };
+  return { id, data, name: sendOtpJob, opts: { ...jobOptions, priority } };
+}
+
 /** `onError` hears of connection trouble, which BullMQ would otherwise print past every log. */
 export function createSendOtpQueue(
   connection: Redis | Cluster,
@@ -68,25 +74,26 @@ export function createSendOtpQueue(
   const queue = new Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(queueNames.sendOtp, {
     connection,
     prefix: queuePrefix,
-    defaultJobOptions: jobOptions,
     streams: queueStreams,
   }).on('error', onError);
   return {
     queue,
-    add: async ({ id, app, to }) => {
-      await queue.add(sendOtpJob, { id, app, to: to.masked }, { jobId: id });
+    add: async (...otps) => {
+      await addJobs(
+        connection,
+        queue,
+        otps.map((otp) => jobOf(otp, 0)),
+      );
     },
     addBulk: async (app, otps) => {
       const priorities = await takeTurns(connection, (name) => queue.toKey(name), {
         app,
         count: otps.length,
       });
-      await queue.addBulk(
-        otps.map(({ id, to }, i) => ({
-          name: sendOtpJob,
-          data: { id, app, to: to.masked },
-          opts: { jobId: id, priority: priorities[i] ?? 1 },
-        })),
+      await addJobs(
+        connection,
+        queue,
+        otps.map((otp, i) => jobOf(otp, priorities[i] ?? 1)),
       );
     },
     remove: async (id) => {

@@ -6,6 +6,9 @@ export interface BatchLimits {
   inFlight: number;
 }
 
+/** How calls on single records are gathered: Redis serves nobody else during one. */
+export const gathered: BatchLimits = { most: 100, inFlight: 4 };
+
 interface Waiting<I, O> {
   item: I;
   resolve(answer: O): void;

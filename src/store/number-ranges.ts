@@ -2,16 +2,9 @@ import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { remembered } from '../otp/remembered.js';
-import { createBatcher } from './batcher.js';
+import { createBatcher, gathered } from './batcher.js';
 import { keys } from './keys.js';
-import {
-  gathered,
-  loadListScript,
-  loadPlainScript,
-  type Policy,
-  plainSource,
-  type RedisClient,
-} from './script.js';
+import { loadListScript, loadPlainScript, type Policy, plainSource, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** A range that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's clock; those past are over. */

@@ -8,10 +8,9 @@ import {
   type Idempotency,
   referencesKept,
 } from './admission.js';
-import { createBatcher } from './batcher.js';
 import { keys, partitionOfId } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
-import { gathered, loadRecordScript, type RecordScripts } from './script.js';
+import { loadRecordScript, type RecordScripts } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** OTPs from the app's side: asked for, looked up, cancelled. */
@@ -62,7 +61,6 @@ export function createOtps(options: AdmissionOptions): Otps {
     return record?.app === app ? toOtp(sealer, record) : null;
   };
   const admitMany = createAdmission(options);
-  const admitGathered = createBatcher(admitMany, gathered);
   const referenceHashes = (app: string, reference: string) =>
     sealer.hashes('reference', `${app}\n${reference}`);
 
@@ -70,8 +68,8 @@ export function createOtps(options: AdmissionOptions): Otps {
     find,
     admitMany,
     admit: async (request, idempotency, overloaded = false) => {
-      const admission = await admitGathered({ request, idempotency, overloaded, quotas: true });
-      if (admission instanceof Error) throw admission;
+      const [admission] = await admitMany([{ request, idempotency, overloaded, quotas: true }]);
+      if (!admission || admission instanceof Error) throw admission;
       return admission;
     },
     findByReference: async (app, reference) => {

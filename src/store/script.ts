@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 import { moves, statuses } from '../otp/states.js';
-import { createBatcher } from './batcher.js';
+import { createBatcher, gathered } from './batcher.js';
 import { groupBy } from './group-by.js';
 import { historyKey, prefixOf } from './keys.js';
 
@@ -97,9 +97,6 @@ export type RecordBatch<C extends RecordCall = RecordCall> = (calls: C[]) => Pro
 export function loadRecordSource(policy: Policy, name: string, parts: readonly string[] = []): string {
   return `${preamble(policy, parts)}\n${readLua(name)}`;
 }
-
-/** How calls on single records are gathered: Redis serves nobody else during one. */
-export const gathered = { most: 100, inFlight: 4 };
 
 /**
  * A function on one OTP record. What is asked for at the same time goes to Redis in one call, on a cluster in one per

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { addJobs } from '../../src/queues/add-jobs.js';
+import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { connect } from '../support/redis.js';
+
+const redis = await connect();
+const { queue } = createSendOtpQueue(redis, () => {});
+/** All of a job but when it was added; BullMQ writes its id a second time into its options. */
+const stored = async (id: string) => {
+  const { timestamp, opts: options = '', ...fields } = await redis.hgetall(queue.toKey(id));
+  const { jobId, ...given } = JSON.parse(options);
+  return { ...fields, opts: given, minutes: Math.round(Number(timestamp) / 60_000) };
+};
+const data = { id: 'x', app: 'shop', to: '+6012•••789' };
+const opts = (priority: number) => ({ attempts: 3, backoff: { type: 'custom' }, priority });
+const events = async () =>
+  (await redis.xrange(queue.toKey('events'), '-', '+')).flatMap(([, fields]) => fields);
+
+describe.each([0, 7])('jobs of priority %d that are added together', (priority) => {
+  it('are what BullMQ adds one by one', async () => {
+    const own = `own-${priority}`;
+    const theirs = `theirs-${priority}`;
+    await queue.add('send-otp', data, { ...opts(priority), jobId: theirs });
+    await addJobs(redis, queue, [{ id: own, name: 'send-otp', data, opts: opts(priority) }]);
+    expect(await stored(own)).toEqual(await stored(theirs));
+    const place = priority === 0 ? queue.getWaiting(0, -1) : queue.getPrioritized(0, -1);
+    expect((await place).map(({ id }) => id)).toEqual([theirs, own]);
+    expect(await events()).toEqual(expect.arrayContaining([own, theirs]));
+    expect(await (await queue.getJob(own))?.getState()).toBe(priority === 0 ? 'waiting' : 'prioritized');
+  });
+
+  it('are added once, however often', async () => {
+    const jobs = Array.from({ length: 300 }, (_, i) => ({
+      id: `many-${priority}-${i}`,
+      name: 'send-otp',
+      data,
+      opts: opts(priority),
+    }));
+    const count = () => queue.getJobCountByTypes('waiting', 'prioritized');
+    const before = await count();
+    await Promise.all([addJobs(redis, queue, jobs), addJobs(redis, queue, jobs)]);
+    expect((await count()) - before).toBe(300);
+  });
+});
