@@ -4,13 +4,7 @@ import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys, newOtpId, partitionOf, partitionOfId } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import { newOtp, recordSchema, sealRequest, toOtp } from './record.js';
-import {
-  againAfterNewHistory,
-  loadRecordSource,
-  loadScript,
-  type RecordBatch,
-  type RecordScripts,
-} from './script.js';
+import { againAfterNewHistory, loadRecordSource, loadScript, type RecordScripts } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** The newest OTPs of one reference that are kept findable by it. */
@@ -60,7 +54,7 @@ export interface AdmissionRequest {
   /** Whether to tell what is left of the limits. */
   quotas?: boolean;
   /** The line of an upload that it is: the batch, and the id that was reserved for it. */
-  line?: { batch: string; id: string };
+  line?: { batch: string; id: string; phone: string };
 }
 
 /** Decides about OTPs, in one call to Redis; an `Error` stands where one could not be decided. */
@@ -95,10 +89,16 @@ interface Candidate {
   args: [string];
   id: string;
   request: OtpRequest;
-  /** Further keys by what they are for. */
-  places: Record<string, string>;
-  idempotency: string[];
+  /** What is the same for every call. */
   facts: object;
+  /** Keys of limits and indexes that it counts in; those of limits that are off are left out. */
+  keys: {
+    appWindow: string | null;
+    clientIp: string | null;
+    range: string | null;
+    reference: string | null;
+    idempotency: readonly string[];
+  };
 }
 
 /** Decides everything about new OTPs in one call to Redis (`lua/admit.lua`). */
@@ -107,61 +107,70 @@ export function createAdmission(options: AdmissionOptions): AdmitMany {
     options.redis,
     loadRecordSource(options.policy, 'admit', ['phone', 'limits', 'range']),
   );
-  const admit: RecordBatch<Candidate> = async (candidates) => {
+  const decide = againAfterNewHistory<Candidate>(options, async (candidates) => {
     const { scriptKeys, args } = callOf(options, candidates);
     return (await script(scriptKeys, args)) as unknown[];
-  };
-  const decide = againAfterNewHistory(options, admit);
+  });
   return async (requests) => {
     const candidates = requests.map((each) => candidateOf(options, each));
     const answers = await decide(candidates);
-    return answers.map((answer, i) => {
-      const candidate = candidates[i];
-      return answer instanceof Error || !candidate
-        ? (answer as Error)
-        : toAdmission(options.sealer, candidate, reply.parse(answer));
+    return candidates.map((candidate, i) => {
+      const answer = answers[i];
+      return answer instanceof Error ? answer : toAdmission(options.sealer, candidate, reply.parse(answer));
     });
   };
 }
 
-function candidateOf({ sealer, ranges }: AdmissionOptions, admission: AdmissionRequest): Candidate {
-  const { request, idempotency = null, overloaded = false, quotas = false, line } = admission;
-  const { app, to, credits, ttlSeconds, maxAttempts, clientIp, reference } = request;
-  const [phone] = sealer.hashes('phone number', to.e164);
+function candidateOf(options: AdmissionOptions, admission: AdmissionRequest): Candidate {
+  const { sealer, ranges } = options;
+  const { request, idempotency = null, line } = admission;
+  const { app, to, credits, ttlSeconds, maxAttempts } = request;
+  const phone = line?.phone ?? sealer.hashes('phone number', to.e164)[0];
   const id = line?.id ?? newOtpId(partitionOf(phone));
-  const sealed = sealRequest(sealer, id, request);
-  const idempotencyKeys = idempotency
-    ? sealer.hashes('idempotency key', `${app}\n${idempotency.endpoint}\n${idempotency.key}`)
-    : [];
-  const batch = line && { batch: line.batch };
-  const record = { id, app, phone, credits, ttlSeconds, maxAttempts, ...batch, sealed };
-  const [current] = idempotencyKeys.map(keys.idempotency);
-  const guarded = ranges.guarded(app, to);
-  const hash = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`)[0];
+  const range = ranges.guarded(app, to);
+  const idempotencyKeys = idempotency ? idempotencyKeysOf(sealer, app, idempotency) : [];
+  const record = {
+    id,
+    app,
+    phone,
+    credits,
+    ttlSeconds,
+    maxAttempts,
+    batch: line?.batch,
+    idempotencyKey: idempotencyKeys[0],
+    sealed: sealRequest(sealer, id, request),
+  };
   return {
-    key: keys.record(partitionOfId(id) ?? '', id),
-    args: [openEnded(current === undefined ? record : { ...record, idempotencyKey: current })],
     id,
     request,
-    idempotency: idempotencyKeys.map(keys.idempotency),
-    places: {
-      app: keys.appWindow(app),
-      ...(clientIp !== null && { clientIp: keys.clientIpWindow(hash('client address', clientIp)) }),
-      ...(guarded && { range: guarded.key, ranges: keys.ranges }),
-      ...(reference !== null && { reference: keys.reference(hash('reference', reference)) }),
-    },
+    key: keys.record(partitionOfId(id) ?? '', id),
+    args: [openEnded(record)],
+    keys: { ...countedKeys(options, request), range: range?.key ?? null, idempotency: idempotencyKeys },
     facts: {
-      id,
       app,
       phone,
       ttlMs: ttlSeconds * 1_000,
       sendWithinMs: request.sendWithinSeconds * 1_000,
-      ...batch,
-      ...(guarded && { range: guarded.name }),
-      ...(idempotency && { fingerprints: sealer.hashes('request body', idempotency.body) }),
-      ...(overloaded && { overloaded }),
-      ...(quotas && { quotas }),
+      batch: line?.batch,
+      rangeName: range?.name,
+      fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : undefined,
+      overloaded: admission.overloaded,
+      quotas: admission.quotas,
     },
+  };
+}
+
+function idempotencyKeysOf(sealer: Sealer, app: string, { endpoint, key }: Idempotency): string[] {
+  return sealer.hashes('idempotency key', `${app}\n${endpoint}\n${key}`).map(keys.idempotency);
+}
+
+function countedKeys({ sealer, policy }: AdmissionOptions, { app, clientIp, reference }: OtpRequest) {
+  const hash = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`)[0];
+  const limitsClients = clientIp !== null && policy.clientIpPer10Minutes > 0;
+  return {
+    appWindow: policy.appPerSecond > 0 ? keys.appWindow(app) : null,
+    clientIp: limitsClients ? keys.clientIpWindow(hash('client address', clientIp)) : null,
+    reference: reference === null ? null : keys.reference(hash('reference', reference)),
   };
 }
 
@@ -170,28 +179,33 @@ function openEnded(record: object): string {
   return JSON.stringify(record).slice(0, -1);
 }
 
-/** Keys and arguments of one call: the places of keys that only some items have are told by number. */
+/** Keys and arguments of one call: keys beside the records are told by their place. */
 function callOf({ operatorPauseKeys }: AdmissionOptions, candidates: readonly Candidate[]) {
   const scriptKeys = candidates.map(({ key }) => key);
   const placed = new Map<string, number>();
-  /** Lua counts from 1, so the new length is the place. */
-  const place = (key: string) => {
+  const place = (key: string): number => {
+    // Lua counts from 1, so the new length is the place.
     const at = placed.get(key) ?? scriptKeys.push(key);
     placed.set(key, at);
     return at;
   };
-  const items = candidates.map(({ facts, places, idempotency }) => ({
+  const placeOf = (key: string | null) => (key === null ? undefined : place(key));
+  const items = candidates.map(({ facts, keys: { appWindow, clientIp, range, reference, idempotency } }) => ({
     ...facts,
-    at: Object.fromEntries(Object.entries(places).map(([what, key]) => [what, place(key)])),
-    ...(idempotency.length > 0 && { idempotency: idempotency.map(place) }),
+    appWindow: placeOf(appWindow),
+    clientIp: placeOf(clientIp),
+    range: placeOf(range),
+    reference: placeOf(reference),
+    idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
   }));
-  const settings = {
+  const call = {
     pause: place(keys.pause),
     operatorPauses: operatorPauseKeys.map(place),
+    ranges: place(keys.ranges),
     referencesKept,
     items,
   };
-  return { scriptKeys, args: [JSON.stringify(settings), ...candidates.map(({ args: [record] }) => record)] };
+  return { scriptKeys, args: [JSON.stringify(call), ...candidates.map(({ args: [record] }) => record)] };
 }
 
 function toAdmission(sealer: Sealer, { id, request }: Candidate, answer: z.output<typeof reply>): Admission {

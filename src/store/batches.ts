@@ -31,8 +31,11 @@ export interface Line {
   text: string;
 }
 
-/** The id a line was given, now or when it first came; `reused`: its text was another one then. */
-export type ReservedLine = { id: string } | 'reused';
+/**
+ * The id a line was given, now or when it first came, and the number's keyed hash; `reused`: its text was another one
+ * then.
+ */
+export type ReservedLine = { id: string; phone: string } | 'reused';
 
 /** Uploads of many OTPs, each line of which counts once. */
 export interface Batches {
@@ -76,9 +79,8 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
     const facts = batch === null ? {} : await redis.hgetall(keys.batch(batch));
     return batch !== null && facts['app'] === app ? { batch, facts } : null;
   };
-  const propose = (line: Line | null, keyed: boolean): string => {
+  const propose = (line: Line | null, phone: string, keyed: boolean): string => {
     if (!line) return noLine;
-    const [phone] = sealer.hashes('phone number', line.request.to.e164);
     const fingerprint = keyed ? sealer.hashes('upload line', line.text)[0] : '';
     return (
       newOtpId(partitionOf(phone)).slice(4) + fingerprint.slice(0, fingerprintWidth).padEnd(fingerprintWidth)
@@ -103,7 +105,10 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
     reserve: async ({ name, app, keyed }, from, lines) => {
       const chunk = Math.floor(from / linesPerChunk);
       const lives = lines.map((line) => (line ? lifeMs(line.request, policy) : policy.keepMs));
-      const proposed = lines.map((line) => propose(line, keyed)).join('');
+      const phones = lines.map((line) =>
+        line ? sealer.hashes('phone number', line.request.to.e164)[0] : '',
+      );
+      const proposed = lines.map((line, i) => propose(line, phones[i] ?? '', keyed)).join('');
       const merged = text.parse(
         await reserveScript(
           [keys.batchLines(name, chunk), keys.batch(name)],
@@ -115,7 +120,7 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
         if (!line) return null;
         const entry = merged.slice(i * lineWidth, (i + 1) * lineWidth);
         if (merged !== proposed && !fits(entry.slice(idWidth), line, keyed)) return 'reused';
-        return { id: `otp_${entry.slice(0, idWidth)}` };
+        return { id: `otp_${entry.slice(0, idWidth)}`, phone: phones[i] ?? '' };
       });
     },
     find: async (app, id) => {

@@ -36,13 +36,14 @@ export function createSealer(dataKeys: readonly [Buffer, ...Buffer[]]): Sealer {
   return {
     seal: (id, plaintext) => {
       const day = Math.floor(Date.now() / dayMs);
-      const header = Buffer.alloc(headerBytes);
-      derive(current, 'key id').copy(header, 0, 0, keyIdBytes);
-      header.writeUInt16BE(day, keyIdBytes);
       const nonce = nextNonce();
       const cipher = createCipheriv('aes-256-gcm', derive(current, `seal ${day}`), nonce);
       cipher.setAAD(Buffer.from(id));
-      const text = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
+      const text = cipher.update(plaintext, 'utf8');
+      cipher.final();
+      const header = Buffer.allocUnsafe(headerBytes);
+      derive(current, 'key id').copy(header, 0, 0, keyIdBytes);
+      header.writeUInt16BE(day, keyIdBytes);
       return Buffer.concat([header, nonce, cipher.getAuthTag(), text]).toString('base64url');
     },
     open: (id, sealed) => {

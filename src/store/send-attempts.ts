@@ -6,7 +6,7 @@ import { keys, partitionOfId, partitions } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { factsOf, recordSchema, toOtp } from './record.js';
-import { loadRecordScript } from './script.js';
+import { loadListScript, loadRecordScript, plainSource } from './script.js';
 
 /** How many records of one partition a sweep looks at in one call. */
 const sweepBatch = 200;
@@ -83,6 +83,7 @@ export function createSendAttempts(
   const settleScript = loadRecordScript(options, 'settle');
   // One partition a call: a sweep of all in one would hold others up.
   const sweepScript = loadRecordScript(options, 'sweep', { most: 1 });
+  const lookedAfterScript = loadListScript(redis, plainSource('looked-after'));
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const open = (raw: string) => toOtp(sealer, parse(raw));
 
@@ -155,12 +156,14 @@ export function createSendAttempts(
       };
     },
     lookedAfter: async (otps) => {
+      if (otps.length === 0) return;
       const byPartition = groupBy(otps, ({ id }) => partitionOfId(id) ?? '');
-      const looks = [...byPartition].map(([partition, ofPartition]) => {
-        const members = ofPartition.flatMap(({ id, sendBefore }) => [sendBefore, id]);
-        return redis.zadd(keys.due(partition), 'XX', 'GT', ...members);
+      const calls = [...byPartition].map(([partition, ofPartition]) => {
+        const members = ofPartition.flatMap(({ id, sendBefore }) => [String(sendBefore), id]);
+        return { key: keys.due(partition), args: [JSON.stringify(members)] };
       });
-      await Promise.all(looks);
+      const failed = (await lookedAfterScript(calls)).find((answer) => answer instanceof Error);
+      if (failed) throw failed;
     },
   };
 }

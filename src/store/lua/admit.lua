@@ -1,15 +1,15 @@
 -- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard and the record in one step.
--- KEYS: of the records; then those whose places options and items name. ARGV: options and items as JSON, see
--- admission.ts; for each item its record, a JSON object that lacks what is decided here and its closing brace.
+-- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see admission.ts;
+-- for each item its record, a JSON object that lacks what is decided here and its closing brace.
 local t = now()
-local options = cjson.decode(ARGV[1])
+local call = cjson.decode(ARGV[1])
 
 -- What pauses sending now, by the operator or for account trouble.
 local function pause()
-  for _, place in ipairs(options.operatorPauses) do
+  for _, place in ipairs(call.operatorPauses) do
     if redis.call('HEXISTS', KEYS[place], 'paused') == 1 then return 'operator' end
   end
-  return redis.call('HGET', KEYS[options.pause], 'trouble')
+  return redis.call('HGET', KEYS[call.pause], 'trouble')
 end
 
 -- What an idempotency key stands for already; nil: nothing, or nothing that is still kept.
@@ -34,19 +34,19 @@ end
 
 -- The guard's answer, when it refuses; and what it decided about the range.
 local function judged(item, phone)
-  if not item.at.range then return nil, '' end
-  local g = load_range(KEYS[item.at.range], t)
+  if not item.range then return nil, '' end
+  local g = load_range(KEYS[item.range], t)
   local exempt = phone.verifiedAt and phone.verifiedAt + VERIFIED_KEPT_MS > t
   local decided, wait = guard(g, exempt, t)
-  if decided ~= '' then redis.call('SADD', KEYS[item.at.ranges], item.range) end
-  save_range(KEYS[item.at.range], g, t)
+  if decided ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
+  save_range(KEYS[item.range], g, t)
   return wait > 0 and {'blocked', wait, decided} or nil, decided
 end
 
 local function keep_reference(item, longest_life)
-  local index = KEYS[item.at.reference]
-  redis.call('ZADD', index, digits(t), item.id)
-  redis.call('ZREMRANGEBYRANK', index, 0, -1 - options.referencesKept)
+  local index = KEYS[item.reference]
+  redis.call('ZADD', index, digits(t), here.id)
+  redis.call('ZREMRANGEBYRANK', index, 0, -1 - call.referencesKept)
   if redis.call('PTTL', index) < longest_life - t then redis.call('PEXPIREAT', index, digits(longest_life)) end
 end
 
@@ -61,7 +61,7 @@ local function write_record(item, text, losses)
   if losses > 0 then decided = decided .. ',"losses":' .. digits(losses) end
   redis.call('SET', here.record, text .. decided .. '}', 'PXAT', digits(send_before + POLICY.keepMs))
   -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
-  look_soon(item.id, send_before, t)
+  look_soon(here.id, send_before, t)
   return send_before
 end
 
@@ -93,15 +93,15 @@ local function admit(item, text)
   end
   local replay = item.idempotency and held(item)
   if replay then return replay end
-  if options.paused then return {'paused', options.paused} end
+  if call.paused then return {'paused', call.paused} end
   if item.overloaded then return {'overloaded'} end
 
   local h = history()
   local phone, number = load_phone(item.phone, item.app)
   if is_locked(phone) then return {'phone_locked'} end
-  local limit = limited(phone, number, item.at, t)
+  local limit = limited(phone, number, item, t)
   -- What is left of an app's own limits would tell that it was not them.
-  if limit then return {'limited', limit.by, limit.ms, limit.own and quotas(phone, item.at, t) or {}} end
+  if limit then return {'limited', limit.by, limit.ms, limit.own and quotas(phone, item, t) or {}} end
   local refusal, decided = judged(item, phone)
   if refusal then return refusal end
 
@@ -110,16 +110,16 @@ local function admit(item, text)
   if item.idempotency then reserve(item, longest_life) end
   count_admitted(phone, item, t)
   save_phone(number, t)
-  if item.at.reference then keep_reference(item, longest_life) end
+  if item.reference then keep_reference(item, longest_life) end
   if item.batch then note_batch(item.batch, longest_life) end
   -- Most often there is nothing more to say.
   if decided == '' and not item.quotas then return t end
-  return {'admitted', t, decided, item.quotas and quotas(phone, item.at, t) or {}}
+  return {'admitted', t, decided, item.quotas and quotas(phone, item, t) or {}}
 end
 
-options.paused = pause() or nil
+call.paused = pause() or nil
 local answers = {}
-for i, item in ipairs(options.items) do
+for i, item in ipairs(call.items) do
   go_to(KEYS[i])
   answers[i] = guarded(admit, item, ARGV[i + 1])
 end

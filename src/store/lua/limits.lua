@@ -51,12 +51,12 @@ end
 
 -- A fixed window, counted in a key that expires with it.
 local function counter_wait(key, limit)
-  if limit == 0 or tonumber(redis.call('GET', key) or 0) < limit then return 0 end
+  if tonumber(redis.call('GET', key) or 0) < limit then return 0 end
   return math.max(1, redis.call('PTTL', key))
 end
 
-local function count(key, limit, window_ms)
-  if limit > 0 and redis.call('INCR', key) == 1 then redis.call('PEXPIRE', key, window_ms) end
+local function count(key, window_ms)
+  if redis.call('INCR', key) == 1 then redis.call('PEXPIRE', key, window_ms) end
 end
 
 -- What is left of each limit that is on: name, quota, window in ms, remaining, ms until more is.
@@ -70,31 +70,31 @@ local function phone_quota(name, p, limit, window_ms, t)
   return { name, limit, window_ms, math.max(0, limit - used), oldest and oldest + window_ms - t or 0 }
 end
 
-local function quotas(p, at, t)
+local function quotas(p, item, t)
   local found = {}
   local function add(quota) found[#found + 1] = quota end
   if POLICY.phonePer10Minutes > 0 then
     add(phone_quota('phone-10min', p, POLICY.phonePer10Minutes, TEN_MINUTES_MS, t))
   end
   if POLICY.phonePerDay > 0 then add(phone_quota('phone-day', p, POLICY.phonePerDay, DAY_MS, t)) end
-  if POLICY.appPerSecond > 0 then add(counter_quota('app', KEYS[at.app], POLICY.appPerSecond, 1000)) end
-  if POLICY.clientIpPer10Minutes > 0 and at.clientIp then
-    add(counter_quota('client-ip', KEYS[at.clientIp], POLICY.clientIpPer10Minutes, TEN_MINUTES_MS))
+  if item.appWindow then add(counter_quota('app', KEYS[item.appWindow], POLICY.appPerSecond, 1000)) end
+  if item.clientIp then
+    add(counter_quota('client-ip', KEYS[item.clientIp], POLICY.clientIpPer10Minutes, TEN_MINUTES_MS))
   end
   return found
 end
 
 -- The limit with the longest wait; nil when none stands in the way.
-local function limited(p, number, at, t)
+local function limited(p, number, item, t)
   local longest = { ms = 0 }
   local function consider(by, ms, own)
     if ms > longest.ms then longest = { by = by, ms = ms, own = own } end
   end
   consider('phone', phone_wait(p, t), true)
   consider('phone', number_wait(number, t), false)
-  consider('app', counter_wait(KEYS[at.app], POLICY.appPerSecond), true)
-  if at.clientIp then
-    consider('client_ip', counter_wait(KEYS[at.clientIp], POLICY.clientIpPer10Minutes), true)
+  if item.appWindow then consider('app', counter_wait(KEYS[item.appWindow], POLICY.appPerSecond), true) end
+  if item.clientIp then
+    consider('client_ip', counter_wait(KEYS[item.clientIp], POLICY.clientIpPer10Minutes), true)
   end
   if longest.ms > 0 then return longest end
 end
@@ -104,7 +104,7 @@ local function count_admitted(p, item, t)
   local kept = math.max(1, POLICY.phonePer10Minutes, POLICY.phonePerDay, POLICY.numberPerDay)
   p.sends[#p.sends + 1] = t
   while #p.sends > kept or p.sends[1] + DAY_MS <= t do table.remove(p.sends, 1) end
-  p.last = item.id
-  count(KEYS[item.at.app], POLICY.appPerSecond, 1000)
-  if item.at.clientIp then count(KEYS[item.at.clientIp], POLICY.clientIpPer10Minutes, TEN_MINUTES_MS) end
+  p.last = here.id
+  if item.appWindow then count(KEYS[item.appWindow], 1000) end
+  if item.clientIp then count(KEYS[item.clientIp], TEN_MINUTES_MS) end
 end

@@ -14,7 +14,7 @@ local function go_to(key)
     here = { prefix = prefix, due = prefix .. 'due', history = prefix .. 'history', phones = prefix .. 'phone:' }
     partitions[prefix] = here
   end
-  here.record, here.status = key, nil
+  here.record, here.id, here.status = key, string.sub(key, #prefix + 1), nil
 end
 
 local function guarded(one, ...)
