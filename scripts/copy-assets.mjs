@@ -1,4 +1,5 @@
-// Copies what the compiler leaves behind (the Lua sources) into dist/.
+// Copies what the compiler leaves behind (the Lua sources) into a build's directory: dist/ if none is named.
 import { cp } from 'node:fs/promises';
 
-await cp('src/store/lua', 'dist/store/lua', { recursive: true });
+const [directory = 'dist'] = process.argv.slice(2);
+await cp('src/store/lua', `${directory}/store/lua`, { recursive: true });

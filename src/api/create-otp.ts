@@ -72,6 +72,7 @@ export function createOtpRoute(dependencies: CreateOtpDependencies): Route {
     problems: [
       'body_too_large',
       'unsupported_media_type',
+      'idempotency_in_flight',
       'idempotency_key_reused',
       'invalid_phone_number',
       'country_not_allowed',

@@ -88,6 +88,11 @@ const table = {
     title: 'Attempts exhausted',
     detail: 'All attempts are used up. Request a new one.',
   },
+  idempotency_in_flight: {
+    status: 409,
+    title: 'Idempotency key in flight',
+    detail: refusalMessages.idempotency_in_flight,
+  },
   batch_cancelled: {
     status: 409,
     title: 'Batch cancelled',

@@ -6,6 +6,7 @@ import type { InputError } from './input-errors.js';
 /** Why an OTP was not accepted, by its stable code, and what is said about it where nothing closer is known. */
 export const refusalMessages = {
   invalid_request: 'The request is not shaped as documented; `errors` lists what is wrong with it.',
+  idempotency_in_flight: 'A request with this idempotency key is just being admitted. Ask again in a moment.',
   idempotency_key_reused: 'This idempotency key stands for a request with another body.',
   invalid_phone_number:
     'It is not a mobile number of any country that we know. Send it as +60123456789, or as people write it.',
@@ -75,6 +76,8 @@ export function refusalOf(
   switch (admission.kind) {
     case 'key_reused':
       return refuse('idempotency_key_reused');
+    case 'key_in_flight':
+      return refuse('idempotency_in_flight');
     case 'phone_locked':
       return refuse('phone_locked');
     case 'overloaded':

@@ -81,7 +81,7 @@ function placed(
   if (!Array.isArray(reserved)) return { refusal: reserved };
   const place = reserved[i];
   if (!place || place === 'reused') return { refusal: refuse('idempotency_key_reused') };
-  return { admission: { request: line.read.request, line: { batch, ...place } } };
+  return { admission: { request: line.read.request, reserved: { batch, ...place } } };
 }
 
 function readableLine(line: UploadLine): Line | null {

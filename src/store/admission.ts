@@ -1,14 +1,18 @@
 import { z } from 'zod';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
-import { keys, newOtpId, partitionOf, partitionOfId } from './keys.js';
+import { admissionParts, type Candidate, callOf, candidateOf } from './admission-candidate.js';
+import { decideOnCluster } from './admission-on-cluster.js';
 import type { NumberRanges } from './number-ranges.js';
-import { newOtp, recordSchema, sealRequest, toOtp } from './record.js';
-import { againAfterNewHistory, loadRecordSource, loadScript, type RecordScripts } from './script.js';
+import { newOtp, recordSchema, toOtp } from './record.js';
+import {
+  againAfterNewHistory,
+  loadRecordSource,
+  loadScript,
+  type RecordBatch,
+  type RecordScripts,
+} from './script.js';
 import type { Sealer } from './sealing.js';
-
-/** The newest OTPs of one reference that are kept findable by it. */
-export const referencesKept = 100;
 
 /** An app's idempotency key, and the request body it must come with again. */
 export interface Idempotency {
@@ -43,7 +47,9 @@ export type Admission =
   | { kind: 'paused'; reason: AccountTrouble | 'operator' }
   | { kind: 'limited'; by: LimitKind; retryAfterMs: number; quotas: Quota[] }
   | { kind: 'range_blocked'; retryAfterMs: number; ranges: RangeDecision[] }
-  | { kind: 'phone_locked' | 'overloaded' };
+  | { kind: 'phone_locked' | 'overloaded' }
+  /** On a Redis Cluster: another request with this idempotency key is just being admitted. */
+  | { kind: 'key_in_flight' };
 
 /** One OTP to decide about. */
 export interface AdmissionRequest {
@@ -53,8 +59,8 @@ export interface AdmissionRequest {
   overloaded?: boolean;
   /** Whether to tell what is left of the limits. */
   quotas?: boolean;
-  /** The line of an upload that it is: the batch, and the id that was reserved for it. */
-  line?: { batch: string; id: string; phone: string };
+  /** The id that was reserved for it, its number's keyed hash, and the batch of which it is a line. */
+  reserved?: { id: string; phone: string; batch?: string };
 }
 
 /** Decides about OTPs, in one call to Redis; an `Error` stands where one could not be decided. */
@@ -79,38 +85,12 @@ const reply = z.union([
   z.tuple([z.literal('paused'), z.enum([...accountTroubles, 'operator'])]),
   z.tuple([z.literal('limited'), z.enum(['phone', 'app', 'client_ip']), z.number(), quotasReply]),
   z.tuple([z.literal('blocked'), z.number(), decided]),
-  z.tuple([z.enum(['key_reused', 'phone_locked', 'overloaded'])]),
+  z.tuple([z.enum(['key_reused', 'key_in_flight', 'phone_locked', 'overloaded'])]),
 ]);
 
-/** An OTP to be, with all that the Lua function needs to decide about it. */
-interface Candidate {
-  /** Of the record; `args` hold its text. */
-  key: string;
-  args: [string];
-  id: string;
-  request: OtpRequest;
-  /** What is the same for every call. */
-  facts: object;
-  /** Keys of limits and indexes that it counts in; those of limits that are off are left out. */
-  keys: {
-    appWindow: string | null;
-    clientIp: string | null;
-    range: string | null;
-    reference: string | null;
-    idempotency: readonly string[];
-  };
-}
-
-/** Decides everything about new OTPs in one call to Redis (`lua/admit.lua`). */
+/** Decides everything about new OTPs: in one call to Redis (`lua/admit.lua`), or slot by slot on a cluster. */
 export function createAdmission(options: AdmissionOptions): AdmitMany {
-  const script = loadScript(
-    options.redis,
-    loadRecordSource(options.policy, 'admit', ['phone', 'limits', 'range']),
-  );
-  const decide = againAfterNewHistory<Candidate>(options, async (candidates) => {
-    const { scriptKeys, args } = callOf(options, candidates);
-    return (await script(scriptKeys, args)) as unknown[];
-  });
+  const decide = options.redis.isCluster ? decideOnCluster(options) : decideInOneCall(options);
   return async (requests) => {
     const candidates = requests.map((each) => candidateOf(options, each));
     const answers = await decide(candidates);
@@ -121,94 +101,19 @@ export function createAdmission(options: AdmissionOptions): AdmitMany {
   };
 }
 
-function candidateOf(options: AdmissionOptions, admission: AdmissionRequest): Candidate {
-  const { sealer, ranges } = options;
-  const { request, idempotency = null, line } = admission;
-  const { app, to, credits, ttlSeconds, maxAttempts } = request;
-  const phone = line?.phone ?? sealer.hashes('phone number', to.e164)[0];
-  const id = line?.id ?? newOtpId(partitionOf(phone));
-  const range = ranges.guarded(app, to);
-  const idempotencyKeys = idempotency ? idempotencyKeysOf(sealer, app, idempotency) : [];
-  const record = {
-    id,
-    app,
-    phone,
-    credits,
-    ttlSeconds,
-    maxAttempts,
-    batch: line?.batch,
-    idempotencyKey: idempotencyKeys[0],
-    sealed: sealRequest(sealer, id, request),
-  };
-  return {
-    id,
-    request,
-    key: keys.record(partitionOfId(id) ?? '', id),
-    args: [openEnded(record)],
-    keys: { ...countedKeys(options, request), range: range?.key ?? null, idempotency: idempotencyKeys },
-    facts: {
-      app,
-      phone,
-      ttlMs: ttlSeconds * 1_000,
-      sendWithinMs: request.sendWithinSeconds * 1_000,
-      batch: line?.batch,
-      rangeName: range?.name,
-      fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : undefined,
-      overloaded: admission.overloaded,
-      quotas: admission.quotas,
-    },
-  };
+function decideInOneCall(options: AdmissionOptions): RecordBatch<Candidate> {
+  const script = loadScript(options.redis, loadRecordSource(options.policy, 'admit', admissionParts));
+  return againAfterNewHistory(options, async (candidates) => {
+    const { scriptKeys, args } = callOf(options, candidates);
+    return (await script(scriptKeys, args)) as unknown[];
+  });
 }
 
-function idempotencyKeysOf(sealer: Sealer, app: string, { endpoint, key }: Idempotency): string[] {
-  return sealer.hashes('idempotency key', `${app}\n${endpoint}\n${key}`).map(keys.idempotency);
-}
-
-function countedKeys({ sealer, policy }: AdmissionOptions, { app, clientIp, reference }: OtpRequest) {
-  const hash = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`)[0];
-  const limitsClients = clientIp !== null && policy.clientIpPer10Minutes > 0;
-  return {
-    appWindow: policy.appPerSecond > 0 ? keys.appWindow(app) : null,
-    clientIp: limitsClients ? keys.clientIpWindow(hash('client address', clientIp)) : null,
-    reference: reference === null ? null : keys.reference(hash('reference', reference)),
-  };
-}
-
-/** A JSON object without its closing brace: the Lua function adds what it decides. */
-function openEnded(record: object): string {
-  return JSON.stringify(record).slice(0, -1);
-}
-
-/** Keys and arguments of one call: keys beside the records are told by their place. */
-function callOf({ operatorPauseKeys }: AdmissionOptions, candidates: readonly Candidate[]) {
-  const scriptKeys = candidates.map(({ key }) => key);
-  const placed = new Map<string, number>();
-  const place = (key: string): number => {
-    // Lua counts from 1, so the new length is the place.
-    const at = placed.get(key) ?? scriptKeys.push(key);
-    placed.set(key, at);
-    return at;
-  };
-  const placeOf = (key: string | null) => (key === null ? undefined : place(key));
-  const items = candidates.map(({ facts, keys: { appWindow, clientIp, range, reference, idempotency } }) => ({
-    ...facts,
-    appWindow: placeOf(appWindow),
-    clientIp: placeOf(clientIp),
-    range: placeOf(range),
-    reference: placeOf(reference),
-    idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
-  }));
-  const call = {
-    pause: place(keys.pause),
-    operatorPauses: operatorPauseKeys.map(place),
-    ranges: place(keys.ranges),
-    referencesKept,
-    items,
-  };
-  return { scriptKeys, args: [JSON.stringify(call), ...candidates.map(({ args: [record] }) => record)] };
-}
-
-function toAdmission(sealer: Sealer, { id, request }: Candidate, answer: z.output<typeof reply>): Admission {
+function toAdmission(
+  sealer: Sealer,
+  { id, asked: { request } }: Candidate,
+  answer: z.output<typeof reply>,
+): Admission {
   const open = (raw: string) => toOtp(sealer, recordSchema.parse(JSON.parse(raw)));
   const ranges = (decision: z.output<typeof decided>) =>
     decision === '' ? [] : [{ decision, range: request.to.range }];

@@ -75,6 +75,8 @@ export function historyKey(partitionPrefix: string): string {
 export const keys = {
   /** String, JSON: an OTP's record. */
   record: (partition: string, id: string) => `${prefix}:{${partition}}:${id}`,
+  /** The same for an id of ours. */
+  recordOfId: (id: string) => `${prefix}:{${partitionOfId(id) ?? ''}}:${id}`,
   /** Sorted set: ids of a partition's OTPs that have not ended, by when the sweeper must look. */
   due: (partition: string) => `${prefix}:{${partition}}:due`,
   /** Hash: how many OTPs of a batch have which status in this partition, and since when the batch is cancelled. */

@@ -6,7 +6,6 @@ import {
   type AdmitMany,
   createAdmission,
   type Idempotency,
-  referencesKept,
 } from './admission.js';
 import { keys, partitionOfId } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
@@ -29,6 +28,9 @@ export interface Otps {
   /** Once cancelled, nothing revives it. One that ended otherwise stays as it is. */
   cancel(app: string, id: string): Promise<'cancelled' | 'already_verified' | 'otp_not_found'>;
 }
+
+/** As many of one reference as Redis keeps under one data key. */
+const mostFound = 100;
 
 const cancelReply = z.tuple([
   z.enum(['cancelled', 'already_verified', 'otp_not_found']),
@@ -78,7 +80,7 @@ export function createOtps(options: AdmissionOptions): Otps {
       const found = await Promise.all(
         ids
           .flat()
-          .slice(0, referencesKept)
+          .slice(0, mostFound)
           .map((id) => find(app, id)),
       );
       return found.filter((otp) => otp !== null);

@@ -51,12 +51,16 @@ function preamble(policy: Policy, parts: readonly string[]): string {
   const luaMoves = statuses.map(
     (from) => `${from} = { ${moves[from].map((to) => `${to} = true`).join(', ')} }`,
   );
-  const values = Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs });
   return [
     `local MOVES = { ${luaMoves.join(', ')} }`,
-    `local POLICY = { ${values.map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(', ')} }`,
+    policyLiteral(policy),
     ...['clock', 'record', ...parts].map(readLua),
   ].join('\n');
+}
+
+function policyLiteral(policy: Policy): string {
+  const values = Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs });
+  return `local POLICY = { ${values.map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(', ')} }`;
 }
 
 function readLua(name: string): string {
@@ -172,7 +176,7 @@ export function loadPlainScript(redis: RedisClient, name: string, parts: readonl
   return loadScript(redis, plainSource(name, parts));
 }
 
-/** The text of such a function. */
-export function plainSource(name: string, parts: readonly string[] = []): string {
-  return ['clock', ...parts, name].map(readLua).join('\n');
+/** The text of such a function; one that decides by the policy is made with it. */
+export function plainSource(name: string, parts: readonly string[] = [], policy?: Policy): string {
+  return [...(policy ? [policyLiteral(policy)] : []), ...['clock', ...parts, name].map(readLua)].join('\n');
 }

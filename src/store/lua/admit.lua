@@ -1,4 +1,6 @@
--- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard and the record in one step.
+-- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard and the record in one step. On a Redis Cluster, where
+-- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
+-- is left out (see admission-on-cluster.ts); with `peek`, nothing is written.
 -- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see admission.ts;
 -- for each item its record, a JSON object that lacks what is decided here and its closing brace.
 local t = now()
@@ -6,6 +8,7 @@ local call = cjson.decode(ARGV[1])
 
 -- What pauses sending now, by the operator or for account trouble.
 local function pause()
+  if not call.pause then return nil end
   for _, place in ipairs(call.operatorPauses) do
     if redis.call('HEXISTS', KEYS[place], 'paused') == 1 then return 'operator' end
   end
@@ -32,22 +35,19 @@ local function held(item)
   end
 end
 
+-- Numbers that were verified lately.
+local function is_exempt(phone)
+  return phone.verifiedAt and phone.verifiedAt + VERIFIED_KEPT_MS > t
+end
+
 -- The guard's answer, when it refuses; and what it decided about the range.
 local function judged(item, phone)
   if not item.range then return nil, '' end
   local g = load_range(KEYS[item.range], t)
-  local exempt = phone.verifiedAt and phone.verifiedAt + VERIFIED_KEPT_MS > t
-  local decided, wait = guard(g, exempt, t)
+  local decided, wait = guard(g, is_exempt(phone), t)
   if decided ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
   save_range(KEYS[item.range], g, t)
   return wait > 0 and {'blocked', wait, decided} or nil, decided
-end
-
-local function keep_reference(item, longest_life)
-  local index = KEYS[item.reference]
-  redis.call('ZADD', index, digits(t), here.id)
-  redis.call('ZREMRANGEBYRANK', index, 0, -1 - call.referencesKept)
-  if redis.call('PTTL', index) < longest_life - t then redis.call('PEXPIREAT', index, digits(longest_life)) end
 end
 
 local function reserve(item, longest_life)
@@ -102,6 +102,7 @@ local function admit(item, text)
   local limit = limited(phone, number, item, t)
   -- What is left of an app's own limits would tell that it was not them.
   if limit then return {'limited', limit.by, limit.ms, limit.own and quotas(phone, item, t) or {}} end
+  if call.peek then return {'free', is_exempt(phone) and 1 or 0} end
   local refusal, decided = judged(item, phone)
   if refusal then return refusal end
 
@@ -110,7 +111,7 @@ local function admit(item, text)
   if item.idempotency then reserve(item, longest_life) end
   count_admitted(phone, item, t)
   save_phone(number, t)
-  if item.reference then keep_reference(item, longest_life) end
+  if item.reference then keep_reference(KEYS[item.reference], here.id, longest_life, t) end
   if item.batch then note_batch(item.batch, longest_life) end
   -- Most often there is nothing more to say.
   if decided == '' and not item.quotas then return t end

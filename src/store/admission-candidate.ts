@@ -1,0 +1,137 @@
+import type { OtpRequest } from '../otp/otp.js';
+import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
+import { keys, newOtpId, partitionOf, partitionOfId } from './keys.js';
+import { sealRequest } from './record.js';
+import type { Sealer } from './sealing.js';
+
+/** What `lua/admit.lua` is made of beside the shared part of records. */
+export const admissionParts = ['phone', 'limits', 'range', 'reference'] as const;
+
+/** An OTP to be, with all that the Lua function needs to decide about it. */
+export interface Candidate {
+  /** Of its record; `args` hold the record's text. */
+  key: string;
+  args: [string];
+  id: string;
+  asked: AdmissionRequest;
+  /** What the Lua function is told of it in any case. */
+  facts: {
+    app: string;
+    phone: string;
+    ttlMs: number;
+    sendWithinMs: number;
+    batch: string | undefined;
+    rangeName: string | undefined;
+    fingerprints: readonly string[] | undefined;
+    overloaded: boolean | undefined;
+    quotas: boolean | undefined;
+  };
+  /** Keys of limits and indexes that it counts in; those of limits that are off are left out. */
+  keys: {
+    appWindow: string | null;
+    clientIp: string | null;
+    range: string | null;
+    reference: string | null;
+    idempotency: readonly string[];
+  };
+}
+
+/** Makes a candidate of what is asked for, under a new id unless one was reserved. */
+export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest): Candidate {
+  const { sealer, ranges } = options;
+  const { request, idempotency = null, reserved } = asked;
+  const { app, to, credits, ttlSeconds, maxAttempts } = request;
+  const phone = reserved?.phone ?? sealer.hashes('phone number', to.e164)[0];
+  const id = reserved?.id ?? newOtpId(partitionOf(phone));
+  const range = ranges.guarded(app, to);
+  const idempotencyKeys = idempotency ? idempotencyKeysOf(sealer, app, idempotency) : [];
+  const record = {
+    id,
+    app,
+    phone,
+    credits,
+    ttlSeconds,
+    maxAttempts,
+    batch: reserved?.batch,
+    // On a cluster its key is in another slot, so it goes by its own time.
+    idempotencyKey: options.redis.isCluster ? undefined : idempotencyKeys[0],
+    sealed: sealRequest(sealer, id, request),
+  };
+  return {
+    id,
+    asked,
+    key: keys.record(partitionOfId(id) ?? '', id),
+    args: [openEnded(record)],
+    keys: { ...countedKeys(options, request), range: range?.key ?? null, idempotency: idempotencyKeys },
+    facts: {
+      app,
+      phone,
+      ttlMs: ttlSeconds * 1_000,
+      sendWithinMs: request.sendWithinSeconds * 1_000,
+      batch: reserved?.batch,
+      rangeName: range?.name,
+      fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : undefined,
+      overloaded: asked.overloaded,
+      quotas: asked.quotas,
+    },
+  };
+}
+
+function idempotencyKeysOf(sealer: Sealer, app: string, { endpoint, key }: Idempotency): string[] {
+  return sealer.hashes('idempotency key', `${app}\n${endpoint}\n${key}`).map(keys.idempotency);
+}
+
+function countedKeys({ sealer, policy }: AdmissionOptions, { app, clientIp, reference }: OtpRequest) {
+  const hash = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`)[0];
+  const limitsClients = clientIp !== null && policy.clientIpPer10Minutes > 0;
+  return {
+    appWindow: policy.appPerSecond > 0 ? keys.appWindow(app) : null,
+    clientIp: limitsClients ? keys.clientIpWindow(hash('client address', clientIp)) : null,
+    reference: reference === null ? null : keys.reference(hash('reference', reference)),
+  };
+}
+
+/** A JSON object without its closing brace: the Lua function adds what it decides. */
+function openEnded(record: object): string {
+  return JSON.stringify(record).slice(0, -1);
+}
+
+/** Keys and arguments of a call that decides everything: keys beside the records are told by their place. */
+export function callOf(
+  { operatorPauseKeys }: Pick<AdmissionOptions, 'operatorPauseKeys'>,
+  candidates: readonly Candidate[],
+) {
+  const scriptKeys = candidates.map(({ key }) => key);
+  const placed = new Map<string, number>();
+  const place = (key: string): number => {
+    // Lua counts from 1, so the new length is the place.
+    const at = placed.get(key) ?? scriptKeys.push(key);
+    placed.set(key, at);
+    return at;
+  };
+  const placeOf = (key: string | null) => (key === null ? undefined : place(key));
+  const items = candidates.map(({ facts, keys: { appWindow, clientIp, range, reference, idempotency } }) => ({
+    ...facts,
+    appWindow: placeOf(appWindow),
+    clientIp: placeOf(clientIp),
+    range: placeOf(range),
+    reference: placeOf(reference),
+    idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
+  }));
+  const call = {
+    pause: place(keys.pause),
+    operatorPauses: operatorPauseKeys.map(place),
+    ranges: place(keys.ranges),
+    items,
+  };
+  return { scriptKeys, args: [JSON.stringify(call), ...candidates.map(({ args: [record] }) => record)] };
+}
+
+/** Keys and arguments of a call that decides what belongs to the numbers of one partition; `peek` writes nothing. */
+export function partitionCallOf(candidates: readonly Candidate[], peek: boolean) {
+  const call = { peek, items: candidates.map(({ facts }) => facts) };
+  return {
+    scriptKeys: candidates.map(({ key }) => key),
+    args: [JSON.stringify(call), ...candidates.map(({ args: [record] }) => record)],
+  };
+}

@@ -1,0 +1,267 @@
+import { z } from 'zod';
+import type { AdmissionOptions, Quota } from './admission.js';
+import { admissionParts, type Candidate, candidateOf, partitionCallOf } from './admission-candidate.js';
+import { groupBy } from './group-by.js';
+import { keys } from './keys.js';
+import {
+  againAfterNewHistory,
+  bySlot,
+  loadListScript,
+  loadPlainScript,
+  loadRecordScript,
+  loadRecordSource,
+  loadScript,
+  type Policy,
+  plainSource,
+  type RecordBatch,
+} from './script.js';
+
+/** An admission takes no longer: what reserved a key before that and has no OTP is over. */
+const inFlightMs = 10_000;
+const tenMinutesMs = 600_000;
+
+/** What is being decided, and what it has taken that must be given back when it is refused. */
+interface Case {
+  candidate: Candidate;
+  answer?: unknown;
+  exempt: boolean;
+  decided: string;
+  quotas: Quota[];
+  giveBack: (() => Promise<unknown>)[];
+}
+
+type Step = (cases: Case[]) => Promise<void>;
+
+/**
+ * On a Redis Cluster one call reaches one slot, so an admission is several: the idempotency key is reserved; then
+ * pauses and what is known of the number are looked at; then limits and ranges in slots of their own are counted; then
+ * the number's own slot decides, with the same function as on a single Redis. What is refused on the way gives back
+ * what it took; what breaks off gives back nothing, so that never too many are admitted.
+ */
+export function decideOnCluster(options: AdmissionOptions): RecordBatch<Candidate> {
+  const steps: Step[] = [
+    reserveKeys(options),
+    lookAtPausesAndNumbers(options),
+    takeWindows(options),
+    askTheGuard(options),
+    admit(options),
+  ];
+  return async (candidates) => {
+    const cases = candidates.map(
+      (candidate): Case => ({ candidate, exempt: false, decided: '', quotas: [], giveBack: [] }),
+    );
+    for (const step of steps) {
+      const open = cases.filter(({ answer }) => answer === undefined);
+      if (open.length > 0) await step(open);
+    }
+    return cases.map(({ answer }) => answer);
+  };
+}
+
+/** Ends a case with a refusal, and gives back what it took; losing that only makes limits a little stricter. */
+async function refuse(one: Case, answer: unknown): Promise<void> {
+  one.answer = answer;
+  await Promise.all(one.giveBack.map((back) => back().catch(() => {})));
+}
+
+/** Each on its own: where Redis fails one, the others go on. */
+async function each(cases: readonly Case[], work: (one: Case) => Promise<void>): Promise<void> {
+  await Promise.all(
+    cases.map((one) =>
+      work(one).catch((error: unknown) => {
+        one.answer = error;
+      }),
+    ),
+  );
+}
+
+/** How long what an OTP leaves behind can be of use. */
+function lifeMs({ facts }: Candidate, policy: Policy): number {
+  return facts.sendWithinMs + policy.sendLeaseMs + facts.ttlMs + policy.keepMs;
+}
+
+const heldReply = z.tuple([z.string(), z.number(), z.number()]).nullable();
+
+function reserveKeys(options: AdmissionOptions): Step {
+  const { redis, policy } = options;
+  const reserve = loadPlainScript(redis, 'reserve-key');
+  const release = loadPlainScript(redis, 'release-key');
+  const read = loadRecordScript(options, 'read');
+  const heldBy = async (one: Case, key: string, takeOver: boolean) => {
+    const { id, facts } = one.candidate;
+    const args = [id, JSON.stringify(facts.fingerprints), lifeMs(one.candidate, policy), takeOver ? 1 : 0];
+    return heldReply.parse(await reserve([key], args));
+  };
+  const reserveOne = async (one: Case) => {
+    const { idempotency } = one.candidate.keys;
+    // Older data keys first: what is held under one of them is still the same request.
+    for (const key of idempotency.toReversed()) {
+      const isCurrent = key === idempotency[0];
+      if (!isCurrent && (await redis.exists(key)) === 0) continue;
+      const held = await heldBy(one, key, false);
+      if (!held) {
+        const { id } = one.candidate;
+        one.giveBack.push(() => release([key], [id]));
+        return;
+      }
+      const [id, fits, ageMs] = held;
+      const [raw] = z.tuple([z.string().optional()]).parse(await read(keys.recordOfId(id), []));
+      if (raw !== undefined) return await refuse(one, fits === 1 ? ['replayed', raw] : ['key_reused']);
+      if (fits === 0 && ageMs < inFlightMs) return await refuse(one, ['key_in_flight']);
+      // The same request broke off, or is just being admitted: under the same id it is admitted once.
+      if (fits === 1) one.candidate = underId(options, one.candidate, id);
+      else await heldBy(one, key, true);
+      return;
+    }
+  };
+  return (cases) =>
+    each(
+      cases.filter(({ candidate }) => candidate.keys.idempotency.length > 0),
+      reserveOne,
+    );
+}
+
+function underId(options: AdmissionOptions, { asked, facts }: Candidate, id: string): Candidate {
+  return candidateOf(options, { ...asked, reserved: { id, phone: facts.phone } });
+}
+
+/** What belongs to the numbers of each partition, decided there. */
+function decideInPartitions(options: AdmissionOptions, peek: boolean): RecordBatch<Candidate> {
+  const { redis, policy } = options;
+  const script = loadScript(redis, loadRecordSource(policy, 'admit', admissionParts));
+  return againAfterNewHistory(
+    options,
+    bySlot(redis, async (candidates) => {
+      const { scriptKeys, args } = partitionCallOf(candidates, peek);
+      return (await script(scriptKeys, args)) as unknown[];
+    }),
+  );
+}
+
+const freeReply = z.tuple([z.literal('free'), z.number()]);
+
+function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
+  const peek = decideInPartitions(options, true);
+  return async (cases) => {
+    const [paused, seen] = await Promise.all([pause(options), peek(cases.map(({ candidate }) => candidate))]);
+    await each(cases, async (one) => {
+      const answer = seen[cases.indexOf(one)];
+      const known = Array.isArray(answer) && answer[0] === 'known';
+      if (answer instanceof Error) throw answer;
+      if (paused && !known) return await refuse(one, ['paused', paused]);
+      const free = freeReply.safeParse(answer);
+      if (free.success) one.exempt = free.data[1] === 1;
+      else await refuse(one, answer);
+    });
+  };
+}
+
+/** What pauses sending now, by the operator or for account trouble; null: nothing. */
+async function pause({ redis, operatorPauseKeys }: AdmissionOptions): Promise<string | null> {
+  const [trouble, ...byOperator] = await Promise.all([
+    redis.hget(keys.pause, 'trouble'),
+    ...operatorPauseKeys.map((key) => redis.hexists(key, 'paused')),
+  ]);
+  return byOperator.includes(1) ? 'operator' : trouble;
+}
+
+const windowReply = z.tuple([z.number(), z.number(), z.number()]);
+
+function takeWindows(options: AdmissionOptions): Step {
+  const { policy, redis } = options;
+  const take = loadListScript(redis, plainSource('take-window'));
+  const windows = [
+    {
+      by: 'app',
+      name: 'app',
+      limit: policy.appPerSecond,
+      windowMs: 1_000,
+      keyOf: (one: Case) => one.candidate.keys.appWindow,
+    },
+    {
+      by: 'client_ip',
+      name: 'client-ip',
+      limit: policy.clientIpPer10Minutes,
+      windowMs: tenMinutesMs,
+      keyOf: (one: Case) => one.candidate.keys.clientIp,
+    },
+  ];
+  return async (cases) => {
+    for (const { by, name, limit, windowMs, keyOf } of windows) {
+      const counted = cases.filter((one) => one.answer === undefined && keyOf(one) !== null);
+      for (const [key, ofKey] of groupBy(counted, (one) => keyOf(one) ?? '')) {
+        const [answer] = await take([{ key, args: [limit, windowMs, ofKey.length] }]).catch((error) => [
+          error,
+        ]);
+        await each(ofKey, async (one) => {
+          if (answer instanceof Error) throw answer;
+          const [taken, used, resetMs] = windowReply.parse(answer);
+          const quota = { name, quota: limit, windowMs, remaining: Math.max(0, limit - used), resetMs };
+          if (ofKey.indexOf(one) >= taken) {
+            return await refuse(one, ['limited', by, resetMs, toReply([quota])]);
+          }
+          one.quotas.push(quota);
+          one.giveBack.push(() => take([{ key, args: [limit, windowMs, -1] }]));
+        });
+      }
+    }
+  };
+}
+
+const toReply = (quotas: readonly Quota[]) =>
+  quotas.map(({ name, quota, windowMs, remaining, resetMs }) => [name, quota, windowMs, remaining, resetMs]);
+
+function askTheGuard(options: AdmissionOptions): Step {
+  const { redis } = options;
+  const take = loadListScript(redis, plainSource('take-range', ['range'], options.policy));
+  const note = loadListScript(redis, plainSource('note-range', ['range']));
+  return async (cases) => {
+    const guarded = cases.filter(({ candidate }) => candidate.keys.range !== null);
+    const ranges = [...groupBy(guarded, ({ candidate }) => candidate.keys.range ?? '')];
+    const answers = await take(
+      ranges.map(([key, ofKey]) => ({ key, args: [ofKey.map(({ exempt }) => (exempt ? 1 : 0)).join('')] })),
+    );
+    for (const [i, [key, ofKey]] of ranges.entries()) {
+      const answer = answers[i];
+      await each(ofKey, async (one) => {
+        if (answer instanceof Error) throw answer;
+        const place = ofKey.indexOf(one) * 2;
+        const list = z.array(z.union([z.number(), z.string()])).parse(answer);
+        one.decided = String(list[place + 1]);
+        if (one.decided !== '') await redis.sadd(keys.ranges, one.candidate.facts.rangeName ?? '');
+        const waitMs = Number(list[place]);
+        if (waitMs > 0) return await refuse(one, ['blocked', waitMs, one.decided]);
+        one.giveBack.push(() => note([{ key, args: ['unsent', Date.now()] }]));
+      });
+    }
+  };
+}
+
+const admittedReply = z.union([
+  z.number(),
+  z.tuple([z.literal('admitted'), z.number(), z.string(), z.array(z.unknown())]),
+]);
+
+function admit(options: AdmissionOptions): Step {
+  const { redis, policy } = options;
+  const decide = decideInPartitions(options, false);
+  const keepReference = loadPlainScript(redis, 'keep-reference', ['reference']);
+  return async (cases) => {
+    const answers = await decide(cases.map(({ candidate }) => candidate));
+    await each(cases, async (one) => {
+      const answer = answers[cases.indexOf(one)];
+      // Whether it was admitted is not known, so nothing is given back.
+      if (answer instanceof Error) throw answer;
+      const admitted = admittedReply.safeParse(answer);
+      if (!admitted.success) return await refuse(one, answer);
+      const [createdAt, quotas] =
+        typeof admitted.data === 'number' ? [admitted.data, []] : [admitted.data[1], admitted.data[3]];
+      const {
+        id,
+        keys: { reference },
+      } = one.candidate;
+      if (reference !== null) await keepReference([reference], [id, lifeMs(one.candidate, policy)]);
+      one.answer = ['admitted', createdAt, one.decided, [...quotas, ...toReply(one.quotas)]];
+    });
+  };
+}
