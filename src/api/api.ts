@@ -31,7 +31,7 @@ export interface ApiDependencies {
   >;
   /** Takes OTPs on. */
   acceptor: Acceptor;
-  sendOtpQueue: Pick<SendOtpQueue, 'remove' | 'queue'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'remove' | 'queues'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
   provider: Pick<Provider, 'verify' | 'balance'>;
   apiKeys: readonly ApiKey[];

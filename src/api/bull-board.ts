@@ -8,7 +8,7 @@ import type { SendOtpQueue } from '../queues/send-otp.js';
 import { offeredActions } from './bull-board-actions.js';
 
 export interface BullBoardDependencies {
-  sendOtpQueue: Pick<SendOtpQueue, 'queue'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'queues'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
 }
 
@@ -18,23 +18,23 @@ const mostPages = 1_000_000;
 /** Asking for 200,000 jobs took 11 s, and held Redis up as long (measured). */
 const mostJobsPerPage = 100;
 
-/** Bull Board on both queues, mounted at `basePath`; to look at and, without `actions`, not to touch. */
+/** Bull Board on all queues, mounted at `basePath`; to look at and, without `actions`, not to touch. */
 export function bullBoard(
   basePath: string,
   actions: boolean,
   { sendOtpQueue, balanceQueue }: BullBoardDependencies,
 ): Router {
+  const queues = [...sendOtpQueue.queues, balanceQueue.queue];
   const adapter = new ExpressAdapter();
   adapter.setBasePath(basePath);
   const options = { readOnlyMode: !actions };
   createBullBoard({
-    queues: [new BullMQAdapter(sendOtpQueue.queue, options), new BullMQAdapter(balanceQueue.queue, options)],
+    queues: queues.map((queue) => new BullMQAdapter(queue, options)),
     serverAdapter: adapter,
     options: { uiConfig: { boardTitle: 'isms-otp-gateway', hideDocsLink: true } },
   });
   adapter.setErrorHandler(answerError);
   const router = Router();
-  const queues = [sendOtpQueue.queue, balanceQueue.queue];
   router.use(waitForQueues(queues), capPaging, withoutForeignFonts);
   if (actions) router.use(offeredActions(queues));
   router.use(adapter.getRouter());

@@ -36,7 +36,7 @@ export function createOtpProducer({ app, env, redis, logger = silent }: OtpProdu
   const connection = redis ?? connect(config.redisUrl?.reveal(), logger);
   const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   const store = storeOf(connection, config, logger);
-  const sendOtpQueue = createSendOtpQueue(connection, onError);
+  const sendOtpQueue = createSendOtpQueue({ connection, onError, shards: config.queues.shards });
   const settings = requestSettings(config);
   return createProducer({
     app,
@@ -45,7 +45,7 @@ export function createOtpProducer({ app, env, redis, logger = silent }: OtpProdu
     connected: connected(connection),
     acceptor: createAcceptor({ store, sendOtpQueue, settings, logger }),
     close: async () => {
-      await sendOtpQueue.queue.close();
+      await sendOtpQueue.close();
       if (!redis) await disconnect(connection);
     },
   });

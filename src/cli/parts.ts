@@ -3,7 +3,7 @@ import { createIsmsProvider } from '../isms/provider.js';
 import type { Provider } from '../otp/provider.js';
 import type { Logger } from '../producer/logger.js';
 import type { RequestSettings } from '../producer/settings.js';
-import { operatorPauseKey } from '../queues/send-otp.js';
+import { operatorPauseKeys } from '../queues/send-otp.js';
 import type { Policy, RedisClient } from '../store/script.js';
 import { createSealer } from '../store/sealing.js';
 import { createStore, type Store } from '../store/store.js';
@@ -38,7 +38,7 @@ export function storeOf(
     redis,
     sealer: createSealer(config.dataKeys.reveal()),
     policy: policyOf(config),
-    operatorPauseKeys: [operatorPauseKey],
+    operatorPauseKeys: operatorPauseKeys(config.queues.shards),
     safeRanges: config.fraud.safeRanges,
     balanceLimits: config.balance,
     onNewHistory: (finding) => logNewHistory(finding, logger),

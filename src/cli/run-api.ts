@@ -27,7 +27,11 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Pa
   parts.add({ close: () => disconnect(redis) });
   const { provider } = guardProvider(parts.add(ismsProvider(config)), logger);
   const store = storeOf(redis, config, logger);
-  const sendOtpQueue = createSendOtpQueue(redis, onQueueError);
+  const sendOtpQueue = createSendOtpQueue({
+    connection: redis,
+    onError: onQueueError,
+    shards: config.queues.shards,
+  });
   const settings = requestSettings(config);
   const app = createApi({
     store,

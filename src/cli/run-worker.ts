@@ -27,6 +27,8 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, par
     sendCircuit,
     logger,
     concurrency: config.worker.concurrency,
+    shards: config.queues.shards,
+    servedShards: config.worker.shards ?? null,
     sendTimeoutMs: config.isms.sendTimeoutMs,
     sendsPerSecond: config.limits.sendPerSecond,
     keepSeconds: otp.keepSeconds,

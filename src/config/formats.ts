@@ -91,3 +91,17 @@ function isAddressRange(item: string): boolean {
 export function listItems(value: string): string[] {
   return value.split(',').map((item) => item.trim());
 }
+
+const mostShards = 64;
+
+/** Numbers from 0 to 63 and ranges of them. */
+export function shardList() {
+  return format('numbers from 0 to 63 and ranges, separated by commas, such as 0-3,8', (value) => {
+    const items = listItems(value).map((item) => /^(\d{1,2})(?:-(\d{1,2}))?$/.exec(item));
+    const numbers = items.flatMap((match) => {
+      const [from, to] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+      return to >= from && to < mostShards ? Array.from({ length: to - from + 1 }, (_, i) => from + i) : [-1];
+    });
+    return numbers.includes(-1) ? null : [...new Set(numbers)];
+  });
+}

@@ -8,6 +8,7 @@ import {
   listenHost,
   oneOf,
   secret,
+  shardList,
   text,
   wholeNumber,
 } from './formats.js';
@@ -113,11 +114,24 @@ const defaults = z.object({
   country: variable('DEFAULT_COUNTRY', country().prefault('MY'), 'How national numbers are read.'),
 });
 
+const queues = z.object({
+  shards: variable(
+    'QUEUE_SHARDS',
+    wholeNumber(1, 64).prefault('1'),
+    'Queues that the OTPs are spread over, each in a slot of its own of a Redis Cluster: some times as many as it has masters. The same in every process; it can be raised and lowered while jobs wait.',
+  ),
+});
+
 const worker = z.object({
   concurrency: variable(
     'WORKER_CONCURRENCY',
     wholeNumber(1, 1000).prefault('50'),
     'Sends in flight per worker process.',
+  ),
+  shards: variable(
+    'WORKER_SHARDS',
+    shardList().optional(),
+    'Which of the queues a worker serves; all of them when it is unset, also those of an earlier QUEUE_SHARDS.',
   ),
 });
 
@@ -265,6 +279,7 @@ export const schema = z.object({
   ),
   defaults: defaults.prefault({}),
   allowedCountries: variable('ALLOWED_COUNTRIES', countries().prefault('MY'), 'Where SMS may go.'),
+  queues: queues.prefault({}),
   worker: worker.prefault({}),
   otp: otp.prefault({}),
   limits: limits.prefault({}),

@@ -1,4 +1,5 @@
-import type { Backlog, SendOtpQueue } from '../queues/send-otp.js';
+import type { Backlog } from '../queues/backlog.js';
+import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Load } from '../store/load.js';
 
 /** How old the newest look at the load may be; one request a second takes a new one, without waiting for it. */

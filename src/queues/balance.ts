@@ -1,5 +1,5 @@
 import { type Job, Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { queueNames, queuePrefix, queueStreams } from './queues.js';
 
 export const balanceJob = 'record-balance';
@@ -19,7 +19,10 @@ export interface BalanceQueue {
 }
 
 /** `onError` hears of connection trouble, which BullMQ would otherwise print past every log. */
-export function createBalanceQueue(connection: Redis, onError: (error: Error) => void): BalanceQueue {
+export function createBalanceQueue(
+  connection: Redis | Cluster,
+  onError: (error: Error) => void,
+): BalanceQueue {
   const queue = new Queue<Record<string, never>, BalanceResult, typeof balanceJob>(queueNames.balance, {
     connection,
     prefix: queuePrefix,

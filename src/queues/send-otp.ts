@@ -3,13 +3,20 @@ import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type NewJob } from './add-jobs.js';
-import { queueNames, queuePrefix, queueStreams } from './queues.js';
-import { placesLeft, takeTurns } from './turns.js';
+import { type Backlog, backlogOf, sumOf } from './backlog.js';
+import { queueStreams } from './queues.js';
+import { announceShards, knownShards, shardName, shardOf } from './shards.js';
+import { takeTurns } from './turns.js';
 
 export const sendOtpJob = 'send-otp';
 
-/** The hash in which BullMQ sets the field `paused` while an operator pauses the queue. */
-export const operatorPauseKey = new QueueKeys(queuePrefix).toKey(queueNames.sendOtp, 'meta');
+/** The hashes in which BullMQ sets the field `paused` while an operator pauses one of so many send queues. */
+export function operatorPauseKeys(shardCount: number): string[] {
+  return Array.from({ length: shardCount }, (_, n) => {
+    const { name, prefix } = shardName(n);
+    return new QueueKeys(prefix).toKey(name, 'meta');
+  });
+}
 
 /** A job's data: the OTP's id, and what makes Bull Board readable. Never a whole number, never a code. */
 export const sendOtpPayload = z.object({ id: z.string(), app: z.string(), to: z.string() });
@@ -33,15 +40,7 @@ const jobOptions = { attempts: 1_000, backoff: { type: 'custom' } };
 /** What a job needs of its OTP. */
 export type QueuedOtp = Pick<Otp, 'id' | 'app' | 'to'>;
 
-/** Jobs that wait for a worker. */
-export interface Backlog {
-  /** Those that somebody waits for, and those that wait for a moment. */
-  single: number;
-  bulk: number;
-  /** Of the bulk, about how many are an app's own; apps take turns. */
-  bulkByApp: ReadonlyMap<string, number>;
-}
-
+/** The send queue: one queue of BullMQ, or several shards that share the OTPs. */
 export interface SendOtpQueue {
   /** For OTPs that somebody waits for. Idempotent: a job with the OTP's id is added at most once. */
   add(...otps: readonly QueuedOtp[]): Promise<void>;
@@ -55,8 +54,15 @@ export interface SendOtpQueue {
   backlog(): Promise<Backlog>;
   /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so by itself only while others end. */
   clean(keepMs: number): Promise<void>;
-  queue: Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
+  /** The shards that there have ever been, also those that nothing is added to any more: jobs may wait in them. */
+  known(): Promise<number[]>;
+  /** Those that are added to, in their order. */
+  queues: [BullQueue, ...BullQueue[]];
+  close(): Promise<void>;
 }
+
+/** A send queue as BullMQ has it. */
+export type BullQueue = Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
 
 /** How many old jobs one call deletes at most; larger ranges hold Redis up. */
 const cleanBatch = 1_000;
@@ -66,60 +72,112 @@ function jobOf({ id, app, to }: QueuedOtp, priority: number): NewJob {
   return { id, data, name: sendOtpJob, opts: { ...jobOptions, priority } };
 }
 
-/** `onError` hears of connection trouble, which BullMQ would otherwise print past every log. */
-export function createSendOtpQueue(
-  connection: Redis | Cluster,
-  onError: (error: Error) => void,
-): SendOtpQueue {
-  const queue = new Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(queueNames.sendOtp, {
-    connection,
-    prefix: queuePrefix,
-    streams: queueStreams,
-  }).on('error', onError);
+export interface SendOtpQueueOptions {
+  connection: Redis | Cluster;
+  /** Hears of connection trouble, which BullMQ would otherwise print past every log. */
+  onError: (error: Error) => void;
+  shards?: number;
+}
+
+/** The send queue, over a connection that suits the process. */
+export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQueueOptions): SendOtpQueue {
+  const open = (n: number): BullQueue => {
+    const { name, prefix } = shardName(n);
+    return new Queue(name, { connection, prefix, streams: queueStreams }).on('error', onError) as BullQueue;
+  };
+  const opened = new Map<number, BullQueue>();
+  const shard = (n: number): BullQueue => {
+    const queue = opened.get(n) ?? open(n);
+    opened.set(n, queue);
+    return queue;
+  };
+  const ofThisMap = Array.from({ length: shards }, (_, n) => shard(n));
+  const announce = once(() => announceShards(connection, shards));
+  const known = () => knownShards(connection, shards);
+  const inEach = async <O extends QueuedOtp>(
+    otps: readonly O[],
+    add: (queue: BullQueue, ofShard: O[]) => Promise<void>,
+  ) => {
+    await announce();
+    const groups = new Map<number, O[]>();
+    for (const otp of otps) {
+      const n = shardOf(otp.id, shards);
+      groups.set(n, [...(groups.get(n) ?? []), otp]);
+    }
+    await Promise.all([...groups].map(([n, ofShard]) => add(shard(n), ofShard)));
+  };
+  const inKnown = async <T>(work: (queue: BullQueue) => Promise<T>): Promise<T[]> =>
+    await Promise.all((await known()).map((n) => work(shard(n))));
+
   return {
-    queue,
-    add: async (...otps) => {
-      await addJobs(
-        connection,
-        queue,
-        otps.map((otp) => jobOf(otp, 0)),
-      );
-    },
-    addBulk: async (app, otps) => {
-      const priorities = await takeTurns(connection, (name) => queue.toKey(name), {
-        app,
-        count: otps.length,
-      });
-      await addJobs(
-        connection,
-        queue,
-        otps.map((otp, i) => jobOf(otp, priorities[i] ?? 1)),
-      );
-    },
+    known,
+    queues: ofThisMap as [BullQueue, ...BullQueue[]],
+    add: (...otps) =>
+      inEach(otps, (queue, ofShard) =>
+        addJobs(
+          connection,
+          queue,
+          ofShard.map((otp) => jobOf(otp, 0)),
+        ),
+      ),
+    addBulk: (app, otps) =>
+      inEach(otps, async (queue, ofShard) => {
+        const toKey = (name: string) => queue.toKey(name);
+        const priorities = await takeTurns(connection, toKey, { app, count: ofShard.length });
+        await addJobs(
+          connection,
+          queue,
+          ofShard.map((otp, i) => jobOf(otp, priorities[i] ?? 1)),
+        );
+      }),
     remove: async (id) => {
-      const job = await queue.getJob(id);
-      if (job && job.finishedOn === undefined) await job.remove();
+      await inKnown(async (queue) => {
+        const job = await queue.getJob(id);
+        if (job && job.finishedOn === undefined) await job.remove();
+      });
     },
     withoutJob: async (otps) => {
-      const found = await Promise.all(
-        otps.map(({ id }) => connection.hmget(queue.toKey(id), 'timestamp', 'finishedOn')),
-      );
-      const ended = otps.filter((_, i) => typeof found[i]?.[1] === 'string');
-      await Promise.all(ended.map(({ id }) => queue.remove(id)));
-      return otps.filter((otp, i) => typeof found[i]?.[0] !== 'string' || ended.includes(otp));
+      if (otps.length === 0) return [];
+      const withJob = await inKnown((queue) => idsWithJob(connection, queue, otps));
+      return otps.filter(({ id }) => !withJob.some((ids) => ids.has(id)));
     },
-    backlog: async () => {
-      const [counts, bulkByApp] = await Promise.all([
-        queue.getJobCounts('waiting', 'delayed', 'prioritized'),
-        placesLeft(connection, (name) => queue.toKey(name)),
-      ]);
-      const { waiting = 0, delayed = 0, prioritized = 0 } = counts;
-      return { single: waiting + delayed, bulk: prioritized, bulkByApp };
-    },
+    backlog: async () => sumOf(await inKnown((queue) => backlogOf(connection, queue))),
     clean: async (keepMs) => {
-      for (const state of ['completed', 'failed'] as const) {
-        while ((await queue.clean(keepMs, cleanBatch, state)).length === cleanBatch);
-      }
+      await inKnown(async (queue) => {
+        for (const state of ['completed', 'failed'] as const) {
+          while ((await queue.clean(keepMs, cleanBatch, state)).length === cleanBatch);
+        }
+      });
+    },
+    close: async () => {
+      await Promise.all([...opened.values()].map((queue) => queue.close()));
     },
   };
+}
+
+/** Runs `work` until it has succeeded once. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | null = null;
+  return () => {
+    done ??= work().catch((error: unknown) => {
+      done = null;
+      throw error;
+    });
+    return done;
+  };
+}
+
+/** Deletes jobs that ended before their OTP, and names those of the OTPs that have one still. */
+async function idsWithJob(
+  redis: Redis | Cluster,
+  queue: BullQueue,
+  otps: readonly Otp[],
+): Promise<Set<string>> {
+  const found = await Promise.all(
+    otps.map(({ id }) => redis.hmget(queue.toKey(id), 'timestamp', 'finishedOn')),
+  );
+  const ended = otps.filter((_, i) => typeof found[i]?.[1] === 'string');
+  await Promise.all(ended.map(({ id }) => queue.remove(id)));
+  const there = otps.filter((otp, i) => typeof found[i]?.[0] === 'string' && !ended.includes(otp));
+  return new Set(there.map(({ id }) => id));
 }

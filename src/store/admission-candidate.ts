@@ -1,6 +1,7 @@
 import type { OtpRequest } from '../otp/otp.js';
+import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
 import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
-import { keys, newOtpId, partitionOf, partitionOfId } from './keys.js';
+import { keys } from './keys.js';
 import { sealRequest } from './record.js';
 import type { Sealer } from './sealing.js';
 

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { OtpRequest } from '../otp/otp.js';
+import { newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
 import { type Status, statuses } from '../otp/states.js';
 import { groupBy } from './group-by.js';
-import { batchId, batchOfId, keys, newBatch, newOtpId, partitionOf, partitions } from './keys.js';
+import { batchId, batchOfId, keys, newBatch } from './keys.js';
 import { loadListScript, loadPlainScript, type Policy, plainSource, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 

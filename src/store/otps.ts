@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Otp, OtpRequest } from '../otp/otp.js';
+import { partitionOfId } from '../otp/otp-id.js';
 import {
   type Admission,
   type AdmissionOptions,
@@ -7,7 +8,7 @@ import {
   createAdmission,
   type Idempotency,
 } from './admission.js';
-import { keys, partitionOfId } from './keys.js';
+import { keys } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
 import { loadRecordScript, type RecordScripts } from './script.js';
 import type { Sealer } from './sealing.js';

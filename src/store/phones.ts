@@ -1,5 +1,6 @@
+import { partitionOf } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import { keys, partitionOf } from './keys.js';
+import { keys } from './keys.js';
 import { loadPlainScript, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
+import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
 import { groupBy } from './group-by.js';
-import { keys, partitionOfId, partitions } from './keys.js';
+import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { factsOf, recordSchema, toOtp } from './record.js';

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
+import { partitionOfId } from '../otp/otp-id.js';
 import type { VerifyOutcome } from '../otp/outcome.js';
-import { keys, partitionOfId } from './keys.js';
+import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { recordSchema, toOtp } from './record.js';

@@ -1,5 +1,4 @@
 import { Worker, type WorkerOptions } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { CircuitBreaker } from '../otp/circuit-breaker.js';
 import type { Provider } from '../otp/provider.js';
 import { type BalanceResult, type balanceJob, createBalanceQueue } from '../queues/balance.js';
@@ -10,6 +9,8 @@ import {
   type SendOtpResult,
   type sendOtpJob,
 } from '../queues/send-otp.js';
+import { shardName } from '../queues/shards.js';
+import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import { createAdaptiveConcurrency } from './adaptive-concurrency.js';
 import { createBalanceProcessor } from './balance.js';
@@ -20,11 +21,12 @@ import { createPauseGate } from './pause-gate.js';
 import { every } from './periodic.js';
 import { createProgress } from './progress.js';
 import { createSendOtpProcessor } from './send-otp.js';
+import { createShardWorkers } from './shard-workers.js';
 import { createSweeper } from './sweeper.js';
 
 export interface WorkersOptions {
   /** Its commands must wait for Redis to come back (`maxRetriesPerRequest: null`), or a send could run twice. */
-  redis: Redis;
+  redis: RedisClient;
   store: Store;
   provider: Provider;
   /** The one that guards the provider's sends: while it is open, no jobs are taken. */
@@ -33,6 +35,10 @@ export interface WorkersOptions {
   /** The most sends in flight; fewer while sends time out. */
   concurrency: number;
   sendTimeoutMs: number;
+  /** How many queues the OTPs are spread over. */
+  shards: number;
+  /** Those that this process serves; null: all. */
+  servedShards: readonly number[] | null;
   /** Calls to the provider a second, all workers together; 0 for no limit. */
   sendsPerSecond: number;
   keepSeconds: number;
@@ -49,7 +55,6 @@ export interface Workers {
  * tolerated stall, jobs of killed workers failed or ran twice. Here the claim decides, so stalls are unlimited.
  */
 const workerOptions = {
-  prefix: queuePrefix,
   lockDuration: 15_000,
   stalledInterval: 5_000,
   maxStalledCount: 1_000_000,
@@ -58,12 +63,14 @@ const workerOptions = {
 } satisfies Partial<WorkerOptions>;
 
 const balanceJobsKept = 100;
+/** Processes that know of more shards may have been started. */
+const lookAtShardsEveryMs = 5_000;
 
 /** All that one worker process does: sends, balance snapshots, the sweeper, the pause gate. Runs at once. */
 export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const { redis, store, provider, logger, keepSeconds } = options;
   const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
-  const sendOtpQueue = createSendOtpQueue(redis, onError);
+  const sendOtpQueue = createSendOtpQueue({ connection: redis, onError, shards: options.shards });
   const balanceQueue = createBalanceQueue(redis, onError);
   const intake = createIntake({
     taker: () => sends,
@@ -74,43 +81,52 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const pauseGate = createPauseGate({ store, provider, logger, onChange });
   const { sendAttempts } = store;
   const processor = createSendOtpProcessor({ ...options, sendAttempts, intake, pauseGate });
-  const sends = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
-    queueNames.sendOtp,
-    (job, token) => withoutStacks(logger, () => processor(job, token)),
-    {
-      ...workerOptions,
-      connection: redis,
-      concurrency: options.concurrency,
-      removeOnComplete: { age: keepSeconds },
-      removeOnFail: { age: keepSeconds },
-      ...(options.sendsPerSecond > 0 && { limiter: { max: options.sendsPerSecond, duration: 1_000 } }),
-    },
-  );
+  const progress = createProgress(store.load);
+  const sends = createShardWorkers((shard, concurrency) => {
+    const { name, prefix } = shardName(shard);
+    const worker = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
+      name,
+      (job, token) => withoutStacks(logger, () => processor(job, token)),
+      {
+        ...workerOptions,
+        prefix,
+        concurrency,
+        connection: redis,
+        removeOnComplete: { age: keepSeconds },
+        removeOnFail: { age: keepSeconds },
+        ...limiterOf(options),
+      },
+    );
+    worker.on('error', onError).on('completed', progress.count);
+    // A job that failed with tries left is not done.
+    worker.on('failed', (job) => job?.finishedOn !== undefined && progress.count());
+    return worker;
+  }, options.concurrency);
+  const serveShards = async () => sends.serve(options.servedShards ?? (await sendOtpQueue.known()));
   const recordBalance = createBalanceProcessor({ provider, logger, balance: store.balance });
   const balances = new Worker<Record<string, never>, BalanceResult, typeof balanceJob>(
     queueNames.balance,
     () => withoutStacks(logger, recordBalance),
     {
       ...workerOptions,
+      prefix: queuePrefix,
       connection: redis,
       removeOnComplete: { count: balanceJobsKept },
       removeOnFail: { count: balanceJobsKept },
     },
   );
-  const progress = createProgress(store.load);
-  sends.on('error', onError).on('completed', progress.count);
-  // A job that failed with tries left is not done.
-  sends.on('failed', (job) => job?.finishedOn !== undefined && progress.count());
   balances.on('error', onError);
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
   const lookAtIntake = async () => {
     await pauseGate.look();
     intake.look();
   };
+  await serveShards();
   const loops = [
     every(pauseGate.lookEveryMs, lookAtIntake, logger),
     every(sweeper.everyMs, sweeper.run, logger),
     every(progress.everyMs, progress.run, logger),
+    every(lookAtShardsEveryMs, serveShards, logger),
   ];
   await balanceQueue.schedule(options.balanceEveryMs);
 
@@ -120,11 +136,18 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         intake.stop();
         await Promise.all([sends.close(), balances.close()]);
         await Promise.all(loops.map((loop) => loop.stop()));
-        await Promise.all([sendOtpQueue.queue.close(), balanceQueue.queue.close()]);
+        await Promise.all([sendOtpQueue.close(), balanceQueue.queue.close()]);
       };
       await within(deadlineMs, close());
     },
   };
+}
+
+/** BullMQ counts by queue, so each shard gets its share of the calls. */
+function limiterOf({ sendsPerSecond, shards }: WorkersOptions): Pick<WorkerOptions, 'limiter'> {
+  if (sendsPerSecond === 0) return {};
+  const max = Math.max(1, Math.floor(sendsPerSecond / shards));
+  return { limiter: { max, duration: Math.ceil((max * shards * 1_000) / sendsPerSecond) } };
 }
 
 async function within(deadlineMs: number, work: Promise<unknown>): Promise<void> {

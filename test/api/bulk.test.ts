@@ -6,7 +6,7 @@ import { bankKey, expectProblem, shopKey, startGateway } from './gateway.js';
 /** As if workers kept up: none runs here. */
 const load = { addDone: async () => {}, read: async () => ({ done: Date.now(), memory: 0 }) };
 const gateway = await startGateway({ policy: { phoneCooldownMs: 30_000 }, load });
-const queue = createSendOtpQueue(gateway.redis, () => {}).queue;
+const queue = createSendOtpQueue({ connection: gateway.redis, onError: () => {} }).queues[0];
 let next = 1_000_000;
 /** A number that no other test uses. */
 const number = () => `012${next++}`;

@@ -6,7 +6,7 @@ import { admin, expectProblem, type Gateway, startGateway } from './gateway.js';
 const gateway = await startGateway({
   dependencies: { admin: { ...admin, actions: true } },
 });
-const { queue } = createSendOtpQueue(gateway.redis, () => {});
+const [queue] = createSendOtpQueue({ connection: gateway.redis, onError: () => {} }).queues;
 const board = '/admin/queues/api/queues';
 const basic = { Authorization: `Basic ${btoa(`${admin.username}:${admin.password}`)}` };
 const call = (method: string, path: string, body: unknown = {}, headers: Record<string, string> = {}) =>

@@ -95,7 +95,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     verifyConnections: 50,
   });
   const store = testStore(redis, options.policy);
-  const sendOtpQueue = createSendOtpQueue(redis, () => {});
+  const sendOtpQueue = createSendOtpQueue({ connection: redis, onError: () => {} });
   const balanceQueue = createBalanceQueue(redis, () => {});
   const logs: string[] = [];
   const log = (fields: object, message: string) => logs.push(JSON.stringify({ ...fields, message }));

@@ -18,6 +18,7 @@ describe('loadConfig', () => {
       metrics: { host: '127.0.0.1' },
       defaults: { message: 'Your verification code is %OTP%. Do not share it with anyone.', country: 'MY' },
       allowedCountries: ['MY'],
+      queues: { shards: 1 },
       worker: { concurrency: 50 },
       otp: {
         ttlSeconds: 300,

@@ -3,11 +3,12 @@ import { createServer as createHttpServer } from 'node:http';
 import { Server } from 'node:net';
 import { Redis } from 'ioredis';
 import type { Otp } from '../../src/otp/otp.js';
+import { partitionOfId } from '../../src/otp/otp-id.js';
 import { isPending, type Status } from '../../src/otp/states.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
 import { createSimulator } from '../../src/simulator/simulator.js';
 import type { SimulatorState } from '../../src/simulator/state.js';
-import { keys, partitionOfId } from '../../src/store/keys.js';
+import { keys } from '../../src/store/keys.js';
 import type { Store } from '../../src/store/store.js';
 import { number, request, sleep, testStore } from '../support/otps.js';
 import { account, type GatewayProcess, gatewayEnvironment, runCommand } from '../support/processes.js';
@@ -103,7 +104,7 @@ export async function startFleet(
   const unknownResends = Number(env['UNKNOWN_RESENDS'] ?? 1);
   const sendLeaseMs = Number(env['ISMS_SEND_TIMEOUT_MS'] ?? 30_000) + 2_000;
   const store = testStore(client, { unknownResends, sendLeaseMs, keepMs: 3_600_000 });
-  const queue = createSendOtpQueue(client, () => {});
+  const queue = createSendOtpQueue({ connection: client, onError: () => {} });
   const workers: GatewayProcess[] = [];
   const fleet = { redis, simulator, store, queue, workers };
   return {
@@ -153,7 +154,7 @@ export async function startFleet(
     settled: (otps, withinMs) => settled(store, otps, withinMs),
     close: async () => {
       await Promise.all(workers.map((worker) => worker.end('SIGKILL')));
-      await queue.queue.close();
+      await queue.close();
       client.disconnect();
       simulator.close();
       await redis.stop();

@@ -20,7 +20,7 @@ describe('two workers', { timeout: minutes(5) }, () => {
     for (const { id, uuid, smsId } of otps) {
       expect(uuid).toMatch(/^[0-9a-f-]{36}$/);
       expect(smsId).toMatch(/^\d+$/);
-      const job = await fleet.queue.queue.getJob(id);
+      const job = await fleet.queue.queues[0].getJob(id);
       expect(job?.returnvalue).toEqual({ uuid, smsId });
     }
     faultRow(

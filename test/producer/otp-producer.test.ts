@@ -6,7 +6,7 @@ import { connect, databaseUrl } from '../support/redis.js';
 
 const redis = await connect();
 const store = testStore(redis);
-const queue = createSendOtpQueue(redis, () => {});
+const queue = createSendOtpQueue({ connection: redis, onError: () => {} });
 const env = { DATA_KEY: dataKey.toString('base64'), REDIS_URL: databaseUrl() };
 const producer = createOtpProducer({ app: 'shop', env });
 afterAll(() => producer.close());
@@ -21,7 +21,7 @@ describe('send', () => {
     if (!result.accepted) throw new Error(result.refusal.code);
     expect(result.otp).toMatchObject({ status: 'queued', createdAt: expect.any(Date) });
     expect(await store.otps.find('shop', result.otp.id)).toMatchObject({ reference: 'r' });
-    expect(await queue.queue.getJob(result.otp.id)).toMatchObject({ priority: 0 });
+    expect(await queue.queues[0].getJob(result.otp.id)).toMatchObject({ priority: 0 });
   });
 
   it('sends the same once under one idempotency key', async () => {

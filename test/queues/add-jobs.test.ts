@@ -4,7 +4,7 @@ import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { connect } from '../support/redis.js';
 
 const redis = await connect();
-const { queue } = createSendOtpQueue(redis, () => {});
+const [queue] = createSendOtpQueue({ connection: redis, onError: () => {} }).queues;
 /** All of a job but when it was added; BullMQ writes its id a second time into its options. */
 const stored = async (id: string) => {
   const { timestamp, opts: options = '', ...fields } = await redis.hgetall(queue.toKey(id));

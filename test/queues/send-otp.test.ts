@@ -8,7 +8,8 @@ import { connect } from '../support/redis.js';
 
 const redis = await connect();
 const store = testStore(redis);
-const { queue, ...sendOtpQueue } = createSendOtpQueue(redis, () => {});
+const sendOtpQueue = createSendOtpQueue({ connection: redis, onError: () => {} });
+const [queue] = sendOtpQueue.queues;
 
 beforeEach(async () => {
   await redis.flushdb();

@@ -1,12 +1,12 @@
 import { Worker } from 'bullmq';
 import { expect, it } from 'vitest';
+import { partitions } from '../../src/otp/otp-id.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
-import { partitions } from '../../src/store/keys.js';
 import { number, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 
 const redis = await connect();
-const queue = createSendOtpQueue(redis, () => {});
+const queue = createSendOtpQueue({ connection: redis, onError: () => {} });
 let next = 0;
 const otps = (app: string, count: number) =>
   Array.from({ length: count }, () => ({
@@ -18,7 +18,7 @@ const otps = (app: string, count: number) =>
 /** The apps of the jobs that a worker gets, in the order in which it gets them. */
 async function served(count: number): Promise<string[]> {
   const apps: string[] = [];
-  const worker = new Worker(queue.queue.name, async (job) => void apps.push(job.data.app), {
+  const worker = new Worker(queue.queues[0].name, async (job) => void apps.push(job.data.app), {
     connection: redis.duplicate({ maxRetriesPerRequest: null }),
     prefix: '{isms}',
     concurrency: 1,

@@ -1,8 +1,9 @@
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
+import { partitionOfId } from '../../src/otp/otp-id.js';
 import type { SendOutcome } from '../../src/otp/outcome.js';
 import type { HistoryFinding } from '../../src/store/history.js';
-import { keys, partitionOfId } from '../../src/store/keys.js';
+import { keys } from '../../src/store/keys.js';
 import { createSealer } from '../../src/store/sealing.js';
 import { createStore, type Store } from '../../src/store/store.js';
 import {

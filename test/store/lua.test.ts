@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
-import { keys, partitionOfId } from '../../src/store/keys.js';
+import { partitionOfId } from '../../src/otp/otp-id.js';
+import { keys } from '../../src/store/keys.js';
 import { createSealer } from '../../src/store/sealing.js';
 import { createStore } from '../../src/store/store.js';
 import {

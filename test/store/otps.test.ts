@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { partitionOfId } from '../../src/otp/otp-id.js';
 import { statuses } from '../../src/otp/states.js';
-import { keys, partitionOfId } from '../../src/store/keys.js';
+import { keys } from '../../src/store/keys.js';
 import {
   accepted,
   admitted,

@@ -62,7 +62,7 @@ export async function createScene(
     verifyConnections: 8,
   });
   const store = testStore(redis, overrides);
-  const queue = createSendOtpQueue(redis, () => {});
+  const queue = createSendOtpQueue({ connection: redis, onError: () => {} });
   const log: LogLine[] = [];
   const at = (level: LogLine['level']) => (fields: object) => void log.push({ level, ...fields });
   const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') };
@@ -85,6 +85,8 @@ export async function createScene(
         sendCircuit,
         logger,
         concurrency: 20,
+        shards: 1,
+        servedShards: null,
         sendTimeoutMs,
         sendsPerSecond: 0,
         keepSeconds: 60,
@@ -110,7 +112,7 @@ export async function createScene(
     },
     close: async () => {
       await Promise.all(running.map((workers) => workers.close(5_000).catch(() => {})));
-      await queue.queue.close();
+      await queue.close();
       await provider.close();
       await simulator.close();
     },

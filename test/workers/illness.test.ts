@@ -148,7 +148,7 @@ describe('an open circuit', () => {
     await until(() => kept('circuit_open') === 1);
     await sleep(50);
     expect(await scene.store.otps.find('shop', id)).toMatchObject({ status: 'queued' });
-    expect(await scene.queue.queue.getJobState(id), 'its place in the line').not.toBe('delayed');
+    expect(await scene.queue.queues[0].getJobState(id), 'its place in the line').not.toBe('delayed');
     await until(() => scene.sendCircuit.state === 'half_open');
     closed = false;
     expect(await scene.settled(id)).toBe('sent');
@@ -204,7 +204,7 @@ describe('while sends hang', () => {
     await until(async () => (await mostDuring(500)) <= 10);
     expect(await slowestVerification(3)).toBeLessThan(500);
     expect(scene.sendCircuit.state).toBe('closed');
-    expect(await scene.queue.queue.getWaitingCount()).toBeGreaterThan(0);
+    expect(await scene.queue.queues[0].getWaitingCount()).toBeGreaterThan(0);
 
     scene.simulator.state.change({ latencyMs: 20, errorRate: 0 });
     await mostDuring(0);

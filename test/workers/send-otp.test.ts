@@ -2,7 +2,7 @@ import { Worker } from 'bullmq';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { queueNames, queuePrefix } from '../../src/queues/queues.js';
 import {
-  operatorPauseKey,
+  operatorPauseKeys,
   type SendOtpPayload,
   type SendOtpResult,
   type sendOtpJob,
@@ -13,6 +13,7 @@ import { number, request, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
 
+const [operatorPauseKey = ''] = operatorPauseKeys(1);
 const redis = await connect();
 let scene: Scene;
 
@@ -31,11 +32,11 @@ afterEach(async () => {
 });
 
 const find = (id: string) => scene.store.otps.find('shop', id);
-const jobState = async (id: string) => await scene.queue.queue.getJobState(id);
+const jobState = async (id: string) => await scene.queue.queues[0].getJobState(id);
 
 async function jobIn(state: string, id: string) {
   for (let i = 0; i < 500 && (await jobState(id)) !== state; i++) await sleep(20);
-  return await scene.queue.queue.getJob(id);
+  return await scene.queue.queues[0].getJob(id);
 }
 
 describe('a send', () => {
@@ -182,7 +183,7 @@ describe('account trouble', () => {
 
   it('does not lift the operator’s own pause', async () => {
     await scene.start();
-    await scene.queue.queue.pause();
+    await scene.queue.queues[0].pause();
     expect(await redis.hexists(operatorPauseKey, 'paused')).toBe(1);
     await scene.store.sendingPause.report({
       trouble: 'ip_not_allowed',

@@ -34,9 +34,9 @@ describe('the sweeper', () => {
 
   it('adds the job of a queued OTP again that ended before it, and the OTP is sent once', async () => {
     const id = await scene.send();
-    await scene.queue.queue.pause();
+    await scene.queue.queues[0].pause();
     const workers = await scene.start();
-    const job = await scene.queue.queue.getJob(id);
+    const job = await scene.queue.queues[0].getJob(id);
     await workers.close(5_000);
     // As a crash between an OTP's record and its job would leave them.
     await redis
@@ -46,7 +46,7 @@ describe('the sweeper', () => {
       .exec();
     await redis.hset(`{isms}:otp-send:${id}`, 'finishedOn', Date.now(), 'failedReason', 'lost');
     expect(await job?.getState()).toBe('failed');
-    await scene.queue.queue.resume();
+    await scene.queue.queues[0].resume();
     await makeDue(id);
     await scene.start();
     expect(await scene.settled(id)).toBe('sent');
@@ -68,7 +68,7 @@ describe('the sweeper', () => {
       for (const id of ids) await makeDue(id);
       await redis.del(...(await redis.keys('*:lease:*')), 'none');
       await createSweeper({ store, sendOtpQueue, keepMs: 60_000, logger }).run();
-      return await Promise.all(ids.map(async (id) => (await scene.queue.queue.getJob(id)) !== undefined));
+      return await Promise.all(ids.map(async (id) => (await scene.queue.queues[0].getJob(id)) !== undefined));
     };
     expect(await sweep()).toEqual([false, true, true]);
     failing = false;
@@ -77,11 +77,11 @@ describe('the sweeper', () => {
 
   it('leaves a job alone that only waits', async () => {
     const id = await scene.send();
-    await scene.queue.queue.pause();
+    await scene.queue.queues[0].pause();
     await makeDue(id);
     await scene.start();
     await sleep(300);
-    expect(await scene.queue.queue.getJobState(id)).toBe('waiting');
+    expect(await scene.queue.queues[0].getJobState(id)).toBe('waiting');
     expect(addedAgain()).toEqual([]);
   });
 
@@ -94,6 +94,6 @@ describe('the sweeper', () => {
     await sleep(20);
     const { store, queue: sendOtpQueue, logger } = scene;
     await createSweeper({ store, sendOtpQueue, keepMs: 10, logger }).run();
-    expect(await sendOtpQueue.queue.getJob(id)).toBeUndefined();
+    expect(await sendOtpQueue.queues[0].getJob(id)).toBeUndefined();
   });
 });

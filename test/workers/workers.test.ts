@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 const pauseGate = { report: async () => {} };
 const intake: SendOtpDependencies['intake'] = { closed: false, hold: (work) => work(), note: () => {} };
-const jobState = async (id: string) => await scene.queue.queue.getJobState(id);
+const jobState = async (id: string) => await scene.queue.queues[0].getJobState(id);
 
 function run(parts: Partial<SendOtpDependencies>): void {
   const { provider, logger } = scene;
@@ -94,7 +94,7 @@ describe('the processor', () => {
     const id = await scene.send();
     run({ sendAttempts: late });
     for (let i = 0; i < 100 && (await jobState(id)) !== 'failed'; i++) await sleep(20);
-    expect((await scene.queue.queue.getJob(id))?.failedReason).toMatch(/^record_gone/);
+    expect((await scene.queue.queues[0].getJob(id))?.failedReason).toMatch(/^record_gone/);
   });
 
   it('has its job tried again after trouble of our own', async () => {
@@ -148,7 +148,7 @@ describe('a worker that met no trouble itself', () => {
 
 it('a job that stalled again and again is still handed on', { timeout: 40_000 }, async () => {
   const id = await scene.send();
-  await redis.hset(scene.queue.queue.toKey(id), 'stc', 500);
+  await redis.hset(scene.queue.queues[0].toKey(id), 'stc', 500);
   await redis.lmove('{isms}:otp-send:wait', '{isms}:otp-send:active', 'LEFT', 'LEFT');
   await redis.sadd('{isms}:otp-send:stalled', id);
   await scene.start();

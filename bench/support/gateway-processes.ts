@@ -1,0 +1,67 @@
+import { type GatewayProcess, runCommand } from '../../test/support/processes.js';
+import { freePort } from '../../test/support/redis-server.js';
+import { until } from './clock.js';
+import { kill, killAtExit } from './kill.js';
+import type { Stand } from './stand.js';
+
+/** The gateway's processes, as users run them: `node dist/cli.js …`. */
+export interface Processes {
+  /** Resolves once it is ready. */
+  startApi(): Promise<GatewayApi>;
+  /** Resolves once it waits for jobs. */
+  startWorker(concurrency?: number): Promise<GatewayProcess>;
+  /** Several at once. */
+  startWorkers(count: number, concurrency: number): Promise<GatewayProcess[]>;
+}
+
+export interface GatewayApi {
+  url: string;
+  pid: number;
+}
+
+export const app = 'shop';
+const apiKey = 'bench-key-of-24-characters-or-more';
+
+/** Of a request that the API takes. */
+export const jsonHeaders = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
+
+/** Each ends with the stand. */
+export function createProcesses(stand: Stand, env: Record<string, string>): Processes {
+  const run = (command: string, more: Record<string, string>) => {
+    const running = stand.add(runCommand(command, { ...env, ...more }), ({ child }) => kill(child));
+    killAtExit(running.child);
+    return running;
+  };
+  const startWorkers = async (count: number, concurrency: number) => {
+    const before = await waitingWorkers(stand);
+    const settings = { WORKER_CONCURRENCY: String(concurrency) };
+    const workers = Array.from({ length: count }, () => run('worker', settings));
+    // One of sends and one of balances in each process.
+    await until('workers wait', 20_000, async () => (await waitingWorkers(stand)) === before + 2 * count);
+    return workers;
+  };
+  return {
+    startApi: async () => {
+      const port = String(await freePort());
+      const { child } = run('api', { API_KEYS: `${app}:${apiKey}`, PORT: port });
+      const url = `http://127.0.0.1:${port}`;
+      await until('the API is ready', 20_000, () => isReady(url));
+      return { url, pid: child.pid ?? 0 };
+    },
+    startWorkers,
+    startWorker: async (concurrency = 50) => {
+      const [worker] = await startWorkers(1, concurrency);
+      if (!worker) throw new Error('no worker was started');
+      return worker;
+    },
+  };
+}
+
+async function isReady(url: string): Promise<boolean> {
+  return (await fetch(`${url}/readyz`).catch(() => null))?.ok ?? false;
+}
+
+/** Workers, bare ones too, that wait in Redis for a job. */
+export async function waitingWorkers({ client }: Pick<Stand, 'client'>): Promise<number> {
+  return String(await client.client('LIST')).split('cmd=bzpopmin').length - 1;
+}

@@ -1,0 +1,81 @@
+import { Pool } from 'undici';
+import { takePairs } from './pairs.js';
+import type { Row } from './row.js';
+import { createBare } from './support/bare.js';
+import { inBatches } from './support/batches.js';
+import { nowMs } from './support/clock.js';
+import { type Call, drive, post } from './support/drive.js';
+import { createGateway, type Gateway } from './support/gateway.js';
+import { nthNational } from './support/numbers.js';
+import { sentOtp } from './support/sent-otp.js';
+import type { Stand } from './support/stand.js';
+import { median } from './support/statistics.js';
+
+/** A right code for each of `count` OTPs that have been sent. */
+async function ourCalls({ store }: Gateway, count: number): Promise<Call[]> {
+  const ids = await inBatches(count, (n) => sentOtp(store, n));
+  return ids.map((id) => ({ path: `/v1/otps/${id}/verify`, body: '{"code":"123456"}' }));
+}
+
+/** Bare keeps no record, so its caller brings what the provider must be told. */
+async function bareCalls(count: number): Promise<Call[]> {
+  return Array.from({ length: count }, (_, n) => {
+    const body = {
+      mobile: nthNational(n),
+      uuid: `bd9a1ff0-0000-11ee-8000-${n}`,
+      smsId: `${n}`,
+      code: '123456',
+    };
+    return { path: '/verify', body: JSON.stringify(body) };
+  });
+}
+
+/** Both APIs, each with what makes its calls ready and a way to measure them. */
+async function sides(stand: Stand, measure: (url: string, calls: Call[]) => Promise<number>) {
+  const gateway = createGateway(stand);
+  const bareApi = await createBare(stand).startApi();
+  const ourApi = await gateway.startApi();
+  const side = (url: string, prepare: (count: number) => Promise<Call[]>) => async (count: number) => {
+    await stand.empty();
+    return await measure(url, await prepare(count));
+  };
+  return {
+    bare: side(bareApi.url, bareCalls),
+    ours: side(ourApi.url, (count) => ourCalls(gateway, count)),
+  };
+}
+
+/** The middle time that a call takes when nothing else is asked, in ms. */
+async function calmly(url: string, calls: Call[]): Promise<number> {
+  const pool = new Pool(url, { connections: 1 });
+  const tookMs: number[] = [];
+  for (const call of calls) {
+    const began = nowMs();
+    await post(pool, call, 200);
+    tookMs.push(nowMs() - began);
+  }
+  await pool.close();
+  return median(tookMs);
+}
+
+export const verifyRows: Row[] = [
+  {
+    name: 'verify',
+    what: 'verifications a second, 64 connections',
+    bare: 'Express and undici.request to the provider',
+    run: async (stand) => {
+      const fast = (url: string, calls: Call[]) => drive(url, calls, { connections: 64, status: 200 });
+      const pairs = await takePairs(stand.extent(5_000, 200), await sides(stand, fast));
+      return [{ name: 'verify', unit: 'calls/s', judged: 'ratio', goal: { atLeast: 0.75 }, pairs }];
+    },
+  },
+  {
+    name: 'verify-latency',
+    what: 'verification, one at a time: p50 added',
+    bare: 'Express and undici.request to the provider',
+    run: async (stand) => {
+      const pairs = await takePairs(stand.extent(300, 20, 2_000), await sides(stand, calmly));
+      return [{ name: 'verify-latency', unit: 'ms', judged: 'difference', goal: { atMost: 1 }, pairs }];
+    },
+  },
+];

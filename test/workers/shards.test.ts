@@ -1,0 +1,62 @@
+import { afterEach, expect, it } from 'vitest';
+import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { createShardWorkers, type ShardWorker } from '../../src/workers/shard-workers.js';
+import { admitted, number } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { createScene } from '../support/workers.js';
+
+const redis = await connect();
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+});
+
+function fakeWorker(concurrency: number) {
+  const worker = {
+    concurrency,
+    paused: false,
+    pause: async () => {
+      worker.paused = true;
+    },
+    resume: () => {
+      worker.paused = false;
+    },
+    isRunning: () => !worker.paused,
+    close: async () => {},
+  };
+  return worker satisfies ShardWorker;
+}
+
+it('the workers of shards share the sends in flight, and pause and resume together', async () => {
+  const opened: ReturnType<typeof fakeWorker>[] = [];
+  const workers = createShardWorkers((_shard, concurrency) => {
+    const worker = fakeWorker(concurrency);
+    opened.push(worker);
+    return worker;
+  }, 50);
+  workers.serve([0, 1]);
+  expect(opened.map(({ concurrency }) => concurrency)).toEqual([25, 25]);
+  await workers.pause(true);
+  workers.serve([0, 1, 2]);
+  expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([17, true]));
+  expect(workers.isRunning()).toBe(false);
+  workers.resume();
+  workers.concurrency = 1;
+  expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([1, false]));
+});
+
+it('a worker serves shards that only others knew of, so that changing their number loses nothing', async () => {
+  const scene = await createScene(redis);
+  cleanups.push(() => scene.close());
+  const more = createSendOtpQueue({ connection: redis, onError: () => {}, shards: 5 });
+  cleanups.push(() => more.close());
+  await scene.start();
+  const ids: string[] = [];
+  for (let i = 0; i < 20; i++) {
+    const id = await admitted(scene.store, { to: number(`01234560${10 + i}`) });
+    const otp = await scene.store.otps.find('shop', id);
+    if (otp) await more.add(otp);
+    ids.push(id);
+  }
+  expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(20).fill('sent'));
+});
