@@ -1,4 +1,4 @@
-import { type Dispatcher, errors, request } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import type { UnknownReason, UnsentReason } from '../otp/outcome.js';
 import type { SendWindow } from '../otp/provider.js';
 import { createFence, type Fence } from './fence.js';
@@ -14,57 +14,81 @@ export type Exchange =
 
 /**
  * Puts at most one GET on the wire and waits for the whole reply, until `window.endBy`. Never rejects: errors
- * of the HTTP client hold URLs and sockets, so they end here.
+ * of the HTTP client hold URLs and sockets, so they end here. `dispatch` is what undici's own `request` is made of,
+ * without the streams that a reply of 64 KiB does not need.
  */
-export async function exchange(dispatcher: Dispatcher, url: URL, window: SendWindow): Promise<Exchange> {
-  const fence = createFence(window.leaveBy);
-  const aborter = new AbortController();
-  const deadline = startDeadline(window.endBy, fence, aborter);
-  try {
-    return await Promise.race([
-      attempt(dispatcher.compose(fence.guard), url, fence, aborter.signal),
-      deadline.passed,
-    ]);
-  } finally {
-    deadline.clear();
-  }
-}
-
-/**
- * Ends the wait by itself, because undici cannot abort a request that still queues for a connection. The
- * fence is shut, so that a request left behind in that queue never goes out.
- */
-function startDeadline(endBy: number, fence: Fence, aborter: AbortController) {
-  let timer: NodeJS.Timeout | undefined;
-  const passed = new Promise<Exchange>((resolve) => {
-    timer = setTimeout(() => {
-      fence.shut();
-      resolve(fence.left ? { kind: 'lost', reason: 'timeout' } : unsent(fence));
-      aborter.abort();
-    }, endBy - performance.now());
+export async function exchange(dispatcher: Dispatcher, path: string, window: SendWindow): Promise<Exchange> {
+  return await new Promise((resolve) => {
+    const fence = createFence(window.leaveBy);
+    const call = createCall(fence, resolve);
+    // undici cannot abort a request that still queues for a connection, so the fence is shut for it.
+    const timer = setTimeout(
+      () => call.end({ kind: 'lost', reason: 'timeout' }),
+      window.endBy - performance.now(),
+    );
+    call.ended = () => clearTimeout(timer);
+    dispatcher.dispatch({ path, method: 'GET' }, call.handler);
   });
-  return { passed, clear: () => clearTimeout(timer) };
 }
 
-function unsent(fence: Fence): Exchange {
-  return { kind: 'unsent', reason: fence.unsentReason };
+/** Drops a byte order mark, as JSON's own parser does not. */
+const utf8 = new TextDecoder();
+
+/** One request in undici's hands. */
+interface Call {
+  handler: Dispatcher.DispatchHandler;
+  /** Ends it with this if it has left, and as unsent if it has not; lets go of its connection if that is not read to its end. */
+  end(lost: Exchange): void;
+  ended: () => void;
 }
 
-async function attempt(
-  dispatcher: Dispatcher,
-  url: URL,
-  fence: Fence,
-  signal: AbortSignal,
-): Promise<Exchange> {
-  try {
-    const { statusCode, body } = await request(url, { method: 'GET', dispatcher, signal });
-    const verdict = judgeStatus(statusCode);
-    if (verdict === null) return { kind: 'reply', ok: statusCode < 300, text: await body.text() };
-    body.on('error', () => undefined).destroy();
-    return verdict;
-  } catch (error) {
-    return fence.left ? { kind: 'lost', reason: lostReason(error) } : unsent(fence);
-  }
+function createCall(fence: Fence, resolve: (exchange: Exchange) => void): Call {
+  const chunks: Buffer[] = [];
+  let status = 0;
+  let wire: Dispatcher.DispatchController | null = null;
+  let open = true;
+  const settle = (exchange: Exchange) => {
+    if (!open) return;
+    open = false;
+    resolve(exchange);
+    call.ended();
+  };
+  const call: Call = {
+    ended: () => {},
+    end: (lost) => {
+      fence.shut();
+      settle(fence.left ? lost : { kind: 'unsent', reason: fence.unsentReason });
+      wire?.abort(new Error('The call is over.'));
+    },
+    handler: {
+      onRequestStart: (controller) => {
+        fence.pass();
+        wire = controller;
+      },
+      onResponseStart: (_controller, statusCode) => {
+        status = statusCode;
+        const verdict = judgeStatus(statusCode);
+        if (verdict) {
+          settle(verdict);
+          wire?.abort(new Error('The status says it all.'));
+        }
+      },
+      onResponseData: (_controller, chunk) => void chunks.push(chunk),
+      onResponseEnd: () => {
+        wire = null;
+        settle({ kind: 'reply', ok: status < 300, text: utf8.decode(Buffer.concat(chunks)) });
+      },
+      onResponseError: (_controller, error) => {
+        wire = null;
+        settle(
+          fence.left
+            ? { kind: 'lost', reason: lostReason(error) }
+            : { kind: 'unsent', reason: fence.unsentReason },
+        );
+      },
+    },
+  };
+  return call;
 }
 
 /** The statuses that decide by themselves; null where the body has to. */

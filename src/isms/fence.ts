@@ -1,4 +1,3 @@
-import type { Dispatcher } from 'undici';
 import type { UnsentReason } from '../otp/outcome.js';
 import { isPast, type Moment } from '../otp/provider.js';
 
@@ -10,24 +9,17 @@ export interface Fence {
   readonly unsentReason: UnsentReason;
   /** From now on nothing leaves. What has left before is not called back. */
   shut(): void;
-  /** Puts the fence into a dispatcher, in front of the wire. */
-  readonly guard: Dispatcher.DispatcherComposeInterceptor;
+  /**
+   * Lets the request leave, once; to be called in the same tick as it is written. Throws where it may not, instead of
+   * aborting: an abort would destroy the fresh connection, which the next call can use.
+   */
+  pass(): void;
 }
 
 /** A fence that lets one request pass, until `leaveBy`. */
 export function createFence(leaveBy: Moment): Fence {
   let state: 'waiting' | 'left' | 'shut' = 'waiting';
   let stale = false;
-
-  /** Throws instead of aborting: an abort would destroy the fresh connection, which the next call can use. */
-  const pass = () => {
-    if (state === 'waiting' && isPast(leaveBy)) {
-      stale = true;
-      state = 'shut';
-    }
-    if (state !== 'waiting') throw new Error('The request may not leave.');
-    state = 'left';
-  };
 
   return {
     get left() {
@@ -39,21 +31,13 @@ export function createFence(leaveBy: Moment): Fence {
     shut() {
       if (state === 'waiting') state = 'shut';
     },
-    guard: (dispatch) => (options, handler) => dispatch(options, guarded(handler, pass)),
-  };
-}
-
-/** undici calls `onRequestStart` on a connected socket, in the same tick as it writes the request. */
-function guarded(handler: Dispatcher.DispatchHandler, pass: () => void): Dispatcher.DispatchHandler {
-  return {
-    onRequestStart(controller, context) {
-      pass();
-      handler.onRequestStart?.(controller, context);
+    pass() {
+      if (state === 'waiting' && isPast(leaveBy)) {
+        stale = true;
+        state = 'shut';
+      }
+      if (state !== 'waiting') throw new Error('The request may not leave.');
+      state = 'left';
     },
-    onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),
-    onResponseStart: (...args) => handler.onResponseStart?.(...args),
-    onResponseData: (...args) => handler.onResponseData?.(...args),
-    onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
-    onResponseError: (...args) => handler.onResponseError?.(...args),
   };
 }

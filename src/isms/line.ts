@@ -13,6 +13,8 @@ const keepAlive = { keepAliveTimeout: 2_000, keepAliveMaxTimeout: 2_000, keepAli
 
 export interface LineOptions {
   url: URL;
+  /** Query parameters of every call: the account's. */
+  common: Record<string, string>;
   connections: number;
   /** For DNS, TCP and TLS together. */
   connectTimeoutMs: number;
@@ -21,7 +23,7 @@ export interface LineOptions {
 /** Connections to the provider for one kind of calls, so that kinds cannot take them from one another. */
 export interface Line {
   /** Makes one call with these query parameters; never rejects. After `close` it makes none. */
-  call(parameters: URLSearchParams, window: SendWindow): Promise<Exchange>;
+  call(parameters: Record<string, string>, window: SendWindow): Promise<Exchange>;
   /** Waits for the calls under way, then ends every connection. */
   close(): Promise<void>;
 }
@@ -29,6 +31,7 @@ export interface Line {
 /** Opens a line; nothing connects before the first call. */
 export function openLine(options: LineOptions): Line {
   const pool = openPool(options);
+  const begin = beginningOf(options);
   const underWay = new Set<Promise<Exchange>>();
   let closed: Promise<void> | null = null;
 
@@ -40,7 +43,7 @@ export function openLine(options: LineOptions): Line {
   return {
     async call(parameters, window) {
       if (closed) return { kind: 'unsent', reason: 'not_connected' };
-      const running = exchange(pool, withQuery(options.url, parameters), window);
+      const running = exchange(pool, `${begin}${new URLSearchParams(parameters)}`, window);
       underWay.add(running);
       return running.finally(() => underWay.delete(running));
     },
@@ -65,8 +68,9 @@ function openPool({ url, connections, connectTimeoutMs }: LineOptions): Pool {
   });
 }
 
-function withQuery(base: URL, parameters: URLSearchParams): URL {
-  const url = new URL(base);
-  for (const [name, value] of parameters) url.searchParams.set(name, value);
-  return url;
+/** What the path of every call begins with; parameters of the endpoint itself are kept. */
+function beginningOf({ url, common }: LineOptions): string {
+  const whole = new URL(url);
+  for (const [name, value] of Object.entries(common)) whole.searchParams.set(name, value);
+  return `${whole.pathname}${whole.search}&`;
 }

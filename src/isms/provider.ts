@@ -1,6 +1,6 @@
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { balanceOutcome, balanceParameters } from './balance.js';
-import { type Line, openLine } from './line.js';
+import { openLine } from './line.js';
 import { sendOutcome, sendParameters } from './send.js';
 import { verifyOutcome, verifyParameters } from './verify.js';
 
@@ -27,17 +27,14 @@ export function createIsmsProvider(options: IsmsOptions): Provider {
   const sends = openLine(lineOptions(options, options.sendConnections));
   const others = openLine(lineOptions(options, options.verifyConnections));
 
-  const ask = (line: Line, parameters: Record<string, string>, window: SendWindow) =>
-    line.call(new URLSearchParams({ un: options.username, pass: options.password, ...parameters }), window);
-
   return {
     send: async (call, { leaveBy, endBy }) => {
       const window = { leaveBy, endBy: Math.min(endBy, performance.now() + sendTimeoutMs) };
-      return sendOutcome(await ask(sends, sendParameters(call), window));
+      return sendOutcome(await sends.call(sendParameters(call), window));
     },
     verify: async (call) =>
-      verifyOutcome(await ask(others, verifyParameters(call), windowOf(verifyTimeoutMs)), call),
-    balance: async () => balanceOutcome(await ask(others, balanceParameters, windowOf(verifyTimeoutMs))),
+      verifyOutcome(await others.call(verifyParameters(call), windowOf(verifyTimeoutMs)), call),
+    balance: async () => balanceOutcome(await others.call(balanceParameters, windowOf(verifyTimeoutMs))),
     close: async () => {
       await Promise.all([sends.close(), others.close()]);
     },
@@ -51,7 +48,7 @@ function windowOf(timeoutMs: number): SendWindow {
 }
 
 /** Node's own error for a bad URL would hold it, and with it whatever was put into it. */
-function lineOptions({ url, connectTimeoutMs }: IsmsOptions, connections: number) {
+function lineOptions({ url, username, password, connectTimeoutMs }: IsmsOptions, connections: number) {
   if (!URL.canParse(url)) throw new TypeError('The iSMS URL cannot be read.');
-  return { url: new URL(url), connections, connectTimeoutMs };
+  return { url: new URL(url), common: { un: username, pass: password }, connections, connectTimeoutMs };
 }
