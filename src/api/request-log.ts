@@ -1,14 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import type { RequestHandler } from 'express';
+import { randomText } from '../otp/otp-id.js';
 import { beginContext } from './context.js';
 import type { Logger } from './logger.js';
-
-const requestIdBytes = 12;
 
 /** Gives each request an id (`X-Request-Id`) and one line in the log, written when it is over. */
 export function logRequests(logger: Logger): RequestHandler {
   return (req, res, next) => {
-    const context = beginContext(res, `req_${randomBytes(requestIdBytes).toString('base64url')}`);
+    const context = beginContext(res, `req_${randomText()}`);
     res.set('X-Request-Id', context.requestId);
     res.once('close', () => {
       const { startedAt, requestId, ...facts } = context;

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
+import { randomText } from '../otp/otp-id.js';
 import type { Provider } from '../otp/provider.js';
 import { timely } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
@@ -16,8 +16,6 @@ export interface VerifyDependencies {
   provider: Pick<Provider, 'verify'>;
   logger: Logger;
 }
-
-const tokenBytes = 16;
 
 const verifiedSchema = z.object({ id: z.string(), status: z.literal('verified'), verifiedAt: timeSchema });
 
@@ -64,7 +62,7 @@ export function verifyRoute(dependencies: VerifyDependencies): Route {
     ],
     handle: async ({ app, id, body: { code }, headers, concerns }) => {
       const key = headers['Idempotency-Key'];
-      const token = randomBytes(tokenBytes).toString('base64url');
+      const token = randomText();
       const verification = { app, id, token, replay: key === undefined ? null : { key, code } };
       const admission = await timely(dependencies.store.verificationAttempts.admit(verification));
       if (!('otp' in admission)) throw new ApiProblem(admission.kind);

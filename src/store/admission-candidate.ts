@@ -56,13 +56,14 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     batch: reserved?.batch,
     // On a cluster its key is in another slot, so it goes by its own time.
     idempotencyKey: options.redis.isCluster ? undefined : idempotencyKeys[0],
+    // Last, where the Lua functions look for it.
     sealed: sealRequest(sealer, id, request),
   };
   return {
     id,
     asked,
     key: keys.record(partitionOfId(id) ?? '', id),
-    args: [openEnded(record)],
+    args: [JSON.stringify(record)],
     keys: { ...countedKeys(options, request), range: range?.key ?? null, idempotency: idempotencyKeys },
     facts: {
       app,
@@ -90,11 +91,6 @@ function countedKeys({ sealer, policy }: AdmissionOptions, { app, clientIp, refe
     clientIp: limitsClients ? keys.clientIpWindow(hash('client address', clientIp)) : null,
     reference: reference === null ? null : keys.reference(hash('reference', reference)),
   };
-}
-
-/** A JSON object without its closing brace: the Lua function adds what it decides. */
-function openEnded(record: object): string {
-  return JSON.stringify(record).slice(0, -1);
 }
 
 /** Keys and arguments of a call that decides everything: keys beside the records are told by their place. */

@@ -5,7 +5,8 @@ import { PhoneNumber } from '../otp/phone-number.js';
 import { statuses } from '../otp/states.js';
 import type { Sealer } from './sealing.js';
 
-const failureCodes = Object.keys(failureMessages) as FailureCode[];
+/** Every reason for which an OTP did not go well. */
+export const failureCodes = Object.keys(failureMessages) as [FailureCode, ...FailureCode[]];
 
 /** What callers read of a record; the rest is for the Lua functions alone. Times are Redis's, in ms. */
 export const recordSchema = z.object({

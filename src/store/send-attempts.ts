@@ -2,11 +2,12 @@ import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
+import { statuses } from '../otp/states.js';
 import { groupBy } from './group-by.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
-import { factsOf, recordSchema, toOtp } from './record.js';
+import { failureCodes, recordSchema, toOtp } from './record.js';
 import { loadListScript, loadRecordScript, plainSource } from './script.js';
 
 /** How many records of one partition a sweep looks at in one call. */
@@ -70,9 +71,21 @@ const claimReply = z.union([
   z.tuple([z.enum(['claimed', 'ended']), z.string()]),
   z.tuple([z.literal('in_flight'), z.string(), z.number()]),
 ]);
+const id = z.string().transform((text) => (text === '' ? null : text));
+const time = z.number().transform((ms) => (ms === 0 ? null : ms));
 const settleReply = z.union([
-  z.tuple([z.literal('missing')]),
-  z.tuple([z.literal('settled'), z.string(), z.number()]),
+  z.tuple([z.enum(['missing', 'needs_record'])]),
+  z.tuple([
+    z.literal('settled'),
+    z.enum(statuses),
+    z.enum(['', ...failureCodes]).transform((code) => (code === '' ? null : code)),
+    id,
+    id,
+    time,
+    time,
+    z.number(),
+    z.number(),
+  ]),
 ]);
 const sweepReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.string()])), z.array(z.string())]);
 
@@ -97,16 +110,17 @@ export function createSendAttempts(
     }
   };
 
-  const settle = async ({ id, token, attempt, claimedAt, record }: Claimed, outcome: SendOutcome) => {
-    const partition = partitionOfId(id) ?? '';
+  const settle = async (claim: Claimed, outcome: SendOutcome) => {
+    const { id, token, attempt, claimedAt, record } = claim;
     const asked = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
-    const reply = await settleScript(keys.record(partition, id), [
+    const args = [
       JSON.stringify({ token, attempt, claimedAt }),
       JSON.stringify({ ...outcome, spendsRetry: asked }),
-      record,
-    ]);
-    const [kind, raw, sendBeforeInMs] = settleReply.parse(reply);
-    return kind === 'missing' ? null : { record: parse(raw), sendBeforeInMs };
+    ];
+    const ask = async (known: string) =>
+      settleReply.parse(await settleScript(keys.recordOfId(id), [...args, known]));
+    const reply = await ask('');
+    return reply[0] === 'needs_record' ? await ask(record) : reply;
   };
 
   return {
@@ -130,13 +144,15 @@ export function createSendAttempts(
       }
     },
     settle: async (claim, outcome) => {
-      const settled = await settle(claim, outcome);
-      if (!settled) return null;
-      const { record, sendBeforeInMs } = settled;
-      const otp = { ...claim.otp, ...factsOf(record) };
+      const [kind, status, failure, uuid, smsId, sentAt, expiresAt, tries, sendBeforeInMs] = await settle(
+        claim,
+        outcome,
+      );
+      if (kind !== 'settled') return null;
+      const otp = { ...claim.otp, status, failure, uuid, smsId, sentAt, expiresAt };
       if (outcome.kind === 'accepted') void ranges.note(otp, 'sent');
-      if (otp.status === 'failed') void ranges.note(otp, 'unsent');
-      return { otp, tries: record.retries + record.unknowns, sendBeforeInMs };
+      if (status === 'failed') void ranges.note(otp, 'unsent');
+      return { otp, tries, sendBeforeInMs };
     },
     sweep: async () => {
       const replies = await Promise.allSettled(

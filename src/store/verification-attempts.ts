@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
 import type { VerifyOutcome } from '../otp/outcome.js';
+import { statuses } from '../otp/states.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
@@ -39,7 +40,7 @@ export interface VerificationAttempts {
     verification: Verification,
   ): Promise<{ kind: 'admitted' | 'replayed'; otp: Otp } | { kind: VerificationRefusal }>;
   /**
-   * `verified` is durable before it is returned, and returned to at most one call of an OTP. `phoneLocked`: by now
+   * To be called with the very object that was admitted. `verified` is durable before it is returned, and returned to at most one call of an OTP. `phoneLocked`: by now
    * too many codes in a row were wrong for this number.
    */
   settle(
@@ -52,7 +53,18 @@ export interface VerificationAttempts {
   >;
 }
 
-const reply = z.tuple([z.string(), z.string().optional(), z.number().optional()]);
+const admitReply = z.tuple([z.string(), z.string().optional()]);
+/** What was decided; the OTP's status, attempts left, and when it was verified (0: it is not); whether its number is locked. */
+const settleReply = z.union([
+  z.tuple([
+    z.enum(['correct', 'incorrect', 'unsent', 'unavailable', 'already_verified', 'otp_cancelled']),
+    z.enum(statuses),
+    z.number(),
+    z.number(),
+    z.number(),
+  ]),
+  z.tuple([z.literal('otp_not_found')]),
+]);
 const refusal = z.enum(refusals);
 
 export function createVerificationAttempts(
@@ -61,6 +73,8 @@ export function createVerificationAttempts(
   const { sealer, ranges } = options;
   const admitScript = loadRecordScript(options, 'admit-attempt', { parts: ['phone'] });
   const settleScript = loadRecordScript(options, 'settle-attempt', { parts: ['phone'] });
+  /** What an admission opened, its settling need not open again. */
+  const opened = new WeakMap<Verification, Otp>();
   const open = (raw: string | undefined) => toOtp(sealer, recordSchema.parse(JSON.parse(raw ?? '')));
   const replayHash = ({ app, id, replay }: Verification) =>
     replay ? sealer.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
@@ -71,28 +85,31 @@ export function createVerificationAttempts(
       const partition = partitionOfId(id);
       if (!partition) return { kind: 'otp_not_found' };
       const args = [app, token, replayHash(verification)];
-      const [kind, raw] = reply.parse(await admitScript(keys.record(partition, id), args));
-      if (kind === 'admitted' || kind === 'replayed') return { kind, otp: open(raw) };
-      return { kind: refusal.parse(kind) };
+      const [kind, raw] = admitReply.parse(await admitScript(keys.record(partition, id), args));
+      if (kind !== 'admitted' && kind !== 'replayed') return { kind: refusal.parse(kind) };
+      const otp = open(raw);
+      opened.set(verification, otp);
+      return { kind, otp };
     },
     settle: async (verification, verdict) => {
       const { id, token } = verification;
-      const partition = partitionOfId(id) ?? '';
       const args = [token, verdict, replayHash(verification)];
-      const [kind, raw, locked] = reply.parse(await settleScript(keys.record(partition, id), args));
+      const reply = settleReply.parse(await settleScript(keys.recordOfId(id), args));
+      const otp = opened.get(verification);
+      if (reply.length === 1 || !otp) return { kind: 'otp_not_found' };
+      const [kind, status, attemptsRemaining, verifiedAt, locked] = reply;
+      const now = { ...otp, status, attemptsRemaining, verifiedAt: verifiedAt === 0 ? null : verifiedAt };
       switch (kind) {
-        case 'correct': {
-          const otp = open(raw);
-          void ranges.note(otp, 'verified');
-          return { kind: 'verified', otp };
-        }
+        case 'correct':
+          void ranges.note(now, 'verified');
+          return { kind: 'verified', otp: now };
         case 'incorrect':
-          return { kind, otp: open(raw), phoneLocked: locked === 1 };
+          return { kind, otp: now, phoneLocked: locked === 1 };
         case 'unsent':
         case 'unavailable':
-          return { kind: 'unavailable', otp: open(raw), phoneLocked: locked === 1 };
+          return { kind: 'unavailable', otp: now, phoneLocked: locked === 1 };
         default:
-          return { kind: refusal.parse(kind) };
+          return { kind };
       }
     },
   };

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomText } from '../otp/otp-id.js';
 import type { AccountTrouble, SendOutcome } from '../otp/outcome.js';
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
@@ -42,7 +42,7 @@ async function processJob(
   const { id } = sendOtpPayload.parse(job.data);
   if (intake.closed) return await park(job, lockToken);
   const window = sendWindow(sendTimeoutMs);
-  const result = await sendAttempts.claim(id, newAttemptToken());
+  const result = await sendAttempts.claim(id, randomText());
   switch (result.kind) {
     case 'missing':
       return gone();
@@ -126,8 +126,4 @@ function detail(outcome: SendOutcome): { reason?: string } {
     default:
       return { reason: outcome.reason };
   }
-}
-
-function newAttemptToken(): string {
-  return randomBytes(9).toString('base64url');
 }

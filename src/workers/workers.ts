@@ -92,8 +92,6 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         prefix,
         concurrency,
         connection: redis,
-        removeOnComplete: { age: keepSeconds },
-        removeOnFail: { age: keepSeconds },
         ...limiterOf(options),
       },
     );

@@ -197,12 +197,12 @@ describe('cancel', () => {
 describe('the state machine', () => {
   it('is enforced by Redis: no move that the table does not name', async () => {
     const id = await admitted(store);
-    const record = JSON.parse((await redis.get(recordKey(id))) ?? '');
+    const { sealed, ...record } = JSON.parse((await redis.get(recordKey(id))) ?? '');
     const claim = await claimed(store, id);
     for (const status of statuses.filter((one) => one !== 'queued' && one !== 'sending')) {
       await redis.set(
         recordKey(id),
-        JSON.stringify({ ...record, status, sends: 9, sentBy: 9, expiresAt: 1e13 }),
+        JSON.stringify({ ...record, status, sends: 9, sentBy: 9, expiresAt: 1e13, sealed }),
       );
       const settled = await store.sendAttempts.settle(claim, rejected).catch((error: Error) => error.message);
       expect(settled).toMatchObject({ otp: { status } });

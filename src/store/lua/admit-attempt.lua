@@ -11,14 +11,14 @@ return for_each_record(function(app, token, replay)
   local r = load()
   if not r or r.app ~= app then return {'otp_not_found'} end
   if replay ~= '' and r.verifiedKey == replay and t - r.verifiedAt < POLICY.verifyReplayMs then
-    return {'replayed', cjson.encode(r)}
+    return {'replayed', encode(r)}
   end
   advance(r, t)
   if r.failure == 'not_sent_in_time' then return {'not_sent'} end
   if r.status ~= 'sent' then return {REFUSALS[r.status]} end
 
   -- A client that reconnects sends its command twice: the same attempt counts once.
-  if r.leases and r.leases[token] then return {'admitted', cjson.encode(r)} end
+  if r.leases and r.leases[token] then return {'admitted', encode(r)} end
   if r.attempts >= r.maxAttempts then return {'verification_in_progress'} end
   -- Counted across the number's OTPs before the provider is asked: a resend does not begin anew.
   local phone, number = load_phone(r.phone, r.app)

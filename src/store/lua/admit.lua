@@ -2,7 +2,7 @@
 -- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
 -- is left out (see admission-on-cluster.ts); with `peek`, nothing is written.
 -- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see admission.ts;
--- for each item its record, a JSON object that lacks what is decided here and its closing brace.
+-- for each item its record, a JSON object that lacks what is decided here.
 local t = now()
 local call = cjson.decode(ARGV[1])
 
@@ -27,7 +27,7 @@ local function held(item)
           go_to(reservation.recordKey)
           local r = decode(stored)
           advance(r, t)
-          return {'replayed', cjson.encode(r)}
+          return {'replayed', encode(r)}
         end
       end
       return {'key_reused'}
@@ -59,7 +59,9 @@ local function write_record(item, text, losses)
   local send_before = t + item.sendWithinMs
   local decided = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendBefore":' .. digits(send_before)
   if losses > 0 then decided = decided .. ',"losses":' .. digits(losses) end
-  redis.call('SET', here.record, text .. decided .. '}', 'PXAT', digits(send_before + POLICY.keepMs))
+  local place = string.find(text, SEALED, 1, true)
+  local raw = string.sub(text, 1, place - 1) .. decided .. string.sub(text, place)
+  redis.call('SET', here.record, raw, 'PXAT', digits(send_before + POLICY.keepMs))
   -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
   look_soon(here.id, send_before, t)
   return send_before
@@ -89,7 +91,7 @@ local function admit(item, text)
   local known = load()
   if known then
     advance(known, t)
-    return {'known', cjson.encode(known)}
+    return {'known', encode(known)}
   end
   local replay = item.idempotency and held(item)
   if replay then return replay end

@@ -6,7 +6,7 @@ return for_each_record(function(token)
   if not r then return {'missing'} end
 
   -- A client that reconnects sends its command twice: the same attempt goes on.
-  if r.status == 'sending' and r.token == token and t < r.attemptEndsAt then return {'claimed', cjson.encode(r)} end
+  if r.status == 'sending' and r.token == token and t < r.attemptEndsAt then return {'claimed', encode(r)} end
 
   local h = history()
   local changed = r.status == 'queued' and claim_may_be_lost(r, h)
@@ -20,7 +20,7 @@ return for_each_record(function(token)
   -- A resend waits until its unknown is sure to stay: were both forgotten together, they would count as one.
   local wait = (r.unknownAt or 0) + POLICY.lossWindowMs - t
   if r.status == 'queued' and not h.durable and wait > 0 then
-    return {'in_flight', changed and save(r) or cjson.encode(r), wait}
+    return {'in_flight', changed and save(r) or encode(r), wait}
   end
   if r.status == 'queued' then
     move(r, 'sending', t)
@@ -28,7 +28,7 @@ return for_each_record(function(token)
     r.token, r.claimedAt, r.attemptEndsAt = token, t, t + POLICY.sendLeaseMs
     return {'claimed', save(r)}
   end
-  local raw = changed and save(r) or cjson.encode(r)
+  local raw = changed and save(r) or encode(r)
   if r.status == 'sending' then return {'in_flight', raw, r.attemptEndsAt - t} end
   return {'ended', raw}
 end)

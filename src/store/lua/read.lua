@@ -4,5 +4,5 @@ return for_each_record(function()
   local r = load()
   if not r then return {} end
   advance(r, t)
-  return {cjson.encode(r)}
+  return {encode(r)}
 end)

@@ -33,11 +33,26 @@ local function for_each_record(one)
   return answers
 end
 
+-- What is sealed is most of a record and never looked at here, so it is kept aside: JSON of half the length is read and
+-- written in half the time (measured).
+local SEALED = ',"sealed":"'
+
 local function decode(raw)
-  local r = cjson.decode(raw)
+  local place = string.find(raw, SEALED, 1, true)
+  if not place then error('broken') end
+  local r = cjson.decode(string.sub(raw, 1, place - 1) .. '}')
+  r.sealed = string.sub(raw, place)
   r.attempts, r.sends, r.retries, r.unknowns = r.attempts or 0, r.sends or 0, r.retries or 0, r.unknowns or 0
   r.at = r.at or r.createdAt
   return r
+end
+
+local function encode(r)
+  local sealed = r.sealed
+  r.sealed = nil
+  local raw = string.sub(cjson.encode(r), 1, -2) .. sealed
+  r.sealed = sealed
+  return raw
 end
 
 -- The record at hand, or nil.
@@ -114,7 +129,7 @@ end
 
 local function save(r)
   local gone_at = ends_at(r) + POLICY.keepMs
-  local raw = cjson.encode(r)
+  local raw = encode(r)
   redis.call('SET', here.record, raw, 'PXAT', digits(gone_at))
   if r.idempotencyKey then redis.call('PEXPIREAT', r.idempotencyKey, digits(gone_at)) end
   local next_due = due(r)

@@ -45,5 +45,6 @@ return for_each_record(function(token, verdict, replay)
   if r.leases then r.leases[token] = nil end
   if r.status == 'sent' then lock_if_exhausted(r, t) end
   local locked = verdict ~= 'correct' and is_locked((load_phone(r.phone, r.app)))
-  return {answer, save(r), locked and 1 or 0}
+  save(r)
+  return {answer, r.status, r.maxAttempts - r.attempts, r.verifiedAt or 0, locked and 1 or 0}
 end)

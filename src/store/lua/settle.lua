@@ -1,5 +1,5 @@
 -- Writes down what became of claimed sends.
--- ARGV: {token, attempt, claimedAt}, outcome, the claimed record.
+-- ARGV: {token, attempt, claimedAt}, outcome, the claimed record, or '' where it is hoped not to be needed.
 local t = now()
 
 -- A record that was rolled back has forgotten this claim: it is taken up again, with what had been counted by then,
@@ -49,11 +49,13 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   if not r then
     -- Redis lost it, unless the OTP may have ended right after the claim and its time to be kept is over.
     if t >= claim.claimedAt + POLICY.keepMs then return {'missing'} end
+    if raw_claimed == '' then return {'needs_record'} end
     r = decode(raw_claimed)
   end
   -- What a read may have shown as ended stays ended.
   advance(r, t)
   local current = r.status == 'sending' and r.token == claim.token
+  if not current and raw_claimed == '' then return {'needs_record'} end
   if not current and take_up(r, claim, decode(raw_claimed)) then
     current, brought_back = true, true
   end
@@ -64,8 +66,11 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
     keep_late_success(r, ids)
   end
   advance(r, t)
-  local raw = save(r)
+  save(r)
   -- Its job may have been forgotten, too: the sweeper looks soon.
   if brought_back and r.status == 'queued' then look_soon(r.id, r.sendBefore, t) end
-  return {'settled', raw, math.max(0, r.sendBefore - t)}
+  return {
+    'settled', r.status, r.failure or '', r.uuid or '', r.smsId or '', r.sentAt or 0, r.expiresAt or 0,
+    r.retries + r.unknowns, math.max(0, r.sendBefore - t),
+  }
 end)

@@ -9,7 +9,7 @@ local function look_at(id)
   if not r then return nil end
   if r.id ~= id or type(r.idempotencyKey or '') ~= 'string' then error('broken') end
   local changed = advance(r, t)
-  return r, changed, due(r), ends_at(r) + POLICY.keepMs, cjson.encode(r)
+  return r, changed, due(r), ends_at(r) + POLICY.keepMs, encode(r)
 end
 
 return for_each_record(function(most)
