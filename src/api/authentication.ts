@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { RequestHandler } from 'express';
 import { contextOf } from './context.js';
 import { ApiProblem } from './problem.js';
@@ -33,5 +33,5 @@ export function authenticate(apiKeys: readonly ApiKey[]): RequestHandler {
 
 /** SHA-256 of a text, 32 bytes: secrets are compared by it, so that their length does not show. */
 export function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }

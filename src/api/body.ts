@@ -36,19 +36,22 @@ export function isMediaType(req: Request, mediaType: string): boolean {
 
 /** Answers as soon as it is too much; Node reads on and drops the rest, within the server's own time-out. */
 async function readBytes(req: Request, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of req.iterator({ destroyOnReturn: false })) {
+  return await new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const keep = (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limitBytes) break;
-      chunks.push(chunk);
-    }
-  } catch {
-    throw unreadable('The body came incomplete.');
-  }
-  if (size > limitBytes) throw tooLarge(limitBytes);
-  return Buffer.concat(chunks);
+      if (size <= limitBytes) chunks.push(chunk);
+      else {
+        req.off('data', keep).resume();
+        reject(tooLarge(limitBytes));
+      }
+    };
+    // A request that is cut off closes without an end.
+    const broken = () => reject(unreadable('The body came incomplete.'));
+    req.on('data', keep).once('end', () => resolve(Buffer.concat(chunks)));
+    req.once('error', broken).once('close', broken);
+  });
 }
 
 function tooLarge(limitBytes: number): ApiProblem {

@@ -7,18 +7,22 @@ import type { Logger } from './logger.js';
 export function logRequests(logger: Logger): RequestHandler {
   return (req, res, next) => {
     const context = beginContext(res, `req_${randomText()}`);
-    res.set('X-Request-Id', context.requestId);
+    res.setHeader('X-Request-Id', context.requestId);
     res.once('close', () => {
-      const { startedAt, requestId, ...facts } = context;
-      const known = Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== null));
+      const { startedAt, requestId, route, app, otpId, problem, reason } = context;
       const line = {
         event: 'http.request',
         requestId,
         method: req.method,
         status: res.statusCode,
         durationMs: Math.round(performance.now() - startedAt),
-        ...known,
-        ...(!res.writableFinished && { aborted: true }),
+        // What is undefined is left out of the line.
+        route: route ?? undefined,
+        app: app ?? undefined,
+        otpId: otpId ?? undefined,
+        problem: problem ?? undefined,
+        reason: reason ?? undefined,
+        aborted: res.writableFinished ? undefined : true,
       };
       logger.info(line, 'request');
     });

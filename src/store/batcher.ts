@@ -7,7 +7,7 @@ export interface BatchLimits {
 }
 
 /** How calls on single records are gathered: Redis serves nobody else during one. */
-export const gathered: BatchLimits = { most: 100, inFlight: 4 };
+export const gathered: BatchLimits = { most: 100, inFlight: 2 };
 
 interface Waiting<I, O> {
   item: I;

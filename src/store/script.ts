@@ -46,21 +46,21 @@ export type RedisClient = Redis | Cluster;
 
 export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
 
-/** Lua literals of the state machine and the policy, in front of every function on records. */
-function preamble(policy: Policy, parts: readonly string[]): string {
-  const luaMoves = statuses.map(
-    (from) => `${from} = { ${moves[from].map((to) => `${to} = true`).join(', ')} }`,
-  );
-  return [
-    `local MOVES = { ${luaMoves.join(', ')} }`,
-    policyLiteral(policy),
-    ...['clock', 'record', ...parts].map(readLua),
-  ].join('\n');
+/** The state machine as a Lua text of `from>to ` moves: to make a table of it would cost each call more than it does. */
+function movesLiteral(): string {
+  const pairs = statuses.flatMap((from) => moves[from].map((to) => `${from}>${to} `));
+  return `local MOVES = ${JSON.stringify(pairs.join(''))}`;
 }
 
-function policyLiteral(policy: Policy): string {
-  const values = Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs });
-  return `local POLICY = { ${values.map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(', ')} }`;
+/** The shared part of every function on records, in front of it. */
+function preamble(parts: readonly string[]): string {
+  return [movesLiteral(), ...['clock', 'record', ...parts].map(readLua)].join('\n');
+}
+
+/** A Lua text in which every `POLICY.name` is the number that the policy says. */
+function withPolicy(source: string, policy: Policy): string {
+  const values = new Map(Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs }));
+  return source.replaceAll(/\bPOLICY\.(\w+)/g, (_, name: string) => JSON.stringify(values.get(name)));
 }
 
 function readLua(name: string): string {
@@ -99,7 +99,7 @@ export type RecordBatch<C extends RecordCall = RecordCall> = (calls: C[]) => Pro
 
 /** `lua/<name>.lua` behind the shared part of `lua/record.lua` under this policy and further `parts`. */
 export function loadRecordSource(policy: Policy, name: string, parts: readonly string[] = []): string {
-  return `${preamble(policy, parts)}\n${readLua(name)}`;
+  return withPolicy(`${preamble(parts)}\n${readLua(name)}`, policy);
 }
 
 /**
@@ -178,5 +178,6 @@ export function loadPlainScript(redis: RedisClient, name: string, parts: readonl
 
 /** The text of such a function; one that decides by the policy is made with it. */
 export function plainSource(name: string, parts: readonly string[] = [], policy?: Policy): string {
-  return [...(policy ? [policyLiteral(policy)] : []), ...['clock', ...parts, name].map(readLua)].join('\n');
+  const source = ['clock', ...parts, name].map(readLua).join('\n');
+  return policy ? withPolicy(source, policy) : source;
 }

@@ -5,7 +5,7 @@ return for_each_record(function(app)
   if not r or r.app ~= app then return {'otp_not_found'} end
   advance(r, t)
   if r.status == 'verified' then return {'already_verified'} end
-  if not MOVES[r.status].cancelled then return {'cancelled'} end
+  if not may_move(r.status, 'cancelled') then return {'cancelled'} end
   move(r, 'cancelled', t)
   return {'cancelled', save(r)}
 end)

@@ -4,7 +4,7 @@ local t = now()
 
 local function count(g, what, at)
   prune(g, t)
-  if at + MINUTE_MS + GUARD.windowMs > t then note(g, PLACES[what], at) end
+  if at + MINUTE_MS + WINDOW_MS > t then note(g, PLACES[what], at) end
   if what == 'sent' then g.long[2] = g.long[2] + 1 end
   if what == 'verified' then
     g.long[3] = g.long[3] + 1
