@@ -1,7 +1,8 @@
-import { Redis, type RedisOptions } from 'ioredis';
-import { sentinelUrl } from '../config/urls.js';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { clusterUrl, sentinelUrl } from '../config/urls.js';
 import type { Logger } from '../producer/logger.js';
 import { appendFsync, type HistoryFinding } from '../store/history.js';
+import { mastersOf, type RedisClient } from '../store/script.js';
 
 const connectTimeoutMs = 2_000;
 const answerTimeoutMs = 1_500;
@@ -10,7 +11,7 @@ const answerTimeoutMs = 1_500;
 const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
 
 /** For a process that answers requests: a command fails within 1.5 s, and at once while Redis is away. */
-export function connectForRequests(url: string): Redis {
+export function connectForRequests(url: string): RedisClient {
   return open(url, {
     commandTimeout: answerTimeoutMs,
     enableOfflineQueue: false,
@@ -23,7 +24,7 @@ export function connectForRequests(url: string): Redis {
 }
 
 /** For a worker: commands wait until Redis is back, since giving one up could lose or double a send (measured). */
-export function connectForWork(url: string): Redis {
+export function connectForWork(url: string): RedisClient {
   return open(url, {
     maxRetriesPerRequest: null,
     // Reconnects and sends the command again: every function of ours may come twice.
@@ -32,12 +33,13 @@ export function connectForWork(url: string): Redis {
 }
 
 /** For a command that ends by itself: fails at once when Redis is not there. */
-export function connectOnce(url: string): Redis {
+export function connectOnce(url: string): RedisClient {
   return open(url, { maxRetriesPerRequest: 1, retryStrategy: () => null, sentinelRetryStrategy: () => null });
 }
 
-function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): Redis {
+function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): RedisClient {
   const common = { connectTimeout: connectTimeoutMs, retryStrategy, ...options };
+  if (clusterUrl.test(url)) return openCluster(url, common);
   const sentinel = sentinelUrl.exec(url)?.groups;
   if (!sentinel) return new Redis(url, common);
   const { username, password, hosts = '', master = '', db = '0', tls } = sentinel;
@@ -45,7 +47,7 @@ function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): Redis {
     sentinelRetryStrategy: retryStrategy,
     failoverDetector: true,
     ...common,
-    sentinels: hosts.split(',').map(sentinelAddress),
+    sentinels: hosts.split(',').map((address) => nodeAddress(address, '26379')),
     name: master,
     db: Number(db),
     ...(username && { username: decodeURIComponent(username) }),
@@ -54,8 +56,30 @@ function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): Redis {
   });
 }
 
-function sentinelAddress(address: string): { host: string; port: number } {
-  const [host = '', port = '26379'] = address.split(':');
+/**
+ * A connection to each node. A command that waits for Redis to come back is sent again as often as it takes; one of a
+ * request is redirected a few times at most, and fails while its slot is nobody's.
+ */
+function openCluster(url: string, redisOptions: Omit<RedisOptions, 'replyMapping'>): Cluster {
+  const { username, password, hosts = '', tls } = clusterUrl.exec(url)?.groups ?? {};
+  const waits = redisOptions.maxRetriesPerRequest === null;
+  const nodes = hosts.split(',').map((address) => nodeAddress(address, '6379'));
+  return new Cluster(nodes, {
+    clusterRetryStrategy: retryStrategy,
+    enableOfflineQueue: redisOptions.enableOfflineQueue ?? true,
+    maxRedirections: waits ? Number.MAX_SAFE_INTEGER : 3,
+    slotsRefreshTimeout: connectTimeoutMs,
+    redisOptions: {
+      ...redisOptions,
+      ...(username && { username: decodeURIComponent(username) }),
+      ...(password && { password: decodeURIComponent(password) }),
+      ...(tls === 's' && { tls: {} }),
+    },
+  });
+}
+
+function nodeAddress(address: string, usualPort: string): { host: string; port: number } {
+  const [host = '', port = usualPort] = address.split(':');
   return { host, port: Number(port) };
 }
 
@@ -80,13 +104,15 @@ const lossRisks: Record<string, string> = {
 };
 
 /** Names what the Redis at hand risks, measured by the one that docker-compose.yml ships. */
-export async function warnOfLossyRedis(redis: Redis, logger: Logger): Promise<void> {
+export async function warnOfLossyRedis(redis: RedisClient, logger: Logger): Promise<void> {
   const appendfsync = await appendFsync(redis);
   const risk = lossRisks[appendfsync];
   if (risk)
     logger.warn({ event: 'redis.lossy', appendfsync, risk }, 'this Redis can lose acknowledged writes');
-  const policy = /^maxmemory_policy:(\S+)/m.exec(await redis.info('memory'))?.[1];
-  if (policy !== undefined && policy !== 'noeviction') {
+  const memory = await Promise.all(mastersOf(redis).map((master) => master.info('memory')));
+  const policies = memory.map((info) => /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction');
+  const policy = policies.find((one) => one !== 'noeviction');
+  if (policy !== undefined) {
     logger.warn({ event: 'redis.evicts', policy }, 'this Redis may evict jobs and records: set noeviction');
   }
 }

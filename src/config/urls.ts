@@ -23,12 +23,17 @@ export function ismsUrl() {
 export const sentinelUrl =
   /^redis(?<tls>s?)\+sentinel:\/\/(?:(?<username>[^:@/\s]*):(?<password>[^@/\s]*)@)?(?<hosts>[\w.-]+(?::\d{1,5})?(?:,[\w.-]+(?::\d{1,5})?)*)\/(?<master>[\w.-]+)(?:\/(?<db>\d{1,2}))?$/;
 
+/** `redis+cluster://user:password@host:6379,host:6379`: some nodes of a Redis Cluster; login and ports can be left out. */
+export const clusterUrl =
+  /^redis(?<tls>s?)\+cluster:\/\/(?:(?<username>[^:@/\s]*):(?<password>[^@/\s]*)@)?(?<hosts>[\w.-]+(?::\d{1,5})?(?:,[\w.-]+(?::\d{1,5})?)*)\/?$/;
+
 /** Redis's address. It may hold a password, so it shows only where it leads. */
 export function redisUrl() {
   return format(
-    'redis:// or rediss://, as in redis://user:password@host:6379/0, or redis+sentinel://host:26379,host:26379/master for Sentinel; special characters of a password %-encoded',
+    'redis:// or rediss://, as in redis://user:password@host:6379/0, or redis+sentinel://host:26379,host:26379/master for Sentinel, or redis+cluster://host:6379,host:6379 for a Redis Cluster; special characters of a password %-encoded',
     (value) => {
-      if (sentinelUrl.test(value)) return new Secret(value, value.replace(/\/\/[^@]*@/, '//[secret]@'));
+      if (sentinelUrl.test(value) || clusterUrl.test(value))
+        return new Secret(value, value.replace(/\/\/[^@]*@/, '//[secret]@'));
       const url = parseUrl(value);
       if (!url || !/^rediss?:$/.test(url.protocol) || !url.hostname) return null;
       if (!/^(\/\d*)?$/.test(url.pathname) || url.hash) return null;

@@ -37,6 +37,9 @@ export interface Candidate {
   };
 }
 
+/** Decides about candidates: what was answered to each, and under which id, which may be one reserved before. */
+export type Decide = (candidates: Candidate[]) => Promise<{ candidate: Candidate; answer: unknown }[]>;
+
 /** Makes a candidate of what is asked for, under a new id unless one was reserved. */
 export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest): Candidate {
   const { sealer, ranges } = options;

@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import type { AdmissionOptions, Quota } from './admission.js';
-import { admissionParts, type Candidate, candidateOf, partitionCallOf } from './admission-candidate.js';
+import {
+  admissionParts,
+  type Candidate,
+  candidateOf,
+  type Decide,
+  partitionCallOf,
+} from './admission-candidate.js';
 import { groupBy } from './group-by.js';
 import { keys } from './keys.js';
 import {
@@ -38,7 +44,7 @@ type Step = (cases: Case[]) => Promise<void>;
  * the number's own slot decides, with the same function as on a single Redis. What is refused on the way gives back
  * what it took; what breaks off gives back nothing, so that never too many are admitted.
  */
-export function decideOnCluster(options: AdmissionOptions): RecordBatch<Candidate> {
+export function decideOnCluster(options: AdmissionOptions): Decide {
   const steps: Step[] = [
     reserveKeys(options),
     lookAtPausesAndNumbers(options),
@@ -54,7 +60,7 @@ export function decideOnCluster(options: AdmissionOptions): RecordBatch<Candidat
       const open = cases.filter(({ answer }) => answer === undefined);
       if (open.length > 0) await step(open);
     }
-    return cases.map(({ answer }) => answer);
+    return cases.map(({ candidate, answer }) => ({ candidate, answer }));
   };
 }
 

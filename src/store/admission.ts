@@ -1,17 +1,11 @@
 import { z } from 'zod';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
-import { admissionParts, type Candidate, callOf, candidateOf } from './admission-candidate.js';
+import { admissionParts, type Candidate, callOf, candidateOf, type Decide } from './admission-candidate.js';
 import { decideOnCluster } from './admission-on-cluster.js';
 import type { NumberRanges } from './number-ranges.js';
 import { newOtp, recordSchema, toOtp } from './record.js';
-import {
-  againAfterNewHistory,
-  loadRecordSource,
-  loadScript,
-  type RecordBatch,
-  type RecordScripts,
-} from './script.js';
+import { againAfterNewHistory, loadRecordSource, loadScript, type RecordScripts } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** An app's idempotency key, and the request body it must come with again. */
@@ -92,21 +86,23 @@ const reply = z.union([
 export function createAdmission(options: AdmissionOptions): AdmitMany {
   const decide = options.redis.isCluster ? decideOnCluster(options) : decideInOneCall(options);
   return async (requests) => {
-    const candidates = requests.map((each) => candidateOf(options, each));
-    const answers = await decide(candidates);
-    return candidates.map((candidate, i) => {
-      const answer = answers[i];
-      return answer instanceof Error ? answer : toAdmission(options.sealer, candidate, reply.parse(answer));
-    });
+    const decided = await decide(requests.map((each) => candidateOf(options, each)));
+    return decided.map(({ candidate, answer }) =>
+      answer instanceof Error ? answer : toAdmission(options.sealer, candidate, reply.parse(answer)),
+    );
   };
 }
 
-function decideInOneCall(options: AdmissionOptions): RecordBatch<Candidate> {
+function decideInOneCall(options: AdmissionOptions): Decide {
   const script = loadScript(options.redis, loadRecordSource(options.policy, 'admit', admissionParts));
-  return againAfterNewHistory(options, async (candidates) => {
+  const ask = againAfterNewHistory<Candidate>(options, async (candidates) => {
     const { scriptKeys, args } = callOf(options, candidates);
     return (await script(scriptKeys, args)) as unknown[];
   });
+  return async (candidates) => {
+    const answers = await ask(candidates);
+    return candidates.map((candidate, i) => ({ candidate, answer: answers[i] }));
+  };
 }
 
 function toAdmission(

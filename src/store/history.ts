@@ -1,5 +1,6 @@
+import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { loadPlainScript, type RedisClient } from './script.js';
+import { loadPlainScript, mastersOf, type RedisClient } from './script.js';
 
 /** What another history of Redis's data means: all of it came back, or its last moments may be missing. */
 export type HistoryFinding = 'whole' | 'may_have_lost';
@@ -24,8 +25,19 @@ export function createHistoryNotes(redis: RedisClient, onNew: (finding: HistoryF
   };
 }
 
-/** `always`, `everysec`, `no`, `off` without a log, or `hidden` where CONFIG is forbidden (managed Redis). */
+/** From what loses nothing to what loses most. */
+const policies = ['always', 'everysec', 'no', 'off', 'hidden'];
+
+/**
+ * `always`, `everysec`, `no`, `off` without a log, or `hidden` where CONFIG is forbidden (managed Redis); of a cluster,
+ * that of the master that can lose most.
+ */
 export async function appendFsync(redis: RedisClient): Promise<string> {
+  const found = await Promise.all(mastersOf(redis).map(appendFsyncOf));
+  return policies[Math.max(...found.map((policy) => policies.indexOf(policy)))] ?? 'hidden';
+}
+
+async function appendFsyncOf(redis: Redis): Promise<string> {
   try {
     const [, appendonly] = (await redis.config('GET', 'appendonly')) as string[];
     if (appendonly !== 'yes') return 'off';

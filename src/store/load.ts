@@ -1,11 +1,11 @@
 import { keys } from './keys.js';
-import type { RedisClient } from './script.js';
+import { mastersOf, type RedisClient } from './script.js';
 
 /** What tells how much can be taken on: how fast OTPs are dealt with, and how full Redis is. */
 export interface Load {
   /** Adds to the number of OTPs that workers are done with: sent, or ended otherwise. */
   addDone(count: number): Promise<void>;
-  /** `done`: by all workers so far; `memory`: the share of `maxmemory` in use, 0 where there is no limit. */
+  /** `done`: by all workers so far; `memory`: the share of `maxmemory` in use (of a cluster, by its fullest master), 0 where there is no limit. */
   read(): Promise<{ done: number; memory: number }>;
 }
 
@@ -16,10 +16,17 @@ export function createLoad(redis: RedisClient): Load {
       await redis.incrby(keys.done, count);
     },
     read: async () => {
-      const [done, info] = await Promise.all([redis.get(keys.done), redis.info('memory')]);
-      const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
-      const limit = field('maxmemory');
-      return { done: Number(done ?? 0), memory: limit === 0 ? 0 : field('used_memory') / limit };
+      const [done, ...infos] = await Promise.all([
+        redis.get(keys.done),
+        ...mastersOf(redis).map((master) => master.info('memory')),
+      ]);
+      return { done: Number(done ?? 0), memory: Math.max(0, ...infos.map(memoryShare)) };
     },
   };
+}
+
+function memoryShare(info: string): number {
+  const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  const limit = field('maxmemory');
+  return limit === 0 ? 0 : field('used_memory') / limit;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Cluster, Redis } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import { moves, statuses } from '../otp/states.js';
 import { createBatcher, gathered } from './batcher.js';
 import { groupBy } from './group-by.js';
@@ -43,6 +43,11 @@ const verifyReplayMs = 60_000;
 
 /** A single Redis, or a Redis Cluster, where one call reaches one slot. */
 export type RedisClient = Redis | Cluster;
+
+/** The servers that take writes: one, or the masters of a cluster. */
+export function mastersOf(redis: RedisClient): Redis[] {
+  return redis instanceof Cluster ? redis.nodes('master') : [redis];
+}
 
 export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
 

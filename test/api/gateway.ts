@@ -81,7 +81,7 @@ const apiKey = (app: string, key: string) => ({ app, digest: createHash('sha256'
 /** The API on a free port, on this file's own database, with the simulator as its provider. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   if (options.redisUrl === undefined) await connect();
-  const redis = connectForRequests(options.redisUrl ?? databaseUrl());
+  const redis = connectForRequests(options.redisUrl ?? databaseUrl()) as Redis;
   redis.on('error', () => {});
   if (options.redisUrl === undefined) await once(redis, 'ready');
   const simulator = await startSimulator(account);

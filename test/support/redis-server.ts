@@ -53,6 +53,8 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     ['--hz', '100'],
     ['--repl-diskless-sync-delay', '0'],
     ['--cluster-enabled', options.cluster ? 'yes' : 'no'],
+    // Its usual place, 10,000 above, may be past the last port.
+    ...(options.cluster ? [['--cluster-port', String(await freePort())]] : []),
   ].flat();
   let child: ChildProcess;
   const up = async (diskKib?: number) => {

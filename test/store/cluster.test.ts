@@ -1,0 +1,149 @@
+import { once } from 'node:events';
+import { afterAll, describe, expect, it } from 'vitest';
+import { connectForWork } from '../../src/cli/redis.js';
+import { operatorPauseKeys } from '../../src/queues/send-otp.js';
+import { keys } from '../../src/store/keys.js';
+import type { Policy } from '../../src/store/script.js';
+import { createSealer } from '../../src/store/sealing.js';
+import { createStore, type Store } from '../../src/store/store.js';
+import { accepted, balanceLimits, claimed, dataKey, number, policy, request } from '../support/otps.js';
+import { startRedisCluster } from '../support/redis-cluster.js';
+
+const cluster = await startRedisCluster();
+const redis = connectForWork(cluster.url);
+await once(redis, 'ready');
+afterAll(async () => {
+  redis.disconnect();
+  await cluster.stop();
+});
+
+const storeWith = (overrides: Partial<Policy> = {}): Store =>
+  createStore({
+    redis,
+    sealer: createSealer([dataKey]),
+    policy: { ...policy, ...overrides },
+    operatorPauseKeys: operatorPauseKeys(3),
+    balanceLimits,
+  });
+const store = storeWith();
+let next = 0;
+const fresh = () => number(`01230${String(next++).padStart(5, '0')}`);
+const key = (name: string, body = '{}') => ({ endpoint: 'POST /v1/otps', key: name, body });
+
+describe('on a cluster of three masters', () => {
+  it('an OTP is admitted, claimed, settled, verified and found by its reference', async () => {
+    const admission = await store.otps.admit(request({ to: fresh(), reference: 'r-1' }), null);
+    if (admission.kind !== 'admitted') throw new Error(admission.kind);
+    const { id } = admission.otp;
+    await store.sendAttempts.settle(await claimed(store, id), accepted());
+    const verification = { app: 'shop', id, token: 't', replay: null };
+    expect(await store.verificationAttempts.admit(verification)).toMatchObject({ kind: 'admitted' });
+    expect(await store.verificationAttempts.settle(verification, 'correct')).toMatchObject({
+      kind: 'verified',
+    });
+    expect(await store.otps.findByReference('shop', 'r-1')).toMatchObject([{ id, status: 'verified' }]);
+  });
+
+  it('one OTP is admitted per idempotency key of many simultaneous requests', async () => {
+    const to = fresh();
+    const all = await Promise.all(
+      Array.from({ length: 40 }, () => store.otps.admit(request({ to }), key('crowd'))),
+    );
+    const ids = new Set(all.map((admission) => ('otp' in admission ? admission.otp.id : admission.kind)));
+    expect(ids.size).toBe(1);
+    expect(await store.otps.admit(request({ to }), key('crowd'))).toMatchObject({ kind: 'replayed' });
+    expect(await store.otps.admit(request({ to }), key('crowd', '{"a":1}'))).toEqual({ kind: 'key_reused' });
+  });
+
+  it('a key whose admission broke off is in flight for another body, and the same body goes on with it', async () => {
+    const strict = storeWith({ phoneCooldownMs: 60_000 });
+    const to = fresh();
+    const first = await strict.otps.admit(request({ to }), key('begun'));
+    if (first.kind !== 'admitted') throw new Error(first.kind);
+    await redis.del(keys.recordOfId(first.otp.id));
+    expect(await store.otps.admit(request({ to }), key('begun', '{"a":1}'))).toEqual({
+      kind: 'key_in_flight',
+    });
+    const again = await store.otps.admit(request({ to }), key('begun'));
+    expect(again).toMatchObject({ kind: 'admitted', otp: { id: first.otp.id } });
+  });
+
+  it('a refused request gives its key and its turns back', async () => {
+    const strict = storeWith({ phoneCooldownMs: 60_000, appPerSecond: 1_000, clientIpPer10Minutes: 3 });
+    const [to, clientIp] = [fresh(), '192.0.2.7'];
+    const ask = (name: string, number = to) =>
+      strict.otps.admit(request({ to: number, clientIp }), key(name));
+    expect(await ask('a')).toMatchObject({
+      kind: 'admitted',
+      quotas: expect.arrayContaining([expect.objectContaining({ name: 'client-ip', remaining: 2 })]),
+    });
+    for (let i = 0; i < 5; i++) expect(await ask(`b${i}`)).toMatchObject({ kind: 'limited', by: 'phone' });
+    expect(await ask('c', fresh())).toMatchObject({ kind: 'admitted' });
+    expect(await ask('d', fresh())).toMatchObject({ kind: 'admitted' });
+    expect(await ask('e', fresh())).toMatchObject({ kind: 'limited', by: 'client_ip' });
+    expect(await ask('b0', fresh())).toMatchObject({ kind: 'limited', by: 'client_ip' });
+  });
+
+  it('never more are admitted than an app may, however many ask at once', async () => {
+    const strict = storeWith({ appPerSecond: 10 });
+    const all = await Promise.all(
+      Array.from({ length: 60 }, () => strict.otps.admit(request({ app: 'busy', to: fresh() }), null)),
+    );
+    expect(all.filter(({ kind }) => kind === 'admitted').length).toBeLessThanOrEqual(20);
+    expect(all.filter(({ kind }) => kind === 'limited').length).toBeGreaterThanOrEqual(40);
+  });
+
+  it('either pause refuses new OTPs and still answers replays', async () => {
+    const to = fresh();
+    await store.otps.admit(request({ to }), key('before'));
+    const [, second = ''] = operatorPauseKeys(3);
+    await redis.hset(second, 'paused', '1');
+    expect(await store.otps.admit(request({ to: fresh() }), null)).toEqual({
+      kind: 'paused',
+      reason: 'operator',
+    });
+    expect(await store.otps.admit(request({ to }), key('before'))).toMatchObject({ kind: 'replayed' });
+    await redis.hdel(second, 'paused');
+  });
+
+  it('the toll-fraud guard watches ranges', async () => {
+    const guarding = storeWith({ fraudGuard: 'enforce' });
+    const pumped = (n: number) =>
+      number(`0198${String(100_000 + n).slice(0, 2)}${String(n).padStart(4, '0')}`);
+    const kinds: string[] = [];
+    for (let n = 0; n < 25; n++) {
+      kinds.push((await guarding.otps.admit(request({ app: 'pumped', to: pumped(n) }), null)).kind);
+    }
+    expect(kinds.filter((kind) => kind === 'admitted')).toHaveLength(20);
+    expect(kinds.at(-1)).toBe('range_blocked');
+    expect(await guarding.ranges.judged()).toMatchObject([{ app: 'pumped', refused: 5 }]);
+  });
+
+  it('batches are reserved, counted, listed and cancelled', async () => {
+    const name = await store.batches.open('shop', 'upload');
+    if (name === null) throw new Error('cancelled');
+    const lines = Array.from({ length: 100 }, () => ({ request: request({ to: fresh() }), text: '{}' }));
+    const reserved = await store.batches.reserve({ name, app: 'shop', keyed: true }, 0, lines);
+    const asked = lines.flatMap(({ request: one }, i) => {
+      const place = reserved?.[i];
+      return place && place !== 'reused' ? [{ request: one, reserved: { batch: name, ...place } }] : [];
+    });
+    const admissions = await store.otps.admitMany(asked);
+    expect(admissions.map((admission) => 'kind' in admission && admission.kind)).toEqual(
+      Array(100).fill('admitted'),
+    );
+    const id = `batch_${name}`;
+    expect(await store.batches.find('shop', id)).toMatchObject({ lines: 100, counts: { queued: 100 } });
+    expect(await store.batches.ids(id, 98, 2)).toEqual(asked.slice(98).map((each) => each.reserved.id));
+    await store.batches.cancel('shop', id);
+    expect(await store.batches.find('shop', id)).toMatchObject({ counts: { queued: 0, cancelled: 100 } });
+  });
+
+  it('every master holds about a third of the OTPs', async () => {
+    await store.otps.admitMany(Array.from({ length: 600 }, () => ({ request: request({ to: fresh() }) })));
+    const { mastersOf } = await import('../../src/store/script.js');
+    const sizes = await Promise.all(mastersOf(redis).map((master) => master.dbsize()));
+    const all = sizes.reduce((sum, size) => sum + size, 0);
+    for (const size of sizes) expect(size / all).toBeGreaterThan(0.25);
+  });
+});
