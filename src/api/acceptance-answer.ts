@@ -6,9 +6,9 @@ import { ApiProblem, retryAfter } from './problem.js';
 import { rateLimitHeaders } from './rate-limit.js';
 
 /** The request that was read; throws the problem of one that could not be. */
-export function readable(read: Read): OtpRequest {
+export function readable(read: Read): Extract<Read, { request: OtpRequest }> {
   if ('refusal' in read) throw problemOf(read.refusal);
-  return read.request;
+  return read;
 }
 
 /** The accepted OTP, with the headers that tell what is left of its limits; throws the problem of one that was refused. */

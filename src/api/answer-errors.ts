@@ -19,7 +19,7 @@ export function sendProblem(res: Response, problem: ApiProblem): void {
 
 /** The end of every request that failed: whatever was thrown becomes a line of the problem table. */
 export function answerErrors(logger: Logger): ErrorRequestHandler {
-  return (error: unknown, _req, res, next) => {
+  return (error: unknown, _req, res, _next) => {
     const problem = problemOf(error);
     if (problem.code === 'internal_error') {
       logger.error(
@@ -27,8 +27,12 @@ export function answerErrors(logger: Logger): ErrorRequestHandler {
         'a request failed in a way that nothing foresees',
       );
     }
-    if (res.headersSent) next(error);
-    else sendProblem(res, problem);
+    if (!res.headersSent) return sendProblem(res, problem);
+    // The answer has begun: what is left to say is that it is not whole.
+    const context = contextOf(res);
+    context.problem = problem.code;
+    context.reason = problem.facts.reason ?? null;
+    res.destroy();
   };
 }
 

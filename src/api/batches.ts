@@ -54,7 +54,9 @@ const querySchema = z.strictObject({
     .min(1)
     .max(mostLimit)
     .default(defaultLimit)
-    .describe(`At most so many on a page, up to ${mostLimit}.`),
+    .describe(
+      `JSON: at most so many on a page, up to ${mostLimit}. NDJSON and CSV hold everything from \`cursor\` on.`,
+    ),
 });
 
 /** Looking after many OTPs that were uploaded together. Batches of other apps do not exist. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Acceptor } from '../producer/acceptance.js';
 import { inOrder } from '../producer/in-order.js';
 import { createRequestReader, type Read } from '../producer/otp-request.js';
-import { otpRequestSchema } from '../producer/otp-request-schema.js';
+import { idempotencyKeySchema, otpRequestSchema } from '../producer/otp-request-schema.js';
 import { refusalMessages, refuse } from '../producer/refusal.js';
 import type { RequestSettings } from '../producer/settings.js';
 import {
@@ -21,7 +21,7 @@ import { takesItsTime } from './body-deadline.js';
 import { contextOf } from './context.js';
 import { bulkRequestExample, bulkResultExample } from './examples.js';
 import { type ReadLine, readLines } from './lines.js';
-import { idempotencyKeySchema } from './otp-schemas.js';
+
 import { ApiProblem } from './problem.js';
 import { type Answer, defineRoute, goneSignal, parseHeaders, type Route } from './route.js';
 
@@ -94,7 +94,7 @@ export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Rout
     description:
       `Accepts up to ${mostOtps.toLocaleString('en')} OTPs as JSON, or any number as \`${ndjson}\`, one OTP a line, which is answered line ` +
       'by line and ends with `{"summary": {…}}`. One bad OTP never spoils the others. Single OTPs overtake them, and ' +
-      'apps take turns.',
+      `apps take turns. \`sendWithinSeconds\` is ${settings.bulkSendWithinSeconds} where an OTP says nothing else.`,
     body: {
       name: 'BulkRequest',
       schema: bodySchema,
@@ -119,7 +119,7 @@ export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Rout
     handle: async ({ app, body, headers, gone }) => {
       const upload = await begin(app, headers['Idempotency-Key']);
       const signal = gone();
-      const groups = groupsOf(body.otps.map((each) => lineOf(reader.read, app, merged(body.defaults, each))));
+      const groups = groupsOf(body.otps.map((each) => reader.read(app, merged(body.defaults, each))));
       const results: LineResult[] = [];
       for await (const ofGroup of inOrder(groups, groupsInFlight, (group) => upload.accept(group, signal))) {
         results.push(...ofGroup);
@@ -147,14 +147,10 @@ function answer({ batchId }: Upload, body: object): Answer {
 
 type ReadInput = (app: string, input: unknown) => Read;
 
-function lineOf(read: ReadInput, app: string, input: unknown): UploadLine {
-  return { text: JSON.stringify(input), read: read(app, input) };
-}
-
 function ndjsonLine(read: ReadInput, app: string, line: ReadLine): UploadLine {
   if (line === null) return null;
-  if ('json' in line) return lineOf(read, app, line.json);
-  return { text: '', read: { refusal: refuse('invalid_request', { message: line.problem }) } };
+  if ('json' in line) return read(app, line.json);
+  return { refusal: refuse('invalid_request', { message: line.problem }) };
 }
 
 /** An item with the members that it leaves out; what is no object is refused by itself. */

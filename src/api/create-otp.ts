@@ -2,14 +2,14 @@ import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { isPending } from '../otp/states.js';
 import type { Acceptor } from '../producer/acceptance.js';
-import { createRequestReader } from '../producer/otp-request.js';
-import { otpRequestSchema } from '../producer/otp-request-schema.js';
+import { createRequestReader, sendEndpoint } from '../producer/otp-request.js';
+import { idempotencyKeySchema, otpRequestSchema } from '../producer/otp-request-schema.js';
 import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { Store } from '../store/store.js';
 import { accepted, readable } from './acceptance-answer.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
-import { idempotencyKeySchema, otpSchema, otpView } from './otp-schemas.js';
+import { otpSchema, otpView } from './otp-schemas.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
 import { type Answer, defineRoute, type Route } from './route.js';
 import { waitForEnd } from './wait-for-end.js';
@@ -87,12 +87,10 @@ export function createOtpRoute(dependencies: CreateOtpDependencies): Route {
       'queue_unavailable',
     ],
     handle: async ({ app, body, headers, concerns, gone }) => {
+      const read = readable(reader.complete(app, body));
       const key = headers['Idempotency-Key'];
-      const idempotency =
-        key === undefined ? null : { endpoint: 'POST /v1/otps', key, body: JSON.stringify(body) };
-      const { kind, otp, limits } = accepted(
-        await acceptor.one(readable(reader.complete(app, body)), idempotency),
-      );
+      const idempotency = key === undefined ? null : { endpoint: sendEndpoint, key, body: read.text };
+      const { kind, otp, limits } = accepted(await acceptor.one(read.request, idempotency));
       concerns(otp.id);
       const seconds = waitSeconds(headers.Prefer);
       const find = () => timely(store.otps.find(app, otp.id));

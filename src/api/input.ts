@@ -8,8 +8,3 @@ export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.ou
   if (parsed.success) return parsed.data;
   throw new ApiProblem('invalid_request', { errors: inputErrors(parsed.error) });
 }
-
-/** One mistake in one place, as the same problem. */
-export function invalidInput(path: string, message: string): ApiProblem {
-  return new ApiProblem('invalid_request', { errors: [{ path, message }] });
-}

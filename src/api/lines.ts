@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
+import { ApiProblem } from './problem.js';
 
 /** The longest line of an upload. */
-export const longestLineBytes = 16 * 1_024;
+const longestLineBytes = 16 * 1_024;
 
 /** One line as it came, or why it cannot be read; null: there is nothing on it. */
 export type ReadLine = { json: unknown } | { problem: string } | null;
@@ -26,7 +27,7 @@ export async function* readLines(body: AsyncIterable<Buffer>): AsyncGenerator<Re
     size = 0;
     return line;
   };
-  for await (const chunk of body) {
+  for await (const chunk of whole(body)) {
     const lines: ReadLine[] = [];
     let from = 0;
     for (let at = chunk.indexOf(newline); at !== -1; at = chunk.indexOf(newline, from)) {
@@ -38,6 +39,15 @@ export async function* readLines(body: AsyncIterable<Buffer>): AsyncGenerator<Re
     yield lines;
   }
   if (size > 0) yield [end()];
+}
+
+/** A body that breaks off is its sender's trouble, and looks like that of a connection of ours otherwise. */
+async function* whole(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* body;
+  } catch {
+    throw new ApiProblem('invalid_request', { detail: 'The body came incomplete.' });
+  }
 }
 
 const tooLong: ReadLine = { problem: `A line may have ${longestLineBytes} bytes.` };

@@ -10,11 +10,6 @@ export const timeSchema = z.iso.datetime({ precision: 3 });
 
 const sixDigits = /^[0-9]{6}$/;
 
-/** `Idempotency-Key`, the same for every endpoint that takes it. */
-export const idempotencyKeySchema = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters, no spaces');
-
 /** Body of a verification. Another shape spends no attempt. */
 export const verifyRequestSchema = z.strictObject({
   code: z.string().regex(sixDigits, 'must be six digits, as a string').describe('What the person typed.'),

@@ -116,7 +116,7 @@ const table = {
   unsupported_media_type: {
     status: 415,
     title: 'Unsupported media type',
-    detail: 'Send application/json in UTF-8, without Content-Encoding.',
+    detail: 'Send a media type that this path documents, in UTF-8, without Content-Encoding.',
   },
   expectation_failed: {
     status: 417,

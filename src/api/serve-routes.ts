@@ -33,8 +33,9 @@ function serve(route: Route): RequestHandler {
     res.statusCode = status;
     for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
     if (body === undefined) res.end();
-    else if (typeof body === 'object' && Symbol.asyncIterator in body) await sendParts(res, body);
-    else sendText(res, body);
+    else if (typeof body === 'string' || !(Symbol.asyncIterator in body)) sendText(res, body);
+    else if (req.method === 'HEAD') res.end();
+    else await sendParts(res, body);
   };
 }
 
@@ -59,11 +60,20 @@ async function sendParts(res: Response, parts: AsyncIterable<string>): Promise<v
   for await (const part of parts) {
     if (res.closed) return;
     if (res.write(part) || res.writableLength < mostUnreadBytes) continue;
-    await new Promise<void>((resolve) => {
-      res.once('drain', resolve).once('close', resolve);
-    });
+    await readOn(res);
   }
   res.end();
+}
+
+/** Resolves when more may be written, or nobody reads any more. */
+async function readOn(res: Response): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const go = () => {
+      res.off('drain', go).off('close', go);
+      resolve();
+    };
+    res.once('drain', go).once('close', go);
+  });
 }
 
 function refuseMethod(routes: readonly Route[]): RequestHandler {

@@ -2,12 +2,13 @@ import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { randomText } from '../otp/otp-id.js';
 import type { Provider } from '../otp/provider.js';
+import { idempotencyKeySchema } from '../producer/otp-request-schema.js';
 import { timely } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
 import type { Verification } from '../store/verification-attempts.js';
 import { verifiedExample, verifyRequestExample } from './examples.js';
 import type { Logger } from './logger.js';
-import { idempotencyKeySchema, isoTime, timeSchema, verifyRequestSchema } from './otp-schemas.js';
+import { isoTime, timeSchema, verifyRequestSchema } from './otp-schemas.js';
 import { ApiProblem } from './problem.js';
 import { type Answer, defineRoute, type Route } from './route.js';
 

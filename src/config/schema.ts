@@ -118,7 +118,7 @@ const queues = z.object({
   shards: variable(
     'QUEUE_SHARDS',
     wholeNumber(1, 64).prefault('1'),
-    'Queues that the OTPs are spread over, each in a slot of its own of a Redis Cluster: some times as many as it has masters. The same in every process; it can be raised and lowered while jobs wait.',
+    'Queues that the OTPs are spread over, each in a slot of its own of a Redis Cluster: a multiple of its masters. The same in every process; it can be raised and lowered while jobs wait.',
   ),
 });
 
@@ -126,12 +126,12 @@ const worker = z.object({
   concurrency: variable(
     'WORKER_CONCURRENCY',
     wholeNumber(1, 1000).prefault('50'),
-    'Sends in flight per worker process.',
+    'Sends in flight per worker process; at least one for each queue that it serves.',
   ),
   shards: variable(
     'WORKER_SHARDS',
     shardList().optional(),
-    'Which of the queues a worker serves; all of them when it is unset, also those of an earlier QUEUE_SHARDS.',
+    'Which of the queues a worker serves; all of them when it is unset, also those of an earlier QUEUE_SHARDS. OTPs of a queue that no worker serves wait until their deadline.',
   ),
 });
 

@@ -82,7 +82,7 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
       } catch (error) {
         // They were admitted: the same key again, or the sweeper, adds their jobs.
         const refused = unavailable(error);
-        return acceptances.map((each) => (each.kind === 'refused' ? each : refused));
+        return acceptances.map((each) => ('otp' in each && each.otp.status === 'queued' ? refused : each));
       }
       return acceptances;
     },

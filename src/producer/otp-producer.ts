@@ -2,8 +2,9 @@ import type { Otp } from '../otp/otp.js';
 import type { Status } from '../otp/states.js';
 import type { Acceptance, Acceptor } from './acceptance.js';
 import { inOrder } from './in-order.js';
-import { createRequestReader } from './otp-request.js';
-import type { OtpInput } from './otp-request-schema.js';
+import { inputErrors } from './input-errors.js';
+import { createRequestReader, sendEndpoint } from './otp-request.js';
+import { idempotencyKeySchema, type OtpInput } from './otp-request-schema.js';
 import { redisTrouble } from './redis-trouble.js';
 import { type Refusal, refuse } from './refusal.js';
 import type { RequestSettings } from './settings.js';
@@ -13,6 +14,7 @@ import {
   type Group,
   groupsInFlight,
   type LineResult,
+  refusalText,
   type UploadDependencies,
   type UploadLine,
 } from './upload.js';
@@ -60,7 +62,8 @@ export interface OtpProducer {
   send(otp: OtpInput, options?: { idempotencyKey?: string }): Promise<SendResult>;
   /**
    * Any number, as one batch that single ones overtake. Takes from an async iterable only what it can work on, so
-   * that memory stays constant. Rejects when the iterable does, or with `BatchCancelled` when the key's batch was.
+   * that memory stays constant. Rejects when the iterable does, when Redis cannot be reached at the beginning, with
+   * `BatchCancelled` when the key's batch was, and with a `TypeError` for a key that is none.
    */
   sendMany(
     otps: Iterable<OtpInput> | AsyncIterable<OtpInput>,
@@ -84,35 +87,32 @@ export interface OtpProducerParts extends UploadDependencies {
   close(): Promise<void>;
 }
 
-/** The endpoint of the API whose idempotency keys mean the same here. */
-const sendEndpoint = 'POST /v1/otps';
-
 /** A producer made of its parts; `createOtpProducer` makes the parts, too. */
 export function createProducer(parts: OtpProducerParts): OtpProducer {
   const { app, acceptor, settings, store, connected, close } = parts;
   const single = createRequestReader(settings);
   const bulk = createRequestReader({ ...settings, sendWithinSeconds: settings.bulkSendWithinSeconds });
-  const toLine = (input: OtpInput): UploadLine => ({
-    text: JSON.stringify(input),
-    read: bulk.read(app, input),
-  });
   return {
     send: async (input, { idempotencyKey } = {}) => {
+      const refusedKey = keyRefusal(idempotencyKey);
+      if (refusedKey) return { accepted: false, refusal: refusedKey };
       const read = single.read(app, input);
       if ('refusal' in read) return { accepted: false, refusal: read.refusal };
       const idempotency =
         idempotencyKey === undefined
           ? null
-          : { endpoint: sendEndpoint, key: idempotencyKey, body: JSON.stringify(input) };
+          : { endpoint: sendEndpoint, key: idempotencyKey, body: read.text };
       await connected;
       return toSendResult(await acceptor.one(read.request, idempotency).catch(unavailable));
     },
     sendMany: async (inputs, { idempotencyKey, onResult, onProgress, signal } = {}) => {
+      const refusedKey = keyRefusal(idempotencyKey);
+      if (refusedKey) throw new TypeError(refusalText(refusedKey));
       await connected;
       const upload = await beginUpload({ store, acceptor }, app, idempotencyKey ?? null);
       if (!upload) throw new BatchCancelled('the batch of this idempotency key was cancelled');
       const progress = { batchId: upload.batchId, accepted: 0, rejected: 0 };
-      const groups = groupsOf(inputs, toLine, signal);
+      const groups = groupsOf(inputs, (input) => bulk.read(app, input), signal);
       for await (const results of inOrder(groups, groupsInFlight, (group) => upload.accept(group, signal))) {
         for (const result of results) {
           if ('id' in result) progress.accepted += 1;
@@ -125,6 +125,12 @@ export function createProducer(parts: OtpProducerParts): OtpProducer {
     },
     close,
   };
+}
+
+/** Why a key is none, as the API would say it. */
+function keyRefusal(key: string | undefined): Refusal | null {
+  const parsed = idempotencyKeySchema.optional().safeParse(key);
+  return parsed.success ? null : refuse('invalid_request', { errors: inputErrors(parsed.error) });
 }
 
 /** Trouble with Redis is an answer: the same key asks again. */

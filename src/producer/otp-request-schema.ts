@@ -11,6 +11,11 @@ export const referenceSchema = z
   .regex(visible, 'must be 1 to 200 characters, none of them a control character')
   .describe('Your own id, 1 to 200 characters: finds the OTP again.');
 
+/** `Idempotency-Key`, the same for every endpoint that takes it. */
+export const idempotencyKeySchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters, no spaces');
+
 /** What an app asks for. What depends on the settings is checked against them. */
 export function otpRequestSchema({
   maxAttempts,

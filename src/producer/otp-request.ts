@@ -10,8 +10,14 @@ import { otpRequestSchema } from './otp-request-schema.js';
 import { type Refusal, refuse } from './refusal.js';
 import type { RequestSettings } from './settings.js';
 
-/** A request that was read, or why it cannot be. */
-export type Read = { request: OtpRequest } | { refusal: Refusal };
+/**
+ * A request that was read, with the text of what was asked for, by which it is known again however its members were
+ * ordered; or why it cannot be.
+ */
+export type Read = { request: OtpRequest; text: string } | { refusal: Refusal };
+
+/** What idempotency keys of single OTPs are counted by, whether they come through the API or in process. */
+export const sendEndpoint = 'POST /v1/otps';
 
 type Input = z.output<ReturnType<typeof otpRequestSchema>>;
 
@@ -75,7 +81,7 @@ function completed(
     maxAttempts: input.maxAttempts ?? settings.maxAttempts,
     clientIp: input.clientIp === undefined ? null : countedAddress(input.clientIp),
   };
-  return { request };
+  return { request, text: JSON.stringify(input) };
 }
 
 function contentRefusal(rules: readonly ContentRule[]): Refusal {

@@ -13,16 +13,16 @@ export const refusalMessages = {
   country_not_allowed:
     'No SMS is sent to the country of this number. The operator lists countries in ALLOWED_COUNTRIES.',
   message_not_allowed: "The message breaks the content rules of the number's country; `errors` says which.",
-  phone_rate_limited: 'Too many OTPs to this number; see Retry-After. Let the person use the code that came.',
-  app_rate_limited: 'Too many OTPs of this app at a time; see Retry-After.',
-  client_ip_rate_limited: 'Too many OTPs for this client address; see Retry-After.',
+  phone_rate_limited: 'Too many OTPs to this number. Let the person use the code that came.',
+  app_rate_limited: 'Too many OTPs of this app at a time.',
+  client_ip_rate_limited: 'Too many OTPs for this client address.',
   prefix_blocked:
-    'Too few OTPs to the range of this number are verified, which looks like SMS pumping; see Retry-After. The operator can undo it.',
+    'Too few OTPs to the range of this number are verified, which looks like SMS pumping. The operator can undo it.',
   phone_locked:
     'Too many wrong or unanswered codes in a row for this number. The operator of the gateway can unlock it.',
   batch_cancelled: 'The batch was cancelled, so nothing is added to it.',
   sending_paused: 'Nothing is sent at the moment, so nothing is accepted.',
-  overloaded: 'More waits than can be sent in time, or Redis is nearly full; see Retry-After.',
+  overloaded: 'More waits than can be sent in time, or Redis is nearly full.',
   queue_unavailable:
     'Redis did not answer. It may have been accepted all the same: ask again with the same key.',
 } as const;

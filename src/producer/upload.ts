@@ -11,7 +11,7 @@ import { type Refusal, refuse } from './refusal.js';
 export const groupsInFlight = 4;
 
 /** One line that came: what it asks for, or why that cannot be read; null: an empty one. */
-export type UploadLine = { text: string; read: Read } | null;
+export type UploadLine = Read | null;
 
 /** Lines of an upload, all in one chunk of its batch. */
 export interface Group {
@@ -76,16 +76,16 @@ function placed(
   batch: string,
 ): Placed {
   if (!line) return { empty: true };
-  if ('refusal' in line.read) return line.read;
+  if ('refusal' in line) return line;
   if (reserved === null) return { refusal: refuse('batch_cancelled') };
   if (!Array.isArray(reserved)) return { refusal: reserved };
   const place = reserved[i];
   if (!place || place === 'reused') return { refusal: refuse('idempotency_key_reused') };
-  return { admission: { request: line.read.request, reserved: { batch, ...place } } };
+  return { admission: { request: line.request, reserved: { batch, ...place } } };
 }
 
 function readableLine(line: UploadLine): Line | null {
-  return line && 'request' in line.read ? { request: line.read.request, text: line.text } : null;
+  return line && 'request' in line ? line : null;
 }
 
 /** Bulk is slowed to what the app may, instead of refused. */
@@ -155,9 +155,4 @@ export function refusalText({ message, errors }: Refusal): string {
   return errors
     .map((error) => (error.path === '' ? error.message : `${error.path} ${error.message}`))
     .join('; ');
-}
-
-/** A request and its text, from what an app wrote. */
-export function uploadLine(read: (input: unknown) => Read, input: unknown): UploadLine {
-  return { text: JSON.stringify(input) ?? '', read: read(input) };
 }

@@ -195,11 +195,13 @@ function takeWindows(options: AdmissionOptions): Step {
   return async (cases) => {
     for (const { by, name, limit, windowMs, keyOf } of windows) {
       const counted = cases.filter((one) => one.answer === undefined && keyOf(one) !== null);
-      for (const [key, ofKey] of groupBy(counted, (one) => keyOf(one) ?? '')) {
-        const [answer] = await take([{ key, args: [limit, windowMs, ofKey.length] }]).catch((error) => [
-          error,
-        ]);
+      const groups = [...groupBy(counted, (one) => keyOf(one) ?? '')];
+      const answers = await take(
+        groups.map(([key, ofKey]) => ({ key, args: [limit, windowMs, ofKey.length] })),
+      );
+      for (const [i, [key, ofKey]] of groups.entries()) {
         await each(ofKey, async (one) => {
+          const answer = answers[i];
           if (answer instanceof Error) throw answer;
           const [taken, used, resetMs] = windowReply.parse(answer);
           const quota = { name, quota: limit, windowMs, remaining: Math.max(0, limit - used), resetMs };

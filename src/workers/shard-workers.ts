@@ -22,7 +22,7 @@ export function createShardWorkers(
   let paused = false;
   const all = () => [...workers.values()];
   /** Each at least one: with more shards than sends in flight, there is one more for each. */
-  const share = () => Math.max(1, Math.ceil(wanted / Math.max(1, workers.size)));
+  const share = () => Math.max(1, Math.floor(wanted / Math.max(1, workers.size)));
   const divide = () => {
     for (const worker of workers.values()) worker.concurrency = share();
   };

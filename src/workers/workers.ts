@@ -82,6 +82,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const { sendAttempts } = store;
   const processor = createSendOtpProcessor({ ...options, sendAttempts, intake, pauseGate });
   const progress = createProgress(store.load);
+  /** Of each shard; BullMQ reads it before each job, so all of them see when it changes. */
+  const limiter = limiterOf(options.sendsPerSecond, options.shards);
   const sends = createShardWorkers((shard, concurrency) => {
     const { name, prefix } = shardName(shard);
     const worker = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
@@ -92,7 +94,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         prefix,
         concurrency,
         connection: redis,
-        ...limiterOf(options),
+        ...(options.sendsPerSecond > 0 && { limiter }),
       },
     );
     worker.on('error', onError).on('completed', progress.count);
@@ -100,7 +102,11 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     worker.on('failed', (job) => job?.finishedOn !== undefined && progress.count());
     return worker;
   }, options.concurrency);
-  const serveShards = async () => sends.serve(options.servedShards ?? (await sendOtpQueue.known()));
+  const serveShards = async () => {
+    const known = await sendOtpQueue.known();
+    Object.assign(limiter, limiterOf(options.sendsPerSecond, known.length));
+    sends.serve(options.servedShards ?? known);
+  };
   const recordBalance = createBalanceProcessor({ provider, logger, balance: store.balance });
   const balances = new Worker<Record<string, never>, BalanceResult, typeof balanceJob>(
     queueNames.balance,
@@ -142,10 +148,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 }
 
 /** BullMQ counts by queue, so each shard gets its share of the calls. */
-function limiterOf({ sendsPerSecond, shards }: WorkersOptions): Pick<WorkerOptions, 'limiter'> {
-  if (sendsPerSecond === 0) return {};
+function limiterOf(sendsPerSecond: number, shards: number): { max: number; duration: number } {
   const max = Math.max(1, Math.floor(sendsPerSecond / shards));
-  return { limiter: { max, duration: Math.ceil((max * shards * 1_000) / sendsPerSecond) } };
+  return { max, duration: Math.ceil((max * shards * 1_000) / Math.max(1, sendsPerSecond)) };
 }
 
 async function within(deadlineMs: number, work: Promise<unknown>): Promise<void> {

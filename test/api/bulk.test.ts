@@ -166,14 +166,14 @@ describe('202', () => {
     expect((await reader?.read())?.value).toContain('"summary"');
   });
 
-  it('a line too long is answered as one, and costs no memory', async () => {
+  it('refuses a line that is too long, and goes on with the next', async () => {
     const long = `{"to":"${'1'.repeat(200_000)}"}\n`;
     const { answers } = await uploadLines(`${long}${ndjson([{ to: number() }])}`);
     expect(answers[0]).toMatchObject({ index: 0, code: 'invalid_request' });
     expect(answers[1]).toMatchObject({ index: 1, id: expect.stringMatching(/^otp_/) });
   });
 
-  it('an app over its limit is slowed down, not refused', async () => {
+  it('slows an app to its limit instead of refusing', async () => {
     const slowed = await startGateway({ policy: { appPerSecond: 50 } });
     const otps = Array.from({ length: 120 }, () => ({ to: number() }));
     const began = performance.now();
@@ -208,6 +208,20 @@ describe('409 batch_cancelled', () => {
 describe('413', () => {
   it('a body of more than 16 MiB', async () => {
     expectProblem(await upload({ otps: [{ to: '1'.repeat(17 * 1_024 * 1_024) }] }), 413, 'body_too_large');
+  });
+});
+
+describe('415', () => {
+  it.each([
+    { 'Content-Type': 'application/x-ndjson', 'Content-Encoding': 'gzip' },
+    { 'Content-Type': 'text/plain' },
+  ])('%o', async (headers) => {
+    const response = await fetch(`${gateway.url}/v1/otps/bulk`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${shopKey}`, ...headers },
+      body: '{}\n',
+    });
+    expect(response.status).toBe(415);
   });
 });
 

@@ -139,3 +139,22 @@ describe('LOG_LEVEL', () => {
     expect(mistakes({ LOG_LEVEL: level })).toHaveLength(1);
   });
 });
+
+describe('WORKER_SHARDS', () => {
+  it.each([
+    ['0', [0]],
+    ['0-3,8', [0, 1, 2, 3, 8]],
+    ['63, 5-5,5', [63, 5]],
+  ])('may be %s', (text, shards) => {
+    expect(load({ WORKER_SHARDS: text }).worker.shards).toEqual(shards);
+  });
+
+  it.each(['', '3-1', '64', '-1', '1-', '0-64', 'a', '1;2', '1,,2'])(
+    '"%s" is refused, or is unset',
+    (text) => {
+      const found = mistakes({ WORKER_SHARDS: text });
+      if (text === '') expect(load({ WORKER_SHARDS: text }).worker.shards).toBeUndefined();
+      else expect(found).toHaveLength(1);
+    },
+  );
+});

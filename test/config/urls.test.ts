@@ -47,6 +47,8 @@ describe('REDIS_URL', () => {
     'redis://:p@h/0?family=6',
     'redis+sentinel://a:26379,b,c.test:1/mymaster',
     'rediss+sentinel://user:p%40ss@a:26379/my-master/3',
+    'redis+cluster://a:6379,b,c.test:1',
+    'rediss+cluster://user:p%40ss@a:6379/',
   ])('may be %s', (url) => {
     expect(load({ REDIS_URL: url }).redisUrl.reveal()).toBe(url);
   });
@@ -64,6 +66,10 @@ describe('REDIS_URL', () => {
     'redis+sentinel:///m',
     'redis+sentinel://a:x/m',
     'redis+sentinel://a/m/n',
+    'redis+cluster://',
+    'redis+cluster://a,',
+    'redis+cluster://a:x',
+    'redis+cluster://a/0',
   ])('may not be "%s"', (url) => {
     expect(mistakes({ REDIS_URL: url })).toHaveLength(1);
   });

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { BatchCancelled, createOtpProducer, type SendManyResult } from '../../src/index.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { startGateway } from '../api/gateway.js';
 import { dataKey, testStore } from '../support/otps.js';
 import { connect, databaseUrl } from '../support/redis.js';
 
@@ -31,6 +32,27 @@ describe('send', () => {
     const other = await producer.send({ to: number() }, { idempotencyKey: 'a' });
     expect(other).toMatchObject({ accepted: false, refusal: { code: 'idempotency_key_reused' } });
   });
+
+  it('knows a request again however its members are ordered, also one that came through the API', async () => {
+    const to = number();
+    const api = await startGateway();
+    const first = await api.call('POST', '/v1/otps', {
+      body: { reference: 'order', to },
+      headers: { 'Idempotency-Key': 'both' },
+    });
+    const { id } = first.json as { id: string };
+    const again = await producer.send({ to, reference: 'order' }, { idempotencyKey: 'both' });
+    expect(again).toMatchObject({ accepted: true, replayed: true, otp: { id } });
+  });
+
+  it.each(['', 'with space', 'x'.repeat(256)])(
+    'refuses an idempotency key that is none (%s)',
+    async (idempotencyKey) => {
+      const refused = await producer.send({ to: number() }, { idempotencyKey });
+      expect(refused).toMatchObject({ accepted: false, refusal: { code: 'invalid_request' } });
+      await expect(producer.sendMany([], { idempotencyKey })).rejects.toThrow(TypeError);
+    },
+  );
 
   it('obeys the limits, and says when to come again', async () => {
     const to = number();

@@ -28,7 +28,7 @@ export interface Scene {
   sendCircuit: CircuitBreaker;
   logger: Logger;
   log: LogLine[];
-  start(balance?: { everyMs: number }): Promise<Workers>;
+  start(options?: { everyMs: number; sendsPerSecond?: number }): Promise<Workers>;
   /** Admits and enqueues. */
   send(overrides?: Partial<OtpRequest>): Promise<string>;
   /** Waits until the OTP has a status that is none of queued and sending, at most 20 s. */
@@ -77,7 +77,7 @@ export async function createScene(
     sendCircuit,
     logger,
     log,
-    start: async ({ everyMs } = { everyMs: 60_000 }) => {
+    start: async ({ everyMs, sendsPerSecond = 0 } = { everyMs: 60_000 }) => {
       const workers = await startWorkers({
         redis,
         store,
@@ -88,7 +88,7 @@ export async function createScene(
         shards: 1,
         servedShards: null,
         sendTimeoutMs,
-        sendsPerSecond: 0,
+        sendsPerSecond,
         keepSeconds: 60,
         balanceEveryMs: everyMs,
       });

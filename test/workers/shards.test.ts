@@ -38,7 +38,7 @@ it('the workers of shards share the sends in flight, and pause and resume togeth
   expect(opened.map(({ concurrency }) => concurrency)).toEqual([25, 25]);
   await workers.pause(true);
   workers.serve([0, 1, 2]);
-  expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([17, true]));
+  expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([16, true]));
   expect(workers.isRunning()).toBe(false);
   workers.resume();
   workers.concurrency = 1;
@@ -59,4 +59,20 @@ it('a worker serves shards that only others knew of, so that changing their numb
     ids.push(id);
   }
   expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(20).fill('sent'));
+});
+
+it('all shards together call iSMS no more often than they may, also those of an earlier number', async () => {
+  const scene = await createScene(redis);
+  cleanups.push(() => scene.close());
+  const more = createSendOtpQueue({ connection: redis, onError: () => {}, shards: 4 });
+  cleanups.push(() => more.close());
+  const ids = [];
+  for (let i = 0; i < 40; i++) ids.push(await admitted(scene.store, { to: number(`01234561${10 + i}`) }));
+  const otps = await Promise.all(ids.map((id) => scene.store.otps.find('shop', id)));
+  await more.add(...otps.filter((otp) => otp !== null));
+  const began = performance.now();
+  await scene.start({ everyMs: 60_000, sendsPerSecond: 8 });
+  expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(40).fill('sent'));
+  // 40 at 8 a second; the first second's share goes out at once.
+  expect(performance.now() - began).toBeGreaterThan(3_000);
 });
