@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
 const deadlines = new WeakMap<IncomingMessage, NodeJS.Timeout>();
 
@@ -10,7 +10,17 @@ export function beginBodyDeadline(req: IncomingMessage, ms: number, late: () => 
   req.once('end', clear).once('close', clear);
 }
 
-/** For a large body of a known app: from now on only silence ends it. */
-export function takesItsTime(req: IncomingMessage): void {
+/**
+ * How long an upload may be silent, in either direction: one that is slowed to its app's limit says nothing for as long
+ * as 200 of its lines take.
+ */
+const uploadSilenceMs = 600_000;
+
+/** For a large body of a known app: from now on only a long silence ends it, until it is answered. */
+export function takesItsTime(req: IncomingMessage, res: ServerResponse): void {
   clearTimeout(deadlines.get(req));
+  const { socket } = req;
+  const usual = socket.timeout ?? 0;
+  socket.setTimeout(uploadSilenceMs);
+  res.once('close', () => socket.setTimeout(usual));
 }

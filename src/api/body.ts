@@ -16,7 +16,7 @@ export async function readJson(req: Request, limitBytes = defaultLimitBytes): Pr
   if (!chunked && Number(announced ?? 0) === 0) return undefined;
   if (!isMediaType(req, 'application/json')) throw new ApiProblem('unsupported_media_type');
   if (Number(announced ?? 0) > limitBytes) throw tooLarge(limitBytes);
-  if (limitBytes > defaultLimitBytes) takesItsTime(req);
+  if (limitBytes > defaultLimitBytes && req.res) takesItsTime(req, req.res);
   const body = await readBytes(req, limitBytes);
   if (body.length === 0) return undefined;
   if (!isUtf8(body)) throw unreadable('The body is not UTF-8.');

@@ -33,6 +33,8 @@ export interface BulkDependencies {
 }
 
 const mostOtps = 10_000;
+/** An OTP has eight. */
+const mostMembers = 32;
 const mostBytes = 16 * 1_024 * 1_024;
 export const ndjson = 'application/x-ndjson';
 
@@ -74,8 +76,8 @@ export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Rout
   };
   const records = { mediaTypes: [ndjson] };
   const bodySchema = z.strictObject({
-    defaults: z
-      .record(z.string(), z.unknown())
+    defaults: otpRequestSchema(bulkSettings)
+      .omit({ to: true })
       .optional()
       .describe('Members for every OTP that has none of its own.'),
     otps: z
@@ -119,7 +121,9 @@ export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Rout
     handle: async ({ app, body, headers, gone }) => {
       const upload = await begin(app, headers['Idempotency-Key']);
       const signal = gone();
-      const groups = groupsOf(body.otps.map((each) => reader.read(app, merged(body.defaults, each))));
+      const groups = groupsOf(
+        body.otps.map((each) => () => readItem(reader.read, app, merged(body.defaults, each))),
+      );
       const results: LineResult[] = [];
       for await (const ofGroup of inOrder(groups, groupsInFlight, (group) => upload.accept(group, signal))) {
         results.push(...ofGroup);
@@ -131,7 +135,7 @@ export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Rout
     ...json,
     run: async (req, res) => {
       if (!isMediaType(req, ndjson)) return await json.run(req, res);
-      takesItsTime(req);
+      takesItsTime(req, res);
       const app = contextOf(res).app ?? '';
       const upload = await begin(app, parseHeaders(headersSchema, req)['Idempotency-Key']);
       const groups = groupsOfLines(req, (line) => ndjsonLine(reader.read, app, line));
@@ -154,14 +158,24 @@ function ndjsonLine(read: ReadInput, app: string, line: ReadLine): UploadLine {
 }
 
 /** An item with the members that it leaves out; what is no object is refused by itself. */
-function merged(defaults: Record<string, unknown> | undefined, item: unknown): unknown {
+function merged(defaults: object | undefined, item: unknown): unknown {
   if (!defaults || typeof item !== 'object' || item === null || Array.isArray(item)) return item;
   return { ...defaults, ...item };
 }
 
-function groupsOf(lines: readonly UploadLine[]): Group[] {
+/** Each is read when its group's turn comes, so that others are served in between. */
+function* groupsOf(items: readonly (() => UploadLine)[]): Generator<Group> {
   const grouping = createGrouping();
-  return [...lines.flatMap(grouping.add), ...grouping.rest()];
+  for (const read of items) yield* grouping.add(read());
+  yield* grouping.rest();
+}
+
+/** What has members without end is not even looked at. */
+function readItem(read: ReadInput, app: string, input: unknown): UploadLine {
+  const tooMany = typeof input === 'object' && input !== null && Object.keys(input).length > mostMembers;
+  if (tooMany)
+    return { refusal: refuse('invalid_request', { message: 'It has members that are not known here.' }) };
+  return read(app, input);
 }
 
 /** What arrived is not held back until a group is full: whoever waits for its answer may send no more before. */

@@ -57,6 +57,8 @@ function sendText(res: Response, body: string | object): void {
 const mostUnreadBytes = 16 * 1_024 * 1_024;
 
 async function sendParts(res: Response, parts: AsyncIterable<string>): Promise<void> {
+  // Whoever asks learns where it will be before the first of it is there.
+  res.flushHeaders();
   for await (const part of parts) {
     if (res.closed) return;
     if (res.write(part) || res.writableLength < mostUnreadBytes) continue;

@@ -15,7 +15,7 @@ import type { RequestSettings } from './settings.js';
 /** What accepting OTPs needs. */
 export interface AcceptanceDependencies {
   store: Pick<Store, 'otps' | 'load' | 'sendAttempts'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'addBulk' | 'backlog'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'addBulk' | 'withoutJob' | 'backlog'>;
   settings: Pick<RequestSettings, 'messageRules' | 'fraudGuardEnforces'>;
   logger: Logger;
 }
@@ -69,16 +69,21 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
       ).catch((error: Error) => asked.map(() => error));
       const acceptances = asked.map(({ request }, i) => {
         const admission = admissions[i] ?? new Error('no answer');
-        if (admission instanceof Error) return unavailable(admission);
+        if (admission instanceof Error) return failedAdmission(dependencies, admission);
         note(dependencies, request, admission);
         return toAcceptance(admission, overloads[i] ?? null);
       });
-      const otps = acceptances.flatMap((acceptance) => ('otp' in acceptance ? [acceptance.otp] : []));
-      const queued = otps.filter(({ status }) => status === 'queued');
-      if (queued.length === 0) return acceptances;
+      const queued = admissions.flatMap((admission) =>
+        'otp' in admission && admission.otp.status === 'queued' ? [admission] : [],
+      );
+      const known = queued.filter((admission) => admission.kind === 'replayed' || admission.again);
+      const fresh = queued.filter((admission) => !known.includes(admission)).map(({ otp }) => otp);
       try {
-        await timely(sendOtpQueue.addBulk(app, queued));
-        lookedAfter(queued);
+        // Those that have their job already must not take another place in line.
+        const missing = await timely(sendOtpQueue.withoutJob(known.map(({ otp }) => otp)));
+        const adding = [...fresh, ...missing];
+        if (adding.length > 0) await timely(sendOtpQueue.addBulk(app, adding));
+        lookedAfter(adding);
       } catch (error) {
         // They were admitted: the same key again, or the sweeper, adds their jobs.
         const refused = unavailable(error);
@@ -87,6 +92,13 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
       return acceptances;
     },
   };
+}
+
+/** Trouble of one of many is its own answer. */
+function failedAdmission({ logger }: AcceptanceDependencies, error: Error): Acceptance {
+  if (redisTrouble(error) !== null) return unavailable(error);
+  logger.error({ event: 'otp.admission_failed', error: error.name }, 'an OTP of many could not be admitted');
+  return { kind: 'refused', refusal: refuse('internal_error') };
 }
 
 /** Trouble with Redis is the item's own answer; anything else is a bug. */

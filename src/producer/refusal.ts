@@ -23,6 +23,7 @@ export const refusalMessages = {
   batch_cancelled: 'The batch was cancelled, so nothing is added to it.',
   sending_paused: 'Nothing is sent at the moment, so nothing is accepted.',
   overloaded: 'More waits than can be sent in time, or Redis is nearly full.',
+  internal_error: 'Something went wrong on our side with this OTP. The log holds more.',
   queue_unavailable:
     'Redis did not answer. It may have been accepted all the same: ask again with the same key.',
 } as const;

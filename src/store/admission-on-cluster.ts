@@ -25,6 +25,8 @@ import {
 /** An admission takes no longer: what reserved a key before that and has no OTP is over. */
 const inFlightMs = 10_000;
 const tenMinutesMs = 600_000;
+/** How long giving a turn back may take on its way. */
+const windowMarginMs = 100;
 
 /** What is being decided, and what it has taken that must be given back when it is refused. */
 interface Case {
@@ -34,6 +36,8 @@ interface Case {
   decided: string;
   quotas: Quota[];
   giveBack: (() => Promise<unknown>)[];
+  /** Lets go of the idempotency key, unless an OTP was admitted under it after all. */
+  releaseKey?: () => Promise<unknown>;
 }
 
 type Step = (cases: Case[]) => Promise<void>;
@@ -67,7 +71,9 @@ export function decideOnCluster(options: AdmissionOptions): Decide {
 /** Ends a case with a refusal, and gives back what it took; losing that only makes limits a little stricter. */
 async function refuse(one: Case, answer: unknown): Promise<void> {
   one.answer = answer;
-  await Promise.all(one.giveBack.map((back) => back().catch(() => {})));
+  const isKnown = Array.isArray(answer) && answer[0] === 'known';
+  const back = one.releaseKey && !isKnown ? [...one.giveBack, one.releaseKey] : one.giveBack;
+  await Promise.all(back.map((give) => give().catch(() => {})));
 }
 
 /** Each on its own: where Redis fails one, the others go on. */
@@ -107,7 +113,7 @@ function reserveKeys(options: AdmissionOptions): Step {
       const held = await heldBy(one, key, false);
       if (!held) {
         const { id } = one.candidate;
-        one.giveBack.push(() => release([key], [id]));
+        one.releaseKey = () => release([key], [id]);
         return;
       }
       const [id, fits, ageMs] = held;
@@ -209,7 +215,11 @@ function takeWindows(options: AdmissionOptions): Step {
             return await refuse(one, ['limited', by, resetMs, toReply([quota])]);
           }
           one.quotas.push(quota);
-          one.giveBack.push(() => take([{ key, args: [limit, windowMs, -1] }]));
+          // Into the next window nothing is given back: it would admit too many there.
+          const until = performance.now() + resetMs - windowMarginMs;
+          one.giveBack.push(async () => {
+            if (performance.now() < until) await take([{ key, args: [limit, windowMs, -1] }]);
+          });
         });
       }
     }

@@ -35,7 +35,8 @@ export type LimitKind = 'phone' | 'app' | 'client_ip';
 
 /** What became of a request for an OTP. */
 export type Admission =
-  | { kind: 'admitted'; otp: Otp; quotas: Quota[]; ranges: RangeDecision[] }
+  /** `again`: this very OTP was admitted before. */
+  | { kind: 'admitted'; otp: Otp; again: boolean; quotas: Quota[]; ranges: RangeDecision[] }
   | { kind: 'replayed'; otp: Otp }
   | { kind: 'key_reused' }
   | { kind: 'paused'; reason: AccountTrouble | 'operator' }
@@ -87,9 +88,14 @@ export function createAdmission(options: AdmissionOptions): AdmitMany {
   const decide = options.redis.isCluster ? decideOnCluster(options) : decideInOneCall(options);
   return async (requests) => {
     const decided = await decide(requests.map((each) => candidateOf(options, each)));
-    return decided.map(({ candidate, answer }) =>
-      answer instanceof Error ? answer : toAdmission(options.sealer, candidate, reply.parse(answer)),
-    );
+    return decided.map(({ candidate, answer }) => {
+      try {
+        return answer instanceof Error ? answer : toAdmission(options.sealer, candidate, reply.parse(answer));
+      } catch (error) {
+        // One record that cannot be opened must not take the others' answers with it.
+        return error as Error;
+      }
+    });
   };
 }
 
@@ -114,16 +120,16 @@ function toAdmission(
   const ranges = (decision: z.output<typeof decided>) =>
     decision === '' ? [] : [{ decision, range: request.to.range }];
   if (typeof answer === 'number') {
-    return { kind: 'admitted', otp: newOtp(id, request, answer), quotas: [], ranges: [] };
+    return { kind: 'admitted', again: false, otp: newOtp(id, request, answer), quotas: [], ranges: [] };
   }
   switch (answer[0]) {
     case 'admitted': {
       const [kind, createdAt, decision, quotas] = answer;
       const otp = newOtp(id, request, createdAt);
-      return { kind, otp, quotas: quotas.map(toQuota), ranges: ranges(decision) };
+      return { kind, otp, again: false, quotas: quotas.map(toQuota), ranges: ranges(decision) };
     }
     case 'known':
-      return { kind: 'admitted', otp: open(answer[1]), quotas: [], ranges: [] };
+      return { kind: 'admitted', otp: open(answer[1]), again: true, quotas: [], ranges: [] };
     case 'replayed':
       return { kind: 'replayed', otp: open(answer[1]) };
     case 'paused':

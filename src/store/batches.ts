@@ -109,7 +109,13 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
       const phones = lines.map((line) =>
         line ? sealer.hashes('phone number', line.request.to.e164)[0] : '',
       );
-      const proposed = lines.map((line, i) => propose(line, phones[i] ?? '', keyed)).join('');
+      // Nothing is kept for what comes after the last line that can be read.
+      const needed = lines.findLastIndex((line) => line !== null) + 1;
+      if (needed === 0) return lines.map(() => null);
+      const proposed = lines
+        .slice(0, needed)
+        .map((line, i) => propose(line, phones[i] ?? '', keyed))
+        .join('');
       const merged = text.parse(
         await reserveScript(
           [keys.batchLines(name, chunk), keys.batch(name)],

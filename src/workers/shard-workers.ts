@@ -12,29 +12,37 @@ export interface ShardWorkers extends JobTaker {
   close(): Promise<void>;
 }
 
-/** `open` makes and starts the worker of one shard, with so many jobs at a time at most. */
+/**
+ * `open` makes and starts the worker of one shard, with so many jobs at a time at most. With fewer sends in flight than
+ * shards, such as the one that finds out whether iSMS is well again, only so many shards are served.
+ */
 export function createShardWorkers(
   open: (shard: number, concurrency: number) => ShardWorker,
   concurrency: number,
 ): ShardWorkers {
   const workers = new Map<number, ShardWorker>();
+  const resting = new Set<ShardWorker>();
   let wanted = concurrency;
   let paused = false;
-  const all = () => [...workers.values()];
-  /** Each at least one: with more shards than sends in flight, there is one more for each. */
+
   const share = () => Math.max(1, Math.floor(wanted / Math.max(1, workers.size)));
-  const divide = () => {
-    for (const worker of workers.values()) worker.concurrency = share();
+  const served = () => [...workers.values()].slice(0, Math.max(1, wanted));
+  const apply = () => {
+    const active = new Set(paused ? [] : served());
+    for (const worker of workers.values()) {
+      if (worker.concurrency !== share()) worker.concurrency = share();
+      if (!active.has(worker) && !resting.has(worker)) {
+        resting.add(worker);
+        void worker.pause(true);
+      } else if (active.has(worker) && resting.delete(worker)) worker.resume();
+    }
   };
+
   return {
     serve: (shards) => {
       const added = shards.filter((shard) => !workers.has(shard));
-      for (const shard of added) {
-        const worker = open(shard, share());
-        workers.set(shard, worker);
-        if (paused) void worker.pause(true);
-      }
-      if (added.length > 0) divide();
+      for (const shard of added) workers.set(shard, open(shard, share()));
+      if (added.length > 0) apply();
     },
     get concurrency() {
       return wanted;
@@ -42,19 +50,21 @@ export function createShardWorkers(
     set concurrency(most) {
       if (most === wanted) return;
       wanted = most;
-      divide();
+      apply();
     },
-    pause: async (doNotWaitActive) => {
+    pause: async () => {
       paused = true;
-      await Promise.all(all().map((worker) => worker.pause(doNotWaitActive)));
+      apply();
     },
     resume: () => {
       paused = false;
-      for (const worker of workers.values()) worker.resume();
+      apply();
+      // BullMQ can miss a resume that comes just as it pauses.
+      for (const worker of served()) if (!worker.isRunning()) worker.resume();
     },
-    isRunning: () => all().every((worker) => worker.isRunning()),
+    isRunning: () => !paused && served().every((worker) => worker.isRunning()),
     close: async () => {
-      await Promise.all(all().map((worker) => worker.close()));
+      await Promise.all([...workers.values()].map((worker) => worker.close()));
     },
   };
 }

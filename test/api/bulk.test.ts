@@ -6,7 +6,8 @@ import { bankKey, expectProblem, shopKey, startGateway } from './gateway.js';
 /** As if workers kept up: none runs here. */
 const load = { addDone: async () => {}, read: async () => ({ done: Date.now(), memory: 0 }) };
 const gateway = await startGateway({ policy: { phoneCooldownMs: 30_000 }, load });
-const queue = createSendOtpQueue({ connection: gateway.redis, onError: () => {} }).queues[0];
+const send = createSendOtpQueue({ connection: gateway.redis, onError: () => {} });
+const [queue] = send.queues;
 let next = 1_000_000;
 /** A number that no other test uses. */
 const number = () => `012${next++}`;
@@ -114,6 +115,30 @@ describe('202', () => {
       new Set(['idempotency_key_reused']),
     );
     expect((await upload({ otps: [{ to: number() }] })).result.batchId).not.toBe(first.result.batchId);
+  });
+
+  it('takes no more places in line when it comes again', async () => {
+    const backlog = async () => (await send.backlog()).bulkByApp.get('shop') ?? 0;
+    const otps = Array.from({ length: 200 }, () => ({ to: number() }));
+    const key = { 'Idempotency-Key': 'places' };
+    await upload({ otps }, key);
+    const before = await backlog();
+    await upload({ otps }, key);
+    expect(await backlog()).toBe(before);
+  });
+
+  it('keeps nothing in Redis of lines that ask for nothing', async () => {
+    const keysBefore = await gateway.redis.dbsize();
+    const { summary } = await uploadLines('\n'.repeat(20_000) + '1\n'.repeat(2_000));
+    expect(summary).toMatchObject({ accepted: 0, rejected: 2_000 });
+    expect((await gateway.redis.dbsize()) - keysBefore).toBeLessThan(5);
+  });
+
+  it('reads no members without end', async () => {
+    const many = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`m${i}`, 1]));
+    const { result } = await upload({ otps: [{ ...many, to: number() }, { to: number() }] });
+    expect(result.results.map(({ code }) => code)).toEqual(['invalid_request', undefined]);
+    expect((await upload({ defaults: many, otps: [{ to: number() }] })).status).toBe(400);
   });
 
   it('gives two uploads with one key at the same time the same OTPs', async () => {

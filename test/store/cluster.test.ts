@@ -68,6 +68,19 @@ describe('on a cluster of three masters', () => {
     expect(again).toMatchObject({ kind: 'admitted', otp: { id: first.otp.id } });
   });
 
+  it('two requests that go on under one key admit one OTP, whichever is refused', async () => {
+    const strict = storeWith({ phoneCooldownMs: 60_000 });
+    const to = fresh();
+    const both = await Promise.all([
+      strict.otps.admit(request({ to }), key('shared')),
+      storeWith({ phoneCooldownMs: 60_000 }).otps.admit(request({ to }), key('shared')),
+    ]);
+    const ids = both.map((admission) => ('otp' in admission ? admission.otp.id : admission.kind));
+    expect(new Set(ids).size).toBe(1);
+    const again = await strict.otps.admit(request({ to }), key('shared'));
+    expect(again).toMatchObject({ kind: 'replayed', otp: { id: ids[0] } });
+  });
+
   it('a refused request gives its key and its turns back', async () => {
     const strict = storeWith({ phoneCooldownMs: 60_000, appPerSecond: 1_000, clientIpPer10Minutes: 3 });
     const [to, clientIp] = [fresh(), '192.0.2.7'];

@@ -121,6 +121,20 @@ it('an admission that arrives again, however late, changes nothing on its OTP', 
   expect(await find(id)).toMatchObject({ status: 'sent' });
 });
 
+it('a replay whose record no data key opens takes no other admission with it', async () => {
+  const key = { endpoint: 'POST /v1/otps', key: 'unreadable', body: '{}' };
+  const first = await store.otps.admit(request(), key);
+  if (first.kind !== 'admitted') throw new Error(first.kind);
+  const raw = (await redis.get(recordKey(first.otp.id))) ?? '';
+  await redis.set(recordKey(first.otp.id), raw.replace('"sealed":"', '"sealed":"x'));
+  const [replay, other] = await store.otps.admitMany([
+    { request: request(), idempotency: key },
+    { request: request() },
+  ]);
+  expect(replay).toBeInstanceOf(Error);
+  expect(other).toMatchObject({ kind: 'admitted' });
+});
+
 it('an OTP that no data key opens does not hide the others from the sweeper', async () => {
   const sealer = createSealer([randomBytes(32)]);
   const foreign = createStore({

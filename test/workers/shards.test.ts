@@ -27,7 +27,7 @@ function fakeWorker(concurrency: number) {
   return worker satisfies ShardWorker;
 }
 
-it('the workers of shards share the sends in flight, and pause and resume together', async () => {
+it('the workers of shards share the sends in flight and never have more, and pause and resume together', async () => {
   const opened: ReturnType<typeof fakeWorker>[] = [];
   const workers = createShardWorkers((_shard, concurrency) => {
     const worker = fakeWorker(concurrency);
@@ -42,7 +42,9 @@ it('the workers of shards share the sends in flight, and pause and resume togeth
   expect(workers.isRunning()).toBe(false);
   workers.resume();
   workers.concurrency = 1;
-  expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([1, false]));
+  expect(opened.map(({ paused }) => paused)).toEqual([false, true, true]);
+  workers.concurrency = 6;
+  expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([2, false]));
 });
 
 it('a worker serves shards that only others knew of, so that changing their number loses nothing', async () => {

@@ -131,10 +131,13 @@ local function cancelled_at(r)
   return key and tonumber(redis.call('HGET', key, 'cancelledAt') or nil)
 end
 
-local function count_in_batch(batch, before, after)
+local function count_in_batch(batch, before, after, gone_at)
   local key = batch_key(batch)
   if before then redis.call('HINCRBY', key, before, -1) end
-  redis.call('HINCRBY', key, after, 1)
+  -- A Redis that fell back may have forgotten the counts, and with them when they go.
+  if redis.call('HINCRBY', key, after, 1) == 1 and redis.call('PTTL', key) < 0 then
+    redis.call('PEXPIREAT', key, digits(gone_at))
+  end
 end
 
 local function save(r)
@@ -148,7 +151,7 @@ local function save(r)
   else
     redis.call('ZREM', here.due, r.id)
   end
-  if r.batch and here.status ~= r.status then count_in_batch(r.batch, here.status, r.status) end
+  if r.batch and here.status ~= r.status then count_in_batch(r.batch, here.status, r.status, gone_at) end
   here.status = r.status
   return raw
 end

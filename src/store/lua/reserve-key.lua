@@ -10,6 +10,11 @@ if raw and ARGV[4] ~= '1' then
   for _, fingerprint in ipairs(fingerprints) do
     if fingerprint == held.fingerprint then fits = 1 end
   end
+  if fits == 1 and not held.shared then
+    -- Two requests go on under this id: neither may let go of the key for the other.
+    held.shared = true
+    redis.call('SET', KEYS[1], cjson.encode(held), 'KEEPTTL')
+  end
   return { held.id, fits, t - held.at }
 end
 local reservation = cjson.encode({ id = ARGV[1], fingerprint = fingerprints[1], at = t })
