@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { type Status, statuses } from '../otp/states.js';
-import { timely } from '../producer/redis-trouble.js';
+import { redisTrouble, timely } from '../producer/redis-trouble.js';
 import type { Batch } from '../store/batches.js';
 import type { Store } from '../store/store.js';
 import { batchOtpsCsv } from './batch-csv.js';
@@ -171,10 +171,18 @@ async function recordsOf(
   from: number,
 ): Promise<BatchOtp[]> {
   const ids = await timely(batches.ids(id, from, Math.min(linesAtATime, lines - from)));
-  const found = await timely(Promise.all(ids.map((otp) => (otp === null ? null : otps.find(app, otp)))));
+  const found = await timely(
+    Promise.all(ids.map((otp) => (otp === null ? null : otps.find(app, otp).catch(unreadable)))),
+  );
   const view = (otp: Otp | null, i: number) =>
     otp && (status === undefined || otp.status === status) ? [{ index: from + i, ...otpView(otp) }] : [];
   return found.flatMap(view);
+}
+
+/** A record that no data key opens, or that is broken, leaves its line out; trouble with Redis ends the listing. */
+function unreadable(error: unknown): null {
+  if (redisTrouble(error) !== null) throw error;
+  return null;
 }
 
 async function* asNdjson(groups: AsyncIterable<BatchOtp[]>): AsyncGenerator<string> {

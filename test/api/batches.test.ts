@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { keys } from '../../src/store/keys.js';
 import { accepted, claimed, rejected } from '../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from './gateway.js';
 
@@ -76,6 +77,14 @@ describe('200', () => {
     const { json } = await get(`/v1/batches/${batchId}/otps`);
     expect(json).toMatchObject({ otps: [{ index: 0 }, { index: 2 }] });
     expect((await get(`/v1/batches/${batchId}`)).json).toMatchObject({ lines: 3, counts: { queued: 2 } });
+  });
+
+  it('leaves out a line whose record no data key opens', async () => {
+    const { batch, ids } = await batchOf(3);
+    const key = keys.recordOfId(ids[1] ?? '');
+    const raw = (await gateway.redis.get(key)) ?? '';
+    await gateway.redis.set(key, raw.replace('"sealed":"', '"sealed":"x'));
+    expect((await get(`${batch}/otps`)).json).toMatchObject({ otps: [{ index: 0 }, { index: 2 }] });
   });
 
   it('exports all of them as NDJSON and as CSV', async () => {
