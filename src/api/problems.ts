@@ -228,5 +228,5 @@ export type ProblemCode = keyof typeof table;
 /** The one table from code to answer; the documentation is made from it too. */
 export const problems: Readonly<Record<ProblemCode, ProblemKind>> = table;
 
-/** Every code, in the order of their statuses. */
+/** Every code, in the order of the table. */
 export const problemCodes = Object.keys(table) as ProblemCode[];

@@ -17,7 +17,7 @@ import {
   loadRecordScript,
   loadRecordSource,
   loadScript,
-  type Policy,
+  longestLifeMs,
   plainSource,
   type RecordBatch,
 } from './script.js';
@@ -87,11 +87,6 @@ async function each(cases: readonly Case[], work: (one: Case) => Promise<void>):
   );
 }
 
-/** How long what an OTP leaves behind can be of use. */
-function lifeMs({ facts }: Candidate, policy: Policy): number {
-  return facts.sendWithinMs + policy.sendLeaseMs + facts.ttlMs + policy.keepMs;
-}
-
 const heldReply = z.tuple([z.string(), z.number(), z.number()]).nullable();
 
 function reserveKeys(options: AdmissionOptions): Step {
@@ -101,7 +96,12 @@ function reserveKeys(options: AdmissionOptions): Step {
   const read = loadRecordScript(options, 'read');
   const heldBy = async (one: Case, key: string, takeOver: boolean) => {
     const { id, facts } = one.candidate;
-    const args = [id, JSON.stringify(facts.fingerprints), lifeMs(one.candidate, policy), takeOver ? 1 : 0];
+    const args = [
+      id,
+      JSON.stringify(facts.fingerprints),
+      longestLifeMs(one.candidate.facts, policy),
+      takeOver ? 1 : 0,
+    ];
     return heldReply.parse(await reserve([key], args));
   };
   const reserveOne = async (one: Case) => {
@@ -278,7 +278,8 @@ function admit(options: AdmissionOptions): Step {
         id,
         keys: { reference },
       } = one.candidate;
-      if (reference !== null) await keepReference([reference], [id, lifeMs(one.candidate, policy)]);
+      if (reference !== null)
+        await keepReference([reference], [id, longestLifeMs(one.candidate.facts, policy)]);
       one.answer = ['admitted', createdAt, one.decided, [...quotas, ...toReply(one.quotas)]];
     });
   };

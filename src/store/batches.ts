@@ -4,7 +4,14 @@ import { newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
 import { type Status, statuses } from '../otp/states.js';
 import { groupBy } from './group-by.js';
 import { batchId, batchOfId, keys, newBatch } from './keys.js';
-import { loadListScript, loadPlainScript, type Policy, plainSource, type RedisClient } from './script.js';
+import {
+  loadListScript,
+  loadPlainScript,
+  longestLifeMs,
+  type Policy,
+  plainSource,
+  type RedisClient,
+} from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** Lines whose ids are kept in one key. What is reserved at once lies within one. */
@@ -167,9 +174,8 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
   };
 }
 
-/** How long what an OTP leaves behind can be of use. */
 function lifeMs({ sendWithinSeconds, ttlSeconds }: OtpRequest, policy: BatchesOptions['policy']): number {
-  return (sendWithinSeconds + ttlSeconds) * 1_000 + policy.sendLeaseMs + policy.keepMs;
+  return longestLifeMs({ sendWithinMs: sendWithinSeconds * 1_000, ttlMs: ttlSeconds * 1_000 }, policy);
 }
 
 async function countsOf(redis: RedisClient, batch: string): Promise<Record<Status, number>> {

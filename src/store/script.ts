@@ -41,6 +41,14 @@ const enqueueGraceMs = 10_000;
 /** How long a 200 that got lost on its way is answered again to the same Idempotency-Key. */
 const verifyReplayMs = 60_000;
 
+/** How long, in milliseconds, what an OTP leaves behind can be of use at most: sent as late and kept as long as it may be. */
+export function longestLifeMs(
+  { sendWithinMs, ttlMs }: { sendWithinMs: number; ttlMs: number },
+  { sendLeaseMs, keepMs }: Pick<Policy, 'sendLeaseMs' | 'keepMs'>,
+): number {
+  return sendWithinMs + sendLeaseMs + ttlMs + keepMs;
+}
+
 /** A single Redis, or a Redis Cluster, where one call reaches one slot. */
 export type RedisClient = Redis | Cluster;
 

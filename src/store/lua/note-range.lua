@@ -1,3 +1,4 @@
+-- Made without a policy: only `guard`, which is not called here, reads one.
 -- Counts what became of OTPs for the toll-fraud guard. KEYS: ranges. ARGV for each: 'sent', 'unsent' or 'verified'; the
 -- moment that it counts for: when it was sent, or admitted where it never was.
 local t = now()

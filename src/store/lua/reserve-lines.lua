@@ -1,6 +1,6 @@
 -- Reserves ids for lines of an upload, so that a line counts once however often it comes.
 -- KEYS: the ids of these lines, one text of fixed width for each; the batch. ARGV: place of the first line here, its
--- width, an id for each line (zeros for one that needs none), app, ms that the OTPs live at most, lines so far.
+-- width, an id for each line (NUL bytes for one that needs none), app, ms that the OTPs live at most, lines so far.
 local from, width, proposed = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local t = now()
 local known = redis.call('HMGET', KEYS[2], 'app', 'cancelledAt', 'lines')

@@ -1,4 +1,5 @@
 -- Writes down what the provider said to verification attempts.
+-- Answers what came of it, the status, attempts left, when it was verified (0 for not), and 1 when the number is locked.
 -- ARGV: lease token, verdict, keyed hash of idempotency key and code ('' for none).
 local t = now()
 

@@ -1,4 +1,6 @@
 -- Writes down what became of claimed sends.
+-- Answers the status, failure, uuid and sms id ('' for none), when it was sent and expires (0 for not), retries and
+-- resends so far, and ms until it is not worth sending.
 -- ARGV: {token, attempt, claimedAt}, outcome, the claimed record, or '' where it is hoped not to be needed.
 local t = now()
 
