@@ -1,7 +1,8 @@
 const systemErrors =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN)$/;
 /** What ioredis and BullMQ say, word for word, when there is no usable connection. */
-const noConnection = /^(Connection is |Stream isn't writeable|Socket closed|connect ETIMEDOUT)/;
+const noConnection =
+  /^(Connection is |Stream isn't writeable|Socket closed|connect ETIMEDOUT|Cluster is|None of startup nodes|Failed to refresh slots|Too many Cluster redirections|Node is disconnected)/;
 /** Replies by which Redis says that it cannot serve now; a script's error quotes them in older versions. */
 const refusals =
   /(?:^|-)(OOM|READONLY|LOADING|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS)\b/;

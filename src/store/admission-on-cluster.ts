@@ -36,6 +36,8 @@ interface Case {
   decided: string;
   quotas: Quota[];
   giveBack: (() => Promise<unknown>)[];
+  /** Goes on with what another request of the same key began: whichever comes second is a replay. */
+  joined?: boolean;
   /** Lets go of the idempotency key, unless an OTP was admitted under it after all. */
   releaseKey?: () => Promise<unknown>;
 }
@@ -70,8 +72,8 @@ export function decideOnCluster(options: AdmissionOptions): Decide {
 
 /** Ends a case with a refusal, and gives back what it took; losing that only makes limits a little stricter. */
 async function refuse(one: Case, answer: unknown): Promise<void> {
-  one.answer = answer;
   const isKnown = Array.isArray(answer) && answer[0] === 'known';
+  one.answer = isKnown && one.joined ? ['replayed', answer[1]] : answer;
   const back = one.releaseKey && !isKnown ? [...one.giveBack, one.releaseKey] : one.giveBack;
   await Promise.all(back.map((give) => give().catch(() => {})));
 }
@@ -121,8 +123,10 @@ function reserveKeys(options: AdmissionOptions): Step {
       if (raw !== undefined) return await refuse(one, fits === 1 ? ['replayed', raw] : ['key_reused']);
       if (fits === 0 && ageMs < inFlightMs) return await refuse(one, ['key_in_flight']);
       // The same request broke off, or is just being admitted: under the same id it is admitted once.
-      if (fits === 1) one.candidate = underId(options, one.candidate, id);
-      else await heldBy(one, key, true);
+      if (fits === 1) {
+        one.candidate = underId(options, one.candidate, id);
+        one.joined = true;
+      } else await heldBy(one, key, true);
       return;
     }
   };

@@ -52,6 +52,7 @@ export interface Reply {
 export interface Gateway {
   url: string;
   store: Store;
+  /** For looking at what is stored. */
   redis: Redis;
   simulator: Simulator;
   /** Every line logged so far, as JSON. */
@@ -80,10 +81,10 @@ const apiKey = (app: string, key: string) => ({ app, digest: createHash('sha256'
 
 /** The API on a free port, on this file's own database, with the simulator as its provider. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
-  if (options.redisUrl === undefined) await connect();
+  const ownRedis = options.redisUrl === undefined ? await connect() : undefined;
   const redis = connectForRequests(options.redisUrl ?? databaseUrl()) as Redis;
   redis.on('error', () => {});
-  if (options.redisUrl === undefined) await once(redis, 'ready');
+  if (ownRedis) await once(redis, 'ready');
   const simulator = await startSimulator(account);
   const provider = createIsmsProvider({
     ...account,
@@ -127,7 +128,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const gateway: Gateway = {
     url,
     store,
-    redis,
+    redis: ownRedis ?? redis,
     simulator,
     logs,
     call,

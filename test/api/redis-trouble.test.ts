@@ -1,9 +1,11 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { sleep } from '../support/otps.js';
-import { freePort, startRedisServer } from '../support/redis-server.js';
+import { connectTo } from '../support/redis.js';
+import { freePort } from '../support/redis-server.js';
+import { startRedis } from '../support/redis-topology.js';
 import { admin, expectProblem, type Gateway, type Reply, startGateway } from './gateway.js';
 
-const server = await startRedisServer();
+const server = await startRedis();
 afterAll(server.stop);
 const basic = { Authorization: `Basic ${btoa(`${admin.username}:${admin.password}`)}` };
 
@@ -58,11 +60,11 @@ describe('503', () => {
     const gateway = await startGateway({ redisUrl: server.url });
     await until(async () => (await gateway.call('GET', '/readyz')).status === 200);
     const { id } = await gateway.sent();
-    process.kill(server.pid, 'SIGSTOP');
+    server.freeze();
     try {
       await expectRefusals(gateway, id);
     } finally {
-      process.kill(server.pid, 'SIGCONT');
+      server.thaw();
     }
   });
 
@@ -78,10 +80,12 @@ describe('503', () => {
   it('comes when Redis is out of memory, and the same key completes the OTP later', async () => {
     const gateway = await startGateway({ redisUrl: server.url });
     await until(async () => (await gateway.call('GET', '/readyz')).status === 200);
-    await gateway.redis.config('SET', 'maxmemory', '1');
+    const inspected = await connectTo(server.url);
+    await inspected.config('SET', 'maxmemory', '1');
     const call = { body: { to: '0123456789' }, headers: { 'Idempotency-Key': 'again' } };
     expectProblem(await gateway.call('POST', '/v1/otps', call), 503, 'queue_unavailable');
-    await gateway.redis.config('SET', 'maxmemory', '0');
+    await inspected.config('SET', 'maxmemory', '0');
+    inspected.disconnect();
     const before = performance.now();
     await until(async () => (await gateway.call('POST', '/v1/otps', call)).status === 202);
     expect(performance.now() - before).toBeLessThan(5_000);

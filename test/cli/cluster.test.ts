@@ -2,9 +2,9 @@ import { afterAll, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.js';
 import { sleep } from '../support/otps.js';
 import { account, gatewayEnvironment, runCommand, written } from '../support/processes.js';
-import { startRedisCluster } from '../support/redis-cluster.js';
+import { startRedis } from '../support/redis-topology.js';
 
-const cluster = await startRedisCluster();
+const cluster = await startRedis({ cluster: true });
 const simulator = await startSimulator(account);
 const key = 'a-key-of-24-characters-or-more';
 const env = {

@@ -157,7 +157,7 @@ describe('the operator’s commands', () => {
 
   it('show the ranges that the guard judged, and undo it', async () => {
     const redis = await connect();
-    const clock = await redisClock(redis);
+    const clock = redisClock(redis);
     const store = testStore(clock.redis, { fraudGuard: 'enforce' });
     for (let n = 0; n < 20; n++) {
       const id = await admitted(store, { to: number(`01234570${String(n).padStart(2, '0')}`) });

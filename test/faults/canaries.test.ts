@@ -6,6 +6,7 @@ import { behaviours } from '../../src/simulator/behaviours.js';
 import { faultRow } from '../support/fault-table.js';
 import { sleep } from '../support/otps.js';
 import { account } from '../support/processes.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { apiKey, type Fleet, type FleetApi, nthNumber, startFleet } from './fleet.js';
 
 const admin = { ADMIN_USERNAME: 'operator', ADMIN_PASSWORD: 'admin-password-canary' };
@@ -73,25 +74,36 @@ async function memoryOf(pid: number): Promise<string> {
   return parts.join('\n');
 }
 
+/** All that a Redis has in its log of writes, its memory and a snapshot. */
+async function leftIn({ url, dir, pid }: RedisServer): Promise<Record<'log' | 'memory' | 'dump', string>> {
+  const redis = new Redis(url);
+  await redis.config('SET', 'rdbcompression', 'no');
+  await redis.save();
+  redis.disconnect();
+  const directory = join(dir, 'appendonlydir');
+  const names = await readdir(directory);
+  const logs = await Promise.all(names.map((name) => readFile(join(directory, name), 'latin1')));
+  return {
+    log: logs.join('\n'),
+    memory: await memoryOf(pid),
+    dump: await readFile(join(dir, 'dump.rdb'), 'latin1'),
+  };
+}
+
 /** Every place where something could be left, by name. */
 async function places(api: FleetApi, errors: string): Promise<Record<string, string>> {
   const basic = { Authorization: `Basic ${btoa(`${admin.ADMIN_USERNAME}:${admin.ADMIN_PASSWORD}`)}` };
   const board = async (path: string) => await (await fetch(`${api.url}${path}`, { headers: basic })).text();
   const states = ['latest', 'completed', 'failed', 'waiting', 'delayed'];
-  const redis = new Redis(fleet.redis.url);
-  await redis.config('SET', 'rdbcompression', 'no');
-  await redis.save();
-  redis.disconnect();
-  const log = join(fleet.redis.dir, 'appendonlydir');
-  const logs = await Promise.all((await readdir(log)).map((name) => readFile(join(log, name), 'latin1')));
+  const left = await Promise.all(fleet.redis.servers.map(leftIn));
   const pages = states.map((status) =>
     board(`/admin/queues/api/queues?activeQueue=otp-send&status=${status}&page=1&jobsPerPage=100`),
   );
   return {
     'the logs': fleet.workers.map(({ output }) => output).join('\n'),
-    'Redis’s append-only file': logs.join('\n'),
-    'Redis’s memory': await memoryOf(fleet.redis.pid),
-    'all that Redis holds': await readFile(join(fleet.redis.dir, 'dump.rdb'), 'latin1'),
+    'Redis’s append-only file': left.map(({ log }) => log).join('\n'),
+    'Redis’s memory': left.map(({ memory }) => memory).join('\n'),
+    'all that Redis holds': left.map(({ dump }) => dump).join('\n'),
     'the answers to mistakes': errors,
     'Bull Board': (await Promise.all(pages)).join('\n'),
   };

@@ -1,9 +1,7 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { Server } from 'node:net';
-import { Redis } from 'ioredis';
 import type { Otp } from '../../src/otp/otp.js';
-import { partitionOfId } from '../../src/otp/otp-id.js';
 import { isPending, type Status } from '../../src/otp/states.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
 import { createSimulator } from '../../src/simulator/simulator.js';
@@ -12,16 +10,13 @@ import { keys } from '../../src/store/keys.js';
 import type { Store } from '../../src/store/store.js';
 import { number, request, sleep, testStore } from '../support/otps.js';
 import { account, type GatewayProcess, gatewayEnvironment, runCommand } from '../support/processes.js';
-import {
-  freePort,
-  type RedisServer,
-  type RedisServerOptions,
-  startRedisServer,
-} from '../support/redis-server.js';
+import { connectTo } from '../support/redis.js';
+import { freePort, type RedisServerOptions } from '../support/redis-server.js';
+import { type RedisUnderTest, startRedis } from '../support/redis-topology.js';
 
 /** Real workers on a Redis of their own, sending to a simulator that counts what each number got. */
 export interface Fleet {
-  redis: RedisServer;
+  redis: RedisUnderTest;
   simulator: Provider;
   store: Store;
   queue: SendOtpQueue;
@@ -97,14 +92,14 @@ export async function startFleet(
   env: Record<string, string> = {},
   options: RedisServerOptions = {},
 ): Promise<Fleet> {
-  const redis = await startRedisServer(options);
+  const redis = await startRedis(options);
   const simulator = await startProvider();
-  const client = new Redis(redis.url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
-  client.on('error', () => {});
+  const client = await connectTo(redis.url);
   const unknownResends = Number(env['UNKNOWN_RESENDS'] ?? 1);
   const sendLeaseMs = Number(env['ISMS_SEND_TIMEOUT_MS'] ?? 30_000) + 2_000;
   const store = testStore(client, { unknownResends, sendLeaseMs, keepMs: 3_600_000 });
-  const queue = createSendOtpQueue({ connection: client, onError: () => {} });
+  const shards = Number(env['QUEUE_SHARDS'] ?? 1);
+  const queue = createSendOtpQueue({ connection: client, onError: () => {}, shards });
   const workers: GatewayProcess[] = [];
   const fleet = { redis, simulator, store, queue, workers };
   return {
@@ -210,9 +205,9 @@ export function countByStatus(otps: Otp[]): Partial<Record<Status, number>> {
 
 /** OTPs that asked the provider more often than once plus the unknown outcomes on their record. */
 export async function unexplainedCalls({ simulator, redis }: Fleet, otps: Otp[]): Promise<number> {
-  const client = new Redis(redis.url);
+  const client = await connectTo(redis.url);
   const again = otps.filter(({ to }) => simulator.state.number(to.e164).calls > 1);
-  const raws = await Promise.all(again.map(({ id }) => client.get(keys.record(partitionOfId(id) ?? '', id))));
+  const raws = await Promise.all(again.map(({ id }) => client.get(keys.recordOfId(id))));
   client.disconnect();
   const unknowns = raws.map((raw) => Number(JSON.parse(raw ?? '{}').unknowns));
   return again.filter(({ to }, i) => simulator.state.number(to.e164).calls > 1 + (unknowns[i] ?? 0)).length;

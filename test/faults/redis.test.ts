@@ -6,6 +6,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { faultRow, full } from '../support/fault-table.js';
 import { sleep } from '../support/otps.js';
 import { gatewayEnvironment, runCommand } from '../support/processes.js';
+import { connectTo } from '../support/redis.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { countByStatus, type Fleet, nthNumber, providerSaw, startFleet } from './fleet.js';
 import { startSentinels } from './sentinels.js';
 import { startTcpProxy } from './tcp-proxy.js';
@@ -15,13 +17,20 @@ const minutes = (n: number) => n * 60_000;
 let fleet: Fleet;
 afterEach(() => fleet.close());
 
+/** The Redis of a fleet that stands on one, because what is between it and others is what the test breaks. */
+function onlyServer(): RedisServer {
+  const [server] = fleet.redis.servers;
+  if (!server) throw new Error('no server');
+  return server;
+}
+
 const noWrites = 'API 503, no claim and so no send, recovers within 5 s';
 const strict = { UNKNOWN_RESENDS: '0', ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20' };
 
 describe('replies of Redis that get lost after the command ran', { timeout: minutes(3) }, () => {
   it('make one OTP and one job per idempotency key, however often the app asks again', async () => {
-    fleet = await startFleet(strict);
-    const proxy = await startTcpProxy(fleet.redis.port);
+    fleet = await startFleet(strict, { cluster: false });
+    const proxy = await startTcpProxy(onlyServer().port);
     const api = await fleet.startApi(`redis://127.0.0.1:${proxy.port}`);
     proxy.loseReplies(7);
     const count = full ? 100 : 30;
@@ -49,9 +58,9 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
   });
 
   it('send nothing twice when they are the workers’', async () => {
-    fleet = await startFleet(strict);
+    fleet = await startFleet(strict, { cluster: false });
     fleet.simulator.state.change({ latencyMs: 50 });
-    const proxy = await startTcpProxy(fleet.redis.port);
+    const proxy = await startTcpProxy(onlyServer().port);
     const enqueued = await fleet.enqueue(full ? 1_000 : 40);
     const throughProxy = gatewayEnvironment(`redis://127.0.0.1:${proxy.port}`, fleet.simulator);
     fleet.workers.push(runCommand('worker', { ...throughProxy, ...strict }));
@@ -115,7 +124,7 @@ async function expectNoSends(
 describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
   it('out of memory: the API answers 503, nothing is sent without a claim, all goes on by itself', async () => {
     fleet = await startFleet(strict);
-    const admin = new Redis(fleet.redis.url);
+    const admin = await connectTo(fleet.redis.url);
     await expectNoSends('Redis out of memory in the middle', full ? 3_000 : 800, {
       stop: () => admin.config('SET', 'maxmemory', 1_000_000),
       mend: () => admin.config('SET', 'maxmemory', 0),
@@ -127,12 +136,12 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     ['always', 'Redis ends itself, and is started again'],
     ['everysec', 'Redis refuses writes until there is room'],
   ] as const)('its disk full, appendfsync %s: the same, after %s', async (appendfsync, _) => {
-    fleet = await startFleet(strict, { appendfsync, diskKib: 6_000 });
+    fleet = await startFleet(strict, { appendfsync, diskKib: 6_000, cluster: false });
     await expectNoSends(`Redis’s disk full in the middle, appendfsync ${appendfsync}`, 800, {
       stop: () => fillDisk(fleet.redis.url),
       mend: async () => {
         if (appendfsync === 'always') await fleet.redis.restart();
-        else execFileSync('prlimit', ['--pid', String(fleet.redis.pid), '--fsize=unlimited:unlimited']);
+        else execFileSync('prlimit', ['--pid', String(onlyServer().pid), '--fsize=unlimited:unlimited']);
       },
     });
   });
@@ -145,10 +154,10 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     fleet.startWorker();
     fleet.startWorker();
     while (fleet.simulator.state.calls.send < 100) await sleep(5);
-    process.kill(fleet.redis.pid, 'SIGSTOP');
+    fleet.redis.freeze();
     const refused = await api.post({ to: nthNumber(900_000).e164 });
     await sleep(frozenMs);
-    process.kill(fleet.redis.pid, 'SIGCONT');
+    fleet.redis.thaw();
     const otps = await fleet.settled(enqueued, minutes(1));
     const saw = providerSaw(fleet, otps);
     faultRow(
@@ -183,10 +192,10 @@ describe('a Redis that forgot its last moments', { timeout: minutes(3) }, () => 
     const enqueued = await fleet.enqueue(full ? 3_000 : 900);
     const workers = [fleet.startWorker(), fleet.startWorker()];
     while (fleet.simulator.state.calls.send < 300) await sleep(5);
-    const before = await logFile(fleet.redis.dir);
+    const before = await Promise.all(fleet.redis.servers.map(({ dir }) => logFile(dir)));
     await sleep(2_000);
     await fleet.redis.kill();
-    await truncate(before.path, before.size);
+    await Promise.all(before.map(({ path, size }) => truncate(path, size)));
     await fleet.redis.restart();
     const otps = await fleet.settled(enqueued, minutes(2));
     const saw = providerSaw(fleet, otps);
@@ -209,11 +218,52 @@ async function logFile(dir: string): Promise<{ path: string; size: number }> {
   return { path, size: (await stat(path)).size };
 }
 
+describe('one master of a Redis Cluster that dies and comes back', { timeout: minutes(5) }, () => {
+  it('stops nobody else’s OTPs for good, and nothing is doubled or lost', async () => {
+    fleet = await startFleet({ ...strict, QUEUE_SHARDS: '6' }, { cluster: true });
+    fleet.simulator.state.change({ latencyMs: 100 });
+    const api = await fleet.startApi();
+    const enqueued = await fleet.enqueue(full ? 10_000 : 1_500);
+    const workers = [fleet.startWorker(), fleet.startWorker()];
+    const { calls } = fleet.simulator.state;
+    const awayMs = 3_000;
+    const resumedAfterMs: number[] = [];
+    const answers: Record<string, number> = {};
+    for (const master of fleet.redis.servers) {
+      const before = calls.send;
+      while (calls.send < before + 100) await sleep(5);
+      await master.kill();
+      const killed = Date.now();
+      while (Date.now() - killed < awayMs) {
+        const { status } = await api.post({ to: nthNumber(900_000 + (killed % 1_000)).e164 });
+        answers[status] = (answers[status] ?? 0) + 1;
+        await sleep(100);
+      }
+      await master.restart();
+      const [up, since] = [Date.now(), calls.send];
+      while (calls.send < since + 50 && Date.now() - up < 20_000) await sleep(10);
+      resumedAfterMs.push(Date.now() - up);
+    }
+    const otps = await fleet.settled(enqueued, minutes(3));
+    const saw = providerSaw(fleet, otps);
+    faultRow(
+      `${otps.length} OTPs, each master of a Redis Cluster killed for ${awayMs / 1_000} s in turn, UNKNOWN_RESENDS=0`,
+      { ...countByStatus(otps), ...saw, resumedWithinMs: Math.max(...resumedAfterMs), apiAnswers: answers },
+      '0 sent twice, 0 lost, work resumes within 10 s',
+    );
+    expect(workers.map(({ child }) => child.exitCode)).toEqual([null, null]);
+    expect(Object.keys(answers).filter((status) => !['202', '503'].includes(status))).toEqual([]);
+    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+    expect(countByStatus(otps)).toEqual({ sent: otps.length });
+    expect(Math.max(...resumedAfterMs)).toBeLessThan(10_000);
+  });
+});
+
 describe('a master that dies with Sentinel watching', { timeout: minutes(3) }, () => {
   it('is followed by its replica: API and workers go on by themselves, and nothing is sent twice', async () => {
-    fleet = await startFleet(strict);
+    fleet = await startFleet(strict, { cluster: false });
     fleet.simulator.state.change({ latencyMs: 100 });
-    const sentinels = await startSentinels(fleet.redis);
+    const sentinels = await startSentinels(onlyServer());
     const environment = gatewayEnvironment(sentinels.url, fleet.simulator);
     const api = await fleet.startApi(sentinels.url);
     const enqueued = await fleet.enqueue(full ? 5_000 : 1_000);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createBackpressure } from '../../src/producer/backpressure.js';
 import { expectProblem, startGateway } from '../api/gateway.js';
 
@@ -120,8 +120,13 @@ describe('503 overloaded', () => {
     const busy = await startGateway({ load });
     const again = (key: string) =>
       busy.call('POST', '/v1/otps', { body: { to: '0123456789' }, headers: { 'Idempotency-Key': key } });
+    // How full it is, is read beside the first request.
     await again('before');
-    const refused = await again('new');
+    let asked = 0;
+    const refused = await vi.waitUntil(async () => {
+      const reply = await again(`new-${asked++}`);
+      return reply.status === 202 ? null : reply;
+    });
     expectProblem(refused, 503, 'overloaded');
     expect(refused.headers.get('Retry-After')).toBe('2');
     expect(refused.json).toMatchObject({ detail: expect.stringContaining('Redis is nearly full') });

@@ -3,13 +3,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { connectForWork } from '../../src/cli/redis.js';
 import { operatorPauseKeys } from '../../src/queues/send-otp.js';
 import { keys } from '../../src/store/keys.js';
-import type { Policy } from '../../src/store/script.js';
+import { mastersOf, type Policy } from '../../src/store/script.js';
 import { createSealer } from '../../src/store/sealing.js';
 import { createStore, type Store } from '../../src/store/store.js';
 import { accepted, balanceLimits, claimed, dataKey, number, policy, request } from '../support/otps.js';
-import { startRedisCluster } from '../support/redis-cluster.js';
+import { startRedis } from '../support/redis-topology.js';
 
-const cluster = await startRedisCluster();
+const cluster = await startRedis({ cluster: true });
 const redis = connectForWork(cluster.url);
 await once(redis, 'ready');
 afterAll(async () => {
@@ -154,7 +154,6 @@ describe('on a cluster of three masters', () => {
 
   it('every master holds about a third of the OTPs', async () => {
     await store.otps.admitMany(Array.from({ length: 600 }, () => ({ request: request({ to: fresh() }) })));
-    const { mastersOf } = await import('../../src/store/script.js');
     const sizes = await Promise.all(mastersOf(redis).map((master) => master.dbsize()));
     const all = sizes.reduce((sum, size) => sum + size, 0);
     for (const size of sizes) expect(size / all).toBeGreaterThan(0.25);

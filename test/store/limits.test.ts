@@ -15,7 +15,7 @@ const kinds = async (asked: Promise<{ kind: string }>[]) =>
 const count = (found: string[], kind: string) => found.filter((each) => each === kind).length;
 
 async function atHand(policy: Partial<Policy>) {
-  const clock = await redisClock(redis);
+  const clock = redisClock(redis);
   return { clock, store: testStore(clock.redis, policy) };
 }
 

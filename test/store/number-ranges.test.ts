@@ -22,7 +22,7 @@ const redis = await connect();
 let clock: RedisClock;
 beforeEach(async () => {
   await redis.flushdb();
-  clock = await redisClock(redis);
+  clock = redisClock(redis);
 });
 
 function guardedStore(mode: 'off' | 'monitor' | 'enforce', safeRanges: string[] = []): Store {
@@ -250,7 +250,7 @@ describe('a range that converts', () => {
       [0.35, false],
     ] as const) {
       await redis.flushdb();
-      clock = await redisClock(redis);
+      clock = redisClock(redis);
       const store = guardedStore('enforce');
       for (let n = 0; n < 20; n++) {
         const id = await send(store, { to: inRange(n) });

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 
-const clockKey = 'test:clock';
 const dayMs = 86_400_000;
 const sha1 = (text: string) => createHash('sha1').update(text).digest('hex');
 
@@ -10,27 +9,26 @@ export interface RedisClock {
   redis: Redis;
   /** Milliseconds since 1970. */
   now(): number;
+  /** What was asked for before, and not waited for, has left with the time before. */
   advance(ms: number): Promise<void>;
 }
 
-/** Puts the clock into every Lua text on its way to Redis; all else is the connection as it is. */
-export async function redisClock(redis: Redis): Promise<RedisClock> {
-  const changed = new Map<string, string>();
+/** Writes its time into every Lua text on its way to Redis; all else is the connection as it is. */
+export function redisClock(redis: Redis): RedisClock {
+  const sources = new Map<string, string>();
   // The next noon (UTC): no test crosses midnight by accident, and no key has expired before it is written.
   let at = Math.ceil(Date.now() / dayMs) * dayMs + dayMs / 2;
-  const write = () =>
-    redis.set(clockKey, JSON.stringify([String(Math.floor(at / 1_000)), `${at % 1_000}000`]));
-  await write();
   const overrides = {
     evalsha: async (sha: string, ...rest: [number, ...string[]]) => {
-      const other = changed.get(sha);
-      if (other === undefined) throw new Error('NOSCRIPT');
-      return await redis.evalsha(other, ...rest);
+      const source = sources.get(sha);
+      if (source === undefined) throw new Error('NOSCRIPT');
+      return await overrides.eval(source, ...rest);
     },
     eval: async (source: string, ...rest: [number, ...string[]]) => {
-      const text = source.replaceAll("redis.call('TIME')", `cjson.decode(redis.call('GET', '${clockKey}'))`);
+      const time = `{ '${Math.floor(at / 1_000)}', '${at % 1_000}000' }`;
+      const text = source.replaceAll("redis.call('TIME')", time);
       if (text === source) throw new Error('this function reads no clock');
-      changed.set(sha1(source), sha1(text));
+      sources.set(sha1(source), source);
       return await redis.eval(text, ...rest);
     },
   };
@@ -44,8 +42,8 @@ export async function redisClock(redis: Redis): Promise<RedisClock> {
     }),
     now: () => at,
     advance: async (ms) => {
+      await redis.ping();
       at += ms;
-      await write();
     },
   };
 }

@@ -1,20 +1,22 @@
 import { Redis } from 'ioredis';
 import { sleep } from './otps.js';
-import { type RedisServer, startRedisServer } from './redis-server.js';
+import { type RedisServer, type RedisServerOptions, startRedisServer } from './redis-server.js';
 
 export interface RedisCluster {
   /** `redis+cluster://…`, all masters. */
   url: string;
-  masters: RedisServer[];
-  stop(): Promise<void>;
+  servers: RedisServer[];
 }
 
 const slotCount = 16_384;
+const count = 3;
 
-/** A Redis Cluster of so many masters on this machine, with no replicas. */
-export async function startRedisCluster(count = 3): Promise<RedisCluster> {
-  const masters = await Promise.all(Array.from({ length: count }, () => startRedisServer({ cluster: true })));
-  const clients = masters.map(({ url }) => new Redis(url));
+/** A Redis Cluster of three masters on this machine, with no replicas. */
+export async function startRedisCluster(options: RedisServerOptions = {}): Promise<RedisCluster> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => startRedisServer({ ...options, cluster: true })),
+  );
+  const clients = servers.map(({ url }) => new Redis(url));
   try {
     for (const [i, client] of clients.entries()) {
       const [from, to] = [i, i + 1].map((n) => Math.floor((n * slotCount) / count));
@@ -24,7 +26,7 @@ export async function startRedisCluster(count = 3): Promise<RedisCluster> {
     const busPort = async (client: Redis) =>
       String(((await client.config('GET', 'cluster-port')) as string[])[1]);
     for (const [i, client] of clients.slice(1).entries()) {
-      const port = String(masters[i + 1]?.port);
+      const port = String(servers[i + 1]?.port);
       await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', port, await busPort(client));
     }
     const isWhole = async (client: Redis) => {
@@ -36,10 +38,7 @@ export async function startRedisCluster(count = 3): Promise<RedisCluster> {
     for (const client of clients) client.disconnect();
   }
   return {
-    url: `redis+cluster://${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
-    masters,
-    stop: async () => {
-      await Promise.all(masters.map((master) => master.stop()));
-    },
+    url: `redis+cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    servers,
   };
 }

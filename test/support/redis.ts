@@ -1,24 +1,55 @@
-import { Redis } from 'ioredis';
+import { once } from 'node:events';
+import { Cluster, type Redis } from 'ioredis';
 import { afterAll, inject } from 'vitest';
+import { connectForWork } from '../../src/cli/redis.js';
 
-/** Files that run at the same time have different pool ids, so each has a logical database of its own. */
-const database = Number(process.env['VITEST_POOL_ID'] ?? 1);
+/** Files that run at the same time have different pool ids, so each has a database of its own. */
+const poolId = Number(process.env['VITEST_POOL_ID'] ?? 1);
 
-const opened: Redis[] = [];
+const opened: (Redis | Cluster)[] = [];
 let emptied: Promise<unknown> | undefined;
 
-/** `redis://…/<n>`: this test file's own database, for processes started by a test. */
+/** This test file's own database, or its own cluster: for processes started by a test. */
 export function databaseUrl(): string {
-  return `${inject('redisUrl')}/${database}`;
+  const url = inject('databases')[poolId - 1];
+  if (url === undefined) throw new Error(`no database for pool ${poolId}`);
+  return url;
 }
 
 /** A connection to this test file's own database, empty at the first call, closed after the file's tests. */
 export async function connect(): Promise<Redis> {
-  const redis = new Redis(databaseUrl(), { maxRetriesPerRequest: null });
+  const redis = await connectTo(databaseUrl());
   opened.push(redis);
   emptied ??= redis.flushdb();
   await emptied;
   return redis;
+}
+
+/** A connection that a test looks through; on a cluster it shows all masters as if they were one. */
+export async function connectTo(url: string): Promise<Redis> {
+  const redis = connectForWork(url);
+  redis.on('error', () => {});
+  await once(redis, 'ready');
+  return redis instanceof Cluster ? asOne(redis) : redis;
+}
+
+/** What reaches only one master by itself is asked of all. */
+function asOne(cluster: Cluster): Redis {
+  const ofAll = <T>(ask: (master: Redis) => Promise<T>) => Promise.all(cluster.nodes('master').map(ask));
+  const sum = async (counts: Promise<number[]>) => (await counts).reduce((total, count) => total + count, 0);
+  const asked: Record<string, unknown> = {
+    keys: async (pattern: string) => (await ofAll((master) => master.keys(pattern))).flat(),
+    dbsize: () => sum(ofAll((master) => master.dbsize())),
+    flushdb: () => ofAll((master) => master.flushdb()),
+    config: (...args: string[]) => ofAll((master) => master.call('config', ...args)),
+    del: (...keys: string[]) => sum(Promise.all(keys.map((key) => cluster.del(key)))),
+  };
+  return new Proxy(cluster, {
+    get: (target, name) => {
+      const member = asked[String(name)] ?? Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  }) as unknown as Redis;
 }
 
 afterAll(() => {
