@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { clusterUrl, sentinelUrl } from '../config/urls.js';
 import type { Logger } from '../producer/logger.js';
@@ -105,6 +106,8 @@ const lossRisks: Record<string, string> = {
 
 /** Names what the Redis at hand risks, measured by the one that docker-compose.yml ships. */
 export async function warnOfLossyRedis(redis: RedisClient, logger: Logger): Promise<void> {
+  // The masters of a cluster are not known before.
+  if (redis.status !== 'ready') await once(redis, 'ready');
   const appendfsync = await appendFsync(redis);
   const risk = lossRisks[appendfsync];
   if (risk)

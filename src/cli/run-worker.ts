@@ -18,7 +18,7 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, par
   parts.add({ close: () => disconnect(redis) });
   const { provider, sendCircuit } = guardProvider(parts.add(ismsProvider(config)), logger);
   const store = storeOf(redis, config, logger);
-  await warnOfLossyRedis(redis, logger);
+  await warnOfLossyRedis(redis, logger).catch(() => {});
   const { otp, balance } = config;
   const workers = await startWorkers({
     redis,

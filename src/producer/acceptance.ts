@@ -15,7 +15,7 @@ import type { RequestSettings } from './settings.js';
 /** What accepting OTPs needs. */
 export interface AcceptanceDependencies {
   store: Pick<Store, 'otps' | 'load' | 'sendAttempts'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'addBulk' | 'withoutJob' | 'backlog'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'addBulk' | 'shardOf' | 'withoutJob' | 'backlog'>;
   settings: Pick<RequestSettings, 'messageRules' | 'fraudGuardEnforces'>;
   logger: Logger;
 }
@@ -39,23 +39,23 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
   const { store, sendOtpQueue } = dependencies;
   const backpressure = createBackpressure({ sendOtpQueue, load: store.load });
 
-  const admit = createBatcher(store.otps.admitMany, gathered);
   /** The sweeper need not look for these jobs; when that gets lost, it looks in vain. */
   const lookedAfter = (otps: readonly Otp[]) => void store.sendAttempts.lookedAfter(otps).catch(() => {});
   /** A job is added once at most, so a replay completes what a lost connection left half done. */
-  const add = createBatcher(async (otps: Otp[]) => {
-    await sendOtpQueue.add(...otps);
-    lookedAfter(otps);
-    return otps;
-  }, gathered);
+  const add = createBatcher(
+    async (otps: Otp[]) => {
+      await sendOtpQueue.add(...otps);
+      lookedAfter(otps);
+      return otps;
+    },
+    gathered,
+    ({ id }) => sendOtpQueue.shardOf(id),
+  );
 
   return {
     one: async (request, idempotency) => {
       const overload = backpressure.refuses(request.sendWithinSeconds, null);
-      const admission = await timely(
-        admit({ request, idempotency, overloaded: overload !== null, quotas: true }),
-      );
-      if (admission instanceof Error) throw admission;
+      const admission = await timely(store.otps.admit(request, idempotency, overload !== null));
       note(dependencies, request, admission);
       const acceptance = toAcceptance(admission, overload);
       if ('otp' in acceptance && acceptance.otp.status === 'queued') await timely(add(acceptance.otp));

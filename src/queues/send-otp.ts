@@ -46,6 +46,8 @@ export interface SendOtpQueue {
   add(...otps: readonly QueuedOtp[]): Promise<void>;
   /** For many of one app, at most a few hundred a call: single ones overtake them, and apps take turns. */
   addBulk(app: string, otps: readonly QueuedOtp[]): Promise<void>;
+  /** The number of the shard that an OTP's job goes to. */
+  shardOf(id: string): number;
   /** Takes a job out that has not ended; rejects when a worker holds it. */
   remove(id: string): Promise<void>;
   /** Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted. */
@@ -92,6 +94,7 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     return queue;
   };
   const ofThisMap = Array.from({ length: shards }, (_, n) => shard(n));
+  const shardOfId = shardOf(shards);
   const announce = once(() => announceShards(connection, shards));
   const known = () => knownShards(connection, shards);
   const inEach = async <O extends QueuedOtp>(
@@ -101,7 +104,7 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     await announce();
     const groups = new Map<number, O[]>();
     for (const otp of otps) {
-      const n = shardOf(otp.id, shards);
+      const n = shardOfId(otp.id);
       groups.set(n, [...(groups.get(n) ?? []), otp]);
     }
     await Promise.all([...groups].map(([n, ofShard]) => add(shard(n), ofShard)));
@@ -111,6 +114,7 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
 
   return {
     known,
+    shardOf: shardOfId,
     queues: ofThisMap as [BullQueue, ...BullQueue[]],
     add: (...otps) =>
       inEach(otps, (queue, ofShard) =>

@@ -22,8 +22,12 @@ const firstShare = 24;
  */
 export function shardName(n: number): ShardName {
   if (n === 0) return { name: queueNames.sendOtp, prefix: queuePrefix };
-  const share = (firstShare + Math.floor(spread(n) * partitions.length)) % partitions.length;
-  return { name: `${queueNames.sendOtp}-${n}`, prefix: `isms:{${partitions[share]}}` };
+  return { name: `${queueNames.sendOtp}-${n}`, prefix: `isms:{${partitions[shareOf(n)]}}` };
+}
+
+/** Of the 64 equal shares of a cluster's slots, the one in which a shard lies. */
+function shareOf(n: number): number {
+  return (firstShare + Math.floor(spread(n) * partitions.length)) % partitions.length;
 }
 
 /** The digits of n to the base of 3, mirrored at the point: 1/3, 2/3, 1/9, 4/9, 7/9, 2/9, … */
@@ -33,9 +37,16 @@ function spread(n: number): number {
   return sum;
 }
 
-/** Which of `count` shards the job of an OTP goes to: all of one phone number go to the same. */
-export function shardOf(otpId: string, count: number): number {
-  return Math.max(0, partitions.indexOf(partitionOfId(otpId) ?? '')) % count;
+/**
+ * Which of `count` shards the job of an OTP goes to. Partitions and shards are taken in the order of their slots, so
+ * that an OTP's record and its job are most often with the same master: one that is away stops only its own.
+ */
+export function shardOf(count: number): (otpId: string) => number {
+  const bySlot = Array.from({ length: count }, (_, n) => n).sort((a, b) => shareOf(a) - shareOf(b));
+  const shards = new Map(
+    partitions.map((tag, i) => [tag, bySlot[Math.floor((i * count) / partitions.length)] ?? 0]),
+  );
+  return (otpId) => shards.get(partitionOfId(otpId) ?? '') ?? 0;
 }
 
 /** How many shards there have been at most: whoever adds to more says so before it does. */

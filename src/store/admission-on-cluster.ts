@@ -172,11 +172,14 @@ function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
   };
 }
 
-/** What pauses sending now, by the operator or for account trouble; null: nothing. */
+/**
+ * What pauses sending now, by the operator or for account trouble; null: nothing. A pause whose master is away is none
+ * here: it would stop the others' OTPs, and what is admitted in spite of it waits for its end.
+ */
 async function pause({ redis, operatorPauseKeys }: AdmissionOptions): Promise<string | null> {
   const [trouble, ...byOperator] = await Promise.all([
-    redis.hget(keys.pause, 'trouble'),
-    ...operatorPauseKeys.map((key) => redis.hexists(key, 'paused')),
+    redis.hget(keys.pause, 'trouble').catch(() => null),
+    ...operatorPauseKeys.map((key) => redis.hexists(key, 'paused').catch(() => 0)),
   ]);
   return byOperator.includes(1) ? 'operator' : trouble;
 }

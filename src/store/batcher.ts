@@ -17,9 +17,24 @@ interface Waiting<I, O> {
 
 /**
  * Gathers what is asked for at the same time into calls of `run`, which answers each item in its place. Alone, an
- * item goes out within the same turn of the event loop; under load, calls grow instead of getting more.
+ * item goes out within the same turn of the event loop; under load, calls grow instead of getting more. With `groupOf`,
+ * each group is gathered for itself: one whose calls hang holds no other up.
  */
 export function createBatcher<I, O>(
+  run: (items: I[]) => Promise<O[]>,
+  limits: BatchLimits,
+  groupOf: (item: I) => string | number = () => 0,
+): (item: I) => Promise<O> {
+  const groups = new Map<string | number, (item: I) => Promise<O>>();
+  return (item) => {
+    const group = groupOf(item);
+    const ask = groups.get(group) ?? createGroup(run, limits);
+    groups.set(group, ask);
+    return ask(item);
+  };
+}
+
+function createGroup<I, O>(
   run: (items: I[]) => Promise<O[]>,
   { most, inFlight }: BatchLimits,
 ): (item: I) => Promise<O> {

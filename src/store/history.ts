@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { loadPlainScript, mastersOf, type RedisClient } from './script.js';
+import { loadPlainScript, masterOf, mastersOf, type RedisClient } from './script.js';
 
 /** What another history of Redis's data means: all of it came back, or its last moments may be missing. */
 export type HistoryFinding = 'whole' | 'may_have_lost';
@@ -16,7 +16,7 @@ export function createHistoryNotes(redis: RedisClient, onNew: (finding: HistoryF
   const note = loadPlainScript(redis, 'note-history');
   let told = '';
   return async (historyKey: string): Promise<void> => {
-    const synced = (await appendFsync(redis)) === 'always';
+    const synced = (await appendFsyncOf(await masterOf(redis, historyKey))) === 'always';
     const finding = reply.parse(await note([historyKey], [synced ? 1 : 0]));
     if (finding !== 'whole' && finding !== 'may_have_lost') return;
     const id = (await redis.hget(historyKey, 'id')) ?? '';
@@ -43,7 +43,8 @@ async function appendFsyncOf(redis: Redis): Promise<string> {
     if (appendonly !== 'yes') return 'off';
     const [, policy] = (await redis.config('GET', 'appendfsync')) as string[];
     return policy ?? 'hidden';
-  } catch {
-    return 'hidden';
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ReplyError') return 'hidden';
+    throw error;
   }
 }

@@ -53,7 +53,9 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const { redis, sealer, policy, safeRanges } = options;
   const noteMany = loadListScript(redis, plainSource('note-range', ['range']));
   const readScript = loadPlainScript(redis, 'read-range');
-  const noteGathered = createBatcher(noteMany, gathered);
+  // On a cluster, a note whose master is away must not hold up the others.
+  const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
+  const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });
   const keyOf = remembered((name: string) => keys.range(sealer.hashes('number range', name)[0]));
   const guarded = (app: string, to: PhoneNumber) => {
     const safe = safeRanges.some((digits) => to.e164.startsWith(`+${digits}`));

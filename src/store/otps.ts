@@ -4,10 +4,12 @@ import { partitionOfId } from '../otp/otp-id.js';
 import {
   type Admission,
   type AdmissionOptions,
+  type AdmissionRequest,
   type AdmitMany,
   createAdmission,
   type Idempotency,
 } from './admission.js';
+import { createBatcher, gathered } from './batcher.js';
 import { keys } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
 import { loadRecordScript, type RecordScripts } from './script.js';
@@ -17,7 +19,7 @@ import type { Sealer } from './sealing.js';
 export interface Otps {
   /**
    * Decides everything about a new OTP in one step and writes its record; enqueueing is the caller's. While
-   * `overloaded`, only what was admitted before is answered.
+   * `overloaded`, only what was admitted before is answered. Rejects when Redis fails it, or its record.
    */
   admit(request: OtpRequest, idempotency: Idempotency | null, overloaded?: boolean): Promise<Admission>;
   /** The same for many at once, in their order; enqueueing is the caller's. */
@@ -64,6 +66,10 @@ export function createOtps(options: AdmissionOptions): Otps {
     return record?.app === app ? toOtp(sealer, record) : null;
   };
   const admitMany = createAdmission(options);
+  // On a cluster, one whose master is away would hold up those gathered with it.
+  const admitOne = redis.isCluster
+    ? async (asked: AdmissionRequest) => (await admitMany([asked]))[0] ?? new Error('no answer')
+    : createBatcher(admitMany, gathered);
   const referenceHashes = (app: string, reference: string) =>
     sealer.hashes('reference', `${app}\n${reference}`);
 
@@ -71,8 +77,8 @@ export function createOtps(options: AdmissionOptions): Otps {
     find,
     admitMany,
     admit: async (request, idempotency, overloaded = false) => {
-      const [admission] = await admitMany([{ request, idempotency, overloaded, quotas: true }]);
-      if (!admission || admission instanceof Error) throw admission;
+      const admission = await admitOne({ request, idempotency, overloaded, quotas: true });
+      if (admission instanceof Error) throw admission;
       return admission;
     },
     findByReference: async (app, reference) => {

@@ -57,6 +57,15 @@ export function mastersOf(redis: RedisClient): Redis[] {
   return redis instanceof Cluster ? redis.nodes('master') : [redis];
 }
 
+/** The server that holds a key. */
+export async function masterOf(redis: RedisClient, key: string): Promise<Redis> {
+  if (!(redis instanceof Cluster)) return redis;
+  const [address] = redis.slots[await redis.cluster('KEYSLOT', key)] ?? [];
+  const master = mastersOf(redis).find(({ options }) => `${options.host}:${options.port}` === address);
+  if (!master) throw new Error('Cluster is without a master for a slot');
+  return master;
+}
+
 export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
 
 /** The state machine as a Lua text of `from>to ` moves: to make a table of it would cost each call more than it does. */
@@ -126,7 +135,8 @@ export function loadRecordScript(
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
   const script = loadListScript(redis, loadRecordSource(policy, name, parts));
-  const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most });
+  const slotOf = redis.isCluster ? ({ key }: RecordCall) => prefixOf(key) : undefined;
+  const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most }, slotOf);
   return async (key, args) => {
     const answer = await ask({ key, args });
     if (answer instanceof Error) throw answer;

@@ -31,13 +31,26 @@ describe('the slots of shards', () => {
   });
 });
 
-it('spreads OTPs evenly, and all of one number to the same shard', () => {
-  const counts = new Map<number, number>();
-  for (let i = 0; i < 6_400; i++) {
-    const shard = shardOf(otp(i).id, 4);
-    counts.set(shard, (counts.get(shard) ?? 0) + 1);
-  }
-  expect([...counts.values()]).toEqual([1_600, 1_600, 1_600, 1_600]);
+describe('the shard of an OTP', () => {
+  it.each([1, 3, 4, 6, 9, 64])('of %d holds as many partitions as any other, or one more', (count) => {
+    const shards = partitions.map((tag) => shardOf(count)(newOtpId(tag)));
+    const counts = Array.from({ length: count }, (_, n) => shards.filter((shard) => shard === n).length);
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+  });
+
+  it.each([3, 6, 9, 12])(
+    'of %d is with the master of its record, of three, but for the two on borders',
+    (count) => {
+      const masterOf = (share: number) => Math.floor((share * 3) / 64);
+      const shareOfTag = new Map(partitions.map((tag, i) => [tag, i]));
+      const shareOfShard = (n: number) =>
+        shareOfTag.get(/\{(\w\w)\}/.exec(shardName(n).prefix)?.[1] ?? '') ?? 24;
+      const elsewhere = partitions.filter((tag, i) => {
+        return masterOf(shareOfShard(shardOf(count)(newOtpId(tag)))) !== masterOf(i);
+      });
+      expect(elsewhere.length).toBeLessThanOrEqual(2);
+    },
+  );
 });
 
 it('adds, counts, finds and removes jobs over all shards, also those of an earlier number of them', async () => {

@@ -3,15 +3,16 @@ import { createBatcher } from '../../src/store/batcher.js';
 import { sleep } from '../support/otps.js';
 
 /** Answers each number with its double; calls wait until they are let go. */
-function doubler(limits: { most: number; inFlight: number }) {
+function doubler(limits: { most: number; inFlight: number }, groupOf?: (item: number) => number) {
   const calls: number[][] = [];
   const held: (() => void)[] = [];
-  const ask = createBatcher(async (items: number[]) => {
+  const run = async (items: number[]) => {
     calls.push(items);
     await new Promise<void>((resolve) => held.push(resolve));
     if (items.includes(13)) throw new Error('13');
     return items.map((item) => item * 2);
-  }, limits);
+  };
+  const ask = createBatcher(run, limits, groupOf);
   return { ask, calls, letGo: () => held.shift()?.() };
 }
 
@@ -45,4 +46,17 @@ it('rejects what was asked in a call that failed, and goes on', async () => {
   await sleep(5);
   letGo();
   expect(await answers).toMatchObject([{ reason: new Error('13') }, { value: 2 }]);
+});
+
+it('gathers each group for itself: one that hangs holds no other up', async () => {
+  const { ask, calls, letGo } = doubler({ most: 10, inFlight: 1 }, (item) => item % 2);
+  const odd = ask(1);
+  await sleep(5);
+  const even = [ask(2), ask(4)];
+  void ask(3);
+  await sleep(5);
+  expect(calls).toEqual([[1], [2, 4]]);
+  letGo();
+  letGo();
+  expect(await Promise.all([odd, ...even])).toEqual([2, 4, 8]);
 });
