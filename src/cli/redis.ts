@@ -53,7 +53,7 @@ function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): RedisCl
     db: Number(db),
     ...(username && { username: decodeURIComponent(username) }),
     ...(password && { password: decodeURIComponent(password) }),
-    ...(tls === 's' && { tls: {}, enableTLSForSentinelMode: true }),
+    ...(tls === 's' && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
   });
 }
 
@@ -70,6 +70,8 @@ function openCluster(url: string, redisOptions: Omit<RedisOptions, 'replyMapping
     enableOfflineQueue: redisOptions.enableOfflineQueue ?? true,
     maxRedirections: waits ? Number.MAX_SAFE_INTEGER : 3,
     slotsRefreshTimeout: connectTimeoutMs,
+    // A certificate names the host; looked up beforehand, only its address would be known.
+    ...(tls === 's' && { dnsLookup: (address, found) => found(null, address) }),
     redisOptions: {
       ...redisOptions,
       ...(username && { username: decodeURIComponent(username) }),

@@ -3,10 +3,9 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
 import type { Otp } from '../../src/otp/otp.js';
 import { sleep, testStore } from '../support/otps.js';
-import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.js';
+import { freePort, type RedisServer, startRedisServer, tlsArguments } from '../support/redis-server.js';
 import { settled } from './fleet.js';
 
 /** A replica of a master and a Sentinel that watches both: with the master, three processes. */
@@ -20,8 +19,7 @@ export interface Sentinels {
   stop(): Promise<void>;
 }
 
-const config = (port: number, masterPort: number) => `
-port ${port}
+const config = (masterPort: number) => `
 bind 127.0.0.1
 sentinel monitor gateway 127.0.0.1 ${masterPort} 1
 sentinel down-after-milliseconds gateway 1000
@@ -29,23 +27,26 @@ sentinel failover-timeout gateway 5000
 `;
 
 export async function startSentinels(master: RedisServer): Promise<Sentinels> {
-  const replica = await startRedisServer();
-  const [toMaster, toReplica] = [new Redis(master.url), new Redis(replica.url)];
+  const tls = master.url.startsWith('rediss:');
+  const replica = await startRedisServer({ tls });
+  const [toMaster, toReplica] = [master.connect(), replica.connect()];
   for (const redis of [toMaster, toReplica]) redis.on('error', () => {});
   await toReplica.replicaof('127.0.0.1', master.port);
   while (!/master_link_status:up/.test(await toReplica.info('replication'))) await sleep(20);
   const dir = await mkdtemp(join(tmpdir(), 'otp-sentinel-'));
   const port = await freePort();
-  await writeFile(join(dir, 'sentinel.conf'), config(port, master.port));
+  const args = tls ? await tlsArguments(port, dir) : [['--port', String(port)]];
+  const lines = args.map(([name = '', value]) => `${name.slice(2)} ${value}`);
+  await writeFile(join(dir, 'sentinel.conf'), `${lines.join('\n')}${config(master.port)}`);
   const sentinel: ChildProcess = spawn('redis-server', [join(dir, 'sentinel.conf'), '--sentinel'], {
     stdio: 'ignore',
   });
-  const toSentinel = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: null });
+  const toSentinel = master.connect({ port, retryStrategy: () => 50, maxRetriesPerRequest: null });
   toSentinel.on('error', () => {});
   while (!/slaves=1/.test(await toSentinel.info('sentinel'))) await sleep(50);
   const store = testStore(toReplica, { unknownResends: 0, sendLeaseMs: 6_000, keepMs: 3_600_000 });
   return {
-    url: `redis+sentinel://127.0.0.1:${port}/gateway`,
+    url: `redis${tls ? 's' : ''}+sentinel://127.0.0.1:${port}/gateway`,
     replicated: async () => {
       await toMaster.wait(1, 5_000);
     },

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { selfSigned } from './self-signed.js';
+import { selfSigned } from '../support/self-signed.js';
 
 /** Answers one request, or does worse; `nth` counts the requests of this server from 1. */
 export type Behaviour = (socket: Socket, target: string, nth: number) => void;

@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { sleep } from './otps.js';
 import { type RedisServer, type RedisServerOptions, startRedisServer } from './redis-server.js';
 
@@ -16,7 +16,7 @@ export async function startRedisCluster(options: RedisServerOptions = {}): Promi
   const servers = await Promise.all(
     Array.from({ length: count }, () => startRedisServer({ ...options, cluster: true })),
   );
-  const clients = servers.map(({ url }) => new Redis(url));
+  const clients = servers.map((server) => server.connect());
   try {
     for (const [i, client] of clients.entries()) {
       const [from, to] = [i, i + 1].map((n) => Math.floor((n * slotCount) / count));
@@ -38,7 +38,7 @@ export async function startRedisCluster(options: RedisServerOptions = {}): Promi
     for (const client of clients) client.disconnect();
   }
   return {
-    url: `redis+cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    url: `redis${options.tls ? 's' : ''}+cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     servers,
   };
 }

@@ -1,15 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
+import { selfSigned } from './self-signed.js';
+
+type ConnectOptions = Omit<RedisOptions, 'replyMapping'>;
 
 export interface RedisServer {
   url: string;
   port: number;
   dir: string;
   pid: number;
+  /** A connection to it, as a test looks at it with. */
+  connect(options?: ConnectOptions): Redis;
   /** `kill -9`, then waits until the process is gone. */
   kill(): Promise<void>;
   /** Starts it again on the same port and data, this time with room on its disk. */
@@ -36,6 +41,8 @@ export interface RedisServerOptions {
   diskKib?: number;
   /** A master of a Redis Cluster, with no slots yet. */
   cluster?: boolean;
+  /** Encrypted connections only, with the tests' certificate. */
+  tls?: boolean;
 }
 
 /** A real Redis of its own, set up like the one we ship (docker-compose.yml). */
@@ -43,7 +50,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), 'otp-redis-'));
   const args = [
-    ['--port', String(port)],
+    ...(options.tls ? await tlsArguments(port, dir) : [['--port', String(port)]]),
     ['--bind', '127.0.0.1'],
     ['--dir', dir],
     ['--appendonly', 'yes'],
@@ -56,6 +63,8 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     // Its usual place, 10,000 above, may be past the last port.
     ...(options.cluster ? [['--cluster-port', String(await freePort())]] : []),
   ].flat();
+  const connect = (more: ConnectOptions = {}) =>
+    new Redis({ port, host: '127.0.0.1', ...(options.tls && { tls: { ca: selfSigned.cert } }), ...more });
   let child: ChildProcess;
   const up = async (diskKib?: number) => {
     // Writing past the limit then fails with an error, as on a full disk, instead of killing the process.
@@ -64,7 +73,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
       diskKib === undefined
         ? spawn('redis-server', args, { stdio: 'ignore' })
         : spawn('sh', ['-c', full, 'sh', ...args], { stdio: 'ignore' });
-    await answering(port);
+    await answering(connect({ retryStrategy: () => 20, maxRetriesPerRequest: null }));
   };
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -74,9 +83,10 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
   };
   await up(options.diskKib);
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `redis${options.tls ? 's' : ''}://127.0.0.1:${port}`,
     port,
     dir,
+    connect,
     get pid() {
       return child.pid ?? 0;
     },
@@ -89,8 +99,23 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
   };
 }
 
-async function answering(port: number): Promise<void> {
-  const redis = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 20, maxRetriesPerRequest: null });
+/** Settings of a server, or of a Sentinel, that speaks TLS only. */
+export async function tlsArguments(port: number, dir: string): Promise<[string, string][]> {
+  const [cert, key] = [join(dir, 'tls.crt'), join(dir, 'tls.key')];
+  await Promise.all([writeFile(cert, selfSigned.cert), writeFile(key, selfSigned.key)]);
+  return [
+    ['--port', '0'],
+    ['--tls-port', String(port)],
+    ['--tls-cert-file', cert],
+    ['--tls-key-file', key],
+    ['--tls-ca-cert-file', cert],
+    ['--tls-auth-clients', 'no'],
+    ['--tls-replication', 'yes'],
+    ['--tls-cluster', 'yes'],
+  ];
+}
+
+async function answering(redis: Redis): Promise<void> {
   redis.on('error', () => {});
   try {
     while ((await redis.ping().catch(() => null)) !== 'PONG') await new Promise((r) => setTimeout(r, 20));

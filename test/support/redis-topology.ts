@@ -1,4 +1,4 @@
-import { startRedisCluster } from './redis-cluster.js';
+import { type RedisCluster, startRedisCluster } from './redis-cluster.js';
 import { type RedisServer, type RedisServerOptions, startRedisServer } from './redis-server.js';
 
 const topologies = ['one', 'cluster'];
@@ -12,7 +12,7 @@ export const onCluster = topology === 'cluster';
 export interface RedisUnderTest {
   /** For REDIS_URL. */
   url: string;
-  servers: RedisServer[];
+  servers: [RedisServer, ...RedisServer[]];
   /** `kill -9` to every server. */
   kill(): Promise<void>;
   restart(): Promise<void>;
@@ -34,7 +34,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   };
   return {
     url,
-    servers,
+    servers: servers as [RedisServer, ...RedisServer[]],
     kill: all((server) => server.kill()),
     restart: all((server) => server.restart()),
     freeze: signal('SIGSTOP'),
@@ -43,7 +43,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   };
 }
 
-async function one(options: RedisServerOptions): Promise<{ url: string; servers: RedisServer[] }> {
+async function one(options: RedisServerOptions): Promise<RedisCluster> {
   const server = await startRedisServer(options);
   return { url: server.url, servers: [server] };
 }
