@@ -70,7 +70,8 @@ export function resultOf({ pairs, judged, goal }: Figure): Result {
   };
 }
 
-function judge({ ours, bare }: Pair, judged: Judged): number {
+/** The number that one pair comes to. */
+export function judge({ ours, bare }: Pair, judged: Judged): number {
   if (judged === 'ours') return ours;
   if (bare === null) throw new Error('nothing was measured to compare with');
   return judged === 'ratio' ? ours / bare : ours - bare;

@@ -1,4 +1,5 @@
 import { type Figure, type Pair, resultOf } from './pairs.js';
+import type { Runs } from './results.js';
 import { median } from './support/statistics.js';
 
 export const tableHead = [
@@ -8,11 +9,9 @@ export const tableHead = [
 
 /** A line of the table: medians of both sides, and the result with its spread over the pairs. */
 export function tableLine(figure: Figure, judge: boolean): string {
-  const { name, unit, judged, goal, pairs } = figure;
+  const { name, unit, pairs } = figure;
   const { value, least, greatest, reached } = resultOf(figure);
-  const show = (number: number) =>
-    judged === 'ratio' ? `${number.toFixed(2)}×` : `${round(number)} ${unit}`;
-  const wanted = 'atLeast' in goal ? `≥ ${show(goal.atLeast)}` : `≤ ${show(goal.atMost)}`;
+  const show = shown(figure);
   const spread = pairs.length > 1 ? `${show(least)} … ${show(greatest)}` : '';
   const verdict = judge ? (reached ? 'reached' : 'MISSED') : '';
   return row([
@@ -21,9 +20,47 @@ export function tableLine(figure: Figure, judge: boolean): string {
     side(pairs, 'ours', unit),
     show(value),
     spread,
-    wanted,
+    wanted(figure),
     verdict,
   ]);
+}
+
+/** Every row's newest run, and what each of its runs came to, oldest first. */
+export function resultsTable(runs: Runs): string {
+  const lines = Object.values(runs).flatMap(([newest, ...older]) => {
+    if (!newest) return [];
+    const { name, unit, pairs } = newest;
+    const all = [newest, ...older].reverse();
+    const reached = all.filter(({ result }) => result.reached).length;
+    return row([
+      name,
+      side(pairs, 'bare', unit),
+      side(pairs, 'ours', unit),
+      all.map(({ result }) => shown(newest)(result.value)).join(', '),
+      wanted(newest),
+      reached === all.length
+        ? 'reached'
+        : reached === 0
+          ? 'MISSED'
+          : `reached in ${reached} of ${all.length}`,
+    ]);
+  });
+  return [
+    '| row | bare | ours | results of the last runs | goal | |',
+    '|---|---|---|---|---|---|',
+    ...lines,
+  ].join('\n');
+}
+
+/** How a figure's results are written. */
+function shown({ judged, unit }: Figure): (value: number) => string {
+  return (value) => (judged === 'ratio' ? `${value.toFixed(2)}×` : `${round(value)} ${unit}`);
+}
+
+function wanted(figure: Figure): string {
+  const { goal } = figure;
+  const show = shown(figure);
+  return 'atLeast' in goal ? `≥ ${show(goal.atLeast)}` : `≤ ${show(goal.atMost)}`;
 }
 
 /** The line of a row that could not be measured. */

@@ -20,7 +20,7 @@ export interface GatewayApi {
 }
 
 export const app = 'shop';
-const apiKey = 'bench-key-of-24-characters-or-more';
+export const apiKey = 'bench-key-of-24-characters-or-more';
 
 /** Of a request that the API takes. */
 export const jsonHeaders = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };

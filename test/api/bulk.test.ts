@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { sleep } from '../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from './gateway.js';
@@ -25,8 +25,12 @@ const upload = async (body: unknown, headers: Record<string, string> = {}) => {
 };
 
 /** Uploads lines, and gives back what was answered line by line. */
-const uploadLines = async (lines: string, headers: Record<string, string> = {}) => {
-  const response = await fetch(`${gateway.url}/v1/otps/bulk`, {
+const uploadLines = async (
+  lines: string,
+  headers: Record<string, string> = {},
+  url: string = gateway.url,
+) => {
+  const response = await fetch(`${url}/v1/otps/bulk`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/x-ndjson', ...headers },
     body: lines,
@@ -205,6 +209,63 @@ describe('202', () => {
     const reply = await slowed.call('POST', '/v1/otps/bulk', { body: { otps } });
     expect(reply.json).toMatchObject({ accepted: 120, rejected: 0 });
     expect(performance.now() - began).toBeGreaterThan(1_000);
+  });
+});
+
+describe('lines that cannot be taken now', () => {
+  const problemsOf = (answers: { code?: string }[]) => answers.slice(0, -1).map(({ code }) => code);
+  const three = () => ndjson([{ to: number() }, { to: number() }, { to: number() }]);
+
+  it('are each overloaded while Redis is nearly full', async () => {
+    const full = { addDone: async () => {}, read: async () => ({ done: 0, memory: 0.95 }) };
+    const busy = await startGateway({ load: full });
+    const problems = await vi.waitUntil(async () => {
+      const { answers } = await uploadLines(three(), {}, busy.url);
+      return answers[0].code === undefined ? null : problemsOf(answers);
+    });
+    expect(problems).toEqual(['overloaded', 'overloaded', 'overloaded']);
+  });
+
+  it('are each queue_unavailable when Redis fails them, and are accepted when they come again', async () => {
+    const failing = await startGateway({
+      addBulk: async () => {
+        throw new Error('Connection is closed.');
+      },
+    });
+    const [lines, key] = [three(), { 'Idempotency-Key': 'failed-at-first' }];
+    const { answers, summary } = await uploadLines(lines, key, failing.url);
+    expect(problemsOf(answers)).toEqual(Array(3).fill('queue_unavailable'));
+    expect(summary).toMatchObject({ accepted: 0, rejected: 3 });
+    const again = await uploadLines(lines, key);
+    expect(again.summary).toMatchObject({ accepted: 3, rejected: 0 });
+    for (const { id } of again.answers.slice(0, -1)) expect(await queue.getJob(id)).toBeDefined();
+  });
+
+  it('are logged with the upload that its sender cut off, and what was accepted stays', async () => {
+    const before = gateway.logs.length;
+    const gone = new AbortController();
+    let more: (lines: string) => void = () => {};
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        more = (lines) => controller.enqueue(new TextEncoder().encode(lines));
+      },
+    });
+    more(ndjson([{ to: number() }]));
+    const response = await fetch(`${gateway.url}/v1/otps/bulk`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/x-ndjson' },
+      body,
+      duplex: 'half',
+      signal: gone.signal,
+    } as RequestInit);
+    const first = await response.body?.getReader().read();
+    const { id } = JSON.parse(new TextDecoder().decode(first?.value));
+    gone.abort();
+    const line = await vi.waitUntil(() =>
+      gateway.logs.slice(before).find((text) => text.includes('/v1/otps/bulk')),
+    );
+    expect(JSON.parse(line)).toMatchObject({ aborted: true, app: 'shop' });
+    expect(await find(id)).toMatchObject({ status: 'queued' });
   });
 });
 

@@ -75,6 +75,7 @@ export interface GatewayOptions {
   load?: Store['load'];
   /** How OTPs are enqueued instead. */
   add?: SendOtpQueue['add'];
+  addBulk?: SendOtpQueue['addBulk'];
 }
 
 const apiKey = (app: string, key: string) => ({ app, digest: createHash('sha256').update(key).digest() });
@@ -106,7 +107,11 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     sendOtpQueue,
     acceptor: createAcceptor({
       store: { ...store, load: options.load ?? store.load },
-      sendOtpQueue: { ...sendOtpQueue, ...(options.add && { add: options.add }) },
+      sendOtpQueue: {
+        ...sendOtpQueue,
+        ...(options.add && { add: options.add }),
+        ...(options.addBulk && { addBulk: options.addBulk }),
+      },
       settings: options.dependencies?.settings ?? settings,
       logger,
     }),

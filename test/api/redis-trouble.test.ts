@@ -13,6 +13,9 @@ const basic = { Authorization: `Basic ${btoa(`${admin.username}:${admin.password
 async function expectRefusals(gateway: Gateway, id: string): Promise<void> {
   const calls: [string, string, object?][] = [
     ['POST', '/v1/otps', { to: '0123456789' }],
+    ['GET', '/v1/batches/batch_AAAAAAAAAAAAAAAAAAAAAA'],
+    ['GET', '/v1/batches/batch_AAAAAAAAAAAAAAAAAAAAAA/otps'],
+    ['DELETE', '/v1/batches/batch_AAAAAAAAAAAAAAAAAAAAAA'],
     ['GET', `/v1/otps/${id}`],
     ['GET', '/v1/otps?reference=x'],
     ['POST', `/v1/otps/${id}/verify`, { code: '123456' }],
@@ -25,6 +28,13 @@ async function expectRefusals(gateway: Gateway, id: string): Promise<void> {
     calls.map(async ([method, path, body]) => await timed(() => gateway.call(method, path, { body }))),
   );
   for (const reply of replies) expectProblem(reply, 503, 'queue_unavailable');
+  const bulk = { body: { otps: [{ to: '0123456789' }] } };
+  expect((await timed(() => gateway.call('POST', '/v1/otps/bulk', bulk))).json).toMatchObject({
+    accepted: 0,
+    results: [{ index: 0, code: 'queue_unavailable' }],
+  });
+  const keyed = { ...bulk, headers: { 'Idempotency-Key': 'while-away' } };
+  expectProblem(await timed(() => gateway.call('POST', '/v1/otps/bulk', keyed)), 503, 'queue_unavailable');
   const ready = await timed(() => gateway.call('GET', '/readyz'), 1_000);
   expectProblem(ready, 503, 'not_ready');
   expect((await gateway.call('GET', '/livez')).status).toBe(200);

@@ -51,6 +51,16 @@ async function upload({ url }: FleetApi): Promise<{ batch: string; answers: Reco
   return { batch: String(headers['location']), answers };
 }
 
+/** How often each number's send was called, by the n of `nth`. The simulator itself forgets after a while. */
+function countCalls(): Uint8Array {
+  const calls = new Uint8Array(firstSingle + count);
+  fleet.simulator.watch((target) => {
+    const [, n] = /[?&]mobile=12(\d{7})\b/.exec(target) ?? [];
+    if (n !== undefined) calls[Number(n)] = (calls[Number(n)] ?? 0) + 1;
+  });
+  return calls;
+}
+
 /** Asks for single OTPs, one after the other, until told to stop; the ms that each took to its call of the provider. */
 function sendSingles(api: FleetApi) {
   const tookMs: number[] = [];
@@ -82,6 +92,7 @@ describe(`${count.toLocaleString('en')} OTPs in one upload`, { timeout: minutes(
   it('keep nobody waiting who asks for one, and are each sent exactly once by four workers', async () => {
     fleet = await startFleet({ UNKNOWN_RESENDS: '0' });
     fleet.simulator.state.change({ credits: 10_000_000, latencyMs: 20 });
+    const callsOf = countCalls();
     const api = await fleet.startApi();
     for (let i = 0; i < 4; i++) fleet.startWorker();
     while ((await fleet.queue.queues[0].getWorkers()).length < 4) await sleep(50);
@@ -95,18 +106,14 @@ describe(`${count.toLocaleString('en')} OTPs in one upload`, { timeout: minutes(
 
     const read = async () => (await api.get(batch)) as { counts?: Record<string, number> };
     let counts: Record<string, number> = {};
-    while (counts['sent'] !== count && performance.now() - began < minutes(55)) {
+    const waiting = () => Number(counts['queued'] ?? 1) + Number(counts['sending'] ?? 0);
+    while (waiting() > 0 && performance.now() - began < minutes(55)) {
       await sleep(500);
       counts = (await read()).counts ?? {};
-      if (Number(counts['queued']) + Number(counts['sending']) === 0) break;
     }
     const drainedS = (performance.now() - began) / 1_000;
-    const { state } = fleet.simulator;
     const calls: Record<number, number> = {};
-    for (let n = 0; n < count; n++) {
-      const one = state.number(nth(n)).calls;
-      calls[one] = (calls[one] ?? 0) + 1;
-    }
+    for (const one of callsOf.subarray(0, count)) calls[one] = (calls[one] ?? 0) + 1;
     faultRow(
       `${count.toLocaleString('en')} OTPs uploaded as NDJSON, four workers, single OTPs every ${singleEveryMs} ms meanwhile, UNKNOWN_RESENDS=0`,
       {
@@ -120,7 +127,8 @@ describe(`${count.toLocaleString('en')} OTPs in one upload`, { timeout: minutes(
       'each sent once; singles within 1 s p99',
     );
     expect(calls).toEqual({ 1: count });
-    expect(counts).toMatchObject({ sent: count });
+    // A code that was sent expires after five minutes.
+    expect(Number(counts['sent']) + Number(counts['expired'])).toBe(count);
     // In the small edition four new processes are still warming up.
     expect(p99Ms).toBeLessThan(full ? 1_000 : 3_000);
   });

@@ -44,6 +44,8 @@ export interface FleetApi {
 export interface Provider {
   endpoint: string;
   state: SimulatorState;
+  /** Sees the path and query of every call, for counts that the simulator does not keep. */
+  watch(see: (target: string) => void): void;
   /** Refuses connections for so long; calls under way are answered. */
   switchOff(ms: number): Promise<void>;
   close(): void;
@@ -52,8 +54,10 @@ export interface Provider {
 async function startProvider(): Promise<Provider> {
   const { app, state } = createSimulator({ ...account, settings: { credits: 1_000_000 } });
   let leaving = false;
+  let see: (target: string) => void = () => {};
   const server = createHttpServer((req, res) => {
     if (leaving) res.setHeader('Connection', 'close');
+    see(req.url ?? '');
     app(req, res);
   });
   const port = await freePort();
@@ -65,6 +69,9 @@ async function startProvider(): Promise<Provider> {
   return {
     endpoint: `http://127.0.0.1:${port}/2FA/request.php`,
     state,
+    watch: (next) => {
+      see = next;
+    },
     switchOff: async (ms) => {
       leaving = true;
       // Only stops listening: an HTTP server's own close would also cut idle connections, and with them a request

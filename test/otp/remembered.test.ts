@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { remembered } from '../../src/otp/remembered.js';
+
+it('works an answer out once, until it has kept too many to keep', () => {
+  const asked: string[] = [];
+  const length = remembered((text) => {
+    asked.push(text);
+    return text.length;
+  });
+  expect([length('abc'), length('abc'), length('')]).toEqual([3, 3, 0]);
+  expect(asked).toEqual(['abc', '']);
+  for (let i = 0; i < 10_000; i++) length(`n${i}`);
+  asked.length = 0;
+  expect(length('abc')).toBe(3);
+  expect(asked).toEqual(['abc']);
+});
