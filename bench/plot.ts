@@ -1,5 +1,4 @@
-import type { Goal, Pair } from './pairs.js';
-import { judge } from './pairs.js';
+import { type Goal, judge, type Pair } from './pairs.js';
 import type { Results, Run } from './results.js';
 
 /*
@@ -11,34 +10,35 @@ const size = { width: 860, row: 26, left: 190, right: 40, top: 56, bottom: 34 };
 const scale = { from: 0.25, to: 16 };
 const colours = { always: '#1d4ed8', everysec: '#ea580c' };
 
-const x = (share: number) => {
-  const part = Math.log2(Math.min(Math.max(share, scale.from), scale.to) / scale.from);
+/** Where a share of the goal stands. */
+const xOf = (reached: number) => {
+  const part = Math.log2(Math.min(Math.max(reached, scale.from), scale.to) / scale.from);
   const whole = Math.log2(scale.to / scale.from);
   return size.left + (part / whole) * (size.width - size.left - size.right);
 };
 
 /** How much of the goal a value is: 1 meets it, more is better. */
-const share = (value: number, goal: Goal) =>
+const shareOf = (value: number, goal: Goal) =>
   'atLeast' in goal ? value / goal.atLeast : goal.atMost / Math.max(value, Number.MIN_VALUE);
 
 const dots = ({ judged, goal, pairs }: Run, y: number, colour: string) =>
   pairs
-    .map((pair: Pair) => x(share(judge(pair, judged), goal)).toFixed(1))
+    .map((pair: Pair) => xOf(shareOf(judge(pair, judged), goal)).toFixed(1))
     .map((cx) => `<circle cx="${cx}" cy="${y}" r="2.5" fill="${colour}" fill-opacity="0.45"/>`)
     .join('');
 
-const median = ({ goal, result }: Run, y: number, colour: string) => {
-  const at = x(share(result.value, goal)).toFixed(1);
+const medianBar = ({ goal, result }: Run, y: number, colour: string) => {
+  const at = xOf(shareOf(result.value, goal)).toFixed(1);
   return `<line x1="${at}" x2="${at}" y1="${y - 5}" y2="${y + 5}" stroke="${colour}" stroke-width="2.5"/>`;
 };
 
-function line(name: string, { always, everysec }: Results, y: number): string {
-  const of = (runs: readonly Run[] | undefined, at: number, colour: string) =>
-    (runs ?? []).map((run) => dots(run, at, colour) + median(run, at, colour)).join('');
+function rowOf(name: string, { always, everysec }: Results, y: number): string {
+  const drawn = (runs: readonly Run[] | undefined, at: number, colour: string) =>
+    (runs ?? []).map((run) => dots(run, at, colour) + medianBar(run, at, colour)).join('');
   return [
     `<text x="${size.left - 12}" y="${y + 4}" text-anchor="end">${name}</text>`,
-    of(always[name], y - 5, colours.always),
-    of(everysec[name], y + 5, colours.everysec),
+    drawn(always[name], y - 5, colours.always),
+    drawn(everysec[name], y + 5, colours.everysec),
   ].join('');
 }
 
@@ -49,8 +49,8 @@ function grid(bottom: number): string {
     .map((at) => {
       const style = at === 1 ? 'stroke="#111" stroke-width="1.5"' : 'stroke="#ddd"';
       return (
-        `<line x1="${x(at)}" x2="${x(at)}" y1="${size.top - 8}" y2="${bottom}" ${style}/>` +
-        `<text x="${x(at)}" y="${bottom + 16}" text-anchor="middle">${at === 1 ? 'goal' : `${at}×`}</text>`
+        `<line x1="${xOf(at)}" x2="${xOf(at)}" y1="${size.top - 8}" y2="${bottom}" ${style}/>` +
+        `<text x="${xOf(at)}" y="${bottom + 16}" text-anchor="middle">${at === 1 ? 'goal' : `${at}×`}</text>`
       );
     })
     .join('');
@@ -69,7 +69,7 @@ function legend(): string {
 export function plot(results: Results): string {
   const names = Object.keys(results.always);
   const bottom = size.top + names.length * size.row;
-  const lines = names.map((name, i) => line(name, results, size.top + (i + 0.5) * size.row));
+  const lines = names.map((name, i) => rowOf(name, results, size.top + (i + 0.5) * size.row));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${bottom + size.bottom}" font-family="system-ui, sans-serif" font-size="12">`,
     '<title>How much of its goal each benchmark reaches</title>',

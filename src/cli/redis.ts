@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { clusterUrl, sentinelUrl } from '../config/urls.js';
 import type { Logger } from '../producer/logger.js';
@@ -7,6 +6,8 @@ import { mastersOf, type RedisClient } from '../store/script.js';
 
 const connectTimeoutMs = 2_000;
 const answerTimeoutMs = 1_500;
+/** An admission on a cluster is up to three calls one after the other, of which each may meet a master that hangs. */
+const clusterAnswerTimeoutMs = 600;
 
 /** At once, then at most a second apart: BullMQ's own default would wait up to 20 s after an outage. */
 const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
@@ -67,6 +68,8 @@ function openCluster(url: string, redisOptions: Omit<RedisOptions, 'replyMapping
   const nodes = hosts.split(',').map((address) => nodeAddress(address, '6379'));
   return new Cluster(nodes, {
     clusterRetryStrategy: retryStrategy,
+    // It asks any master, and the cluster would not be there for as long as that one is away.
+    enableReadyCheck: false,
     enableOfflineQueue: redisOptions.enableOfflineQueue ?? true,
     maxRedirections: waits ? Number.MAX_SAFE_INTEGER : 3,
     slotsRefreshTimeout: connectTimeoutMs,
@@ -74,6 +77,7 @@ function openCluster(url: string, redisOptions: Omit<RedisOptions, 'replyMapping
     ...(tls === 's' && { dnsLookup: (address, found) => found(null, address) }),
     redisOptions: {
       ...redisOptions,
+      ...(redisOptions.commandTimeout !== undefined && { commandTimeout: clusterAnswerTimeoutMs }),
       ...(username && { username: decodeURIComponent(username) }),
       ...(password && { password: decodeURIComponent(password) }),
       ...(tls === 's' && { tls: {} }),
@@ -107,17 +111,36 @@ const lossRisks: Record<string, string> = {
 };
 
 /** Names what the Redis at hand risks, measured by the one that docker-compose.yml ships. */
-export async function warnOfLossyRedis(redis: RedisClient, logger: Logger): Promise<void> {
-  // The masters of a cluster are not known before.
-  if (redis.status !== 'ready') await once(redis, 'ready');
+export async function warnOfRedis(redis: RedisClient, shards: number, logger: Logger): Promise<void> {
   const appendfsync = await appendFsync(redis);
   const risk = lossRisks[appendfsync];
   if (risk)
     logger.warn({ event: 'redis.lossy', appendfsync, risk }, 'this Redis can lose acknowledged writes');
-  const memory = await Promise.all(mastersOf(redis).map((master) => master.info('memory')));
+  const masters = mastersOf(redis);
+  const memory = await Promise.all(masters.map((master) => master.info('memory')));
   const policies = memory.map((info) => /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction');
   const policy = policies.find((one) => one !== 'noeviction');
   if (policy !== undefined) {
     logger.warn({ event: 'redis.evicts', policy }, 'this Redis may evict jobs and records: set noeviction');
+  }
+  if (redis instanceof Cluster) await warnOfCluster(masters, shards, logger);
+}
+
+/** What lets one master that is away stop the OTPs of the others. */
+async function warnOfCluster(masters: readonly Redis[], shards: number, logger: Logger): Promise<void> {
+  const found = await Promise.all(
+    masters.map((master) => master.config('GET', 'cluster-require-full-coverage')),
+  );
+  if (found.some((setting) => (setting as string[])[1] === 'yes')) {
+    logger.warn(
+      { event: 'redis.stops_whole' },
+      'this cluster answers nobody while one master is away: set cluster-require-full-coverage to no',
+    );
+  }
+  if (shards % masters.length !== 0) {
+    logger.warn(
+      { event: 'redis.shards_uneven', shards, masters: masters.length },
+      'QUEUE_SHARDS should be a multiple of the masters, so that each has as much to do and none stops another',
+    );
   }
 }

@@ -12,7 +12,7 @@ import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { guardProvider } from './guard-provider.js';
 import { disconnect, ismsProvider, requestSettings, storeOf } from './parts.js';
-import { connectForRequests, warnOfLossyRedis } from './redis.js';
+import { connectForRequests, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
 
 /** The longest `Prefer: wait` and 5 s more. */
@@ -22,7 +22,7 @@ const answerWithinMs = 35_000;
 export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Parts): Promise<string> {
   const redis = connectForRequests(config.redisUrl.reveal());
   redis.on('error', (err) => logger.error({ event: 'redis.error', err }, 'Redis is not reachable'));
-  redis.once('ready', () => void warnOfLossyRedis(redis, logger).catch(() => {}));
+  redis.once('ready', () => void warnOfRedis(redis, config.queues.shards, logger).catch(() => {}));
   const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   parts.add({ close: () => disconnect(redis) });
   const { provider } = guardProvider(parts.add(ismsProvider(config)), logger);

@@ -3,7 +3,7 @@ import type { ConfigFor } from '../config/commands.js';
 import { startWorkers } from '../workers/workers.js';
 import { guardProvider } from './guard-provider.js';
 import { disconnect, ismsProvider, storeOf } from './parts.js';
-import { connectForWork, warnOfLossyRedis } from './redis.js';
+import { connectForWork, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
 
 /** What a worker may need beyond its longest send to write down how that ended. */
@@ -18,7 +18,8 @@ export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, par
   parts.add({ close: () => disconnect(redis) });
   const { provider, sendCircuit } = guardProvider(parts.add(ismsProvider(config)), logger);
   const store = storeOf(redis, config, logger);
-  await warnOfLossyRedis(redis, logger).catch(() => {});
+  if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', resolve));
+  warnOfRedis(redis, config.queues.shards, logger).catch(() => {});
   const { otp, balance } = config;
   const workers = await startWorkers({
     redis,

@@ -4,6 +4,7 @@ import { remembered } from '../otp/remembered.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Admission, AdmissionRequest, Idempotency, Quota } from '../store/admission.js';
 import { createBatcher, gathered } from '../store/batcher.js';
+import { groupBy } from '../store/group-by.js';
 import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { createBackpressure, type Overload } from './backpressure.js';
@@ -76,22 +77,30 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
       const queued = admissions.flatMap((admission) =>
         'otp' in admission && admission.otp.status === 'queued' ? [admission] : [],
       );
-      const known = queued.filter((admission) => admission.kind === 'replayed' || admission.again);
-      const fresh = queued.filter((admission) => !known.includes(admission)).map(({ otp }) => otp);
-      try {
-        // Those that have their job already must not take another place in line.
-        const missing = await timely(sendOtpQueue.withoutJob(known.map(({ otp }) => otp)));
-        const adding = [...fresh, ...missing];
-        if (adding.length > 0) await timely(sendOtpQueue.addBulk(app, adding));
-        lookedAfter(adding);
-      } catch (error) {
-        // They were admitted: the same key again, or the sweeper, adds their jobs.
-        const refused = unavailable(error);
-        return acceptances.map((each) => ('otp' in each && each.otp.status === 'queued' ? refused : each));
-      }
-      return acceptances;
+      const [known, fresh] = [queued.filter(isKnown), queued.filter((admission) => !isKnown(admission))];
+      const otpsOf = (some: typeof queued) => some.map(({ otp }) => otp);
+      // What was admitted and not added is refused: the same key again, or the sweeper, adds its job.
+      const refused = new Map<string, Acceptance>();
+      const refuseAll = (otps: readonly Otp[]) => (error: unknown) => {
+        for (const { id } of otps) refused.set(id, unavailable(error));
+        return [];
+      };
+      // Those that have their job already must not take another place in line.
+      const missing = await timely(sendOtpQueue.withoutJob(otpsOf(known))).catch(refuseAll(otpsOf(known)));
+      const byShard = groupBy([...otpsOf(fresh), ...missing], ({ id }) => String(sendOtpQueue.shardOf(id)));
+      const addShard = async (otps: Otp[]) => {
+        await timely(sendOtpQueue.addBulk(app, otps));
+        lookedAfter(otps);
+      };
+      await Promise.all([...byShard.values()].map((otps) => addShard(otps).catch(refuseAll(otps))));
+      return acceptances.map((each) => ('otp' in each && refused.get(each.otp.id)) || each);
     },
   };
+}
+
+/** Admitted by an earlier request, or by this one when it came twice. */
+function isKnown(admission: Admission): boolean {
+  return admission.kind === 'replayed' || (admission.kind === 'admitted' && admission.again);
 }
 
 /** Trouble of one of many is its own answer. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
@@ -52,7 +53,7 @@ export interface SendOtpQueue {
   remove(id: string): Promise<void>;
   /** Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted. */
   withoutJob(otps: Otp[]): Promise<Otp[]>;
-  /** How many jobs wait for a worker. */
+  /** How many jobs wait for a worker, in the shards that can be asked. Rejects when none can. */
   backlog(): Promise<Backlog>;
   /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so by itself only while others end. */
   clean(keepMs: number): Promise<void>;
@@ -65,6 +66,9 @@ export interface SendOtpQueue {
 
 /** A send queue as BullMQ has it. */
 export type BullQueue = Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
+
+/** Where the number of shards is not read by then, its server is taken for away. */
+const knownDeadlineMs = 1_000;
 
 /** How many old jobs one call deletes at most; larger ranges hold Redis up. */
 const cleanBatch = 1_000;
@@ -96,12 +100,21 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
   const ofThisMap = Array.from({ length: shards }, (_, n) => shard(n));
   const shardOfId = shardOf(shards);
   const announce = once(() => announceShards(connection, shards));
-  const known = () => knownShards(connection, shards);
+  let seen = Array.from({ length: shards }, (_, n) => n);
+  /** Where they are kept may be away: then those that were last seen. */
+  const known = async () => {
+    const reading = knownShards(connection, shards).then((found) => {
+      seen = found;
+    });
+    await Promise.race([reading.catch(() => {}), sleep(knownDeadlineMs, undefined, { ref: false })]);
+    return seen;
+  };
   const inEach = async <O extends QueuedOtp>(
     otps: readonly O[],
     add: (queue: BullQueue, ofShard: O[]) => Promise<void>,
   ) => {
-    await announce();
+    // Workers with the same number of shards serve them anyway.
+    await announce().catch(() => {});
     const groups = new Map<number, O[]>();
     for (const otp of otps) {
       const n = shardOfId(otp.id);
@@ -145,7 +158,12 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
       const withJob = await inKnown((queue) => idsWithJob(connection, queue, otps));
       return otps.filter(({ id }) => !withJob.some((ids) => ids.has(id)));
     },
-    backlog: async () => sumOf(await inKnown((queue) => backlogOf(connection, queue))),
+    backlog: async () => {
+      const found = await Promise.allSettled((await known()).map((n) => backlogOf(connection, shard(n))));
+      const read = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      if (read.length === 0) throw new Error('Connection is closed: no shard answers.');
+      return sumOf(read);
+    },
     clean: async (keepMs) => {
       await inKnown(async (queue) => {
         for (const state of ['completed', 'failed'] as const) {

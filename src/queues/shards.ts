@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
+import { hashSlot, slotCount } from '../otp/hash-slot.js';
 import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { queueNames, queuePrefix } from './queues.js';
 
@@ -17,17 +18,18 @@ const firstShare = 24;
 
 /**
  * The n-th of the send queues, from 0; the first is the one that there is without shards. Their slots follow the van
- * der Corput sequence to the base of 3, so that any three neighbours, and whatever is added to them, are spread evenly
- * over the usual three, six or nine masters.
+ * der Corput sequence to the base of 3: 3, 6, 9, … shards are spread evenly over three masters, 9, 18, … over nine, and
+ * 18, 36, … over six.
  */
 export function shardName(n: number): ShardName {
   if (n === 0) return { name: queueNames.sendOtp, prefix: queuePrefix };
-  return { name: `${queueNames.sendOtp}-${n}`, prefix: `isms:{${partitions[shareOf(n)]}}` };
+  return { name: `${queueNames.sendOtp}-${n}`, prefix: `isms:{${tagOf(n)}}` };
 }
 
-/** Of the 64 equal shares of a cluster's slots, the one in which a shard lies. */
-function shareOf(n: number): number {
-  return (firstShare + Math.floor(spread(n) * partitions.length)) % partitions.length;
+function tagOf(n: number): string {
+  if (n === 0) return queuePrefix.slice(1, -1);
+  const share = (firstShare + Math.floor(spread(n) * partitions.length)) % partitions.length;
+  return partitions[share] ?? '';
 }
 
 /** The digits of n to the base of 3, mirrored at the point: 1/3, 2/3, 1/9, 4/9, 7/9, 2/9, … */
@@ -38,13 +40,16 @@ function spread(n: number): number {
 }
 
 /**
- * Which of `count` shards the job of an OTP goes to. Partitions and shards are taken in the order of their slots, so
- * that an OTP's record and its job are most often with the same master: one that is away stops only its own.
+ * Which of `count` shards the job of an OTP goes to. The slots are cut into as many equal parts as there are shards, and
+ * the shards are taken in the order of their slots: where each master has as many, an OTP's record and its job are with
+ * the same one, and one that is away stops only its own.
  */
 export function shardOf(count: number): (otpId: string) => number {
-  const bySlot = Array.from({ length: count }, (_, n) => n).sort((a, b) => shareOf(a) - shareOf(b));
+  const inOrder = Array.from({ length: count }, (_, n) => n).sort(
+    (a, b) => hashSlot(tagOf(a)) - hashSlot(tagOf(b)),
+  );
   const shards = new Map(
-    partitions.map((tag, i) => [tag, bySlot[Math.floor((i * count) / partitions.length)] ?? 0]),
+    partitions.map((tag) => [tag, inOrder[Math.floor((hashSlot(tag) * count) / slotCount)] ?? 0]),
   );
   return (otpId) => shards.get(partitionOfId(otpId) ?? '') ?? 0;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { AdmissionOptions, Quota } from './admission.js';
 import {
@@ -25,6 +26,8 @@ import {
 /** An admission takes no longer: what reserved a key before that and has no OTP is over. */
 const inFlightMs = 10_000;
 const tenMinutesMs = 600_000;
+/** A master that answers later than this is taken for away when it is asked for a pause. */
+const pauseDeadlineMs = 200;
 /** How long giving a turn back may take on its way. */
 const windowMarginMs = 100;
 
@@ -145,21 +148,20 @@ function underId(options: AdmissionOptions, { asked, facts }: Candidate, id: str
 function decideInPartitions(options: AdmissionOptions, peek: boolean): RecordBatch<Candidate> {
   const { redis, policy } = options;
   const script = loadScript(redis, loadRecordSource(policy, 'admit', admissionParts));
-  return againAfterNewHistory(
-    options,
-    bySlot(redis, async (candidates) => {
-      const { scriptKeys, args } = partitionCallOf(candidates, peek);
-      return (await script(scriptKeys, args)) as unknown[];
-    }),
-  );
+  const ask = againAfterNewHistory<Candidate>(options, async (candidates) => {
+    const { scriptKeys, args } = partitionCallOf(candidates, peek);
+    return (await script(scriptKeys, args)) as unknown[];
+  });
+  return bySlot(redis, ask);
 }
 
 const freeReply = z.tuple([z.literal('free'), z.number()]);
 
 function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
   const peek = decideInPartitions(options, true);
+  const readPause = createPauseReader(options);
   return async (cases) => {
-    const [paused, seen] = await Promise.all([pause(options), peek(cases.map(({ candidate }) => candidate))]);
+    const [paused, seen] = await Promise.all([readPause(), peek(cases.map(({ candidate }) => candidate))]);
     await each(cases, async (one) => {
       const answer = seen[cases.indexOf(one)];
       const known = Array.isArray(answer) && answer[0] === 'known';
@@ -173,15 +175,32 @@ function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
 }
 
 /**
- * What pauses sending now, by the operator or for account trouble; null: nothing. A pause whose master is away is none
- * here: it would stop the others' OTPs, and what is admitted in spite of it waits for its end.
+ * Reads what pauses sending now, by the operator or for account trouble; null: nothing. It lies with a few masters; one
+ * that is away must not stop the others' OTPs, so then what was last read of it counts.
  */
-async function pause({ redis, operatorPauseKeys }: AdmissionOptions): Promise<string | null> {
-  const [trouble, ...byOperator] = await Promise.all([
-    redis.hget(keys.pause, 'trouble').catch(() => null),
-    ...operatorPauseKeys.map((key) => redis.hexists(key, 'paused').catch(() => 0)),
-  ]);
-  return byOperator.includes(1) ? 'operator' : trouble;
+function createPauseReader({ redis, operatorPauseKeys }: AdmissionOptions): () => Promise<string | null> {
+  const reads = [
+    lastKnown(() => redis.hget(keys.pause, 'trouble')),
+    ...operatorPauseKeys.map((key) =>
+      lastKnown(async () => ((await redis.hexists(key, 'paused')) === 1 ? 'operator' : null)),
+    ),
+  ];
+  return async () => {
+    const [trouble = null, ...byOperator] = await Promise.all(reads.map((read) => read()));
+    return byOperator.find((paused) => paused !== null) ?? trouble;
+  };
+}
+
+/** What is read, or what was last read when that fails or takes too long. */
+function lastKnown(read: () => Promise<string | null>): () => Promise<string | null> {
+  let known: string | null = null;
+  return async () => {
+    const reading = read().then((found) => {
+      known = found;
+    });
+    await Promise.race([reading.catch(() => {}), sleep(pauseDeadlineMs)]);
+    return known;
+  };
 }
 
 const windowReply = z.tuple([z.number(), z.number(), z.number()]);
@@ -237,8 +256,8 @@ const toReply = (quotas: readonly Quota[]) =>
   quotas.map(({ name, quota, windowMs, remaining, resetMs }) => [name, quota, windowMs, remaining, resetMs]);
 
 function askTheGuard(options: AdmissionOptions): Step {
-  const { redis } = options;
-  const take = loadListScript(redis, plainSource('take-range', ['range'], options.policy));
+  const { redis, policy } = options;
+  const take = loadListScript(redis, plainSource('take-range', ['range'], policy));
   const note = loadListScript(redis, plainSource('note-range', ['range']));
   return async (cases) => {
     const guarded = cases.filter(({ candidate }) => candidate.keys.range !== null);
@@ -248,6 +267,8 @@ function askTheGuard(options: AdmissionOptions): Step {
     );
     for (const [i, [key, ofKey]] of ranges.entries()) {
       const answer = answers[i];
+      // A guard that only watches refuses nothing, also where its master is away.
+      if (answer instanceof Error && policy.fraudGuard !== 'enforce') continue;
       await each(ofKey, async (one) => {
         if (answer instanceof Error) throw answer;
         const place = ofKey.indexOf(one) * 2;
@@ -285,8 +306,10 @@ function admit(options: AdmissionOptions): Step {
         id,
         keys: { reference },
       } = one.candidate;
-      if (reference !== null)
-        await keepReference([reference], [id, longestLifeMs(one.candidate.facts, policy)]);
+      // The OTP is admitted: a reference that is not kept only makes it harder to find.
+      if (reference !== null) {
+        await keepReference([reference], [id, longestLifeMs(one.candidate.facts, policy)]).catch(() => {});
+      }
       one.answer = ['admitted', createdAt, one.decided, [...quotas, ...toReply(one.quotas)]];
     });
   };

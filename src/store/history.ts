@@ -14,14 +14,14 @@ const reply = z.enum(['known', 'first_seen', 'whole', 'may_have_lost']);
  */
 export function createHistoryNotes(redis: RedisClient, onNew: (finding: HistoryFinding) => void) {
   const note = loadPlainScript(redis, 'note-history');
-  let told = '';
+  const told = new Set<string>();
   return async (historyKey: string): Promise<void> => {
-    const synced = (await appendFsyncOf(await masterOf(redis, historyKey))) === 'always';
+    const synced = (await appendFsyncOf(masterOf(redis, historyKey))) === 'always';
     const finding = reply.parse(await note([historyKey], [synced ? 1 : 0]));
     if (finding !== 'whole' && finding !== 'may_have_lost') return;
     const id = (await redis.hget(historyKey, 'id')) ?? '';
-    if (id !== told) onNew(finding);
-    told = id;
+    if (!told.has(id)) onNew(finding);
+    told.add(id);
   };
 }
 
@@ -44,7 +44,7 @@ async function appendFsyncOf(redis: Redis): Promise<string> {
     const [, policy] = (await redis.config('GET', 'appendfsync')) as string[];
     return policy ?? 'hidden';
   } catch (error) {
-    if (error instanceof Error && error.name === 'ReplyError') return 'hidden';
+    if (error instanceof Error && /^NOPERM|unknown command/i.test(error.message)) return 'hidden';
     throw error;
   }
 }

@@ -24,6 +24,11 @@ export function prefixOf(key: string): string {
   return key.slice(0, key.indexOf('}') + 2);
 }
 
+/** A key's hash tag: what decides which slot of a cluster it is in. */
+export function tagOf(key: string): string {
+  return key.slice(key.indexOf('{') + 1, key.indexOf('}'));
+}
+
 /** The history of a partition, by what its keys begin with. */
 export function historyKey(partitionPrefix: string): string {
   return `${partitionPrefix}history`;
@@ -75,5 +80,5 @@ export const keys = {
   /** String that expires: failed admin logins of one client address. */
   failedLogins: (hash: string) => `${prefix}:{${hash}}:failed-logins`,
   /** String that expires: written to show that Redis takes writes. */
-  ready: `${prefix}:{ready}:probe`,
+  probe: (partition: string) => `${prefix}:{${partition}}:probe`,
 } as const;

@@ -16,11 +16,12 @@ export function createLoad(redis: RedisClient): Load {
       await redis.incrby(keys.done, count);
     },
     read: async () => {
-      const [done, ...infos] = await Promise.all([
+      const [done, infos] = await Promise.all([
         redis.get(keys.done),
-        ...mastersOf(redis).map((master) => master.info('memory')),
+        Promise.allSettled(mastersOf(redis).map((master) => master.info('memory'))),
       ]);
-      return { done: Number(done ?? 0), memory: Math.max(0, ...infos.map(memoryShare)) };
+      const shares = infos.map((info) => (info.status === 'fulfilled' ? memoryShare(info.value) : 0));
+      return { done: Number(done ?? 0), memory: Math.max(0, ...shares) };
     },
   };
 }

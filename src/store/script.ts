@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
+import { hashSlot } from '../otp/hash-slot.js';
 import { moves, statuses } from '../otp/states.js';
 import { createBatcher, gathered } from './batcher.js';
 import { groupBy } from './group-by.js';
-import { historyKey, prefixOf } from './keys.js';
+import { historyKey, prefixOf, tagOf } from './keys.js';
 
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */
 export interface Policy {
@@ -57,10 +58,10 @@ export function mastersOf(redis: RedisClient): Redis[] {
   return redis instanceof Cluster ? redis.nodes('master') : [redis];
 }
 
-/** The server that holds a key. */
-export async function masterOf(redis: RedisClient, key: string): Promise<Redis> {
+/** The server that holds a key. Throws while a cluster knows of none. */
+export function masterOf(redis: RedisClient, key: string): Redis {
   if (!(redis instanceof Cluster)) return redis;
-  const [address] = redis.slots[await redis.cluster('KEYSLOT', key)] ?? [];
+  const [address] = redis.slots[hashSlot(tagOf(key))] ?? [];
   const master = mastersOf(redis).find(({ options }) => `${options.host}:${options.port}` === address);
   if (!master) throw new Error('Cluster is without a master for a slot');
   return master;
@@ -135,8 +136,8 @@ export function loadRecordScript(
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
   const script = loadListScript(redis, loadRecordSource(policy, name, parts));
-  const slotOf = redis.isCluster ? ({ key }: RecordCall) => prefixOf(key) : undefined;
-  const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most }, slotOf);
+  const groupOf = redis.isCluster ? ({ key }: RecordCall) => tagOf(key) : undefined;
+  const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most }, groupOf);
   return async (key, args) => {
     const answer = await ask({ key, args });
     if (answer instanceof Error) throw answer;
@@ -163,7 +164,7 @@ export function bySlot<C extends RecordCall>(redis: RedisClient, run: RecordBatc
       const ofThese = await run(ofTag).catch((error: unknown) => ofTag.map(() => error));
       for (const [i, call] of ofTag.entries()) answers.set(call, ofThese[i]);
     };
-    await Promise.all([...groupBy(calls, ({ key }) => prefixOf(key)).values()].map(runOne));
+    await Promise.all([...groupBy(calls, ({ key }) => tagOf(key)).values()].map(runOne));
     return calls.map((call) => answers.get(call));
   };
 }

@@ -1,4 +1,5 @@
 import type { BalanceLimits } from '../otp/balance.js';
+import { partitions } from '../otp/otp-id.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
 import { type Batches, createBatches } from './batches.js';
 import { createFailedLogins, type FailedLogins } from './failed-logins.js';
@@ -28,7 +29,7 @@ export interface Store {
   load: Load;
   balance: BalanceStore;
   failedLogins: FailedLogins;
-  /** Resolves once Redis has taken a write. */
+  /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
   probe(): Promise<void>;
   /** True for one caller in `periodMs`, the one that does a job for all processes. */
   holdLease(name: string, periodMs: number): Promise<boolean>;
@@ -51,6 +52,8 @@ export function createStore({ onNewHistory = () => {}, safeRanges = [], ...store
   const { redis } = stores;
   const ranges = createNumberRanges({ ...stores, safeRanges });
   const options = { ...stores, ranges, noteHistory: createHistoryNotes(redis, onNewHistory) };
+  // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
+  const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));
   return {
     otps: createOtps(options),
     batches: createBatches(stores),
@@ -63,7 +66,8 @@ export function createStore({ onNewHistory = () => {}, safeRanges = [], ...store
     balance: createBalanceStore(redis, options.balanceLimits),
     failedLogins: createFailedLogins(stores),
     probe: async () => {
-      await redis.set(keys.ready, '1', 'PX', readyKeptMs);
+      const probes = probed.map((tag) => redis.set(keys.probe(tag), '1', 'PX', readyKeptMs));
+      await Promise.any(probes).catch(({ errors }: AggregateError) => Promise.reject(errors[0]));
     },
     holdLease: async (name, periodMs) =>
       (await redis.set(keys.lease(name), '1', 'PX', periodMs, 'NX')) === 'OK',

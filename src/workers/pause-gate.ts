@@ -51,6 +51,7 @@ export function createPauseGate({ store, provider, onChange, logger }: PauseGate
     },
     lookEveryMs,
     report: async (report) => {
+      set(true);
       const began = await store.sendingPause.report(report);
       if (began)
         logger.error({ event: 'sending.paused', trouble: report.trouble }, 'sending paused: account trouble');

@@ -9,12 +9,14 @@ export interface ShardWorker extends JobTaker {
 export interface ShardWorkers extends JobTaker {
   /** Serves these shards from now on, too. */
   serve(shards: readonly number[]): void;
+  /** With fewer sends in flight than shards, serves the next ones from now on. */
+  rotate(): void;
   close(): Promise<void>;
 }
 
 /**
  * `open` makes and starts the worker of one shard, with so many jobs at a time at most. With fewer sends in flight than
- * shards, such as the one that finds out whether iSMS is well again, only so many shards are served.
+ * shards, such as the one that finds out whether iSMS is well again, only so many shards are served, in turns.
  */
 export function createShardWorkers(
   open: (shard: number, concurrency: number) => ShardWorker,
@@ -24,9 +26,13 @@ export function createShardWorkers(
   const resting = new Set<ShardWorker>();
   let wanted = concurrency;
   let paused = false;
+  let first = 0;
 
   const share = () => Math.max(1, Math.floor(wanted / Math.max(1, workers.size)));
-  const served = () => [...workers.values()].slice(0, Math.max(1, wanted));
+  const served = () => {
+    const all = [...workers.values()];
+    return [...all.slice(first), ...all.slice(0, first)].slice(0, Math.max(1, wanted));
+  };
   const apply = () => {
     const active = new Set(paused ? [] : served());
     for (const worker of workers.values()) {
@@ -43,6 +49,11 @@ export function createShardWorkers(
       const added = shards.filter((shard) => !workers.has(shard));
       for (const shard of added) workers.set(shard, open(shard, share()));
       if (added.length > 0) apply();
+    },
+    rotate: () => {
+      if (wanted >= workers.size) return;
+      first = (first + Math.max(1, wanted)) % workers.size;
+      apply();
     },
     get concurrency() {
       return wanted;

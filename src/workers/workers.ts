@@ -122,8 +122,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   balances.on('error', onError);
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
   const lookAtIntake = async () => {
-    await pauseGate.look();
+    sends.rotate();
     intake.look();
+    await pauseGate.look();
   };
   await serveShards();
   const loops = [
@@ -132,7 +133,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     every(progress.everyMs, progress.run, logger),
     every(lookAtShardsEveryMs, serveShards, logger),
   ];
-  await balanceQueue.schedule(options.balanceEveryMs);
+  // Waits while its master is away, which is no reason not to send.
+  balanceQueue.schedule(options.balanceEveryMs).catch(onError);
 
   return {
     close: async (deadlineMs) => {

@@ -212,7 +212,7 @@ describe('202', () => {
   });
 });
 
-describe('lines that cannot be taken now', () => {
+describe('202 for lines that cannot be taken now', () => {
   const problemsOf = (answers: { code?: string }[]) => answers.slice(0, -1).map(({ code }) => code);
   const three = () => ndjson([{ to: number() }, { to: number() }, { to: number() }]);
 

@@ -76,7 +76,10 @@ function sendSingles(api: FleetApi) {
   };
   const loop = (async () => {
     for (let n = firstSingle; !stopped; n++) {
-      waiting.push(sendOne(nth(n)));
+      const one = sendOne(nth(n));
+      // Looked at when all have come.
+      one.catch(() => {});
+      waiting.push(one);
       await sleep(singleEveryMs);
     }
   })();

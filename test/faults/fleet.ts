@@ -35,6 +35,8 @@ export interface Fleet {
 export interface FleetApi {
   url: string;
   post(body: object, idempotencyKey?: string): Promise<Response>;
+  /** Uploads one OTP to each number; how many were accepted. */
+  postBulk(numbers: string[]): Promise<number>;
   get(path: string): Promise<{ status?: string }>;
   /** The status that a verification is answered with. */
   verify(id: string, code: string): Promise<number>;
@@ -138,6 +140,10 @@ export async function startFleet(
         url,
         post: (body, idempotencyKey) =>
           send('/v1/otps', body, idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }),
+        postBulk: async (numbers) => {
+          const reply = await send('/v1/otps/bulk', { otps: numbers.map((to) => ({ to })) });
+          return ((await reply.json()) as { accepted: number }).accepted;
+        },
         get: async (path) =>
           (await (await fetch(`${url}${path}`, { headers })).json()) as { status?: string },
         verify: async (id, code) => (await send(`/v1/otps/${id}/verify`, { code })).status,

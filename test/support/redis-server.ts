@@ -61,7 +61,13 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     ['--repl-diskless-sync-delay', '0'],
     ['--cluster-enabled', options.cluster ? 'yes' : 'no'],
     // Its usual place, 10,000 above, may be past the last port.
-    ...(options.cluster ? [['--cluster-port', String(await freePort())]] : []),
+    ...(options.cluster
+      ? [
+          ['--cluster-port', String(await freePort())],
+          ['--cluster-require-full-coverage', 'no'],
+          ['--cluster-node-timeout', '2000'],
+        ]
+      : []),
   ].flat();
   const connect = (more: ConnectOptions = {}) =>
     new Redis({ port, host: '127.0.0.1', ...(options.tls && { tls: { ca: selfSigned.cert } }), ...more });

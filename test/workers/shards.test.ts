@@ -43,7 +43,14 @@ it('the workers of shards share the sends in flight and never have more, and pau
   workers.resume();
   workers.concurrency = 1;
   expect(opened.map(({ paused }) => paused)).toEqual([false, true, true]);
+  // Served in turns: the one shard that has jobs must not be one that nobody looks at.
+  workers.rotate();
+  expect(opened.map(({ paused }) => paused)).toEqual([true, false, true]);
+  workers.rotate();
+  workers.rotate();
+  expect(opened.map(({ paused }) => paused)).toEqual([false, true, true]);
   workers.concurrency = 6;
+  workers.rotate();
   expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([2, false]));
 });
 
