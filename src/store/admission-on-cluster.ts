@@ -191,14 +191,20 @@ function createPauseReader({ redis, operatorPauseKeys }: AdmissionOptions): () =
   };
 }
 
-/** What is read, or what was last read when that fails or takes too long. */
+/** What is read, or what was last read when that fails or takes too long. Whoever asks meanwhile waits for the same. */
 function lastKnown(read: () => Promise<string | null>): () => Promise<string | null> {
   let known: string | null = null;
-  return async () => {
+  let asking: Promise<unknown> | null = null;
+  const ask = async () => {
     const reading = read().then((found) => {
       known = found;
     });
-    await Promise.race([reading.catch(() => {}), sleep(pauseDeadlineMs)]);
+    await Promise.race([reading.catch(() => {}), sleep(pauseDeadlineMs, undefined, { ref: false })]);
+    asking = null;
+  };
+  return async () => {
+    asking ??= ask();
+    await asking;
     return known;
   };
 }
