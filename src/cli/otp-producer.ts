@@ -5,6 +5,7 @@ import { createAcceptor } from '../producer/acceptance.js';
 import type { Logger } from '../producer/logger.js';
 import { createProducer, type OtpProducer } from '../producer/otp-producer.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
+import { serializeError } from '../telemetry/serialize-error.js';
 import { load } from './load.js';
 import { disconnect, requestSettings, storeOf } from './parts.js';
 import { connectForRequests } from './redis.js';
@@ -34,7 +35,9 @@ const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} };
 export function createOtpProducer({ app, env, redis, logger = silent }: OtpProducerOptions): OtpProducer {
   const config = load(env, 'producer');
   const connection = redis ?? connect(config.redisUrl?.reveal(), logger);
-  const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
+  // The app's logger may print all of an error, and the failed command on it can be a login.
+  const onError = (err: Error) =>
+    logger.error({ event: 'queue.error', err: serializeError(err) }, 'queue error');
   const store = storeOf(connection, config, logger);
   const sendOtpQueue = createSendOtpQueue({ connection, onError, shards: config.queues.shards });
   const settings = requestSettings(config);
@@ -63,6 +66,8 @@ function connect(url: string | undefined, logger: Logger): Redis | Cluster {
     throw new ConfigError([{ variable: 'REDIS_URL', problem: 'is missing, and there is no connection' }]);
   }
   const redis = connectForRequests(url);
-  redis.on('error', (err) => logger.error({ event: 'redis.error', err }, 'Redis is not reachable'));
+  redis.on('error', (err) =>
+    logger.error({ event: 'redis.error', err: serializeError(err) }, 'Redis is not reachable'),
+  );
   return redis;
 }

@@ -1,8 +1,11 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { clusterUrl, sentinelUrl } from '../config/urls.js';
+import { newOtpId, partitions } from '../otp/otp-id.js';
 import type { Logger } from '../producer/logger.js';
+import { shardName, shardOf } from '../queues/shards.js';
 import { appendFsync, type HistoryFinding } from '../store/history.js';
-import { mastersOf, type RedisClient } from '../store/script.js';
+import { keys } from '../store/keys.js';
+import { masterOf, mastersOf, type RedisClient } from '../store/script.js';
 
 const connectTimeoutMs = 2_000;
 const answerTimeoutMs = 1_500;
@@ -112,35 +115,53 @@ const lossRisks: Record<string, string> = {
 
 /** Names what the Redis at hand risks, measured by the one that docker-compose.yml ships. */
 export async function warnOfRedis(redis: RedisClient, shards: number, logger: Logger): Promise<void> {
+  const masters = mastersOf(redis);
+  // What cannot be asked hides nothing that another check finds.
+  await Promise.allSettled([
+    warnOfLoss(redis, logger),
+    warnOfEviction(masters, logger),
+    ...(redis instanceof Cluster ? [warnOfCoverage(masters, logger)] : []),
+  ]);
+  if (redis instanceof Cluster) warnOfShards(redis, shards, logger);
+}
+
+async function warnOfLoss(redis: RedisClient, logger: Logger): Promise<void> {
   const appendfsync = await appendFsync(redis);
   const risk = lossRisks[appendfsync];
   if (risk)
     logger.warn({ event: 'redis.lossy', appendfsync, risk }, 'this Redis can lose acknowledged writes');
-  const masters = mastersOf(redis);
+}
+
+async function warnOfEviction(masters: readonly Redis[], logger: Logger): Promise<void> {
   const memory = await Promise.all(masters.map((master) => master.info('memory')));
   const policies = memory.map((info) => /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction');
   const policy = policies.find((one) => one !== 'noeviction');
   if (policy !== undefined) {
     logger.warn({ event: 'redis.evicts', policy }, 'this Redis may evict jobs and records: set noeviction');
   }
-  if (redis instanceof Cluster) await warnOfCluster(masters, shards, logger);
 }
 
-/** What lets one master that is away stop the OTPs of the others. */
-async function warnOfCluster(masters: readonly Redis[], shards: number, logger: Logger): Promise<void> {
-  const found = await Promise.all(
-    masters.map((master) => master.config('GET', 'cluster-require-full-coverage')),
-  );
-  if (found.some((setting) => (setting as string[])[1] === 'yes')) {
+async function warnOfCoverage(masters: readonly Redis[], logger: Logger): Promise<void> {
+  const setting = 'cluster-require-full-coverage';
+  const found = await Promise.all(masters.map((master) => master.config('GET', setting)));
+  if (found.some((pair) => (pair as string[])[1] === 'yes')) {
     logger.warn(
       { event: 'redis.stops_whole' },
-      'this cluster answers nobody while one master is away: set cluster-require-full-coverage to no',
+      `this cluster answers nobody while one master is away: set ${setting} to no`,
     );
   }
-  if (shards % masters.length !== 0) {
-    logger.warn(
-      { event: 'redis.shards_uneven', shards, masters: masters.length },
-      'QUEUE_SHARDS should be a multiple of the masters, so that each has as much to do and none stops another',
-    );
-  }
+}
+
+/** A record whose job lies with another master is stopped by either. */
+function warnOfShards(redis: Cluster, shards: number, logger: Logger): void {
+  const shardOfId = shardOf(shards);
+  const apart = partitions.filter((tag) => {
+    const { name, prefix } = shardName(shardOfId(newOtpId(tag)));
+    return masterOf(redis, keys.due(tag)) !== masterOf(redis, `${prefix}:${name}`);
+  });
+  if (apart.length === 0) return;
+  logger.warn(
+    { event: 'redis.shards_uneven', shards, apart: apart.length, of: partitions.length },
+    'some OTPs and their jobs lie with different masters: see QUEUE_SHARDS in docs/scaling.md',
+  );
 }

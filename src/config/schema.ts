@@ -118,7 +118,7 @@ const queues = z.object({
   shards: variable(
     'QUEUE_SHARDS',
     wholeNumber(1, 64).prefault('1'),
-    'Queues that the OTPs are spread over, each in a slot of its own of a Redis Cluster: a multiple of its masters. The same in every process; it can be raised and lowered while jobs wait.',
+    'Queues that the OTPs are spread over, each in a slot of its own of a Redis Cluster. Which number suits how many masters, and how to change it: docs/scaling.md. The same in every process.',
   ),
 });
 

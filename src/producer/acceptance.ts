@@ -45,8 +45,7 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
   /** A job is added once at most, so a replay completes what a lost connection left half done. */
   const add = createBatcher(
     async (otps: Otp[]) => {
-      await sendOtpQueue.add(...otps);
-      lookedAfter(otps);
+      if (await sendOtpQueue.add(...otps)) lookedAfter(otps);
       return otps;
     },
     gathered,
@@ -89,8 +88,7 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
       const missing = await timely(sendOtpQueue.withoutJob(otpsOf(known))).catch(refuseAll(otpsOf(known)));
       const byShard = groupBy([...otpsOf(fresh), ...missing], ({ id }) => String(sendOtpQueue.shardOf(id)));
       const addShard = async (otps: Otp[]) => {
-        await timely(sendOtpQueue.addBulk(app, otps));
-        lookedAfter(otps);
+        if (await timely(sendOtpQueue.addBulk(app, otps))) lookedAfter(otps);
       };
       await Promise.all([...byShard.values()].map((otps) => addShard(otps).catch(refuseAll(otps))));
       return acceptances.map((each) => ('otp' in each && refused.get(each.otp.id)) || each);

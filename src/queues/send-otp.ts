@@ -43,10 +43,13 @@ export type QueuedOtp = Pick<Otp, 'id' | 'app' | 'to'>;
 
 /** The send queue: one queue of BullMQ, or several shards that share the OTPs. */
 export interface SendOtpQueue {
-  /** For OTPs that somebody waits for. Idempotent: a job with the OTP's id is added at most once. */
-  add(...otps: readonly QueuedOtp[]): Promise<void>;
+  /**
+   * For OTPs that somebody waits for. Idempotent: a job with the OTP's id is added at most once. False: added, perhaps to
+   * a shard that no worker knows of yet.
+   */
+  add(...otps: readonly QueuedOtp[]): Promise<boolean>;
   /** For many of one app, at most a few hundred a call: single ones overtake them, and apps take turns. */
-  addBulk(app: string, otps: readonly QueuedOtp[]): Promise<void>;
+  addBulk(app: string, otps: readonly QueuedOtp[]): Promise<boolean>;
   /** The number of the shard that an OTP's job goes to. */
   shardOf(id: string): number;
   /** Takes a job out that has not ended; rejects when a worker holds it. */
@@ -113,14 +116,18 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     otps: readonly O[],
     add: (queue: BullQueue, ofShard: O[]) => Promise<void>,
   ) => {
-    // Workers with the same number of shards serve them anyway.
-    await announce().catch(() => {});
+    // Workers with the same number of shards serve them anyway; whether all others know is told.
+    const announced = await announce().then(
+      () => true,
+      () => false,
+    );
     const groups = new Map<number, O[]>();
     for (const otp of otps) {
       const n = shardOfId(otp.id);
       groups.set(n, [...(groups.get(n) ?? []), otp]);
     }
     await Promise.all([...groups].map(([n, ofShard]) => add(shard(n), ofShard)));
+    return announced;
   };
   const inKnown = async <T>(work: (queue: BullQueue) => Promise<T>): Promise<T[]> =>
     await Promise.all((await known()).map((n) => work(shard(n))));

@@ -99,13 +99,13 @@ function reserveKeys(options: AdmissionOptions): Step {
   const reserve = loadPlainScript(redis, 'reserve-key');
   const release = loadPlainScript(redis, 'release-key');
   const read = loadRecordScript(options, 'read');
-  const heldBy = async (one: Case, key: string, takeOver: boolean) => {
+  const heldBy = async (one: Case, key: string, takenFrom = '') => {
     const { id, facts } = one.candidate;
     const args = [
       id,
       JSON.stringify(facts.fingerprints),
       longestLifeMs(one.candidate.facts, policy),
-      takeOver ? 1 : 0,
+      takenFrom,
     ];
     return heldReply.parse(await reserve([key], args));
   };
@@ -115,7 +115,7 @@ function reserveKeys(options: AdmissionOptions): Step {
     for (const key of idempotency.toReversed()) {
       const isCurrent = key === idempotency[0];
       if (!isCurrent && (await redis.exists(key)) === 0) continue;
-      const held = await heldBy(one, key, false);
+      const held = await heldBy(one, key);
       if (!held) {
         const { id } = one.candidate;
         one.releaseKey = () => release([key], [id]);
@@ -129,7 +129,7 @@ function reserveKeys(options: AdmissionOptions): Step {
       if (fits === 1) {
         one.candidate = underId(options, one.candidate, id);
         one.joined = true;
-      } else await heldBy(one, key, true);
+      } else if (await heldBy(one, key, id)) return await refuse(one, ['key_in_flight']);
       return;
     }
   };
@@ -280,7 +280,10 @@ function askTheGuard(options: AdmissionOptions): Step {
         const place = ofKey.indexOf(one) * 2;
         const list = z.array(z.union([z.number(), z.string()])).parse(answer);
         one.decided = String(list[place + 1]);
-        if (one.decided !== '') await redis.sadd(keys.ranges, one.candidate.facts.rangeName ?? '');
+        // A list for the operator: what is missing in it is still logged, and in force.
+        if (one.decided !== '') {
+          await redis.sadd(keys.ranges, one.candidate.facts.rangeName ?? '').catch(() => {});
+        }
         const waitMs = Number(list[place]);
         if (waitMs > 0) return await refuse(one, ['blocked', waitMs, one.decided]);
         one.giveBack.push(() => note([{ key, args: ['unsent', Date.now()] }]));

@@ -37,6 +37,9 @@ export function shownRange(range: string): string {
   return `${range.slice(0, 4)}-${range.slice(4)}xxxx`;
 }
 
+/** Notes under way at a time; more are dropped. */
+const mostPending = 10_000;
+
 /** Slowed until, blocked until, refused. */
 const readReply = z.tuple([z.number(), z.number(), z.number()]).nullable();
 
@@ -56,6 +59,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   // On a cluster, a note whose master is away must not hold up the others.
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
   const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });
+  let pending = 0;
   const keyOf = remembered((name: string) => keys.range(sealer.hashes('number range', name)[0]));
   const guarded = (app: string, to: PhoneNumber) => {
     const safe = safeRanges.some((digits) => to.e164.startsWith(`+${digits}`));
@@ -78,8 +82,12 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
     note: async (otp, what) => {
       const range = guarded(otp.app, otp.to);
       if (!range) return;
+      // Those of a master that is away for long must not fill this process.
+      if (pending >= mostPending) return;
       const at = what === 'unsent' ? otp.createdAt : (otp.sentAt ?? otp.createdAt);
+      pending += 1;
       await noteGathered({ key: range.key, args: [what, at] }).catch(() => {});
+      pending -= 1;
     },
     judged: async () => {
       const names = await redis.smembers(keys.ranges);

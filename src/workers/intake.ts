@@ -11,6 +11,8 @@ export interface JobTaker {
   pause(doNotWaitActive: boolean): Promise<void>;
   resume(): void;
   isRunning(): boolean;
+  /** Looks for jobs elsewhere, where it does not look everywhere at a time. */
+  rotate?(): void;
 }
 
 /** The one place that decides whether this worker takes jobs, and how many at a time. */
@@ -18,7 +20,10 @@ export interface Intake {
   /** True while at least one reason keeps it closed; a job that is handed out all the same goes back. */
   readonly closed: boolean;
   set(reason: ClosedBy, closed: boolean): void;
-  /** Wakes a worker that should be taking jobs and is not: BullMQ can miss a resume that comes just as it pauses. */
+  /**
+   * Wakes a worker that should be taking jobs and is not, since BullMQ can miss a resume that comes just as it pauses;
+   * lets one that could take more look elsewhere. To be called once a second.
+   */
   look(): void;
   /** Counts a job as in hand while `work` runs. */
   hold<T>(work: () => Promise<T>): Promise<T>;
@@ -75,7 +80,10 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
     },
     set,
     look: () => {
-      if (!stopped && reasons.size === 0 && !taker().isRunning()) taker().resume();
+      if (stopped || reasons.size > 0) return;
+      if (!taker().isRunning()) taker().resume();
+      // What has all it may have in hand, such as the one job that probes, must not get more from elsewhere.
+      if (inHand.size < taker().concurrency) taker().rotate?.();
     },
     hold: async (work) => {
       const job = {};

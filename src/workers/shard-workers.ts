@@ -9,7 +9,7 @@ export interface ShardWorker extends JobTaker {
 export interface ShardWorkers extends JobTaker {
   /** Serves these shards from now on, too. */
   serve(shards: readonly number[]): void;
-  /** With fewer sends in flight than shards, serves the next ones from now on. */
+  /** Gives the seats that cannot be shared equally to the next shards from now on. */
   rotate(): void;
   close(): Promise<void>;
 }
@@ -28,15 +28,18 @@ export function createShardWorkers(
   let paused = false;
   let first = 0;
 
-  const share = () => Math.max(1, Math.floor(wanted / Math.max(1, workers.size)));
-  const served = () => {
+  /** From the one whose turn it is. */
+  const inTurn = () => {
     const all = [...workers.values()];
-    return [...all.slice(first), ...all.slice(0, first)].slice(0, Math.max(1, wanted));
+    return [...all.slice(first), ...all.slice(0, first)];
   };
+  const served = () => inTurn().slice(0, Math.max(1, wanted));
   const apply = () => {
     const active = new Set(paused ? [] : served());
-    for (const worker of workers.values()) {
-      if (worker.concurrency !== share()) worker.concurrency = share();
+    const [seats, left] = [Math.floor(wanted / workers.size), wanted % workers.size];
+    for (const [i, worker] of inTurn().entries()) {
+      const share = Math.max(1, i < left ? seats + 1 : seats);
+      if (worker.concurrency !== share) worker.concurrency = share;
       if (!active.has(worker) && !resting.has(worker)) {
         resting.add(worker);
         void worker.pause(true);
@@ -47,12 +50,12 @@ export function createShardWorkers(
   return {
     serve: (shards) => {
       const added = shards.filter((shard) => !workers.has(shard));
-      for (const shard of added) workers.set(shard, open(shard, share()));
+      for (const shard of added) workers.set(shard, open(shard, 1));
       if (added.length > 0) apply();
     },
     rotate: () => {
-      if (wanted >= workers.size) return;
-      first = (first + Math.max(1, wanted)) % workers.size;
+      if (wanted % workers.size === 0) return;
+      first = (first + Math.max(1, wanted % workers.size)) % workers.size;
       apply();
     },
     get concurrency() {

@@ -63,6 +63,7 @@ const workerOptions = {
 } satisfies Partial<WorkerOptions>;
 
 const balanceJobsKept = 100;
+const lookAtIntakeEveryMs = 1_000;
 /** Processes that know of more shards may have been started. */
 const lookAtShardsEveryMs = 5_000;
 
@@ -121,14 +122,10 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   );
   balances.on('error', onError);
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
-  const lookAtIntake = async () => {
-    sends.rotate();
-    intake.look();
-    await pauseGate.look();
-  };
   await serveShards();
   const loops = [
-    every(pauseGate.lookEveryMs, lookAtIntake, logger),
+    every(pauseGate.lookEveryMs, pauseGate.look, logger),
+    every(lookAtIntakeEveryMs, async () => intake.look(), logger),
     every(sweeper.everyMs, sweeper.run, logger),
     every(progress.everyMs, progress.run, logger),
     every(lookAtShardsEveryMs, serveShards, logger),

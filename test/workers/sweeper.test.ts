@@ -60,7 +60,7 @@ describe('the sweeper', () => {
       ...scene.queue,
       add: async (otp) => {
         if (failing && otp.id === ids[0]) throw new Error('Connection is closed.');
-        await scene.queue.add(otp);
+        return await scene.queue.add(otp);
       },
     };
     const { store, logger } = scene;

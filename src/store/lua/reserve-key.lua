@@ -1,11 +1,11 @@
 -- Reserves an idempotency key for an OTP. KEYS: the key. ARGV: the OTP's id, keyed hashes of the body as JSON, ms to keep
--- it, 1 to take it over. Answers nil when it is this OTP's now; else the id that it stands for, 1 when the body is the
+-- it, the id that it may be taken over from. Answers nil when it is this OTP's now; else the id that it stands for, 1 when the body is the
 -- same, ms since it was reserved.
 local t = now()
 local raw = redis.call('GET', KEYS[1])
 local fingerprints = cjson.decode(ARGV[2])
-if raw and ARGV[4] ~= '1' then
-  local held = cjson.decode(raw)
+local held = raw and cjson.decode(raw)
+if held and held.id ~= ARGV[4] then
   local fits = 0
   for _, fingerprint in ipairs(fingerprints) do
     if fingerprint == held.fingerprint then fits = 1 end
