@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { AdmissionOptions, Quota } from './admission.js';
 import {
@@ -10,6 +9,7 @@ import {
 } from './admission-candidate.js';
 import { groupBy } from './group-by.js';
 import { keys } from './keys.js';
+import { createPauseReader } from './pause-reader.js';
 import {
   againAfterNewHistory,
   bySlot,
@@ -26,8 +26,6 @@ import {
 /** An admission takes no longer: what reserved a key before that and has no OTP is over. */
 const inFlightMs = 10_000;
 const tenMinutesMs = 600_000;
-/** A master that answers later than this is taken for away when it is asked for a pause. */
-const pauseDeadlineMs = 200;
 /** How long giving a turn back may take on its way. */
 const windowMarginMs = 100;
 
@@ -129,7 +127,11 @@ function reserveKeys(options: AdmissionOptions): Step {
       if (fits === 1) {
         one.candidate = underId(options, one.candidate, id);
         one.joined = true;
-      } else if (await heldBy(one, key, id)) return await refuse(one, ['key_in_flight']);
+        return;
+      }
+      const heldNow = await heldBy(one, key, id);
+      // A client that reconnects asks twice, and finds itself.
+      if (heldNow && heldNow[0] !== one.candidate.id) await refuse(one, ['key_in_flight']);
       return;
     }
   };
@@ -171,41 +173,6 @@ function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
       if (free.success) one.exempt = free.data[1] === 1;
       else await refuse(one, answer);
     });
-  };
-}
-
-/**
- * Reads what pauses sending now, by the operator or for account trouble; null: nothing. It lies with a few masters; one
- * that is away must not stop the others' OTPs, so then what was last read of it counts.
- */
-function createPauseReader({ redis, operatorPauseKeys }: AdmissionOptions): () => Promise<string | null> {
-  const reads = [
-    lastKnown(() => redis.hget(keys.pause, 'trouble')),
-    ...operatorPauseKeys.map((key) =>
-      lastKnown(async () => ((await redis.hexists(key, 'paused')) === 1 ? 'operator' : null)),
-    ),
-  ];
-  return async () => {
-    const [trouble = null, ...byOperator] = await Promise.all(reads.map((read) => read()));
-    return byOperator.find((paused) => paused !== null) ?? trouble;
-  };
-}
-
-/** What is read, or what was last read when that fails or takes too long. Whoever asks meanwhile waits for the same. */
-function lastKnown(read: () => Promise<string | null>): () => Promise<string | null> {
-  let known: string | null = null;
-  let asking: Promise<unknown> | null = null;
-  const ask = async () => {
-    const reading = read().then((found) => {
-      known = found;
-    });
-    await Promise.race([reading.catch(() => {}), sleep(pauseDeadlineMs, undefined, { ref: false })]);
-    asking = null;
-  };
-  return async () => {
-    asking ??= ask();
-    await asking;
-    return known;
   };
 }
 

@@ -28,6 +28,17 @@ const storeWith = (overrides: Partial<Policy> = {}): Store =>
 const store = storeWith();
 let next = 0;
 const fresh = () => number(`01230${String(next++).padStart(5, '0')}`);
+/** Makes the reservation of an idempotency key for this OTP older than any admission takes. */
+async function age(id: string): Promise<void> {
+  for (const master of mastersOf(redis)) {
+    for (const name of await master.keys('isms:*:idempotency')) {
+      const held = JSON.parse((await master.get(name)) ?? '{}');
+      if (held.id === id)
+        await master.set(name, JSON.stringify({ ...held, at: held.at - 60_000 }), 'KEEPTTL');
+    }
+  }
+}
+
 const key = (name: string, body = '{}') => ({ endpoint: 'POST /v1/otps', key: name, body });
 
 describe('on a cluster of three masters', () => {
@@ -66,6 +77,19 @@ describe('on a cluster of three masters', () => {
     });
     const again = await store.otps.admit(request({ to }), key('begun'));
     expect(again).toMatchObject({ kind: 'admitted', otp: { id: first.otp.id } });
+  });
+
+  it('of two that take over an abandoned key with other bodies, one is admitted', async () => {
+    const strict = storeWith();
+    const first = await strict.otps.admit(request({ to: fresh() }), key('abandoned'));
+    if (first.kind !== 'admitted') throw new Error(first.kind);
+    await redis.del(keys.recordOfId(first.otp.id));
+    await age(first.otp.id);
+    const body = '{"another":"body"}';
+    const both = await Promise.all(
+      [fresh(), fresh()].map((to) => store.otps.admit(request({ to }), key('abandoned', body))),
+    );
+    expect(both.map(({ kind }) => kind).sort()).toEqual(['admitted', 'key_in_flight']);
   });
 
   it('two requests that go on under one key admit one OTP, whichever is refused', async () => {

@@ -1,6 +1,6 @@
 -- Reserves an idempotency key for an OTP. KEYS: the key. ARGV: the OTP's id, keyed hashes of the body as JSON, ms to keep
--- it, the id that it may be taken over from. Answers nil when it is this OTP's now; else the id that it stands for, 1 when the body is the
--- same, ms since it was reserved.
+-- it, the id that it may be taken over from or ''. Answers nil when it is this OTP's now; else the id that it stands for,
+-- 1 when the body is the same, ms since it was reserved.
 local t = now()
 local raw = redis.call('GET', KEYS[1])
 local fingerprints = cjson.decode(ARGV[2])

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AdmissionOptions } from './admission.js';
+import { keys } from './keys.js';
+
+/** A master that answers later than this is taken for away. */
+const pauseDeadlineMs = 200;
+
+/**
+ * Reads what pauses sending now on a Redis Cluster: `operator` or the account's trouble; null: nothing. It lies with a few masters; one
+ * that is away must not stop the others' OTPs, so then what was last read of it counts.
+ */
+export function createPauseReader({
+  redis,
+  operatorPauseKeys,
+}: Pick<AdmissionOptions, 'redis' | 'operatorPauseKeys'>): () => Promise<string | null> {
+  const reads = [
+    lastKnown(() => redis.hget(keys.pause, 'trouble')),
+    ...operatorPauseKeys.map((key) =>
+      lastKnown(async () => ((await redis.hexists(key, 'paused')) === 1 ? 'operator' : null)),
+    ),
+  ];
+  return async () => {
+    const [trouble = null, ...byOperator] = await Promise.all(reads.map((read) => read()));
+    return byOperator.find((paused) => paused !== null) ?? trouble;
+  };
+}
+
+/** What is read, or what was last read when that fails or takes too long. Whoever asks meanwhile waits for the same. */
+function lastKnown(read: () => Promise<string | null>): () => Promise<string | null> {
+  let known: string | null = null;
+  let asking: Promise<unknown> | null = null;
+  const ask = async () => {
+    const reading = read().then((found) => {
+      known = found;
+    });
+    await Promise.race([reading.catch(() => {}), sleep(pauseDeadlineMs, undefined, { ref: false })]);
+    asking = null;
+  };
+  return async () => {
+    asking ??= ask();
+    await asking;
+    return known;
+  };
+}
