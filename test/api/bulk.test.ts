@@ -42,6 +42,27 @@ const uploadLines = async (
   return { response, answers, summary: answers.at(-1)?.summary as BulkResult };
 };
 
+/** Begins an upload with these lines, and reads its answers as they come; `more` may follow until `end`. */
+const openUpload = async (lines: string, signal: AbortSignal | null = null) => {
+  let more = (_lines: string) => {};
+  let end = () => {};
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      more = (text) => controller.enqueue(new TextEncoder().encode(text));
+      end = () => controller.close();
+    },
+  });
+  more(lines);
+  const response = await fetch(`${gateway.url}/v1/otps/bulk`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/x-ndjson' },
+    body,
+    duplex: 'half',
+    signal,
+  });
+  return { reader: response.body?.pipeThrough(new TextDecoderStream()).getReader(), more, end };
+};
+
 const find = async (id = '') => (await gateway.call('GET', `/v1/otps/${id}`)).json as Record<string, unknown>;
 const ndjson = (items: unknown[]) => items.map((item) => `${JSON.stringify(item)}\n`).join('');
 
@@ -170,22 +191,7 @@ describe('202', () => {
   });
 
   it('answers the lines that came while more may follow', async () => {
-    let more = (_line: string) => {};
-    let end = () => {};
-    const body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        more = (line) => controller.enqueue(new TextEncoder().encode(line));
-        end = () => controller.close();
-      },
-    });
-    more(ndjson([{ to: number() }]));
-    const response = await fetch(`${gateway.url}/v1/otps/bulk`, {
-      method: 'POST',
-      headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/x-ndjson' },
-      body,
-      duplex: 'half',
-    });
-    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const { reader, more, end } = await openUpload(ndjson([{ to: number() }]));
     expect((await reader?.read())?.value).toMatch(/^\{"index":0,"id":"otp_/);
     // Longer than a request may take that is no upload.
     await sleep(5_500);
@@ -244,22 +250,8 @@ describe('202 for lines that cannot be taken now', () => {
   it('are logged with the upload that its sender cut off, and what was accepted stays', async () => {
     const before = gateway.logs.length;
     const gone = new AbortController();
-    let more: (lines: string) => void = () => {};
-    const body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        more = (lines) => controller.enqueue(new TextEncoder().encode(lines));
-      },
-    });
-    more(ndjson([{ to: number() }]));
-    const response = await fetch(`${gateway.url}/v1/otps/bulk`, {
-      method: 'POST',
-      headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/x-ndjson' },
-      body,
-      duplex: 'half',
-      signal: gone.signal,
-    } as RequestInit);
-    const first = await response.body?.getReader().read();
-    const { id } = JSON.parse(new TextDecoder().decode(first?.value));
+    const { reader } = await openUpload(ndjson([{ to: number() }]), gone.signal);
+    const { id } = JSON.parse((await reader?.read())?.value ?? '');
     gone.abort();
     const line = await vi.waitUntil(() =>
       gateway.logs.slice(before).find((text) => text.includes('/v1/otps/bulk')),

@@ -66,3 +66,30 @@ it('adds, counts, finds and removes jobs over all shards, also those of an earli
   for (const { id } of otps) await two.remove(id);
   expect(await four.withoutJob(otps as never)).toHaveLength(128);
 });
+
+describe('while the server that keeps the number of shards is away', () => {
+  const away = new Proxy(redis, {
+    get: (target, name) => {
+      const rejecting = async () => {
+        throw new Error('Connection is closed.');
+      };
+      const member = Reflect.get(target, name);
+      if (name === 'get' || name === 'eval') return rejecting;
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  const queue = createSendOtpQueue({ connection: away, onError: () => {}, shards: 3 });
+
+  it('its own shards are those that it knows', async () => {
+    expect(await queue.known()).toEqual([0, 1, 2]);
+  });
+
+  it('jobs are added, and whether every worker knows of their shard is not claimed', async () => {
+    const there = otp(7);
+    expect(await queue.add(there)).toBe(false);
+    expect(await queue.withoutJob([there] as never)).toEqual([]);
+    expect(await createSendOtpQueue({ connection: redis, onError: () => {}, shards: 3 }).add(otp(8))).toBe(
+      true,
+    );
+  });
+});

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type CircuitBreaker, createCircuitBreaker } from '../../src/otp/circuit-breaker.js';
 import { createAdaptiveConcurrency } from '../../src/workers/adaptive-concurrency.js';
-import { createIntake, type Intake } from '../../src/workers/intake.js';
+import { createIntake, type Intake, type JobTaker } from '../../src/workers/intake.js';
 import { manualClock } from '../support/manual-clock.js';
 import { accepted, unknown } from '../support/otps.js';
 
@@ -10,7 +10,7 @@ let circuit: CircuitBreaker;
 let intake: Intake;
 let did: string[];
 let running: boolean;
-let taker: { concurrency: number; pause(): Promise<void>; resume(): void; isRunning(): boolean };
+let taker: JobTaker;
 
 beforeEach(() => {
   clock = manualClock();
@@ -22,6 +22,7 @@ beforeEach(() => {
     concurrency: 8,
     pause: async () => void did.push('pause'),
     resume: () => void did.push(`resume with ${taker.concurrency}`),
+    rotate: () => void did.push('rotate'),
   };
   const concurrency = createAdaptiveConcurrency(8, clock.now);
   intake = createIntake({ taker: () => taker, circuit, concurrency });
@@ -44,14 +45,14 @@ describe('the intake', () => {
   it('wakes a worker that missed its resume, unless it is closed or about to be', () => {
     running = false;
     intake.look();
-    expect(did).toEqual(['resume with 8']);
+    expect(did).toEqual(['resume with 8', 'rotate']);
     trip();
     intake.look();
-    expect(did).toEqual(['resume with 8', 'pause']);
+    expect(did).toEqual(['resume with 8', 'rotate', 'pause']);
     clock.advance(5_000);
     intake.stop();
     intake.look();
-    expect(did).toEqual(['resume with 8', 'pause', 'resume with 1']);
+    expect(did).toEqual(['resume with 8', 'rotate', 'pause', 'resume with 1']);
   });
 
   it('is closed while the circuit is open, and takes one job when it is half-open', () => {
@@ -60,6 +61,21 @@ describe('the intake', () => {
     clock.advance(5_000);
     expect(intake.closed).toBe(false);
     expect(did).toEqual(['pause', 'resume with 1']);
+  });
+
+  it('lets a worker look for jobs elsewhere while it could take more, and never beside a probe', async () => {
+    intake.look();
+    expect(did).toEqual(['rotate']);
+    trip();
+    intake.look();
+    clock.advance(5_000);
+    did = [];
+    const probe = job();
+    intake.look();
+    expect(did).toEqual([]);
+    await probe();
+    intake.look();
+    expect(did).toEqual(['rotate']);
   });
 
   it('takes as many as before once the circuit is closed again', () => {

@@ -146,6 +146,18 @@ describe('a worker that met no trouble itself', () => {
   });
 });
 
+it('a worker that meets account trouble takes no more jobs, also before it can tell the others', async () => {
+  const changes: boolean[] = [];
+  const { sendingPause } = scene.store;
+  const gate = createPauseGate({
+    ...scene,
+    store: { ...scene.store, sendingPause: { ...sendingPause, report: () => new Promise(() => {}) } },
+    onChange: (closed) => void changes.push(closed),
+  });
+  void gate.report({ trouble: 'account_suspended', claimedAt: Date.now(), credits: 1 });
+  expect([gate.closed, changes]).toEqual([true, [true]]);
+});
+
 it('a job that stalled again and again is still handed on', { timeout: 40_000 }, async () => {
   const id = await scene.send();
   await redis.hset(scene.queue.queues[0].toKey(id), 'stc', 500);
