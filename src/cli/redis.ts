@@ -9,7 +9,7 @@ import { masterOf, mastersOf, type RedisClient } from '../store/script.js';
 
 const connectTimeoutMs = 2_000;
 const answerTimeoutMs = 1_500;
-/** An admission on a cluster is up to three calls one after the other, of which each may meet a master that hangs. */
+/** An admission on a cluster is several calls one after the other, and more than one may meet a master that hangs. */
 const clusterAnswerTimeoutMs = 600;
 
 /** At once, then at most a second apart: BullMQ's own default would wait up to 20 s after an outage. */

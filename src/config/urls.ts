@@ -30,7 +30,7 @@ export const clusterUrl =
 /** Redis's address. It may hold a password, so it shows only where it leads. */
 export function redisUrl() {
   return format(
-    'redis:// or rediss://, as in redis://user:password@host:6379/0, or redis+sentinel://host:26379,host:26379/master for Sentinel, or redis+cluster://host:6379,host:6379 for a Redis Cluster; special characters of a password %-encoded',
+    'redis:// or rediss://, as in redis://user:password@host:6379/0, or redis+sentinel://host:26379,host:26379/master for Sentinel, or redis+cluster://host:6379,host:6379 for a Redis Cluster, each with rediss for TLS; special characters of a password %-encoded',
     (value) => {
       if (sentinelUrl.test(value) || clusterUrl.test(value))
         return new Secret(value, value.replace(/\/\/[^@]*@/, '//[secret]@'));

@@ -18,8 +18,8 @@ import type { Sealer } from './sealing.js';
 /** OTPs from the app's side: asked for, looked up, cancelled. */
 export interface Otps {
   /**
-   * Decides everything about a new OTP in one step and writes its record; enqueueing is the caller's. While
-   * `overloaded`, only what was admitted before is answered. Rejects when Redis fails it, or its record.
+   * Decides everything about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20); enqueueing is
+   * the caller's. While `overloaded`, only what was admitted before is answered. Rejects when Redis fails it, or its record.
    */
   admit(request: OtpRequest, idempotency: Idempotency | null, overloaded?: boolean): Promise<Admission>;
   /** The same for many at once, in their order; enqueueing is the caller's. */
