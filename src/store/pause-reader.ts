@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AdmissionOptions } from './admission.js';
 import { keys } from './keys.js';
+import type { RedisClient } from './script.js';
 
 /** A master that answers later than this is taken for away. */
 const pauseDeadlineMs = 200;
@@ -9,10 +9,10 @@ const pauseDeadlineMs = 200;
  * Reads what pauses sending now on a Redis Cluster: `operator` or the account's trouble; null: nothing. It lies with a few masters; one
  * that is away must not stop the others' OTPs, so then what was last read of it counts.
  */
-export function createPauseReader({
-  redis,
-  operatorPauseKeys,
-}: Pick<AdmissionOptions, 'redis' | 'operatorPauseKeys'>): () => Promise<string | null> {
+export function createPauseReader(
+  redis: RedisClient,
+  operatorPauseKeys: readonly string[],
+): () => Promise<string | null> {
   const reads = [
     lastKnown(() => redis.hget(keys.pause, 'trouble')),
     ...operatorPauseKeys.map((key) =>
