@@ -14,7 +14,7 @@ export function keepUp(stand: Stand, { load }: Pick<Store, 'load'>): () => Promi
   let latest = Promise.resolve();
   const turn = async () => {
     done += donePerTurn;
-    await load.addDone(done - (await load.read()).done);
+    await load.addDone(done - (await load.done()));
   };
   const timer = setInterval(() => {
     latest = turn();

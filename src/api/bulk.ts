@@ -28,7 +28,7 @@ import { type Answer, defineRoute, goneSignal, parseHeaders, type Route } from '
 /** What accepting many OTPs needs. */
 export interface BulkDependencies {
   store: Pick<Store, 'batches'>;
-  acceptor: Pick<Acceptor, 'many'>;
+  acceptor: Pick<Acceptor, 'many' | 'refusesAll'>;
   settings: RequestSettings;
 }
 
@@ -36,6 +36,8 @@ const mostOtps = 10_000;
 /** An OTP has eight. */
 const mostMembers = 32;
 const mostBytes = 16 * 1_024 * 1_024;
+/** A JSON answer comes as a whole, so it waits for an app's limit no longer than any other answer may take. */
+const jsonWithinMs = 30_000;
 export const ndjson = 'application/x-ndjson';
 
 const headersSchema = z.object({
@@ -96,7 +98,7 @@ export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Rout
     description:
       `Accepts up to ${mostOtps.toLocaleString('en')} OTPs as JSON, or any number as \`${ndjson}\`, one OTP a line, which is answered line ` +
       'by line and ends with `{"summary": {…}}`. One bad OTP never spoils the others. Single OTPs overtake them, and ' +
-      `apps take turns. \`sendWithinSeconds\` is ${settings.bulkSendWithinSeconds} where an OTP says nothing else.`,
+      `apps take turns. Lines over an app's limit wait for it, in JSON for ${jsonWithinMs / 1_000} s at most. \`sendWithinSeconds\` is ${settings.bulkSendWithinSeconds} where an OTP says nothing else.`,
     body: {
       name: 'BulkRequest',
       schema: bodySchema,
@@ -120,7 +122,7 @@ export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Rout
     problems: ['body_too_large', 'unsupported_media_type', 'queue_unavailable', 'batch_cancelled'],
     handle: async ({ app, body, headers, gone }) => {
       const upload = await begin(app, headers['Idempotency-Key']);
-      const signal = gone();
+      const signal = gone(jsonWithinMs);
       const groups = groupsOf(
         body.otps.map((each) => () => readItem(reader.read, app, merged(body.defaults, each))),
       );

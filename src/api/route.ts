@@ -62,8 +62,8 @@ export interface RouteInput<B, Q, H> {
   accepts(mediaTypes: readonly string[]): string;
   /** Notes in the log which OTP this was about. */
   concerns(otpId: string): void;
-  /** Aborts when the client is gone. */
-  gone(): AbortSignal;
+  /** Aborts when the client is gone, or the answer must not wait any longer. */
+  gone(withinMs?: number): AbortSignal;
 }
 
 export interface Route extends RouteFacts {
@@ -106,7 +106,7 @@ export function defineRoute<
         concerns: (otpId) => {
           context.otpId = otpId;
         },
-        gone: () => goneSignal(res),
+        gone: (withinMs) => goneSignal(res, withinMs),
       });
     },
   };
@@ -119,11 +119,16 @@ export function parseHeaders<S extends z.ZodType>(schema: S, req: Request): z.ou
   return parseInput(schema, Object.fromEntries(values.filter(([, value]) => value !== undefined)));
 }
 
-/** Aborts when the client is gone. */
-export function goneSignal(res: Response): AbortSignal {
+/** Aborts when the client is gone, or after `withinMs`. `AbortSignal.any` would forget a time-out that nobody holds. */
+export function goneSignal(res: Response, withinMs?: number): AbortSignal {
   const controller = new AbortController();
+  const abort = () => controller.abort();
   // A client that reset at once is gone already, and says so no more.
-  if (res.closed) controller.abort();
-  else res.once('close', () => controller.abort());
+  if (res.closed) abort();
+  else res.once('close', abort);
+  if (withinMs !== undefined) {
+    const timer = setTimeout(abort, withinMs);
+    controller.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  }
   return controller.signal;
 }

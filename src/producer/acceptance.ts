@@ -1,10 +1,10 @@
 import { brokenContentRules } from '../otp/content-rules.js';
+import { groupBy } from '../otp/group-by.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { remembered } from '../otp/remembered.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Admission, AdmissionRequest, Idempotency, Quota } from '../store/admission.js';
 import { createBatcher, gathered } from '../store/batcher.js';
-import { groupBy } from '../store/group-by.js';
 import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { createBackpressure, type Overload } from './backpressure.js';
@@ -33,6 +33,8 @@ export interface Acceptor {
   one(request: OtpRequest, idempotency: Idempotency | null): Promise<Acceptance>;
   /** Many of one app, which everybody's single ones overtake, in their order. Never rejects for trouble with Redis. */
   many(app: string, asked: readonly AdmissionRequest[]): Promise<Acceptance[]>;
+  /** Why nothing new can be taken at all; null when it can. To be asked before anything is kept for it. */
+  refusesAll(): Refusal | null;
 }
 
 /** Accepts OTPs for the API and for apps' own processes alike. */
@@ -53,6 +55,10 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
   );
 
   return {
+    refusesAll: () => {
+      const overload = backpressure.refusesAll();
+      return overload && refusalOf({ kind: 'overloaded' }, overload);
+    },
     one: async (request, idempotency) => {
       const overload = backpressure.refuses(request.sendWithinSeconds, null);
       const admission = await timely(store.otps.admit(request, idempotency, overload !== null));

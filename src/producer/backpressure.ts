@@ -19,7 +19,6 @@ interface Look {
   at: number;
   backlog: Backlog;
   done: number;
-  memory: number;
 }
 
 /** Backpressure instead of lies: what could not be sent before its deadline is refused, not accepted and dropped. */
@@ -29,6 +28,8 @@ export interface Backpressure {
    * of many, which single ones overtake; null for a single one.
    */
   refuses(sendWithinSeconds: number, bulkOf: string | null): Overload | null;
+  /** Why nothing may be written for a new OTP at all, not even an id kept for it. */
+  refusesAll(): Overload | null;
 }
 
 /** What is too much, and after how long to ask again. */
@@ -40,7 +41,7 @@ export interface Overload {
 /** Where the load is read. */
 export interface BackpressureDependencies {
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
-  load: Pick<Load, 'read'>;
+  load: Pick<Load, 'done' | 'memory'>;
   /** Milliseconds of a monotonic clock. */
   now?: () => number;
 }
@@ -52,24 +53,32 @@ export function createBackpressure({
   now = () => performance.now(),
 }: BackpressureDependencies): Backpressure {
   let looks: Look[] = [];
+  let fullAt = Number.NEGATIVE_INFINITY;
   let lookedAt = Number.NEGATIVE_INFINITY;
-  const look = async () => {
+  const lookAtLine = async (at: number) => {
+    const [backlog, done] = await Promise.all([sendOtpQueue.backlog(), load.done()]);
+    looks = [...looks, { at, backlog, done }];
+  };
+  const lookAtMemory = async (at: number) => {
+    fullAt = (await load.memory()) >= fullestMemory ? at : Number.NEGATIVE_INFINITY;
+  };
+  const look = () => {
     const at = now();
-    const [backlog, { done, memory }] = await Promise.all([sendOtpQueue.backlog(), load.read()]);
-    looks = [...looks, { at, backlog, done, memory }];
+    if (at - lookedAt < lookEveryMs) return;
+    lookedAt = at;
+    // Redis away is found by the admission itself.
+    for (const lookAt of [lookAtLine, lookAtMemory]) lookAt(at).catch(() => {});
+  };
+  const refusesAll = (): Overload | null => {
+    look();
+    return now() - fullAt < freshMs ? { reason: 'memory', retryAfterMs: freshMs } : null;
   };
   return {
+    refusesAll,
     refuses: (sendWithinSeconds, bulkOf) => {
-      if (now() - lookedAt >= lookEveryMs) {
-        lookedAt = now();
-        // Redis away is found by the admission itself.
-        look().catch(() => {});
-      }
+      const full = refusesAll();
+      if (full) return full;
       looks = looks.filter(({ at }) => now() - at < lookKeptMs);
-      const last = looks.at(-1);
-      if (last && last.memory >= fullestMemory && now() - last.at < freshMs) {
-        return { reason: 'memory', retryAfterMs: freshMs };
-      }
       const tooLateMs = expectedWaitMs(looks, now(), bulkOf) - sendWithinSeconds * 1_000;
       if (tooLateMs <= 0) return null;
       return { reason: 'backlog', retryAfterMs: Math.min(longestRetryAfterMs, tooLateMs) };

@@ -26,7 +26,7 @@ export type LineResult = { index: number; id: string } | { index: number; refusa
 /** What uploads need. */
 export interface UploadDependencies {
   store: Pick<Store, 'batches'>;
-  acceptor: Pick<Acceptor, 'many'>;
+  acceptor: Pick<Acceptor, 'many' | 'refusesAll'>;
 }
 
 /** An upload of many OTPs of one app, as one batch. */
@@ -46,6 +46,8 @@ export async function beginUpload(
   if (name === null) return null;
   const batch = { name, app, keyed: idempotencyKey !== null };
   const reserve = async ({ from, lines }: Group) => {
+    const full = acceptor.refusesAll();
+    if (full) return full;
     try {
       return await timely(store.batches.reserve(batch, from, lines.map(readableLine)));
     } catch (error) {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
+import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type NewJob } from './add-jobs.js';
 import { type Backlog, backlogOf, sumOf } from './backlog.js';
@@ -55,13 +56,15 @@ export interface SendOtpQueue {
   /** Takes a job out that has not ended; rejects when a worker holds it. */
   remove(id: string): Promise<void>;
   /** Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted. */
-  withoutJob(otps: Otp[]): Promise<Otp[]>;
+  withoutJob<O extends QueuedOtp>(otps: readonly O[]): Promise<O[]>;
   /** How many jobs wait for a worker, in the shards that can be asked. Rejects when none can. */
   backlog(): Promise<Backlog>;
   /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so by itself only while others end. */
   clean(keepMs: number): Promise<void>;
   /** The shards that there have ever been, also those that nothing is added to any more: jobs may wait in them. */
   known(): Promise<number[]>;
+  /** Of those that nothing is added to here, the ones in which no job is left. */
+  emptied(): Promise<number[]>;
   /** Those that are added to, in their order. */
   queues: [BullQueue, ...BullQueue[]];
   close(): Promise<void>;
@@ -72,6 +75,9 @@ export type BullQueue = Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
 
 /** Where the number of shards is not read by then, its server is taken for away. */
 const knownDeadlineMs = 1_000;
+
+/** The states of a job that a worker still has something to do with. */
+const notEnded = ['waiting', 'active', 'delayed', 'prioritized'] as const;
 
 /** How many old jobs one call deletes at most; larger ranges hold Redis up. */
 const cleanBatch = 1_000;
@@ -112,6 +118,10 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     await Promise.race([reading.catch(() => {}), sleep(knownDeadlineMs, undefined, { ref: false })]);
     return seen;
   };
+  const byShard = <O extends QueuedOtp>(otps: readonly O[]) =>
+    [...groupBy(otps, ({ id }) => String(shardOfId(id)))].map(
+      ([n, ofShard]) => [Number(n), ofShard] as const,
+    );
   const inEach = async <O extends QueuedOtp>(
     otps: readonly O[],
     add: (queue: BullQueue, ofShard: O[]) => Promise<void>,
@@ -121,19 +131,22 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
       () => true,
       () => false,
     );
-    const groups = new Map<number, O[]>();
-    for (const otp of otps) {
-      const n = shardOfId(otp.id);
-      groups.set(n, [...(groups.get(n) ?? []), otp]);
-    }
-    await Promise.all([...groups].map(([n, ofShard]) => add(shard(n), ofShard)));
+    await Promise.all(byShard(otps).map(([n, ofShard]) => add(shard(n), ofShard)));
     return announced;
   };
   const inKnown = async <T>(work: (queue: BullQueue) => Promise<T>): Promise<T[]> =>
     await Promise.all((await known()).map((n) => work(shard(n))));
 
+  const withJob = async (n: number, otps: readonly QueuedOtp[]) =>
+    otps.length === 0 ? new Set<string>() : await idsWithJob(connection, shard(n), otps);
+
   return {
     known,
+    emptied: async () => {
+      const others = (await known()).filter((n) => n >= shards);
+      const left = await Promise.allSettled(others.map((n) => shard(n).getJobCountByTypes(...notEnded)));
+      return others.filter((_, i) => left[i]?.status === 'fulfilled' && left[i].value === 0);
+    },
     shardOf: shardOfId,
     queues: ofThisMap as [BullQueue, ...BullQueue[]],
     add: (...otps) =>
@@ -161,9 +174,19 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
       });
     },
     withoutJob: async (otps) => {
-      if (otps.length === 0) return [];
-      const withJob = await inKnown((queue) => idsWithJob(connection, queue, otps));
-      return otps.filter(({ id }) => !withJob.some((ids) => ids.has(id)));
+      const found = await Promise.all(byShard(otps).map(([n, ofShard]) => withJob(n, ofShard)));
+      const rest = otps.filter(({ id }) => !found.some((ids) => ids.has(id)));
+      if (rest.length === 0) return [];
+      // Their jobs may be where they were put when there were more shards, or fewer.
+      const elsewhere = await Promise.all(
+        (await known()).map((n) =>
+          withJob(
+            n,
+            rest.filter(({ id }) => shardOfId(id) !== n),
+          ),
+        ),
+      );
+      return rest.filter(({ id }) => !elsewhere.some((ids) => ids.has(id)));
     },
     backlog: async () => {
       const found = await Promise.allSettled((await known()).map((n) => backlogOf(connection, shard(n))));
@@ -200,7 +223,7 @@ function once(work: () => Promise<void>): () => Promise<void> {
 async function idsWithJob(
   redis: Redis | Cluster,
   queue: BullQueue,
-  otps: readonly Otp[],
+  otps: readonly QueuedOtp[],
 ): Promise<Set<string>> {
   const found = await Promise.all(
     otps.map(({ id }) => redis.hmget(queue.toKey(id), 'timestamp', 'finishedOn')),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { groupBy } from '../otp/group-by.js';
 import type { AdmissionOptions, Quota } from './admission.js';
 import {
   admissionParts,
@@ -7,7 +8,6 @@ import {
   type Decide,
   partitionCallOf,
 } from './admission-candidate.js';
-import { groupBy } from './group-by.js';
 import { keys } from './keys.js';
 import { createPauseReader } from './pause-reader.js';
 import {

@@ -5,8 +5,12 @@ import { mastersOf, type RedisClient } from './script.js';
 export interface Load {
   /** Adds to the number of OTPs that workers are done with: sent, or ended otherwise. */
   addDone(count: number): Promise<void>;
-  /** `done`: by all workers so far; `memory`: the share of `maxmemory` in use (of a cluster, by its fullest master), 0 where there is no limit. */
-  read(): Promise<{ done: number; memory: number }>;
+  /** How many all workers are done with so far. */
+  done(): Promise<number>;
+  /**
+   * The share of `maxmemory` in use, of a cluster by the fullest of the masters that answer; 0 where there is no limit.
+   */
+  memory(): Promise<number>;
 }
 
 /** The load, as all processes know it. */
@@ -15,13 +19,11 @@ export function createLoad(redis: RedisClient): Load {
     addDone: async (count) => {
       await redis.incrby(keys.done, count);
     },
-    read: async () => {
-      const [done, infos] = await Promise.all([
-        redis.get(keys.done),
-        Promise.allSettled(mastersOf(redis).map((master) => master.info('memory'))),
-      ]);
+    done: async () => Number((await redis.get(keys.done)) ?? 0),
+    memory: async () => {
+      const infos = await Promise.allSettled(mastersOf(redis).map((master) => master.info('memory')));
       const shares = infos.map((info) => (info.status === 'fulfilled' ? memoryShare(info.value) : 0));
-      return { done: Number(done ?? 0), memory: Math.max(0, ...shares) };
+      return Math.max(0, ...shares);
     },
   };
 }

@@ -13,6 +13,7 @@ export const recordSchema = z.object({
   id: z.string(),
   app: z.string(),
   sealed: z.string(),
+  batch: z.string().optional(),
   status: z.enum(statuses),
   credits: z.number(),
   ttlSeconds: z.number(),

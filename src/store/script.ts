@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
+import { groupBy } from '../otp/group-by.js';
 import { hashSlot } from '../otp/hash-slot.js';
 import { moves, statuses } from '../otp/states.js';
 import { createBatcher, gathered } from './batcher.js';
-import { groupBy } from './group-by.js';
 import { historyKey, prefixOf, tagOf } from './keys.js';
 
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */

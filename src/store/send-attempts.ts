@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
 import { statuses } from '../otp/states.js';
-import { groupBy } from './group-by.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
@@ -43,11 +43,14 @@ export interface SettledSend {
   sendBeforeInMs: number;
 }
 
+/** A queued OTP, and whether it is one of many, which single ones overtake. */
+export type SweptOtp = Otp & { inBatch: boolean };
+
 /** What a sweep found. */
 export interface Swept {
   looked: number;
   /** OTPs whose job may be missing. */
-  queued: Otp[];
+  queued: SweptOtp[];
   /** Ids of OTPs whose record is broken, or that no data key opens. */
   unreadable: string[];
   /** Why some partitions could not be swept. */
@@ -102,9 +105,10 @@ export function createSendAttempts(
   const open = (raw: string) => toOtp(sealer, parse(raw));
 
   /** The id alone of a record that is broken, or that no data key opens: it must not hide the others. */
-  const tryOpen = ([id, raw]: [string, string]): Otp | string => {
+  const tryOpen = ([id, raw]: [string, string]): SweptOtp | string => {
     try {
-      return open(raw);
+      const record = parse(raw);
+      return { ...toOtp(sealer, record), inBatch: record.batch !== undefined };
     } catch {
       return id;
     }

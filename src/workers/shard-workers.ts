@@ -7,8 +7,11 @@ export interface ShardWorker extends JobTaker {
 
 /** The workers of several shards, as one that takes jobs: they pause together and share the sends in flight. */
 export interface ShardWorkers extends JobTaker {
-  /** Serves these shards from now on, too. */
-  serve(shards: readonly number[]): void;
+  /**
+   * Serves these shards from now on, too. Those in which no job is left, since nothing is added to them any more, only
+   * keep a seat each beside the others' share.
+   */
+  serve(shards: readonly number[], emptied: readonly number[]): void;
   /** Gives the seats that cannot be shared equally to the next shards from now on. */
   rotate(): void;
   close(): Promise<void>;
@@ -23,22 +26,29 @@ export function createShardWorkers(
   concurrency: number,
 ): ShardWorkers {
   const workers = new Map<number, ShardWorker>();
+  let idle = new Set<number>();
   const resting = new Set<ShardWorker>();
   let wanted = concurrency;
   let paused = false;
   let first = 0;
 
+  const inUse = () => [...workers].filter(([shard]) => !idle.has(shard)).map(([, worker]) => worker);
   /** From the one whose turn it is. */
   const inTurn = () => {
-    const all = [...workers.values()];
+    const all = inUse();
     return [...all.slice(first), ...all.slice(0, first)];
   };
-  const served = () => inTurn().slice(0, Math.max(1, wanted));
+  const served = () => {
+    const most = Math.max(1, wanted);
+    return most <= inUse().length ? inTurn().slice(0, most) : [...workers.values()];
+  };
   const apply = () => {
     const active = new Set(paused ? [] : served());
-    const [seats, left] = [Math.floor(wanted / workers.size), wanted % workers.size];
-    for (const [i, worker] of inTurn().entries()) {
-      const share = Math.max(1, i < left ? seats + 1 : seats);
+    const shares = inTurn();
+    const [seats, left] = [Math.floor(wanted / shares.length), wanted % shares.length];
+    for (const worker of workers.values()) {
+      const place = shares.indexOf(worker);
+      const share = place === -1 ? 1 : Math.max(1, place < left ? seats + 1 : seats);
       if (worker.concurrency !== share) worker.concurrency = share;
       if (!active.has(worker) && !resting.has(worker)) {
         resting.add(worker);
@@ -48,14 +58,18 @@ export function createShardWorkers(
   };
 
   return {
-    serve: (shards) => {
+    serve: (shards, emptied) => {
       const added = shards.filter((shard) => !workers.has(shard));
       for (const shard of added) workers.set(shard, open(shard, 1));
-      if (added.length > 0) apply();
+      const changed = emptied.length !== idle.size || emptied.some((shard) => !idle.has(shard));
+      if (added.length === 0 && !changed) return;
+      idle = new Set(emptied);
+      apply();
     },
     rotate: () => {
-      if (wanted % workers.size === 0) return;
-      first = (first + Math.max(1, wanted % workers.size)) % workers.size;
+      const count = inUse().length;
+      if (count < 2 || wanted % count === 0) return;
+      first = (first + Math.max(1, wanted % count)) % count;
       apply();
     },
     get concurrency() {

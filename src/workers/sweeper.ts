@@ -1,10 +1,14 @@
+import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { SweptOtp } from '../store/send-attempts.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from './logger.js';
 
 const sweepEveryMs = 1_000;
 const cleanEveryMs = 60_000;
+/** Jobs of a batch. */
+const addedAtATime = 200;
 
 export interface SweeperDependencies {
   store: Pick<Store, 'sendAttempts' | 'holdLease'>;
@@ -15,15 +19,36 @@ export interface SweeperDependencies {
 
 /** Ends what nobody else can end, and adds jobs again that got lost; one worker of all does so each second. */
 export function createSweeper({ store, sendOtpQueue, keepMs, logger }: SweeperDependencies) {
-  const addAgain = async (otp: Otp): Promise<boolean> => {
+  /** Those that could not be added. */
+  const addAgain = async (otps: readonly Otp[], add: () => Promise<unknown>): Promise<readonly Otp[]> => {
     try {
-      await sendOtpQueue.add(otp);
+      await add();
     } catch (err) {
-      logger.error({ event: 'sweep.failed', otpId: otp.id, err }, 'a missing job could not be added');
-      return false;
+      logger.error({ event: 'sweep.failed', missing: otps.length, err }, 'missing jobs could not be added');
+      return otps;
     }
-    logger.warn({ event: 'otp.job_added_again', otpId: otp.id }, 'a queued OTP had no job; added it again');
-    return true;
+    for (const { id: otpId } of otps) {
+      logger.warn({ event: 'otp.job_added_again', otpId }, 'a queued OTP had no job; added it again');
+    }
+    return [];
+  };
+  /** Each is added where it was: a single one by itself, many of an app in its turns. */
+  const addAllAgain = async (missing: readonly SweptOtp[]): Promise<readonly Otp[]> => {
+    const failed: Otp[] = [];
+    for (const otp of missing.filter(({ inBatch }) => !inBatch)) {
+      failed.push(...(await addAgain([otp], () => sendOtpQueue.add(otp))));
+    }
+    const inBatches = missing.filter(({ inBatch }) => inBatch);
+    for (const ofShard of groupBy(
+      inBatches,
+      ({ id, app }) => `${sendOtpQueue.shardOf(id)} ${app}`,
+    ).values()) {
+      for (let i = 0; i < ofShard.length; i += addedAtATime) {
+        const otps = ofShard.slice(i, i + addedAtATime);
+        failed.push(...(await addAgain(otps, () => sendOtpQueue.addBulk(otps[0]?.app ?? '', otps))));
+      }
+    }
+    return failed;
   };
   const sweep = async () => {
     const { queued, unreadable, failures } = await store.sendAttempts.sweep();
@@ -34,9 +59,7 @@ export function createSweeper({ store, sendOtpQueue, keepMs, logger }: SweeperDe
         'no key in DATA_KEY opens this record, or it is broken',
       );
     }
-    const missing = await sendOtpQueue.withoutJob(queued);
-    const failed = new Set<Otp>();
-    for (const otp of missing) if (!(await addAgain(otp))) failed.add(otp);
+    const failed = new Set(await addAllAgain(await sendOtpQueue.withoutJob(queued)));
     await store.sendAttempts.lookedAfter(queued.filter((otp) => !failed.has(otp)));
   };
   return {

@@ -104,9 +104,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     return worker;
   }, options.concurrency);
   const serveShards = async () => {
-    const known = await sendOtpQueue.known();
-    Object.assign(limiter, limiterOf(options.sendsPerSecond, known.length));
-    sends.serve(options.servedShards ?? known);
+    const [known, emptied] = await Promise.all([sendOtpQueue.known(), sendOtpQueue.emptied()]);
+    Object.assign(limiter, limiterOf(options.sendsPerSecond, known.length - emptied.length));
+    sends.serve(options.servedShards ?? known, emptied);
   };
   const recordBalance = createBalanceProcessor({ provider, logger, balance: store.balance });
   const balances = new Worker<Record<string, never>, BalanceResult, typeof balanceJob>(

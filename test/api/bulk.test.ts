@@ -4,7 +4,7 @@ import { sleep } from '../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from './gateway.js';
 
 /** As if workers kept up: none runs here. */
-const load = { addDone: async () => {}, read: async () => ({ done: Date.now(), memory: 0 }) };
+const load = { addDone: async () => {}, done: async () => Date.now(), memory: async () => 0 };
 const gateway = await startGateway({ policy: { phoneCooldownMs: 30_000 }, load });
 const send = createSendOtpQueue({ connection: gateway.redis, onError: () => {} });
 const [queue] = send.queues;
@@ -216,20 +216,32 @@ describe('202', () => {
     expect(reply.json).toMatchObject({ accepted: 120, rejected: 0 });
     expect(performance.now() - began).toBeGreaterThan(1_000);
   });
+
+  it('answers a JSON upload after half a minute, whatever is still over the limit', {
+    timeout: 45_000,
+  }, async () => {
+    const slowed = await startGateway({ policy: { appPerSecond: 1 }, load });
+    const otps = Array.from({ length: 300 }, () => ({ to: number() }));
+    const { json } = await slowed.call('POST', '/v1/otps/bulk', { body: { otps } });
+    const { accepted, results } = json as BulkResult;
+    expect(accepted).toBeGreaterThan(20);
+    expect(accepted).toBeLessThan(40);
+    expect(results.filter(({ code }) => code === 'app_rate_limited')).toHaveLength(300 - accepted);
+  });
 });
 
 describe('202 for lines that cannot be taken now', () => {
   const problemsOf = (answers: { code?: string }[]) => answers.slice(0, -1).map(({ code }) => code);
   const three = () => ndjson([{ to: number() }, { to: number() }, { to: number() }]);
 
-  it('are each overloaded while Redis is nearly full', async () => {
-    const full = { addDone: async () => {}, read: async () => ({ done: 0, memory: 0.95 }) };
+  it('are each overloaded while Redis is nearly full, and nothing is kept for them', async () => {
+    const full = { addDone: async () => {}, done: async () => 0, memory: async () => 0.95 };
     const busy = await startGateway({ load: full });
-    const problems = await vi.waitUntil(async () => {
-      const { answers } = await uploadLines(three(), {}, busy.url);
-      return answers[0].code === undefined ? null : problemsOf(answers);
-    });
-    expect(problems).toEqual(['overloaded', 'overloaded', 'overloaded']);
+    const refused = async () => (await uploadLines(three(), {}, busy.url)).answers[0].code !== undefined;
+    await vi.waitUntil(refused);
+    const { answers, summary } = await uploadLines(three(), {}, busy.url);
+    expect(problemsOf(answers)).toEqual(['overloaded', 'overloaded', 'overloaded']);
+    expectProblem(await busy.call('GET', `/v1/batches/${summary.batchId}`), 404, 'batch_not_found');
   });
 
   it('are each queue_unavailable when Redis fails them, and are accepted when they come again', async () => {

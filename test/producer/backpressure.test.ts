@@ -16,7 +16,7 @@ async function judged(looks: readonly (Load | null)[], sendWithinSeconds: number
   const current = () => looks[Math.min(second, looks.length - 1)] ?? { backlog: 0, done: 0 };
   const backpressure = createBackpressure({
     sendOtpQueue: { backlog: async () => backlogOf(current().backlog) },
-    load: { read: async () => ({ done: current().done, memory: current().memory ?? 0 }) },
+    load: { done: async () => current().done, memory: async () => current().memory ?? 0 },
     now: () => second * 1_000,
   });
   for (; second < looks.length; second++) {
@@ -59,6 +59,27 @@ describe('backpressure', () => {
     expect(await judged([{ backlog: 0, done: 0, memory: 0.89 }], 120)).toBeNull();
   });
 
+  it('sees that Redis is nearly full though how many are done cannot be read, and sees when it is not any more', async () => {
+    let [second, memory] = [0, 0.95];
+    const backpressure = createBackpressure({
+      sendOtpQueue: { backlog: async () => backlogOf(0) },
+      load: {
+        done: async () => Promise.reject(new Error('Connection is closed.')),
+        memory: async () => memory,
+      },
+      now: () => second * 1_000,
+    });
+    const next = async () => {
+      second++;
+      backpressure.refusesAll();
+      await new Promise((resolve) => setImmediate(resolve));
+      return backpressure.refusesAll();
+    };
+    expect(await next()).toEqual({ reason: 'memory', retryAfterMs: 2_000 });
+    memory = 0.5;
+    expect(await next()).toBeNull();
+  });
+
   it('takes a burst after an idle time: that little was done then was not slowness', async () => {
     const burst = Array.from({ length: 9 }, (_, n) => ({ backlog: 900 - n * 50, done: 20 + n * 100 }));
     expect(await judged([...Array(50).fill({ backlog: 0, done: 20 }), ...burst], 120)).toBeNull();
@@ -77,7 +98,7 @@ describe('backpressure', () => {
         sendOtpQueue: {
           backlog: async () => ({ single: 0, bulk: waiting, bulkByApp: new Map(Object.entries(bulkByApp)) }),
         },
-        load: { read: async () => ({ done: second * 100, memory: 0 }) },
+        load: { done: async () => second * 100, memory: async () => 0 },
         now: () => second * 1_000,
       });
       for (; second < 20; second++) {
@@ -103,7 +124,7 @@ describe('backpressure', () => {
     let asked = 0;
     const backpressure = createBackpressure({
       sendOtpQueue: { backlog: async () => backlogOf(++asked) },
-      load: { read: async () => ({ done: 0, memory: 0 }) },
+      load: { done: async () => 0, memory: async () => 0 },
     });
     for (let i = 0; i < 1_000; i++) backpressure.refuses(120, null);
     expect(asked).toBe(1);
@@ -116,7 +137,7 @@ describe('503 overloaded', () => {
     const ask = (key: string) =>
       gateway.call('POST', '/v1/otps', { body: { to: '0123456789' }, headers: { 'Idempotency-Key': key } });
     expect((await ask('before')).status).toBe(202);
-    const load = { addDone: async () => {}, read: async () => ({ done: 0, memory: 0.95 }) };
+    const load = { addDone: async () => {}, done: async () => 0, memory: async () => 0.95 };
     const busy = await startGateway({ load });
     const again = (key: string) =>
       busy.call('POST', '/v1/otps', { body: { to: '0123456789' }, headers: { 'Idempotency-Key': key } });

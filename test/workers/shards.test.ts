@@ -1,7 +1,7 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { createShardWorkers, type ShardWorker } from '../../src/workers/shard-workers.js';
-import { admitted, number } from '../support/otps.js';
+import { admitted, number, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene } from '../support/workers.js';
 
@@ -34,10 +34,10 @@ it('the workers of shards share the sends in flight and never have more, and pau
     opened.push(worker);
     return worker;
   }, 50);
-  workers.serve([0, 1]);
+  workers.serve([0, 1], []);
   expect(opened.map(({ concurrency }) => concurrency)).toEqual([25, 25]);
   await workers.pause(true);
-  workers.serve([0, 1, 2]);
+  workers.serve([0, 1, 2], []);
   expect(opened.map(({ concurrency }) => concurrency)).toEqual([17, 17, 16]);
   expect(opened.every(({ paused }) => paused)).toBe(true);
   expect(workers.isRunning()).toBe(false);
@@ -53,6 +53,41 @@ it('the workers of shards share the sends in flight and never have more, and pau
   workers.concurrency = 6;
   workers.rotate();
   expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([2, false]));
+});
+
+it('shards that are empty for good keep a seat each and leave the others their share, until jobs are found in them', () => {
+  const opened: ReturnType<typeof fakeWorker>[] = [];
+  const workers = createShardWorkers((_shard, concurrency) => {
+    const worker = fakeWorker(concurrency);
+    opened.push(worker);
+    return worker;
+  }, 50);
+  const seats = () => opened.map(({ concurrency }) => concurrency);
+  workers.serve([0, 1, 2, 3], [2, 3]);
+  expect(seats()).toEqual([25, 25, 1, 1]);
+  expect(opened.some(({ paused }) => paused)).toBe(false);
+  // What finds out whether iSMS is well again must not go to where nothing waits.
+  workers.concurrency = 1;
+  expect(opened.map(({ paused }) => paused)).toEqual([false, true, true, true]);
+  workers.rotate();
+  expect(opened.map(({ paused }) => paused)).toEqual([true, false, true, true]);
+  workers.rotate();
+  expect(opened.map(({ paused }) => paused)).toEqual([false, true, true, true]);
+  workers.concurrency = 50;
+  workers.serve([0, 1, 2, 3], [3]);
+  expect(seats()).toEqual([17, 17, 16, 1]);
+  expect(opened.some(({ paused }) => paused)).toBe(false);
+});
+
+it('a worker that serves nothing but empty shards looks for jobs there', () => {
+  const worker = fakeWorker(1);
+  const workers = createShardWorkers(() => worker, 50);
+  workers.serve([4], [4]);
+  workers.rotate();
+  workers.rotate();
+  expect(worker).toMatchObject({ paused: false, concurrency: 1 });
+  workers.serve([4], []);
+  expect(worker).toMatchObject({ paused: false, concurrency: 50 });
 });
 
 it('a worker serves shards that only others knew of, so that changing their number loses nothing', async () => {
@@ -85,4 +120,26 @@ it('all shards together call iSMS no more often than they may, also those of an 
   expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(40).fill('sent'));
   // 40 at 8 a second; the first second's share goes out at once.
   expect(performance.now() - began).toBeGreaterThan(3_000);
+});
+
+it('after their number is lowered, shards that were emptied take no share of the calls any more', async () => {
+  const scene = await createScene(redis);
+  cleanups.push(() => scene.close());
+  const more = createSendOtpQueue({ connection: redis, onError: () => {}, shards: 9 });
+  cleanups.push(() => more.close());
+  const left = await scene.store.otps.find('shop', await admitted(scene.store, { to: number('0123456200') }));
+  if (left) await more.add(left);
+  const inOthers = more.shardOf(left?.id ?? '') > 0;
+  expect(await scene.queue.emptied()).toHaveLength(inOthers ? 7 : 8);
+  await scene.start({ everyMs: 60_000, sendsPerSecond: 18 });
+  expect(await scene.settled(left?.id ?? '')).toBe('sent');
+  await vi.waitUntil(async () => (await scene.queue.emptied()).length === 8, { timeout: 5_000 });
+  // All calls are this shard's now: a ninth of them would take 10 s.
+  await sleep(5_500);
+  const began = performance.now();
+  const ids = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => scene.send({ to: number(`01234562${10 + i}`) })),
+  );
+  expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(20).fill('sent'));
+  expect(performance.now() - began).toBeLessThan(4_000);
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SendOtpQueue } from '../../src/queues/send-otp.js';
 import { createSweeper } from '../../src/workers/sweeper.js';
-import { admitted, number, sleep } from '../support/otps.js';
+import { admitted, number, request, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
 
@@ -73,6 +73,34 @@ describe('the sweeper', () => {
     expect(await sweep()).toEqual([false, true, true]);
     failing = false;
     expect(await sweep()).toEqual([true, true, true]);
+  });
+
+  it('adds lost jobs of a batch behind single OTPs, in the turns of their app', async () => {
+    const { store, queue, logger } = scene;
+    const name = (await store.batches.open('shop', null)) ?? '';
+    const lines = ['0123456601', '0123456602', '0123456603'].map((to) => ({
+      request: request({ to: number(to) }),
+      text: '',
+    }));
+    const reserved = (await store.batches.reserve({ name, app: 'shop', keyed: false }, 0, lines)) ?? [];
+    await store.otps.admitMany(
+      reserved.flatMap((place, i) =>
+        place && place !== 'reused'
+          ? [{ request: lines[i]?.request ?? request(), reserved: { batch: name, ...place } }]
+          : [],
+      ),
+    );
+    const single = await admitted(store);
+    for (const key of await redis.keys('*:due')) {
+      for (const id of await redis.zrange(key, '0', '-1')) await makeDue(id);
+    }
+    await createSweeper({ store, sendOtpQueue: queue, keepMs: 60_000, logger }).run();
+    expect(addedAgain()).toHaveLength(4);
+    expect(await queue.queues[0].getJobCounts('waiting', 'prioritized')).toEqual({
+      waiting: 1,
+      prioritized: 3,
+    });
+    expect(await queue.queues[0].getJobState(single)).toBe('waiting');
   });
 
   it('leaves a job alone that only waits', async () => {

@@ -172,6 +172,6 @@ it('tell admission how many OTPs they are done with', async () => {
   const ids = await Promise.all([1, 2, 3].map((n) => scene.send({ to: number(`012345000${n}`) })));
   for (const id of ids) await scene.settled(id);
   const deadline = Date.now() + 3_000;
-  while ((await scene.store.load.read()).done < 3 && Date.now() < deadline) await sleep(50);
-  expect((await scene.store.load.read()).done).toBe(3);
+  while ((await scene.store.load.done()) < 3 && Date.now() < deadline) await sleep(50);
+  expect(await scene.store.load.done()).toBe(3);
 });
