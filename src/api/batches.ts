@@ -29,7 +29,9 @@ const batchSchema = z.object({
   id: z.string(),
   createdAt: timeSchema,
   lines: z.int().describe('OTPs uploaded so far, those that were refused too.'),
-  cancelled: z.boolean(),
+  cancelled: z
+    .boolean()
+    .describe('False, too, where `DELETE` could not reach all of it: then it has to be asked again.'),
   counts: z
     .object(Object.fromEntries(statuses.map((status) => [status, z.int()])) as Record<Status, z.ZodInt>)
     .describe('Accepted OTPs by status; what ends by time alone is counted within seconds.'),

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { groupBy } from '../otp/group-by.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
 import { type Status, statuses } from '../otp/states.js';
-import { groupBy } from './group-by.js';
 import { batchId, batchOfId, keys, newBatch } from './keys.js';
 import {
   loadListScript,
@@ -30,6 +30,7 @@ export interface Batch {
   /** Lines of the upload so far, those that were refused too. */
   lines: number;
   counts: Record<Status, number>;
+  /** False, too, where not all of it is cancelled yet, since a master was away: then cancel it again. */
   cancelled: boolean;
 }
 
@@ -140,13 +141,16 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
     find: async (app, id) => {
       const found = await ofApp(app, id);
       if (!found) return null;
-      const { batch, facts } = found;
-      const cancelled = facts['cancelledAt'] !== undefined;
-      const counts = await countsOf(redis, batch);
-      // Those that wait are cancelled already; their records are written when their turn comes.
-      if (cancelled) Object.assign(counts, { cancelled: counts.cancelled + counts.queued, queued: 0 });
-      const { createdAt, lines } = facts;
-      return { id: batchId(batch), createdAt: Number(createdAt), lines: Number(lines), counts, cancelled };
+      const { createdAt, lines } = found.facts;
+      const inPartitions = await countsOf(redis, found.batch);
+      const count = (status: Status) => inPartitions.reduce((sum, { counts }) => sum + counts[status], 0);
+      return {
+        id: batchId(found.batch),
+        createdAt: Number(createdAt),
+        lines: Number(lines),
+        counts: Object.fromEntries(statuses.map((status) => [status, count(status)])) as Batch['counts'],
+        cancelled: inPartitions.every(({ cancelled }) => cancelled),
+      };
     },
     ids: async (id, from, count) => {
       const batch = batchOfId(id) ?? '';
@@ -178,10 +182,20 @@ function lifeMs({ sendWithinSeconds, ttlSeconds }: OtpRequest, policy: BatchesOp
   return longestLifeMs({ sendWithinMs: sendWithinSeconds * 1_000, ttlMs: ttlSeconds * 1_000 }, policy);
 }
 
-async function countsOf(redis: RedisClient, batch: string): Promise<Record<Status, number>> {
-  const hashes = await Promise.all(
-    partitions.map((partition) => redis.hmget(keys.batchCounts(partition, batch), ...statuses)),
-  );
-  const sum = (i: number) => hashes.reduce((total, counts) => total + Number(counts[i] ?? 0), 0);
-  return Object.fromEntries(statuses.map((status, i) => [status, sum(i)])) as Record<Status, number>;
+/** The counts of a batch in each partition; cancelling may have reached some and not others, whose master was away. */
+async function countsOf(
+  redis: RedisClient,
+  batch: string,
+): Promise<{ counts: Batch['counts']; cancelled: boolean }[]> {
+  const read = async (partition: string) => {
+    const fields = await redis.hmget(keys.batchCounts(partition, batch), 'cancelledAt', ...statuses);
+    const cancelled = typeof fields[0] === 'string';
+    const counts = Object.fromEntries(
+      statuses.map((status, i) => [status, Number(fields[i + 1] ?? 0)]),
+    ) as Batch['counts'];
+    // Those that wait are cancelled already; their records are written when their turn comes.
+    if (cancelled) Object.assign(counts, { cancelled: counts.cancelled + counts.queued, queued: 0 });
+    return { counts, cancelled };
+  };
+  return await Promise.all(partitions.map(read));
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { keys } from '../../src/store/keys.js';
+import { partitionOfId } from '../../src/otp/otp-id.js';
+import { batchOfId, keys } from '../../src/store/keys.js';
 import { accepted, claimed, rejected } from '../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from './gateway.js';
 
@@ -124,6 +125,24 @@ describe('204', () => {
     expect(await counts(batch)).toMatchObject({ queued: 0, cancelled: 39, sent: 1 });
     expect((await get(`/v1/otps/${waiting}`)).json).toMatchObject({ status: 'cancelled' });
     expect((await get(`/v1/otps/${sent}`)).json).toMatchObject({ status: 'sent' });
+  });
+
+  it('says what a cancelling did not reach, and cancels that when it is asked again', async () => {
+    const { batch, ids } = await batchOf(40);
+    await gateway.call('DELETE', batch);
+    // As if the master of one partition had been away.
+    const partition = partitionOfId(ids[0] ?? '') ?? '';
+    await gateway.redis.hdel(
+      keys.batchCounts(partition, batchOfId(batch.split('/').at(-1) ?? '') ?? ''),
+      'cancelledAt',
+    );
+    const { json } = await get(batch);
+    expect(json).toMatchObject({ cancelled: false });
+    const waiting = (json as { counts: { queued: number } }).counts.queued;
+    expect(waiting).toBeGreaterThan(0);
+    expect(await counts(batch)).toMatchObject({ cancelled: 40 - waiting });
+    await gateway.call('DELETE', batch);
+    expect((await get(batch)).json).toMatchObject({ cancelled: true, counts: { queued: 0, cancelled: 40 } });
   });
 
   it('gives the cooldown of cancelled OTPs back', async () => {
