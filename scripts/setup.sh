@@ -44,7 +44,7 @@ as_root() {
   elif command -v sudo >/dev/null; then
     sudo "$@"
   else
-    fail "$redis_hint"
+    fail "$hint"
   fi
 }
 
@@ -54,24 +54,24 @@ apt_redis_version() {
 }
 
 # RUNLEVEL keeps Debian's package from starting a service of its own, systemctl stops it where that is not enough.
-apt_install_redis() {
-  if [ -z "$(apt_redis_version)" ]; then as_root apt-get update -qq; fi
-  version=$(apt_redis_version)
-  at_least 6.2 "${version:-0.0}" || fail "$redis_hint (apt-get has ${version:-none}.)"
-  set -- env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server
-  as_root "$@" >/dev/null || { as_root apt-get update -qq && as_root "$@" >/dev/null; } || fail "$redis_hint"
-  if [ -d /run/systemd/system ]; then as_root systemctl disable --quiet --now redis-server || true; fi
+apt_install() {
+  set -- "$1" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1"
+  package=$1
+  shift
+  as_root "$@" >/dev/null || { as_root apt-get update -qq && as_root "$@" >/dev/null; } || fail "$hint"
+  if [ -d /run/systemd/system ]; then as_root systemctl disable --quiet --now "$package" || true; fi
 }
 
-install_redis() {
+# install redis-server redis: by the names that apt-get and brew have for it.
+install() {
   if command -v apt-get >/dev/null; then
-    say 'Installing Redis (apt-get install redis-server, without its service) …'
-    apt_install_redis
+    say "Installing $1 (apt-get install, without its service) …"
+    apt_install "$1"
   elif command -v brew >/dev/null; then
-    say 'Installing Redis (brew install redis) …'
-    brew install --quiet redis
+    say "Installing $2 (brew install) …"
+    brew install --quiet "$2"
   else
-    fail "$redis_hint"
+    fail "$hint"
   fi
 }
 
@@ -81,9 +81,23 @@ needs_redis() {
 }
 
 check_redis() {
-  command -v redis-server >/dev/null || install_redis
+  hint=$redis_hint
+  if ! command -v redis-server >/dev/null; then
+    if command -v apt-get >/dev/null; then
+      if [ -z "$(apt_redis_version)" ]; then as_root apt-get update -qq; fi
+      version=$(apt_redis_version)
+      at_least 6.2 "${version:-0.0}" || fail "$redis_hint (apt-get has ${version:-none}.)"
+    fi
+    install redis-server redis
+  fi
   version=$(redis-server --version | sed -n 's/.* v=\([0-9]*\.[0-9]*\).*/\1/p')
   at_least 6.2 "${version:-0.0}" || fail "$redis_hint ($(command -v redis-server) is ${version:-unusable}.)"
+}
+
+# What the tests alone need: a real Prometheus scrapes, and judges the alerts.
+check_test_tools() {
+  hint='The tests need Prometheus, as the commands prometheus and promtool.'
+  command -v promtool >/dev/null || install prometheus prometheus
 }
 
 # The mark is as old as the start of the last build that went well: what changed since is built again.
@@ -104,4 +118,5 @@ cd "$(dirname "$0")/.."
 check_node
 install_packages
 if needs_redis; then check_redis; fi
+case ${npm_lifecycle_event:-} in test*) check_test_tools ;; esac
 build

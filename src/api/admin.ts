@@ -3,22 +3,36 @@ import helmet from 'helmet';
 import { type AdminLogin, type AdminLoginDependencies, authenticateAdmin } from './admin-login.js';
 import { type BullBoardDependencies, bullBoard } from './bull-board.js';
 import { contextOf } from './context.js';
+import type { ApiMetrics } from './metrics.js';
 import { ApiProblem } from './problem.js';
 
 const boardPath = '/admin/queues';
+const metricsPath = '/metrics';
 
 /** The admin's login, and whether the admin pages only show or also change. */
 export interface Admin extends AdminLogin {
   actions: boolean;
 }
 
-/** The admin pages, behind their own login. */
-export function adminPages(
-  { actions, ...login }: Admin,
-  dependencies: AdminLoginDependencies & BullBoardDependencies,
-): Router {
+/** What the admin pages show. */
+export interface AdminPagesDependencies extends AdminLoginDependencies, BullBoardDependencies {
+  metrics: Pick<ApiMetrics, 'exposition'>;
+}
+
+/** The admin pages and this process's metrics, behind their own login. */
+export function adminPages({ actions, ...login }: Admin, dependencies: AdminPagesDependencies): Router {
   const router = Router({ caseSensitive: true });
   const authenticated = authenticateAdmin(login, dependencies);
+  router
+    .route(metricsPath)
+    .all(nameRoute(metricsPath), authenticated)
+    .get(async (_req, res) => {
+      const { contentType, text } = await dependencies.metrics.exposition();
+      res.set('Content-Type', contentType).set('Cache-Control', 'no-store').send(text);
+    })
+    .all(() => {
+      throw new ApiProblem('method_not_allowed', { headers: { Allow: 'GET, HEAD' } });
+    });
   router.use('/admin', nameRoute('/admin'), authenticated, refuseCrossSite, pagePolicy);
   router.get('/admin', (_req, res) => res.redirect(boardPath));
   router.use(boardPath, nameRoute(boardPath), bullBoard(boardPath, actions, dependencies));

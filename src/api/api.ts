@@ -17,9 +17,10 @@ import { createOtpRoute } from './create-otp.js';
 import { docsRoutes } from './docs.js';
 import { healthRoutes } from './health.js';
 import type { Logger } from './logger.js';
+import type { ApiMetrics } from './metrics.js';
 import { otpRoutes } from './otps.js';
 import { ApiProblem } from './problem.js';
-import { logRequests } from './request-log.js';
+import { trackRequests } from './request-log.js';
 import type { Route } from './route.js';
 import { serveRoutes } from './serve-routes.js';
 import { verifyRoute } from './verify.js';
@@ -44,16 +45,17 @@ export interface ApiDependencies {
   /** Of the gateway, for the documentation. */
   version: string;
   logger: Logger;
+  metrics: ApiMetrics;
 }
 
 /** The API as an Express app that listens nowhere; nothing happens until it is asked something. */
 export function createApi(dependencies: ApiDependencies): Express {
-  const { apiKeys, admin, trustedProxies, logger } = dependencies;
+  const { apiKeys, admin, trustedProxies, logger, metrics } = dependencies;
   const app = express();
   app.disable('x-powered-by').disable('etag');
   app.enable('case sensitive routing').enable('strict routing').set('query parser', 'simple');
   app.set('trust proxy', [...trustedProxies]);
-  app.use(logRequests(logger), safeHeaders);
+  app.use(trackRequests(logger, metrics), safeHeaders);
   app.use('/v1', keepNothing, authenticate(apiKeys));
   app.use(serveRoutes(apiRoutes(dependencies)));
   if (admin) app.use(adminPages(admin, dependencies));

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { consumption, consumptionDays } from '../otp/balance.js';
+import { consumptionDays } from '../otp/balance.js';
 import { timely } from '../producer/redis-trouble.js';
 import type { BalanceSnapshot } from '../store/balance.js';
 import { type BalanceRefreshDependencies, createBalanceRefresh } from './balance-refresh.js';
@@ -10,8 +10,6 @@ import { defineRoute, type Route } from './route.js';
 
 const dayMs = 86_400_000;
 const tag = 'Balance';
-/** More than a week of snapshots every five minutes. */
-const mostPoints = 5_000;
 
 const dateSchema = z.iso.date();
 
@@ -77,15 +75,13 @@ function getBalance(dependencies: BalanceRefreshDependencies): Route {
     handle: async ({ query }) => {
       const snapshot = query.refresh === 'true' ? await refresh() : await timely(store.balance.latest());
       if (!snapshot) throw new ApiProblem('balance_unavailable', { reason: 'no_snapshot' });
-      const now = Date.now();
-      const since = now - consumptionDays * dayMs;
-      const points = await timely(store.balance.history({ since, until: now + dayMs, limit: mostPoints }));
+      const outlook = await timely(store.balance.outlook());
       return {
         status: 200,
         body: {
           ...balanceView(snapshot),
           ...store.balance.alarms(snapshot),
-          ...consumption(points.reverse(), now),
+          ...outlook,
         },
       };
     },

@@ -21,7 +21,7 @@ import { takesItsTime } from './body-deadline.js';
 import { contextOf } from './context.js';
 import { bulkRequestExample, bulkResultExample } from './examples.js';
 import { type ReadLine, readLines } from './lines.js';
-
+import type { ApiMetrics } from './metrics.js';
 import { ApiProblem } from './problem.js';
 import { type Answer, defineRoute, goneSignal, parseHeaders, type Route } from './route.js';
 
@@ -30,6 +30,7 @@ export interface BulkDependencies {
   store: Pick<Store, 'batches'>;
   acceptor: Pick<Acceptor, 'many' | 'refusesAll'>;
   settings: RequestSettings;
+  metrics: Pick<ApiMetrics, 'accepted' | 'refused'>;
 }
 
 const mostOtps = 10_000;
@@ -67,14 +68,24 @@ const lineSchema = z.union([
   z.object({ summary: bulkResultSchema.omit({ results: true }) }),
 ]);
 
+/** An upload whose lines are counted. */
+interface CountedUpload extends Pick<Upload, 'batchId'> {
+  accept(group: Group, signal: AbortSignal): Promise<LineResult[]>;
+}
+
 /** `POST /v1/otps/bulk`: as one JSON document, or line by line. */
-export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Route {
+export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependencies): Route {
   const bulkSettings = { ...settings, sendWithinSeconds: settings.bulkSendWithinSeconds };
   const reader = createRequestReader(bulkSettings);
-  const begin = async (app: string, key: string | undefined) => {
+  const begin = async (app: string, key: string | undefined): Promise<CountedUpload> => {
     const upload = await beginUpload({ store, acceptor }, app, key ?? null);
     if (!upload) throw new ApiProblem('batch_cancelled');
-    return upload;
+    const accept = async (group: Group, signal: AbortSignal) => {
+      const results = await upload.accept(group, signal);
+      countLines(metrics, app, results);
+      return results;
+    };
+    return { batchId: upload.batchId, accept };
   };
   const records = { mediaTypes: [ndjson] };
   const bodySchema = z.strictObject({
@@ -147,7 +158,17 @@ export function bulkRoute({ store, acceptor, settings }: BulkDependencies): Rout
   };
 }
 
-function answer({ batchId }: Upload, body: object): Answer {
+/** A line that comes again was counted before. */
+function countLines(metrics: BulkDependencies['metrics'], app: string, results: readonly LineResult[]): void {
+  let fresh = 0;
+  for (const result of results) {
+    if ('refusal' in result) metrics.refused(app, 'bulk', result.refusal.code);
+    else if (!result.replayed) fresh += 1;
+  }
+  metrics.accepted(app, 'bulk', fresh);
+}
+
+function answer({ batchId }: CountedUpload, body: object): Answer {
   return { status: 202, headers: { Location: `/v1/batches/${batchId}` }, body };
 }
 
@@ -193,7 +214,7 @@ async function* groupsOfLines(
 }
 
 async function* answerLines(
-  upload: Upload,
+  upload: CountedUpload,
   groups: AsyncIterable<Group>,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
@@ -207,13 +228,14 @@ async function* answerLines(
   yield `${JSON.stringify({ summary: { batchId: upload.batchId, accepted, rejected } })}\n`;
 }
 
-function summaryOf({ batchId }: Upload, results: readonly LineResult[]) {
+function summaryOf({ batchId }: CountedUpload, results: readonly LineResult[]) {
   const accepted = results.filter((result) => 'id' in result).length;
   return { batchId, accepted, rejected: results.length - accepted };
 }
 
 function resultView(result: LineResult) {
-  if ('id' in result) return result;
-  const { index, refusal } = result;
+  const { index } = result;
+  if ('id' in result) return { index, id: result.id };
+  const { refusal } = result;
   return { index, code: refusal.code, message: refusalText(refusal) };
 }

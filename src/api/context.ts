@@ -13,6 +13,14 @@ export interface RequestContext {
   problem: ProblemCode | null;
   /** A stable word for what is behind the problem. */
   reason: string | null;
+  /** What the route counts when the request is over. */
+  ended: ((end: RequestEnd) => void) | null;
+}
+
+/** How a request of a known app ended; `problem` is null when it was answered as asked. */
+export interface RequestEnd {
+  app: string;
+  problem: ProblemCode | null;
 }
 
 const contexts = new WeakMap<Response, RequestContext>();
@@ -27,6 +35,7 @@ export function beginContext(res: Response, requestId: string): RequestContext {
     otpId: null,
     problem: null,
     reason: null,
+    ended: null,
   };
   contexts.set(res, context);
   return context;

@@ -9,6 +9,7 @@ import type { RequestSettings } from '../producer/settings.js';
 import type { Store } from '../store/store.js';
 import { accepted, readable } from './acceptance-answer.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
+import type { ApiMetrics } from './metrics.js';
 import { otpSchema, otpView } from './otp-schemas.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
 import { type Answer, defineRoute, type Route } from './route.js';
@@ -19,6 +20,7 @@ export interface CreateOtpDependencies {
   store: Pick<Store, 'otps'>;
   acceptor: Pick<Acceptor, 'one'>;
   settings: RequestSettings;
+  metrics: Pick<ApiMetrics, 'accepted' | 'refused'>;
 }
 
 const headersSchema = z.object({
@@ -43,7 +45,7 @@ const answerHeaders = {
 
 /** `POST /v1/otps`. */
 export function createOtpRoute(dependencies: CreateOtpDependencies): Route {
-  const { store, acceptor, settings } = dependencies;
+  const { store, acceptor, settings, metrics } = dependencies;
   const reader = createRequestReader(settings);
   const bodySchema = otpRequestSchema(settings);
   const otpBody = { name: 'Otp', schema: otpSchema, example: queuedOtp };
@@ -86,12 +88,16 @@ export function createOtpRoute(dependencies: CreateOtpDependencies): Route {
       'overloaded',
       'queue_unavailable',
     ],
+    ended: ({ app, problem }) => {
+      if (problem !== null) metrics.refused(app, 'single', problem);
+    },
     handle: async ({ app, body, headers, concerns, gone }) => {
       const read = readable(reader.complete(app, body));
       const key = headers['Idempotency-Key'];
       const idempotency = key === undefined ? null : { endpoint: sendEndpoint, key, body: read.text };
       const { kind, otp, limits } = accepted(await acceptor.one(read.request, idempotency));
       concerns(otp.id);
+      if (kind === 'accepted') metrics.accepted(app, 'single');
       const seconds = waitSeconds(headers.Prefer);
       const find = () => timely(store.otps.find(app, otp.id));
       const seen =

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { readJson } from './body.js';
-import { contextOf } from './context.js';
+import { contextOf, type RequestEnd } from './context.js';
 import { parseInput } from './input.js';
 import type { ProblemCode } from './problems.js';
 
@@ -48,6 +48,8 @@ export interface RouteFacts {
   description: string;
   answers: Record<number, DocumentedAnswer>;
   problems: readonly ProblemCode[];
+  /** Counts a request of a known app that is over, however it ended. */
+  ended?: (end: RequestEnd) => void;
 }
 
 /** What a route is called with; all of it checked. */

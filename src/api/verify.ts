@@ -8,6 +8,7 @@ import type { Store } from '../store/store.js';
 import type { Verification } from '../store/verification-attempts.js';
 import { verifiedExample, verifyRequestExample } from './examples.js';
 import type { Logger } from './logger.js';
+import type { ApiMetrics } from './metrics.js';
 import { isoTime, timeSchema, verifyRequestSchema } from './otp-schemas.js';
 import { ApiProblem } from './problem.js';
 import { type Answer, defineRoute, type Route } from './route.js';
@@ -16,6 +17,7 @@ export interface VerifyDependencies {
   store: Pick<Store, 'verificationAttempts'>;
   provider: Pick<Provider, 'verify'>;
   logger: Logger;
+  metrics: Pick<ApiMetrics, 'verification' | 'verified'>;
 }
 
 const verifiedSchema = z.object({ id: z.string(), status: z.literal('verified'), verifiedAt: timeSchema });
@@ -61,6 +63,7 @@ export function verifyRoute(dependencies: VerifyDependencies): Route {
       'queue_unavailable',
       'provider_unavailable',
     ],
+    ended: ({ app, problem }) => dependencies.metrics.verification(app, problem ?? 'verified'),
     handle: async ({ app, id, body: { code }, headers, concerns }) => {
       const key = headers['Idempotency-Key'];
       const token = randomText();
@@ -75,7 +78,7 @@ export function verifyRoute(dependencies: VerifyDependencies): Route {
 }
 
 async function decide(
-  { store, provider, logger }: VerifyDependencies,
+  { store, provider, logger, metrics }: VerifyDependencies,
   { verification, otp, code }: { verification: Verification; otp: Otp; code: string },
 ): Promise<Answer> {
   const outcome = await provider.verify(verifyCall(otp, code));
@@ -89,6 +92,7 @@ async function decide(
   }
   switch (settled.kind) {
     case 'verified':
+      metrics.verified(settled.otp.app, settled.otp.to.country);
       return verified(settled.otp, {});
     case 'incorrect':
       throw new ApiProblem('incorrect_code', {

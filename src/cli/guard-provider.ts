@@ -22,15 +22,26 @@ export interface Guarded {
   sendCircuit: CircuitBreaker;
 }
 
+export interface GuardOptions {
+  logger: Pick<Logger, 'info' | 'warn'>;
+  /** Told the state of each circuit, by `sends` or `verifications`, and each change of it. */
+  onCircuit?: (circuit: string, state: CircuitState) => void;
+}
+
 /** Puts circuits and a retry budget of this process in front of a provider, and logs what the circuits do. */
 export function guardProvider(
   provider: Provider,
-  logger: Pick<Logger, 'info' | 'warn'>,
+  { logger, onCircuit = () => {} }: GuardOptions,
   clock: Clock = monotonicClock,
 ): Guarded {
   const circuits = { sends: createCircuitBreaker(clock), verifications: createCircuitBreaker(clock) };
-  circuits.sends.onChange((state) => logChange(logger, 'sends', state));
-  circuits.verifications.onChange((state) => logChange(logger, 'verifications', state));
+  for (const [name, circuit] of Object.entries(circuits)) {
+    onCircuit(name, circuit.state);
+    circuit.onChange((state) => {
+      logChange(logger, name, state);
+      onCircuit(name, state);
+    });
+  }
   const retryBudget = createRetryBudget(clock.now);
   return {
     provider: createGuardedProvider({ provider, circuits, retryBudget }),

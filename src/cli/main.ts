@@ -1,5 +1,3 @@
-import type { Logger } from 'pino';
-import type { Command, ConfigFor } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
 import { describeConfig } from '../config/describe-config.js';
 import { createLogger } from '../telemetry/logger.js';
@@ -10,6 +8,7 @@ import { runSimulator } from './run-simulator.js';
 import { runWorker } from './run-worker.js';
 import { createParts, type Parts } from './running.js';
 import { start } from './start.js';
+import { startTelemetry } from './telemetry.js';
 
 const usage = `usage: isms-otp <command>
 
@@ -40,11 +39,20 @@ export async function main([command = '', ...rest]: string[], env: Environment):
 async function run(command: string, env: Environment): Promise<void> {
   switch (command) {
     case 'api':
-      return await untilSignal(async (parts) => void (await runApi(...prepare(env, command), parts)));
+      return await untilSignal(async (parts) => {
+        const config = load(env, command);
+        await runApi(config, await startTelemetry(command, config, parts), parts);
+      });
     case 'worker':
-      return await untilSignal((parts) => runWorker(...prepare(env, command), parts));
+      return await untilSignal(async (parts) => {
+        const config = load(env, command);
+        await runWorker(config, await startTelemetry(command, config, parts), parts);
+      });
     case 'simulate':
-      return await untilSignal((parts) => runSimulator(...prepare(env, command), parts));
+      return await untilSignal(async (parts) => {
+        const config = load(env, command);
+        await runSimulator(config, createLogger({ level: config.logLevel, role: command }), parts);
+      });
     case 'start':
       return await untilSignal((parts) => start(env, parts));
     case 'check-config':
@@ -55,11 +63,6 @@ async function run(command: string, env: Environment): Promise<void> {
     default:
       throw new Error(`${command ? `unknown command "${command}"` : 'no command given'}\n\n${usage}`);
   }
-}
-
-function prepare<C extends Command>(env: Environment, command: C): [ConfigFor<C>, Logger] {
-  const config = load(env, command);
-  return [config, createLogger({ level: config.logLevel, role: command })];
 }
 
 /** The first signal, even during the start, lets everything finish; a second one does not wait any more. */

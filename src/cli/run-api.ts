@@ -1,8 +1,4 @@
-import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Logger } from 'pino';
-import { z } from 'zod';
 import type { Admin } from '../api/admin.js';
 import { createApi } from '../api/api.js';
 import { createHttpServer } from '../api/http-server.js';
@@ -10,28 +6,39 @@ import type { ConfigFor } from '../config/commands.js';
 import { createAcceptor } from '../producer/acceptance.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
+import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
+import { listen } from './listen.js';
+import { measuredProvider } from './measured-provider.js';
+import { packageVersion } from './package-version.js';
 import { disconnect, ismsProvider, requestSettings, storeOf } from './parts.js';
 import { connectForRequests, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
+import type { Telemetry } from './telemetry.js';
 
 /** The longest `Prefer: wait` and 5 s more. */
 const answerWithinMs = 35_000;
 
 /** The HTTP API; resolves with its URL. Starts without Redis too, and answers 503 until it is there. */
-export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Parts): Promise<string> {
+export async function runApi(
+  config: ConfigFor<'api'>,
+  { logger, metrics }: Telemetry,
+  parts: Parts,
+): Promise<string> {
   const redis = connectForRequests(config.redisUrl.reveal());
   redis.on('error', (err) => logger.error({ event: 'redis.error', err }, 'Redis is not reachable'));
   redis.once('ready', () => void warnOfRedis(redis, config.queues.shards, logger).catch(() => {}));
   const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   parts.add({ close: () => disconnect(redis) });
-  const { provider } = guardProvider(parts.add(ismsProvider(config)), logger);
+  const isms = measuredProvider(parts.add(ismsProvider(config)), metrics);
+  const { provider } = guardProvider(isms, { logger, onCircuit: metrics.circuit });
   const store = storeOf(redis, config, logger);
   const sendOtpQueue = createSendOtpQueue({
     connection: redis,
     onError: onQueueError,
     shards: config.queues.shards,
   });
+  metrics.observe(() => readGatewayState(store, sendOtpQueue));
   const settings = requestSettings(config);
   const app = createApi({
     store,
@@ -45,6 +52,7 @@ export async function runApi(config: ConfigFor<'api'>, logger: Logger, parts: Pa
     settings,
     version: packageVersion(),
     logger,
+    metrics,
   });
   const server = createHttpServer(app);
   const url = await listen(server, config.http);
@@ -57,20 +65,6 @@ function adminOf({ admin, adminActions }: ConfigFor<'api'>): Admin | null {
   if (!admin) return null;
   const { username, password } = admin;
   return { username, password: password.reveal(), actions: adminActions === 'on' };
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
-}
-
-async function listen(server: Server, at: { host: string; port: number }): Promise<string> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(at, () => resolve());
-  });
-  const { address, port } = server.address() as AddressInfo;
-  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
 /** Requests under way are answered; idle connections end at once, and what is left after 35 s is cut off. */

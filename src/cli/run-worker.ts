@@ -1,34 +1,50 @@
-import type { Logger } from 'pino';
 import type { ConfigFor } from '../config/commands.js';
+import { createSendOtpQueue } from '../queues/send-otp.js';
 import { startWorkers } from '../workers/workers.js';
+import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
+import { measuredProvider } from './measured-provider.js';
 import { disconnect, ismsProvider, storeOf } from './parts.js';
 import { connectForWork, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
+import type { Telemetry } from './telemetry.js';
 
 /** What a worker may need beyond its longest send to write down how that ended. */
 const closeGraceMs = 5_000;
 
 /** One worker process: sends, balance snapshots, the sweeper. Waits for Redis if it is not there yet. */
-export async function runWorker(config: ConfigFor<'worker'>, logger: Logger, parts: Parts): Promise<void> {
+export async function runWorker(
+  config: ConfigFor<'worker'>,
+  { logger, metrics }: Telemetry,
+  parts: Parts,
+): Promise<void> {
   const redis = connectForWork(config.redisUrl.reveal());
   redis.on('error', (err) =>
     logger.error({ event: 'redis.error', err }, 'Redis is not reachable; waiting for it'),
   );
   parts.add({ close: () => disconnect(redis) });
-  const { provider, sendCircuit } = guardProvider(parts.add(ismsProvider(config)), logger);
+  const isms = measuredProvider(parts.add(ismsProvider(config)), metrics);
+  const { provider, sendCircuit } = guardProvider(isms, { logger, onCircuit: metrics.circuit });
   const store = storeOf(redis, config, logger);
   if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', resolve));
   warnOfRedis(redis, config.queues.shards, logger).catch(() => {});
   const { otp, balance } = config;
+  const sendOtpQueue = createSendOtpQueue({
+    connection: redis,
+    onError: (err) => logger.error({ event: 'queue.error', err }, 'queue error'),
+    shards: config.queues.shards,
+  });
+  parts.add(sendOtpQueue);
+  metrics.observe(() => readGatewayState(store, sendOtpQueue));
   const workers = await startWorkers({
     redis,
     store,
     provider,
     sendCircuit,
+    sendOtpQueue,
     logger,
+    metrics,
     concurrency: config.worker.concurrency,
-    shards: config.queues.shards,
     servedShards: config.worker.shards ?? null,
     sendTimeoutMs: config.isms.sendTimeoutMs,
     sendsPerSecond: config.limits.sendPerSecond,

@@ -2,7 +2,6 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 import { startSimulator } from '../simulator/simulator.js';
-import { createLogger } from '../telemetry/logger.js';
 import { banner } from './banner.js';
 import { type DevelopmentSecrets, developmentSecrets } from './development-secrets.js';
 import { load } from './load.js';
@@ -10,6 +9,7 @@ import { startPrivateRedis } from './private-redis.js';
 import { runApi } from './run-api.js';
 import { runWorker } from './run-worker.js';
 import type { Parts, Running } from './running.js';
+import { startTelemetry } from './telemetry.js';
 
 type Environment = Record<string, string | undefined>;
 
@@ -37,9 +37,9 @@ export async function start(env: Environment, parts: Parts): Promise<void> {
     settings['ISMS_PASSWORD'] = simulatorAccount.password;
   }
   const config = load(settings, 'api');
-  const logger = createLogger({ level: config.logLevel, role: 'start' });
-  const apiUrl = await runApi(config, logger, parts);
-  await runWorker(config, logger, parts);
+  const telemetry = await startTelemetry('start', config, parts);
+  const apiUrl = await runApi(config, telemetry, parts);
+  await runWorker(config, telemetry, parts);
   const inboxUrl = simulator?.url ?? null;
   const apiKey = made['API_KEYS'] ? secrets.apiKey : null;
   const admin = made['ADMIN_PASSWORD'] ? { username: adminUsername, password: secrets.adminPassword } : null;

@@ -12,9 +12,7 @@ export function describeConfig(config: Config): string {
 }
 
 function describeSetting(setting: Setting, config: Config): string {
-  const value = setting.path.reduce<unknown>((part, key) => memberOf(part, key), config);
-  const note = setting.planned ? ' (not in force yet)' : '';
-  return `${describeValue(value)}${note}`;
+  return describeValue(setting.path.reduce<unknown>((part, key) => memberOf(part, key), config));
 }
 
 function memberOf(part: unknown, key: string): unknown {

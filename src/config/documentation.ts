@@ -37,11 +37,7 @@ export function configurationMarkdown(): string {
 }
 
 function row(setting: Setting): string {
-  const notes = [
-    setting.meaning,
-    setting.secret ? '*Secret.*' : '',
-    setting.planned ? '**Not in force yet.**' : '',
-  ];
+  const notes = [setting.meaning, setting.secret ? '*Secret.*' : ''];
   const cells = [
     `\`${setting.name}\``,
     setting.fallback === undefined ? '' : `\`${setting.fallback}\``,

@@ -24,7 +24,6 @@ const maxPhoneLimit = 1_000;
 
 type Extra = Omit<Variable, 'name' | 'meaning'>;
 const hidden: Extra = { secret: true };
-const planned: Extra = { planned: true };
 
 /** Gives a part of the schema the name of its variable and what it means. */
 function variable<S extends z.ZodType>(name: string, schema: S, meaning: string, extra: Extra = {}): S {
@@ -84,17 +83,11 @@ const admin = z.object({
 });
 
 const metrics = z.object({
-  host: variable(
-    'METRICS_HOST',
-    listenHost().prefault('127.0.0.1'),
-    'Address of the listener for scrapers.',
-    planned,
-  ),
+  host: variable('METRICS_HOST', listenHost().prefault('127.0.0.1'), 'Address of the listener for scrapers.'),
   port: variable(
     'METRICS_PORT',
     wholeNumber(0, 65_535).optional(),
-    'Port of a listener of its own for scrapers, in API and worker; unset is off.',
-    planned,
+    'Port of a listener of its own for scrapers (`/metrics`, no login), in API and worker; 0 takes any free one; unset is off.',
   ),
 });
 

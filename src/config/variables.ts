@@ -6,8 +6,6 @@ export interface Variable {
   meaning: string;
   /** Never shown, and can also come from the file that `NAME_FILE` names. */
   secret?: true;
-  /** Checked already, but nothing obeys it yet. */
-  planned?: true;
 }
 
 /** Which variable stands behind a part of the schema. */

@@ -41,14 +41,18 @@ export function alarmMessage(alarm: keyof BalanceAlarms, on: boolean): string {
   return on ? alarmMessages[alarm] : `balance alarm is over: ${alarm}`;
 }
 
+/** Null: not known, or, of the day, not in sight. */
+export interface Consumption {
+  creditsPerDay: number | null;
+  /** `YYYY-MM-DD`, UTC. */
+  runsOutOn: string | null;
+}
+
 /**
  * Credits used per day, and the day (`YYYY-MM-DD`, UTC) they run out at that rate. `points` are oldest first;
  * rises are top-ups and do not count. Both are null with less than an hour of history; when nothing was used, the day is.
  */
-export function consumption(
-  points: readonly BalancePoint[],
-  now: number,
-): { creditsPerDay: number | null; runsOutOn: string | null } {
+export function consumption(points: readonly BalancePoint[], now: number): Consumption {
   const first = points[0];
   const last = points.at(-1);
   if (!first || !last || last.at - first.at < hourMs) return { creditsPerDay: null, runsOutOn: null };

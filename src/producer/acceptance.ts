@@ -77,6 +77,9 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
         const admission = admissions[i] ?? new Error('no answer');
         if (admission instanceof Error) return failedAdmission(dependencies, admission);
         note(dependencies, request, admission);
+        // Its id was reserved, so what was admitted again came again.
+        if ('otp' in admission && isKnown(admission))
+          return { kind: 'replayed' as const, otp: admission.otp };
         return toAcceptance(admission, overloads[i] ?? null);
       });
       const queued = admissions.flatMap((admission) =>

@@ -21,7 +21,9 @@ export interface Group {
 }
 
 /** What became of one line. */
-export type LineResult = { index: number; id: string } | { index: number; refusal: Refusal };
+export type LineResult =
+  /** `replayed`: it was accepted before. */
+  { index: number; id: string; replayed: boolean } | { index: number; refusal: Refusal };
 
 /** What uploads need. */
 export interface UploadDependencies {
@@ -127,7 +129,7 @@ function toResult(
   const acceptance = acceptances.get(result.admission);
   if (!acceptance) return [{ index, refusal: refuse('queue_unavailable') }];
   if (acceptance.kind === 'refused') return [{ index, refusal: acceptance.refusal }];
-  return [{ index, id: acceptance.otp.id }];
+  return [{ index, id: acceptance.otp.id, replayed: acceptance.kind === 'replayed' }];
 }
 
 /** Puts lines into groups, none of which reaches over the end of a chunk; what is left over waits for more lines. */

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type NewJob } from './add-jobs.js';
-import { type Backlog, backlogOf, sumOf } from './backlog.js';
+import { type Backlog, backlogOf, earliest, sumOf, type WaitingSince, waitingSince } from './backlog.js';
 import { queueStreams } from './queues.js';
 import { announceShards, knownShards, shardName, shardOf } from './shards.js';
 import { takeTurns } from './turns.js';
@@ -59,6 +59,8 @@ export interface SendOtpQueue {
   withoutJob<O extends QueuedOtp>(otps: readonly O[]): Promise<O[]>;
   /** How many jobs wait for a worker, in the shards that can be asked. Rejects when none can. */
   backlog(): Promise<Backlog>;
+  /** When the OTPs that come next were added, in ms since 1970; null where none waits. Of the shards that can be asked. */
+  waitingSince(): Promise<WaitingSince>;
   /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so by itself only while others end. */
   clean(keepMs: number): Promise<void>;
   /** The shards that there have ever been, also those that nothing is added to any more: jobs may wait in them. */
@@ -193,6 +195,10 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
       const read = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
       if (read.length === 0) throw new Error('Connection is closed: no shard answers.');
       return sumOf(read);
+    },
+    waitingSince: async () => {
+      const found = await Promise.allSettled((await known()).map((n) => waitingSince(connection, shard(n))));
+      return earliest(found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
     },
     clean: async (keepMs) => {
       await inKnown(async (queue) => {

@@ -1,10 +1,19 @@
 import { z } from 'zod';
-import { type BalanceAlarms, type BalanceLimits, balanceAlarms } from '../otp/balance.js';
+import {
+  type BalanceAlarms,
+  type BalanceLimits,
+  balanceAlarms,
+  type Consumption,
+  consumption,
+  consumptionDays,
+} from '../otp/balance.js';
 import { keys } from './keys.js';
 import { loadPlainScript, type RedisClient } from './script.js';
 
 const dayMs = 86_400_000;
 const historyKeptMs = 90 * dayMs;
+/** More than a week of snapshots every five minutes. */
+const mostPoints = 5_000;
 
 const snapshotSchema = z.object({
   at: z.number(),
@@ -24,6 +33,8 @@ export interface BalanceStore {
   /** The alarms that a snapshot rings now. */
   alarms(snapshot: BalanceSnapshot): BalanceAlarms;
   latest(): Promise<BalanceSnapshot | null>;
+  /** What is used per day, and when that runs out, by the snapshots of the last 7 days. */
+  outlook(): Promise<Consumption>;
   /** Newest first, `since` ≤ at < `until`; at most `limit`. */
   history(range: { since: number; until: number; limit: number }): Promise<BalanceSnapshot[]>;
 }
@@ -34,6 +45,10 @@ const recordReply = z.tuple([z.string(), z.array(z.enum(['low', 'expiring']))]);
 export function createBalanceStore(redis: RedisClient, limits: BalanceLimits): BalanceStore {
   const record = loadPlainScript(redis, 'record-balance');
   const parse = (raw: string) => snapshotSchema.parse(JSON.parse(raw));
+  const history: BalanceStore['history'] = async ({ since, until, limit }) => {
+    const raws = await redis.zrevrangebyscore(keys.balanceHistory, `(${until}`, since, 'LIMIT', 0, limit);
+    return raws.map(parse);
+  };
   return {
     alarms: (snapshot) => balanceAlarms(snapshot, limits, Date.now()),
     record: async (balance) => {
@@ -50,9 +65,12 @@ export function createBalanceStore(redis: RedisClient, limits: BalanceLimits): B
       const [raw] = await redis.zrevrange(keys.balanceHistory, 0, 0);
       return raw === undefined ? null : parse(raw);
     },
-    history: async ({ since, until, limit }) => {
-      const raws = await redis.zrevrangebyscore(keys.balanceHistory, `(${until}`, since, 'LIMIT', 0, limit);
-      return raws.map(parse);
+    history,
+    outlook: async () => {
+      const now = Date.now();
+      const since = now - consumptionDays * dayMs;
+      const points = await history({ since, until: now + dayMs, limit: mostPoints });
+      return consumption(points.reverse(), now);
     },
   };
 }

@@ -6,8 +6,8 @@ import type { RedisClient } from './script.js';
 const pauseDeadlineMs = 200;
 
 /**
- * Reads what pauses sending now on a Redis Cluster: `operator` or the account's trouble; null: nothing. It lies with a few masters; one
- * that is away must not stop the others' OTPs, so then what was last read of it counts.
+ * Reads what pauses sending now: `operator` or the account's trouble; null: nothing. On a Redis Cluster it lies with a
+ * few masters; one that is away must not stop the others' OTPs, so then what was last read of it counts.
  */
 export function createPauseReader(
   redis: RedisClient,

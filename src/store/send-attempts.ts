@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import type { FailureCode } from '../otp/failure.js';
 import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
-import { statuses } from '../otp/states.js';
+import { type Status, statuses } from '../otp/states.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
@@ -20,6 +21,8 @@ interface Claimed {
   attempt: number;
   /** Retries and resends that the OTP has used before this attempt; a claim that made no call uses none. */
   tries: number;
+  /** Of those, the resends after an attempt whose outcome nobody knew. */
+  resends: number;
   claimedAt: number;
   record: string;
 }
@@ -31,7 +34,8 @@ export type ClaimResult =
   | { kind: 'claimed'; claim: SendClaim }
   /** Another attempt may still be calling the provider, or a resend must be held back, for so long. */
   | { kind: 'in_flight'; remainingMs: number }
-  | { kind: 'ended'; otp: Otp }
+  /** `now`: it was this call that wrote the end down. */
+  | { kind: 'ended'; otp: Otp; now: boolean }
   | { kind: 'missing' };
 
 /** The OTP after an attempt, and what a next one needs to know. */
@@ -41,14 +45,24 @@ export interface SettledSend {
   tries: number;
   /** Until the OTP is not worth sending any more. */
   sendBeforeInMs: number;
+  /** Whether this changed the status: one that had ended meanwhile stays as it is. */
+  moved: boolean;
 }
 
 /** A queued OTP, and whether it is one of many, which single ones overtake. */
 export type SweptOtp = Otp & { inBatch: boolean };
 
+/** An OTP that the clock ended, or gave back for a resend. */
+export interface MovedOtp {
+  app: string;
+  status: Status;
+  failure: FailureCode | null;
+}
+
 /** What a sweep found. */
 export interface Swept {
   looked: number;
+  moved: MovedOtp[];
   /** OTPs whose job may be missing. */
   queued: SweptOtp[];
   /** Ids of OTPs whose record is broken, or that no data key opens. */
@@ -71,26 +85,34 @@ export interface SendAttempts {
 
 const claimReply = z.union([
   z.tuple([z.literal('missing')]),
-  z.tuple([z.enum(['claimed', 'ended']), z.string()]),
+  z.tuple([z.literal('claimed'), z.string()]),
+  z.tuple([z.literal('ended'), z.string(), z.number()]),
   z.tuple([z.literal('in_flight'), z.string(), z.number()]),
 ]);
 const id = z.string().transform((text) => (text === '' ? null : text));
 const time = z.number().transform((ms) => (ms === 0 ? null : ms));
+const failure = z.enum(['', ...failureCodes]).transform((code) => (code === '' ? null : code));
 const settleReply = z.union([
   z.tuple([z.enum(['missing', 'needs_record'])]),
   z.tuple([
     z.literal('settled'),
     z.enum(statuses),
-    z.enum(['', ...failureCodes]).transform((code) => (code === '' ? null : code)),
+    failure,
     id,
     id,
     time,
     time,
+    z.number(),
     z.number(),
     z.number(),
   ]),
 ]);
-const sweepReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.string()])), z.array(z.string())]);
+const sweepReply = z.tuple([
+  z.number(),
+  z.array(z.tuple([z.string(), z.string()])),
+  z.array(z.string()),
+  z.array(z.tuple([z.string(), z.enum(statuses), failure])),
+]);
 
 export function createSendAttempts(
   options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'> },
@@ -131,14 +153,13 @@ export function createSendAttempts(
     claim: async (id, token) => {
       const partition = partitionOfId(id);
       if (!partition) return { kind: 'missing' };
-      const [kind, raw, remainingMs] = claimReply.parse(
-        await claimScript(keys.record(partition, id), [token]),
-      );
+      const [kind, raw, detail] = claimReply.parse(await claimScript(keys.record(partition, id), [token]));
       if (kind === 'missing') return { kind };
-      if (kind === 'in_flight') return { kind, remainingMs };
-      if (kind === 'ended') return { kind, otp: open(raw) };
+      if (kind === 'in_flight') return { kind, remainingMs: detail };
+      if (kind === 'ended') return { kind, otp: open(raw), now: detail === 1 };
       const { sends, claimedAt = 0, retries, unknowns } = parse(raw);
-      const claim = { id, token, attempt: sends, tries: retries + unknowns, claimedAt, record: raw };
+      const tries = { tries: retries + unknowns, resends: unknowns };
+      const claim = { id, token, attempt: sends, ...tries, claimedAt, record: raw };
       try {
         return { kind, claim: { ...claim, otp: open(raw) } };
       } catch (error) {
@@ -148,15 +169,13 @@ export function createSendAttempts(
       }
     },
     settle: async (claim, outcome) => {
-      const [kind, status, failure, uuid, smsId, sentAt, expiresAt, tries, sendBeforeInMs] = await settle(
-        claim,
-        outcome,
-      );
+      const [kind, status, failure, uuid, smsId, sentAt, expiresAt, tries, sendBeforeInMs, moved] =
+        await settle(claim, outcome);
       if (kind !== 'settled') return null;
       const otp = { ...claim.otp, status, failure, uuid, smsId, sentAt, expiresAt };
       if (outcome.kind === 'accepted') void ranges.note(otp, 'sent');
       if (status === 'failed') void ranges.note(otp, 'unsent');
-      return { otp, tries, sendBeforeInMs };
+      return { otp, tries, sendBeforeInMs, moved: moved === 1 };
     },
     sweep: async () => {
       const replies = await Promise.allSettled(
@@ -168,6 +187,9 @@ export function createSendAttempts(
       const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
+        moved: swept.flatMap(([, , , moved]) =>
+          moved.map(([app, status, code]) => ({ app, status, failure: code })),
+        ),
         queued: queued.filter((otp) => typeof otp !== 'string'),
         unreadable: [
           ...swept.flatMap(([, , ids]) => ids),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys } from './keys.js';
+import { createPauseReader } from './pause-reader.js';
 import { loadPlainScript, type RedisClient } from './script.js';
 
 /** Why sending is paused, since when (ms of Redis's clock), and what a refused send would have cost. */
@@ -13,6 +14,8 @@ export interface Pause {
 /** The pause for account trouble, shared by all workers. An operator's pause of the queue is BullMQ's own. */
 export interface SendingPause {
   read(): Promise<Pause | null>;
+  /** Why nothing is sent now, an operator's pause of a queue included; what cannot be read is as it was last. */
+  reason(): Promise<AccountTrouble | 'operator' | null>;
   /** True when this report began the pause; trouble of claims older than the last resume is ignored. */
   report(report: { trouble: AccountTrouble; claimedAt: number; credits: number }): Promise<boolean>;
   /** True when this call ended the pause. */
@@ -25,7 +28,10 @@ const pauseSchema = z.object({
   creditsNeeded: z.coerce.number(),
 });
 
-export function createSendingPause(redis: RedisClient): SendingPause {
+const reasonSchema = z.enum([...accountTroubles, 'operator']).nullable();
+
+export function createSendingPause(redis: RedisClient, operatorPauseKeys: readonly string[]): SendingPause {
+  const readReason = createPauseReader(redis, operatorPauseKeys);
   const report = loadPlainScript(redis, 'report-trouble');
   const resume = loadPlainScript(redis, 'resume');
   return {
@@ -33,6 +39,7 @@ export function createSendingPause(redis: RedisClient): SendingPause {
       const fields = await redis.hgetall(keys.pause);
       return fields['trouble'] === undefined ? null : pauseSchema.parse(fields);
     },
+    reason: async () => reasonSchema.parse(await readReason()),
     report: async ({ trouble, claimedAt, credits }) =>
       (await report([keys.pause], [trouble, claimedAt, credits])) === 1,
     resume: async () => (await resume([keys.pause], [])) === 1,

@@ -61,7 +61,7 @@ export function createStore({ onNewHistory = () => {}, safeRanges = [], ...store
     verificationAttempts: createVerificationAttempts(options),
     ranges,
     phones: createPhones(stores),
-    sendingPause: createSendingPause(redis),
+    sendingPause: createSendingPause(redis, options.operatorPauseKeys),
     load: createLoad(redis),
     balance: createBalanceStore(redis, options.balanceLimits),
     failedLogins: createFailedLogins(stores),

@@ -6,6 +6,7 @@ import type { SendAttempts, SendClaim, SettledSend } from '../store/send-attempt
 import type { Intake } from './intake.js';
 import { afterSend, delay, finish, gone, park } from './job-control.js';
 import type { Logger } from './logger.js';
+import { countEnd, type WorkerMetrics } from './metrics.js';
 import type { PauseGate } from './pause-gate.js';
 
 /**
@@ -24,6 +25,7 @@ export interface SendOtpDependencies {
   pauseGate: Pick<PauseGate, 'report'>;
   sendTimeoutMs: number;
   logger: Logger;
+  metrics: WorkerMetrics;
 }
 
 /** The processor of `otp-send`: claim, call, settle. Whatever runs it twice, the claim lets one call through. */
@@ -38,7 +40,7 @@ async function processJob(
   job: SendOtpJob,
   lockToken: string,
 ): Promise<SendOtpResult> {
-  const { sendAttempts, intake, sendTimeoutMs } = dependencies;
+  const { sendAttempts, intake, sendTimeoutMs, metrics } = dependencies;
   const { id } = sendOtpPayload.parse(job.data);
   if (intake.closed) return await park(job, lockToken);
   const window = sendWindow(sendTimeoutMs);
@@ -47,6 +49,7 @@ async function processJob(
     case 'missing':
       return gone();
     case 'ended':
+      if (result.now) countEnd(metrics, result.otp);
       return finish(result.otp);
     case 'in_flight':
       return await delay(job, lockToken, result.remainingMs);
@@ -69,9 +72,26 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   intake.note(outcome);
   const settled = await settle(dependencies, claim, outcome);
   if (!settled) return gone();
+  countSend(dependencies.metrics, send, { outcome, settled });
   if (outcome.kind === 'blocked') await reportTrouble(dependencies, claim, outcome.trouble);
   if (waitsInLine(outcome) && settled.otp.status === 'queued') return await park(job, lockToken);
   return await afterSend(job, lockToken, { settled, outcome, attempt: claim.attempt });
+}
+
+/** Of bulk is what BullMQ gave a priority. */
+function countSend(
+  metrics: WorkerMetrics,
+  { job, claim }: ClaimedSend,
+  { outcome, settled: { otp, moved } }: { outcome: SendOutcome; settled: SettledSend },
+): void {
+  const { app } = otp;
+  const left = outcome.kind !== 'deferred' && outcome.kind !== 'blocked';
+  if (left && claim.resends > 0) metrics.resent(app);
+  if (outcome.kind === 'accepted') {
+    const waitedSeconds = otp.sentAt === null ? null : (otp.sentAt - otp.createdAt) / 1_000;
+    metrics.sent({ app, country: otp.to.country, lane: job.priority > 0 ? 'bulk' : 'single', waitedSeconds });
+  } else if (outcome.kind === 'deferred' && otp.status === 'queued') metrics.retried(outcome.reason);
+  if (moved) countEnd(metrics, otp);
 }
 
 async function reportTrouble(

@@ -4,6 +4,7 @@ import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { SweptOtp } from '../store/send-attempts.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from './logger.js';
+import { countEnd, type WorkerMetrics } from './metrics.js';
 
 const sweepEveryMs = 1_000;
 const cleanEveryMs = 60_000;
@@ -15,10 +16,11 @@ export interface SweeperDependencies {
   sendOtpQueue: SendOtpQueue;
   keepMs: number;
   logger: Logger;
+  metrics: Pick<WorkerMetrics, 'failed' | 'unknown'>;
 }
 
 /** Ends what nobody else can end, and adds jobs again that got lost; one worker of all does so each second. */
-export function createSweeper({ store, sendOtpQueue, keepMs, logger }: SweeperDependencies) {
+export function createSweeper({ store, sendOtpQueue, keepMs, logger, metrics }: SweeperDependencies) {
   /** Those that could not be added. */
   const addAgain = async (otps: readonly Otp[], add: () => Promise<unknown>): Promise<readonly Otp[]> => {
     try {
@@ -51,7 +53,8 @@ export function createSweeper({ store, sendOtpQueue, keepMs, logger }: SweeperDe
     return failed;
   };
   const sweep = async () => {
-    const { queued, unreadable, failures } = await store.sendAttempts.sweep();
+    const { queued, moved, unreadable, failures } = await store.sendAttempts.sweep();
+    for (const otp of moved) countEnd(metrics, otp);
     for (const err of failures) logger.error({ event: 'sweep.failed', err }, 'a partition was not swept');
     for (const otpId of unreadable) {
       logger.error(

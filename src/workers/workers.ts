@@ -3,12 +3,7 @@ import type { CircuitBreaker } from '../otp/circuit-breaker.js';
 import type { Provider } from '../otp/provider.js';
 import { type BalanceResult, type balanceJob, createBalanceQueue } from '../queues/balance.js';
 import { queueNames, queuePrefix } from '../queues/queues.js';
-import {
-  createSendOtpQueue,
-  type SendOtpPayload,
-  type SendOtpResult,
-  type sendOtpJob,
-} from '../queues/send-otp.js';
+import type { SendOtpPayload, SendOtpQueue, SendOtpResult, sendOtpJob } from '../queues/send-otp.js';
 import { shardName } from '../queues/shards.js';
 import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
@@ -17,6 +12,7 @@ import { createBalanceProcessor } from './balance.js';
 import { createIntake } from './intake.js';
 import { retryDelayMs, withoutStacks } from './job-control.js';
 import type { Logger } from './logger.js';
+import type { WorkerMetrics } from './metrics.js';
 import { createPauseGate } from './pause-gate.js';
 import { every } from './periodic.js';
 import { createProgress } from './progress.js';
@@ -32,11 +28,12 @@ export interface WorkersOptions {
   /** The one that guards the provider's sends: while it is open, no jobs are taken. */
   sendCircuit: Pick<CircuitBreaker, 'state' | 'onChange'>;
   logger: Logger;
+  metrics: WorkerMetrics;
   /** The most sends in flight; fewer while sends time out. */
   concurrency: number;
   sendTimeoutMs: number;
-  /** How many queues the OTPs are spread over. */
-  shards: number;
+  /** Stays open when the workers close. */
+  sendOtpQueue: SendOtpQueue;
   /** Those that this process serves; null: all. */
   servedShards: readonly number[] | null;
   /** Calls to the provider a second, all workers together; 0 for no limit. */
@@ -69,9 +66,8 @@ const lookAtShardsEveryMs = 5_000;
 
 /** All that one worker process does: sends, balance snapshots, the sweeper, the pause gate. Runs at once. */
 export async function startWorkers(options: WorkersOptions): Promise<Workers> {
-  const { redis, store, provider, logger, keepSeconds } = options;
+  const { redis, store, provider, sendOtpQueue, logger, metrics, keepSeconds } = options;
   const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
-  const sendOtpQueue = createSendOtpQueue({ connection: redis, onError, shards: options.shards });
   const balanceQueue = createBalanceQueue(redis, onError);
   const intake = createIntake({
     taker: () => sends,
@@ -84,7 +80,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const processor = createSendOtpProcessor({ ...options, sendAttempts, intake, pauseGate });
   const progress = createProgress(store.load);
   /** Of each shard; BullMQ reads it before each job, so all of them see when it changes. */
-  const limiter = limiterOf(options.sendsPerSecond, options.shards);
+  const limiter = limiterOf(options.sendsPerSecond, sendOtpQueue.queues.length);
   const sends = createShardWorkers((shard, concurrency) => {
     const { name, prefix } = shardName(shard);
     const worker = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
@@ -121,7 +117,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     },
   );
   balances.on('error', onError);
-  const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger });
+  const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger, metrics });
   await serveShards();
   const loops = [
     every(pauseGate.lookEveryMs, pauseGate.look, logger),
@@ -139,7 +135,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         intake.stop();
         await Promise.all([sends.close(), balances.close()]);
         await Promise.all(loops.map((loop) => loop.stop()));
-        await Promise.all([sendOtpQueue.close(), balanceQueue.queue.close()]);
+        await balanceQueue.queue.close();
       };
       await within(deadlineMs, close());
     },

@@ -15,6 +15,7 @@ import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
+import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
 import { claimed, testStore } from '../support/otps.js';
 import { connect, databaseUrl } from '../support/redis.js';
 
@@ -57,6 +58,7 @@ export interface Gateway {
   simulator: Simulator;
   /** Every line logged so far, as JSON. */
   logs: string[];
+  metrics: Metrics;
   call(method: string, path: string, call?: Call): Promise<Reply>;
   /** The id of an OTP that iSMS has sent, and the code in it. */
   sent(body?: object): Promise<{ id: string; code: string }>;
@@ -102,6 +104,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const logs: string[] = [];
   const log = (fields: object, message: string) => logs.push(JSON.stringify({ ...fields, message }));
   const logger = { info: log, warn: log, error: log };
+  const metrics = createMetrics('0.0.0');
   const app = createApi({
     store,
     sendOtpQueue,
@@ -124,6 +127,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     settings,
     version: '0.0.0',
     logger,
+    metrics,
     ...options.dependencies,
   });
   const server = createHttpServer(app).listen(0, '127.0.0.1');
@@ -136,6 +140,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     redis: ownRedis ?? redis,
     simulator,
     logs,
+    metrics,
     call,
     sent: async (body = {}) => {
       const reply = await call('POST', '/v1/otps', { body: { to: '0123456789', ...body } });

@@ -17,6 +17,7 @@ const routes = apiRoutes({
   balanceQueue: unused,
   provider: unused,
   logger: unused,
+  metrics: unused,
   settings,
   version: '0.0.0',
 });

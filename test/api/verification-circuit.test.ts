@@ -10,7 +10,7 @@ const log: object[] = [];
 const keep = (fields: object) => void log.push(fields);
 const gateway = await startGateway({
   verifyTimeoutMs: 400,
-  guard: (provider) => guardProvider(provider, { info: keep, warn: keep }, clock).provider,
+  guard: (provider) => guardProvider(provider, { logger: { info: keep, warn: keep } }, clock).provider,
 });
 const { store, simulator } = gateway;
 

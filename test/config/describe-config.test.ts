@@ -19,8 +19,4 @@ describe('describeConfig', () => {
     expect(lines.get('API_KEYS')).toMatch(/ shop \(sha256 [0-9a-f]{8}…\)$/);
     expect(lines.get('DATA_KEY')).toMatch(/ \[2 secrets\]$/);
   });
-
-  it('says what is not in force yet', () => {
-    expect(linesOf(describeConfig(load())).get('METRICS_HOST')).toMatch(/ 127.0.0.1 \(not in force yet\)$/);
-  });
 });

@@ -3,7 +3,7 @@ import { createSendingPause } from '../../src/store/sending-pause.js';
 import { connect } from '../support/redis.js';
 
 const redis = await connect();
-const pause = createSendingPause(redis);
+const pause = createSendingPause(redis, []);
 const trouble = { trouble: 'insufficient_credits', claimedAt: Date.now() + 1, credits: 1 } as const;
 
 beforeEach(async () => {

@@ -8,6 +8,7 @@ import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
+import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
 import type { Logger } from '../../src/workers/logger.js';
 import { startWorkers, type Workers } from '../../src/workers/workers.js';
 import { admitted, policy, sleep, testStore } from './otps.js';
@@ -27,6 +28,7 @@ export interface Scene {
   provider: Provider;
   sendCircuit: CircuitBreaker;
   logger: Logger;
+  metrics: Metrics;
   log: LogLine[];
   start(options?: { everyMs: number; sendsPerSecond?: number }): Promise<Workers>;
   /** Admits and enqueues. */
@@ -66,7 +68,8 @@ export async function createScene(
   const log: LogLine[] = [];
   const at = (level: LogLine['level']) => (fields: object) => void log.push({ level, ...fields });
   const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') };
-  const { provider, sendCircuit } = guardProvider(watch(isms), logger, clock);
+  const { provider, sendCircuit } = guardProvider(watch(isms), { logger }, clock);
+  const metrics = createMetrics('0.0.0');
   const running: Workers[] = [];
   const find = async (id: string) => (await store.otps.find('shop', id))?.status ?? 'gone';
   return {
@@ -76,6 +79,7 @@ export async function createScene(
     provider,
     sendCircuit,
     logger,
+    metrics,
     log,
     start: async ({ everyMs, sendsPerSecond = 0 } = { everyMs: 60_000 }) => {
       const workers = await startWorkers({
@@ -84,8 +88,9 @@ export async function createScene(
         provider,
         sendCircuit,
         logger,
+        metrics,
+        sendOtpQueue: queue,
         concurrency: 20,
-        shards: 1,
         servedShards: null,
         sendTimeoutMs,
         sendsPerSecond,

@@ -205,13 +205,14 @@ describe('the processor', () => {
   /** Runs jobs with some parts replaced, without the rest of a worker. */
   function run(parts: Partial<SendOtpDependencies>): void {
     const { sendAttempts } = scene.store;
-    const { provider, logger } = scene;
+    const { provider, logger, metrics } = scene;
     const processor = createSendOtpProcessor({
       sendAttempts,
       intake,
       pauseGate: { report: async () => {} },
       provider,
       logger,
+      metrics,
       sendTimeoutMs: 700,
       ...parts,
     });

@@ -63,11 +63,11 @@ describe('the sweeper', () => {
         return await scene.queue.add(otp);
       },
     };
-    const { store, logger } = scene;
+    const { store, logger, metrics } = scene;
     const sweep = async () => {
       for (const id of ids) await makeDue(id);
       await redis.del(...(await redis.keys('*:lease:*')), 'none');
-      await createSweeper({ store, sendOtpQueue, keepMs: 60_000, logger }).run();
+      await createSweeper({ store, sendOtpQueue, keepMs: 60_000, logger, metrics }).run();
       return await Promise.all(ids.map(async (id) => (await scene.queue.queues[0].getJob(id)) !== undefined));
     };
     expect(await sweep()).toEqual([false, true, true]);
@@ -76,7 +76,7 @@ describe('the sweeper', () => {
   });
 
   it('adds lost jobs of a batch behind single OTPs, in the turns of their app', async () => {
-    const { store, queue, logger } = scene;
+    const { store, queue, logger, metrics } = scene;
     const name = (await store.batches.open('shop', null)) ?? '';
     const lines = ['0123456601', '0123456602', '0123456603'].map((to) => ({
       request: request({ to: number(to) }),
@@ -94,7 +94,7 @@ describe('the sweeper', () => {
     for (const key of await redis.keys('*:due')) {
       for (const id of await redis.zrange(key, '0', '-1')) await makeDue(id);
     }
-    await createSweeper({ store, sendOtpQueue: queue, keepMs: 60_000, logger }).run();
+    await createSweeper({ store, sendOtpQueue: queue, keepMs: 60_000, logger, metrics }).run();
     expect(addedAgain()).toHaveLength(4);
     expect(await queue.queues[0].getJobCounts('waiting', 'prioritized')).toEqual({
       waiting: 1,
@@ -120,8 +120,8 @@ describe('the sweeper', () => {
     await workers.close(5_000);
     await redis.del(...(await redis.keys('*:lease:*')));
     await sleep(20);
-    const { store, queue: sendOtpQueue, logger } = scene;
-    await createSweeper({ store, sendOtpQueue, keepMs: 10, logger }).run();
+    const { store, queue: sendOtpQueue, logger, metrics } = scene;
+    await createSweeper({ store, sendOtpQueue, keepMs: 10, logger, metrics }).run();
     expect(await sendOtpQueue.queues[0].getJob(id)).toBeUndefined();
   });
 });

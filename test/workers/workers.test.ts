@@ -25,7 +25,7 @@ const intake: SendOtpDependencies['intake'] = { closed: false, hold: (work) => w
 const jobState = async (id: string) => await scene.queue.queues[0].getJobState(id);
 
 function run(parts: Partial<SendOtpDependencies>): void {
-  const { provider, logger } = scene;
+  const { provider, logger, metrics } = scene;
   const { sendAttempts } = scene.store;
   const processor = createSendOtpProcessor({
     sendAttempts,
@@ -33,6 +33,7 @@ function run(parts: Partial<SendOtpDependencies>): void {
     pauseGate,
     provider,
     logger,
+    metrics,
     sendTimeoutMs: 5_000,
     ...parts,
   });

@@ -1,5 +1,5 @@
 -- The fence: at most one caller at a time may call the provider for an OTP.
--- ARGV: attempt token.
+-- ARGV: attempt token. An ended one is answered with 1 when it was this call that ended it.
 local t = now()
 return for_each_record(function(token)
   local r = load()
@@ -30,5 +30,5 @@ return for_each_record(function(token)
   end
   local raw = changed and save(r) or encode(r)
   if r.status == 'sending' then return {'in_flight', raw, r.attemptEndsAt - t} end
-  return {'ended', raw}
+  return {'ended', raw, changed and 1 or 0}
 end)

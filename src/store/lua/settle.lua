@@ -1,6 +1,6 @@
 -- Writes down what became of claimed sends.
 -- Answers the status, failure, uuid and sms id ('' for none), when it was sent and expires (0 for not), retries and
--- resends so far, and ms until it is not worth sending.
+-- resends so far, ms until it is not worth sending, and 1 when this changed the status.
 -- ARGV: {token, attempt, claimedAt}, outcome, the claimed record, or '' where it is hoped not to be needed.
 local t = now()
 
@@ -47,7 +47,7 @@ end
 return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   local claim, outcome = cjson.decode(raw_claim), cjson.decode(raw_outcome)
   local r = load()
-  local brought_back = not r
+  local brought_back, before = not r, r and r.status
   if not r then
     -- Redis lost it, unless the OTP may have ended right after the claim and its time to be kept is over.
     if t >= claim.claimedAt + POLICY.keepMs then return {'missing'} end
@@ -73,6 +73,6 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   if brought_back and r.status == 'queued' then look_soon(r.id, r.sendBefore, t) end
   return {
     'settled', r.status, r.failure or '', r.uuid or '', r.smsId or '', r.sentAt or 0, r.expiresAt or 0,
-    r.retries + r.unknowns, math.max(0, r.sendBefore - t),
+    r.retries + r.unknowns, math.max(0, r.sendBefore - t), r.status ~= before and 1 or 0,
   }
 end)

@@ -1,5 +1,6 @@
 -- Ends what nobody else ends, and names queued records whose job may be missing. KEYS are what is due in partitions here.
--- ARGV: most records to look at.
+-- ARGV: most records to look at. Answers how many it looked at, the queued ones, ids of unreadable ones, and app, status
+-- and failure of those that it moved.
 local t = now()
 
 -- All that a broken record can stumble over, before anything is written.
@@ -16,7 +17,7 @@ return for_each_record(function(most)
   -- Another history is judged soon, wherever there is one: with time its traces go.
   if redis.call('EXISTS', here.due, here.history) > 0 then history() end
   local ids = redis.call('ZRANGE', here.due, '-inf', digits(t), 'BYSCORE', 'LIMIT', 0, most)
-  local queued, unreadable = {}, {}
+  local queued, unreadable, moved = {}, {}, {}
   for _, id in ipairs(ids) do
     local readable, r, changed, next_due, _, raw = pcall(look_at, id)
     if not readable then unreadable[#unreadable + 1] = id end
@@ -27,11 +28,12 @@ return for_each_record(function(most)
     else
       redis.call('ZADD', here.due, digits(next_due), id)
     end
+    if changed then moved[#moved + 1] = { r.app, r.status, r.failure or '' } end
     if readable and r and r.status == 'queued' then
       -- Looked at again soon, in case whoever adds the missing job is gone before it did; see lookedAfter.
       look_soon(id, r.sendBefore, t)
       queued[#queued + 1] = { id, raw }
     end
   end
-  return {#ids, queued, unreadable}
+  return {#ids, queued, unreadable, moved}
 end)

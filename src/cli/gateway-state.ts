@@ -1,0 +1,34 @@
+import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { Store } from '../store/store.js';
+import type { GatewayState } from '../telemetry/state-metrics.js';
+
+/** Reads what all processes share, for whoever scrapes this one. */
+export async function readGatewayState(
+  { sendingPause, balance, load }: Pick<Store, 'sendingPause' | 'balance' | 'load'>,
+  queue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>,
+): Promise<GatewayState> {
+  const [backlog, since, paused, memory, snapshot, { runsOutOn }] = await Promise.all([
+    queue.backlog(),
+    queue.waitingSince(),
+    sendingPause.reason(),
+    load.memory(),
+    balance.latest(),
+    balance.outlook(),
+  ]);
+  const moment = (date: string | null) => (date === null ? null : Date.parse(date));
+  return {
+    waiting: [
+      { lane: 'single', jobs: backlog.single, since: since.single },
+      { lane: 'bulk', jobs: backlog.bulk, since: since.bulk },
+    ],
+    paused,
+    memory,
+    balance: snapshot && {
+      credits: snapshot.credits,
+      checkedAt: snapshot.at,
+      expiresAt: moment(snapshot.expiresOn),
+      runsOutAt: moment(runsOutOn),
+      alarms: { ...balance.alarms(snapshot) },
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import type { Gauge } from 'prom-client';
+
+/** The state that all processes share; every one of them can tell it. Times are ms since 1970; null: not known, or none. */
+export interface GatewayState {
+  /** Jobs that wait for a worker, and since when the next one does. */
+  waiting: { lane: 'single' | 'bulk'; jobs: number; since: number | null }[];
+  /** Why nothing is sent now. */
+  paused: string | null;
+  /** The share of Redis's `maxmemory` in use; 0 where there is no limit. */
+  memory: number;
+  balance: BalanceState | null;
+}
+
+interface BalanceState {
+  credits: number;
+  checkedAt: number;
+  expiresAt: number | null;
+  runsOutAt: number | null;
+  /** Whether each alarm is on, by the gateway's own limits. */
+  alarms: Record<string, boolean>;
+}
+
+type MakeGauge = <L extends string>(name: string, help: string, ...labelNames: L[]) => Gauge<L>;
+
+/** Whoever scrapes waits for Redis no longer than this. */
+const readWithinMs = 2_000;
+/** As `isms_otp_sending_paused` has them, so that an alert sees 0 before it sees 1. */
+const pauseReasons = [
+  'operator',
+  'authentication_failed',
+  'account_suspended',
+  'ip_not_allowed',
+  'insufficient_credits',
+];
+
+/** Gauges of the shared state, set anew by what this returns; with Redis away only that is told. */
+export function createStateMetrics(gauge: MakeGauge) {
+  const readable = gauge('isms_otp_redis_up', '1 when the shared state could be read from Redis');
+  const jobs = gauge('isms_otp_queue_jobs', 'OTPs that wait for a worker', 'lane');
+  const age = gauge(
+    'isms_otp_queue_oldest_age_seconds',
+    'For how long the OTP that comes next has waited; 0 when none waits',
+    'lane',
+  );
+  const paused = gauge('isms_otp_sending_paused', '1 while nothing is sent, for this reason', 'reason');
+  const memory = gauge(
+    'isms_otp_redis_memory_ratio',
+    'Share of maxmemory in use, of a cluster by its fullest master; 0 without a limit',
+  );
+  const alarms = gauge('isms_balance_alarm', '1 while the balance is low, or expiring', 'alarm');
+  const credits = gauge('isms_balance_credits', 'Credits of the iSMS account at the latest snapshot');
+  const checkedAt = gauge('isms_balance_checked_timestamp_seconds', 'When the latest snapshot was taken');
+  const expiresAt = gauge('isms_balance_expiry_timestamp_seconds', 'When the credits expire');
+  const runsOutAt = gauge(
+    'isms_balance_empty_timestamp_seconds',
+    'When the credits run out at the rate of the last 7 days',
+  );
+  const forget = () => {
+    for (const each of [jobs, age, paused, alarms]) each.reset();
+    // Without labels, a reset would say 0.
+    for (const each of [memory, credits, checkedAt, expiresAt, runsOutAt]) each.remove();
+  };
+  forget();
+  const setMoment = (target: Gauge, ms: number | null) => {
+    if (ms !== null) target.set(ms / 1_000);
+  };
+  const set = (state: GatewayState) => {
+    const now = Date.now();
+    for (const { lane, jobs: count, since } of state.waiting) {
+      jobs.set({ lane }, count);
+      age.set({ lane }, since === null ? 0 : Math.max(0, now - since) / 1_000);
+    }
+    for (const reason of pauseReasons) paused.set({ reason }, reason === state.paused ? 1 : 0);
+    memory.set(state.memory);
+    if (!state.balance) return;
+    for (const [alarm, on] of Object.entries(state.balance.alarms)) alarms.set({ alarm }, on ? 1 : 0);
+    credits.set(state.balance.credits);
+    setMoment(checkedAt, state.balance.checkedAt);
+    setMoment(expiresAt, state.balance.expiresAt);
+    setMoment(runsOutAt, state.balance.runsOutAt);
+  };
+  return async (read: () => Promise<GatewayState>): Promise<void> => {
+    const state = await within(readWithinMs, read()).catch(() => null);
+    forget();
+    readable.set(state ? 1 : 0);
+    if (state) set(state);
+  };
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not read after ${ms} ms`)), ms);
+  });
+  return await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { createMetrics } from '../../src/telemetry/metrics.js';
+import type { GatewayState } from '../../src/telemetry/state-metrics.js';
+import { samplesOf } from '../support/samples.js';
+
+const state: GatewayState = {
+  waiting: [
+    { lane: 'single', jobs: 3, since: Date.now() - 5_000 },
+    { lane: 'bulk', jobs: 0, since: null },
+  ],
+  paused: 'insufficient_credits',
+  memory: 0.25,
+  balance: {
+    credits: 81.5,
+    checkedAt: 1_700_000_000_000,
+    expiresAt: 1_800_000_000_000,
+    runsOutAt: null,
+    alarms: { low: true, expiring: false },
+  },
+};
+const samples = async (read?: () => Promise<GatewayState>) => {
+  const metrics = createMetrics('1.2.3');
+  if (read) metrics.observe(read);
+  return samplesOf((await metrics.exposition()).text);
+};
+
+describe('the shared state', () => {
+  it('is told in base units, with every reason to pause by itself', async () => {
+    const found = await samples(async () => state);
+    expect(found).toMatchObject({
+      isms_otp_redis_up: 1,
+      'isms_otp_queue_jobs{lane="single"}': 3,
+      'isms_otp_queue_jobs{lane="bulk"}': 0,
+      'isms_otp_queue_oldest_age_seconds{lane="bulk"}': 0,
+      'isms_otp_sending_paused{reason="insufficient_credits"}': 1,
+      'isms_otp_sending_paused{reason="operator"}': 0,
+      isms_otp_redis_memory_ratio: 0.25,
+      'isms_balance_alarm{alarm="low"}': 1,
+      'isms_balance_alarm{alarm="expiring"}': 0,
+      isms_balance_credits: 81.5,
+      isms_balance_checked_timestamp_seconds: 1_700_000_000,
+      isms_balance_expiry_timestamp_seconds: 1_800_000_000,
+    });
+    expect(found['isms_otp_queue_oldest_age_seconds{lane="single"}']).toBeCloseTo(5, 0);
+    expect(found).not.toHaveProperty('isms_balance_empty_timestamp_seconds');
+  });
+
+  it('is left out, not told as it was or as zero, when Redis cannot be read or takes too long', async () => {
+    const metrics = createMetrics('1.2.3');
+    let read: () => Promise<GatewayState> = async () => state;
+    metrics.observe(() => read());
+    await metrics.exposition();
+    for (const trouble of [
+      async () => Promise.reject(new Error('gone')),
+      () => new Promise<never>(() => {}),
+    ]) {
+      read = trouble;
+      const found = samplesOf((await metrics.exposition()).text);
+      expect(found['isms_otp_redis_up']).toBe(0);
+      const shared = Object.keys(found).filter((name) =>
+        /^isms_(balance|otp_(queue|sending|redis_memory))/.test(name),
+      );
+      expect(shared).toEqual([]);
+    }
+  });
+
+  it('says nothing of credits while there is no snapshot', async () => {
+    const found = await samples(async () => ({ ...state, balance: null }));
+    expect(Object.keys(found).filter((name) => name.startsWith('isms_balance'))).toEqual([]);
+  });
+});
+
+it('a circuit is in one state at a time', async () => {
+  const metrics = createMetrics('1.2.3');
+  metrics.circuit('sends', 'closed');
+  metrics.circuit('sends', 'open');
+  const found = samplesOf((await metrics.exposition()).text);
+  expect(found).toMatchObject({
+    'isms_circuit_state{circuit="sends",state="open"}': 1,
+    'isms_circuit_state{circuit="sends",state="closed"}': 0,
+    'isms_circuit_state{circuit="sends",state="half_open"}': 0,
+  });
+});

@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { number, sleep } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { samplesOf } from '../support/samples.js';
+import { createScene, type Scene } from '../support/workers.js';
+
+const redis = await connect();
+let scene: Scene;
+
+beforeEach(() => redis.flushdb());
+afterEach(() => scene.close());
+
+const samples = async () => samplesOf((await scene.metrics.exposition()).text);
+const send = (to: string) => scene.send({ to: number(to) });
+
+describe('a worker counts', () => {
+  it('what iSMS took, by lane and country, and how long it had waited', async () => {
+    scene = await createScene(redis);
+    const single = await send('0123456701');
+    const bulk = await send('0123456702');
+    await scene.queue.remove(bulk);
+    const otp = await scene.store.otps.find('shop', bulk);
+    if (otp) await scene.queue.addBulk('shop', [otp]);
+    await sleep(300);
+    await scene.start();
+    for (const id of [single, bulk]) expect(await scene.settled(id)).toBe('sent');
+    const found = await samples();
+    expect(found).toMatchObject({
+      'isms_otp_sent_total{app="shop",country="MY",lane="single"}': 1,
+      'isms_otp_sent_total{app="shop",country="MY",lane="bulk"}': 1,
+      'isms_otp_time_to_send_seconds_count{lane="single"}': 1,
+    });
+    const waited = found['isms_otp_time_to_send_seconds_sum{lane="single"}'];
+    expect(waited).toBeGreaterThan(0.3);
+    expect(waited).toBeLessThan(5);
+  });
+
+  it('what failed, by its code', async () => {
+    scene = await createScene(redis);
+    await scene.start();
+    expect(await scene.settled(await send('0190000002'))).toBe('failed');
+    expect(await samples()).toMatchObject({ 'isms_otp_failed_total{app="shop",code="invalid_number"}': 1 });
+  });
+
+  it('an unknown outcome once, and the resend before it', async () => {
+    scene = await createScene(redis);
+    await scene.start();
+    expect(await scene.settled(await send('0190000021'))).toBe('unknown');
+    expect(await samples()).toMatchObject({
+      'isms_otp_unknown_total{app="shop"}': 1,
+      'isms_otp_resends_total{app="shop"}': 1,
+    });
+  });
+
+  it('retries of what was proven unsent, by the reason', async () => {
+    scene = await createScene(redis);
+    await scene.start();
+    expect(await scene.settled(await send('0190000031'))).toBe('sent');
+    const found = await samples();
+    expect(found['isms_otp_retries_total{reason="too_many_requests"}']).toBe(1);
+    expect(Object.keys(found).some((name) => name.startsWith('isms_otp_resends_total{'))).toBe(false);
+  });
+
+  it('what the clock ended, once, whoever of sweeper and worker writes it down', async () => {
+    scene = await createScene(redis);
+    await scene.send({ to: number('0123456703'), sendWithinSeconds: 1 });
+    const swept = await scene.send({ to: number('0123456704'), sendWithinSeconds: 1 });
+    await scene.queue.remove(swept);
+    await sleep(1_100);
+    await scene.start();
+    const name = 'isms_otp_failed_total{app="shop",code="not_sent_in_time"}';
+    await expect.poll(async () => (await samples())[name], { timeout: 10_000 }).toBe(2);
+    await sleep(2_500);
+    expect((await samples())[name]).toBe(2);
+  });
+
+  it('an outcome that a dead worker left behind', async () => {
+    scene = await createScene(redis, { sendLeaseMs: 500, unknownResends: 0 });
+    const id = await send('0123456705');
+    expect((await scene.store.sendAttempts.claim(id, 'of-a-dead-worker')).kind).toBe('claimed');
+    await sleep(600);
+    await scene.start();
+    expect(await scene.settled(id)).toBe('unknown');
+    await expect.poll(async () => (await samples())['isms_otp_unknown_total{app="shop"}']).toBe(1);
+  });
+});
