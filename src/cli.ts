@@ -17,5 +17,9 @@ if (/\*|ioredis|router|express/.test(process.env['DEBUG'] ?? '')) {
 // V8 lets what has grown old pile up to several times of what is in use before it looks: an upload of a million lines
 // took 250 MB at its most, and takes 180 so, as fast as before (measured).
 setFlagsFromString('--heap-growing-percent=100');
+const args = process.argv.slice(2);
+// What is traced is imported once tracing has begun.
+const { traceIfAsked } = await import('./cli/tracing.js');
+const tracing = await traceIfAsked(args[0] ?? '', process.env);
 const { main } = await import('./cli/main.js');
-await main(process.argv.slice(2), process.env);
+await main(args, process.env, tracing);

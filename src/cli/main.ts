@@ -6,7 +6,7 @@ import { isOperatorCommand, operate } from './operate.js';
 import { runApi } from './run-api.js';
 import { runSimulator } from './run-simulator.js';
 import { runWorker } from './run-worker.js';
-import { createParts, type Parts } from './running.js';
+import { createParts, type Parts, type Running } from './running.js';
 import { start } from './start.js';
 import { startTelemetry } from './telemetry.js';
 
@@ -25,18 +25,26 @@ Settings come from the environment: docs/configuration.md.`;
 
 type Environment = Record<string, string | undefined>;
 
-/** Runs one command until it ends or is told to end. Sets the exit code: 0, or 1 with one clear line why not. */
-export async function main([command = '', ...rest]: string[], env: Environment): Promise<void> {
+/**
+ * Runs one command until it ends or is told to end, and closes `tracing` last. Sets the exit code: 0, or 1 with one clear
+ * line why not.
+ */
+export async function main(
+  [command = '', ...rest]: string[],
+  env: Environment,
+  tracing: Running | null = null,
+): Promise<void> {
   try {
     if (isOperatorCommand(command)) return print(await operate(command, rest, load(env, command)));
     if (rest.length > 0) throw new ConfigError([{ variable: rest.join(' '), problem: 'is not understood' }]);
-    await run(command, env);
+    await run(command, env, tracing);
   } catch (error) {
     fail(error);
   }
 }
 
-async function run(command: string, env: Environment): Promise<void> {
+async function run(command: string, env: Environment, tracing: Running | null): Promise<void> {
+  const untilSignal = (startParts: (parts: Parts) => Promise<void>) => runUntilSignal(startParts, tracing);
   switch (command) {
     case 'api':
       return await untilSignal(async (parts) => {
@@ -66,8 +74,12 @@ async function run(command: string, env: Environment): Promise<void> {
 }
 
 /** The first signal, even during the start, lets everything finish; a second one does not wait any more. */
-async function untilSignal(startParts: (parts: Parts) => Promise<void>): Promise<void> {
+async function runUntilSignal(
+  startParts: (parts: Parts) => Promise<void>,
+  tracing: Running | null,
+): Promise<void> {
   const parts = createParts();
+  if (tracing) parts.add(tracing);
   let stopping = false;
   const stop = () => {
     if (stopping) process.exit(1);

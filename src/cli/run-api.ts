@@ -9,7 +9,7 @@ import { createSendOtpQueue } from '../queues/send-otp.js';
 import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
 import { listen } from './listen.js';
-import { measuredProvider } from './measured-provider.js';
+import { observedProvider } from './observed-provider.js';
 import { packageVersion } from './package-version.js';
 import { disconnect, ismsProvider, requestSettings, storeOf } from './parts.js';
 import { connectForRequests, warnOfRedis } from './redis.js';
@@ -30,7 +30,7 @@ export async function runApi(
   redis.once('ready', () => void warnOfRedis(redis, config.queues.shards, logger).catch(() => {}));
   const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   parts.add({ close: () => disconnect(redis) });
-  const isms = measuredProvider(parts.add(ismsProvider(config)), metrics);
+  const isms = observedProvider(parts.add(ismsProvider(config)), metrics);
   const { provider } = guardProvider(isms, { logger, onCircuit: metrics.circuit });
   const store = storeOf(redis, config, logger);
   const sendOtpQueue = createSendOtpQueue({

@@ -1,9 +1,10 @@
+import { BullMQOtel } from 'bullmq-otel';
 import type { ConfigFor } from '../config/commands.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { startWorkers } from '../workers/workers.js';
 import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
-import { measuredProvider } from './measured-provider.js';
+import { observedProvider } from './observed-provider.js';
 import { disconnect, ismsProvider, storeOf } from './parts.js';
 import { connectForWork, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
@@ -23,7 +24,7 @@ export async function runWorker(
     logger.error({ event: 'redis.error', err }, 'Redis is not reachable; waiting for it'),
   );
   parts.add({ close: () => disconnect(redis) });
-  const isms = measuredProvider(parts.add(ismsProvider(config)), metrics);
+  const isms = observedProvider(parts.add(ismsProvider(config)), metrics);
   const { provider, sendCircuit } = guardProvider(isms, { logger, onCircuit: metrics.circuit });
   const store = storeOf(redis, config, logger);
   if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', resolve));
@@ -44,6 +45,7 @@ export async function runWorker(
     sendOtpQueue,
     logger,
     metrics,
+    telemetry: config.tracing.endpoint ? new BullMQOtel({ tracerName: 'isms-otp-gateway' }) : null,
     concurrency: config.worker.concurrency,
     servedShards: config.worker.shards ?? null,
     sendTimeoutMs: config.isms.sendTimeoutMs,

@@ -27,6 +27,13 @@ export function wholeNumber(min: number, max: number) {
   });
 }
 
+/** A share of a whole. */
+export function fraction() {
+  return format('a number from 0 to 1, such as 0.1', (text) =>
+    /^(0|1|0?\.\d{1,6}|1\.0+)$/.test(text) ? Number(text) : null,
+  );
+}
+
 /** Text that is taken as it stands. */
 export function text(expected = 'one line of text') {
   return format(expected, (value) => (/[\p{Cc}\p{Cs}]/u.test(value) ? null : value));

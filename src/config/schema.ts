@@ -5,6 +5,7 @@ import {
   country,
   digitList,
   format,
+  fraction,
   listenHost,
   oneOf,
   secret,
@@ -13,7 +14,7 @@ import {
   wholeNumber,
 } from './formats.js';
 import { apiKeys, dataKeys } from './keys.js';
-import { ismsUrl, redisUrl } from './urls.js';
+import { httpUrl, ismsUrl, redisUrl } from './urls.js';
 import { type Variable, variables } from './variables.js';
 
 const daySeconds = 86_400;
@@ -88,6 +89,19 @@ const metrics = z.object({
     'METRICS_PORT',
     wholeNumber(0, 65_535).optional(),
     'Port of a listener of its own for scrapers (`/metrics`, no login), in API and worker; 0 takes any free one; unset is off.',
+  ),
+});
+
+const tracing = z.object({
+  endpoint: variable(
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    httpUrl().optional(),
+    'OTLP/HTTP collector that traces go to, such as http://127.0.0.1:4318; unset is off. OpenTelemetry itself reads further OTEL_EXPORTER_OTLP_ variables, such as _HEADERS.',
+  ),
+  ratio: variable(
+    'OTEL_TRACES_SAMPLER_ARG',
+    fraction().prefault('1'),
+    'Share of the traces that are kept. What the caller decided (its `traceparent`) goes before.',
   ),
 });
 
@@ -264,6 +278,7 @@ export const schema = z.object({
     'Whether the admin pages can retry, promote and remove jobs and pause queues, or only show them.',
   ),
   metrics: metrics.prefault({}),
+  tracing: tracing.prefault({}),
   dataKeys: variable(
     'DATA_KEY',
     dataKeys().optional(),

@@ -19,6 +19,15 @@ export function ismsUrl() {
   );
 }
 
+/** Where something is sent to that holds no secrets. */
+export function httpUrl() {
+  return format('an http:// or https:// URL without login, query or fragment', (value) => {
+    const url = parseUrl(value);
+    if (!url || url.username || url.password || /[?#]/.test(value)) return null;
+    return /^https?:$/.test(url.protocol) ? url.href : null;
+  });
+}
+
 /** `redis+sentinel://user:password@host:26379,host:26379/master/0`; login, ports and database can be left out. */
 export const sentinelUrl =
   /^redis(?<tls>s?)\+sentinel:\/\/(?:(?<username>[^:@/\s]*):(?<password>[^@/\s]*)@)?(?<hosts>[\w.-]+(?::\d{1,5})?(?:,[\w.-]+(?::\d{1,5})?)*)\/(?<master>[\w.-]+)(?:\/(?<db>\d{1,2}))?$/;

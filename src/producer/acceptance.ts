@@ -2,7 +2,8 @@ import { brokenContentRules } from '../otp/content-rules.js';
 import { groupBy } from '../otp/group-by.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { remembered } from '../otp/remembered.js';
-import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { QueuedOtp, SendOtpQueue } from '../queues/send-otp.js';
+import { traceMetadata } from '../queues/trace.js';
 import type { Admission, AdmissionRequest, Idempotency, Quota } from '../store/admission.js';
 import { createBatcher, gathered } from '../store/batcher.js';
 import { shownRange } from '../store/number-ranges.js';
@@ -46,7 +47,7 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
   const lookedAfter = (otps: readonly Otp[]) => void store.sendAttempts.lookedAfter(otps).catch(() => {});
   /** A job is added once at most, so a replay completes what a lost connection left half done. */
   const add = createBatcher(
-    async (otps: Otp[]) => {
+    async (otps: (Otp & QueuedOtp)[]) => {
       if (await sendOtpQueue.add(...otps)) lookedAfter(otps);
       return otps;
     },
@@ -64,7 +65,8 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
       const admission = await timely(store.otps.admit(request, idempotency, overload !== null));
       note(dependencies, request, admission);
       const acceptance = toAcceptance(admission, overload);
-      if ('otp' in acceptance && acceptance.otp.status === 'queued') await timely(add(acceptance.otp));
+      if ('otp' in acceptance && acceptance.otp.status === 'queued')
+        await timely(add({ ...acceptance.otp, trace: traceMetadata() }));
       return acceptance;
     },
     many: async (app, asked) => {
@@ -96,8 +98,10 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
       // Those that have their job already must not take another place in line.
       const missing = await timely(sendOtpQueue.withoutJob(otpsOf(known))).catch(refuseAll(otpsOf(known)));
       const byShard = groupBy([...otpsOf(fresh), ...missing], ({ id }) => String(sendOtpQueue.shardOf(id)));
+      const trace = traceMetadata();
       const addShard = async (otps: Otp[]) => {
-        if (await timely(sendOtpQueue.addBulk(app, otps))) lookedAfter(otps);
+        const traced = otps.map((otp) => ({ ...otp, trace }));
+        if (await timely(sendOtpQueue.addBulk(app, trace === undefined ? otps : traced))) lookedAfter(otps);
       };
       await Promise.all([...byShard.values()].map((otps) => addShard(otps).catch(refuseAll(otps))));
       return acceptances.map((each) => ('otp' in each && refused.get(each.otp.id)) || each);

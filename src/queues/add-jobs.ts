@@ -9,7 +9,12 @@ export interface NewJob {
   id: string;
   name: string;
   data: object;
-  opts: { attempts: number; backoff: { type: string }; priority: number };
+  opts: {
+    attempts: number;
+    backoff: { type: string };
+    priority: number;
+    telemetry?: { metadata: string };
+  };
 }
 
 /** One of BullMQ's own functions, called for many jobs in one go. */

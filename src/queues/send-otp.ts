@@ -40,7 +40,10 @@ export type SendOtpJob = Job<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
 const jobOptions = { attempts: 1_000, backoff: { type: 'custom' } };
 
 /** What a job needs of its OTP. */
-export type QueuedOtp = Pick<Otp, 'id' | 'app' | 'to'>;
+export type QueuedOtp = Pick<Otp, 'id' | 'app' | 'to'> & {
+  /** What goes on where it was asked for, if that is traced. */
+  trace?: string | undefined;
+};
 
 /** The send queue: one queue of BullMQ, or several shards that share the OTPs. */
 export interface SendOtpQueue {
@@ -84,9 +87,10 @@ const notEnded = ['waiting', 'active', 'delayed', 'prioritized'] as const;
 /** How many old jobs one call deletes at most; larger ranges hold Redis up. */
 const cleanBatch = 1_000;
 
-function jobOf({ id, app, to }: QueuedOtp, priority: number): NewJob {
+function jobOf({ id, app, to, trace }: QueuedOtp, priority: number): NewJob {
   const data: SendOtpPayload = { id, app, to: to.masked };
-  return { id, data, name: sendOtpJob, opts: { ...jobOptions, priority } };
+  const telemetry = trace === undefined ? {} : { telemetry: { metadata: trace } };
+  return { id, data, name: sendOtpJob, opts: { ...jobOptions, priority, ...telemetry } };
 }
 
 export interface SendOtpQueueOptions {

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { trace } from '@opentelemetry/api';
 import { type DestinationStream, type LevelWithSilent, type Logger, pino, stdTimeFunctions } from 'pino';
 import { redact } from './redact.js';
 import { serializeError } from './serialize-error.js';
@@ -22,6 +23,7 @@ export function createLogger({ level, role, destination }: LoggerOptions): Logge
       base: { role, pid: process.pid, hostname: hostname() },
       timestamp: stdTimeFunctions.isoTime,
       serializers: { err: serializeError, error: serializeError },
+      mixin: traceOf,
       formatters: { level: (label) => ({ level: label }), log: serializeErrors },
       hooks: { streamWrite: redactLine },
     },
@@ -39,4 +41,10 @@ function redactLine(line: string): string {
   } catch {
     return `${JSON.stringify({ level: 'error', msg: 'A log line was withheld: it could not be redacted' })}\n`;
   }
+}
+
+/** Joins a line to its trace, where there is one. */
+function traceOf(): object {
+  const span = trace.getActiveSpan()?.spanContext();
+  return span ? { traceId: span.traceId } : {};
 }

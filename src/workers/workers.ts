@@ -29,6 +29,8 @@ export interface WorkersOptions {
   sendCircuit: Pick<CircuitBreaker, 'state' | 'onChange'>;
   logger: Logger;
   metrics: WorkerMetrics;
+  /** Traces jobs where the process is traced. */
+  telemetry?: WorkerOptions['telemetry'] | null;
   /** The most sends in flight; fewer while sends time out. */
   concurrency: number;
   sendTimeoutMs: number;
@@ -91,6 +93,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         prefix,
         concurrency,
         connection: redis,
+        ...(options.telemetry && { telemetry: options.telemetry }),
         ...(options.sendsPerSecond > 0 && { limiter }),
       },
     );

@@ -74,7 +74,6 @@ describe('404', () => {
     '/v1/otps/',
     '/v1/otps/a/b',
     '/V1/otps',
-    '/metrics',
     '/livez/x',
     '/favicon.ico',
   ])('answers %s', async (path) => expectProblem(await gateway.call('GET', path), 404, 'not_found'));

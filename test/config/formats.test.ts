@@ -32,6 +32,22 @@ describe('whole numbers', () => {
   });
 });
 
+describe('OTEL_TRACES_SAMPLER_ARG', () => {
+  it.each([
+    ['0', 0],
+    ['1', 1],
+    ['0.25', 0.25],
+    ['.5', 0.5],
+    ['1.0', 1],
+  ])('%s is a share', (text, share) => {
+    expect(load({ OTEL_TRACES_SAMPLER_ARG: text }).tracing.ratio).toBe(share);
+  });
+
+  it.each(['1.1', '-0.5', '50%', 'all', '1e-1', '0,5'])('%s is none', (text) => {
+    expect(mistakes({ OTEL_TRACES_SAMPLER_ARG: text })).toHaveLength(1);
+  });
+});
+
 describe('countries', () => {
   it('are codes that libphonenumber knows', () => {
     expect(load({ ALLOWED_COUNTRIES: 'SG, MY,SG', DEFAULT_COUNTRY: 'SG' })).toMatchObject({

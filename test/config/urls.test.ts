@@ -79,3 +79,16 @@ it('a Sentinel URL shows where it leads, and not its login', () => {
   const { redisUrl } = load({ REDIS_URL: 'redis+sentinel://user:canary@a:1,b:2/mymaster/3' });
   expect(String(redisUrl)).toBe('redis+sentinel://[secret]@a:1,b:2/mymaster/3');
 });
+
+describe('OTEL_EXPORTER_OTLP_ENDPOINT', () => {
+  it.each(['http://collector:4318', 'https://otlp.test/base'])('may be %s', (url) => {
+    expect(mistakes({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).toEqual([]);
+  });
+
+  it.each(['collector:4318', 'grpc://collector:4317', 'http://user:pass@collector', 'http://collector?x=1'])(
+    '"%s" is refused',
+    (url) => {
+      expect(mistakes({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).toHaveLength(1);
+    },
+  );
+});
