@@ -6,6 +6,7 @@ import type { Acceptor } from '../producer/acceptance.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
 import { type Admin, adminPages } from './admin.js';
 import { answerErrors } from './answer-errors.js';
@@ -35,6 +36,7 @@ export interface ApiDependencies {
   acceptor: Acceptor;
   sendOtpQueue: Pick<SendOtpQueue, 'remove' | 'queues'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
+  webhookQueue: Pick<WebhookQueue, 'queue'>;
   provider: Pick<Provider, 'verify' | 'balance'>;
   apiKeys: readonly ApiKey[];
   /** Null: there are no admin pages. */

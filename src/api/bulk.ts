@@ -120,7 +120,8 @@ export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependenci
     headers: headersSchema,
     answers: {
       202: {
-        description: 'Every OTP was looked at; `results` says what became of each.',
+        description:
+          'Every OTP was looked at; `results` says what became of each. Where none was accepted there may be no batch.',
         headers: { Location: 'Path of the batch' },
         body: {
           name: 'BulkResult',

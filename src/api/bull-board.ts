@@ -5,11 +5,13 @@ import { type RequestHandler, Router } from 'express';
 import { timely } from '../producer/redis-trouble.js';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { WebhookQueue } from '../queues/webhook.js';
 import { offeredActions } from './bull-board-actions.js';
 
 export interface BullBoardDependencies {
   sendOtpQueue: Pick<SendOtpQueue, 'queues'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
+  webhookQueue: Pick<WebhookQueue, 'queue'>;
 }
 
 /** Redis counts in 64 bits; a page past all jobs is empty. */
@@ -22,9 +24,9 @@ const mostJobsPerPage = 100;
 export function bullBoard(
   basePath: string,
   actions: boolean,
-  { sendOtpQueue, balanceQueue }: BullBoardDependencies,
+  { sendOtpQueue, balanceQueue, webhookQueue }: BullBoardDependencies,
 ): Router {
-  const queues = [...sendOtpQueue.queues, balanceQueue.queue];
+  const queues = [...sendOtpQueue.queues, balanceQueue.queue, webhookQueue.queue];
   const adapter = new ExpressAdapter();
   adapter.setBasePath(basePath);
   const options = { readOnlyMode: !actions };

@@ -128,7 +128,7 @@ export function goneSignal(res: Response, withinMs?: number): AbortSignal {
   // A client that reset at once is gone already, and says so no more.
   if (res.closed) abort();
   else res.once('close', abort);
-  if (withinMs !== undefined) {
+  if (withinMs !== undefined && !controller.signal.aborted) {
     const timer = setTimeout(abort, withinMs);
     controller.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
   }

@@ -1,15 +1,20 @@
 import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
 import type { GatewayState } from '../telemetry/state-metrics.js';
 
 /** Reads what all processes share, for whoever scrapes this one. */
 export async function readGatewayState(
   { sendingPause, balance, load }: Pick<Store, 'sendingPause' | 'balance' | 'load'>,
-  queue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>,
+  {
+    queue,
+    webhooks,
+  }: { queue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>; webhooks: WebhookQueue | null },
 ): Promise<GatewayState> {
-  const [backlog, since, paused, memory, snapshot, { runsOutOn }] = await Promise.all([
+  const [backlog, since, events, paused, memory, snapshot, { runsOutOn }] = await Promise.all([
     queue.backlog(),
     queue.waitingSince(),
+    webhooks?.counts() ?? null,
     sendingPause.reason(),
     load.memory(),
     balance.latest(),
@@ -21,6 +26,7 @@ export async function readGatewayState(
       { lane: 'single', jobs: backlog.single, since: since.single },
       { lane: 'bulk', jobs: backlog.bulk, since: since.bulk },
     ],
+    webhooks: events,
     paused,
     memory,
     balance: snapshot && {

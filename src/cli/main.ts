@@ -20,6 +20,7 @@ const usage = `usage: isms-otp <command>
   unlock <app> <phone number>    forget the limits and wrong codes of a number
   ranges                         number ranges that the toll-fraud guard slowed or blocked
   forget-range <app> <range>     undo what it decided about one
+  resend-webhooks                deliver again what was given up
 
 Settings come from the environment: docs/configuration.md.`;
 

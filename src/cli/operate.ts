@@ -1,6 +1,7 @@
 import type { ConfigFor } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
 import { PhoneNumber } from '../otp/phone-number.js';
+import { createWebhookQueue, type WebhookQueue } from '../queues/webhook.js';
 import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { storeOf } from './parts.js';
@@ -13,6 +14,7 @@ const operatorCommands = {
   unlock: ['<app>', '<phone number>'],
   ranges: [],
   'forget-range': ['<app>', '<range>'],
+  'resend-webhooks': [],
 } as const;
 
 type OperatorCommand = keyof typeof operatorCommands;
@@ -22,7 +24,7 @@ export function isOperatorCommand(command: string): command is OperatorCommand {
   return Object.hasOwn(operatorCommands, command);
 }
 
-/** Runs one command by which an operator undoes what limits and the toll-fraud guard did; resolves with what to print. */
+/** Runs one command by which an operator undoes what went wrong; resolves with what to print. */
 export async function operate(
   command: OperatorCommand,
   args: readonly string[],
@@ -36,7 +38,7 @@ export async function operate(
   redis.on('error', () => {});
   try {
     return await runners[command](
-      { store: storeOf(redis, config, silent), config },
+      { store: storeOf(redis, config, silent), webhookQueue: createWebhookQueue(redis, () => {}), config },
       args[0] ?? '',
       args[1] ?? '',
     );
@@ -53,6 +55,7 @@ const silent = { info: () => {}, warn: () => {} };
 
 interface Tools {
   store: Store;
+  webhookQueue: WebhookQueue;
   config: OperatorConfig;
 }
 
@@ -83,6 +86,12 @@ const runners: Record<OperatorCommand, (tools: Tools, app: string, what: string)
       'blocked until'.padEnd(24),
     ];
     return [[...head, 'refused'].join('  '), ...lines].join('\n');
+  },
+  'resend-webhooks': async ({ webhookQueue }) => {
+    const count = await webhookQueue.retryDead();
+    return count === 0
+      ? 'Every event was delivered, or is tried again by itself.'
+      : `${count} events that were given up are delivered again, with as many attempts as new ones.`;
   },
   'forget-range': async ({ store }, app, text) => {
     const range = text.replace(/\D/g, '');

@@ -1,12 +1,15 @@
 import type { ConfigFor } from '../config/commands.js';
 import { createIsmsProvider } from '../isms/provider.js';
+import { type EventType, eventTypes, isEventType } from '../otp/event.js';
 import type { Provider } from '../otp/provider.js';
+import type { WebhookEndpoint } from '../otp/webhook.js';
 import type { Logger } from '../producer/logger.js';
 import type { RequestSettings } from '../producer/settings.js';
 import { operatorPauseKeys } from '../queues/send-otp.js';
-import type { Policy, RedisClient } from '../store/script.js';
+import { type Policy, type RedisClient, wantedEvents } from '../store/script.js';
 import { createSealer } from '../store/sealing.js';
 import { createStore, type Store } from '../store/store.js';
+import { createWebhookEndpoint } from '../webhooks/endpoint.js';
 import { logNewHistory } from './redis.js';
 
 type GatewayConfig = ConfigFor<'worker'>;
@@ -67,7 +70,7 @@ export function requestSettings({
   };
 }
 
-function policyOf({ otp, isms, limits, fraud }: StoreConfig): Policy {
+function policyOf({ otp, isms, limits, fraud, webhook }: StoreConfig): Policy {
   return {
     keepMs: otp.keepSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
@@ -82,7 +85,23 @@ function policyOf({ otp, isms, limits, fraud }: StoreConfig): Policy {
     clientIpPer10Minutes: limits.clientIpPer10Minutes,
     wrongCodes: limits.wrongCodes,
     fraudGuard: fraud.guard,
+    events: wantedEvents(eventsOf(webhook?.events ?? [])),
   };
+}
+
+/** The events that a webhook is told of. */
+function eventsOf(names: readonly string[]): readonly EventType[] {
+  return names.includes('all') ? eventTypes : names.filter(isEventType);
+}
+
+/** Who is told of events; null where nobody is. */
+export function webhookEndpoint({ webhook }: GatewayConfig): WebhookEndpoint | null {
+  if (!webhook) return null;
+  return createWebhookEndpoint({
+    url: webhook.url.reveal(),
+    secrets: webhook.secrets.reveal(),
+    allowPrivate: webhook.privateAddresses === 'allow',
+  });
 }
 
 /** Closes a connection politely, or at once when Redis does not answer. */

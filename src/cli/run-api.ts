@@ -6,6 +6,7 @@ import type { ConfigFor } from '../config/commands.js';
 import { createAcceptor } from '../producer/acceptance.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
+import { createWebhookQueue } from '../queues/webhook.js';
 import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
 import { listen } from './listen.js';
@@ -38,13 +39,16 @@ export async function runApi(
     onError: onQueueError,
     shards: config.queues.shards,
   });
-  metrics.observe(() => readGatewayState(store, sendOtpQueue));
+  const webhookQueue = createWebhookQueue(redis, onQueueError);
+  const webhooks = config.webhook ? webhookQueue : null;
+  metrics.observe(() => readGatewayState(store, { queue: sendOtpQueue, webhooks }));
   const settings = requestSettings(config);
   const app = createApi({
     store,
     sendOtpQueue,
     acceptor: createAcceptor({ store, sendOtpQueue, settings, logger }),
     balanceQueue: createBalanceQueue(redis, onQueueError),
+    webhookQueue,
     provider,
     apiKeys: config.apiKeys,
     admin: adminOf(config),

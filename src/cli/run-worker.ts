@@ -1,11 +1,12 @@
 import { BullMQOtel } from 'bullmq-otel';
 import type { ConfigFor } from '../config/commands.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
+import { createWebhookQueue } from '../queues/webhook.js';
 import { startWorkers } from '../workers/workers.js';
 import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
 import { observedProvider } from './observed-provider.js';
-import { disconnect, ismsProvider, storeOf } from './parts.js';
+import { disconnect, ismsProvider, storeOf, webhookEndpoint } from './parts.js';
 import { connectForWork, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
 import type { Telemetry } from './telemetry.js';
@@ -30,19 +31,25 @@ export async function runWorker(
   if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', resolve));
   warnOfRedis(redis, config.queues.shards, logger).catch(() => {});
   const { otp, balance } = config;
+  const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   const sendOtpQueue = createSendOtpQueue({
     connection: redis,
-    onError: (err) => logger.error({ event: 'queue.error', err }, 'queue error'),
+    onError: onQueueError,
     shards: config.queues.shards,
   });
   parts.add(sendOtpQueue);
-  metrics.observe(() => readGatewayState(store, sendOtpQueue));
+  const endpoint = webhookEndpoint(config);
+  if (endpoint) parts.add(endpoint);
+  const webhookQueue = endpoint && createWebhookQueue(redis, onQueueError);
+  metrics.observe(() => readGatewayState(store, { queue: sendOtpQueue, webhooks: webhookQueue }));
   const workers = await startWorkers({
     redis,
     store,
     provider,
     sendCircuit,
     sendOtpQueue,
+    webhooks: endpoint && webhookQueue && { endpoint, queue: webhookQueue },
+    fraudGuardEnforces: config.fraud.guard === 'enforce',
     logger,
     metrics,
     telemetry: config.tracing.endpoint ? new BullMQOtel({ tracerName: 'isms-otp-gateway' }) : null,

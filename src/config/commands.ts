@@ -13,6 +13,7 @@ const commands = {
   unlock: schema.required({ redisUrl: true, dataKeys: true }),
   ranges: schema.required({ redisUrl: true, dataKeys: true }),
   'forget-range': schema.required({ redisUrl: true, dataKeys: true }),
+  'resend-webhooks': schema.required({ redisUrl: true, dataKeys: true }),
 };
 
 export type Command = keyof typeof commands;

@@ -7,7 +7,7 @@ import type { Setting } from './variables.js';
 
 /** What only the domain can judge: each answers what is wrong with a text ("must …"), or null. */
 export type DomainChecks = Partial<
-  Record<'DEFAULT_MESSAGE' | 'DEFAULT_SENDER_ID', (text: string) => string | null>
+  Record<'DEFAULT_MESSAGE' | 'DEFAULT_SENDER_ID' | 'WEBHOOK_EVENTS', (text: string) => string | null>
 >;
 
 /**

@@ -14,8 +14,9 @@ import {
   wholeNumber,
 } from './formats.js';
 import { apiKeys, dataKeys } from './keys.js';
-import { httpUrl, ismsUrl, redisUrl } from './urls.js';
+import { httpUrl, ismsUrl, redisUrl, webhookUrl } from './urls.js';
 import { type Variable, variables } from './variables.js';
+import { eventList, webhookSecrets } from './webhooks.js';
 
 const daySeconds = 86_400;
 const maxTimeoutMs = 300_000;
@@ -254,6 +255,31 @@ const balance = z.object({
   ),
 });
 
+const webhook = z.object({
+  url: variable(
+    'WEBHOOK_URL',
+    webhookUrl(),
+    'Who is told of events, by POST, signed as Standard Webhooks has it. The same in every process, as are the three below. What is told: docs/webhooks.md.',
+    hidden,
+  ),
+  secrets: variable(
+    'WEBHOOK_SECRET',
+    webhookSecrets(),
+    'Signs events. Several, separated by commas, all sign, so that a receiver can change over.',
+    hidden,
+  ),
+  events: variable(
+    'WEBHOOK_EVENTS',
+    eventList().prefault('all'),
+    'Which events are told of; each OTP makes two or three.',
+  ),
+  privateAddresses: variable(
+    'WEBHOOK_PRIVATE_ADDRESSES',
+    oneOf('refuse', 'allow').prefault('refuse'),
+    'Whether the receiver may be inside this network, also over http.',
+  ),
+});
+
 /** The whole environment: every variable, what its text must be, and the place of its value in Config. */
 export const schema = z.object({
   http: http.prefault({}),
@@ -298,6 +324,7 @@ export const schema = z.object({
     'Messages to Malaysia with a link, a call-back number or a request for personal data: refused, only logged, or not looked at. The regulator bans them, and iSMS suspends accounts over them.',
   ),
   balance: balance.prefault({}),
+  webhook: webhook.optional(),
   logLevel: variable(
     'LOG_LEVEL',
     oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').prefault('info'),

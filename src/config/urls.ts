@@ -19,6 +19,15 @@ export function ismsUrl() {
   );
 }
 
+/** A receiver of webhooks; what its query says may be a secret, so it shows only its host. */
+export function webhookUrl() {
+  return format('an https:// URL, or http:// inside this network, without login and fragment', (value) => {
+    const url = parseUrl(value);
+    if (!url || url.username || url.password || value.includes('#')) return null;
+    return /^https?:$/.test(url.protocol) ? new Secret(url.href, `${url.protocol}//${url.host}`) : null;
+  });
+}
+
 /** Where something is sent to that holds no secrets. */
 export function httpUrl() {
   return format('an http:// or https:// URL without login, query or fragment', (value) => {

@@ -93,10 +93,15 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
       const refused = new Map<string, Acceptance>();
       const refuseAll = (otps: readonly Otp[]) => (error: unknown) => {
         for (const { id } of otps) refused.set(id, unavailable(error));
-        return [];
       };
       // Those that have their job already must not take another place in line.
-      const missing = await timely(sendOtpQueue.withoutJob(otpsOf(known))).catch(refuseAll(otpsOf(known)));
+      const { missing, unsure } = await timely(sendOtpQueue.withoutJob(otpsOf(known))).catch(
+        (error: unknown) => ({
+          missing: [],
+          unsure: { otps: otpsOf(known), error },
+        }),
+      );
+      if (unsure) refuseAll(unsure.otps)(unsure.error);
       const byShard = groupBy([...otpsOf(fresh), ...missing], ({ id }) => String(sendOtpQueue.shardOf(id)));
       const trace = traceMetadata();
       const addShard = async (otps: Otp[]) => {

@@ -57,7 +57,7 @@ export function createBackpressure({
   let lookedAt = Number.NEGATIVE_INFINITY;
   const lookAtLine = async (at: number) => {
     const [backlog, done] = await Promise.all([sendOtpQueue.backlog(), load.done()]);
-    looks = [...looks, { at, backlog, done }];
+    looks = [...looks.filter((look) => at - look.at < lookKeptMs), { at, backlog, done }];
   };
   const lookAtMemory = async (at: number) => {
     fullAt = (await load.memory()) >= fullestMemory ? at : Number.NEGATIVE_INFINITY;

@@ -47,11 +47,9 @@ export async function beginUpload(
   const name = await timely(store.batches.open(app, idempotencyKey));
   if (name === null) return null;
   const batch = { name, app, keyed: idempotencyKey !== null };
-  const reserve = async ({ from, lines }: Group) => {
-    const full = acceptor.refusesAll();
-    if (full) return full;
+  const reserve = async ({ from, lines }: Group, onlyKnown: boolean) => {
     try {
-      return await timely(store.batches.reserve(batch, from, lines.map(readableLine)));
+      return await timely(store.batches.reserve({ ...batch, onlyKnown }, from, lines.map(readableLine)));
     } catch (error) {
       const reason = redisTrouble(error);
       if (reason === null) throw error;
@@ -61,8 +59,11 @@ export async function beginUpload(
   return {
     batchId: batchId(name),
     accept: async (group, signal) => {
-      const reserved = await reserve(group);
-      const results = group.lines.map((line, i) => placed(line, reserved, i, name));
+      // Nothing is kept for what is refused; what was accepted before is still answered.
+      const full = acceptor.refusesAll();
+      const reserved = full && !batch.keyed ? full : await reserve(group, full !== null);
+      const placeOf = Array.isArray(reserved) ? (i: number) => reserved[i] ?? full : () => reserved;
+      const results = group.lines.map((line, i) => placed(line, placeOf(i), name));
       const admissible = results.flatMap((result) => ('admission' in result ? [result.admission] : []));
       const acceptances = await acceptInTime({ acceptor, signal }, app, admissible);
       return results.flatMap((result, i) => toResult(result, group.from + i, acceptances));
@@ -73,18 +74,13 @@ export async function beginUpload(
 /** Where a line stands before admission. */
 type Placed = { admission: AdmissionRequest } | { refusal: Refusal } | { empty: true };
 
-function placed(
-  line: UploadLine,
-  reserved: (ReservedLine | null)[] | Refusal | null,
-  i: number,
-  batch: string,
-): Placed {
+/** `place`: of its id, why it has none, or null where the batch was cancelled. */
+function placed(line: UploadLine, place: ReservedLine | Refusal | null, batch: string): Placed {
   if (!line) return { empty: true };
   if ('refusal' in line) return line;
-  if (reserved === null) return { refusal: refuse('batch_cancelled') };
-  if (!Array.isArray(reserved)) return { refusal: reserved };
-  const place = reserved[i];
-  if (!place || place === 'reused') return { refusal: refuse('idempotency_key_reused') };
+  if (place === null) return { refusal: refuse('batch_cancelled') };
+  if (place === 'reused') return { refusal: refuse('idempotency_key_reused') };
+  if ('code' in place) return { refusal: place };
   return { admission: { request: line.request, reserved: { batch, ...place } } };
 }
 

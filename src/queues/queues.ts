@@ -1,5 +1,5 @@
 /** Every queue, by its name in Redis and in Bull Board. */
-export const queueNames = { sendOtp: 'otp-send', balance: 'balance' } as const;
+export const queueNames = { sendOtp: 'otp-send', balance: 'balance', webhook: 'webhook' } as const;
 
 /** In front of every key of every queue; the braces keep them in one slot of a Redis Cluster. */
 export const queuePrefix = '{isms}';

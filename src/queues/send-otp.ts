@@ -58,8 +58,13 @@ export interface SendOtpQueue {
   shardOf(id: string): number;
   /** Takes a job out that has not ended; rejects when a worker holds it. */
   remove(id: string): Promise<void>;
-  /** Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted. */
-  withoutJob<O extends QueuedOtp>(otps: readonly O[]): Promise<O[]>;
+  /**
+   * Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted; `unsure`: those of which
+   * nobody knows, since a shard does not answer.
+   */
+  withoutJob<O extends QueuedOtp>(
+    otps: readonly O[],
+  ): Promise<{ missing: O[]; unsure: { otps: O[]; error: unknown } | null }>;
   /** How many jobs wait for a worker, in the shards that can be asked. Rejects when none can. */
   backlog(): Promise<Backlog>;
   /** When the OTPs that come next were added, in ms since 1970; null where none waits. Of the shards that can be asked. */
@@ -68,8 +73,8 @@ export interface SendOtpQueue {
   clean(keepMs: number): Promise<void>;
   /** The shards that there have ever been, also those that nothing is added to any more: jobs may wait in them. */
   known(): Promise<number[]>;
-  /** Of those that nothing is added to here, the ones in which no job is left. */
-  emptied(): Promise<number[]>;
+  /** Of these shards, those beyond this process's own number in which no job is left, and for a while none was. */
+  emptied(among: readonly number[]): Promise<number[]>;
   /** Those that are added to, in their order. */
   queues: [BullQueue, ...BullQueue[]];
   close(): Promise<void>;
@@ -80,6 +85,9 @@ export type BullQueue = Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
 
 /** Where the number of shards is not read by then, its server is taken for away. */
 const knownDeadlineMs = 1_000;
+
+/** Processes with an earlier, larger number of shards may add to a shard that was empty a moment ago. */
+const unusedForMs = 15 * 60_000;
 
 /** The states of a job that a worker still has something to do with. */
 const notEnded = ['waiting', 'active', 'delayed', 'prioritized'] as const;
@@ -143,15 +151,16 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
   const inKnown = async <T>(work: (queue: BullQueue) => Promise<T>): Promise<T[]> =>
     await Promise.all((await known()).map((n) => work(shard(n))));
 
-  const withJob = async (n: number, otps: readonly QueuedOtp[]) =>
-    otps.length === 0 ? new Set<string>() : await idsWithJob(connection, shard(n), otps);
-
   return {
     known,
-    emptied: async () => {
-      const others = (await known()).filter((n) => n >= shards);
-      const left = await Promise.allSettled(others.map((n) => shard(n).getJobCountByTypes(...notEnded)));
-      return others.filter((_, i) => left[i]?.status === 'fulfilled' && left[i].value === 0);
+    emptied: async (among) => {
+      const others = among.filter((n) => n >= shards);
+      // One that does not tell counts as in use.
+      const inUse = sleep(knownDeadlineMs, false, { ref: false });
+      const isUnused = (n: number) =>
+        unusedSince(connection, shard(n), Date.now() - unusedForMs).catch(() => false);
+      const unused = await Promise.all(others.map((n) => Promise.race([isUnused(n), inUse])));
+      return others.filter((_, i) => unused[i]);
     },
     shardOf: shardOfId,
     queues: ofThisMap as [BullQueue, ...BullQueue[]],
@@ -180,19 +189,25 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
       });
     },
     withoutJob: async (otps) => {
-      const found = await Promise.all(byShard(otps).map(([n, ofShard]) => withJob(n, ofShard)));
-      const rest = otps.filter(({ id }) => !found.some((ids) => ids.has(id)));
-      if (rest.length === 0) return [];
+      const found = new Set<string>();
+      const failures: unknown[] = [];
+      const look = async (n: number, some: readonly QueuedOtp[]) => {
+        if (some.length === 0) return;
+        const ids = await idsWithJob(connection, shard(n), some).catch((error: unknown) => {
+          failures.push(error);
+          return [];
+        });
+        for (const id of ids) found.add(id);
+      };
+      await Promise.all(byShard(otps).map(([n, ofShard]) => look(n, ofShard)));
+      const rest = otps.filter(({ id }) => !found.has(id));
+      if (rest.length === 0) return { missing: [], unsure: null };
       // Their jobs may be where they were put when there were more shards, or fewer.
-      const elsewhere = await Promise.all(
-        (await known()).map((n) =>
-          withJob(
-            n,
-            rest.filter(({ id }) => shardOfId(id) !== n),
-          ),
-        ),
-      );
-      return rest.filter(({ id }) => !elsewhere.some((ids) => ids.has(id)));
+      const elsewhere = (n: number) => rest.filter(({ id }) => shardOfId(id) !== n);
+      await Promise.all((await known()).map((n) => look(n, elsewhere(n))));
+      const left = rest.filter(({ id }) => !found.has(id));
+      if (failures.length === 0) return { missing: left, unsure: null };
+      return { missing: [], unsure: { otps: left, error: failures[0] } };
     },
     backlog: async () => {
       const found = await Promise.allSettled((await known()).map((n) => backlogOf(connection, shard(n))));
@@ -227,6 +242,15 @@ function once(work: () => Promise<void>): () => Promise<void> {
     });
     return done;
   };
+}
+
+/** True when a queue holds no job that has not ended, and the last one that did ended before then. */
+async function unusedSince(redis: Redis | Cluster, queue: BullQueue, moment: number): Promise<boolean> {
+  const [left, ...ended] = await Promise.all([
+    queue.getJobCountByTypes(...notEnded),
+    ...['completed', 'failed'].map((state) => redis.zcount(queue.toKey(state), moment, '+inf')),
+  ]);
+  return left === 0 && ended.every((count) => count === 0);
 }
 
 /** Deletes jobs that ended before their OTP, and names those of the OTPs that have one still. */

@@ -122,6 +122,7 @@ export function callOf(
     pause: place(keys.pause),
     operatorPauses: operatorPauseKeys.map(place),
     ranges: place(keys.ranges),
+    rangeEvents: place(keys.events('ranges')),
     items,
   };
   return { scriptKeys, args: [JSON.stringify(call), ...candidates.map(({ args: [record] }) => record)] };

@@ -232,6 +232,7 @@ function askTheGuard(options: AdmissionOptions): Step {
   const { redis, policy } = options;
   const take = loadListScript(redis, plainSource('take-range', ['range'], policy));
   const note = loadListScript(redis, plainSource('note-range', ['range']));
+  const emitBlocked = loadScript(redis, plainSource('emit-blocked', ['events'], policy));
   return async (cases) => {
     const guarded = cases.filter(({ candidate }) => candidate.keys.range !== null);
     const ranges = [...groupBy(guarded, ({ candidate }) => candidate.keys.range ?? '')];
@@ -250,6 +251,9 @@ function askTheGuard(options: AdmissionOptions): Step {
         // A list for the operator: what is missing in it is still logged, and in force.
         if (one.decided !== '') {
           await redis.sadd(keys.ranges, one.candidate.facts.rangeName ?? '').catch(() => {});
+        }
+        if (one.decided === 'blocked') {
+          await emitBlocked([keys.events('ranges')], [one.candidate.facts.rangeName ?? '']).catch(() => {});
         }
         const waitMs = Number(list[place]);
         if (waitMs > 0) return await refuse(one, ['blocked', waitMs, one.decided]);

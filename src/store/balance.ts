@@ -8,7 +8,7 @@ import {
   consumptionDays,
 } from '../otp/balance.js';
 import { keys } from './keys.js';
-import { loadPlainScript, type RedisClient } from './script.js';
+import { loadScript, type Policy, plainSource, type RedisClient } from './script.js';
 
 const dayMs = 86_400_000;
 const historyKeptMs = 90 * dayMs;
@@ -41,9 +41,19 @@ export interface BalanceStore {
 
 const recordReply = z.tuple([z.string(), z.array(z.enum(['low', 'expiring']))]);
 
+export interface BalanceStoreOptions {
+  redis: RedisClient;
+  policy: Policy;
+  balanceLimits: BalanceLimits;
+}
+
 /** Balance snapshots, kept for 90 days. */
-export function createBalanceStore(redis: RedisClient, limits: BalanceLimits): BalanceStore {
-  const record = loadPlainScript(redis, 'record-balance');
+export function createBalanceStore({
+  redis,
+  policy,
+  balanceLimits: limits,
+}: BalanceStoreOptions): BalanceStore {
+  const record = loadScript(redis, plainSource('record-balance', ['events'], policy));
   const parse = (raw: string) => snapshotSchema.parse(JSON.parse(raw));
   const history: BalanceStore['history'] = async ({ since, until, limit }) => {
     const raws = await redis.zrevrangebyscore(keys.balanceHistory, `(${until}`, since, 'LIMIT', 0, limit);
@@ -57,7 +67,7 @@ export function createBalanceStore(redis: RedisClient, limits: BalanceLimits): B
       const { credits, expiresOn } = balance;
       const args = [credits, expiresOn ?? '', low ? 1 : 0, expiring ? 1 : 0, historyKeptMs];
       const [raw, switched] = recordReply.parse(
-        await record([keys.balanceHistory, keys.balanceAlarms], args),
+        await record([keys.balanceHistory, keys.balanceAlarms, keys.events('balance')], args),
       );
       return { snapshot: parse(raw), switched: switched.map((alarm) => ({ alarm, on: alarms[alarm] })) };
     },

@@ -52,10 +52,10 @@ export interface Batches {
   open(app: string, idempotencyKey: string | null): Promise<string | null>;
   /**
    * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk. Null when the
-   * batch was cancelled.
+   * batch was cancelled. With `onlyKnown`, nothing is written: lines that have no id yet stay null.
    */
   reserve(
-    batch: { name: string; app: string; keyed: boolean },
+    batch: { name: string; app: string; keyed: boolean; onlyKnown?: boolean },
     from: number,
     lines: readonly (Line | null)[],
   ): Promise<(ReservedLine | null)[] | null>;
@@ -111,7 +111,7 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
       );
       return typeof facts[known]?.[1] === 'string' ? null : (names[known] ?? names[0]);
     },
-    reserve: async ({ name, app, keyed }, from, lines) => {
+    reserve: async ({ name, app, keyed, onlyKnown = false }, from, lines) => {
       const chunk = Math.floor(from / linesPerChunk);
       const lives = lines.map((line) => (line ? lifeMs(line.request, policy) : policy.keepMs));
       const phones = lines.map((line) =>
@@ -127,13 +127,22 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
       const merged = text.parse(
         await reserveScript(
           [keys.batchLines(name, chunk), keys.batch(name)],
-          [from % linesPerChunk, lineWidth, proposed, app, Math.max(...lives), from + lines.length],
+          [
+            from % linesPerChunk,
+            lineWidth,
+            proposed,
+            app,
+            Math.max(...lives),
+            from + lines.length,
+            onlyKnown ? 1 : 0,
+          ],
         ),
       );
       if (merged === null) return null;
       return lines.map((line, i) => {
         if (!line) return null;
         const entry = merged.slice(i * lineWidth, (i + 1) * lineWidth);
+        if (onlyKnown && (entry === '' || entry.startsWith('\0'))) return null;
         if (merged !== proposed && !fits(entry.slice(idWidth), line, keyed)) return 'reused';
         return { id: `otp_${entry.slice(0, idWidth)}`, phone: phones[i] ?? '' };
       });

@@ -73,6 +73,8 @@ export const keys = {
   done: `${prefix}:{sending}:done`,
   /** String that expires: held by the one process that does a job for all. */
   lease: (name: string) => `${prefix}:{sending}:lease:${name}`,
+  /** Stream: events that wait to be passed on, beside what they tell of: a partition, `sending`, `balance`, `ranges`. */
+  events: (source: string) => `${prefix}:{${source}}:events`,
   /** Sorted set: balance snapshots as JSON, by time. */
   balanceHistory: `${prefix}:{balance}:history`,
   /** Hash: which balance alarms are on. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
+import type { EventType } from '../otp/event.js';
 import { groupBy } from '../otp/group-by.js';
 import { hashSlot } from '../otp/hash-slot.js';
 import { moves, statuses } from '../otp/states.js';
@@ -33,6 +34,13 @@ export interface Policy {
   wrongCodes: number;
   /** What the toll-fraud guard does; `monitor` decides and tells, and refuses nothing. */
   fraudGuard: 'off' | 'monitor' | 'enforce';
+  /** The events that are written down, each between two spaces: ` otp.sent otp.failed `. */
+  events: string;
+}
+
+/** These events as the policy has them. */
+export function wantedEvents(types: readonly EventType[]): string {
+  return ` ${types.join(' ')} `;
 }
 
 /** The most that a Redis with `appendfsync everysec` loses is 2 s; an unknown that old is sure to stay. */
@@ -77,7 +85,7 @@ function movesLiteral(): string {
 
 /** The shared part of every function on records, in front of it. */
 function preamble(parts: readonly string[]): string {
-  return [movesLiteral(), ...['clock', 'record', ...parts].map(readLua)].join('\n');
+  return [movesLiteral(), ...['clock', 'events', 'record', ...parts].map(readLua)].join('\n');
 }
 
 /** A Lua text in which every `POLICY.name` is the number that the policy says. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys } from './keys.js';
 import { createPauseReader } from './pause-reader.js';
-import { loadPlainScript, type RedisClient } from './script.js';
+import { loadScript, type Policy, plainSource, type RedisClient } from './script.js';
 
 /** Why sending is paused, since when (ms of Redis's clock), and what a refused send would have cost. */
 export interface Pause {
@@ -30,10 +30,17 @@ const pauseSchema = z.object({
 
 const reasonSchema = z.enum([...accountTroubles, 'operator']).nullable();
 
-export function createSendingPause(redis: RedisClient, operatorPauseKeys: readonly string[]): SendingPause {
+export interface SendingPauseOptions {
+  redis: RedisClient;
+  policy: Policy;
+  operatorPauseKeys: readonly string[];
+}
+
+export function createSendingPause({ redis, policy, operatorPauseKeys }: SendingPauseOptions): SendingPause {
   const readReason = createPauseReader(redis, operatorPauseKeys);
-  const report = loadPlainScript(redis, 'report-trouble');
-  const resume = loadPlainScript(redis, 'resume');
+  const report = loadScript(redis, plainSource('report-trouble', ['events'], policy));
+  const resume = loadScript(redis, plainSource('resume', ['events'], policy));
+  const scriptKeys = [keys.pause, keys.events('sending')];
   return {
     read: async () => {
       const fields = await redis.hgetall(keys.pause);
@@ -41,7 +48,7 @@ export function createSendingPause(redis: RedisClient, operatorPauseKeys: readon
     },
     reason: async () => reasonSchema.parse(await readReason()),
     report: async ({ trouble, claimedAt, credits }) =>
-      (await report([keys.pause], [trouble, claimedAt, credits])) === 1,
-    resume: async () => (await resume([keys.pause], [])) === 1,
+      (await report(scriptKeys, [trouble, claimedAt, credits])) === 1,
+    resume: async () => (await resume(scriptKeys, [])) === 1,
   };
 }

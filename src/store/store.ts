@@ -2,6 +2,7 @@ import type { BalanceLimits } from '../otp/balance.js';
 import { partitions } from '../otp/otp-id.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
 import { type Batches, createBatches } from './batches.js';
+import { createEvents, type Events } from './events.js';
 import { createFailedLogins, type FailedLogins } from './failed-logins.js';
 import { createHistoryNotes, type HistoryFinding } from './history.js';
 import { keys } from './keys.js';
@@ -28,6 +29,7 @@ export interface Store {
   sendingPause: SendingPause;
   load: Load;
   balance: BalanceStore;
+  events: Events;
   failedLogins: FailedLogins;
   /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
   probe(): Promise<void>;
@@ -61,9 +63,10 @@ export function createStore({ onNewHistory = () => {}, safeRanges = [], ...store
     verificationAttempts: createVerificationAttempts(options),
     ranges,
     phones: createPhones(stores),
-    sendingPause: createSendingPause(redis, options.operatorPauseKeys),
+    sendingPause: createSendingPause(stores),
     load: createLoad(redis),
-    balance: createBalanceStore(redis, options.balanceLimits),
+    balance: createBalanceStore(stores),
+    events: createEvents(redis),
     failedLogins: createFailedLogins(stores),
     probe: async () => {
       const probes = probed.map((tag) => redis.set(keys.probe(tag), '1', 'PX', readyKeptMs));

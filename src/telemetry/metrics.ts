@@ -55,6 +55,12 @@ export function createMetrics(version: string) {
     'Calls after one whose outcome nobody knew: each may be a second SMS',
     'app',
   );
+  const deliveries = counter(
+    'isms_otp_webhook_deliveries_total',
+    'Attempts to deliver an event to the webhook',
+    'event',
+    'outcome',
+  );
   const verifications = counter(
     'isms_otp_verifications_total',
     'Verification requests: verified, or the problem code',
@@ -86,6 +92,8 @@ export function createMetrics(version: string) {
     unknown: (app: string) => unknown.inc({ app }),
     retried: (reason: string) => retries.inc({ reason }),
     resent: (app: string) => resends.inc({ app }),
+    delivered: (event: string, ok: boolean) =>
+      deliveries.inc({ event, outcome: ok ? 'delivered' : 'failed' }),
     verification: (app: string, result: string) => verifications.inc({ app, result }),
     verified: (app: string, country: string) => verified.inc({ app, country }),
     /** A call to iSMS that is over. */

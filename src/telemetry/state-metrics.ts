@@ -4,6 +4,8 @@ import type { Gauge } from 'prom-client';
 export interface GatewayState {
   /** Jobs that wait for a worker, and since when the next one does. */
   waiting: { lane: 'single' | 'bulk'; jobs: number; since: number | null }[];
+  /** Events that wait to be delivered, by state; null where there is no webhook. */
+  webhooks: { waiting: number; retrying: number; dead: number } | null;
   /** Why nothing is sent now. */
   paused: string | null;
   /** The share of Redis's `maxmemory` in use; 0 where there is no limit. */
@@ -42,6 +44,11 @@ export function createStateMetrics(gauge: MakeGauge) {
     'For how long the OTP that comes next has waited; 0 when none waits',
     'lane',
   );
+  const webhooks = gauge(
+    'isms_otp_webhook_jobs',
+    'Events to deliver: waiting, retrying after a failed attempt, or dead, which nobody tries again',
+    'state',
+  );
   const paused = gauge('isms_otp_sending_paused', '1 while nothing is sent, for this reason', 'reason');
   const memory = gauge(
     'isms_otp_redis_memory_ratio',
@@ -56,7 +63,7 @@ export function createStateMetrics(gauge: MakeGauge) {
     'When the credits run out at the rate of the last 7 days',
   );
   const forget = () => {
-    for (const each of [jobs, age, paused, alarms]) each.reset();
+    for (const each of [jobs, age, webhooks, paused, alarms]) each.reset();
     // Without labels, a reset would say 0.
     for (const each of [memory, credits, checkedAt, expiresAt, runsOutAt]) each.remove();
   };
@@ -70,6 +77,7 @@ export function createStateMetrics(gauge: MakeGauge) {
       jobs.set({ lane }, count);
       age.set({ lane }, since === null ? 0 : Math.max(0, now - since) / 1_000);
     }
+    for (const [name, count] of Object.entries(state.webhooks ?? {})) webhooks.set({ state: name }, count);
     for (const reason of pauseReasons) paused.set({ reason }, reason === state.paused ? 1 : 0);
     memory.set(state.memory);
     if (!state.balance) return;

@@ -80,7 +80,8 @@ function isControl(error: Error): boolean {
   return [DelayedError, WaitingError, UnrecoverableError].some((kind) => error instanceof kind);
 }
 
-function withoutStack<E extends Error>(error: E): E {
+/** The error without what BullMQ would write into Redis. */
+export function withoutStack<E extends Error>(error: E): E {
   error.stack = '';
   return error;
 }

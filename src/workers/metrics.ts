@@ -1,3 +1,4 @@
+import type { EventType } from '../otp/event.js';
 import type { FailureCode } from '../otp/failure.js';
 import type { UnsentReason } from '../otp/outcome.js';
 import type { Status } from '../otp/states.js';
@@ -15,6 +16,8 @@ export interface WorkerMetrics {
   unknown(app: string): void;
   /** A call that was proven not to have happened is made again. */
   retried(reason: UnsentReason): void;
+  /** One attempt to tell a webhook. */
+  delivered(event: EventType, ok: boolean): void;
   /** A call that may have left, after an earlier one that may have left, too. */
   resent(app: string): void;
 }

@@ -26,7 +26,8 @@ export function createSweeper({ store, sendOtpQueue, keepMs, logger, metrics }: 
     try {
       await add();
     } catch (err) {
-      logger.error({ event: 'sweep.failed', missing: otps.length, err }, 'missing jobs could not be added');
+      const otpIds = otps.map(({ id }) => id);
+      logger.error({ event: 'sweep.failed', otpIds, err }, 'missing jobs could not be added');
       return otps;
     }
     for (const { id: otpId } of otps) {
@@ -62,7 +63,9 @@ export function createSweeper({ store, sendOtpQueue, keepMs, logger, metrics }: 
         'no key in DATA_KEY opens this record, or it is broken',
       );
     }
-    const failed = new Set(await addAllAgain(await sendOtpQueue.withoutJob(queued)));
+    const { missing, unsure } = await sendOtpQueue.withoutJob(queued);
+    const failed = new Set([...(await addAllAgain(missing)), ...(unsure?.otps ?? [])]);
+    if (unsure) logger.error({ event: 'sweep.failed', err: unsure.error }, 'a shard was not looked at');
     await store.sendAttempts.lookedAfter(queued.filter((otp) => !failed.has(otp)));
   };
   return {

@@ -1,24 +1,28 @@
 import { Worker, type WorkerOptions } from 'bullmq';
 import type { CircuitBreaker } from '../otp/circuit-breaker.js';
 import type { Provider } from '../otp/provider.js';
+import type { WebhookEndpoint } from '../otp/webhook.js';
 import { type BalanceResult, type balanceJob, createBalanceQueue } from '../queues/balance.js';
 import { queueNames, queuePrefix } from '../queues/queues.js';
 import type { SendOtpPayload, SendOtpQueue, SendOtpResult, sendOtpJob } from '../queues/send-otp.js';
 import { shardName } from '../queues/shards.js';
+import type { WebhookPayload, WebhookQueue, webhookJob } from '../queues/webhook.js';
 import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import { createAdaptiveConcurrency } from './adaptive-concurrency.js';
 import { createBalanceProcessor } from './balance.js';
 import { createIntake } from './intake.js';
-import { retryDelayMs, withoutStacks } from './job-control.js';
+import { retryDelayMs, withoutStack, withoutStacks } from './job-control.js';
 import type { Logger } from './logger.js';
 import type { WorkerMetrics } from './metrics.js';
 import { createPauseGate } from './pause-gate.js';
 import { every } from './periodic.js';
 import { createProgress } from './progress.js';
+import { createRelay } from './relay.js';
 import { createSendOtpProcessor } from './send-otp.js';
 import { createShardWorkers } from './shard-workers.js';
 import { createSweeper } from './sweeper.js';
+import { createWebhookProcessor, NotDelivered, webhookDelayMs } from './webhook.js';
 
 export interface WorkersOptions {
   /** Its commands must wait for Redis to come back (`maxRetriesPerRequest: null`), or a send could run twice. */
@@ -38,6 +42,9 @@ export interface WorkersOptions {
   sendOtpQueue: SendOtpQueue;
   /** Those that this process serves; null: all. */
   servedShards: readonly number[] | null;
+  /** Who is told of events; null where nobody is. Stays open when the workers close. */
+  webhooks: { endpoint: WebhookEndpoint; queue: WebhookQueue } | null;
+  fraudGuardEnforces: boolean;
   /** Calls to the provider a second, all workers together; 0 for no limit. */
   sendsPerSecond: number;
   keepSeconds: number;
@@ -62,6 +69,8 @@ const workerOptions = {
 } satisfies Partial<WorkerOptions>;
 
 const balanceJobsKept = 100;
+/** Deliveries at a time in one process. */
+const webhooksAtATime = 32;
 const lookAtIntakeEveryMs = 1_000;
 /** Processes that know of more shards may have been started. */
 const lookAtShardsEveryMs = 5_000;
@@ -103,7 +112,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     return worker;
   }, options.concurrency);
   const serveShards = async () => {
-    const [known, emptied] = await Promise.all([sendOtpQueue.known(), sendOtpQueue.emptied()]);
+    const known = await sendOtpQueue.known();
+    const emptied = await sendOtpQueue.emptied(known);
     Object.assign(limiter, limiterOf(options.sendsPerSecond, known.length - emptied.length));
     sends.serve(options.servedShards ?? known, emptied);
   };
@@ -121,8 +131,10 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   );
   balances.on('error', onError);
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger, metrics });
+  const tellers = options.webhooks ? startTellers(options, options.webhooks, onError) : null;
   await serveShards();
   const loops = [
+    ...(tellers ? [every(tellers.relay.everyMs, tellers.relay.run, logger)] : []),
     every(pauseGate.lookEveryMs, pauseGate.look, logger),
     every(lookAtIntakeEveryMs, async () => intake.look(), logger),
     every(sweeper.everyMs, sweeper.run, logger),
@@ -136,13 +148,44 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     close: async (deadlineMs) => {
       const close = async () => {
         intake.stop();
-        await Promise.all([sends.close(), balances.close()]);
+        await Promise.all([sends.close(), balances.close(), tellers?.worker.close()]);
         await Promise.all(loops.map((loop) => loop.stop()));
         await balanceQueue.queue.close();
       };
       await within(deadlineMs, close());
     },
   };
+}
+
+/** What passes events on to the webhook. */
+function startTellers(
+  options: WorkersOptions,
+  { endpoint, queue }: NonNullable<WorkersOptions['webhooks']>,
+  onError: (error: Error) => void,
+) {
+  const { redis, store, logger, metrics, fraudGuardEnforces } = options;
+  const deliver = createWebhookProcessor({ otps: store.otps, endpoint, fraudGuardEnforces, logger, metrics });
+  const worker = new Worker<WebhookPayload, null, typeof webhookJob>(
+    queueNames.webhook,
+    async (job) => {
+      try {
+        return await deliver(job);
+      } catch (error) {
+        // What is no failed attempt is a bug of ours, and logged as one.
+        if (error instanceof NotDelivered) throw withoutStack(error);
+        return await withoutStacks(logger, () => Promise.reject(error));
+      }
+    },
+    {
+      ...workerOptions,
+      settings: { backoffStrategy: webhookDelayMs },
+      prefix: queuePrefix,
+      connection: redis,
+      concurrency: webhooksAtATime,
+    },
+  );
+  worker.on('error', onError);
+  return { worker, relay: createRelay({ store, webhookQueue: queue }) };
 }
 
 /** BullMQ counts by queue, so each shard gets its share of the calls. */

@@ -244,6 +244,24 @@ describe('202 for lines that cannot be taken now', () => {
     expectProblem(await busy.call('GET', `/v1/batches/${summary.batchId}`), 404, 'batch_not_found');
   });
 
+  it('are answered as before while Redis is nearly full, if they were accepted then under the same key', async () => {
+    let memory = 0;
+    const filling = await startGateway({
+      load: { addDone: async () => {}, done: async () => Date.now(), memory: async () => memory },
+    });
+    const [lines, key] = [three(), { 'Idempotency-Key': 'before-it-was-full' }];
+    const first = await uploadLines(lines, key, filling.url);
+    expect(first.summary).toMatchObject({ accepted: 3 });
+    memory = 0.95;
+    await vi.waitUntil(async () => (await uploadLines(three(), {}, filling.url)).summary.accepted === 0, {
+      timeout: 5_000,
+      interval: 200,
+    });
+    const again = await uploadLines(`${lines}${three()}`, key, filling.url);
+    expect(again.answers.slice(0, 3)).toEqual(first.answers.slice(0, 3));
+    expect(problemsOf(again.answers).slice(3)).toEqual(['overloaded', 'overloaded', 'overloaded']);
+  });
+
   it('are each queue_unavailable when Redis fails them, and are accepted when they come again', async () => {
     const failing = await startGateway({
       addBulk: async () => {

@@ -12,6 +12,7 @@ import { createAcceptor } from '../../src/producer/acceptance.js';
 import type { RequestSettings } from '../../src/producer/settings.js';
 import { createBalanceQueue } from '../../src/queues/balance.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
+import { createWebhookQueue } from '../../src/queues/webhook.js';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
@@ -119,6 +120,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       logger,
     }),
     balanceQueue,
+    webhookQueue: createWebhookQueue(redis, () => {}),
     provider: options.guard?.(provider) ?? provider,
     // The empty key is one that configuration refuses; the API must not let it in either.
     apiKeys: [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],

@@ -15,6 +15,7 @@ const routes = apiRoutes({
   acceptor: unused,
   sendOtpQueue: unused,
   balanceQueue: unused,
+  webhookQueue: unused,
   provider: unused,
   logger: unused,
   metrics: unused,

@@ -1,5 +1,8 @@
 import { createConnection } from 'node:net';
-import { afterAll, describe, expect, it } from 'vitest';
+import { UnrecoverableError, Worker } from 'bullmq';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { queueNames, queuePrefix } from '../../src/queues/queues.js';
+import { createWebhookQueue } from '../../src/queues/webhook.js';
 import { startSimulator } from '../../src/simulator/simulator.js';
 import { accepted, admitted, claimed, number, request, sent, testStore } from '../support/otps.js';
 import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
@@ -168,6 +171,26 @@ describe('the operator’s commands', () => {
     expect((await run(['ranges'])).said).toMatch(/^shop +6012-345xxxx +20\d\d-.*Z/m);
     expect((await run(['forget-range', 'shop', '6012-345xxxx'])).said).toMatch(/begins anew/);
     expect((await run(['ranges'])).said).toBe('No number range was slowed or blocked lately.\n');
+  });
+
+  it('deliver again what no webhook took', async () => {
+    expect((await run(['resend-webhooks'])).said).toMatch(/^Every event was delivered/);
+    const redis = await connect();
+    const queue = createWebhookQueue(redis, () => {});
+    const about = { trouble: 'account_suspended' };
+    await queue.add([{ id: 'evt_1', type: 'sending.paused', at: Date.now(), about }]);
+    const refusing = new Worker(
+      queueNames.webhook,
+      async () => {
+        throw new UnrecoverableError('status_410');
+      },
+      { connection: redis, prefix: queuePrefix },
+    );
+    await vi.waitUntil(async () => (await queue.counts()).dead === 1, { timeout: 10_000 });
+    await refusing.close();
+    expect((await run(['resend-webhooks'])).said).toMatch(/^1 events that were given up/);
+    expect(await queue.counts()).toEqual({ waiting: 1, retrying: 0, dead: 0 });
+    await queue.queue.close();
   });
 
   it.each([

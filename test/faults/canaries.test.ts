@@ -10,6 +10,12 @@ import type { RedisServer } from '../support/redis-server.js';
 import { apiKey, type Fleet, type FleetApi, nthNumber, startFleet } from './fleet.js';
 
 const admin = { ADMIN_USERNAME: 'operator', ADMIN_PASSWORD: 'admin-password-canary' };
+const webhook = {
+  // Nobody is there, so that every attempt leaves its trace.
+  WEBHOOK_URL: 'http://127.0.0.1:9/hooks?token=webhook-token-canary',
+  WEBHOOK_SECRET: `whsec_${Buffer.from('webhook-secret-canary-of-the-tests').toString('base64')}`,
+  WEBHOOK_PRIVATE_ADDRESSES: 'allow',
+};
 const message = 'Canary-text: %OTP% is the code';
 const reference = 'reference-canary';
 const ordinary = 30;
@@ -96,8 +102,10 @@ async function places(api: FleetApi, errors: string): Promise<Record<string, str
   const board = async (path: string) => await (await fetch(`${api.url}${path}`, { headers: basic })).text();
   const states = ['latest', 'completed', 'failed', 'waiting', 'delayed'];
   const left = await Promise.all(fleet.redis.servers.map(leftIn));
-  const pages = states.map((status) =>
-    board(`/admin/queues/api/queues?activeQueue=otp-send&status=${status}&page=1&jobsPerPage=100`),
+  const pages = ['otp-send', 'webhook'].flatMap((queue) =>
+    states.map((status) =>
+      board(`/admin/queues/api/queues?activeQueue=${queue}&status=${status}&page=1&jobsPerPage=100`),
+    ),
   );
   return {
     'the logs': fleet.workers.map(({ output }) => output).join('\n'),
@@ -106,6 +114,7 @@ async function places(api: FleetApi, errors: string): Promise<Record<string, str
     'all that Redis holds': left.map(({ dump }) => dump).join('\n'),
     'the answers to mistakes': errors,
     'Bull Board': (await Promise.all(pages)).join('\n'),
+    'the metrics': await board('/metrics'),
   };
 }
 
@@ -114,6 +123,7 @@ it('no code, password, key, message, reference, address or whole number is left 
 }, async () => {
   fleet = await startFleet({
     ...admin,
+    ...webhook,
     LOG_LEVEL: 'trace',
     ISMS_SEND_TIMEOUT_MS: '2000',
     ISMS_VERIFY_TIMEOUT_MS: '1000',
@@ -128,6 +138,7 @@ it('no code, password, key, message, reference, address or whole number is left 
     `(?<![0-9A-Za-z_.-])(?:${[...new Set(sms.map(({ code }) => code))].join('|')})(?![0-9A-Za-z_.-])`,
   );
   const secrets = [account.password, apiKey, admin.ADMIN_PASSWORD, 'Canary-text', reference, '198.51.100.77'];
+  secrets.push('webhook-token-canary', 'webhook-secret-canary', webhook.WEBHOOK_SECRET.slice(6, 30));
   const found: string[] = [];
   for (const [place, text] of Object.entries(await places(api, errors))) {
     expect(text.length, place).toBeGreaterThan(1_000);
@@ -137,7 +148,7 @@ it('no code, password, key, message, reference, address or whole number is left 
     if (code !== undefined) found.push(`${place}: code ${code}`);
   }
   faultRow(
-    `canaries of ${sms.length} SMS searched for in logs at trace, Redis’s log, dump and memory, answers to mistakes and Bull Board, after kills`,
+    `canaries of ${sms.length} SMS searched for in logs at trace, Redis’s log, dump and memory, answers to mistakes, metrics and Bull Board, after kills`,
     { found: found.length },
     'no code, password, key, reference, message or whole number',
   );

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createBalanceStore } from '../../src/store/balance.js';
-import { balanceLimits, sleep } from '../support/otps.js';
+import { balanceLimits, policy, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 
 const redis = await connect();
-const balance = createBalanceStore(redis, balanceLimits);
+const balance = createBalanceStore({ redis, policy, balanceLimits });
 
 describe('balance snapshots', () => {
   it('are kept in order and found by time', async () => {

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createSendingPause } from '../../src/store/sending-pause.js';
+import { policy } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 
 const redis = await connect();
-const pause = createSendingPause(redis, []);
+const pause = createSendingPause({ redis, policy, operatorPauseKeys: [] });
 const trouble = { trouble: 'insufficient_credits', claimedAt: Date.now() + 1, credits: 1 } as const;
 
 beforeEach(async () => {

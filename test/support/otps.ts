@@ -25,6 +25,7 @@ export const policy: Policy = {
   clientIpPer10Minutes: 0,
   wrongCodes: 100,
   fraudGuard: 'off',
+  events: '',
 };
 
 /** The hash in which BullMQ keeps an operator's pause of the send queue. */

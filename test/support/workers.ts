@@ -10,7 +10,7 @@ import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
 import type { Logger } from '../../src/workers/logger.js';
-import { startWorkers, type Workers } from '../../src/workers/workers.js';
+import { startWorkers, type Workers, type WorkersOptions } from '../../src/workers/workers.js';
 import { admitted, policy, sleep, testStore } from './otps.js';
 
 export interface LogLine {
@@ -30,7 +30,11 @@ export interface Scene {
   logger: Logger;
   metrics: Metrics;
   log: LogLine[];
-  start(options?: { everyMs: number; sendsPerSecond?: number }): Promise<Workers>;
+  start(options?: {
+    everyMs: number;
+    sendsPerSecond?: number;
+    webhooks?: WorkersOptions['webhooks'];
+  }): Promise<Workers>;
   /** Admits and enqueues. */
   send(overrides?: Partial<OtpRequest>): Promise<string>;
   /** Waits until the OTP has a status that is none of queued and sending, at most 20 s. */
@@ -81,7 +85,7 @@ export async function createScene(
     logger,
     metrics,
     log,
-    start: async ({ everyMs, sendsPerSecond = 0 } = { everyMs: 60_000 }) => {
+    start: async ({ everyMs, sendsPerSecond = 0, webhooks = null } = { everyMs: 60_000 }) => {
       const workers = await startWorkers({
         redis,
         store,
@@ -90,6 +94,8 @@ export async function createScene(
         logger,
         metrics,
         sendOtpQueue: queue,
+        webhooks,
+        fraudGuardEnforces: false,
         concurrency: 20,
         servedShards: null,
         sendTimeoutMs,

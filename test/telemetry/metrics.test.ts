@@ -8,6 +8,7 @@ const state: GatewayState = {
     { lane: 'single', jobs: 3, since: Date.now() - 5_000 },
     { lane: 'bulk', jobs: 0, since: null },
   ],
+  webhooks: { waiting: 1, retrying: 2, dead: 3 },
   paused: 'insufficient_credits',
   memory: 0.25,
   balance: {

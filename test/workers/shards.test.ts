@@ -1,9 +1,15 @@
-import { afterEach, expect, it, vi } from 'vitest';
+import type { Cluster } from 'ioredis';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { connectForWork } from '../../src/cli/redis.js';
+import type { Otp } from '../../src/otp/otp.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { announceShards, shardName } from '../../src/queues/shards.js';
+import { masterOf } from '../../src/store/script.js';
 import { createShardWorkers, type ShardWorker } from '../../src/workers/shard-workers.js';
-import { admitted, number, sleep } from '../support/otps.js';
+import { admitted, number } from '../support/otps.js';
 import { connect } from '../support/redis.js';
-import { createScene } from '../support/workers.js';
+import { startRedisCluster } from '../support/redis-cluster.js';
+import { createScene, type Scene } from '../support/workers.js';
 
 const redis = await connect();
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -122,24 +128,60 @@ it('all shards together call iSMS no more often than they may, also those of an 
   expect(performance.now() - began).toBeGreaterThan(3_000);
 });
 
-it('after their number is lowered, shards that were emptied take no share of the calls any more', async () => {
-  const scene = await createScene(redis);
-  cleanups.push(() => scene.close());
-  const more = createSendOtpQueue({ connection: redis, onError: () => {}, shards: 9 });
-  cleanups.push(() => more.close());
-  const left = await scene.store.otps.find('shop', await admitted(scene.store, { to: number('0123456200') }));
-  if (left) await more.add(left);
-  const inOthers = more.shardOf(left?.id ?? '') > 0;
-  expect(await scene.queue.emptied()).toHaveLength(inOthers ? 7 : 8);
-  await scene.start({ everyMs: 60_000, sendsPerSecond: 18 });
-  expect(await scene.settled(left?.id ?? '')).toBe('sent');
-  await vi.waitUntil(async () => (await scene.queue.emptied()).length === 8, { timeout: 5_000 });
-  // All calls are this shard's now: a ninth of them would take 10 s.
-  await sleep(5_500);
+describe('after their number is lowered', () => {
+  const emptied = async (scene: Scene) => await scene.queue.emptied(await scene.queue.known());
+
+  it('shards that nobody uses take no share of the calls', async () => {
+    const scene = await createScene(redis);
+    cleanups.push(() => scene.close());
+    await redis.flushdb();
+    await announceShards(redis, 9);
+    expect(await emptied(scene)).toHaveLength(8);
+    await scene.start({ everyMs: 60_000, sendsPerSecond: 18 });
+    const began = performance.now();
+    const numbers = Array.from({ length: 20 }, (_, i) => number(`01234562${10 + i}`));
+    const ids = await Promise.all(numbers.map((to) => scene.send({ to })));
+    expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(20).fill('sent'));
+    // A ninth of the calls would take 10 s.
+    expect(performance.now() - began).toBeLessThan(4_000);
+  });
+
+  it('a shard counts as used while a job waits in it, and for a while after the last one', async () => {
+    const scene = await createScene(redis);
+    cleanups.push(() => scene.close());
+    const more = createSendOtpQueue({ connection: redis, onError: () => {}, shards: 9 });
+    cleanups.push(() => more.close());
+    let otp: Otp | null = null;
+    for (let i = 10; !otp || more.shardOf(otp.id) === 0; i++) {
+      otp = await scene.store.otps.find('shop', await admitted(scene.store, { to: number(`01234563${i}`) }));
+    }
+    await more.add(otp);
+    const shard = more.shardOf(otp.id);
+    expect(await emptied(scene)).not.toContain(shard);
+    await scene.start();
+    expect(await scene.settled(otp.id)).toBe('sent');
+    await vi.waitUntil(async () => (await more.queues[shard]?.getJobState(otp.id)) === 'completed');
+    expect(await emptied(scene)).not.toContain(shard);
+    await scene.queue.clean(0);
+    expect(await emptied(scene)).toContain(shard);
+  });
+});
+
+it('a shard whose master is away counts as used, and holds nobody up', async () => {
+  const cluster = await startRedisCluster();
+  cleanups.push(() => Promise.all(cluster.servers.map((server) => server.stop())));
+  const connection = connectForWork(cluster.url) as Cluster;
+  connection.on('error', () => {});
+  cleanups.push(async () => connection.disconnect());
+  await vi.waitUntil(() => connection.status === 'ready');
+  await announceShards(connection, 9);
+  const queue = createSendOtpQueue({ connection, onError: () => {}, shards: 3 });
+  const portOf = (key: string) => masterOf(connection, key).options.port;
+  const home = portOf('isms:{queues}:send-otp-shards');
+  const away = [3, 4, 5, 6, 7, 8].find((n) => portOf(`${shardName(n).prefix}:x`) !== home) ?? 0;
+  expect(await queue.emptied(await queue.known())).toEqual([3, 4, 5, 6, 7, 8]);
+  await cluster.servers.find(({ port }) => port === portOf(`${shardName(away).prefix}:x`))?.kill();
   const began = performance.now();
-  const ids = await Promise.all(
-    Array.from({ length: 20 }, (_, i) => scene.send({ to: number(`01234562${10 + i}`) })),
-  );
-  expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(20).fill('sent'));
-  expect(performance.now() - began).toBeLessThan(4_000);
+  expect(await queue.emptied(await queue.known())).not.toContain(away);
+  expect(performance.now() - began).toBeLessThan(3_000);
 });

@@ -46,6 +46,9 @@ local function judged(item, phone)
   local g = load_range(KEYS[item.range], t)
   local decided, wait = guard(g, is_exempt(phone), t)
   if decided ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
+  if decided == 'blocked' then
+    emit(KEYS[call.rangeEvents], 'fraud.blocked', 'at', digits(t), 'range', item.rangeName)
+  end
   save_range(KEYS[item.range], g, t)
   return wait > 0 and {'blocked', wait, decided} or nil, decided
 end

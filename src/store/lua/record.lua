@@ -13,6 +13,7 @@ local function go_to(key)
   here = partitions[prefix]
   if not here then
     here = { prefix = prefix, due = prefix .. 'due', history = prefix .. 'history', phones = prefix .. 'phone:' }
+    here.events = prefix .. 'events'
     partitions[prefix] = here
   end
   here.record, here.id, here.status = key, string.sub(key, #prefix + 1), nil
@@ -151,7 +152,11 @@ local function save(r)
   else
     redis.call('ZREM', here.due, r.id)
   end
-  if r.batch and here.status ~= r.status then count_in_batch(r.batch, here.status, r.status, gone_at) end
+  if here.status ~= r.status then
+    if r.batch then count_in_batch(r.batch, here.status, r.status, gone_at) end
+    local failure = r.failure or ''
+    emit(here.events, 'otp.' .. r.status, 'at', digits(r.at), 'id', r.id, 'app', r.app, 'failure', failure)
+  end
   here.status = r.status
   return raw
 end

@@ -1,0 +1,92 @@
+import { type Job, Queue } from 'bullmq';
+import type { Cluster, Redis } from 'ioredis';
+import { z } from 'zod';
+import { eventTypes, type GatewayEvent } from '../otp/event.js';
+import { queueNames, queuePrefix, queueStreams } from './queues.js';
+
+export const webhookJob = 'deliver-webhook';
+
+/** A job's data: the event, and nothing that the event does not say. Its id is the event's. */
+export const webhookPayload = z.object({
+  id: z.string(),
+  type: z.enum(eventTypes),
+  at: z.number(),
+  about: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
+});
+
+export type WebhookPayload = z.infer<typeof webhookPayload>;
+export type WebhookJob = Job<WebhookPayload, null, typeof webhookJob>;
+
+const secondMs = 1_000;
+const minuteMs = 60 * secondMs;
+const hourMs = 60 * minuteMs;
+
+/** How long to wait after each failed attempt: over a day, after that the job is a dead letter. */
+export const webhookRetriesMs = [
+  5 * secondMs,
+  30 * secondMs,
+  5 * minuteMs,
+  30 * minuteMs,
+  2 * hourMs,
+  5 * hourMs,
+  8 * hourMs,
+  9 * hourMs,
+] as const;
+
+const monthSeconds = 30 * 86_400;
+const jobOptions = {
+  attempts: webhookRetriesMs.length + 1,
+  backoff: { type: 'custom' },
+  removeOnComplete: { age: 3_600, count: 1_000 },
+  removeOnFail: { age: monthSeconds, count: 100_000 },
+};
+
+/** Deliveries that wait, wait for another attempt, or were given up. */
+export interface WebhookCounts {
+  waiting: number;
+  retrying: number;
+  dead: number;
+}
+
+export interface WebhookQueue {
+  /** Idempotent: each event is delivered by one job. */
+  add(events: readonly GatewayEvent[]): Promise<void>;
+  counts(): Promise<WebhookCounts>;
+  /** Tries every dead letter again from the start; resolves with how many there were. */
+  retryDead(): Promise<number>;
+  queue: Queue<WebhookPayload, null, typeof webhookJob>;
+}
+
+/** `onError` hears of connection trouble, which BullMQ would otherwise print past every log. */
+export function createWebhookQueue(
+  connection: Redis | Cluster,
+  onError: (error: Error) => void,
+): WebhookQueue {
+  const queue = new Queue<WebhookPayload, null, typeof webhookJob>(queueNames.webhook, {
+    connection,
+    prefix: queuePrefix,
+    streams: queueStreams,
+  }).on('error', onError);
+  return {
+    queue,
+    add: async (events) => {
+      await queue.addBulk(
+        events.map((event) => ({
+          name: webhookJob,
+          data: { ...event, about: { ...event.about } },
+          opts: { ...jobOptions, jobId: event.id },
+        })),
+      );
+    },
+    counts: async () => {
+      const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed');
+      const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
+      return { waiting: waiting + active, retrying: delayed, dead: failed };
+    },
+    retryDead: async () => {
+      const { failed = 0 } = await queue.getJobCounts('failed');
+      if (failed > 0) await queue.retryJobs({ state: 'failed' });
+      return failed;
+    },
+  };
+}

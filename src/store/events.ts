@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { type EventSubject, eventTypes, type GatewayEvent } from '../otp/event.js';
+import { groupBy } from '../otp/group-by.js';
+import { partitions } from '../otp/otp-id.js';
+import { keys } from './keys.js';
+import { shownRange } from './number-ranges.js';
+import { failureCodes } from './record.js';
+import { loadListScript, plainSource, type RedisClient } from './script.js';
+
+/** Events that were written down with what they tell of, and wait to be passed on. */
+export interface Events {
+  /** The oldest of those that wait, and what was left out since it could not be read. Rejects when nothing could. */
+  read(): Promise<StoredEvent[]>;
+  /** Lets go of events that somebody else keeps from now on. */
+  forget(events: readonly StoredEvent[]): Promise<void>;
+}
+
+/** An event and where it is kept. */
+export interface StoredEvent {
+  key: string;
+  entry: string;
+  event: GatewayEvent;
+}
+
+/** Of each stream at a time: enough for some thousands a second. */
+const readAtATime = 100;
+
+/** Where events are kept: beside what they tell of. The place in this list is part of an event's id. */
+const sources = [...partitions, 'sending', 'balance', 'ranges'];
+
+const type = z.enum(eventTypes);
+const moment = z.coerce.number();
+const entrySchema = z.union([
+  z.object({
+    type,
+    at: moment,
+    id: z.string(),
+    app: z.string(),
+    failure: z.enum(['', ...failureCodes]).transform((code) => (code === '' ? null : code)),
+  }),
+  z.object({ type, at: moment, credits: z.coerce.number(), expiresOn: z.string() }),
+  z.object({ type, at: moment, trouble: z.string() }),
+  z.object({ type, at: moment, range: z.string() }),
+]);
+const entriesReply = z.array(z.tuple([z.string(), z.array(z.string())]));
+
+/** The events in Redis: a stream in each partition, and one beside each thing that all share. */
+export function createEvents(redis: RedisClient): Events {
+  const readScript = loadListScript(redis, plainSource('read-events'));
+  const forgetScript = loadListScript(redis, plainSource('forget-events'));
+  return {
+    read: async () => {
+      const streams = sources.map((source) => keys.events(source));
+      const answers = await readScript(streams.map((key) => ({ key, args: [readAtATime] })));
+      const failures = answers.filter((answer) => answer instanceof Error);
+      if (failures.length === streams.length) throw failures[0];
+      return answers.flatMap((answer, i) => {
+        if (answer instanceof Error) return [];
+        const key = streams[i] ?? '';
+        return entriesReply.parse(answer).map(([entry, fields]) => ({
+          key,
+          entry,
+          event: toEvent(eventId(i, entry), fields),
+        }));
+      });
+    },
+    forget: async (events) => {
+      const byStream = groupBy(events, ({ key }) => key);
+      const calls = [...byStream].map(([key, ofStream]) => ({
+        key,
+        args: [JSON.stringify(ofStream.map(({ entry }) => entry))],
+      }));
+      if (calls.length === 0) return;
+      const failed = (await forgetScript(calls)).find((answer) => answer instanceof Error);
+      if (failed) throw failed;
+    },
+  };
+}
+
+/** From Redis's own id of the entry, `<ms>-<n>`: never the same twice, and in the order of time. */
+function eventId(source: number, entry: string): string {
+  const [ms = '', n = ''] = entry.split('-');
+  return `evt_${ms.padStart(13, '0')}_${n.padStart(4, '0')}_${String(source).padStart(2, '0')}`;
+}
+
+function toEvent(id: string, fields: readonly string[]): GatewayEvent {
+  const pairs = Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]]);
+  const entry = entrySchema.parse(Object.fromEntries(pairs));
+  return { id, type: entry.type, at: entry.at, about: subjectOf(entry) };
+}
+
+function subjectOf(entry: z.output<typeof entrySchema>): EventSubject {
+  if ('id' in entry) return { otpId: entry.id, app: entry.app, failure: entry.failure };
+  if ('credits' in entry) return { credits: entry.credits, expiresOn: entry.expiresOn || null };
+  if ('trouble' in entry) return { trouble: entry.trouble };
+  const [app = '', range = ''] = entry.range.split(' ');
+  return { app, range: shownRange(range) };
+}

@@ -1,0 +1,127 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { otpEventTypes } from '../../src/otp/event.js';
+import type { Policy } from '../../src/store/script.js';
+import { wantedEvents } from '../../src/store/script.js';
+import { accepted, admitted, claimed, rejected, sent, sleep, testStore, unknown } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+
+const redis = await connect();
+const all = { events: wantedEvents([...otpEventTypes, 'sending.paused', 'sending.resumed', 'balance.low']) };
+const storeWith = (policy: Partial<Policy>) => testStore(redis, { ...all, ...policy });
+const store = storeWith({});
+const read = async (from = store) => (await from.events.read()).map(({ event }) => event);
+
+beforeEach(() => redis.flushdb());
+
+describe('an event is written down', () => {
+  it('with the move of an OTP that it tells of, and not by moves that nobody waits for', async () => {
+    const id = await admitted(store);
+    const claim = await claimed(store, id);
+    expect(await read()).toEqual([]);
+    await store.sendAttempts.settle(claim, accepted());
+    const [event, ...others] = await read();
+    expect(event).toMatchObject({ type: 'otp.sent', about: { otpId: id, app: 'shop', failure: null } });
+    expect(Math.abs((event?.at ?? 0) - Date.now())).toBeLessThan(5_000);
+    expect(others).toEqual([]);
+  });
+
+  it('once, however often the outcome is written down', async () => {
+    const claim = await claimed(store, await admitted(store));
+    for (let i = 0; i < 3; i++) await store.sendAttempts.settle(claim, accepted());
+    expect(await read()).toHaveLength(1);
+  });
+
+  it('for each way an OTP can go', async () => {
+    const short = storeWith({ unknownResends: 0 });
+    const refused = await claimed(short, await admitted(short));
+    await short.sendAttempts.settle(refused, rejected);
+    const lost = await claimed(short, await admitted(short));
+    await short.sendAttempts.settle(lost, unknown);
+    await short.sendAttempts.settle(lost, accepted(2));
+    await admitted(short, { sendWithinSeconds: 1 });
+    const verified = await sent(short);
+    const admission = await short.verificationAttempts.admit({
+      app: 'shop',
+      id: verified,
+      token: 'a',
+      replay: null,
+    });
+    expect(admission.kind).toBe('admitted');
+    await short.verificationAttempts.settle(
+      { app: 'shop', id: verified, token: 'a', replay: null },
+      'correct',
+    );
+    const locked = await sent(short, { maxAttempts: 1 });
+    await short.verificationAttempts.admit({ app: 'shop', id: locked, token: 'b', replay: null });
+    await short.verificationAttempts.settle(
+      { app: 'shop', id: locked, token: 'b', replay: null },
+      'incorrect',
+    );
+    await sleep(1_100);
+    for (const key of await redis.keys('*:due')) {
+      for (const id of await redis.zrange(key, '0', '-1')) await redis.zadd(key, 'XX', 1, id);
+    }
+    await short.sendAttempts.sweep();
+    const types = (await read()).map(({ type, about }) => [type, 'failure' in about ? about.failure : null]);
+    expect(types.sort()).toEqual([
+      ['otp.expired', 'not_sent_in_time'],
+      ['otp.failed', 'invalid_number'],
+      ['otp.locked', null],
+      ['otp.sent', null],
+      ['otp.sent', null],
+      ['otp.sent', null],
+      ['otp.unknown', 'outcome_unknown'],
+      ['otp.verified', null],
+    ]);
+  });
+
+  it('only if somebody wants it', async () => {
+    const few = storeWith({ events: wantedEvents(['otp.failed']) });
+    await sent(few);
+    const none = storeWith({ events: wantedEvents([]) });
+    await sent(none);
+    expect(await read()).toEqual([]);
+    expect(await redis.keys('*:events')).toEqual([]);
+  });
+
+  it('when sending pauses and resumes, once each', async () => {
+    const report = { trouble: 'insufficient_credits', claimedAt: Date.now() + 1_000, credits: 1 } as const;
+    await store.sendingPause.report(report);
+    await store.sendingPause.report(report);
+    await store.sendingPause.resume();
+    await store.sendingPause.resume();
+    const events = await read();
+    expect(events.map(({ type }) => type)).toEqual(['sending.paused', 'sending.resumed']);
+    expect(events[0]?.about).toEqual({ trouble: 'insufficient_credits' });
+  });
+
+  it('when the balance gets low, not when it is so still, nor when that is over', async () => {
+    for (const credits of [500, 50, 40, 500])
+      await store.balance.record({ credits, expiresOn: '2030-01-01' });
+    const events = await read();
+    expect(events).toMatchObject([{ type: 'balance.low', about: { credits: 50, expiresOn: '2030-01-01' } }]);
+  });
+});
+
+describe('the events', () => {
+  it('stay until they are forgotten, under ids that do not change and are in the order of time', async () => {
+    const id = await admitted(store, { maxAttempts: 1 });
+    await store.sendAttempts.settle(await claimed(store, id), accepted());
+    await sleep(5);
+    await store.sendingPause.report({
+      trouble: 'account_suspended',
+      claimedAt: Date.now() + 1_000,
+      credits: 1,
+    });
+    const first = await store.events.read();
+    const again = await store.events.read();
+    expect(again).toEqual(first);
+    const ids = first.map(({ event }) => event.id);
+    expect(ids).toEqual([...ids].sort());
+    expect(ids[0]).toMatch(/^evt_\d{13}_\d{4}_\d{2}$/);
+    await store.events.forget(first.slice(0, 1));
+    expect((await read()).map((event) => event.id)).toEqual(ids.slice(1));
+    await store.events.forget(first);
+    expect(await read()).toEqual([]);
+  });
+});

@@ -1,0 +1,156 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventTypes } from '../../src/otp/event.js';
+import { createWebhookQueue, type WebhookJob, webhookRetriesMs } from '../../src/queues/webhook.js';
+import { wantedEvents } from '../../src/store/script.js';
+import { createWebhookEndpoint } from '../../src/webhooks/endpoint.js';
+import { createWebhookProcessor, webhookDelayMs } from '../../src/workers/webhook.js';
+import { number, sleep } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { samplesOf } from '../support/samples.js';
+import { createScene, type Scene } from '../support/workers.js';
+import { type Receiver, secret, startReceiver } from '../webhooks/receiver.js';
+
+const redis = await connect();
+const queue = createWebhookQueue(redis, () => {});
+let scene: Scene;
+let receiver: Receiver;
+/** What the receiver answers next. */
+let status = 204;
+const stops: (() => Promise<unknown>)[] = [];
+
+beforeEach(async () => {
+  await redis.flushdb();
+  status = 204;
+  scene = await createScene(redis, { events: wantedEvents(eventTypes), unknownResends: 0 });
+  receiver = await startReceiver(() => status);
+});
+afterEach(async () => {
+  await scene.close();
+  await receiver.close();
+  for (const stop of stops.splice(0)) await stop();
+});
+
+const startTelling = async () => {
+  const endpoint = createWebhookEndpoint({ url: receiver.url, secrets: [secret], allowPrivate: true });
+  stops.push(() => endpoint.close());
+  return await scene.start({ everyMs: 60_000, webhooks: { endpoint, queue } });
+};
+const taken = () => receiver.taken.map(({ message }) => message);
+/** Failed deliveries wait no longer. */
+const hurry = async () => {
+  for (const job of await queue.queue.getJobs(['delayed'])) await job.promote().catch(() => {});
+};
+
+describe('the webhook', () => {
+  it("is told of each OTP within two seconds, by its id, the app's own reference, and no number", async () => {
+    await startTelling();
+    const began = performance.now();
+    const id = await scene.send({ to: number('0123456789'), reference: 'order-8731' });
+    await expect.poll(() => taken().length, { timeout: 5_000 }).toBe(1);
+    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(taken()).toEqual([
+      {
+        type: 'otp.sent',
+        timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        data: { id, app: 'shop', reference: 'order-8731', status: 'sent', failure: null },
+      },
+    ]);
+    const stored = JSON.stringify(await queue.queue.getJobs());
+    expect(stored).toContain(id);
+    expect(stored).not.toMatch(/123456789|order-8731/);
+  });
+
+  it('gets every event in the end, each under one id, though it fails for a while', async () => {
+    await startTelling();
+    status = 503;
+    const ids: string[] = [];
+    for (let i = 0; i < 12; i++) ids.push(await scene.send({ to: number(`01234567${10 + i}`) }));
+    ids.push(await scene.send({ to: number('0190000002') }), await scene.send({ to: number('0190000021') }));
+    await expect.poll(() => receiver.attempts.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(14);
+    await hurry();
+    await expect.poll(() => receiver.attempts.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(28);
+    expect(taken()).toEqual([]);
+    status = 200;
+    await expect
+      .poll(
+        async () => {
+          await hurry();
+          return taken().length;
+        },
+        { timeout: 10_000 },
+      )
+      .toBe(14);
+    const told = taken().map(({ type, data }) => `${data['id']} ${type}`);
+    expect(told.sort()).toEqual(
+      ids.map((id, i) => `${id} otp.${i < 12 ? 'sent' : i === 12 ? 'failed' : 'unknown'}`).sort(),
+    );
+    // An attempt that is repeated has the same id and body, and a signature of its own time.
+    const repeated = receiver.attempts.map(({ headers, body }) => `${headers['webhook-id']} ${body}`);
+    expect(new Set(repeated).size).toBe(14);
+    expect(await queue.counts()).toEqual({ waiting: 0, retrying: 0, dead: 0 });
+    const samples = samplesOf((await scene.metrics.exposition()).text);
+    expect(samples['isms_otp_webhook_deliveries_total{event="otp.sent",outcome="delivered"}']).toBe(12);
+    expect(samples['isms_otp_webhook_deliveries_total{event="otp.failed",outcome="failed"}']).toBeGreaterThan(
+      0,
+    );
+  });
+
+  it('that wants no more is asked no more; what it missed is a dead letter, and can be sent again', async () => {
+    await startTelling();
+    status = 410;
+    await scene.send();
+    await expect.poll(async () => (await queue.counts()).dead, { timeout: 10_000 }).toBe(1);
+    await sleep(1_000);
+    expect(receiver.attempts).toHaveLength(1);
+    expect(scene.log.filter(({ event }) => event === 'webhook.failed')).toMatchObject([
+      { level: 'error', last: true, reason: 'status_410', type: 'otp.sent' },
+    ]);
+    status = 204;
+    expect(await queue.retryDead()).toBe(1);
+    await expect.poll(() => taken().length, { timeout: 10_000 }).toBe(1);
+    expect(await queue.retryDead()).toBe(0);
+  });
+
+  it('is told of trouble with the account and of its end', async () => {
+    await startTelling();
+    await scene.store.sendingPause.report({
+      trouble: 'insufficient_credits',
+      claimedAt: Date.now() + 5_000,
+      credits: 1,
+    });
+    await scene.store.sendingPause.resume();
+    await scene.store.balance.record({ credits: 3, expiresOn: null });
+    await expect.poll(() => taken().length, { timeout: 10_000 }).toBe(3);
+    expect(taken().map(({ type, data }) => [type, data])).toEqual(
+      expect.arrayContaining([
+        ['sending.paused', { trouble: 'insufficient_credits' }],
+        ['sending.resumed', { trouble: 'insufficient_credits' }],
+        ['balance.low', { credits: 3, expiresOn: null }],
+      ]),
+    );
+  });
+});
+
+describe('attempts', () => {
+  it('go on for a day, and the last failure makes a dead letter', async () => {
+    const day = webhookRetriesMs.reduce((sum: number, ms) => sum + ms, 0);
+    expect(day).toBeGreaterThan(24 * 3_600_000);
+    expect(day).toBeLessThan(25 * 3_600_000);
+    for (const [i, ms] of webhookRetriesMs.entries()) {
+      const delay = webhookDelayMs(i + 1);
+      expect(delay).toBeGreaterThanOrEqual(ms * 0.9 - 1);
+      expect(delay).toBeLessThanOrEqual(ms * 1.1 + 1);
+    }
+    const process = createWebhookProcessor({
+      otps: scene.store.otps,
+      endpoint: { deliver: async () => ({ kind: 'failed', reason: 'timeout' }) },
+      fraudGuardEnforces: false,
+      logger: scene.logger,
+      metrics: scene.metrics,
+    });
+    const data = { id: 'evt_1', type: 'sending.paused', at: 1, about: { trouble: 'x' } };
+    const attempt = (attemptsMade: number) => process({ data, attemptsMade } as unknown as WebhookJob);
+    await expect(attempt(webhookRetriesMs.length - 1)).rejects.toMatchObject({ name: 'NotDelivered' });
+    await expect(attempt(webhookRetriesMs.length)).rejects.toMatchObject({ name: 'UnrecoverableError' });
+  });
+});
