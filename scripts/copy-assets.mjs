@@ -1,5 +1,8 @@
-// Copies what the compiler leaves behind (the Lua sources) into a build's directory: dist/ if none is named.
+// Copies what the compiler leaves behind (Lua sources, the browser's scripts) into a build's directory: dist/ if none is
+// named.
 import { cp } from 'node:fs/promises';
 
 const [directory = 'dist'] = process.argv.slice(2);
-await cp('src/store/lua', `${directory}/store/lua`, { recursive: true });
+for (const folder of ['store/lua', 'api/browser']) {
+  await cp(`src/${folder}`, `${directory}/${folder}`, { recursive: true });
+}

@@ -4,6 +4,7 @@ import { type AdminLogin, type AdminLoginDependencies, authenticateAdmin } from 
 import { type BullBoardDependencies, bullBoard } from './bull-board.js';
 import { contextOf } from './context.js';
 import type { ApiMetrics } from './metrics.js';
+import { type OverviewPagesDependencies, overviewPages } from './overview.js';
 import { ApiProblem } from './problem.js';
 
 const boardPath = '/admin/queues';
@@ -15,9 +16,9 @@ export interface Admin extends AdminLogin {
 }
 
 /** What the admin pages show. */
-export interface AdminPagesDependencies extends AdminLoginDependencies, BullBoardDependencies {
-  metrics: Pick<ApiMetrics, 'exposition'>;
-}
+export type AdminPagesDependencies = AdminLoginDependencies &
+  BullBoardDependencies &
+  OverviewPagesDependencies & { metrics: Pick<ApiMetrics, 'exposition'> };
 
 /** The admin pages and this process's metrics, behind their own login. */
 export function adminPages({ actions, ...login }: Admin, dependencies: AdminPagesDependencies): Router {
@@ -34,8 +35,8 @@ export function adminPages({ actions, ...login }: Admin, dependencies: AdminPage
       throw new ApiProblem('method_not_allowed', { headers: { Allow: 'GET, HEAD' } });
     });
   router.use('/admin', nameRoute('/admin'), authenticated, refuseCrossSite, pagePolicy);
-  router.get('/admin', (_req, res) => res.redirect(boardPath));
   router.use(boardPath, nameRoute(boardPath), bullBoard(boardPath, actions, dependencies));
+  router.use('/admin', overviewPages(actions, dependencies));
   return router;
 }
 

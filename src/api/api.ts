@@ -30,13 +30,24 @@ export interface ApiDependencies {
   /** On a connection that fails fast: one that queues commands makes requests wait for their deadline. */
   store: Pick<
     Store,
-    'failedLogins' | 'otps' | 'batches' | 'verificationAttempts' | 'balance' | 'probe' | 'holdLease'
+    | 'failedLogins'
+    | 'otps'
+    | 'batches'
+    | 'verificationAttempts'
+    | 'balance'
+    | 'probe'
+    | 'holdLease'
+    | 'stats'
+    | 'sendingPause'
+    | 'ranges'
+    | 'load'
+    | 'phones'
   >;
   /** Takes OTPs on. */
   acceptor: Acceptor;
-  sendOtpQueue: Pick<SendOtpQueue, 'remove' | 'queues'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'remove' | 'queues' | 'backlog' | 'waitingSince'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
-  webhookQueue: Pick<WebhookQueue, 'queue'>;
+  webhookQueue: Pick<WebhookQueue, 'queue' | 'counts'>;
   provider: Pick<Provider, 'verify' | 'balance'>;
   apiKeys: readonly ApiKey[];
   /** Null: there are no admin pages. */

@@ -19,7 +19,7 @@ export function banner({ apiUrl, inboxUrl, apiKey, admin }: BannerOptions): stri
     '',
     `  API         ${apiUrl}   (documentation: ${apiUrl}/docs)`,
     `  API key     ${key}`,
-    `  Queues      ${apiUrl}/admin/queues   (login: ${login})`,
+    `  Admin       ${apiUrl}/admin   (login: ${login})`,
     inboxUrl
       ? `  SMS inbox   ${inboxUrl}   (the iSMS simulator: nothing leaves this machine)`
       : '  iSMS        your account: every OTP is a real SMS and costs credits',

@@ -15,6 +15,7 @@ import { packageVersion } from './package-version.js';
 import { disconnect, ismsProvider, requestSettings, storeOf } from './parts.js';
 import { connectForRequests, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
+import { recordStats } from './stats-recorder.js';
 import type { Telemetry } from './telemetry.js';
 
 /** The longest `Prefer: wait` and 5 s more. */
@@ -41,6 +42,7 @@ export async function runApi(
   });
   const webhookQueue = createWebhookQueue(redis, onQueueError);
   const webhooks = config.webhook ? webhookQueue : null;
+  parts.add(recordStats({ store, queue: sendOtpQueue, tally: metrics.tally }));
   metrics.observe(() => readGatewayState(store, { queue: sendOtpQueue, webhooks }));
   const settings = requestSettings(config);
   const app = createApi({

@@ -9,6 +9,7 @@ import { observedProvider } from './observed-provider.js';
 import { disconnect, ismsProvider, storeOf, webhookEndpoint } from './parts.js';
 import { connectForWork, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
+import { recordStats } from './stats-recorder.js';
 import type { Telemetry } from './telemetry.js';
 
 /** What a worker may need beyond its longest send to write down how that ended. */
@@ -41,6 +42,7 @@ export async function runWorker(
   const endpoint = webhookEndpoint(config);
   if (endpoint) parts.add(endpoint);
   const webhookQueue = endpoint && createWebhookQueue(redis, onQueueError);
+  parts.add(recordStats({ store, queue: sendOtpQueue, tally: metrics.tally }));
   metrics.observe(() => readGatewayState(store, { queue: sendOtpQueue, webhooks: webhookQueue }));
   const workers = await startWorkers({
     redis,

@@ -75,6 +75,8 @@ export const keys = {
   lease: (name: string) => `${prefix}:{sending}:lease:${name}`,
   /** Stream: events that wait to be passed on, beside what they tell of: a partition, `sending`, `balance`, `ranges`. */
   events: (source: string) => `${prefix}:{${source}}:events`,
+  /** Hash that expires: what happened in each five minutes of a day (`YYYY-MM-DD`, UTC). */
+  stats: (day: string) => `${prefix}:{stats}:${day}`,
   /** Sorted set: balance snapshots as JSON, by time. */
   balanceHistory: `${prefix}:{balance}:history`,
   /** Hash: which balance alarms are on. */

@@ -26,6 +26,8 @@ export interface Otps {
   admitMany: AdmitMany;
   /** The OTP as the clock has it now; null when there is none of this app under that id. */
   find(app: string, id: string): Promise<Otp | null>;
+  /** The same whichever app it is of: for the operator's eyes. */
+  findOfAnyApp(id: string): Promise<Otp | null>;
   /** The newest first, at most 100. */
   findByReference(app: string, reference: string): Promise<Otp[]>;
   /** Once cancelled, nothing revives it. One that ended otherwise stays as it is. */
@@ -75,6 +77,10 @@ export function createOtps(options: AdmissionOptions): Otps {
 
   return {
     find,
+    findOfAnyApp: async (id) => {
+      const record = await read(id);
+      return record && toOtp(sealer, record);
+    },
     admitMany,
     admit: async (request, idempotency, overloaded = false) => {
       const admission = await admitOne({ request, idempotency, overloaded, quotas: true });

@@ -14,6 +14,7 @@ import type { Policy, RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 import { createSendAttempts, type SendAttempts } from './send-attempts.js';
 import { createSendingPause, type SendingPause } from './sending-pause.js';
+import { createStats, type Stats } from './stats.js';
 import { createVerificationAttempts, type VerificationAttempts } from './verification-attempts.js';
 
 const readyKeptMs = 10_000;
@@ -30,6 +31,7 @@ export interface Store {
   load: Load;
   balance: BalanceStore;
   events: Events;
+  stats: Stats;
   failedLogins: FailedLogins;
   /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
   probe(): Promise<void>;
@@ -67,6 +69,7 @@ export function createStore({ onNewHistory = () => {}, safeRanges = [], ...store
     load: createLoad(redis),
     balance: createBalanceStore(stores),
     events: createEvents(redis),
+    stats: createStats(redis),
     failedLogins: createFailedLogins(stores),
     probe: async () => {
       const probes = probed.map((tag) => redis.set(keys.probe(tag), '1', 'PX', readyKeptMs));

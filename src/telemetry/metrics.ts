@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { createStateMetrics, type GatewayState } from './state-metrics.js';
+import { createTally } from './tally.js';
 
 /** Seconds. A code that takes longer than half a minute has lost its person; bulk may wait for its hour. */
 const waitBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600];
@@ -76,26 +77,47 @@ export function createMetrics(version: string) {
     'outcome',
   );
   const circuits = gauge('isms_circuit_state', '1 for the state a circuit breaker is in', 'circuit', 'state');
+  const tally = createTally();
   const refreshState = createStateMetrics(gauge);
   let readState: (() => Promise<GatewayState>) | null = null;
 
   return {
     request: ({ method, route, status, seconds }: RequestFacts) =>
       requests.observe({ method, route: route ?? 'none', status: String(status) }, seconds),
-    accepted: (app: string, lane: string, count = 1) => accepted.inc({ app, lane }, count),
-    refused: (app: string, lane: string, code: string) => refused.inc({ app, lane, code }),
+    accepted: (app: string, lane: string, count = 1) => {
+      accepted.inc({ app, lane }, count);
+      tally.add('accepted', count);
+    },
+    refused: (app: string, lane: string, code: string) => {
+      refused.inc({ app, lane, code });
+      tally.add('refused');
+    },
     sent: ({ app, country, lane, waitedSeconds }: SentFacts) => {
       sent.inc({ app, country, lane });
-      if (waitedSeconds !== null) waited.observe({ lane }, waitedSeconds);
+      tally.add('sent');
+      if (waitedSeconds === null) return;
+      waited.observe({ lane }, waitedSeconds);
+      if (lane === 'single') tally.add(`waited:${waitBuckets.find((limit) => waitedSeconds <= limit) ?? ''}`);
     },
-    failed: (app: string, code: string) => failed.inc({ app, code }),
-    unknown: (app: string) => unknown.inc({ app }),
+    failed: (app: string, code: string) => {
+      failed.inc({ app, code });
+      tally.add('failed');
+    },
+    unknown: (app: string) => {
+      unknown.inc({ app });
+      tally.add('unknown');
+    },
     retried: (reason: string) => retries.inc({ reason }),
     resent: (app: string) => resends.inc({ app }),
     delivered: (event: string, ok: boolean) =>
       deliveries.inc({ event, outcome: ok ? 'delivered' : 'failed' }),
     verification: (app: string, result: string) => verifications.inc({ app, result }),
-    verified: (app: string, country: string) => verified.inc({ app, country }),
+    verified: (app: string, country: string) => {
+      verified.inc({ app, country });
+      tally.add('verified');
+    },
+    /** The same counts, for the overview page. */
+    tally,
     /** A call to iSMS that is over. */
     call: (call: string, outcome: string, seconds: number) => calls.observe({ call, outcome }, seconds),
     circuit: (circuit: string, now: (typeof circuitStates)[number]) => {

@@ -38,13 +38,6 @@ describe('200', () => {
   });
 });
 
-describe('302', () => {
-  it('leads from /admin to the queues', async () => {
-    const reply = await call('GET', '/admin');
-    expect([reply.status, reply.headers.get('Location')]).toEqual([302, '/admin/queues']);
-  });
-});
-
 describe('400', () => {
   it('answers what Bull Board cannot read', async () => {
     const json = { 'Content-Type': 'application/json' };

@@ -30,7 +30,7 @@ local function cooldown_wait(p, t)
   local last = p.sends[#p.sends]
   if POLICY.phoneCooldownMs == 0 or not last then return 0 end
   local wait = last + POLICY.phoneCooldownMs - t
-  if wait <= 0 or ended_without_sms(p.last, t) then return 0 end
+  if wait <= 0 or ended_without_sms(p.ids[#p.ids], t) then return 0 end
   return wait
 end
 
@@ -104,7 +104,8 @@ local function count_admitted(p, item, t)
   local kept = math.max(1, POLICY.phonePer10Minutes, POLICY.phonePerDay, POLICY.numberPerDay)
   p.sends[#p.sends + 1] = t
   while #p.sends > kept or p.sends[1] + DAY_MS <= t do table.remove(p.sends, 1) end
-  p.last = here.id
+  p.ids[#p.ids + 1] = here.id
+  if #p.ids > MOST_IDS then table.remove(p.ids, 1) end
   if item.appWindow then count(KEYS[item.appWindow], 1000) end
   if item.clientIp then count(KEYS[item.clientIp], TEN_MINUTES_MS) end
 end

@@ -1,6 +1,8 @@
--- What is known of one phone number, by app, as MessagePack. `sends`: when the app's newest OTPs were admitted; `last`: the
--- id of the newest; `wrong`: wrong codes in a row, if any; `verifiedAt`: the last right one.
+-- What is known of one phone number, by app, as MessagePack. `sends`: when the app's newest OTPs were admitted; `ids`:
+-- those of the newest, oldest first; `wrong`: wrong codes in a row, if any; `verifiedAt`: the last right one.
 local DAY_MS = 86400000
+-- An operator looks for the newest few of a number.
+local MOST_IDS = 10
 local WRONG_KEPT_MS, LOCK_KEPT_MS, VERIFIED_KEPT_MS = 90 * DAY_MS, 365 * DAY_MS, 7 * DAY_MS
 
 -- What one app knows of a number, as part of what is known of it in `number`.
@@ -8,7 +10,7 @@ local function load_phone(hash, app)
   local number = { key = here.phones .. hash }
   local raw = redis.call('GET', number.key)
   number.apps = raw and cmsgpack.unpack(raw) or {}
-  local phone = number.apps[app] or { sends = {} }
+  local phone = number.apps[app] or { sends = {}, ids = {} }
   number.apps[app] = phone
   return phone, number
 end

@@ -1,0 +1,171 @@
+import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { WebhookQueue } from '../queues/webhook.js';
+import type { BalanceSnapshot } from '../store/balance.js';
+import { shownRange } from '../store/number-ranges.js';
+import { type StatsSlot, statsSlotMs } from '../store/stats.js';
+import type { Store } from '../store/store.js';
+
+/** What the overview is made from. */
+export interface OverviewDependencies {
+  store: Pick<Store, 'stats' | 'balance' | 'sendingPause' | 'ranges' | 'load'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
+  webhookQueue: Pick<WebhookQueue, 'counts'>;
+}
+
+/** Spans that can be shown, in hours, and how many slots of five minutes are one point of their charts. */
+export const overviewSpans = { 6: 1, 24: 3, 168: 24 } as const;
+export type OverviewHours = keyof typeof overviewSpans;
+
+/** Something that an operator should do something about. */
+export interface Alarm {
+  level: 'critical' | 'warning';
+  text: string;
+}
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const dayMs = 24 * hourMs;
+/** The curve of the balance shows this much of its past. */
+const balanceDays = 30;
+const mostSnapshots = 10_000;
+/** Of the balance's curve: more would not be seen. */
+const mostPoints = 200;
+const longWaitMs = 30_000;
+const nearlyFull = 0.8;
+
+/** Everything the overview shows, read in one go. */
+export async function overviewOf(
+  { store, sendOtpQueue, webhookQueue }: OverviewDependencies,
+  hours: OverviewHours,
+) {
+  const now = Date.now();
+  const [slots, backlog, since, paused, pause, memory, latest, outlook, history, ranges, webhooks] =
+    await Promise.all([
+      store.stats.read(now - hours * hourMs),
+      sendOtpQueue.backlog(),
+      sendOtpQueue.waitingSince(),
+      store.sendingPause.reason(),
+      store.sendingPause.read(),
+      store.load.memory(),
+      store.balance.latest(),
+      store.balance.outlook(),
+      store.balance.history({ since: now - balanceDays * dayMs, until: now + dayMs, limit: mostSnapshots }),
+      store.ranges.judged(),
+      webhookQueue.counts(),
+    ]);
+  const alarms = latest ? store.balance.alarms(latest) : null;
+  const waitedMs = since.single === null ? 0 : Math.max(0, now - since.single);
+  const facts = {
+    now,
+    hours,
+    points: pointsOf(slots, overviewSpans[hours], now),
+    waiting: { single: backlog.single, bulk: backlog.bulk, longestMs: waitedMs },
+    paused: paused === null ? null : { reason: paused, since: pause?.since ?? null },
+    balance: latest && { ...latest, ...outlook, ...alarms, curve: curveOf(history) },
+    memory,
+    webhooks,
+    ranges: ranges
+      .filter(({ slowUntil, blockedUntil }) => Math.max(slowUntil, blockedUntil) > now)
+      .map(({ range, ...range_ }) => ({ ...range_, range: shownRange(range) })),
+  };
+  return { ...facts, alarms: alarmsOf(facts) };
+}
+
+export type Overview = Awaited<ReturnType<typeof overviewOf>>;
+
+/** Several slots as one point; what nothing is known of is null, so that a chart leaves a gap. */
+function pointsOf(slots: readonly StatsSlot[], perPoint: number, now: number) {
+  const points = [];
+  for (let i = 0; i < slots.length; i += perPoint) {
+    const some = slots.slice(i, i + perPoint);
+    const sum = (name: string) => some.reduce((total, { values }) => total + (values[name] ?? 0), 0);
+    const seen = some.map(({ values }) => values['waiting']).filter((count) => count !== undefined);
+    const waited = waitsOf(some);
+    const at = some[0]?.at ?? 0;
+    points.push({
+      at,
+      // The last one is not over yet.
+      minutes: Math.max(1, Math.min(some.length * statsSlotMs, now - at) / minuteMs),
+      accepted: sum('accepted'),
+      refused: sum('refused'),
+      sent: sum('sent'),
+      failed: sum('failed'),
+      unknown: sum('unknown'),
+      verified: sum('verified'),
+      waiting: seen.length === 0 ? null : Math.max(...seen),
+      waitedP50: quantile(waited, 0.5),
+      waitedP95: quantile(waited, 0.95),
+    });
+  }
+  return points;
+}
+
+/** How many waited at most so many seconds, by that limit; the last one has none. */
+function waitsOf(slots: readonly StatsSlot[]): [number, number][] {
+  const counts = new Map<number, number>();
+  for (const { values } of slots) {
+    for (const [name, count] of Object.entries(values)) {
+      const limit = /^waited:(.*)$/.exec(name)?.[1];
+      if (limit === undefined) continue;
+      const seconds = limit === '' ? Number.POSITIVE_INFINITY : Number(limit);
+      counts.set(seconds, (counts.get(seconds) ?? 0) + count);
+    }
+  }
+  return [...counts].sort(([a], [b]) => a - b);
+}
+
+/** The limit that this share stayed within; null when nobody waited. Beyond the last limit, that limit. */
+function quantile(waits: readonly [number, number][], share: number): number | null {
+  const total = waits.reduce((sum, [, count]) => sum + count, 0);
+  let seen = 0;
+  for (const [limit, count] of waits) {
+    seen += count;
+    if (seen >= total * share) return Number.isFinite(limit) ? limit : 3_600;
+  }
+  return null;
+}
+
+/** Oldest first, thinned out evenly; the newest stays. */
+function curveOf(history: readonly BalanceSnapshot[]): { at: number; credits: number }[] {
+  const step = Math.max(1, Math.ceil(history.length / mostPoints));
+  const kept = history.filter((_, i) => i % step === 0);
+  return kept.map(({ at, credits }) => ({ at, credits })).reverse();
+}
+
+const pauseTexts: Record<string, string> = {
+  operator: 'Sending is paused by an operator, in Bull Board.',
+  insufficient_credits: 'Sending is paused: the iSMS account is out of credits. Top it up.',
+  authentication_failed: 'Sending is paused: iSMS refuses the password of the account.',
+  account_suspended: 'Sending is paused: iSMS has suspended the account.',
+  ip_not_allowed: "Sending is paused: this address is not on iSMS's list.",
+};
+
+function alarmsOf(facts: {
+  waiting: { longestMs: number };
+  paused: { reason: string } | null;
+  balance: { credits: number; low?: boolean; expiring?: boolean; expiresOn: string | null } | null;
+  memory: number;
+  webhooks: { dead: number };
+  ranges: readonly unknown[];
+}): Alarm[] {
+  const { waiting, paused, balance, memory, webhooks, ranges } = facts;
+  const critical = (text: string): Alarm => ({ level: 'critical', text });
+  const warning = (text: string): Alarm => ({ level: 'warning', text });
+  const seconds = Math.round(waiting.longestMs / 1_000);
+  return [
+    paused ? [critical(pauseTexts[paused.reason] ?? 'Sending is paused.')] : [],
+    !paused && waiting.longestMs > longWaitMs
+      ? [critical(`An OTP has waited ${seconds} s for a worker. Do workers run, and enough of them?`)]
+      : [],
+    memory > nearlyFull
+      ? [critical(`Redis uses ${Math.round(memory * 100)} % of its memory; at 90 % OTPs are refused.`)]
+      : [],
+    !balance ? [warning('The balance has not been read yet.')] : [],
+    balance?.low ? [warning(`Only ${balance.credits} credits are left.`)] : [],
+    balance?.expiring ? [warning(`The credits expire on ${balance.expiresOn}, and are forfeited then.`)] : [],
+    ranges.length > 0 ? [warning(`${ranges.length} number ranges look pumped; see below.`)] : [],
+    webhooks.dead > 0
+      ? [warning(`${webhooks.dead} events could not be delivered; isms-otp resend-webhooks tries again.`)]
+      : [],
+  ].flat();
+}
