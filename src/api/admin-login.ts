@@ -4,6 +4,7 @@ import { redisTrouble, timely } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
 import { sha256 } from './authentication.js';
 import { clientAddress } from './client-address.js';
+import { contextOf } from './context.js';
 import type { Logger } from './logger.js';
 import { ApiProblem, retryAfter } from './problem.js';
 
@@ -29,11 +30,14 @@ const countWithinMs = 500;
 export function authenticateAdmin(admin: AdminLogin, dependencies: AdminLoginDependencies): RequestHandler {
   const isRight = compareLogin(admin);
   const noteLogin = countLogins(dependencies);
-  return async (req, _res, next) => {
+  return async (req, res, next) => {
     const header = req.get('Authorization') ?? '';
     const right = isRight(header);
     if (/^Basic /i.test(header)) await noteLogin(clientAddress(req), right ? 'right' : 'wrong');
-    if (right) return next();
+    if (right) {
+      contextOf(res).admin = admin.username;
+      return next();
+    }
     const challenge = 'Basic realm="isms-otp-gateway", charset="UTF-8"';
     throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': challenge } });
   };

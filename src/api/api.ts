@@ -30,6 +30,7 @@ export interface ApiDependencies {
   /** On a connection that fails fast: one that queues commands makes requests wait for their deadline. */
   store: Pick<
     Store,
+    | 'audit'
     | 'failedLogins'
     | 'otps'
     | 'batches'
@@ -63,12 +64,12 @@ export interface ApiDependencies {
 
 /** The API as an Express app that listens nowhere; nothing happens until it is asked something. */
 export function createApi(dependencies: ApiDependencies): Express {
-  const { apiKeys, admin, trustedProxies, logger, metrics } = dependencies;
+  const { apiKeys, admin, trustedProxies, logger } = dependencies;
   const app = express();
   app.disable('x-powered-by').disable('etag');
   app.enable('case sensitive routing').enable('strict routing').set('query parser', 'simple');
   app.set('trust proxy', [...trustedProxies]);
-  app.use(trackRequests(logger, metrics), safeHeaders);
+  app.use(trackRequests(dependencies), safeHeaders);
   app.use('/v1', keepNothing, authenticate(apiKeys));
   app.use(serveRoutes(apiRoutes(dependencies)));
   if (admin) app.use(adminPages(admin, dependencies));

@@ -128,8 +128,9 @@ export function batchRoutes({ store }: BatchesDependencies): Route[] {
       'Nothing of it is sent any more, and nothing can be added to it. What has been sent can still be verified.',
     answers: { 204: { description: 'Cancelled, now or before.' } },
     problems: ['batch_not_found', 'queue_unavailable'],
-    handle: async ({ app, id }) => {
+    handle: async ({ app, id, concernsBatch }) => {
       if (!(await timely(store.batches.cancel(app, id)))) throw new ApiProblem('batch_not_found');
+      concernsBatch(id);
       return { status: 204 };
     },
   });

@@ -132,8 +132,9 @@ export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependenci
       },
     },
     problems: ['body_too_large', 'unsupported_media_type', 'queue_unavailable', 'batch_cancelled'],
-    handle: async ({ app, body, headers, gone }) => {
+    handle: async ({ app, body, headers, gone, concernsBatch }) => {
       const upload = await begin(app, headers['Idempotency-Key']);
+      concernsBatch(upload.batchId);
       const signal = gone(jsonWithinMs);
       const groups = groupsOf(
         body.otps.map((each) => () => readItem(reader.read, app, merged(body.defaults, each))),
@@ -152,6 +153,7 @@ export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependenci
       takesItsTime(req, res);
       const app = contextOf(res).app ?? '';
       const upload = await begin(app, parseHeaders(headersSchema, req)['Idempotency-Key']);
+      Object.assign(contextOf(res), { batchId: upload.batchId, operation: json.operationId });
       const groups = groupsOfLines(req, (line) => ndjsonLine(reader.read, app, line));
       const { status, headers, body } = answer(upload, answerLines(upload, groups, goneSignal(res)));
       return { status, headers: { ...headers, 'Content-Type': ndjson }, body };

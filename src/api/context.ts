@@ -8,8 +8,13 @@ export interface RequestContext {
   /** As in the documentation: `/v1/otps/{id}`. Null while, or because, no route matched. */
   route: string | null;
   app: string | null;
+  /** The name of the admin's login. */
+  admin: string | null;
+  /** What is asked for, by a word that stays; null while, or because, that is not known. */
+  operation: string | null;
   /** Only of an OTP that was found: an id in a path can be anything. */
   otpId: string | null;
+  batchId: string | null;
   problem: ProblemCode | null;
   /** A stable word for what is behind the problem. */
   reason: string | null;
@@ -32,7 +37,10 @@ export function beginContext(res: Response, requestId: string): RequestContext {
     startedAt: performance.now(),
     route: null,
     app: null,
+    admin: null,
+    operation: null,
     otpId: null,
+    batchId: null,
     problem: null,
     reason: null,
     ended: null,

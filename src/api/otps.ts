@@ -84,8 +84,8 @@ function cancelOtp({ store, sendOtpQueue }: OtpsDependencies): Route {
     problems: ['otp_not_found', 'already_verified', 'queue_unavailable'],
     handle: async ({ app, id, concerns }) => {
       const result = await timely(store.otps.cancel(app, id));
+      if (result !== 'otp_not_found') concerns(id);
       if (result !== 'cancelled') throw new ApiProblem(result);
-      concerns(id);
       // The record decides: a job that cannot be taken out finds its OTP cancelled and ends.
       await timely(sendOtpQueue.remove(id)).catch(() => {});
       return { status: 204 };

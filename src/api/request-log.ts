@@ -1,19 +1,41 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { randomText } from '../otp/otp-id.js';
-import { beginContext } from './context.js';
+import type { Audit, AuditEntry } from '../store/audit.js';
+import { beginContext, type RequestContext } from './context.js';
+
 import type { Logger } from './logger.js';
 import type { ApiMetrics } from './metrics.js';
 
-/** Gives each request an id (`X-Request-Id`); when it is over, it is counted and gets one line in the log. */
-export function trackRequests(logger: Logger, metrics: Pick<ApiMetrics, 'request'>): RequestHandler {
+const longestPath = 200;
+
+export interface TrackingDependencies {
+  logger: Logger;
+  metrics: Pick<ApiMetrics, 'request'>;
+  store: { audit: Pick<Audit, 'add'> };
+}
+
+/**
+ * Gives each request an id (`X-Request-Id`); when it is over, it is counted and gets one line in the log, and one in the
+ * audit trail when it was to change something.
+ */
+export function trackRequests({ logger, metrics, store }: TrackingDependencies): RequestHandler {
   return (req, res, next) => {
     const context = beginContext(res, `req_${randomText()}`);
     res.setHeader('X-Request-Id', context.requestId);
     res.once('close', () => {
-      const { startedAt, requestId, route, app, otpId, problem, reason } = context;
+      const { startedAt, requestId, route, app, otpId, batchId, problem, reason } = context;
       const durationMs = performance.now() - startedAt;
       metrics.request({ method: req.method, route, status: res.statusCode, seconds: durationMs / 1_000 });
       if (app !== null) context.ended?.({ app, problem });
+      const entry = auditEntryOf(req, res, context);
+      if (entry) {
+        store.audit.add(entry).catch((err: unknown) => {
+          logger.error(
+            { event: 'audit.lost', requestId, err },
+            'an entry of the audit trail was not written',
+          );
+        });
+      }
       const line = {
         event: 'http.request',
         requestId,
@@ -24,6 +46,7 @@ export function trackRequests(logger: Logger, metrics: Pick<ApiMetrics, 'request
         route: route ?? undefined,
         app: app ?? undefined,
         otpId: otpId ?? undefined,
+        batchId: batchId ?? undefined,
         problem: problem ?? undefined,
         reason: reason ?? undefined,
         aborted: res.writableFinished ? undefined : true,
@@ -32,4 +55,28 @@ export function trackRequests(logger: Logger, metrics: Pick<ApiMetrics, 'request
     });
     next();
   };
+}
+
+/** Who changed something, or tried to; null for what only reads, and for strangers. */
+function auditEntryOf(req: Request, res: Response, context: RequestContext): AuditEntry | null {
+  const { app, admin, operation, route, otpId, batchId, problem, requestId } = context;
+  const actor = app !== null ? `app:${app}` : admin !== null ? `admin:${admin}` : null;
+  if (actor === null || ['GET', 'HEAD'].includes(req.method)) return null;
+  const subject = otpId ?? batchId;
+  return {
+    at: Date.now(),
+    actor,
+    action:
+      operation ??
+      `${req.method} ${admin !== null && res.statusCode < 400 ? pathOf(req) : (route ?? 'none')}`,
+    ...(subject !== null && { subject }),
+    result: String(res.statusCode),
+    ...(problem !== null && { code: problem }),
+    requestId,
+  };
+}
+
+/** Of an admin page, which says what was done; nobody but the admin can write one. */
+function pathOf({ originalUrl }: Request): string {
+  return originalUrl.split('?')[0]?.slice(0, longestPath) ?? '';
 }

@@ -62,8 +62,10 @@ export interface RouteInput<B, Q, H> {
   headers: H;
   /** The one of these media types that the client likes best; empty when it likes none. */
   accepts(mediaTypes: readonly string[]): string;
-  /** Notes in the log which OTP this was about. */
+  /** Notes in the log and the audit trail which OTP this was about. */
   concerns(otpId: string): void;
+  /** The same of a batch. */
+  concernsBatch(batchId: string): void;
   /** Aborts when the client is gone, or the answer must not wait any longer. */
   gone(withinMs?: number): AbortSignal;
 }
@@ -107,6 +109,9 @@ export function defineRoute<
         accepts: (mediaTypes) => req.accepts([...mediaTypes]) || '',
         concerns: (otpId) => {
           context.otpId = otpId;
+        },
+        concernsBatch: (batchId) => {
+          context.batchId = batchId;
         },
         gone: (withinMs) => goneSignal(res, withinMs),
       });

@@ -29,7 +29,9 @@ function byPath(routes: readonly Route[]): Map<string, Route[]> {
 
 function serve(route: Route): RequestHandler {
   return async (req, res) => {
-    contextOf(res).ended = route.ended ?? null;
+    const context = contextOf(res);
+    context.ended = route.ended ?? null;
+    context.operation = route.operationId;
     const { status, headers = {}, body }: Answer = await route.run(req, res);
     res.statusCode = status;
     for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);

@@ -21,6 +21,9 @@ const usage = `usage: isms-otp <command>
   ranges                         number ranges that the toll-fraud guard slowed or blocked
   forget-range <app> <range>     undo what it decided about one
   resend-webhooks                deliver again what was given up
+  person <phone number>          everything kept about a person, as NDJSON
+  erase <phone number>           erase it (PDPA)
+  audit <since> <until>          who did what, as NDJSON; dates such as 2026-11-25
 
 Settings come from the environment: docs/configuration.md.`;
 
@@ -35,8 +38,12 @@ export async function main(
   env: Environment,
   tracing: Running | null = null,
 ): Promise<void> {
+  process.stdout.on('error', endWithReader);
   try {
-    if (isOperatorCommand(command)) return print(await operate(command, rest, load(env, command)));
+    if (isOperatorCommand(command)) {
+      for await (const text of operate(command, rest, load(env, command))) print(text);
+      return;
+    }
     if (rest.length > 0) throw new ConfigError([{ variable: rest.join(' '), problem: 'is not understood' }]);
     await run(command, env, tracing);
   } catch (error) {
@@ -95,6 +102,12 @@ async function runUntilSignal(
     await parts.close().catch(() => {});
     throw error;
   }
+}
+
+/** Whoever read the output, such as `head`, has seen enough. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
 }
 
 function print(text: string): void {

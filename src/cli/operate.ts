@@ -1,6 +1,8 @@
 import type { ConfigFor } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
+import type { Otp } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
+import { createSendOtpQueue, type SendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue, type WebhookQueue } from '../queues/webhook.js';
 import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
@@ -15,6 +17,9 @@ const operatorCommands = {
   ranges: [],
   'forget-range': ['<app>', '<range>'],
   'resend-webhooks': [],
+  audit: ['<since>', '<until>'],
+  person: ['<phone number>'],
+  erase: ['<phone number>'],
 } as const;
 
 type OperatorCommand = keyof typeof operatorCommands;
@@ -24,24 +29,29 @@ export function isOperatorCommand(command: string): command is OperatorCommand {
   return Object.hasOwn(operatorCommands, command);
 }
 
-/** Runs one command by which an operator undoes what went wrong; resolves with what to print. */
-export async function operate(
+/** Runs one command by which an operator looks into what is kept, or undoes what went wrong; yields what to print. */
+export async function* operate(
   command: OperatorCommand,
   args: readonly string[],
   config: OperatorConfig,
-): Promise<string> {
+): AsyncGenerator<string> {
   const expected = operatorCommands[command];
   if (args.length !== expected.length) {
     throw new Error(`usage: isms-otp ${[command, ...expected].join(' ')}`);
   }
   const redis = connectOnce(config.redisUrl.reveal());
   redis.on('error', () => {});
+  const store = storeOf(redis, config, silent);
+  const onError = () => {};
+  const tools: Tools = {
+    store,
+    sendOtpQueue: createSendOtpQueue({ connection: redis, onError, shards: config.queues.shards }),
+    webhookQueue: createWebhookQueue(redis, onError),
+    config,
+  };
   try {
-    return await runners[command](
-      { store: storeOf(redis, config, silent), webhookQueue: createWebhookQueue(redis, () => {}), config },
-      args[0] ?? '',
-      args[1] ?? '',
-    );
+    yield* runners[command](tools, args[0] ?? '', args[1] ?? '');
+    await store.audit.add({ at: Date.now(), actor: 'operator', action: command, result: 'ok' });
   } catch (error) {
     if (redis.status === 'ready' || error instanceof ConfigError) throw error;
     throw new Error('Redis cannot be reached: see REDIS_URL.');
@@ -55,25 +65,24 @@ const silent = { info: () => {}, warn: () => {} };
 
 interface Tools {
   store: Store;
+  sendOtpQueue: SendOtpQueue;
   webhookQueue: WebhookQueue;
   config: OperatorConfig;
 }
 
-const runners: Record<OperatorCommand, (tools: Tools, app: string, what: string) => Promise<string>> = {
-  unlock: async ({ store, config }, app, text) => {
-    const to = PhoneNumber.parse(text, config.defaults.country);
-    if (!to)
-      throw new ConfigError([
-        { variable: '<phone number>', problem: 'is no mobile number; write it as +60123456789' },
-      ]);
+type Runner = (tools: Tools, first: string, second: string) => AsyncGenerator<string>;
+
+const runners: Record<OperatorCommand, Runner> = {
+  unlock: async function* ({ store, config }, app, text) {
+    const to = numberOf(text, config);
     const known = await store.phones.unlock(app, to);
-    return known
+    yield known
       ? `${to.masked} of ${app} can be sent to and verified again.`
       : `Nothing stood in the way of ${to.masked} of ${app}.`;
   },
-  ranges: async ({ store }) => {
+  ranges: async function* ({ store }) {
     const judged = await store.ranges.judged();
-    if (judged.length === 0) return 'No number range was slowed or blocked lately.';
+    if (judged.length === 0) return yield 'No number range was slowed or blocked lately.';
     const time = (ms: number) => (ms === 0 ? '-'.padEnd(24) : new Date(ms).toISOString());
     const lines = judged.map(
       ({ app, range, slowUntil, blockedUntil, refused }) =>
@@ -85,19 +94,60 @@ const runners: Record<OperatorCommand, (tools: Tools, app: string, what: string)
       'slowed until'.padEnd(24),
       'blocked until'.padEnd(24),
     ];
-    return [[...head, 'refused'].join('  '), ...lines].join('\n');
+    yield [[...head, 'refused'].join('  '), ...lines].join('\n');
   },
-  'resend-webhooks': async ({ webhookQueue }) => {
+  'resend-webhooks': async function* ({ webhookQueue }) {
     const count = await webhookQueue.retryDead();
-    return count === 0
+    yield count === 0
       ? 'Every event was delivered, or is tried again by itself.'
       : `${count} events that were given up are delivered again, with as many attempts as new ones.`;
   },
-  'forget-range': async ({ store }, app, text) => {
+  'forget-range': async function* ({ store }, app, text) {
     const range = text.replace(/\D/g, '');
     const known = await store.ranges.forget(app, range);
-    return known
+    yield known
       ? `The guard begins anew with ${shownRange(range)} of ${app}.`
       : `Nothing is known of ${shownRange(range)} of ${app}; see isms-otp ranges.`;
   },
+  audit: async function* ({ store }, since, until) {
+    const [from, to] = [momentOf('<since>', since), momentOf('<until>', until)];
+    for await (const entry of store.audit.read(from, to)) {
+      yield JSON.stringify({ ...entry, at: new Date(entry.at).toISOString() });
+    }
+  },
+  person: async function* ({ store, config }, text) {
+    for (const otp of await store.persons.find(numberOf(text, config))) yield JSON.stringify(personView(otp));
+  },
+  erase: async function* ({ store, sendOtpQueue, config }, text) {
+    const to = numberOf(text, config);
+    const otps = await store.persons.find(to);
+    // Nothing of it is sent any more.
+    for (const { app, id } of otps) await store.otps.cancel(app, id);
+    const busy = await store.persons.erase(to, otps);
+    for (const { id } of otps) if (!busy.includes(id)) await sendOtpQueue.erase(id);
+    yield `${otps.length - busy.length} OTPs to ${to.masked} were erased, with its limits.`;
+    if (busy.length > 0) yield `${busy.length} were just being sent: run this again in a minute.`;
+  },
 };
+
+function numberOf(text: string, { defaults }: OperatorConfig): PhoneNumber {
+  const to = PhoneNumber.parse(text, defaults.country);
+  if (to) return to;
+  const problem = 'is no mobile number; write it as +60123456789';
+  throw new ConfigError([{ variable: '<phone number>', problem }]);
+}
+
+function momentOf(variable: string, text: string): number {
+  const moment = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(moment)) return moment;
+  throw new ConfigError([
+    { variable, problem: 'must be a date such as 2026-11-25, or 2026-11-25T08:00:00Z' },
+  ]);
+}
+
+/** All that is kept about a person: what they may ask for. Their number is known to who asked. */
+function personView({ to, ...otp }: Otp) {
+  const times = ['createdAt', 'sendBefore', 'sentAt', 'expiresAt', 'verifiedAt'] as const;
+  const iso = times.map((name) => [name, otp[name] === null ? null : new Date(otp[name]).toISOString()]);
+  return { ...otp, to: to.masked, ...Object.fromEntries(iso) };
+}

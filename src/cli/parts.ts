@@ -44,6 +44,7 @@ export function storeOf(
     operatorPauseKeys: operatorPauseKeys(config.queues.shards),
     safeRanges: config.fraud.safeRanges,
     balanceLimits: config.balance,
+    auditKeepDays: config.auditKeepDays,
     onNewHistory: (finding) => logNewHistory(finding, logger),
   });
 }

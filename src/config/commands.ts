@@ -13,6 +13,9 @@ const commands = {
   unlock: schema.required({ redisUrl: true, dataKeys: true }),
   ranges: schema.required({ redisUrl: true, dataKeys: true }),
   'forget-range': schema.required({ redisUrl: true, dataKeys: true }),
+  audit: schema.required({ redisUrl: true, dataKeys: true }),
+  person: schema.required({ redisUrl: true, dataKeys: true }),
+  erase: schema.required({ redisUrl: true, dataKeys: true }),
   'resend-webhooks': schema.required({ redisUrl: true, dataKeys: true }),
 };
 

@@ -325,6 +325,11 @@ export const schema = z.object({
   ),
   balance: balance.prefault({}),
   webhook: webhook.optional(),
+  auditKeepDays: variable(
+    'AUDIT_KEEP_DAYS',
+    wholeNumber(0, 3650).prefault('0'),
+    'Days that the audit trail is kept: who sent, verified, cancelled, paused, retried, and when; 0 keeps none. About 200 bytes a request.',
+  ),
   logLevel: variable(
     'LOG_LEVEL',
     oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').prefault('info'),

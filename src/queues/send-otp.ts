@@ -58,6 +58,8 @@ export interface SendOtpQueue {
   shardOf(id: string): number;
   /** Takes a job out that has not ended; rejects when a worker holds it. */
   remove(id: string): Promise<void>;
+  /** Deletes a job whatever has become of it; one that a worker holds stays. */
+  erase(id: string): Promise<void>;
   /**
    * Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted; `unsure`: those of which
    * nobody knows, since a shard does not answer.
@@ -187,6 +189,9 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
         const job = await queue.getJob(id);
         if (job && job.finishedOn === undefined) await job.remove();
       });
+    },
+    erase: async (id) => {
+      await inKnown((queue) => queue.remove(id));
     },
     withoutJob: async (otps) => {
       const found = new Set<string>();

@@ -77,6 +77,8 @@ export const keys = {
   events: (source: string) => `${prefix}:{${source}}:events`,
   /** Hash that expires: what happened in each five minutes of a day (`YYYY-MM-DD`, UTC). */
   stats: (day: string) => `${prefix}:{stats}:${day}`,
+  /** Stream that expires: who did what on a day (`YYYY-MM-DD`, UTC). */
+  audit: (day: string) => `${prefix}:{audit}:${day}`,
   /** Sorted set: balance snapshots as JSON, by time. */
   balanceHistory: `${prefix}:{balance}:history`,
   /** Hash: which balance alarms are on. */

@@ -1,5 +1,6 @@
 import type { BalanceLimits } from '../otp/balance.js';
 import { partitions } from '../otp/otp-id.js';
+import { type Audit, createAudit } from './audit.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
 import { type Batches, createBatches } from './batches.js';
 import { createEvents, type Events } from './events.js';
@@ -9,6 +10,7 @@ import { keys } from './keys.js';
 import { createLoad, type Load } from './load.js';
 import { createNumberRanges, type NumberRanges } from './number-ranges.js';
 import { createOtps, type Otps } from './otps.js';
+import { createPersons, type Persons } from './persons.js';
 import { createPhones, type Phones } from './phones.js';
 import type { Policy, RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
@@ -32,6 +34,8 @@ export interface Store {
   balance: BalanceStore;
   events: Events;
   stats: Stats;
+  audit: Audit;
+  persons: Persons;
   failedLogins: FailedLogins;
   /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
   probe(): Promise<void>;
@@ -48,11 +52,18 @@ export interface StoreOptions {
   /** Number ranges that the toll-fraud guard leaves alone; none by default. */
   safeRanges?: readonly string[];
   balanceLimits: BalanceLimits;
+  /** Days that the audit trail is kept; none by default. */
+  auditKeepDays?: number;
   /** Called once for each history of Redis's data that is not the one before. */
   onNewHistory?: (finding: HistoryFinding) => void;
 }
 
-export function createStore({ onNewHistory = () => {}, safeRanges = [], ...stores }: StoreOptions): Store {
+export function createStore({
+  onNewHistory = () => {},
+  safeRanges = [],
+  auditKeepDays = 0,
+  ...stores
+}: StoreOptions): Store {
   const { redis } = stores;
   const ranges = createNumberRanges({ ...stores, safeRanges });
   const options = { ...stores, ranges, noteHistory: createHistoryNotes(redis, onNewHistory) };
@@ -70,6 +81,8 @@ export function createStore({ onNewHistory = () => {}, safeRanges = [], ...store
     balance: createBalanceStore(stores),
     events: createEvents(redis),
     stats: createStats(redis),
+    audit: createAudit(redis, auditKeepDays),
+    persons: createPersons(options),
     failedLogins: createFailedLogins(stores),
     probe: async () => {
       const probes = probed.map((tag) => redis.set(keys.probe(tag), '1', 'PX', readyKeptMs));

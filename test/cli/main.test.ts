@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { createConnection } from 'node:net';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { queueNames, queuePrefix } from '../../src/queues/queues.js';
+import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { createWebhookQueue } from '../../src/queues/webhook.js';
 import { startSimulator } from '../../src/simulator/simulator.js';
 import { accepted, admitted, claimed, number, request, sent, testStore } from '../support/otps.js';
@@ -171,6 +173,51 @@ describe('the operator’s commands', () => {
     expect((await run(['ranges'])).said).toMatch(/^shop +6012-345xxxx +20\d\d-.*Z/m);
     expect((await run(['forget-range', 'shop', '6012-345xxxx'])).said).toMatch(/begins anew/);
     expect((await run(['ranges'])).said).toBe('No number range was slowed or blocked lately.\n');
+  });
+
+  it('find a person, erase them, and leave behind who did so', async () => {
+    const redis = await connect();
+    await redis.flushdb();
+    const store = testStore(redis);
+    const queue = createSendOtpQueue({ connection: redis, onError: () => {} });
+    const id = await admitted(store, { reference: 'order-1' });
+    const otp = await store.otps.find('shop', id);
+    if (otp) await queue.add(otp);
+    const audited = { ...environment, AUDIT_KEEP_DAYS: '7' };
+    const found = await run(['person', '0123456789'], audited);
+    expect(JSON.parse(found.said)).toMatchObject({
+      id,
+      app: 'shop',
+      reference: 'order-1',
+      to: '+60******789',
+    });
+    expect(found.said).not.toContain('123456789');
+    const erased = await run(['erase', '0123456789'], audited);
+    expect(erased.said).toBe('1 OTPs to +60******789 were erased, with its limits.\n');
+    expect((await run(['person', '0123456789'], audited)).said).toBe('');
+    expect(await queue.queues[0].getJob(id)).toBeUndefined();
+    await queue.close();
+    const { said } = await run(['audit', '2026-01-01', '2999-01-01'], audited);
+    const actions = said
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(actions.map(({ actor, action }) => `${actor} ${action}`)).toEqual([
+      'operator person',
+      'operator erase',
+      'operator person',
+    ]);
+    const firstLine = spawnSync(
+      'sh',
+      ['-c', `"${process.execPath}" dist/cli.js audit 2026-01-01 2999-01-01 | head -1`],
+      {
+        env: { ...process.env, ...audited },
+        encoding: 'utf8',
+      },
+    );
+    expect(firstLine).toMatchObject({ stderr: '', status: 0 });
+    expect(firstLine.stdout.split('\n')).toHaveLength(2);
+    expect((await run(['audit', 'yesterday', '2999-01-01'])).said).toMatch(/<since> must be a date such as/);
   });
 
   it('deliver again what no webhook took', async () => {

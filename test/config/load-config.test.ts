@@ -17,6 +17,7 @@ describe('loadConfig', () => {
       adminActions: 'off',
       metrics: { host: '127.0.0.1' },
       tracing: { ratio: 1 },
+      auditKeepDays: 0,
       defaults: { message: 'Your verification code is %OTP%. Do not share it with anyone.', country: 'MY' },
       allowedCountries: ['MY'],
       queues: { shards: 1 },

@@ -23,6 +23,7 @@ const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const percent = new Intl.NumberFormat(undefined, { style: 'percent', maximumFractionDigits: 0 });
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
 const timeOnly = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const timeWithSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
 const dayOnly = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const dateOnly = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeZone: 'UTC' });
 
@@ -112,7 +113,7 @@ function showState({ alarms }) {
 /** The moments of an axis: hours within a day, days beyond; the year is of no use here. */
 function moments(_chart, seconds) {
   const step = (seconds[1] ?? 0) - (seconds[0] ?? 0);
-  const format = step >= 86_400 ? dayOnly : timeOnly;
+  const format = step >= 86_400 ? dayOnly : step >= 60 ? timeOnly : timeWithSeconds;
   return seconds.map((moment) => format.format(new Date(moment * 1_000)));
 }
 
@@ -137,17 +138,18 @@ function draw(id, { at, series, format, summary, top = 0 }) {
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: (_chart, _min, max) => [0, top || (max > 0 ? max * 1.08 : 1)] } },
     axes: [
-      { ...axis, values: moments },
+      { ...axis, size: 32, values: moments },
       { ...axis, size: 56, values: (_chart, ticks) => ticks.map(format) },
     ],
     series: [
       { value: (_chart, seconds) => (seconds === null ? '' : dateTime.format(new Date(seconds * 1_000))) },
-      ...series.map(({ label, stroke, dash, fill }) => ({
+      ...series.map(({ label, stroke, dash, fill, values }) => ({
         label,
         stroke: color(stroke),
         width: 2,
         spanGaps: true,
-        points: { show: at.length < 3 },
+        // A line of one moment would not be seen.
+        points: { show: values.filter((value) => value !== null).length < 3 },
         ...(dash && { dash }),
         ...(fill && { fill: `color-mix(in srgb, ${color(stroke)} 14%, transparent)` }),
         value: (_chart, value) => (value === null || value === undefined ? '–' : format(value)),

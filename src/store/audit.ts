@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { createBatcher, gathered } from './batcher.js';
+import { keys } from './keys.js';
+import type { RedisClient } from './script.js';
+
+const entrySchema = z.object({
+  /** Milliseconds since 1970, UTC. */
+  at: z.number(),
+  /** `app:<app>`, `admin:<login>`, or `operator` for who ran a command. */
+  actor: z.string(),
+  /** What was asked for: an operation of the API, a route of the admin pages, a command. */
+  action: z.string(),
+  /** An id of ours that it was about. */
+  subject: z.string().optional(),
+  /** What came of it: an HTTP status, or `ok`. */
+  result: z.string(),
+  /** The stable code of the problem it was answered with. */
+  code: z.string().optional(),
+  requestId: z.string().optional(),
+});
+
+/** Who did what, and what came of it; never a number, a code or a key. */
+export type AuditEntry = z.infer<typeof entrySchema>;
+
+/** The audit trail, kept for so many days; 0: none is kept. */
+export interface Audit {
+  /** Resolves once it is written down. */
+  add(entry: AuditEntry): Promise<void>;
+  /** Oldest first, `since` ≤ at < `until`. */
+  read(since: number, until: number): AsyncGenerator<AuditEntry>;
+}
+
+const dayMs = 86_400_000;
+const readAtATime = 1_000;
+/** The most that can be asked to be kept, and a day. */
+const longestMs = 3_651 * dayMs;
+
+const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
+
+/** The audit trail in Redis: a stream a day. */
+export function createAudit(redis: RedisClient, keepDays: number): Audit {
+  const write = createBatcher(async (entries: AuditEntry[]) => {
+    const written = entries.map((entry) =>
+      redis.xadd(keys.audit(dayOf(entry.at)), '*', 'entry', JSON.stringify(entry)),
+    );
+    const newest = keys.audit(dayOf(entries.at(-1)?.at ?? 0));
+    await Promise.all([...written, redis.pexpire(newest, (keepDays + 1) * dayMs)]);
+    return entries;
+  }, gathered);
+  const entryOf = (fields: string[]) => entrySchema.parse(JSON.parse(fields[1] ?? ''));
+  return {
+    add: async (entry) => {
+      if (keepDays > 0) await write(entry);
+    },
+    read: async function* (since, until) {
+      const now = Date.now();
+      const last = Math.min(until, now + dayMs);
+      for (let day = Date.parse(dayOf(Math.max(since, now - longestMs))); day < last; day += dayMs) {
+        let from = '-';
+        for (;;) {
+          const found = await redis.xrange(keys.audit(dayOf(day)), from, '+', 'COUNT', readAtATime);
+          for (const [, fields] of found) {
+            const entry = entryOf(fields);
+            if (entry.at >= since && entry.at < until) yield entry;
+          }
+          const newest = found.at(-1)?.[0];
+          if (found.length < readAtATime || newest === undefined) break;
+          from = `(${newest}`;
+        }
+      }
+    },
+  };
+}

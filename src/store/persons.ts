@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import type { Otp } from '../otp/otp.js';
+import { partitionOf } from '../otp/otp-id.js';
+import type { PhoneNumber } from '../otp/phone-number.js';
+import { keys } from './keys.js';
+import type { RecordStoreOptions } from './otps.js';
+import { recordSchema, toOtp } from './record.js';
+import { loadRecordScript, masterOf } from './script.js';
+
+/** What is kept about the person behind a phone number. */
+export interface Persons {
+  /** Every OTP that is kept, of all apps. Looks through a whole master: for a command, not for a request. */
+  find(to: PhoneNumber): Promise<Otp[]>;
+  /**
+   * Erases these OTPs, what limits and wrong codes are known of the number, and where its references lead; answers the
+   * ids of those whose call is under way: they stay, and have to be erased again.
+   */
+  erase(to: PhoneNumber, otps: readonly Otp[]): Promise<string[]>;
+}
+
+const lookedAtATime = 1_000;
+const eraseReply = z.tuple([z.enum(['erased', 'gone', 'busy'])]);
+const ofRecord = recordSchema.extend({ phone: z.string() });
+
+/** Persons by the keyed hashes of their number, under every data key. */
+export function createPersons(options: RecordStoreOptions): Persons {
+  const { redis, sealer } = options;
+  const eraseScript = loadRecordScript(options, 'erase');
+  const hashesOf = (to: PhoneNumber) => sealer.hashes('phone number', to.e164);
+
+  async function* recordsIn(partition: string) {
+    const master = masterOf(redis, keys.due(partition));
+    let cursor = '0';
+    do {
+      const pattern = keys.record(partition, 'otp_*');
+      const [next, found] = await master.scan(cursor, 'MATCH', pattern, 'COUNT', lookedAtATime);
+      cursor = next;
+      for (const raw of found.length === 0 ? [] : await redis.mget(...found)) {
+        if (raw !== null) yield ofRecord.parse(JSON.parse(raw));
+      }
+    } while (cursor !== '0');
+  }
+
+  return {
+    find: async (to) => {
+      const hashes: readonly string[] = hashesOf(to);
+      const found = new Map<string, Otp>();
+      for (const partition of new Set(hashes.map(partitionOf))) {
+        for await (const record of recordsIn(partition)) {
+          if (hashes.includes(record.phone)) found.set(record.id, toOtp(sealer, record));
+        }
+      }
+      return [...found.values()].sort((a, b) => a.createdAt - b.createdAt);
+    },
+    erase: async (to, otps) => {
+      const busy: string[] = [];
+      for (const { id, app, reference } of otps) {
+        const [what] = eraseReply.parse(await eraseScript(keys.recordOfId(id), []));
+        if (what === 'busy') busy.push(id);
+        if (what === 'busy' || reference === null) continue;
+        const indexes = sealer.hashes('reference', `${app}\n${reference}`).map(keys.reference);
+        await Promise.all(indexes.map((index) => redis.zrem(index, id)));
+      }
+      for (const hash of hashesOf(to)) await redis.del(keys.phone(partitionOf(hash), hash));
+      return busy;
+    },
+  };
+}

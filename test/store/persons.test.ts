@@ -1,0 +1,44 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { accepted, admitted, claimed, number, sleep, testStore } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+
+const redis = await connect();
+const store = testStore(redis, { sendLeaseMs: 400 });
+const to = number('0123456789');
+
+beforeEach(() => redis.flushdb());
+
+describe('a person', () => {
+  it('is found by the number, in all apps, and nobody else is', async () => {
+    const ids = [await admitted(store, { reference: 'order-1' }), await admitted(store, { app: 'bank' })];
+    for (let i = 10; i < 60; i++) await admitted(store, { to: number(`01234567${i}`) });
+    await redis.set('isms:{p00}:otp_broken:not-a-record', 'x');
+    const found = await store.persons.find(to);
+    expect(found.map(({ id }) => id).sort()).toEqual(ids.sort());
+    expect(found.every((otp) => otp.to.e164 === to.e164)).toBe(true);
+    expect(found.find(({ app }) => app === 'shop')).toMatchObject({ reference: 'order-1' });
+  });
+
+  it('is gone once it is erased: records, references, limits, and nothing of anybody else', async () => {
+    const other = await admitted(store, { to: number('0123456780'), reference: 'order-1' });
+    const before = (await redis.keys('*')).sort();
+    const id = await admitted(store, { reference: 'order-1' });
+    await store.sendAttempts.settle(await claimed(store, id), accepted());
+    expect(await store.persons.erase(to, await store.persons.find(to))).toEqual([]);
+    expect(await store.persons.find(to)).toEqual([]);
+    expect((await store.otps.findByReference('shop', 'order-1')).map((otp) => otp.id)).toEqual([other]);
+    const after = (await redis.keys('*')).filter((key) => !/:(due|history)$/.test(key)).sort();
+    expect(after).toEqual(before.filter((key) => !/:(due|history)$/.test(key)));
+    for (const key of await redis.keys('*:due')) expect(await redis.zrange(key, '0', '-1')).not.toContain(id);
+  });
+
+  it('stays while a call is under way, which would write it down again, and can be erased after it', async () => {
+    const id = await admitted(store);
+    await claimed(store, id);
+    await store.otps.cancel('shop', id);
+    expect(await store.persons.erase(to, await store.persons.find(to))).toEqual([id]);
+    await sleep(500);
+    expect(await store.persons.erase(to, await store.persons.find(to))).toEqual([]);
+    expect(await store.persons.find(to)).toEqual([]);
+  });
+});
