@@ -21,6 +21,7 @@ const usage = `usage: isms-otp <command>
   ranges                         number ranges that the toll-fraud guard slowed or blocked
   forget-range <app> <range>     undo what it decided about one
   resend-webhooks                deliver again what was given up
+  restored                       Redis came back from a backup: what waits in it may have been sent since
   person <phone number>          everything kept about a person, as NDJSON
   erase <phone number>           erase it (PDPA)
   audit <since> <until>          who did what, as NDJSON; dates such as 2026-11-25

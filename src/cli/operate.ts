@@ -17,6 +17,7 @@ const operatorCommands = {
   ranges: [],
   'forget-range': ['<app>', '<range>'],
   'resend-webhooks': [],
+  restored: [],
   audit: ['<since>', '<until>'],
   person: ['<phone number>'],
   erase: ['<phone number>'],
@@ -108,6 +109,10 @@ const runners: Record<OperatorCommand, Runner> = {
     yield known
       ? `The guard begins anew with ${shownRange(range)} of ${app}.`
       : `Nothing is known of ${shownRange(range)} of ${app}; see isms-otp ranges.`;
+  },
+  restored: async function* ({ store }) {
+    await store.noteRestore();
+    yield 'What waits in this Redis may have been sent since its backup: it is sent at most UNKNOWN_RESENDS times more.';
   },
   audit: async function* ({ store }, since, until) {
     const [from, to] = [momentOf('<since>', since), momentOf('<until>', until)];

@@ -13,6 +13,7 @@ const commands = {
   unlock: schema.required({ redisUrl: true, dataKeys: true }),
   ranges: schema.required({ redisUrl: true, dataKeys: true }),
   'forget-range': schema.required({ redisUrl: true, dataKeys: true }),
+  restored: schema.required({ redisUrl: true, dataKeys: true }),
   audit: schema.required({ redisUrl: true, dataKeys: true }),
   person: schema.required({ redisUrl: true, dataKeys: true }),
   erase: schema.required({ redisUrl: true, dataKeys: true }),

@@ -39,6 +39,11 @@ export interface Store {
   failedLogins: FailedLogins;
   /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
   probe(): Promise<void>;
+  /**
+   * Takes note that Redis was restored from a backup, which looks like no other history: whatever waits may have been
+   * sent since, and counts one unknown attempt.
+   */
+  noteRestore(): Promise<void>;
   /** True for one caller in `periodMs`, the one that does a job for all processes. */
   holdLease(name: string, periodMs: number): Promise<boolean>;
 }
@@ -87,6 +92,9 @@ export function createStore({
     probe: async () => {
       const probes = probed.map((tag) => redis.set(keys.probe(tag), '1', 'PX', readyKeptMs));
       await Promise.any(probes).catch(({ errors }: AggregateError) => Promise.reject(errors[0]));
+    },
+    noteRestore: async () => {
+      await Promise.all(partitions.map((tag) => redis.hincrby(keys.history(tag), 'losses', 1)));
     },
     holdLease: async (name, periodMs) =>
       (await redis.set(keys.lease(name), '1', 'PX', periodMs, 'NX')) === 'OK',
