@@ -31,6 +31,7 @@ const mostSnapshots = 10_000;
 /** Of the balance's curve: more would not be seen. */
 const mostPoints = 200;
 const longWaitMs = 30_000;
+const writtenWithinMs = 5_000;
 const nearlyFull = 0.8;
 
 /** Everything the overview shows, read in one go. */
@@ -84,8 +85,8 @@ function pointsOf(slots: readonly StatsSlot[], perPoint: number, now: number) {
     const at = some[0]?.at ?? 0;
     points.push({
       at,
-      // The last one is not over yet.
-      minutes: Math.max(1, Math.min(some.length * statsSlotMs, now - at) / minuteMs),
+      // The last one is not over yet, and what processes counted comes a moment later.
+      minutes: Math.max(1 / 2, Math.min(some.length * statsSlotMs, now - at - writtenWithinMs) / minuteMs),
       accepted: sum('accepted'),
       refused: sum('refused'),
       sent: sum('sent'),
