@@ -2,6 +2,7 @@ import { BullMQOtel } from 'bullmq-otel';
 import type { ConfigFor } from '../config/commands.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue } from '../queues/webhook.js';
+import { webhookTimeoutMs } from '../webhooks/endpoint.js';
 import { startWorkers } from '../workers/workers.js';
 import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
@@ -12,7 +13,7 @@ import type { Parts } from './running.js';
 import { recordStats } from './stats-recorder.js';
 import type { Telemetry } from './telemetry.js';
 
-/** What a worker may need beyond its longest send to write down how that ended. */
+/** What a worker may need beyond its longest call to write down how that ended. */
 const closeGraceMs = 5_000;
 
 /** One worker process: sends, balance snapshots, the sweeper. Waits for Redis if it is not there yet. */
@@ -62,6 +63,7 @@ export async function runWorker(
     keepSeconds: otp.keepSeconds,
     balanceEveryMs: balance.everySeconds * 1_000,
   });
-  parts.add({ close: () => workers.close(config.isms.sendTimeoutMs + closeGraceMs) });
+  const longestMs = Math.max(config.isms.sendTimeoutMs, endpoint ? webhookTimeoutMs : 0);
+  parts.add({ close: () => workers.close(longestMs + closeGraceMs) });
   logger.info({ event: 'worker.started', concurrency: config.worker.concurrency }, 'worker started');
 }

@@ -9,7 +9,7 @@ import { loadListScript, plainSource, type RedisClient } from './script.js';
 
 /** Events that were written down with what they tell of, and wait to be passed on. */
 export interface Events {
-  /** The oldest of those that wait, and what was left out since it could not be read. Rejects when nothing could. */
+  /** The oldest of those that wait, in the streams that can be read. Rejects when none can. */
   read(): Promise<StoredEvent[]>;
   /** Lets go of events that somebody else keeps from now on. */
   forget(events: readonly StoredEvent[]): Promise<void>;
@@ -19,7 +19,8 @@ export interface Events {
 export interface StoredEvent {
   key: string;
   entry: string;
-  event: GatewayEvent;
+  /** Null: it makes no sense here, such as an event of a newer version. */
+  event: GatewayEvent | null;
 }
 
 /** Of each stream at a time: enough for some thousands a second. */
@@ -83,9 +84,10 @@ function eventId(source: number, entry: string): string {
   return `evt_${ms.padStart(13, '0')}_${n.padStart(4, '0')}_${String(source).padStart(2, '0')}`;
 }
 
-function toEvent(id: string, fields: readonly string[]): GatewayEvent {
+function toEvent(id: string, fields: readonly string[]): GatewayEvent | null {
   const pairs = Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]]);
-  const entry = entrySchema.parse(Object.fromEntries(pairs));
+  const { success, data: entry } = entrySchema.safeParse(Object.fromEntries(pairs));
+  if (!success) return null;
   return { id, type: entry.type, at: entry.at, about: subjectOf(entry) };
 }
 

@@ -87,11 +87,19 @@ export function createStateMetrics(gauge: MakeGauge) {
     setMoment(expiresAt, state.balance.expiresAt);
     setMoment(runsOutAt, state.balance.runsOutAt);
   };
-  return async (read: () => Promise<GatewayState>): Promise<void> => {
+  let refreshing: Promise<void> | null = null;
+  const refresh = async (read: () => Promise<GatewayState>) => {
     const state = await within(readWithinMs, read()).catch(() => null);
     forget();
     readable.set(state ? 1 : 0);
     if (state) set(state);
+  };
+  // Who scrapes at the same time reads the same.
+  return (read: () => Promise<GatewayState>): Promise<void> => {
+    refreshing ??= refresh(read).finally(() => {
+      refreshing = null;
+    });
+    return refreshing;
   };
 }
 

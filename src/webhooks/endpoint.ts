@@ -4,8 +4,8 @@ import { Agent, request } from 'undici';
 import type { Delivery, WebhookEndpoint } from '../otp/webhook.js';
 import { isPublicAddress, lookupPublic } from './public-address.js';
 
-/** Receivers should answer at once and work later: https://www.standardwebhooks.com. */
-const withinMs = 15_000;
+/** Of one attempt. Receivers should answer at once and work later: https://www.standardwebhooks.com. */
+export const webhookTimeoutMs = 15_000;
 const connectWithinMs = 5_000;
 const connections = 64;
 /** Of an answer, which says nothing that matters. */
@@ -33,8 +33,8 @@ export function createWebhookEndpoint({
   const agent = new Agent({
     connections,
     connect: { timeout: connectWithinMs, ...(!allowPrivate && { lookup: lookupPublic }) },
-    headersTimeout: withinMs,
-    bodyTimeout: withinMs,
+    headersTimeout: webhookTimeoutMs,
+    bodyTimeout: webhookTimeoutMs,
   });
   // An address is never looked up.
   const address = new URL(url).hostname.replace(/^\[|\]$/g, '');
@@ -51,7 +51,7 @@ export function createWebhookEndpoint({
         'webhook-signature': signers.map((signer) => signer.sign(id, at, payload)).join(' '),
       };
       try {
-        const signal = AbortSignal.timeout(withinMs);
+        const signal = AbortSignal.timeout(webhookTimeoutMs);
         const call = { method: 'POST', headers, body: payload, dispatcher: agent, signal } as const;
         const { statusCode, body } = await request(url, call);
         await body.dump({ limit: mostBytes }).catch(() => {});

@@ -185,7 +185,7 @@ function startTellers(
     },
   );
   worker.on('error', onError);
-  return { worker, relay: createRelay({ store, webhookQueue: queue }) };
+  return { worker, relay: createRelay({ store, webhookQueue: queue, logger }) };
 }
 
 /** BullMQ counts by queue, so each shard gets its share of the calls. */

@@ -9,7 +9,8 @@ const redis = await connect();
 const all = { events: wantedEvents([...otpEventTypes, 'sending.paused', 'sending.resumed', 'balance.low']) };
 const storeWith = (policy: Partial<Policy>) => testStore(redis, { ...all, ...policy });
 const store = storeWith({});
-const read = async (from = store) => (await from.events.read()).map(({ event }) => event);
+const read = async (from = store) =>
+  (await from.events.read()).flatMap(({ event }) => (event ? [event] : []));
 
 beforeEach(() => redis.flushdb());
 
@@ -116,12 +117,24 @@ describe('the events', () => {
     const first = await store.events.read();
     const again = await store.events.read();
     expect(again).toEqual(first);
-    const ids = first.map(({ event }) => event.id);
+    const ids = first.map(({ event }) => event?.id);
     expect(ids).toEqual([...ids].sort());
     expect(ids[0]).toMatch(/^evt_\d{13}_\d{4}_\d{2}$/);
     await store.events.forget(first.slice(0, 1));
     expect((await read()).map((event) => event.id)).toEqual(ids.slice(1));
     await store.events.forget(first);
     expect(await read()).toEqual([]);
+  });
+
+  it('that make no sense here hide no others, and can be let go of', async () => {
+    const strange = { type: 'otp.teleported', at: '1', id: 'otp_1', app: 'shop', failure: '' };
+    await redis.xadd('isms:{sending}:events', '*', ...Object.entries(strange).flat());
+    await redis.xadd('isms:{sending}:events', '*', 'nonsense', 'x');
+    await sent(store);
+    const stored = await store.events.read();
+    expect(stored).toHaveLength(3);
+    expect(stored.filter(({ event }) => event === null)).toHaveLength(2);
+    await store.events.forget(stored);
+    expect(await store.events.read()).toEqual([]);
   });
 });

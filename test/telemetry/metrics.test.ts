@@ -65,6 +65,19 @@ describe('the shared state', () => {
     }
   });
 
+  it('is read once for all who scrape at the same time', async () => {
+    const metrics = createMetrics('1.2.3');
+    let reads = 0;
+    metrics.observe(async () => {
+      reads += 1;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return state;
+    });
+    const found = await Promise.all([1, 2, 3].map(async () => samplesOf((await metrics.exposition()).text)));
+    expect(found.map((each) => each['isms_balance_credits'])).toEqual([81.5, 81.5, 81.5]);
+    expect(reads).toBe(1);
+  });
+
   it('says nothing of credits while there is no snapshot', async () => {
     const found = await samples(async () => ({ ...state, balance: null }));
     expect(Object.keys(found).filter((name) => name.startsWith('isms_balance'))).toEqual([]);

@@ -3,6 +3,7 @@ import { eventTypes } from '../../src/otp/event.js';
 import { createWebhookQueue, type WebhookJob, webhookRetriesMs } from '../../src/queues/webhook.js';
 import { wantedEvents } from '../../src/store/script.js';
 import { createWebhookEndpoint } from '../../src/webhooks/endpoint.js';
+import { createRelay } from '../../src/workers/relay.js';
 import { createWebhookProcessor, webhookDelayMs } from '../../src/workers/webhook.js';
 import { number, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
@@ -128,6 +129,61 @@ describe('the webhook', () => {
         ['balance.low', { credits: 3, expiresOn: null }],
       ]),
     );
+  });
+});
+
+describe('the relay', () => {
+  const relayWith = (parts: Partial<Parameters<typeof createRelay>[0]> = {}) =>
+    createRelay({ store: scene.store, webhookQueue: queue, logger: scene.logger, ...parts });
+  const leaseOver = async () => void (await redis.del(...(await redis.keys('*:lease:*')), 'none'));
+
+  it('drops what makes no sense, says so, and passes on the rest', async () => {
+    await redis.xadd('isms:{sending}:events', '*', 'type', 'otp.teleported', 'at', '1');
+    await scene.store.sendingPause.report({
+      trouble: 'account_suspended',
+      claimedAt: Date.now() + 5_000,
+      credits: 1,
+    });
+    await relayWith().run();
+    expect(await queue.counts()).toEqual({ waiting: 1, retrying: 0, dead: 0 });
+    expect(scene.log.map(({ event }) => event)).toContain('webhook.unreadable');
+    expect(await scene.store.events.read()).toEqual([]);
+  });
+
+  it('adds an event once, though it died before it could let go of it', async () => {
+    await scene.store.sendingPause.report({
+      trouble: 'account_suspended',
+      claimedAt: Date.now() + 5_000,
+      credits: 1,
+    });
+    const dying = { ...scene.store.events, forget: async () => Promise.reject(new Error('killed')) };
+    await expect(relayWith({ store: { ...scene.store, events: dying } }).run()).rejects.toThrow('killed');
+    await leaseOver();
+    await relayWith().run();
+    expect(await queue.counts()).toEqual({ waiting: 1, retrying: 0, dead: 0 });
+    expect(await scene.store.events.read()).toEqual([]);
+  });
+
+  it('keeps events back while too many wait, says so once, and goes on after that', async () => {
+    await scene.store.sendingPause.report({
+      trouble: 'account_suspended',
+      claimedAt: Date.now() + 5_000,
+      credits: 1,
+    });
+    let waiting = 200_000;
+    const counts = async () => ({ waiting, retrying: 0, dead: 0 });
+    const relay = relayWith({ webhookQueue: { add: queue.add, counts } });
+    for (let i = 0; i < 2; i++) {
+      await leaseOver();
+      await relay.run();
+    }
+    expect(await scene.store.events.read()).toHaveLength(1);
+    expect(scene.log.filter(({ event }) => event === 'webhook.behind')).toHaveLength(1);
+    waiting = 0;
+    await leaseOver();
+    await relay.run();
+    expect(await scene.store.events.read()).toEqual([]);
+    expect((await queue.counts()).waiting).toBe(1);
   });
 });
 
