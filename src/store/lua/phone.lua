@@ -11,6 +11,8 @@ local function load_phone(hash, app)
   local raw = redis.call('GET', number.key)
   number.apps = raw and cmsgpack.unpack(raw) or {}
   local phone = number.apps[app] or { sends = {}, ids = {} }
+  -- Written by a version before it kept them.
+  phone.ids = phone.ids or {}
   number.apps[app] = phone
   return phone, number
 end
