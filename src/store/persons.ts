@@ -29,6 +29,8 @@ export function createPersons(options: RecordStoreOptions): Persons {
   const hashesOf = (to: PhoneNumber) => sealer.hashes('phone number', to.e164);
 
   async function* recordsIn(partition: string) {
+    // A cluster knows its masters once it has answered something.
+    await redis.exists(keys.due(partition));
     const master = masterOf(redis, keys.due(partition));
     let cursor = '0';
     do {
