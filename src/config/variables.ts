@@ -11,6 +11,17 @@ export interface Variable {
 /** Which variable stands behind a part of the schema. */
 export const variables = z.registry<Variable>();
 
+/** Gives a part of the schema the name of its variable and what it means. */
+export function variable<S extends z.ZodType>(
+  name: string,
+  schema: S,
+  meaning: string,
+  extra: Omit<Variable, 'name' | 'meaning'> = {},
+): S {
+  variables.add(schema, { name, meaning, ...extra });
+  return schema;
+}
+
 /** One variable and its place in Config. */
 export interface Setting extends Variable {
   path: readonly string[];
