@@ -25,7 +25,7 @@ describe('docker-compose.yml', () => {
   it('gives Redis the settings that the guarantees rest on', () => {
     const command = compose.match(/command:\n((?: +- .*\n)+)/)?.[1]?.replace(/ +- "?([^"\n]*)"?\n/g, '$1 ');
     expect(command).toContain('--appendonly yes --appendfsync always ');
-    expect(command).toContain('--maxmemory-policy noeviction --hz 100 ');
+    expect(command).toContain('--maxmemory 1gb --maxmemory-policy noeviction --hz 100 ');
   });
 });
 

@@ -22,10 +22,13 @@ export interface RequestContext {
   ended: ((end: RequestEnd) => void) | null;
 }
 
-/** How a request of a known app ended; `problem` is null when it was answered as asked. */
+/** How a request of a known app ended. */
 export interface RequestEnd {
   app: string;
+  /** Null when it was answered as asked, or not at all. */
   problem: ProblemCode | null;
+  /** The client was gone before it was answered. */
+  aborted: boolean;
 }
 
 const contexts = new WeakMap<Response, RequestContext>();

@@ -6,7 +6,7 @@ export interface ApiMetrics {
   accepted(app: string, lane: Lane, count?: number): void;
   /** An OTP that was refused, by the code of its problem. */
   refused(app: string, lane: Lane, code: string): void;
-  /** What a verification came to: `verified`, or the code of its problem. */
+  /** What a verification came to: `verified`, the code of its problem, or `aborted` by a client that did not wait. */
   verification(app: string, result: string): void;
   /** An OTP that reached its goal. */
   verified(app: string, country: string): void;

@@ -8,6 +8,9 @@ import type { ApiMetrics } from './metrics.js';
 
 const longestPath = 200;
 
+/** What nginx calls a request whose client was gone before it was answered. */
+const goneStatus = 499;
+
 export interface TrackingDependencies {
   logger: Logger;
   metrics: Pick<ApiMetrics, 'request'>;
@@ -25,8 +28,10 @@ export function trackRequests({ logger, metrics, store }: TrackingDependencies):
     res.once('close', () => {
       const { startedAt, requestId, route, app, otpId, batchId, problem, reason } = context;
       const durationMs = performance.now() - startedAt;
-      metrics.request({ method: req.method, route, status: res.statusCode, seconds: durationMs / 1_000 });
-      if (app !== null) context.ended?.({ app, problem });
+      const aborted = !res.writableFinished;
+      const status = aborted ? goneStatus : res.statusCode;
+      metrics.request({ method: req.method, route, status, seconds: durationMs / 1_000 });
+      if (app !== null) context.ended?.({ app, problem, aborted });
       const entry = auditEntryOf(req, res, context);
       if (entry) {
         store.audit.add(entry).catch((err: unknown) => {
@@ -49,7 +54,7 @@ export function trackRequests({ logger, metrics, store }: TrackingDependencies):
         batchId: batchId ?? undefined,
         problem: problem ?? undefined,
         reason: reason ?? undefined,
-        aborted: res.writableFinished ? undefined : true,
+        aborted: aborted ? true : undefined,
       };
       logger.info(line, 'request');
     });
@@ -70,7 +75,7 @@ function auditEntryOf(req: Request, res: Response, context: RequestContext): Aud
       operation ??
       `${req.method} ${admin !== null && res.statusCode < 400 ? pathOf(req) : (route ?? 'none')}`,
     ...(subject !== null && { subject }),
-    result: String(res.statusCode),
+    result: res.writableFinished ? String(res.statusCode) : 'aborted',
     ...(problem !== null && { code: problem }),
     requestId,
   };

@@ -63,7 +63,8 @@ export function verifyRoute(dependencies: VerifyDependencies): Route {
       'queue_unavailable',
       'provider_unavailable',
     ],
-    ended: ({ app, problem }) => dependencies.metrics.verification(app, problem ?? 'verified'),
+    ended: ({ app, problem, aborted }) =>
+      dependencies.metrics.verification(app, problem ?? (aborted ? 'aborted' : 'verified')),
     handle: async ({ app, id, body: { code }, headers, concerns }) => {
       const key = headers['Idempotency-Key'];
       const token = randomText();

@@ -14,11 +14,12 @@ export async function readGatewayState(
   const [backlog, since, events, paused, memory, snapshot, { runsOutOn }] = await Promise.all([
     queue.backlog(),
     queue.waitingSince(),
-    webhooks?.counts() ?? null,
+    // What lies elsewhere on a cluster, or makes no sense, hides nothing else.
+    webhooks?.counts().catch(() => null) ?? null,
     sendingPause.reason(),
     load.memory(),
-    balance.latest(),
-    balance.outlook(),
+    balance.latest().catch(() => null),
+    balance.outlook().catch(() => ({ runsOutOn: null })),
   ]);
   const moment = (date: string | null) => (date === null ? null : Date.parse(date));
   return {

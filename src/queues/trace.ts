@@ -4,5 +4,7 @@ import { context, propagation } from '@opentelemetry/api';
 export function traceMetadata(): string | undefined {
   const carrier: Record<string, string> = {};
   propagation.inject(context.active(), carrier);
-  return carrier['traceparent'] === undefined ? undefined : JSON.stringify(carrier);
+  const { traceparent } = carrier;
+  // What callers put into `tracestate` may be anything, and jobs are shown to people.
+  return traceparent === undefined ? undefined : JSON.stringify({ traceparent });
 }

@@ -33,11 +33,14 @@ export const webhookRetriesMs = [
   9 * hourMs,
 ] as const;
 
+const deliveredKeptSeconds = 3_600;
 const monthSeconds = 30 * 86_400;
+const retriedAtATime = 200;
+const cleanedAtATime = 10_000;
 const jobOptions = {
   attempts: webhookRetriesMs.length + 1,
   backoff: { type: 'custom' },
-  removeOnComplete: { age: 3_600, count: 1_000 },
+  removeOnComplete: { age: deliveredKeptSeconds, count: 1_000 },
   removeOnFail: { age: monthSeconds, count: 100_000 },
 };
 
@@ -52,6 +55,8 @@ export interface WebhookQueue {
   /** Idempotent: each event is delivered by one job. */
   add(events: readonly GatewayEvent[]): Promise<void>;
   counts(): Promise<WebhookCounts>;
+  /** Deletes what was delivered an hour ago, or given up a month ago: BullMQ does so by itself only while others end. */
+  clean(): Promise<void>;
   /** Tries every dead letter again from the start; resolves with how many there were. */
   retryDead(): Promise<number>;
   queue: Queue<WebhookPayload, null, typeof webhookJob>;
@@ -84,9 +89,22 @@ export function createWebhookQueue(
       return { waiting: waiting + active, retrying: delayed, dead: failed };
     },
     retryDead: async () => {
-      const { failed = 0 } = await queue.getJobCounts('failed');
-      if (failed > 0) await queue.retryJobs({ state: 'failed' });
-      return failed;
+      let count = 0;
+      for (;;) {
+        const dead = await queue.getJobs(['failed'], 0, retriedAtATime - 1);
+        if (dead.length === 0) return count;
+        // One that somebody else retries at the same moment is no longer dead.
+        const retried = await Promise.allSettled(
+          dead.map((job) => job.retry('failed', { resetAttemptsMade: true })),
+        );
+        const done = retried.filter(({ status }) => status === 'fulfilled').length;
+        if (done === 0) return count;
+        count += done;
+      }
+    },
+    clean: async () => {
+      await queue.clean(deliveredKeptSeconds * secondMs, cleanedAtATime, 'completed');
+      await queue.clean(monthSeconds * secondMs, cleanedAtATime, 'failed');
     },
   };
 }

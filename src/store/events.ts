@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type EventSubject, eventTypes, type GatewayEvent } from '../otp/event.js';
 import { groupBy } from '../otp/group-by.js';
@@ -23,8 +24,10 @@ export interface StoredEvent {
   event: GatewayEvent | null;
 }
 
-/** Of each stream at a time: enough for some thousands a second. */
-const readAtATime = 100;
+/** Of each stream at a time: a few hundred in all, so that nobody waits for what is read. */
+const readAtATime = 10;
+/** On a cluster, a master that answers later than this is taken for away. */
+const readWithinMs = 1_000;
 
 /** Where events are kept: beside what they tell of. The place in this list is part of an event's id. */
 const sources = [...partitions, 'sending', 'balance', 'ranges'];
@@ -49,10 +52,22 @@ const entriesReply = z.array(z.tuple([z.string(), z.array(z.string())]));
 export function createEvents(redis: RedisClient): Events {
   const readScript = loadListScript(redis, plainSource('read-events'));
   const forgetScript = loadListScript(redis, plainSource('forget-events'));
+  const away = new Set<string>();
+  /** One whose master is away holds no other up, and is asked again once it has answered. */
+  const readOne = async (key: string): Promise<unknown> => {
+    const late = new Error('the master of these events does not answer');
+    if (away.has(key)) return late;
+    away.add(key);
+    const reading = readScript([{ key, args: [readAtATime] }]).finally(() => away.delete(key));
+    const answer = reading.then(([first]) => first).catch((error: unknown) => error);
+    return await Promise.race([answer, sleep(readWithinMs, late, { ref: false })]);
+  };
   return {
     read: async () => {
       const streams = sources.map((source) => keys.events(source));
-      const answers = await readScript(streams.map((key) => ({ key, args: [readAtATime] })));
+      const answers = redis.isCluster
+        ? await Promise.all(streams.map(readOne))
+        : await readScript(streams.map((key) => ({ key, args: [readAtATime] })));
       const failures = answers.filter((answer) => answer instanceof Error);
       if (failures.length === streams.length) throw failures[0];
       return answers.flatMap((answer, i) => {
@@ -78,10 +93,14 @@ export function createEvents(redis: RedisClient): Events {
   };
 }
 
-/** From Redis's own id of the entry, `<ms>-<n>`: never the same twice, and in the order of time. */
+/**
+ * From Redis's own id of the entry, `<ms>-<n>`: never the same twice, and in the order of time. To the base of 36, since a
+ * log masks what may be a phone number.
+ */
 function eventId(source: number, entry: string): string {
   const [ms = '', n = ''] = entry.split('-');
-  return `evt_${ms.padStart(13, '0')}_${n.padStart(4, '0')}_${String(source).padStart(2, '0')}`;
+  const moment = Number(ms).toString(36).padStart(9, '0');
+  return `evt_${moment}_${n.padStart(4, '0')}_${String(source).padStart(2, '0')}`;
 }
 
 function toEvent(id: string, fields: readonly string[]): GatewayEvent | null {

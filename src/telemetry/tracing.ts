@@ -1,4 +1,5 @@
 import { register } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { context, propagation, SpanKind, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
@@ -33,6 +34,8 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
+const lastExportMs = 3_000;
+
 /** What orchestrators and scrapers ask is nobody's request. */
 const unasked = /^\/(livez|readyz|metrics)(\?|$)/;
 
@@ -64,7 +67,15 @@ export function startTracing({ endpoint, ratio, role, version }: TracingOptions)
       new UndiciInstrumentation({ requireParentforSpans: true }),
     ],
   });
-  return { close: () => provider.shutdown() };
+  return {
+    // A collector that does not answer holds no process up.
+    close: async () => {
+      await Promise.race([
+        provider.shutdown().catch(() => {}),
+        sleep(lastExportMs, undefined, { ref: false }),
+      ]);
+    },
+  };
 }
 
 /** What BullMQ does inside for nobody's request, such as asking for the next job, makes no trace of its own. */

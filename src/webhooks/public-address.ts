@@ -5,7 +5,14 @@ import { BlockList, isIP, type LookupFunction } from 'node:net';
 const special = new BlockList();
 for (const range of [
   ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'],
-  ...['192.0.0.0/24', '192.0.2.0/24', '192.88.99.0/24', '192.168.0.0/16', '198.18.0.0/15'],
+  ...[
+    '168.63.129.16/32',
+    '192.0.0.0/24',
+    '192.0.2.0/24',
+    '192.88.99.0/24',
+    '192.168.0.0/16',
+    '198.18.0.0/15',
+  ],
   ...['198.51.100.0/24', '203.0.113.0/24', '224.0.0.0/4', '240.0.0.0/4'],
 ]) {
   add(range, 'ipv4');
@@ -17,15 +24,19 @@ for (const range of [
   add(range, 'ipv6');
 }
 
+/** All of IPv6 that is given out; IPv4 inside IPv6 is not, and no name needs it. */
+const global = new BlockList();
+global.addSubnet('2000::', 3, 'ipv6');
+
 function add(range: string, family: 'ipv4' | 'ipv6'): void {
   const [address = '', bits] = range.split('/');
   special.addSubnet(address, Number(bits), family);
 }
 
-/** Whether an IP address is one that anybody on the Internet can reach. Of IPv4 inside IPv6, the IPv4 address counts. */
+/** Whether an IP address is one that anybody on the Internet can reach. */
 export function isPublicAddress(address: string): boolean {
-  const family = isIP(address);
-  return family !== 0 && !special.check(address, family === 4 ? 'ipv4' : 'ipv6');
+  if (isIP(address) === 4) return !special.check(address, 'ipv4');
+  return isIP(address) === 6 && global.check(address, 'ipv6') && !special.check(address, 'ipv6');
 }
 
 /** The name leads to this network, not to the Internet. */

@@ -3,8 +3,9 @@ import type { Store } from '../store/store.js';
 import type { Logger } from './logger.js';
 
 const relayEveryMs = 500;
+const cleanEveryMs = 60_000;
 /** Reads of one turn: then somebody else's work has its turn, too. */
-const mostReads = 20;
+const mostReads = 40;
 /**
  * Deliveries that may wait: about 150 MB of Redis. A receiver that is away for long must not take the memory that new
  * OTPs need; what comes beyond stays where it was written, the newest 10,000 of each partition.
@@ -13,7 +14,7 @@ const mostDeliveries = 200_000;
 
 export interface RelayDependencies {
   store: Pick<Store, 'events' | 'holdLease'>;
-  webhookQueue: Pick<WebhookQueue, 'add' | 'counts'>;
+  webhookQueue: Pick<WebhookQueue, 'add' | 'counts' | 'clean'>;
   logger: Logger;
 }
 
@@ -49,6 +50,7 @@ export function createRelay({ store, webhookQueue, logger }: RelayDependencies) 
     run: async () => {
       // A little less than the period, so that the same worker's next turn finds the lease free.
       if (!(await store.holdLease('relay', relayEveryMs - 50))) return;
+      if (await store.holdLease('webhook-clean', cleanEveryMs)) await webhookQueue.clean();
       if (await isFull()) return;
       for (let reads = 0; reads < mostReads && (await relay()); reads++);
     },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UnrecoverableError } from 'bullmq';
 import { type FailureCode, failureMessages } from '../otp/failure.js';
 import type { WebhookEndpoint } from '../otp/webhook.js';
@@ -5,6 +6,9 @@ import { type WebhookJob, type WebhookPayload, webhookPayload, webhookRetriesMs 
 import type { Otps } from '../store/otps.js';
 import type { Logger } from './logger.js';
 import type { WorkerMetrics } from './metrics.js';
+
+/** A record whose master is away is not waited for. */
+const readWithinMs = 2_000;
 
 export interface WebhookDependencies {
   otps: Pick<Otps, 'find'>;
@@ -58,7 +62,9 @@ async function dataOf({ otps, fraudGuardEnforces }: WebhookDependencies, { type,
   if (type === 'fraud.blocked') return { ...about, enforced: fraudGuardEnforces };
   const { otpId, app, failure } = about;
   if (typeof otpId !== 'string' || typeof app !== 'string') return about;
-  const otp = await otps.find(app, otpId);
+  // Without its reference an event is of use, too: one whose record cannot be read must not wait for it.
+  const reading = otps.find(app, otpId).catch(() => null);
+  const otp = await Promise.race([reading, sleep(readWithinMs, null, { ref: false })]);
   const code = failure as FailureCode | null;
   return {
     id: otpId,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { samplesOf } from '../support/samples.js';
-import { admin, expectProblem, startGateway } from './gateway.js';
+import { admin, expectProblem, shopKey, startGateway } from './gateway.js';
 
 const gateway = await startGateway();
 const asAdmin = { Authorization: `Basic ${btoa(`${admin.username}:${admin.password}`)}` };
@@ -54,6 +54,21 @@ describe('200', () => {
       'isms_otp_verifications_total{app="shop",result="invalid_request"}': 1,
       'isms_otp_verified_total{app="shop",country="MY"}': 1,
     });
+  });
+
+  it('counts no verification as a good one whose client did not wait for it', async () => {
+    const { id } = await gateway.sent({ to: '0190000041' });
+    const key = { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/json' };
+    const signal = AbortSignal.timeout(300);
+    const call = { method: 'POST', headers: key, body: '{"code":"123456"}', signal };
+    await expect(fetch(`${gateway.url}/v1/otps/${id}/verify`, call)).rejects.toThrow();
+    const before = await scrape();
+    await expect
+      .poll(async () => (await scrape())['isms_otp_verifications_total{app="shop",result="aborted"}'])
+      .toBe(1);
+    const name = 'isms_otp_verifications_total{app="shop",result="verified"}';
+    expect((await scrape())[name]).toBe(before[name]);
+    expect(Object.keys(await scrape()).some((sample) => sample.includes('verify",status="499"'))).toBe(true);
   });
 
   it('has no label that a client can make up: paths, methods, apps without a key', async () => {

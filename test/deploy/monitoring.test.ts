@@ -44,7 +44,9 @@ describe('the alerts', () => {
   it('each fire and clear', async () => {
     const { stdout } = await promtool('test', 'rules', path('prometheus/alerts.test.yml'));
     expect(stdout).toContain('SUCCESS');
-    const tested = [...read('prometheus/alerts.test.yml').matchAll(/- name: (\w+)/g)].map(([, name]) => name);
+    const tested = [...read('prometheus/alerts.test.yml').matchAll(/- name: (\w+)$/gm)].map(
+      ([, name]) => name,
+    );
     expect(tested).toEqual(alertNames);
   });
 });

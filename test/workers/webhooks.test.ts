@@ -106,8 +106,13 @@ describe('the webhook', () => {
     expect(scene.log.filter(({ event }) => event === 'webhook.failed')).toMatchObject([
       { level: 'error', last: true, reason: 'status_410', type: 'otp.sent' },
     ]);
-    status = 204;
+    status = 503;
     expect(await queue.retryDead()).toBe(1);
+    await expect.poll(() => receiver.attempts.length, { timeout: 10_000 }).toBe(2);
+    // It has as many attempts as a new one.
+    await expect.poll(async () => (await queue.counts()).retrying).toBe(1);
+    status = 204;
+    await hurry();
     await expect.poll(() => taken().length, { timeout: 10_000 }).toBe(1);
     expect(await queue.retryDead()).toBe(0);
   });
@@ -150,6 +155,17 @@ describe('the relay', () => {
     expect(await scene.store.events.read()).toEqual([]);
   });
 
+  it('lets go of no event before its job is there', async () => {
+    await scene.store.sendingPause.report({
+      trouble: 'account_suspended',
+      claimedAt: Date.now() + 5_000,
+      credits: 1,
+    });
+    const failing = { ...queue, add: async () => Promise.reject(new Error('killed')) };
+    await expect(relayWith({ webhookQueue: failing }).run()).rejects.toThrow('killed');
+    expect(await scene.store.events.read()).toHaveLength(1);
+  });
+
   it('adds an event once, though it died before it could let go of it', async () => {
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
@@ -172,7 +188,7 @@ describe('the relay', () => {
     });
     let waiting = 200_000;
     const counts = async () => ({ waiting, retrying: 0, dead: 0 });
-    const relay = relayWith({ webhookQueue: { add: queue.add, counts } });
+    const relay = relayWith({ webhookQueue: { ...queue, counts } });
     for (let i = 0; i < 2; i++) {
       await leaseOver();
       await relay.run();
