@@ -48,7 +48,8 @@ export interface ApiDependencies {
   acceptor: Acceptor;
   sendOtpQueue: Pick<SendOtpQueue, 'remove' | 'queues' | 'backlog' | 'waitingSince'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
-  webhookQueue: Pick<WebhookQueue, 'queue' | 'counts'>;
+  /** Null where there is no webhook. */
+  webhookQueue: Pick<WebhookQueue, 'queue' | 'counts'> | null;
   provider: Pick<Provider, 'verify' | 'balance'>;
   apiKeys: readonly ApiKey[];
   /** Null: there are no admin pages. */

@@ -11,7 +11,8 @@ import { offeredActions } from './bull-board-actions.js';
 export interface BullBoardDependencies {
   sendOtpQueue: Pick<SendOtpQueue, 'queues'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
-  webhookQueue: Pick<WebhookQueue, 'queue'>;
+  /** Null where there is no webhook. */
+  webhookQueue: Pick<WebhookQueue, 'queue'> | null;
 }
 
 /** Redis counts in 64 bits; a page past all jobs is empty. */
@@ -26,7 +27,7 @@ export function bullBoard(
   actions: boolean,
   { sendOtpQueue, balanceQueue, webhookQueue }: BullBoardDependencies,
 ): Router {
-  const queues = [...sendOtpQueue.queues, balanceQueue.queue, webhookQueue.queue];
+  const queues = [...sendOtpQueue.queues, balanceQueue.queue, ...(webhookQueue ? [webhookQueue.queue] : [])];
   const adapter = new ExpressAdapter();
   adapter.setBasePath(basePath);
   const options = { readOnlyMode: !actions };

@@ -9,7 +9,7 @@ import type { Store } from '../store/store.js';
 export interface OverviewDependencies {
   store: Pick<Store, 'stats' | 'balance' | 'sendingPause' | 'ranges' | 'load'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
-  webhookQueue: Pick<WebhookQueue, 'counts'>;
+  webhookQueue: Pick<WebhookQueue, 'counts'> | null;
 }
 
 /** Spans that can be shown, in hours, and how many slots of five minutes are one point of their charts. */
@@ -52,7 +52,7 @@ export async function overviewOf(
       store.balance.outlook(),
       store.balance.history({ since: now - balanceDays * dayMs, until: now + dayMs, limit: mostSnapshots }),
       store.ranges.judged(),
-      webhookQueue.counts(),
+      webhookQueue?.counts() ?? null,
     ]);
   const alarms = latest ? store.balance.alarms(latest) : null;
   const waitedMs = since.single === null ? 0 : Math.max(0, now - since.single);
@@ -146,7 +146,7 @@ function alarmsOf(facts: {
   paused: { reason: string } | null;
   balance: { credits: number; low?: boolean; expiring?: boolean; expiresOn: string | null } | null;
   memory: number;
-  webhooks: { dead: number };
+  webhooks: { dead: number } | null;
   ranges: readonly unknown[];
 }): Alarm[] {
   const { waiting, paused, balance, memory, webhooks, ranges } = facts;
@@ -165,7 +165,7 @@ function alarmsOf(facts: {
     balance?.low ? [warning(`Only ${balance.credits} credits are left.`)] : [],
     balance?.expiring ? [warning(`The credits expire on ${balance.expiresOn}, and are forfeited then.`)] : [],
     ranges.length > 0 ? [warning(`${ranges.length} number ranges look pumped; see below.`)] : [],
-    webhooks.dead > 0
+    webhooks && webhooks.dead > 0
       ? [warning(`${webhooks.dead} events could not be delivered; isms-otp resend-webhooks tries again.`)]
       : [],
   ].flat();

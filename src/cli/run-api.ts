@@ -40,10 +40,9 @@ export async function runApi(
     onError: onQueueError,
     shards: config.queues.shards,
   });
-  const webhookQueue = createWebhookQueue(redis, onQueueError);
-  const webhooks = config.webhook ? webhookQueue : null;
+  const webhookQueue = config.webhook ? createWebhookQueue(redis, onQueueError) : null;
   parts.add(recordStats({ store, queue: sendOtpQueue, tally: metrics.tally }));
-  metrics.observe(() => readGatewayState(store, { queue: sendOtpQueue, webhooks }));
+  metrics.observe(() => readGatewayState(store, { queue: sendOtpQueue, webhooks: webhookQueue }));
   const settings = requestSettings(config);
   const app = createApi({
     store,
