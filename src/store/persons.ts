@@ -22,6 +22,15 @@ const lookedAtATime = 1_000;
 const eraseReply = z.tuple([z.enum(['erased', 'gone', 'busy'])]);
 const ofRecord = recordSchema.extend({ phone: z.string() });
 
+/** A broken record must not hide the others; the sweeper names it. */
+function readable(raw: string): z.output<typeof ofRecord> | null {
+  try {
+    return ofRecord.parse(JSON.parse(raw));
+  } catch {
+    return null;
+  }
+}
+
 /** Persons by the keyed hashes of their number, under every data key. */
 export function createPersons(options: RecordStoreOptions): Persons {
   const { redis, sealer } = options;
@@ -38,7 +47,8 @@ export function createPersons(options: RecordStoreOptions): Persons {
       const [next, found] = await master.scan(cursor, 'MATCH', pattern, 'COUNT', lookedAtATime);
       cursor = next;
       for (const raw of found.length === 0 ? [] : await redis.mget(...found)) {
-        if (raw !== null) yield ofRecord.parse(JSON.parse(raw));
+        const record = raw === null ? null : readable(raw);
+        if (record) yield record;
       }
     } while (cursor !== '0');
   }

@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { partitions } from '../../src/otp/otp-id.js';
+import { keys } from '../../src/store/keys.js';
 import { accepted, admitted, claimed, number, sleep, testStore } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 
@@ -12,7 +14,7 @@ describe('a person', () => {
   it('is found by the number, in all apps, and nobody else is', async () => {
     const ids = [await admitted(store, { reference: 'order-1' }), await admitted(store, { app: 'bank' })];
     for (let i = 10; i < 60; i++) await admitted(store, { to: number(`01234567${i}`) });
-    await redis.set('isms:{p00}:otp_broken:not-a-record', 'x');
+    for (const tag of partitions) await redis.set(keys.record(tag, 'otp_broken'), 'x');
     const found = await store.persons.find(to);
     expect(found.map(({ id }) => id).sort()).toEqual(ids.sort());
     expect(found.every((otp) => otp.to.e164 === to.e164)).toBe(true);

@@ -30,7 +30,9 @@ local function cooldown_wait(p, t)
   local last = p.sends[#p.sends]
   if POLICY.phoneCooldownMs == 0 or not last then return 0 end
   local wait = last + POLICY.phoneCooldownMs - t
-  if wait <= 0 or ended_without_sms(p.ids[#p.ids], t) then return 0 end
+  -- An earlier version kept the newest alone.
+  local newest = p.ids[#p.ids] or p.last
+  if wait <= 0 or (newest and ended_without_sms(newest, t)) then return 0 end
   return wait
 end
 
