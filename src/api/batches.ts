@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { type Status, statuses } from '../otp/states.js';
-import { redisTrouble, timely } from '../producer/redis-trouble.js';
+import { timely } from '../producer/redis-trouble.js';
 import type { Batch } from '../store/batches.js';
 import type { Store } from '../store/store.js';
 import { batchOtpsCsv } from './batch-csv.js';
@@ -10,6 +10,7 @@ import { batchExample, batchOtpsExample } from './examples.js';
 import { isoTime, otpSchema, otpView, timeSchema } from './otp-schemas.js';
 import { ApiProblem } from './problem.js';
 import { defineRoute, type Route } from './route.js';
+import { unreadable } from './unreadable-record.js';
 
 export interface BatchesDependencies {
   store: Pick<Store, 'batches' | 'otps'>;
@@ -180,12 +181,6 @@ async function recordsOf(
   const view = (otp: Otp | null, i: number) =>
     otp && (status === undefined || otp.status === status) ? [{ index: from + i, ...otpView(otp) }] : [];
   return found.flatMap(view);
-}
-
-/** A record that no data key opens, or that is broken, leaves its line out; trouble with Redis ends the listing. */
-function unreadable(error: unknown): null {
-  if (redisTrouble(error) !== null) throw error;
-  return null;
 }
 
 async function* asNdjson(groups: AsyncIterable<BatchOtp[]>): AsyncGenerator<string> {

@@ -1,3 +1,5 @@
+import type { Lane } from '../otp/otp.js';
+
 /** What the API counts. Labels are few: apps, countries, routes, stable codes; never anything of one OTP. */
 export interface ApiMetrics {
   /** A request that is over; `route` as in the documentation, null where none matched. */
@@ -13,6 +15,3 @@ export interface ApiMetrics {
   /** Everything that this process counted, as Prometheus reads it. */
   exposition(): Promise<{ contentType: string; text: string }>;
 }
-
-/** Which line an OTP waits in: single ones overtake bulk. */
-export type Lane = 'single' | 'bulk';

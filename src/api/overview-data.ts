@@ -33,6 +33,11 @@ const mostPoints = 200;
 const longWaitMs = 30_000;
 const writtenWithinMs = 5_000;
 const nearlyFull = 0.8;
+/** As the alerts of Prometheus have it (deploy/prometheus/alerts.yml). */
+const oldBalanceMs = hourMs;
+const [mostBadShare, leastBad] = [0.1, 10];
+/** The newest two: one alone may have just begun. */
+const pointsOfLately = 2;
 
 /** Everything the overview shows, read in one go. */
 export async function overviewOf(
@@ -40,13 +45,12 @@ export async function overviewOf(
   hours: OverviewHours,
 ) {
   const now = Date.now();
-  const [slots, backlog, since, paused, pause, memory, latest, outlook, history, ranges, webhooks] =
+  const [slots, backlog, since, paused, memory, latest, outlook, history, ranges, webhooks] =
     await Promise.all([
       store.stats.read(now - hours * hourMs),
       sendOtpQueue.backlog(),
       sendOtpQueue.waitingSince(),
       store.sendingPause.reason(),
-      store.sendingPause.read(),
       store.load.memory(),
       store.balance.latest(),
       store.balance.outlook(),
@@ -61,7 +65,7 @@ export async function overviewOf(
     hours,
     points: pointsOf(slots, overviewSpans[hours], now),
     waiting: { single: backlog.single, bulk: backlog.bulk, longestMs: waitedMs },
-    paused: paused === null ? null : { reason: paused, since: pause?.since ?? null },
+    paused,
     balance: latest && { ...latest, ...outlook, ...alarms, curve: curveOf(history) },
     memory,
     webhooks,
@@ -143,25 +147,48 @@ const pauseTexts: Record<string, string> = {
 
 function alarmsOf(facts: {
   waiting: { longestMs: number };
-  paused: { reason: string } | null;
-  balance: { credits: number; low?: boolean; expiring?: boolean; expiresOn: string | null } | null;
+  paused: string | null;
+  points: readonly { sent: number; failed: number; unknown: number }[];
+  now: number;
+  balance: {
+    at: number;
+    credits: number;
+    low?: boolean;
+    expiring?: boolean;
+    expiresOn: string | null;
+  } | null;
   memory: number;
   webhooks: { dead: number } | null;
   ranges: readonly unknown[];
 }): Alarm[] {
-  const { waiting, paused, balance, memory, webhooks, ranges } = facts;
+  const { waiting, paused, balance, memory, webhooks, ranges, points, now } = facts;
+  const lately = points.slice(-pointsOfLately);
+  const sum = (name: 'sent' | 'failed' | 'unknown') =>
+    lately.reduce((total, point) => total + point[name], 0);
+  const bad = sum('failed') + sum('unknown');
+  const badShare = bad / (bad + sum('sent'));
   const critical = (text: string): Alarm => ({ level: 'critical', text });
   const warning = (text: string): Alarm => ({ level: 'warning', text });
   const seconds = Math.round(waiting.longestMs / 1_000);
   return [
-    paused ? [critical(pauseTexts[paused.reason] ?? 'Sending is paused.')] : [],
+    paused ? [critical(pauseTexts[paused] ?? 'Sending is paused.')] : [],
     !paused && waiting.longestMs > longWaitMs
-      ? [critical(`An OTP has waited ${seconds} s for a worker. Do workers run, and enough of them?`)]
+      ? [
+          critical(
+            `An OTP has waited ${seconds} s for a worker. Do workers run, and enough of them? Is iSMS ill?`,
+          ),
+        ]
       : [],
     memory > nearlyFull
       ? [critical(`Redis uses ${Math.round(memory * 100)} % of its memory; at 90 % OTPs are refused.`)]
       : [],
+    bad >= leastBad && badShare > mostBadShare
+      ? [critical(`${Math.round(badShare * 100)} % of the newest OTPs failed or are unknown. Is iSMS ill?`)]
+      : [],
     !balance ? [warning('The balance has not been read yet.')] : [],
+    balance && now - balance.at > oldBalanceMs
+      ? [warning(`The balance was last read at ${new Date(balance.at).toISOString()}. Does a worker run?`)]
+      : [],
     balance?.low ? [warning(`Only ${balance.credits} credits are left.`)] : [],
     balance?.expiring ? [warning(`The credits expire on ${balance.expiresOn}, and are forfeited then.`)] : [],
     ranges.length > 0 ? [warning(`${ranges.length} number ranges look pumped; see below.`)] : [],

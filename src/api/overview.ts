@@ -15,6 +15,7 @@ import { type OverviewDependencies, type OverviewHours, overviewOf } from './ove
 import { overviewPage } from './overview-page.js';
 import { overviewStyle } from './overview-style.js';
 import { ApiProblem } from './problem.js';
+import { unreadable } from './unreadable-record.js';
 
 export interface OverviewPagesDependencies extends OverviewDependencies {
   store: OverviewDependencies['store'] & Pick<Store, 'otps' | 'phones' | 'ranges'>;
@@ -41,8 +42,10 @@ export function overviewPages(actions: boolean, dependencies: OverviewPagesDepen
   router.get('/assets/:name', (req, res) => {
     const asset = assets.byName.get(req.params.name);
     if (!asset) throw new ApiProblem('not_found');
-    // Its address changes with it.
-    res.set('Cache-Control', 'private, max-age=31536000, immutable').type(asset.type).send(asset.text);
+    // Its address changes with it; while APIs of two versions answer, one may be asked for the other's.
+    const own = Object.hasOwn(req.query, assets.digest);
+    const kept = own ? 'private, max-age=31536000, immutable' : 'no-store';
+    res.set('Cache-Control', kept).type(asset.type).send(asset.text);
   });
   router.get('/overview.json', async (req, res) => {
     const { hours } = parseInput(querySchema, req.query);
@@ -81,8 +84,7 @@ async function lookUp(
 ): Promise<Otp[]> {
   const to = PhoneNumber.parse(query, country);
   const ids = to ? await phones.recentIds(to) : [query];
-  // A record that no data key opens hides no other.
-  const found = await Promise.all(ids.map((id) => otps.findOfAnyApp(id).catch(() => null)));
+  const found = await Promise.all(ids.map((id) => otps.findOfAnyApp(id).catch(unreadable)));
   return found.filter((otp) => otp !== null).sort((a, b) => b.createdAt - a.createdAt);
 }
 

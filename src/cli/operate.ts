@@ -51,8 +51,9 @@ export async function* operate(
     config,
   };
   try {
+    // Before it is done: whoever breaks off has seen or changed something all the same.
+    await store.audit.add({ at: Date.now(), actor: 'operator', action: command, result: 'begun' });
     yield* runners[command](tools, args[0] ?? '', args[1] ?? '');
-    await store.audit.add({ at: Date.now(), actor: 'operator', action: command, result: 'ok' });
   } catch (error) {
     if (redis.status === 'ready' || error instanceof ConfigError) throw error;
     throw new Error('Redis cannot be reached: see REDIS_URL.');

@@ -28,7 +28,8 @@ openssl rand -base64 32                                     # DATA_KEY
 \`\`\`
 
 To change an API key without a gap, list the app twice, move its callers to the new key, then take the old one out.
-To change \`DATA_KEY\`, put the new one in front and keep the old one behind it for \`KEEP_SECONDS\` and two days.
+To change \`DATA_KEY\`, first add the new one behind the old one in every process, then put it in front, and take the
+old one out after \`KEEP_SECONDS\` and two days.
 `;
 
 /** The text of docs/configuration.md. */

@@ -2,6 +2,9 @@ import type { FailureCode } from './failure.js';
 import type { PhoneNumber } from './phone-number.js';
 import type { Status } from './states.js';
 
+/** Which line an OTP waits in: single ones overtake bulk. */
+export type Lane = 'single' | 'bulk';
+
 /** What an app asks for, checked and completed with defaults; nothing in it needs parsing again. */
 export interface OtpRequest {
   app: string;

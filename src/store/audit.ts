@@ -12,7 +12,7 @@ const entrySchema = z.object({
   action: z.string(),
   /** An id of ours that it was about. */
   subject: z.string().optional(),
-  /** What came of it: an HTTP status, or `ok`. */
+  /** What came of it: an HTTP status; of a command, `begun`. */
   result: z.string(),
   /** The stable code of the problem it was answered with. */
   code: z.string().optional(),
@@ -43,8 +43,9 @@ export function createAudit(redis: RedisClient, keepDays: number): Audit {
     const written = entries.map((entry) =>
       redis.xadd(keys.audit(dayOf(entry.at)), '*', 'entry', JSON.stringify(entry)),
     );
-    const newest = keys.audit(dayOf(entries.at(-1)?.at ?? 0));
-    await Promise.all([...written, redis.pexpire(newest, (keepDays + 1) * dayMs)]);
+    const days = [...new Set(entries.map(({ at }) => dayOf(at)))];
+    const kept = days.map((day) => redis.pexpire(keys.audit(day), (keepDays + 1) * dayMs));
+    await Promise.all([...written, ...kept]);
     return entries;
   }, gathered);
   const entryOf = (fields: string[]) => entrySchema.parse(JSON.parse(fields[1] ?? ''));

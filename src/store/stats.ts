@@ -5,13 +5,13 @@ import { loadPlainScript, type RedisClient } from './script.js';
 export interface StatsSlot {
   /** When it begins, ms since 1970. */
   at: number;
-  /** By name, what was counted and what was seen last. */
+  /** By name, what was counted and the most that was seen. */
   values: Record<string, number>;
 }
 
 /** What all processes counted, for the overview page: an operator's view, not the books. */
 export interface Stats {
-  /** Adds to the counts of the running five minutes, and sets what is seen now. */
+  /** Adds to the counts of the running five minutes, and notes what is seen now if it is more than before. */
   add(counts: Record<string, number>, seen?: Record<string, number>): Promise<void>;
   /** Slot by slot from `since` until now, those in which nothing happened too; at most 8 days are kept. */
   read(since: number): Promise<StatsSlot[]>;

@@ -1,10 +1,8 @@
 import type { EventType } from '../otp/event.js';
 import type { FailureCode } from '../otp/failure.js';
+import type { Lane } from '../otp/otp.js';
 import type { UnsentReason } from '../otp/outcome.js';
 import type { Status } from '../otp/states.js';
-
-/** Which line an OTP waited in: single ones overtake bulk. */
-export type Lane = 'single' | 'bulk';
 
 /** What workers count. Labels are few: apps, countries, stable codes; never anything of one OTP. */
 export interface WorkerMetrics {

@@ -37,6 +37,9 @@ describe('200', () => {
       expect(part.status).toBe(200);
       expect(part.headers.get('Cache-Control')).toContain('immutable');
     }
+    // What another version's page asks for must not be kept for that version.
+    const others = await get('/assets/overview.js?0123456789ab');
+    expect(others.headers.get('Cache-Control')).toBe('no-store');
     expect(page.text).not.toMatch(/(?:href|src)="https?:/);
   });
 
@@ -92,6 +95,21 @@ describe('200', () => {
     expect(balance?.curve.map(({ credits }) => credits)).toEqual([12, 5_000]);
   });
 
+  it('says when the balance is old, and when many of the newest OTPs go wrong', async () => {
+    const old = { at: Date.now() - 2 * 3_600_000, credits: 500, expiresOn: null };
+    const balance = { ...gateway.store.balance, latest: async () => old };
+    const stats = {
+      ...gateway.store.stats,
+      read: async () => [{ at: Date.now() - 60_000, values: { sent: 50, failed: 8, unknown: 2 } }],
+    };
+    const ill = await startGateway({ dependencies: { store: { ...gateway.store, balance, stats } } });
+    const { json } = await ill.call('GET', '/admin/overview.json', { key: null, headers: basic });
+    expect((json as Overview).alarms.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^17 % of the newest OTPs failed or are unknown/),
+      expect.stringMatching(/^The balance was last read at /),
+    ]);
+  });
+
   it('finds an OTP by its id, and the newest of a number, masked', async () => {
     const first = await admitted(gateway.store, { to: number('0123456810'), reference: 'order-1' });
     const second = await admitted(gateway.store, { to: number('0123456810'), app: 'bank' });
@@ -123,6 +141,17 @@ describe('200', () => {
     expect((await post('/ranges/forget', { app: 'shop', range: shown }, acting)).json).toEqual({
       known: false,
     });
+  });
+});
+
+describe('503', () => {
+  it('for a search that Redis does not answer: nothing found would be a lie', async () => {
+    const otps = {
+      ...gateway.store.otps,
+      findOfAnyApp: async () => Promise.reject(new Error('Connection is closed.')),
+    };
+    const failing = await startGateway({ dependencies: { store: { ...gateway.store, otps } } });
+    expectProblem(await post('/otps', { query: 'otp_1' }, failing), 503, 'queue_unavailable');
   });
 });
 

@@ -33,13 +33,19 @@ function fakeWorker(concurrency: number) {
   return worker satisfies ShardWorker;
 }
 
-it('the workers of shards share the sends in flight and never have more, and pause and resume together', async () => {
+/** Workers of shards for 50 sends at a time, and those of them that were opened. */
+function fakeShards() {
   const opened: ReturnType<typeof fakeWorker>[] = [];
   const workers = createShardWorkers((_shard, concurrency) => {
     const worker = fakeWorker(concurrency);
     opened.push(worker);
     return worker;
   }, 50);
+  return { opened, workers };
+}
+
+it('the workers of shards share the sends in flight and never have more, and pause and resume together', async () => {
+  const { opened, workers } = fakeShards();
   workers.serve([0, 1], []);
   expect(opened.map(({ concurrency }) => concurrency)).toEqual([25, 25]);
   await workers.pause(true);
@@ -62,12 +68,7 @@ it('the workers of shards share the sends in flight and never have more, and pau
 });
 
 it('shards that are empty for good keep a seat each and leave the others their share, until jobs are found in them', () => {
-  const opened: ReturnType<typeof fakeWorker>[] = [];
-  const workers = createShardWorkers((_shard, concurrency) => {
-    const worker = fakeWorker(concurrency);
-    opened.push(worker);
-    return worker;
-  }, 50);
+  const { opened, workers } = fakeShards();
   const seats = () => opened.map(({ concurrency }) => concurrency);
   workers.serve([0, 1, 2, 3], [2, 3]);
   expect(seats()).toEqual([25, 25, 1, 1]);

@@ -62,7 +62,11 @@ function showTiles({ points, waiting, balance, now }) {
     whole.format(sent),
     `of ${whole.format(sum('accepted'))} accepted, ${whole.format(sum('refused'))} refused`,
   );
-  say('conversion', sent === 0 ? '–' : percent.format(verified / sent), `${whole.format(verified)} verified`);
+  say(
+    'conversion',
+    sent === 0 ? '–' : percent.format(Math.min(1, verified / sent)),
+    `${whole.format(verified)} verified`,
+  );
   const without = failed + unknown;
   const share = without === 0 ? 0 : without / (without + sent);
   const unknownText = unknown === 0 ? '' : `, ${whole.format(unknown)} unknown`;
