@@ -1,6 +1,6 @@
-import { type Job, Queue } from 'bullmq';
+import type { Job, Queue } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
-import { queueNames, queuePrefix, queueStreams } from './queues.js';
+import { openQueue, queueNames } from './queues.js';
 
 export const balanceJob = 'record-balance';
 
@@ -18,16 +18,12 @@ export interface BalanceQueue {
   queue: Queue<Record<string, never>, BalanceResult, typeof balanceJob>;
 }
 
-/** `onError` hears of connection trouble, which BullMQ would otherwise print past every log. */
+/** The queue of balance snapshots. */
 export function createBalanceQueue(
   connection: Redis | Cluster,
   onError: (error: Error) => void,
 ): BalanceQueue {
-  const queue = new Queue<Record<string, never>, BalanceResult, typeof balanceJob>(queueNames.balance, {
-    connection,
-    prefix: queuePrefix,
-    streams: queueStreams,
-  }).on('error', onError);
+  const queue: BalanceQueue['queue'] = openQueue({ name: queueNames.balance }, { connection, onError });
   return {
     queue,
     schedule: async (periodMs) => {

@@ -1,3 +1,6 @@
+import { Queue } from 'bullmq';
+import type { Cluster, Redis } from 'ioredis';
+
 /** Every queue, by its name in Redis and in Bull Board. */
 export const queueNames = { sendOtp: 'otp-send', balance: 'balance', webhook: 'webhook' } as const;
 
@@ -5,4 +8,19 @@ export const queueNames = { sendOtp: 'otp-send', balance: 'balance', webhook: 'w
 export const queuePrefix = '{isms}';
 
 /** Events of a queue are kept for watching, not for work: BullMQ's default of 10,000 only takes memory. */
-export const queueStreams = { events: { maxLen: 1_000 } } as const;
+const streams = { events: { maxLen: 1_000 } } as const;
+
+export interface QueueConnection {
+  connection: Redis | Cluster;
+  /** Hears of connection trouble, which BullMQ would otherwise print past every log. */
+  onError: (error: Error) => void;
+}
+
+/** One of the queues, over a connection that others use, too. */
+export function openQueue<Data, Result, Name extends string>(
+  { name, prefix = queuePrefix }: { name: string; prefix?: string },
+  { connection, onError }: QueueConnection,
+): Queue<Data, Result, Name> {
+  const queue = new Queue(name, { connection, prefix, streams }).on('error', onError);
+  return queue as unknown as Queue<Data, Result, Name>;
+}

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Job, Queue, QueueKeys } from 'bullmq';
+import { type Job, type Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type NewJob } from './add-jobs.js';
 import { type Backlog, backlogOf, earliest, sumOf, type WaitingSince, waitingSince } from './backlog.js';
-import { queueStreams } from './queues.js';
+import { openQueue, type QueueConnection } from './queues.js';
 import { announceShards, knownShards, shardName, shardOf } from './shards.js';
 import { takeTurns } from './turns.js';
 
@@ -103,19 +103,13 @@ function jobOf({ id, app, to, trace }: QueuedOtp, priority: number): NewJob {
   return { id, data, name: sendOtpJob, opts: { ...jobOptions, priority, ...telemetry } };
 }
 
-export interface SendOtpQueueOptions {
-  connection: Redis | Cluster;
-  /** Hears of connection trouble, which BullMQ would otherwise print past every log. */
-  onError: (error: Error) => void;
+export interface SendOtpQueueOptions extends QueueConnection {
   shards?: number;
 }
 
 /** The send queue, over a connection that suits the process. */
 export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQueueOptions): SendOtpQueue {
-  const open = (n: number): BullQueue => {
-    const { name, prefix } = shardName(n);
-    return new Queue(name, { connection, prefix, streams: queueStreams }).on('error', onError) as BullQueue;
-  };
+  const open = (n: number): BullQueue => openQueue(shardName(n), { connection, onError });
   const opened = new Map<number, BullQueue>();
   const shard = (n: number): BullQueue => {
     const queue = opened.get(n) ?? open(n);

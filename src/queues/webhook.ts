@@ -1,8 +1,8 @@
-import { type Job, Queue } from 'bullmq';
+import type { Job, Queue } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import { eventTypes, type GatewayEvent } from '../otp/event.js';
-import { queueNames, queuePrefix, queueStreams } from './queues.js';
+import { openQueue, queueNames } from './queues.js';
 
 export const webhookJob = 'deliver-webhook';
 
@@ -62,16 +62,12 @@ export interface WebhookQueue {
   queue: Queue<WebhookPayload, null, typeof webhookJob>;
 }
 
-/** `onError` hears of connection trouble, which BullMQ would otherwise print past every log. */
+/** The queue of deliveries. */
 export function createWebhookQueue(
   connection: Redis | Cluster,
   onError: (error: Error) => void,
 ): WebhookQueue {
-  const queue = new Queue<WebhookPayload, null, typeof webhookJob>(queueNames.webhook, {
-    connection,
-    prefix: queuePrefix,
-    streams: queueStreams,
-  }).on('error', onError);
+  const queue: WebhookQueue['queue'] = openQueue({ name: queueNames.webhook }, { connection, onError });
   return {
     queue,
     add: async (events) => {
