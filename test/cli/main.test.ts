@@ -206,6 +206,8 @@ describe('the operator’s commands', () => {
       'operator person',
       'operator erase',
       'operator person',
+      // Who reads it is in it, too.
+      'operator audit',
     ]);
     const firstLine = spawnSync(
       'sh',
