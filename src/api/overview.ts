@@ -83,7 +83,7 @@ async function lookUp(
   country: RequestSettings['defaultCountry'],
 ): Promise<Otp[]> {
   const to = PhoneNumber.parse(query, country);
-  const ids = to ? await phones.recentIds(to) : [query];
+  const ids = to ? (await phones.known(to)).flatMap(({ otpIds }) => otpIds) : [query];
   const found = await Promise.all(ids.map((id) => otps.findOfAnyApp(id).catch(unreadable)));
   return found.filter((otp) => otp !== null).sort((a, b) => b.createdAt - a.createdAt);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigFor } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
 import type { Otp } from '../otp/otp.js';
@@ -52,7 +53,14 @@ export async function* operate(
   };
   try {
     // Before it is done: whoever breaks off has seen or changed something all the same.
-    await store.audit.add({ at: Date.now(), actor: 'operator', action: command, result: 'begun' });
+    const subject = subjectOf(args, config);
+    await store.audit.add({
+      at: Date.now(),
+      actor: 'operator',
+      action: command,
+      result: 'begun',
+      ...subject,
+    });
     yield* runners[command](tools, args[0] ?? '', args[1] ?? '');
   } catch (error) {
     if (redis.status === 'ready' || error instanceof ConfigError) throw error;
@@ -118,29 +126,59 @@ const runners: Record<OperatorCommand, Runner> = {
   audit: async function* ({ store }, since, until) {
     const [from, to] = [momentOf('<since>', since), momentOf('<until>', until)];
     for await (const entry of store.audit.read(from, to)) {
-      yield JSON.stringify({ ...entry, at: new Date(entry.at).toISOString() });
+      yield JSON.stringify({ ...entry, at: isoTime(entry.at) });
     }
   },
   person: async function* ({ store, config }, text) {
-    for (const otp of await store.persons.find(numberOf(text, config))) yield JSON.stringify(personView(otp));
+    const to = numberOf(text, config);
+    for (const otp of await store.persons.find(to)) yield JSON.stringify(personView(otp));
+    for (const { admittedAt, verifiedAt, otpIds: _, ...known } of await store.phones.known(to)) {
+      const times = { admittedAt: admittedAt.map(isoTime), verifiedAt: verifiedAt && isoTime(verifiedAt) };
+      yield JSON.stringify({ to: to.masked, ...known, ...times });
+    }
   },
   erase: async function* ({ store, sendOtpQueue, config }, text) {
     const to = numberOf(text, config);
     const otps = await store.persons.find(to);
     // Nothing of it is sent any more.
     for (const { app, id } of otps) await store.otps.cancel(app, id);
-    const busy = await store.persons.erase(to, otps);
-    for (const { id } of otps) if (!busy.includes(id)) await sendOtpQueue.erase(id);
-    yield `${otps.length - busy.length} OTPs to ${to.masked} were erased, with its limits.`;
-    if (busy.length > 0) yield `${busy.length} were just being sent: run this again in a minute.`;
+    await store.persons.erase(to, otps);
+    const held = await eraseJobs(sendOtpQueue, otps, config.isms.sendTimeoutMs + jobMarginMs);
+    yield `${otps.length} OTPs to ${to.masked} were erased, with its limits.`;
+    if (held > 0) {
+      yield `${held} of their jobs, which show ${to.masked}, are held by workers, and go KEEP_SECONDS after they end.`;
+    }
   },
 };
+
+/** For a worker to let go of a job after its longest call. */
+const jobMarginMs = 5_000;
+
+/** A worker that holds a job does so until its call is over; answers how many are held for longer than that. */
+async function eraseJobs(queue: SendOtpQueue, otps: readonly Otp[], waitMs: number): Promise<number> {
+  const until = performance.now() + waitMs;
+  for (let left = otps; ; await sleep(500)) {
+    const erased = await Promise.all(left.map(({ id }) => queue.erase(id)));
+    left = left.filter((_, i) => !erased[i]);
+    if (left.length === 0 || performance.now() > until) return left.length;
+  }
+}
 
 function numberOf(text: string, { defaults }: OperatorConfig): PhoneNumber {
   const to = PhoneNumber.parse(text, defaults.country);
   if (to) return to;
   const problem = 'is no mobile number; write it as +60123456789';
   throw new ConfigError([{ variable: '<phone number>', problem }]);
+}
+
+/** What may be a number after all, such as one of a landline, is left out. */
+const withoutDigits = (text: string) => text.replaceAll(/\d(?:[ ().-]*\d){8,}/g, '[masked]');
+
+/** What a command is about, as the audit trail may show it: no whole number. */
+function subjectOf(args: readonly string[], { defaults }: OperatorConfig): { subject?: string } {
+  if (args.length === 0) return {};
+  const shown = args.map((text) => PhoneNumber.parse(text, defaults.country)?.masked ?? withoutDigits(text));
+  return { subject: shown.join(' ') };
 }
 
 function momentOf(variable: string, text: string): number {
@@ -151,9 +189,11 @@ function momentOf(variable: string, text: string): number {
   ]);
 }
 
+const isoTime = (ms: number) => new Date(ms).toISOString();
+
 /** All that is kept about a person: what they may ask for. Their number is known to who asked. */
 function personView({ to, ...otp }: Otp) {
   const times = ['createdAt', 'sendBefore', 'sentAt', 'expiresAt', 'verifiedAt'] as const;
-  const iso = times.map((name) => [name, otp[name] === null ? null : new Date(otp[name]).toISOString()]);
+  const iso = times.map((name) => [name, otp[name] === null ? null : isoTime(otp[name])]);
   return { ...otp, to: to.masked, ...Object.fromEntries(iso) };
 }

@@ -58,8 +58,8 @@ export interface SendOtpQueue {
   shardOf(id: string): number;
   /** Takes a job out that has not ended; rejects when a worker holds it. */
   remove(id: string): Promise<void>;
-  /** Deletes a job whatever has become of it; one that a worker holds stays. */
-  erase(id: string): Promise<void>;
+  /** Deletes a job whatever has become of it; false: a worker holds it, so it stays. */
+  erase(id: string): Promise<boolean>;
   /**
    * Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted; `unsure`: those of which
    * nobody knows, since a shard does not answer.
@@ -186,6 +186,8 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     },
     erase: async (id) => {
       await inKnown((queue) => queue.remove(id));
+      const left = await inKnown((queue) => queue.getJob(id));
+      return left.every((job) => job === undefined);
     },
     withoutJob: async (otps) => {
       const found = new Set<string>();

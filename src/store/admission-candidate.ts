@@ -1,6 +1,6 @@
-import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
 import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
+import { type HashedKey, hashedKey } from './carry-over.js';
 import { keys } from './keys.js';
 import { sealRequest } from './record.js';
 import type { Sealer } from './sealing.js';
@@ -35,6 +35,8 @@ export interface Candidate {
     reference: string | null;
     idempotency: readonly string[];
   };
+  /** Where what is known of the number and what it counts in may be under older data keys. */
+  hashed: HashedKey[];
 }
 
 /** Decides about candidates: what was answered to each, and under which id, which may be one reserved before. */
@@ -42,13 +44,19 @@ export type Decide = (candidates: Candidate[]) => Promise<{ candidate: Candidate
 
 /** Makes a candidate of what is asked for, under a new id unless one was reserved. */
 export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest): Candidate {
-  const { sealer, ranges } = options;
+  const { sealer, ranges, policy } = options;
   const { request, idempotency = null, reserved } = asked;
-  const { app, to, credits, ttlSeconds, maxAttempts } = request;
-  const phone = reserved?.phone ?? sealer.hashes('phone number', to.e164)[0];
+  const { app, to, credits, ttlSeconds, maxAttempts, reference } = request;
+  const hashesOf = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`);
+  const hashes = sealer.hashes('phone number', to.e164);
+  const phone = reserved?.phone ?? hashes[0];
   const id = reserved?.id ?? newOtpId(partitionOf(phone));
   const range = ranges.guarded(app, to);
   const idempotencyKeys = idempotency ? idempotencyKeysOf(sealer, app, idempotency) : [];
+  const clientIp =
+    request.clientIp !== null && policy.clientIpPer10Minutes > 0
+      ? hashedKey(hashesOf('client address', request.clientIp), keys.clientIpWindow)
+      : null;
   const record = {
     id,
     app,
@@ -67,7 +75,18 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     asked,
     key: keys.record(partitionOfId(id) ?? '', id),
     args: [JSON.stringify(record)],
-    keys: { ...countedKeys(options, request), range: range?.key ?? null, idempotency: idempotencyKeys },
+    keys: {
+      appWindow: policy.appPerSecond > 0 ? keys.appWindow(app) : null,
+      clientIp: clientIp?.current ?? null,
+      range: range?.key.current ?? null,
+      reference: reference === null ? null : keys.reference(hashesOf('reference', reference)[0]),
+      idempotency: idempotencyKeys,
+    },
+    hashed: [
+      hashedKey([phone, ...hashes.filter((hash) => hash !== phone)], phoneKey),
+      clientIp,
+      range?.key,
+    ].filter((key) => key != null),
     facts: {
       app,
       phone,
@@ -82,18 +101,10 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
   };
 }
 
+const phoneKey = (hash: string) => keys.phone(partitionOf(hash), hash);
+
 function idempotencyKeysOf(sealer: Sealer, app: string, { endpoint, key }: Idempotency): string[] {
   return sealer.hashes('idempotency key', `${app}\n${endpoint}\n${key}`).map(keys.idempotency);
-}
-
-function countedKeys({ sealer, policy }: AdmissionOptions, { app, clientIp, reference }: OtpRequest) {
-  const hash = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`)[0];
-  const limitsClients = clientIp !== null && policy.clientIpPer10Minutes > 0;
-  return {
-    appWindow: policy.appPerSecond > 0 ? keys.appWindow(app) : null,
-    clientIp: limitsClients ? keys.clientIpWindow(hash('client address', clientIp)) : null,
-    reference: reference === null ? null : keys.reference(hash('reference', reference)),
-  };
 }
 
 /** Keys and arguments of a call that decides everything: keys beside the records are told by their place. */

@@ -8,6 +8,7 @@ import {
   type Decide,
   partitionCallOf,
 } from './admission-candidate.js';
+import { carryOver } from './carry-over.js';
 import { keys } from './keys.js';
 import { createPauseReader } from './pause-reader.js';
 import {
@@ -54,6 +55,7 @@ type Step = (cases: Case[]) => Promise<void>;
 export function decideOnCluster(options: AdmissionOptions): Decide {
   const steps: Step[] = [
     reserveKeys(options),
+    (cases) => each(cases, ({ candidate }) => carryOver(options.redis, candidate.hashed)),
     lookAtPausesAndNumbers(options),
     takeWindows(options),
     askTheGuard(options),

@@ -3,6 +3,7 @@ import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { admissionParts, type Candidate, callOf, candidateOf, type Decide } from './admission-candidate.js';
 import { decideOnCluster } from './admission-on-cluster.js';
+import { carryOver } from './carry-over.js';
 import type { NumberRanges } from './number-ranges.js';
 import { newOtp, recordSchema, toOtp } from './record.js';
 import { againAfterNewHistory, loadRecordSource, loadScript, type RecordScripts } from './script.js';
@@ -106,6 +107,10 @@ function decideInOneCall(options: AdmissionOptions): Decide {
     return (await script(scriptKeys, args)) as unknown[];
   });
   return async (candidates) => {
+    await carryOver(
+      options.redis,
+      candidates.flatMap(({ hashed }) => hashed),
+    );
     const answers = await ask(candidates);
     return candidates.map((candidate, i) => ({ candidate, answer: answers[i] }));
   };

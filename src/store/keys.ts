@@ -41,7 +41,7 @@ export function historyKey(partitionPrefix: string): string {
 export const keys = {
   /** String, JSON: an OTP's record. */
   record: (partition: string, id: string) => `${prefix}:{${partition}}:${id}`,
-  /** The same for an id of ours. */
+  /** The same for an id of ours. Where it was erased, `erased:<id>` stands beside it for a while (`lua/erase.lua`). */
   recordOfId: (id: string) => `${prefix}:{${partitionOfId(id) ?? ''}}:${id}`,
   /** Sorted set: ids of a partition's OTPs that have not ended, by when the sweeper must look. */
   due: (partition: string) => `${prefix}:{${partition}}:due`,

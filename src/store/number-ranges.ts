@@ -3,6 +3,7 @@ import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { remembered } from '../otp/remembered.js';
 import { createBatcher, gathered } from './batcher.js';
+import { carryOver, type HashedKey, hashedKey } from './carry-over.js';
 import { keys } from './keys.js';
 import { loadListScript, loadPlainScript, type Policy, plainSource, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
@@ -21,7 +22,7 @@ export interface JudgedRange {
 /** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/range.lua`). */
 export interface NumberRanges {
   /** The range of an OTP to this number, or null when the guard leaves it alone. */
-  guarded(app: string, to: PhoneNumber): { name: string; key: string } | null;
+  guarded(app: string, to: PhoneNumber): { name: string; key: HashedKey } | null;
   /**
    * Counts what became of an OTP. Never rejects: losing one only makes the guard a little more strict.
    */
@@ -60,7 +61,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
   const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });
   let pending = 0;
-  const keyOf = remembered((name: string) => keys.range(sealer.hashes('number range', name)[0]));
+  const keyOf = remembered((name: string) => hashedKey(sealer.hashes('number range', name), keys.range));
   const guarded = (app: string, to: PhoneNumber) => {
     const safe = safeRanges.some((digits) => to.e164.startsWith(`+${digits}`));
     if (policy.fraudGuard === 'off' || safe) return null;
@@ -69,7 +70,9 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   };
   const read = async (name: string): Promise<JudgedRange[]> => {
     const [app = '', range = ''] = name.split(' ');
-    const known = readReply.parse(await readScript([keyOf(name)], []));
+    const key = keyOf(name);
+    await carryOver(redis, [key]);
+    const known = readReply.parse(await readScript([key.current], []));
     if (known) {
       const [slowUntil, blockedUntil, refused] = known;
       return [{ app, range, slowUntil, blockedUntil, refused }];
@@ -86,7 +89,10 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
       if (pending >= mostPending) return;
       const at = what === 'unsent' ? otp.createdAt : (otp.sentAt ?? otp.createdAt);
       pending += 1;
-      await noteGathered({ key: range.key, args: [what, at] }).catch(() => {});
+      const noted = carryOver(redis, [range.key]).then(() =>
+        noteGathered({ key: range.key.current, args: [what, at] }),
+      );
+      await noted.catch(() => {});
       pending -= 1;
     },
     judged: async () => {
@@ -95,8 +101,10 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
     },
     forget: async (app, range) => {
       const name = `${app} ${range}`;
-      const [known] = await Promise.all([redis.del(keyOf(name)), redis.srem(keys.ranges, name)]);
-      return known === 1;
+      const { current, older } = keyOf(name);
+      const known = await Promise.all([current, ...older].map((key) => redis.del(key)));
+      await redis.srem(keys.ranges, name);
+      return known.includes(1);
     },
   };
 }

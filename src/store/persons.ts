@@ -12,14 +12,13 @@ export interface Persons {
   /** Every OTP that is kept, of all apps. Looks through a whole master: for a command, not for a request. */
   find(to: PhoneNumber): Promise<Otp[]>;
   /**
-   * Erases these OTPs, what limits and wrong codes are known of the number, and where its references lead; answers the
-   * ids of those whose call is under way: they stay, and have to be erased again.
+   * Erases these OTPs, what limits and wrong codes are known of the number, and where its references lead. What a call
+   * that is under way comes to is not written down.
    */
-  erase(to: PhoneNumber, otps: readonly Otp[]): Promise<string[]>;
+  erase(to: PhoneNumber, otps: readonly Otp[]): Promise<void>;
 }
 
 const lookedAtATime = 1_000;
-const eraseReply = z.tuple([z.enum(['erased', 'gone', 'busy'])]);
 const ofRecord = recordSchema.extend({ phone: z.string() });
 
 /** A broken record must not hide the others; the sweeper names it. */
@@ -65,16 +64,13 @@ export function createPersons(options: RecordStoreOptions): Persons {
       return [...found.values()].sort((a, b) => a.createdAt - b.createdAt);
     },
     erase: async (to, otps) => {
-      const busy: string[] = [];
       for (const { id, app, reference } of otps) {
-        const [what] = eraseReply.parse(await eraseScript(keys.recordOfId(id), []));
-        if (what === 'busy') busy.push(id);
-        if (what === 'busy' || reference === null) continue;
+        await eraseScript(keys.recordOfId(id), []);
+        if (reference === null) continue;
         const indexes = sealer.hashes('reference', `${app}\n${reference}`).map(keys.reference);
         await Promise.all(indexes.map((index) => redis.zrem(index, id)));
       }
       for (const hash of hashesOf(to)) await redis.del(keys.phone(partitionOf(hash), hash));
-      return busy;
     },
   };
 }

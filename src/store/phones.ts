@@ -5,6 +5,19 @@ import { keys } from './keys.js';
 import { loadPlainScript, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 
+/** What one app's limits and locks know of a phone number. Times are ms of Redis's clock. */
+export interface KnownPhone {
+  app: string;
+  /** When its newest OTPs were admitted: as many as the limits look at. */
+  admittedAt: number[];
+  /** In a row. */
+  wrongCodes: number;
+  /** Null when no code was right lately. */
+  verifiedAt: number | null;
+  /** Of its newest OTPs. */
+  otpIds: string[];
+}
+
 /** What is kept about phone numbers beside their OTPs (`lua/phone.lua`). */
 export interface Phones {
   /**
@@ -12,14 +25,22 @@ export interface Phones {
    * once. False when nothing was known of it.
    */
   unlock(app: string, to: PhoneNumber): Promise<boolean>;
-  /** The ids of the newest OTPs to a number in the last day, of all apps: for the operator's eyes. */
-  recentIds(to: PhoneNumber): Promise<string[]>;
+  /** What is known of a number, by app: for the operator's eyes. */
+  known(to: PhoneNumber): Promise<KnownPhone[]>;
 }
+
+const knownReply = z.array(
+  z
+    .tuple([z.string(), z.array(z.number()), z.number(), z.number(), z.array(z.string())])
+    .transform(([app, admittedAt, wrongCodes, verifiedAt, otpIds]): KnownPhone => {
+      return { app, admittedAt, wrongCodes, verifiedAt: verifiedAt === 0 ? null : verifiedAt, otpIds };
+    }),
+);
 
 /** Finds a number by its hash under every data key. */
 export function createPhones({ redis, sealer }: { redis: RedisClient; sealer: Sealer }): Phones {
   const unlock = loadPlainScript(redis, 'unlock');
-  const readIds = loadPlainScript(redis, 'read-phone');
+  const read = loadPlainScript(redis, 'read-phone');
   const keysOf = (to: PhoneNumber) =>
     sealer.hashes('phone number', to.e164).map((hash) => keys.phone(partitionOf(hash), hash));
   return {
@@ -27,9 +48,11 @@ export function createPhones({ redis, sealer }: { redis: RedisClient; sealer: Se
       const known = await Promise.all(keysOf(to).map((key) => unlock([key], [app])));
       return known.includes(1);
     },
-    recentIds: async (to) => {
-      const found = await Promise.all(keysOf(to).map((key) => readIds([key], [])));
-      return z.array(z.array(z.string())).parse(found).flat();
+    known: async (to) => {
+      const found = await Promise.all(keysOf(to).map((key) => read([key], [])));
+      const all = found.flatMap((reply) => knownReply.parse(reply));
+      // What an older data key knows was carried over, where the current one knows anything.
+      return all.filter(({ app }, i) => all.findIndex((other) => other.app === app) === i);
     },
   };
 }

@@ -185,7 +185,15 @@ describe('the operator’s commands', () => {
     if (otp) await queue.add(otp);
     const audited = { ...environment, AUDIT_KEEP_DAYS: '7' };
     const found = await run(['person', '0123456789'], audited);
-    expect(JSON.parse(found.said)).toMatchObject({
+    const [kept = '', limits = ''] = found.said.split('\n');
+    expect(JSON.parse(limits)).toEqual({
+      to: '+60******789',
+      app: 'shop',
+      admittedAt: [expect.stringMatching(/Z$/)],
+      wrongCodes: 0,
+      verifiedAt: null,
+    });
+    expect(JSON.parse(kept)).toMatchObject({
       id,
       app: 'shop',
       reference: 'order-1',
@@ -202,12 +210,12 @@ describe('the operator’s commands', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line));
-    expect(actions.map(({ actor, action }) => `${actor} ${action}`)).toEqual([
-      'operator person',
-      'operator erase',
-      'operator person',
+    expect(actions.map(({ actor, action, subject }) => [actor, action, subject].join(' '))).toEqual([
+      'operator person +60******789',
+      'operator erase +60******789',
+      'operator person +60******789',
       // Who reads it is in it, too.
-      'operator audit',
+      'operator audit 2026-01-01 2999-01-01',
     ]);
     const firstLine = spawnSync(
       'sh',

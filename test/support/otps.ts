@@ -31,10 +31,14 @@ export const policy: Policy = {
 /** The hash in which BullMQ keeps an operator's pause of the send queue. */
 export const operatorPauseKey = '{isms}:otp-send:meta';
 
-export function testStore(redis: Redis, overrides: Partial<Policy> = {}): Store {
+export function testStore(
+  redis: Redis,
+  overrides: Partial<Policy> = {},
+  dataKeys: [Buffer, ...Buffer[]] = [dataKey],
+): Store {
   return createStore({
     redis,
-    sealer: createSealer([dataKey]),
+    sealer: createSealer(dataKeys),
     policy: { ...policy, ...overrides },
     operatorPauseKeys: [operatorPauseKey],
     balanceLimits,

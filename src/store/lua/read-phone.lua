@@ -1,7 +1,8 @@
--- The ids of the newest OTPs to a phone number, of all apps. KEYS: the number's.
+-- What is known of a phone number. KEYS: the number's. Answers for each app: its name, when its newest OTPs were admitted,
+-- wrong codes in a row, when a code was last right (0: not lately), the ids of its newest.
 local raw = redis.call('GET', KEYS[1])
-local ids = {}
-for _, app in pairs(raw and cmsgpack.unpack(raw) or {}) do
-  for _, id in ipairs(app.ids or {}) do ids[#ids + 1] = id end
+local known = {}
+for app, phone in pairs(raw and cmsgpack.unpack(raw) or {}) do
+  known[#known + 1] = { app, phone.sends, phone.wrong or 0, phone.verifiedAt or 0, phone.ids or {} }
 end
-return ids
+return known

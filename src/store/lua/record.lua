@@ -25,6 +25,11 @@ local function guarded(one, ...)
   return { 'error', type(answer) == 'table' and answer.err or tostring(answer) }
 end
 
+-- Set: the OTP at hand was erased.
+local function erased_key()
+  return here.prefix .. 'erased:' .. here.id
+end
+
 -- Calls `one` at each record with its share of the arguments.
 local function for_each_record(one)
   local share, answers = #ARGV / #KEYS, {}

@@ -49,8 +49,9 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   local r = load()
   local brought_back, before = not r, r and r.status
   if not r then
-    -- Redis lost it, unless the OTP may have ended right after the claim and its time to be kept is over.
-    if t >= claim.claimedAt + POLICY.keepMs then return {'missing'} end
+    -- Redis lost it, unless the OTP may have ended right after the claim and its time to be kept is over, or was
+    -- erased.
+    if t >= claim.claimedAt + POLICY.keepMs or redis.call('EXISTS', erased_key()) == 1 then return {'missing'} end
     if raw_claimed == '' then return {'needs_record'} end
     r = decode(raw_claimed)
   end
