@@ -105,7 +105,7 @@ check_test_tools() {
 
 # The mark is as old as the start of the last build that went well: what changed since is built again.
 build() {
-  sources='src scripts/copy-assets.mjs tsconfig.json tsconfig.build.json package-lock.json'
+  sources='src scripts/copy-assets.mjs tsconfig.json package-lock.json'
   # shellcheck disable=SC2086
   if [ -f dist/.built ] && [ -f dist/cli.js ] && [ -z "$(find $sources -newer dist/.built | head -n 1)" ]; then
     return

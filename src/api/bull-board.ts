@@ -52,10 +52,13 @@ function answerError(error: Error) {
     : ({ status: 500, body: { error: { key: 'ERRORS.INTERNAL_SERVER_ERROR' } } } as const);
 }
 
-/** A queue that has never met its Redis makes every question hang. */
-function waitForQueues(queues: readonly { waitUntilReady(): Promise<unknown> }[]): RequestHandler {
+/**
+ * A queue that has never met its Redis makes every question hang, and while Redis is away Bull Board knows no answer but
+ * 500: so it is asked first.
+ */
+function waitForQueues(queues: readonly { isPaused(): Promise<boolean> }[]): RequestHandler {
   return async (_req, _res, next) => {
-    await timely(Promise.all(queues.map((queue) => queue.waitUntilReady())));
+    await timely(Promise.all(queues.map((queue) => queue.isPaused())));
     next();
   };
 }

@@ -1,6 +1,5 @@
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
-import type { BalanceSnapshot } from '../store/balance.js';
 import { shownRange } from '../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../store/stats.js';
 import type { Store } from '../store/store.js';
@@ -27,7 +26,6 @@ const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 /** The curve of the balance shows this much of its past. */
 const balanceDays = 30;
-const mostSnapshots = 10_000;
 /** Of the balance's curve: more would not be seen. */
 const mostPoints = 200;
 const longWaitMs = 30_000;
@@ -45,8 +43,8 @@ export async function overviewOf(
   hours: OverviewHours,
 ) {
   const now = Date.now();
-  const [slots, backlog, since, paused, memory, latest, outlook, history, ranges, webhooks] =
-    await Promise.all([
+  const [slots, backlog, since, paused, memory, latest, outlook, curve, ranges, webhooks] = await Promise.all(
+    [
       store.stats.read(now - hours * hourMs),
       sendOtpQueue.backlog(),
       sendOtpQueue.waitingSince(),
@@ -54,10 +52,11 @@ export async function overviewOf(
       store.load.memory(),
       store.balance.latest(),
       store.balance.outlook(),
-      store.balance.history({ since: now - balanceDays * dayMs, until: now + dayMs, limit: mostSnapshots }),
+      store.balance.curve({ since: now - balanceDays * dayMs, until: now + minuteMs, points: mostPoints }),
       store.ranges.judged(),
       webhookQueue?.counts() ?? null,
-    ]);
+    ],
+  );
   const alarms = latest ? store.balance.alarms(latest) : null;
   const waitedMs = since.single === null ? 0 : Math.max(0, now - since.single);
   const facts = {
@@ -66,14 +65,17 @@ export async function overviewOf(
     points: pointsOf(slots, overviewSpans[hours], now),
     waiting: { single: backlog.single, bulk: backlog.bulk, longestMs: waitedMs },
     paused,
-    balance: latest && { ...latest, ...outlook, ...alarms, curve: curveOf(history) },
-    memory,
-    webhooks,
+    balance: latest && {
+      ...latest,
+      ...outlook,
+      ...alarms,
+      curve: curve.map(({ at, credits }) => ({ at, credits })),
+    },
     ranges: ranges
       .filter(({ slowUntil, blockedUntil }) => Math.max(slowUntil, blockedUntil) > now)
       .map(({ range, ...range_ }) => ({ ...range_, range: shownRange(range) })),
   };
-  return { ...facts, alarms: alarmsOf(facts) };
+  return { ...facts, alarms: alarmsOf({ ...facts, memory, webhooks }) };
 }
 
 export type Overview = Awaited<ReturnType<typeof overviewOf>>;
@@ -119,22 +121,18 @@ function waitsOf(slots: readonly StatsSlot[]): [number, number][] {
   return [...counts].sort(([a], [b]) => a - b);
 }
 
-/** The limit that this share stayed within; null when nobody waited. Beyond the last limit, that limit. */
+/** Stands for more than an hour, the last limit that is counted by: a point of a chart must lie somewhere. */
+const overAnHourSeconds = 7_200;
+
+/** The limit that this share stayed within; null when nobody waited. */
 function quantile(waits: readonly [number, number][], share: number): number | null {
   const total = waits.reduce((sum, [, count]) => sum + count, 0);
   let seen = 0;
   for (const [limit, count] of waits) {
     seen += count;
-    if (seen >= total * share) return Number.isFinite(limit) ? limit : 3_600;
+    if (seen >= total * share) return Number.isFinite(limit) ? limit : overAnHourSeconds;
   }
   return null;
-}
-
-/** Oldest first, thinned out evenly; the newest stays. */
-function curveOf(history: readonly BalanceSnapshot[]): { at: number; credits: number }[] {
-  const step = Math.max(1, Math.ceil(history.length / mostPoints));
-  const kept = history.filter((_, i) => i % step === 0);
-  return kept.map(({ at, credits }) => ({ at, credits })).reverse();
 }
 
 const pauseTexts: Record<string, string> = {

@@ -37,6 +37,8 @@ export interface BalanceStore {
   outlook(): Promise<Consumption>;
   /** Newest first, `since` ≤ at < `until`; at most `limit`. */
   history(range: { since: number; until: number; limit: number }): Promise<BalanceSnapshot[]>;
+  /** Oldest first, the first one in each of `points` equal parts of that time, and the newest. */
+  curve(range: { since: number; until: number; points: number }): Promise<BalanceSnapshot[]>;
 }
 
 const recordReply = z.tuple([z.string(), z.array(z.enum(['low', 'expiring']))]);
@@ -59,6 +61,10 @@ export function createBalanceStore({
     const raws = await redis.zrevrangebyscore(keys.balanceHistory, `(${until}`, since, 'LIMIT', 0, limit);
     return raws.map(parse);
   };
+  const latest = async () => {
+    const [raw] = await redis.zrevrange(keys.balanceHistory, 0, 0);
+    return raw === undefined ? null : parse(raw);
+  };
   return {
     alarms: (snapshot) => balanceAlarms(snapshot, limits, Date.now()),
     record: async (balance) => {
@@ -71,11 +77,18 @@ export function createBalanceStore({
       );
       return { snapshot: parse(raw), switched: switched.map((alarm) => ({ alarm, on: alarms[alarm] })) };
     },
-    latest: async () => {
-      const [raw] = await redis.zrevrange(keys.balanceHistory, 0, 0);
-      return raw === undefined ? null : parse(raw);
-    },
+    latest,
     history,
+    curve: async ({ since, until, points }) => {
+      const stepMs = (until - since) / points;
+      const begins = Array.from({ length: points }, (_, i) => since + i * stepMs);
+      const firsts = begins.map((at) =>
+        redis.zrangebyscore(keys.balanceHistory, at, `(${at + stepMs}`, 'LIMIT', 0, 1),
+      );
+      const found = (await Promise.all(firsts)).flat().map(parse);
+      const newest = await latest();
+      return newest && newest.at !== found.at(-1)?.at ? [...found, newest] : found;
+    },
     outlook: async () => {
       const now = Date.now();
       const since = now - consumptionDays * dayMs;

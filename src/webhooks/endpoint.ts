@@ -7,6 +7,7 @@ import { isPublicAddress, lookupPublic } from './public-address.js';
 /** Of one attempt. Receivers should answer at once and work later: https://www.standardwebhooks.com. */
 export const webhookTimeoutMs = 15_000;
 const connectWithinMs = 5_000;
+const bodyTimeoutMs = 1_000;
 const connections = 64;
 /** Of an answer, which says nothing that matters. */
 const mostBytes = 16 * 1_024;
@@ -54,7 +55,8 @@ export function createWebhookEndpoint({
         const signal = AbortSignal.timeout(webhookTimeoutMs);
         const call = { method: 'POST', headers, body: payload, dispatcher: agent, signal } as const;
         const { statusCode, body } = await request(url, call);
-        await body.dump({ limit: mostBytes }).catch(() => {});
+        // What it says is known by now: a body that trickles must not hold others up.
+        await body.dump({ limit: mostBytes, signal: AbortSignal.timeout(bodyTimeoutMs) }).catch(() => {});
         return judge(statusCode);
       } catch (error) {
         return { kind: 'failed', reason: reasonOf(error) };

@@ -59,6 +59,10 @@ describe('503', () => {
     const { id } = await gateway.sent();
     await server.kill();
     await expectRefusals(gateway, id);
+    const page = await timed(() =>
+      gateway.call('GET', '/admin/queues/api/queues', { key: null, headers: basic }),
+    );
+    expectProblem(page, 503, 'queue_unavailable');
     await server.restart();
     const before = performance.now();
     await until(ready);

@@ -21,6 +21,16 @@ describe('balance snapshots', () => {
     expect(before.map(({ credits }) => credits)).toEqual([381.5]);
   });
 
+  it('make a curve: the first of each part of the time, and the newest', async () => {
+    const [newest] = await balance.history({ since: 0, until: Number.MAX_SAFE_INTEGER, limit: 1 });
+    const until = (newest?.at ?? 0) + 1;
+    const curveOf = async (points: number, since: number) =>
+      (await balance.curve({ since, until, points })).map(({ credits }) => credits);
+    expect(await curveOf(1, 0)).toEqual([381.5, 379]);
+    expect(await curveOf(1, newest?.at ?? 0)).toEqual([379]);
+    expect(await curveOf(1_000, until - 1_000)).toEqual([381.5, 380, 379]);
+  });
+
   it('switch each alarm once, not with every snapshot', async () => {
     const record = async (credits: number) => (await balance.record({ credits, expiresOn: null })).switched;
     expect(await record(99)).toEqual([{ alarm: 'low', on: true }]);

@@ -34,6 +34,11 @@ function duration(seconds) {
   return `${oneDigit.format(seconds / 3_600)} h`;
 }
 
+/** Waits are counted by limits, of which an hour is the last. */
+function atMost(seconds) {
+  return seconds > 3_600 ? 'over 1 h' : `≤ ${duration(seconds)}`;
+}
+
 async function ask(path, body) {
   const response = await fetch(`/admin/${path}`, {
     headers: { Accept: 'application/json', ...(body && { 'Content-Type': 'application/json' }) },
@@ -81,8 +86,8 @@ function showTiles({ points, waiting, balance, now }) {
   const level = latest > 30 ? 'bad' : latest > 5 ? 'warn' : '';
   say(
     'waited',
-    latest === undefined ? '–' : `≤ ${duration(latest)}`,
-    waits.length === 0 ? 'nothing sent' : `worst ≤ ${duration(Math.max(...waits))}`,
+    latest === undefined ? '–' : atMost(latest),
+    waits.length === 0 ? 'nothing sent' : `worst ${atMost(Math.max(...waits))}`,
     level,
   );
   const longest =
