@@ -237,14 +237,15 @@ describe('brokenContentRules on hostile input', () => {
     '勿回复密码',
     '回复和code ic ',
     '把',
-  ])(`answers within ${budgetMs} ms for ${size} characters of %j`, (shape) => {
+  ])(`takes at most ${budgetMs} ms for ${size} characters of %j`, (shape) => {
     const template = `never reply ic ${shape.repeat(size / shape.length)}`;
     const tookMs = Array.from({ length: 5 }, () => {
-      const startedMs = performance.now();
+      const started = process.cpuUsage();
       brokenContentRules(template, 'MY');
-      return performance.now() - startedMs;
+      const { user, system } = process.cpuUsage(started);
+      return (user + system) / 1_000;
     });
-    // The quickest, because other work on the machine can only add to it.
+    // Time of this process alone, and the quickest: other work on the machine can only add to it.
     expect(Math.min(...tookMs)).toBeLessThan(budgetMs);
   });
 });
