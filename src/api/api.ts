@@ -14,7 +14,7 @@ import { type ApiKey, authenticate } from './authentication.js';
 import { balanceRoutes } from './balance.js';
 import { batchRoutes } from './batches.js';
 import { bulkRoute } from './bulk.js';
-import { createOtpRoute } from './create-otp.js';
+import { createOtpRoutes } from './create-otp.js';
 import { docsRoutes } from './docs.js';
 import { healthRoutes } from './health.js';
 import type { Logger } from './logger.js';
@@ -24,7 +24,7 @@ import { ApiProblem } from './problem.js';
 import { trackRequests } from './request-log.js';
 import type { Route } from './route.js';
 import { serveRoutes } from './serve-routes.js';
-import { verifyRoute } from './verify.js';
+import { verifyRoutes } from './verify.js';
 
 export interface ApiDependencies {
   /** On a connection that fails fast: one that queues commands makes requests wait for their deadline. */
@@ -51,7 +51,8 @@ export interface ApiDependencies {
   /** Null where there is no webhook. */
   webhookQueue: Pick<WebhookQueue, 'queue' | 'counts'> | null;
   provider: Pick<Provider, 'verify' | 'balance'>;
-  apiKeys: readonly ApiKey[];
+  /** Those that count now. */
+  apiKeys: () => readonly ApiKey[];
   /** Null: there are no admin pages. */
   admin: Admin | null;
   /** Addresses and CIDR ranges whose `X-Forwarded-For` is believed; that of anybody else is ignored. */
@@ -86,10 +87,10 @@ export function apiRoutes(
   dependencies: Omit<ApiDependencies, 'apiKeys' | 'admin' | 'trustedProxies'>,
 ): Route[] {
   const routes = [
-    createOtpRoute(dependencies),
+    ...createOtpRoutes(dependencies),
     bulkRoute(dependencies),
     ...otpRoutes(dependencies),
-    verifyRoute(dependencies),
+    ...verifyRoutes(dependencies),
     ...batchRoutes(dependencies),
     ...balanceRoutes(dependencies),
     ...healthRoutes(dependencies.store),

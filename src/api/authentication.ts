@@ -17,11 +17,11 @@ const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
  * Lets in who presents a known key; everybody else gets the same answer. The key is compared with all digests in
  * constant time, so that neither the answer nor its time says how close a guess was.
  */
-export function authenticate(apiKeys: readonly ApiKey[]): RequestHandler {
+export function authenticate(apiKeys: () => readonly ApiKey[]): RequestHandler {
   return (req, res, next) => {
     const key = bearer.exec(req.get('Authorization') ?? '')?.[1];
     const digest = sha256(key ?? '');
-    const matches = apiKeys.filter((known) => timingSafeEqual(known.digest, digest));
+    const matches = apiKeys().filter((known) => timingSafeEqual(known.digest, digest));
     const app = matches[0]?.app;
     if (key === undefined || app === undefined) {
       throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } });

@@ -13,7 +13,8 @@ const tag = 'Balance';
 
 const dateSchema = z.iso.date();
 
-const balanceSchema = z.object({
+/** The account's balance, and what it means. */
+export const balanceSchema = z.object({
   credits: z.number(),
   expiresOn: dateSchema.nullable().describe('Last day the credits are good for.'),
   checkedAt: timeSchema,
@@ -23,7 +24,8 @@ const balanceSchema = z.object({
   runsOutOn: dateSchema.nullable().describe('At that rate.'),
 });
 
-const historySchema = z.object({
+/** A page of past balances. */
+export const historySchema = z.object({
   snapshots: z.array(z.object({ at: timeSchema, credits: z.number(), expiresOn: dateSchema.nullable() })),
   next: timeSchema.nullable().describe('`until` of the next page; null on the last one.'),
 });

@@ -26,7 +26,8 @@ const mostLinesOfPage = 10_000;
 const mostLimit = 1_000;
 const defaultLimit = 100;
 
-const batchSchema = z.object({
+/** OTPs that were uploaded together, counted. */
+export const batchSchema = z.object({
   id: z.string(),
   createdAt: timeSchema,
   lines: z.int().describe('OTPs uploaded so far, those that were refused too.'),
@@ -39,7 +40,7 @@ const batchSchema = z.object({
 });
 
 /** An OTP and the line of the upload that asked for it. */
-const batchOtpSchema = z.object({ index: z.int(), ...otpSchema.shape });
+export const batchOtpSchema = z.object({ index: z.int(), ...otpSchema.shape });
 export type BatchOtp = z.output<typeof batchOtpSchema>;
 
 const querySchema = z.strictObject({

@@ -1,26 +1,25 @@
 import { z } from 'zod';
-import type { Otp } from '../otp/otp.js';
-import { isPending } from '../otp/states.js';
-import type { Acceptor } from '../producer/acceptance.js';
-import { createRequestReader, sendEndpoint } from '../producer/otp-request.js';
-import { idempotencyKeySchema, otpRequestSchema } from '../producer/otp-request-schema.js';
+import { countedAddress } from '../otp/client-address.js';
+import type { Otp, OtpRequest } from '../otp/otp.js';
+import { createRequestReader, limitsFor, sendEndpoint } from '../producer/otp-request.js';
+import { clientIpSchema, idempotencyKeySchema, otpRequestSchema } from '../producer/otp-request-schema.js';
 import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
-import type { Store } from '../store/store.js';
-import { accepted, readable } from './acceptance-answer.js';
+import type { SendOtpQueue } from '../queues/send-otp.js';
+import { readable } from './acceptance-answer.js';
+import type { RequestEnd } from './context.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
-import type { ApiMetrics } from './metrics.js';
-import { otpSchema, otpView } from './otp-schemas.js';
+import { otpSchema } from './otp-schemas.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
-import { type Answer, defineRoute, type Route } from './route.js';
-import { waitForEnd } from './wait-for-end.js';
+import { ApiProblem } from './problem.js';
+import type { ProblemCode } from './problems.js';
+import { defineRoute, type Route } from './route.js';
+import { createSend, type SendingDependencies, sentAnswer } from './sending.js';
 
 /** What accepting an OTP needs. */
-export interface CreateOtpDependencies {
-  store: Pick<Store, 'otps'>;
-  acceptor: Pick<Acceptor, 'one'>;
+export interface CreateOtpDependencies extends SendingDependencies {
+  sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
   settings: RequestSettings;
-  metrics: Pick<ApiMetrics, 'accepted' | 'refused'>;
 }
 
 const headersSchema = z.object({
@@ -35,7 +34,7 @@ const headersSchema = z.object({
     ),
 });
 
-const answerHeaders = {
+const headers = {
   Location: 'Path of the OTP',
   'Idempotent-Replayed': '`true` when this request was answered before',
   'Preference-Applied': 'The wait that was applied',
@@ -43,86 +42,121 @@ const answerHeaders = {
   RateLimit: 'What is left of each',
 };
 
-/** `POST /v1/otps`. */
-export function createOtpRoute(dependencies: CreateOtpDependencies): Route {
-  const { store, acceptor, settings, metrics } = dependencies;
+const body = { name: 'Otp', schema: otpSchema, example: queuedOtp };
+
+const answers = {
+  200: {
+    description: 'With `Prefer: wait`: it left `queued`/`sending`. Read `status`: it may be `failed`.',
+    headers,
+    body,
+  },
+  202: { description: 'Accepted.', headers, body },
+};
+
+/** Why an OTP that could be read is not accepted. */
+const refusals = [
+  'body_too_large',
+  'unsupported_media_type',
+  'idempotency_in_flight',
+  'idempotency_key_reused',
+  'phone_rate_limited',
+  'app_rate_limited',
+  'client_ip_rate_limited',
+  'prefix_blocked',
+  'phone_locked',
+  'sending_paused',
+  'overloaded',
+  'queue_unavailable',
+] as const satisfies readonly ProblemCode[];
+
+/** `POST /v1/otps`, and the same again for an OTP that did not arrive. */
+export function createOtpRoutes(dependencies: CreateOtpDependencies): Route[] {
+  return [createOtp(dependencies), resendOtp(dependencies)];
+}
+
+const tag = 'OTPs';
+const ended = ({ metrics }: CreateOtpDependencies) => {
+  return ({ app, problem }: RequestEnd) => {
+    if (problem !== null) metrics.refused(app, 'single', problem);
+  };
+};
+
+function createOtp(dependencies: CreateOtpDependencies): Route {
+  const { settings } = dependencies;
   const reader = createRequestReader(settings);
-  const bodySchema = otpRequestSchema(settings);
-  const otpBody = { name: 'Otp', schema: otpSchema, example: queuedOtp };
+  const send = createSend(dependencies);
   return defineRoute({
     method: 'post',
     path: '/v1/otps',
     operationId: 'createOtp',
-    tag: 'OTPs',
+    tag,
     summary: 'Send an OTP',
     description:
       'Accepts an OTP to be sent. iSMS makes the code and puts it in place of `%OTP%`; nobody else ever holds it.',
-    body: { name: 'OtpRequest', schema: bodySchema, example: otpRequestExample },
+    body: { name: 'OtpRequest', schema: otpRequestSchema(settings), example: otpRequestExample },
     headers: headersSchema,
-    answers: {
-      200: {
-        description: 'With `Prefer: wait`: it left `queued`/`sending`. Read `status`: it may be `failed`.',
-        headers: answerHeaders,
-        body: otpBody,
-      },
-      202: {
-        description: 'Accepted.',
-        headers: answerHeaders,
-        body: otpBody,
-      },
-    },
-    problems: [
-      'body_too_large',
-      'unsupported_media_type',
-      'idempotency_in_flight',
-      'idempotency_key_reused',
-      'invalid_phone_number',
-      'country_not_allowed',
-      'message_not_allowed',
-      'phone_rate_limited',
-      'app_rate_limited',
-      'client_ip_rate_limited',
-      'prefix_blocked',
-      'phone_locked',
-      'sending_paused',
-      'overloaded',
-      'queue_unavailable',
-    ],
-    ended: ({ app, problem }) => {
-      if (problem !== null) metrics.refused(app, 'single', problem);
-    },
+    answers,
+    problems: [...refusals, 'invalid_phone_number', 'country_not_allowed', 'message_not_allowed'],
+    ended: ended(dependencies),
     handle: async ({ app, body, headers, concerns, gone }) => {
       const read = readable(reader.complete(app, body));
       const key = headers['Idempotency-Key'];
       const idempotency = key === undefined ? null : { endpoint: sendEndpoint, key, body: read.text };
-      const { kind, otp, limits } = accepted(await acceptor.one(read.request, idempotency));
-      concerns(otp.id);
-      if (kind === 'accepted') metrics.accepted(app, 'single');
       const seconds = waitSeconds(headers.Prefer);
-      const find = () => timely(store.otps.find(app, otp.id));
-      const seen =
-        seconds === null ? otp : await waitForEnd(otp, { forMs: seconds * 1_000, signal: gone(), find });
-      return answer(seen, { replayed: kind === 'replayed', seconds, limits });
+      const sending = { request: read.request, idempotency, waitSeconds: seconds, signal: gone(), concerns };
+      return sentAnswer(await send(sending), seconds);
     },
   });
 }
 
-function answer(
-  otp: Otp,
-  {
-    replayed,
-    seconds,
-    limits,
-  }: { replayed: boolean; seconds: number | null; limits: Record<string, string> },
-): Answer {
-  return {
-    status: seconds !== null && !isPending(otp.status) ? 200 : 202,
-    headers: {
-      Location: `/v1/otps/${otp.id}`,
-      ...(replayed && { 'Idempotent-Replayed': 'true' }),
-      ...(seconds !== null && { 'Preference-Applied': `wait=${seconds}` }),
-      ...limits,
+const resendSchema = z.strictObject({ clientIp: clientIpSchema.optional() }).optional();
+
+function resendOtp(dependencies: CreateOtpDependencies): Route {
+  const { store, sendOtpQueue, settings } = dependencies;
+  const send = createSend(dependencies);
+  return defineRoute({
+    method: 'post',
+    path: '/v1/otps/{id}/resend',
+    operationId: 'resendOtp',
+    tag,
+    summary: 'Send an OTP again',
+    description:
+      'A new OTP, with an id and a code of its own, to the same number with the same message: for a person to whom ' +
+      'nothing came. All limits hold. Once it is accepted, the earlier one is cancelled, so that one code counts.',
+    body: { name: 'ResendRequest', schema: resendSchema, example: {}, optional: true },
+    headers: headersSchema,
+    answers,
+    problems: [...refusals, 'otp_not_found', 'already_verified'],
+    ended: ended(dependencies),
+    handle: async ({ app, id, body, headers, concerns, gone }) => {
+      const earlier = await timely(store.otps.find(app, id));
+      if (!earlier) throw new ApiProblem('otp_not_found');
+      const request = againOf(earlier, { settings, clientIp: body?.clientIp });
+      const key = headers['Idempotency-Key'];
+      const endpoint = `POST /v1/otps/${id}/resend`;
+      const idempotency = key === undefined ? null : { endpoint, key, body: JSON.stringify(body ?? {}) };
+      const seconds = waitSeconds(headers.Prefer);
+      const sending = { request, idempotency, waitSeconds: seconds, signal: gone(), concerns };
+      const cancelEarlier = async () => {
+        const result = await timely(store.otps.cancel(app, id));
+        if (result === 'cancelled') await timely(sendOtpQueue.remove(id)).catch(() => {});
+      };
+      return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier }), seconds);
     },
-    body: otpView(otp),
+  });
+}
+
+/** What was asked for the first time, for another OTP; throws the problem of one whose number needs none. */
+function againOf(
+  { app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds, maxAttempts, status }: Otp,
+  { settings, clientIp }: { settings: RequestSettings; clientIp: string | undefined },
+): OtpRequest {
+  if (status === 'verified') throw new ApiProblem('already_verified');
+  return {
+    ...{ app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds },
+    maxAttempts,
+    sendWithinSeconds: settings.sendWithinSeconds,
+    clientIp: clientIp === undefined ? null : countedAddress(clientIp),
+    ...limitsFor(settings.apps.of(app), to),
   };
 }

@@ -12,6 +12,7 @@ export const queuedOtp = {
   status: 'queued',
   to: '+60123456789',
   reference: 'signup-4711',
+  purpose: null,
   createdAt: '2025-04-01T08:00:00.000Z',
   sendBefore: '2025-04-01T08:02:00.000Z',
   sentAt: null,
@@ -33,6 +34,8 @@ export const sentOtp = {
 };
 
 export const verifyRequestExample = { code: '123456' };
+
+export const verifyByNumberExample = { to: '012-345 6789', code: '123456' };
 
 export const verifiedExample = { id, status: 'verified', verifiedAt: '2025-04-01T08:01:12.480Z' };
 

@@ -55,7 +55,7 @@ function operation(route: Route): Operation {
     parameters: parameters(route),
     ...(body && {
       requestBody: {
-        required: true,
+        required: body.optional !== true,
         content: contentOf(body),
       },
     }),

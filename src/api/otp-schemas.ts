@@ -10,10 +10,14 @@ export const timeSchema = z.iso.datetime({ precision: 3 });
 
 const sixDigits = /^[0-9]{6}$/;
 
-/** Body of a verification. Another shape spends no attempt. */
-export const verifyRequestSchema = z.strictObject({
-  code: z.string().regex(sixDigits, 'must be six digits, as a string').describe('What the person typed.'),
-});
+/** A code. Another shape spends no attempt. */
+export const codeSchema = z
+  .string()
+  .regex(sixDigits, 'must be six digits, as a string')
+  .describe('What the person typed.');
+
+/** Body of a verification. */
+export const verifyRequestSchema = z.strictObject({ code: codeSchema });
 
 /** An OTP as its own app sees it. */
 export const otpSchema = z.object({
@@ -21,6 +25,7 @@ export const otpSchema = z.object({
   status: z.enum(statuses),
   to: z.string().describe('The whole number, E.164.'),
   reference: z.string().nullable(),
+  purpose: z.string().nullable(),
   createdAt: timeSchema,
   sendBefore: timeSchema.describe('When it is dropped unless it was sent.'),
   sentAt: timeSchema.nullable(),
@@ -43,6 +48,7 @@ export function otpView(otp: Otp): z.output<typeof otpSchema> {
     status: otp.status,
     to: otp.to.e164,
     reference: otp.reference,
+    purpose: otp.purpose,
     createdAt: isoTime(otp.createdAt),
     sendBefore: isoTime(otp.sendBefore),
     sentAt: time(otp.sentAt),

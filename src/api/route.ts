@@ -33,6 +33,8 @@ export interface NamedBody<S extends z.ZodType = z.ZodType> {
 
 /** What a request is made of, and how much of it is read. */
 export interface RequestBody<S extends z.ZodType = z.ZodType> extends NamedBody<S> {
+  /** Whether there may be none. */
+  optional?: true;
   /** 16 KiB unless it says more. */
   limitBytes?: number;
 }

@@ -1,45 +1,72 @@
 import { z } from 'zod';
-import type { Otp } from '../otp/otp.js';
-import { randomText } from '../otp/otp-id.js';
-import type { Provider } from '../otp/provider.js';
-import { idempotencyKeySchema } from '../producer/otp-request-schema.js';
+import { PhoneNumber } from '../otp/phone-number.js';
+import { idempotencyKeySchema, purposeSchema } from '../producer/otp-request-schema.js';
 import { timely } from '../producer/redis-trouble.js';
+import type { RequestSettings } from '../producer/settings.js';
 import type { Store } from '../store/store.js';
-import type { Verification } from '../store/verification-attempts.js';
-import { verifiedExample, verifyRequestExample } from './examples.js';
-import type { Logger } from './logger.js';
-import type { ApiMetrics } from './metrics.js';
-import { isoTime, timeSchema, verifyRequestSchema } from './otp-schemas.js';
+import { verifiedExample, verifyByNumberExample, verifyRequestExample } from './examples.js';
+import { codeSchema, isoTime, timeSchema, verifyRequestSchema } from './otp-schemas.js';
 import { ApiProblem } from './problem.js';
+import type { ProblemCode } from './problems.js';
 import { type Answer, defineRoute, type Route } from './route.js';
+import { createVerify, type TypedCode, type VerificationDependencies } from './verification.js';
 
-export interface VerifyDependencies {
-  store: Pick<Store, 'verificationAttempts'>;
-  provider: Pick<Provider, 'verify'>;
-  logger: Logger;
-  metrics: Pick<ApiMetrics, 'verification' | 'verified'>;
+export interface VerifyDependencies extends VerificationDependencies {
+  store: VerificationDependencies['store'] & Pick<Store, 'phones'>;
+  settings: Pick<RequestSettings, 'defaultCountry'>;
 }
 
-const verifiedSchema = z.object({ id: z.string(), status: z.literal('verified'), verifiedAt: timeSchema });
+/** What a verification answers. */
+export const verifiedSchema = z.object({
+  id: z.string(),
+  status: z.literal('verified'),
+  verifiedAt: timeSchema,
+});
 
-/** `POST /v1/otps/{id}/verify`: 200 only when this very call verified the OTP, whatever goes wrong. */
-export function verifyRoute(dependencies: VerifyDependencies): Route {
-  return defineRoute({
+const headersSchema = z.object({
+  'Idempotency-Key': idempotencyKeySchema
+    .optional()
+    .describe('A 200 that got lost on its way is answered again to the same key and code for 60 s.'),
+});
+
+/** What a verification can come to, however its OTP is named. */
+const verificationProblems = [
+  'otp_not_found',
+  'already_verified',
+  'not_sent',
+  'not_verifiable',
+  'verification_in_progress',
+  'otp_expired',
+  'otp_cancelled',
+  'attempts_exhausted',
+  'phone_locked',
+  'body_too_large',
+  'unsupported_media_type',
+  'incorrect_code',
+  'queue_unavailable',
+  'provider_unavailable',
+] as const satisfies readonly ProblemCode[];
+
+const onlyThisCall =
+  '200 **only** when this very call verified the OTP, so a client may look at nothing but the status. Of any ' +
+  'number of simultaneous calls at most one gets 200. An attempt is spent before iSMS is asked, and comes ' +
+  'back only when the call is proven not to have reached iSMS.';
+
+/** Verifying codes: 200 only when this very call verified the OTP, whatever goes wrong. */
+export function verifyRoutes(dependencies: VerifyDependencies): Route[] {
+  const verify = createVerify(dependencies);
+  const verified = async (typed: TypedCode): Promise<Answer> => {
+    const { otp, verifiedAt, replayed } = await verify(typed);
+    return {
+      status: 200,
+      headers: replayed ? { 'Idempotent-Replayed': 'true' } : {},
+      body: { id: otp.id, status: 'verified', verifiedAt: isoTime(verifiedAt) },
+    };
+  };
+  const common = {
     method: 'post',
-    path: '/v1/otps/{id}/verify',
-    operationId: 'verifyOtp',
     tag: 'OTPs',
-    summary: 'Verify a code',
-    description:
-      '200 **only** when this very call verified the OTP, so a client may look at nothing but the status. Of any ' +
-      'number of simultaneous calls at most one gets 200. An attempt is spent before iSMS is asked, and comes ' +
-      'back only when the call is proven not to have reached iSMS.',
-    body: { name: 'VerifyRequest', schema: verifyRequestSchema, example: verifyRequestExample },
-    headers: z.object({
-      'Idempotency-Key': idempotencyKeySchema
-        .optional()
-        .describe('A 200 that got lost on its way is answered again to the same key and code for 60 s.'),
-    }),
+    headers: headersSchema,
     answers: {
       200: {
         description: 'This call verified the OTP.',
@@ -47,78 +74,43 @@ export function verifyRoute(dependencies: VerifyDependencies): Route {
         body: { name: 'Verified', schema: verifiedSchema, example: verifiedExample },
       },
     },
-    problems: [
-      'otp_not_found',
-      'already_verified',
-      'not_sent',
-      'not_verifiable',
-      'verification_in_progress',
-      'otp_expired',
-      'otp_cancelled',
-      'attempts_exhausted',
-      'phone_locked',
-      'body_too_large',
-      'unsupported_media_type',
-      'incorrect_code',
-      'queue_unavailable',
-      'provider_unavailable',
-    ],
     ended: ({ app, problem, aborted }) =>
       dependencies.metrics.verification(app, problem ?? (aborted ? 'aborted' : 'verified')),
-    handle: async ({ app, id, body: { code }, headers, concerns }) => {
-      const key = headers['Idempotency-Key'];
-      const token = randomText();
-      const verification = { app, id, token, replay: key === undefined ? null : { key, code } };
-      const admission = await timely(dependencies.store.verificationAttempts.admit(verification));
-      if (!('otp' in admission)) throw new ApiProblem(admission.kind);
-      concerns(admission.otp.id);
-      if (admission.kind === 'replayed') return verified(admission.otp, { 'Idempotent-Replayed': 'true' });
-      return await decide(dependencies, { verification, otp: admission.otp, code });
-    },
-  });
+  } as const satisfies Partial<Parameters<typeof defineRoute>[0]>;
+  return [
+    defineRoute({
+      ...common,
+      path: '/v1/otps/{id}/verify',
+      operationId: 'verifyOtp',
+      summary: 'Verify a code',
+      description: onlyThisCall,
+      body: { name: 'VerifyRequest', schema: verifyRequestSchema, example: verifyRequestExample },
+      problems: verificationProblems,
+      handle: ({ app, id, body: { code }, headers, concerns }) =>
+        verified({ app, id, code, key: headers['Idempotency-Key'], concerns }),
+    }),
+    defineRoute({
+      ...common,
+      path: '/v1/verify',
+      operationId: 'verifyOtpByNumber',
+      summary: 'Verify a code by number',
+      description: `For apps that keep no id: the code of the newest OTP of this number and purpose. ${onlyThisCall}`,
+      body: { name: 'VerifyByNumberRequest', schema: verifyByNumberSchema, example: verifyByNumberExample },
+      problems: [...verificationProblems, 'invalid_phone_number'],
+      handle: async ({ app, body: { to, code, purpose }, headers, concerns }) => {
+        const number = PhoneNumber.parse(to, dependencies.settings.defaultCountry);
+        if (!number) throw new ApiProblem('invalid_phone_number');
+        const id = await timely(dependencies.store.phones.newest(app, number, purpose ?? null));
+        if (id === null) throw new ApiProblem('otp_not_found');
+        return await verified({ app, id, code, key: headers['Idempotency-Key'], concerns });
+      },
+    }),
+  ];
 }
 
-async function decide(
-  { store, provider, logger, metrics }: VerifyDependencies,
-  { verification, otp, code }: { verification: Verification; otp: Otp; code: string },
-): Promise<Answer> {
-  const outcome = await provider.verify(verifyCall(otp, code));
-  const settled = await timely(store.verificationAttempts.settle(verification, outcome.kind));
-  if ('phoneLocked' in settled && settled.phoneLocked) {
-    const { app, id, to } = settled.otp;
-    logger.warn(
-      { event: 'phone.locked', app, otpId: id, to: to.masked },
-      'too many wrong codes in a row: the number is locked until `isms-otp unlock`',
-    );
-  }
-  switch (settled.kind) {
-    case 'verified':
-      metrics.verified(settled.otp.app, settled.otp.to.country);
-      return verified(settled.otp, {});
-    case 'incorrect':
-      throw new ApiProblem('incorrect_code', {
-        members: { attemptsRemaining: settled.otp.attemptsRemaining },
-      });
-    case 'unavailable':
-      throw new ApiProblem('provider_unavailable', {
-        reason: 'reason' in outcome ? outcome.reason : 'lease_lapsed',
-      });
-    default:
-      throw new ApiProblem(settled.kind);
-  }
-}
-
-function verifyCall(otp: Otp, code: string) {
-  const { to, uuid, smsId, senderId, ttlSeconds } = otp;
-  if (uuid === null || smsId === null) throw new Error('an OTP was sent but has no ids');
-  return { to, uuid, smsId, code, senderId, validMinutes: Math.ceil(ttlSeconds / 60) };
-}
-
-function verified(otp: Otp, headers: Record<string, string>): Answer {
-  if (otp.verifiedAt === null) throw new Error('an OTP is verified but has no time of it');
-  return {
-    status: 200,
-    headers,
-    body: { id: otp.id, status: 'verified', verifiedAt: isoTime(otp.verifiedAt) },
-  };
-}
+/** Body of a verification by number. */
+export const verifyByNumberSchema = z.strictObject({
+  to: z.string().describe('The number it was sent to, written as you like.'),
+  code: codeSchema,
+  purpose: purposeSchema.optional(),
+});

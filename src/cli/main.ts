@@ -1,6 +1,8 @@
+import type { Config } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
 import { describeConfig } from '../config/describe-config.js';
 import { createLogger } from '../telemetry/logger.js';
+import { createAppRegistry } from './apps.js';
 import { load } from './load.js';
 import { isOperatorCommand, operate } from './operate.js';
 import { runApi } from './run-api.js';
@@ -73,13 +75,19 @@ async function run(command: string, env: Environment, tracing: Running | null): 
     case 'start':
       return await untilSignal((parts) => start(env, parts));
     case 'check-config':
-      return print(describeConfig(load(env, 'check-config')));
+      return print(describeConfig(checked(load(env, 'check-config'))));
     case 'help':
     case '--help':
       return print(usage);
     default:
       throw new Error(`${command ? `unknown command "${command}"` : 'no command given'}\n\n${usage}`);
   }
+}
+
+/** A configuration whose file of apps is right, too. */
+function checked(config: Config): Config {
+  createAppRegistry(config);
+  return config;
 }
 
 /** The first signal, even during the start, lets everything finish; a second one does not wait any more. */
@@ -95,7 +103,10 @@ async function runUntilSignal(
     stopping = true;
     parts.close().then(() => process.exit(0), fail);
   };
-  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', stop);
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  process.on('SIGHUP', () => {
+    if (!parts.hangUp()) stop();
+  });
   try {
     await startParts(parts);
   } catch (error) {

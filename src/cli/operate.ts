@@ -132,7 +132,13 @@ const runners: Record<OperatorCommand, Runner> = {
   person: async function* ({ store, config }, text) {
     const to = numberOf(text, config);
     for (const otp of await store.persons.find(to)) yield JSON.stringify(personView(otp));
-    for (const { admittedAt, verifiedAt, otpIds: _, ...known } of await store.phones.known(to)) {
+    for (const {
+      admittedAt,
+      verifiedAt,
+      otpIds: _ids,
+      newest: _newest,
+      ...known
+    } of await store.phones.known(to)) {
       const times = { admittedAt: admittedAt.map(isoTime), verifiedAt: verifiedAt && isoTime(verifiedAt) };
       yield JSON.stringify({ to: to.masked, ...known, ...times });
     }

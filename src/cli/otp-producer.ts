@@ -6,6 +6,7 @@ import type { Logger } from '../producer/logger.js';
 import { createProducer, type OtpProducer } from '../producer/otp-producer.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { serializeError } from '../telemetry/serialize-error.js';
+import { createAppRegistry } from './apps.js';
 import { load } from './load.js';
 import { disconnect, requestSettings, storeOf } from './parts.js';
 import { connectForRequests } from './redis.js';
@@ -40,7 +41,7 @@ export function createOtpProducer({ app, env, redis, logger = silent }: OtpProdu
     logger.error({ event: 'queue.error', err: serializeError(err) }, 'queue error');
   const store = storeOf(connection, config, logger);
   const sendOtpQueue = createSendOtpQueue({ connection, onError, shards: config.queues.shards });
-  const settings = requestSettings(config);
+  const settings = requestSettings(config, createAppRegistry(config));
   return createProducer({
     app,
     store,

@@ -1,16 +1,15 @@
 import type { ConfigFor } from '../config/commands.js';
 import { createIsmsProvider } from '../isms/provider.js';
-import { type EventType, eventTypes, isEventType } from '../otp/event.js';
+import type { Apps } from '../otp/app.js';
 import type { Provider } from '../otp/provider.js';
-import type { WebhookEndpoint } from '../otp/webhook.js';
 import type { Logger } from '../producer/logger.js';
 import type { RequestSettings } from '../producer/settings.js';
 import { operatorPauseKeys } from '../queues/send-otp.js';
 import { type Policy, type RedisClient, wantedEvents } from '../store/script.js';
 import { createSealer } from '../store/sealing.js';
 import { createStore, type Store } from '../store/store.js';
-import { createWebhookEndpoint } from '../webhooks/endpoint.js';
 import { logNewHistory } from './redis.js';
+import { recordedEvents } from './webhook-receivers.js';
 
 type GatewayConfig = ConfigFor<'worker'>;
 /** What producers and the operator's commands have, too. */
@@ -50,14 +49,12 @@ export function storeOf(
 }
 
 /** What requests for OTPs are completed with and measured by. */
-export function requestSettings({
-  defaults,
-  allowedCountries,
-  otp,
-  messageRules,
-  fraud,
-}: ConfigFor<'producer'>): RequestSettings {
+export function requestSettings(
+  { defaults, allowedCountries, otp, messageRules, fraud }: ConfigFor<'producer'>,
+  apps: Apps,
+): RequestSettings {
   return {
+    apps,
     defaultMessage: defaults.message,
     defaultSenderId: defaults.senderId ?? null,
     defaultCountry: defaults.country,
@@ -71,7 +68,8 @@ export function requestSettings({
   };
 }
 
-function policyOf({ otp, isms, limits, fraud, webhook }: StoreConfig): Policy {
+function policyOf(config: StoreConfig): Policy {
+  const { otp, isms, limits, fraud } = config;
   return {
     keepMs: otp.keepSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
@@ -86,23 +84,8 @@ function policyOf({ otp, isms, limits, fraud, webhook }: StoreConfig): Policy {
     clientIpPer10Minutes: limits.clientIpPer10Minutes,
     wrongCodes: limits.wrongCodes,
     fraudGuard: fraud.guard,
-    events: wantedEvents(eventsOf(webhook?.events ?? [])),
+    events: wantedEvents(recordedEvents(config)),
   };
-}
-
-/** The events that a webhook is told of. */
-function eventsOf(names: readonly string[]): readonly EventType[] {
-  return names.includes('all') ? eventTypes : names.filter(isEventType);
-}
-
-/** Who is told of events; null where nobody is. */
-export function webhookEndpoint({ webhook }: GatewayConfig): WebhookEndpoint | null {
-  if (!webhook) return null;
-  return createWebhookEndpoint({
-    url: webhook.url.reveal(),
-    secrets: webhook.secrets.reveal(),
-    allowPrivate: webhook.privateAddresses === 'allow',
-  });
 }
 
 /** Closes a connection politely, or at once when Redis does not answer. */

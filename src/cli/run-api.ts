@@ -3,10 +3,12 @@ import type { Admin } from '../api/admin.js';
 import { createApi } from '../api/api.js';
 import { createHttpServer } from '../api/http-server.js';
 import type { ConfigFor } from '../config/commands.js';
+import { withTestNumbers } from '../otp/test-numbers.js';
 import { createAcceptor } from '../producer/acceptance.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue } from '../queues/webhook.js';
+import { createAppRegistry, reloadOnHangup } from './apps.js';
 import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
 import { listen } from './listen.js';
@@ -27,23 +29,27 @@ export async function runApi(
   { logger, metrics }: Telemetry,
   parts: Parts,
 ): Promise<string> {
+  const apps = createAppRegistry(config);
+  reloadOnHangup(apps, config, { parts, logger });
   const redis = connectForRequests(config.redisUrl.reveal());
   redis.on('error', (err) => logger.error({ event: 'redis.error', err }, 'Redis is not reachable'));
   redis.once('ready', () => void warnOfRedis(redis, config.queues.shards, logger).catch(() => {}));
   const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   parts.add({ close: () => disconnect(redis) });
   const isms = observedProvider(parts.add(ismsProvider(config)), metrics);
-  const { provider } = guardProvider(isms, { logger, onCircuit: metrics.circuit });
+  const guarded = guardProvider(isms, { logger, onCircuit: metrics.circuit });
+  const provider = withTestNumbers(guarded.provider, apps);
   const store = storeOf(redis, config, logger);
   const sendOtpQueue = createSendOtpQueue({
     connection: redis,
     onError: onQueueError,
     shards: config.queues.shards,
   });
-  const webhookQueue = config.webhook ? createWebhookQueue(redis, onQueueError) : null;
+  const webhookQueue =
+    config.webhook || config.appsFile !== undefined ? createWebhookQueue(redis, onQueueError) : null;
   parts.add(recordStats({ store, queue: sendOtpQueue, tally: metrics.tally }));
   metrics.observe(() => readGatewayState(store, { queue: sendOtpQueue, webhooks: webhookQueue }));
-  const settings = requestSettings(config);
+  const settings = requestSettings(config, apps);
   const app = createApi({
     store,
     sendOtpQueue,
@@ -51,7 +57,7 @@ export async function runApi(
     balanceQueue: createBalanceQueue(redis, onQueueError),
     webhookQueue,
     provider,
-    apiKeys: config.apiKeys,
+    apiKeys: apps.keys,
     admin: adminOf(config),
     trustedProxies: config.http.trustedProxies ?? [],
     settings,

@@ -1,17 +1,20 @@
 import { BullMQOtel } from 'bullmq-otel';
 import type { ConfigFor } from '../config/commands.js';
+import { withTestNumbers } from '../otp/test-numbers.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue } from '../queues/webhook.js';
 import { webhookTimeoutMs } from '../webhooks/endpoint.js';
 import { startWorkers } from '../workers/workers.js';
+import { createAppRegistry, reloadOnHangup } from './apps.js';
 import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
 import { observedProvider } from './observed-provider.js';
-import { disconnect, ismsProvider, storeOf, webhookEndpoint } from './parts.js';
+import { disconnect, ismsProvider, storeOf } from './parts.js';
 import { connectForWork, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
 import { recordStats } from './stats-recorder.js';
 import type { Telemetry } from './telemetry.js';
+import { webhookReceivers } from './webhook-receivers.js';
 
 /** What a worker may need beyond its longest call to write down how that ended. */
 const closeGraceMs = 5_000;
@@ -22,6 +25,8 @@ export async function runWorker(
   { logger, metrics }: Telemetry,
   parts: Parts,
 ): Promise<void> {
+  const apps = createAppRegistry(config);
+  reloadOnHangup(apps, config, { parts, logger });
   const redis = connectForWork(config.redisUrl.reveal());
   redis.on('error', (err) =>
     logger.error({ event: 'redis.error', err }, 'Redis is not reachable; waiting for it'),
@@ -40,18 +45,18 @@ export async function runWorker(
     shards: config.queues.shards,
   });
   parts.add(sendOtpQueue);
-  const endpoint = webhookEndpoint(config);
-  if (endpoint) parts.add(endpoint);
-  const webhookQueue = endpoint && createWebhookQueue(redis, onQueueError);
+  const receivers = webhookReceivers(config, apps);
+  if (receivers) parts.add(receivers);
+  const webhookQueue = receivers && createWebhookQueue(redis, onQueueError);
   parts.add(recordStats({ store, queue: sendOtpQueue, tally: metrics.tally }));
   metrics.observe(() => readGatewayState(store, { queue: sendOtpQueue, webhooks: webhookQueue }));
   const workers = await startWorkers({
     redis,
     store,
-    provider,
+    provider: withTestNumbers(provider, apps),
     sendCircuit,
     sendOtpQueue,
-    webhooks: endpoint && webhookQueue && { endpoint, queue: webhookQueue },
+    webhooks: receivers && webhookQueue && { receivers, queue: webhookQueue },
     fraudGuardEnforces: config.fraud.guard === 'enforce',
     logger,
     metrics,
@@ -63,7 +68,7 @@ export async function runWorker(
     keepSeconds: otp.keepSeconds,
     balanceEveryMs: balance.everySeconds * 1_000,
   });
-  const longestMs = Math.max(config.isms.sendTimeoutMs, endpoint ? webhookTimeoutMs : 0);
+  const longestMs = Math.max(config.isms.sendTimeoutMs, receivers ? webhookTimeoutMs : 0);
   parts.add({ close: () => workers.close(longestMs + closeGraceMs) });
   logger.info({ event: 'worker.started', concurrency: config.worker.concurrency }, 'worker started');
 }

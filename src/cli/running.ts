@@ -6,12 +6,22 @@ export interface Running {
 /** What a process has started so far, so that a signal or a failed start can end it at any moment. */
 export interface Parts extends Running {
   add<T extends Running>(part: T): T;
+  /** What is done on SIGHUP, which ends a process that has nothing to read again. */
+  onHangup(work: () => void): void;
+  /** Does it; false when there is nothing to do. */
+  hangUp(): boolean;
 }
 
 /** Closes the newest part first, and every one even when another fails; then rejects with the first failure. */
 export function createParts(): Parts {
   const held: Running[] = [];
+  const onHangup: (() => void)[] = [];
   return {
+    onHangup: (work) => void onHangup.push(work),
+    hangUp: () => {
+      for (const work of onHangup) work();
+      return onHangup.length > 0;
+    },
     add: (part) => {
       held.push(part);
       return part;

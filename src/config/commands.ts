@@ -4,7 +4,13 @@ import { type Setting, settingsOf } from './variables.js';
 
 /** What each command cannot start without: the one table of it, for the loader, the types and the documentation. */
 const commands = {
-  api: schema.required({ redisUrl: true, apiKeys: true, dataKeys: true, account: true }),
+  api: schema
+    .required({ redisUrl: true, dataKeys: true, account: true })
+    .refine(({ apiKeys, appsFile }) => apiKeys !== undefined || appsFile !== undefined, {
+      path: ['apiKeys'],
+      // Whatever else is wrong.
+      when: () => true,
+    }),
   worker: schema.required({ redisUrl: true, dataKeys: true, account: true }),
   /** Not a command: what `createOtpProducer` needs; its connection may be the app's. */
   producer: schema.required({ dataKeys: true }),

@@ -170,8 +170,13 @@ export const schema = z.object({
   apiKeys: variable(
     'API_KEYS',
     apiKeys().optional(),
-    'Who may call the API. An app may stand twice: two live keys.',
+    'Who may call the API, which needs this or APPS_FILE. An app may stand twice: two live keys.',
     hidden,
+  ),
+  appsFile: variable(
+    'APPS_FILE',
+    text('the path of a file').optional(),
+    'JSON file of apps with their keys, templates, limits and more (docs/apps.md); read again on SIGHUP. It holds secrets of webhooks.',
   ),
   admin: admin.optional(),
   adminActions: variable(

@@ -1,3 +1,4 @@
+import type { AppLimits } from './app.js';
 import type { FailureCode } from './failure.js';
 import type { PhoneNumber } from './phone-number.js';
 import type { Status } from './states.js';
@@ -19,6 +20,12 @@ export interface OtpRequest {
   maxAttempts: number;
   /** What the address of the person asking is counted by, if the app named it. */
   clientIp: string | null;
+  /** What it is for, such as `login`: the newest of a number and purpose can be verified without its id. */
+  purpose: string | null;
+  /** Limits of the app's own; null: the gateway's. */
+  limits: AppLimits | null;
+  /** Whether it is to a test number, to which nothing is ever sent. */
+  isTest: boolean;
 }
 
 /** An OTP as it stands at one moment of Redis's clock. Times are milliseconds since 1970, UTC. */
@@ -31,6 +38,7 @@ export interface Otp {
   unicode: boolean;
   senderId: string | null;
   reference: string | null;
+  purpose: string | null;
   credits: number;
   ttlSeconds: number;
   createdAt: number;
@@ -38,6 +46,7 @@ export interface Otp {
   sentAt: number | null;
   expiresAt: number | null;
   verifiedAt: number | null;
+  maxAttempts: number;
   attemptsRemaining: number;
   uuid: string | null;
   smsId: string | null;

@@ -27,6 +27,7 @@ export interface SendWindow {
 }
 
 export interface SendCall {
+  app: string;
   to: PhoneNumber;
   /** The template with `%OTP%` in it; the provider puts the code there. */
   message: string;
@@ -37,6 +38,7 @@ export interface SendCall {
 }
 
 export interface VerifyCall {
+  app: string;
   to: PhoneNumber;
   uuid: string;
   smsId: string;

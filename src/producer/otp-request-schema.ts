@@ -11,6 +11,19 @@ export const referenceSchema = z
   .regex(visible, 'must be 1 to 200 characters, none of them a control character')
   .describe('Your own id, 1 to 200 characters: finds the OTP again.');
 
+/** The address of whoever asks for an OTP. */
+export const clientIpSchema = z
+  .union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
+  .describe('Address of the person asking: OTPs are limited by it.');
+
+/** What an OTP is for. */
+export const purposeSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'must be 1 to 32 of a-z 0-9 _ - (no _ or - first)')
+  .describe(
+    'What it is for, such as `login`: the newest of a number and purpose can be verified without its id.',
+  );
+
 /** `Idempotency-Key`, the same for every endpoint that takes it. */
 export const idempotencyKeySchema = z
   .string()
@@ -37,6 +50,18 @@ export function otpRequestSchema({
       .describe(
         `Holds \`%OTP%\` exactly once; iSMS puts the code there. Default: ${settings.defaultMessage}`,
       ),
+    template: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'must be the name of a template')
+      .optional()
+      .describe('Name of a message that the operator wrote for the app, in place of `message`.'),
+    locale: z
+      .string()
+      .max(35)
+      .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a language tag such as ms or zh-Hans')
+      .optional()
+      .describe('Language of the template (BCP 47), as near as it has one.'),
+    purpose: purposeSchema.optional(),
     senderId: z
       .string()
       .regex(senderIdShape, 'must be 1 to 11 letters and digits')
@@ -61,10 +86,7 @@ export function otpRequestSchema({
       .optional()
       .describe(`Attempts to verify it; fewer than the default, not more. Default: ${maxAttempts}`),
     reference: referenceSchema.optional(),
-    clientIp: z
-      .union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
-      .optional()
-      .describe('Address of the person asking: OTPs are limited by it.'),
+    clientIp: clientIpSchema.optional(),
   });
 }
 

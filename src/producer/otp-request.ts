@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { type App, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
 import { countedAddress } from '../otp/client-address.js';
 import { brokenContentRules, type ContentRule, contentRuleMessages } from '../otp/content-rules.js';
 import { type Message, parseMessage } from '../otp/message.js';
@@ -58,8 +59,12 @@ function completed(
 ): Read {
   const to = PhoneNumber.parse(input.to, settings.defaultCountry);
   if (!to) return { refusal: refuse('invalid_phone_number') };
-  if (!settings.allowedCountries.includes(to.country)) return { refusal: refuse('country_not_allowed') };
-  const { message, broken } = messageOf(input.message ?? settings.defaultMessage);
+  const owner = settings.apps.of(app);
+  const countries = owner.countries ?? settings.allowedCountries;
+  if (!countries.includes(to.country)) return { refusal: refuse('country_not_allowed') };
+  const text = messageText(owner, input, settings);
+  if (typeof text !== 'string') return { refusal: text };
+  const { message, broken } = messageOf(text);
   if ('problem' in message) {
     return {
       refusal: refuse('invalid_request', { errors: [{ path: 'message', message: message.problem }] }),
@@ -74,14 +79,41 @@ function completed(
     message: message.template,
     unicode: message.unicode,
     credits: message.credits,
-    senderId: input.senderId ?? settings.defaultSenderId,
+    senderId: input.senderId ?? owner.senderId ?? settings.defaultSenderId,
     reference: input.reference ?? null,
     ttlSeconds: input.ttlSeconds ?? settings.ttlSeconds,
     sendWithinSeconds: input.sendWithinSeconds ?? settings.sendWithinSeconds,
     maxAttempts: input.maxAttempts ?? settings.maxAttempts,
     clientIp: input.clientIp === undefined ? null : countedAddress(input.clientIp),
+    purpose: input.purpose ?? null,
+    ...limitsFor(owner, to),
   };
   return { request, text: JSON.stringify(input) };
+}
+
+/** Which limits hold for an OTP of this app to this number. */
+export function limitsFor(owner: App, to: PhoneNumber): Pick<OtpRequest, 'limits' | 'isTest'> {
+  const ownLimits = Object.values(owner.limits).some((limit) => limit !== undefined);
+  return { limits: ownLimits ? owner.limits : null, isTest: testCodeOf(owner, to) !== null };
+}
+
+/** The message in the request's own words, or of the template that it names; or why there is none. */
+function messageText(owner: App, input: Input, settings: RequestSettings): string | Refusal {
+  const invalid = (path: string, message: string) =>
+    refuse('invalid_request', { errors: [{ path, message }] });
+  if (input.message !== undefined) {
+    if (input.template !== undefined) return invalid('message', 'must not stand beside template');
+    return owner.freeText
+      ? input.message
+      : refuse('message_not_allowed', {
+          errors: [{ path: 'message', message: 'is not for this app to choose: name a template' }],
+        });
+  }
+  const template = owner.templates.get(input.template ?? defaultTemplate);
+  if (template) return textOf(template, input.locale, owner.defaultLocale);
+  if (input.template === undefined) return settings.defaultMessage;
+  const names = [...owner.templates.keys()].join(', ');
+  return invalid('template', names === '' ? 'is not known: this app has none' : `must be one of ${names}`);
 }
 
 function contentRefusal(rules: readonly ContentRule[]): Refusal {

@@ -1,5 +1,8 @@
+import type { Apps } from '../otp/app.js';
+
 /** What requests for OTPs are completed with and measured by. */
 export interface RequestSettings {
+  apps: Apps;
   defaultMessage: string;
   defaultSenderId: string | null;
   /** ISO 3166-1 alpha-2: how national numbers are read. */

@@ -1,8 +1,10 @@
+import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
 import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
 import { type HashedKey, hashedKey } from './carry-over.js';
 import { keys } from './keys.js';
 import { sealRequest } from './record.js';
+import type { Policy } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** What `lua/admit.lua` is made of beside the shared part of records. */
@@ -23,6 +25,9 @@ export interface Candidate {
     sendWithinMs: number;
     batch: string | undefined;
     rangeName: string | undefined;
+    purpose: string | undefined;
+    /** Where they are not the gateway's. */
+    limits: CandidateLimits | undefined;
     fingerprints: readonly string[] | undefined;
     overloaded: boolean | undefined;
     quotas: boolean | undefined;
@@ -39,6 +44,17 @@ export interface Candidate {
   hashed: HashedKey[];
 }
 
+/** The limits that hold for one OTP: its app's own, or the gateway's. */
+export type CandidateLimits = Pick<
+  Policy,
+  | 'phoneCooldownMs'
+  | 'phonePer10Minutes'
+  | 'phonePerDay'
+  | 'numberPerDay'
+  | 'appPerSecond'
+  | 'clientIpPer10Minutes'
+>;
+
 /** Decides about candidates: what was answered to each, and under which id, which may be one reserved before. */
 export type Decide = (candidates: Candidate[]) => Promise<{ candidate: Candidate; answer: unknown }[]>;
 
@@ -51,10 +67,11 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
   const hashes = sealer.hashes('phone number', to.e164);
   const phone = reserved?.phone ?? hashes[0];
   const id = reserved?.id ?? newOtpId(partitionOf(phone));
-  const range = ranges.guarded(app, to);
+  const range = request.isTest ? null : ranges.guarded(app, to);
   const idempotencyKeys = idempotency ? idempotencyKeysOf(sealer, app, idempotency) : [];
+  const limits = limitsOf(request, policy);
   const clientIp =
-    request.clientIp !== null && policy.clientIpPer10Minutes > 0
+    request.clientIp !== null && limits.clientIpPer10Minutes > 0
       ? hashedKey(hashesOf('client address', request.clientIp), keys.clientIpWindow)
       : null;
   const record = {
@@ -64,6 +81,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     credits,
     ttlSeconds,
     maxAttempts,
+    purpose: request.purpose ?? undefined,
     batch: reserved?.batch,
     // On a cluster its key is in another slot, so it goes by its own time.
     idempotencyKey: options.redis.isCluster ? undefined : idempotencyKeys[0],
@@ -76,7 +94,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     key: keys.record(partitionOfId(id) ?? '', id),
     args: [JSON.stringify(record)],
     keys: {
-      appWindow: policy.appPerSecond > 0 ? keys.appWindow(app) : null,
+      appWindow: limits.appPerSecond > 0 ? keys.appWindow(app) : null,
       clientIp: clientIp?.current ?? null,
       range: range?.key.current ?? null,
       reference: reference === null ? null : keys.reference(hashesOf('reference', reference)[0]),
@@ -94,10 +112,35 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       sendWithinMs: request.sendWithinSeconds * 1_000,
       batch: reserved?.batch,
       rangeName: range?.name,
+      purpose: request.purpose ?? undefined,
+      limits: limits === policy ? undefined : limits,
       fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : undefined,
       overloaded: asked.overloaded,
       quotas: asked.quotas,
     },
+  };
+}
+
+/** Nothing is sent to a test number, so only what an app may ask for in a second holds for it. */
+function limitsOf({ limits, isTest }: OtpRequest, policy: Policy): CandidateLimits {
+  if (limits === null && !isTest) return policy;
+  const own = limits ?? {};
+  const appPerSecond = own.appPerSecond ?? policy.appPerSecond;
+  const none = {
+    phoneCooldownMs: 0,
+    phonePer10Minutes: 0,
+    phonePerDay: 0,
+    numberPerDay: 0,
+    clientIpPer10Minutes: 0,
+  };
+  if (isTest) return { ...none, appPerSecond };
+  return {
+    phoneCooldownMs: own.phoneCooldownMs ?? policy.phoneCooldownMs,
+    phonePer10Minutes: own.phonePer10Minutes ?? policy.phonePer10Minutes,
+    phonePerDay: own.phonePerDay ?? policy.phonePerDay,
+    numberPerDay: policy.numberPerDay,
+    appPerSecond,
+    clientIpPer10Minutes: own.clientIpPer10Minutes ?? policy.clientIpPer10Minutes,
   };
 }
 

@@ -187,26 +187,28 @@ function takeWindows(options: AdmissionOptions): Step {
     {
       by: 'app',
       name: 'app',
-      limit: policy.appPerSecond,
+      limitOf: ({ candidate }: Case) => candidate.facts.limits?.appPerSecond ?? policy.appPerSecond,
       windowMs: 1_000,
       keyOf: (one: Case) => one.candidate.keys.appWindow,
     },
     {
       by: 'client_ip',
       name: 'client-ip',
-      limit: policy.clientIpPer10Minutes,
+      limitOf: ({ candidate }: Case) =>
+        candidate.facts.limits?.clientIpPer10Minutes ?? policy.clientIpPer10Minutes,
       windowMs: tenMinutesMs,
       keyOf: (one: Case) => one.candidate.keys.clientIp,
     },
   ];
   return async (cases) => {
-    for (const { by, name, limit, windowMs, keyOf } of windows) {
+    for (const { by, name, limitOf, windowMs, keyOf } of windows) {
       const counted = cases.filter((one) => one.answer === undefined && keyOf(one) !== null);
       const groups = [...groupBy(counted, (one) => keyOf(one) ?? '')];
       const answers = await take(
-        groups.map(([key, ofKey]) => ({ key, args: [limit, windowMs, ofKey.length] })),
+        groups.map(([key, ofKey]) => ({ key, args: [limitOfAll(ofKey, limitOf), windowMs, ofKey.length] })),
       );
       for (const [i, [key, ofKey]] of groups.entries()) {
+        const limit = limitOfAll(ofKey, limitOf);
         await each(ofKey, async (one) => {
           const answer = answers[i];
           if (answer instanceof Error) throw answer;
@@ -225,6 +227,12 @@ function takeWindows(options: AdmissionOptions): Step {
       }
     }
   };
+}
+
+/** Those that count in one window are of one app, and all read its limits at the same time. */
+function limitOfAll(cases: readonly Case[], limitOf: (one: Case) => number): number {
+  const [first] = cases;
+  return first ? limitOf(first) : 0;
 }
 
 const toReply = (quotas: readonly Quota[]) =>

@@ -16,6 +16,8 @@ export interface KnownPhone {
   verifiedAt: number | null;
   /** Of its newest OTPs. */
   otpIds: string[];
+  /** Purpose (empty for none) and id of the newest of each. */
+  newest: [string, string][];
 }
 
 /** What is kept about phone numbers beside their OTPs (`lua/phone.lua`). */
@@ -27,13 +29,29 @@ export interface Phones {
   unlock(app: string, to: PhoneNumber): Promise<boolean>;
   /** What is known of a number, by app: for the operator's eyes. */
   known(to: PhoneNumber): Promise<KnownPhone[]>;
+  /** The id of an app's newest OTP to a number, of those with this purpose; null when there was none lately. */
+  newest(app: string, to: PhoneNumber, purpose: string | null): Promise<string | null>;
 }
 
 const knownReply = z.array(
   z
-    .tuple([z.string(), z.array(z.number()), z.number(), z.number(), z.array(z.string())])
-    .transform(([app, admittedAt, wrongCodes, verifiedAt, otpIds]): KnownPhone => {
-      return { app, admittedAt, wrongCodes, verifiedAt: verifiedAt === 0 ? null : verifiedAt, otpIds };
+    .tuple([
+      z.string(),
+      z.array(z.number()),
+      z.number(),
+      z.number(),
+      z.array(z.string()),
+      z.array(z.tuple([z.string(), z.string()])),
+    ])
+    .transform(([app, admittedAt, wrongCodes, verifiedAt, otpIds, newest]): KnownPhone => {
+      return {
+        app,
+        admittedAt,
+        wrongCodes,
+        verifiedAt: verifiedAt === 0 ? null : verifiedAt,
+        otpIds,
+        newest,
+      };
     }),
 );
 
@@ -43,16 +61,21 @@ export function createPhones({ redis, sealer }: { redis: RedisClient; sealer: Se
   const read = loadPlainScript(redis, 'read-phone');
   const keysOf = (to: PhoneNumber) =>
     sealer.hashes('phone number', to.e164).map((hash) => keys.phone(partitionOf(hash), hash));
+  const known = async (to: PhoneNumber) => {
+    const found = await Promise.all(keysOf(to).map((key) => read([key], [])));
+    const all = found.flatMap((reply) => knownReply.parse(reply));
+    // What an older data key knows was carried over, where the current one knows anything.
+    return all.filter(({ app }, i) => all.findIndex((other) => other.app === app) === i);
+  };
   return {
+    known,
+    newest: async (app, to, purpose) => {
+      const ofApp = (await known(to)).find((one) => one.app === app);
+      return ofApp?.newest.find(([name]) => name === (purpose ?? ''))?.[1] ?? null;
+    },
     unlock: async (app, to) => {
       const known = await Promise.all(keysOf(to).map((key) => unlock([key], [app])));
       return known.includes(1);
-    },
-    known: async (to) => {
-      const found = await Promise.all(keysOf(to).map((key) => read([key], [])));
-      const all = found.flatMap((reply) => knownReply.parse(reply));
-      // What an older data key knows was carried over, where the current one knows anything.
-      return all.filter(({ app }, i) => all.findIndex((other) => other.app === app) === i);
     },
   };
 }

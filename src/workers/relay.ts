@@ -1,6 +1,8 @@
+import type { WebhookReceivers } from '../otp/webhook.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from './logger.js';
+import { appOf } from './webhook.js';
 
 const relayEveryMs = 500;
 const cleanEveryMs = 60_000;
@@ -15,6 +17,7 @@ const mostDeliveries = 200_000;
 export interface RelayDependencies {
   store: Pick<Store, 'events' | 'holdLease'>;
   webhookQueue: Pick<WebhookQueue, 'add' | 'counts' | 'clean'>;
+  receivers: Pick<WebhookReceivers, 'of'>;
   logger: Logger;
 }
 
@@ -22,7 +25,7 @@ export interface RelayDependencies {
  * Turns events that were written down into jobs; one worker of all does so twice a second. An event is let go of once
  * its job is there, so a relay that dies in between is repeated, and a job is added once.
  */
-export function createRelay({ store, webhookQueue, logger }: RelayDependencies) {
+export function createRelay({ store, webhookQueue, receivers, logger }: RelayDependencies) {
   let full = false;
   const isFull = async () => {
     const { waiting, retrying } = await webhookQueue.counts();
@@ -41,7 +44,7 @@ export function createRelay({ store, webhookQueue, logger }: RelayDependencies) 
       logger.error({ event: 'webhook.unreadable', entry }, 'an event makes no sense here, and is dropped');
       return [];
     });
-    await webhookQueue.add(events);
+    await webhookQueue.add(events.filter(({ type, about }) => receivers.of(type, appOf(about)) !== null));
     await store.events.forget(stored);
     return true;
   };

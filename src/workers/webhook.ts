@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnrecoverableError } from 'bullmq';
 import { type FailureCode, failureMessages } from '../otp/failure.js';
-import type { WebhookEndpoint } from '../otp/webhook.js';
+import type { WebhookReceivers } from '../otp/webhook.js';
 import { type WebhookJob, type WebhookPayload, webhookPayload, webhookRetriesMs } from '../queues/webhook.js';
 import type { Otps } from '../store/otps.js';
 import type { Logger } from './logger.js';
@@ -12,7 +12,7 @@ const readWithinMs = 2_000;
 
 export interface WebhookDependencies {
   otps: Pick<Otps, 'find'>;
-  endpoint: Pick<WebhookEndpoint, 'deliver'>;
+  receivers: Pick<WebhookReceivers, 'of'>;
   /** Whether a range that the guard blocks is refused, or only named. */
   fraudGuardEnforces: boolean;
   logger: Logger;
@@ -21,11 +21,14 @@ export interface WebhookDependencies {
 
 /** The processor of `webhook`: one attempt to deliver an event. What BullMQ does after a failed one is its backoff. */
 export function createWebhookProcessor(dependencies: WebhookDependencies) {
-  const { endpoint, logger, metrics } = dependencies;
+  const { receivers, logger, metrics } = dependencies;
   return async (job: WebhookJob): Promise<null> => {
     const event = webhookPayload.parse(job.data);
+    const receiver = receivers.of(event.type, appOf(event.about));
+    // Whoever wanted it wants no more of it.
+    if (!receiver) return null;
     const payload = JSON.stringify(await messageOf(dependencies, event));
-    const delivery = await endpoint.deliver({ id: event.id, payload });
+    const delivery = await receiver.deliver({ id: event.id, payload });
     metrics.delivered(event.type, delivery.kind === 'delivered');
     if (delivery.kind === 'delivered') return null;
     const last = delivery.kind === 'gone' || job.attemptsMade >= webhookRetriesMs.length;
@@ -73,4 +76,9 @@ async function dataOf({ otps, fraudGuardEnforces }: WebhookDependencies, { type,
     status: type.replace('otp.', ''),
     failure: code && { code, message: failureMessages[code] },
   };
+}
+
+/** Whose event it is; null for one of the whole gateway. */
+export function appOf(about: object): string | null {
+  return 'app' in about ? String(about.app) : null;
 }

@@ -1,7 +1,7 @@
 import { Worker, type WorkerOptions } from 'bullmq';
 import type { CircuitBreaker } from '../otp/circuit-breaker.js';
 import type { Provider } from '../otp/provider.js';
-import type { WebhookEndpoint } from '../otp/webhook.js';
+import type { WebhookReceivers } from '../otp/webhook.js';
 import { type BalanceResult, type balanceJob, createBalanceQueue } from '../queues/balance.js';
 import { queueNames, queuePrefix } from '../queues/queues.js';
 import type { SendOtpPayload, SendOtpQueue, SendOtpResult, sendOtpJob } from '../queues/send-otp.js';
@@ -43,7 +43,7 @@ export interface WorkersOptions {
   /** Those that this process serves; null: all. */
   servedShards: readonly number[] | null;
   /** Who is told of events; null where nobody is. Stays open when the workers close. */
-  webhooks: { endpoint: WebhookEndpoint; queue: WebhookQueue } | null;
+  webhooks: { receivers: WebhookReceivers; queue: WebhookQueue } | null;
   fraudGuardEnforces: boolean;
   /** Calls to the provider a second, all workers together; 0 for no limit. */
   sendsPerSecond: number;
@@ -160,11 +160,17 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 /** What passes events on to the webhook. */
 function startTellers(
   options: WorkersOptions,
-  { endpoint, queue }: NonNullable<WorkersOptions['webhooks']>,
+  { receivers, queue }: NonNullable<WorkersOptions['webhooks']>,
   onError: (error: Error) => void,
 ) {
   const { redis, store, logger, metrics, fraudGuardEnforces } = options;
-  const deliver = createWebhookProcessor({ otps: store.otps, endpoint, fraudGuardEnforces, logger, metrics });
+  const deliver = createWebhookProcessor({
+    otps: store.otps,
+    receivers,
+    fraudGuardEnforces,
+    logger,
+    metrics,
+  });
   const worker = new Worker<WebhookPayload, null, typeof webhookJob>(
     queueNames.webhook,
     async (job) => {
@@ -185,7 +191,7 @@ function startTellers(
     },
   );
   worker.on('error', onError);
-  return { worker, relay: createRelay({ store, webhookQueue: queue, logger }) };
+  return { worker, relay: createRelay({ store, webhookQueue: queue, receivers, logger }) };
 }
 
 /** BullMQ counts by queue, so each shard gets its share of the calls. */

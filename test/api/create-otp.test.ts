@@ -23,6 +23,7 @@ describe('202', () => {
       status: 'queued',
       to,
       reference: 'mine',
+      purpose: null,
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       sendBefore: expect.any(String),
       sentAt: null,

@@ -7,6 +7,7 @@ import { type ApiDependencies, createApi } from '../../src/api/api.js';
 import { createHttpServer } from '../../src/api/http-server.js';
 import { connectForRequests } from '../../src/cli/redis.js';
 import { createIsmsProvider } from '../../src/isms/provider.js';
+import { plainApp } from '../../src/otp/app.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
 import { createAcceptor } from '../../src/producer/acceptance.js';
 import type { RequestSettings } from '../../src/producer/settings.js';
@@ -26,6 +27,7 @@ export const admin = { username: 'operator', password: 'correct-horse-battery' }
 export const account = { username: 'gateway', password: 'isms-password-canary' };
 
 export const settings: RequestSettings = {
+  apps: { of: plainApp },
   defaultMessage: 'Your verification code is %OTP%. Do not share it with anyone.',
   defaultSenderId: null,
   defaultCountry: 'MY',
@@ -99,6 +101,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     sendConnections: 10,
     verifyConnections: 50,
   });
+  const guarded = options.guard?.(provider) ?? provider;
   const store = testStore(redis, options.policy);
   const sendOtpQueue = createSendOtpQueue({ connection: redis, onError: () => {} });
   const balanceQueue = createBalanceQueue(redis, () => {});
@@ -121,9 +124,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     }),
     balanceQueue,
     webhookQueue: createWebhookQueue(redis, () => {}),
-    provider: options.guard?.(provider) ?? provider,
+    provider: guarded,
     // The empty key is one that configuration refuses; the API must not let it in either.
-    apiKeys: [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],
+    apiKeys: () => [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],
     admin: { ...admin, actions: false },
     trustedProxies: [],
     settings,
@@ -149,7 +152,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       const { id } = reply.json as { id: string };
       const claim = await claimed(store, id);
       const endBy = performance.now() + 5_000;
-      const outcome = await provider.send({ ...claim.otp, attempt: 1 }, { leaveBy: momentIn(5_000), endBy });
+      const outcome = await guarded.send({ ...claim.otp, attempt: 1 }, { leaveBy: momentIn(5_000), endBy });
       await store.sendAttempts.settle(claim, outcome);
       const [sms] = simulator.state.inbox({ mobile: claim.otp.to.e164, limit: 1 });
       return { id, code: sms?.code ?? '' };

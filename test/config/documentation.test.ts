@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { appsJsonSchema } from '../../src/config/apps-file.js';
 import { settings } from '../../src/config/commands.js';
 import { configurationMarkdown } from '../../src/config/documentation.js';
 
@@ -9,12 +10,17 @@ describe('docs/configuration.md', () => {
     expect(readFileSync(file, 'utf8')).toBe(configurationMarkdown());
   });
 
+  it('comes with the JSON Schema of APPS_FILE; if not, run `npm run docs:config`', () => {
+    const file = new URL('../../docs/apps.schema.json', import.meta.url);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(appsJsonSchema());
+  });
+
   it('says of every variable what it means and what it must be', () => {
     expect(settings.filter(({ meaning, expected }) => !meaning || !expected)).toEqual([]);
   });
 
   it('says which commands require a variable', () => {
-    const row = configurationMarkdown().match(/^\| `API_KEYS` .*$/m)?.[0];
-    expect(row).toContain('| `api` |');
+    const row = configurationMarkdown().match(/^\| `DATA_KEY` .*$/m)?.[0];
+    expect(row).toContain('| `api`, `worker`,');
   });
 });

@@ -57,7 +57,7 @@ describe('loadConfig', () => {
   });
 
   it.each([
-    ['api', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'API_KEYS', 'DATA_KEY']],
+    ['api', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'DATA_KEY', 'API_KEYS']],
     ['worker', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'DATA_KEY']],
     ['simulate', []],
     ['check-config', []],
@@ -65,6 +65,11 @@ describe('loadConfig', () => {
     const nothing = Object.fromEntries(Object.keys(complete).map((name) => [name, undefined]));
     const missing = required.map((name) => expect.stringMatching(`^${name} is missing; it must be .`));
     expect(mistakes(nothing, command)).toEqual(missing);
+  });
+
+  it('lets `api` start without API_KEYS where there is a file of apps', () => {
+    const { API_KEYS: _, ...others } = complete;
+    expect(loadConfig({ ...others, APPS_FILE: 'apps.json' }, 'api').appsFile).toBe('apps.json');
   });
 
   it('counts an empty variable as unset', () => {

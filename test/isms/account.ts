@@ -15,6 +15,7 @@ export const canaries = {
 export const number = PhoneNumber.restore({ callingCode: '60', national: canaries.national, country: 'MY' });
 
 export const sendCall: SendCall = {
+  app: 'shop',
   to: number,
   message: 'Your code & more: %OTP%',
   unicode: false,
@@ -25,6 +26,7 @@ export const sendCall: SendCall = {
 export const ids = { uuid: 'bd9a1ff0-4f2c-11eb-9b62-008cfaff44de', smsId: '1171081025' };
 
 export const verifyCall: VerifyCall = {
+  app: 'shop',
   to: number,
   ...ids,
   code: canaries.enteredCode,

@@ -64,6 +64,9 @@ export function request(overrides: Partial<OtpRequest> = {}): OtpRequest {
     sendWithinSeconds: 120,
     maxAttempts: 5,
     clientIp: null,
+    purpose: null,
+    limits: null,
+    isTest: false,
     ...overrides,
   };
 }

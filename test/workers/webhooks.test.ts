@@ -34,7 +34,10 @@ afterEach(async () => {
 const startTelling = async () => {
   const endpoint = createWebhookEndpoint({ url: receiver.url, secrets: [secret], allowPrivate: true });
   stops.push(() => endpoint.close());
-  return await scene.start({ everyMs: 60_000, webhooks: { endpoint, queue } });
+  return await scene.start({
+    everyMs: 60_000,
+    webhooks: { receivers: { of: () => endpoint, close: () => endpoint.close() }, queue },
+  });
 };
 const taken = () => receiver.taken.map(({ message }) => message);
 /** Failed deliveries wait no longer. */
@@ -138,8 +141,9 @@ describe('the webhook', () => {
 });
 
 describe('the relay', () => {
+  const everybody = { of: () => ({ deliver: async () => ({ kind: 'delivered' as const }) }) };
   const relayWith = (parts: Partial<Parameters<typeof createRelay>[0]> = {}) =>
-    createRelay({ store: scene.store, webhookQueue: queue, logger: scene.logger, ...parts });
+    createRelay({ ...scene, webhookQueue: queue, receivers: everybody, ...parts });
   const leaseOver = async () => void (await redis.del(...(await redis.keys('*:lease:*')), 'none'));
 
   it('drops what makes no sense, says so, and passes on the rest', async () => {
@@ -215,7 +219,7 @@ describe('attempts', () => {
     }
     const process = createWebhookProcessor({
       otps: scene.store.otps,
-      endpoint: { deliver: async () => ({ kind: 'failed', reason: 'timeout' }) },
+      receivers: { of: () => ({ deliver: async () => ({ kind: 'failed', reason: 'timeout' }) }) },
       fraudGuardEnforces: false,
       logger: scene.logger,
       metrics: scene.metrics,

@@ -1,6 +1,17 @@
 -- The limits that admission obeys. Each …_wait answers in how many milliseconds one more would be admitted: 0 is now.
 local TEN_MINUTES_MS = 600000
 
+-- What holds for an item: what its app has of its own, or the gateway's.
+local GATEWAY_LIMITS = {
+  phoneCooldownMs = POLICY.phoneCooldownMs, phonePer10Minutes = POLICY.phonePer10Minutes,
+  phonePerDay = POLICY.phonePerDay, numberPerDay = POLICY.numberPerDay, appPerSecond = POLICY.appPerSecond,
+  clientIpPer10Minutes = POLICY.clientIpPer10Minutes,
+}
+
+local function limits_of(item)
+  return item.limits or GATEWAY_LIMITS
+end
+
 -- A sliding window: `times` are when the earlier ones were admitted, oldest first.
 local function window_wait(times, limit, window_ms, t)
   if limit == 0 or #times < limit then return 0 end
@@ -26,29 +37,29 @@ local function ended_without_sms(id, t)
   return r.status == 'failed' or r.status == 'expired' or (r.status == 'cancelled' and r.sends == 0)
 end
 
-local function cooldown_wait(p, t)
+local function cooldown_wait(p, cooldown_ms, t)
   local last = p.sends[#p.sends]
-  if POLICY.phoneCooldownMs == 0 or not last then return 0 end
-  local wait = last + POLICY.phoneCooldownMs - t
+  if cooldown_ms == 0 or not last then return 0 end
+  local wait = last + cooldown_ms - t
   -- An earlier version kept the newest alone.
   local newest = p.ids[#p.ids] or p.last
   if wait <= 0 or (newest and ended_without_sms(newest, t)) then return 0 end
   return wait
 end
 
-local function phone_wait(p, t)
+local function phone_wait(p, limits, t)
   return math.max(
-    cooldown_wait(p, t),
-    window_wait(p.sends, POLICY.phonePer10Minutes, TEN_MINUTES_MS, t),
-    window_wait(p.sends, POLICY.phonePerDay, DAY_MS, t))
+    cooldown_wait(p, limits.phoneCooldownMs, t),
+    window_wait(p.sends, limits.phonePer10Minutes, TEN_MINUTES_MS, t),
+    window_wait(p.sends, limits.phonePerDay, DAY_MS, t))
 end
 
 -- All apps together. The answer is the same whenever and however often other apps sent something.
-local function number_wait(number, t)
-  if POLICY.numberPerDay == 0 then return 0 end
+local function number_wait(number, most, t)
+  if most == 0 then return 0 end
   local sum = 0
   for _, p in pairs(number.apps) do sum = sum + in_window(p.sends, DAY_MS, t) end
-  return sum >= POLICY.numberPerDay and 3600000 or 0
+  return sum >= most and 3600000 or 0
 end
 
 -- A fixed window, counted in a key that expires with it.
@@ -73,41 +84,43 @@ local function phone_quota(name, p, limit, window_ms, t)
 end
 
 local function quotas(p, item, t)
-  local found = {}
+  local found, limits = {}, limits_of(item)
   local function add(quota) found[#found + 1] = quota end
-  if POLICY.phonePer10Minutes > 0 then
-    add(phone_quota('phone-10min', p, POLICY.phonePer10Minutes, TEN_MINUTES_MS, t))
+  if limits.phonePer10Minutes > 0 then
+    add(phone_quota('phone-10min', p, limits.phonePer10Minutes, TEN_MINUTES_MS, t))
   end
-  if POLICY.phonePerDay > 0 then add(phone_quota('phone-day', p, POLICY.phonePerDay, DAY_MS, t)) end
-  if item.appWindow then add(counter_quota('app', KEYS[item.appWindow], POLICY.appPerSecond, 1000)) end
+  if limits.phonePerDay > 0 then add(phone_quota('phone-day', p, limits.phonePerDay, DAY_MS, t)) end
+  if item.appWindow then add(counter_quota('app', KEYS[item.appWindow], limits.appPerSecond, 1000)) end
   if item.clientIp then
-    add(counter_quota('client-ip', KEYS[item.clientIp], POLICY.clientIpPer10Minutes, TEN_MINUTES_MS))
+    add(counter_quota('client-ip', KEYS[item.clientIp], limits.clientIpPer10Minutes, TEN_MINUTES_MS))
   end
   return found
 end
 
 -- The limit with the longest wait; nil when none stands in the way.
 local function limited(p, number, item, t)
-  local longest = { ms = 0 }
+  local longest, limits = { ms = 0 }, limits_of(item)
   local function consider(by, ms, own)
     if ms > longest.ms then longest = { by = by, ms = ms, own = own } end
   end
-  consider('phone', phone_wait(p, t), true)
-  consider('phone', number_wait(number, t), false)
-  if item.appWindow then consider('app', counter_wait(KEYS[item.appWindow], POLICY.appPerSecond), true) end
+  consider('phone', phone_wait(p, limits, t), true)
+  consider('phone', number_wait(number, limits.numberPerDay, t), false)
+  if item.appWindow then consider('app', counter_wait(KEYS[item.appWindow], limits.appPerSecond), true) end
   if item.clientIp then
-    consider('client_ip', counter_wait(KEYS[item.clientIp], POLICY.clientIpPer10Minutes), true)
+    consider('client_ip', counter_wait(KEYS[item.clientIp], limits.clientIpPer10Minutes), true)
   end
   if longest.ms > 0 then return longest end
 end
 
 -- Counts one that is admitted. Only as many times are kept as the limits look at.
 local function count_admitted(p, item, t)
-  local kept = math.max(1, POLICY.phonePer10Minutes, POLICY.phonePerDay, POLICY.numberPerDay)
+  local limits = limits_of(item)
+  local kept = math.max(1, limits.phonePer10Minutes, limits.phonePerDay, limits.numberPerDay)
   p.sends[#p.sends + 1] = t
   while #p.sends > kept or p.sends[1] + DAY_MS <= t do table.remove(p.sends, 1) end
   p.ids[#p.ids + 1] = here.id
   if #p.ids > MOST_IDS then table.remove(p.ids, 1) end
+  note_newest(p, item.purpose or '', here.id)
   if item.appWindow then count(KEYS[item.appWindow], 1000) end
   if item.clientIp then count(KEYS[item.clientIp], TEN_MINUTES_MS) end
 end

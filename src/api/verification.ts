@@ -1,0 +1,82 @@
+import type { Otp } from '../otp/otp.js';
+import { randomText } from '../otp/otp-id.js';
+import type { Provider } from '../otp/provider.js';
+import { timely } from '../producer/redis-trouble.js';
+import type { Store } from '../store/store.js';
+import type { Verification } from '../store/verification-attempts.js';
+import type { Logger } from './logger.js';
+import type { ApiMetrics } from './metrics.js';
+import { ApiProblem } from './problem.js';
+
+export interface VerificationDependencies {
+  store: Pick<Store, 'verificationAttempts'>;
+  provider: Pick<Provider, 'verify'>;
+  logger: Logger;
+  metrics: Pick<ApiMetrics, 'verification' | 'verified'>;
+}
+
+/** A code that somebody typed, for an OTP of this app. */
+export interface TypedCode {
+  app: string;
+  id: string;
+  code: string;
+  /** The client's idempotency key, if it has one. */
+  key: string | undefined;
+  /** Told the OTP's id once it is known to be the app's. */
+  concerns(otpId: string): void;
+}
+
+/** Resolves only when this very call verified the OTP, or an earlier one with the same key did; else throws the problem. */
+export type Verify = (typed: TypedCode) => Promise<{ otp: Otp; verifiedAt: number; replayed: boolean }>;
+
+/** The straight walk of every verification: an attempt is admitted, iSMS is asked, what it says is settled. */
+export function createVerify(dependencies: VerificationDependencies): Verify {
+  return async ({ app, id, code, key, concerns }) => {
+    const verification = { app, id, token: randomText(), replay: key === undefined ? null : { key, code } };
+    const admission = await timely(dependencies.store.verificationAttempts.admit(verification));
+    if (!('otp' in admission)) throw new ApiProblem(admission.kind);
+    concerns(admission.otp.id);
+    const replayed = admission.kind === 'replayed';
+    const otp = replayed
+      ? admission.otp
+      : await decide(dependencies, { verification, otp: admission.otp, code });
+    if (otp.verifiedAt === null) throw new Error('an OTP is verified but has no time of it');
+    return { otp, verifiedAt: otp.verifiedAt, replayed };
+  };
+}
+
+async function decide(
+  { store, provider, logger, metrics }: VerificationDependencies,
+  { verification, otp, code }: { verification: Verification; otp: Otp; code: string },
+): Promise<Otp> {
+  const outcome = await provider.verify(verifyCall(otp, code));
+  const settled = await timely(store.verificationAttempts.settle(verification, outcome.kind));
+  if ('phoneLocked' in settled && settled.phoneLocked) {
+    const { app, id, to } = settled.otp;
+    logger.warn(
+      { event: 'phone.locked', app, otpId: id, to: to.masked },
+      'too many wrong codes in a row: the number is locked until `isms-otp unlock`',
+    );
+  }
+  switch (settled.kind) {
+    case 'verified':
+      metrics.verified(settled.otp.app, settled.otp.to.country);
+      return settled.otp;
+    case 'incorrect':
+      throw new ApiProblem('incorrect_code', {
+        members: { attemptsRemaining: settled.otp.attemptsRemaining },
+      });
+    case 'unavailable':
+      throw new ApiProblem('provider_unavailable', {
+        reason: 'reason' in outcome ? outcome.reason : 'lease_lapsed',
+      });
+    default:
+      throw new ApiProblem(settled.kind);
+  }
+}
+
+function verifyCall(otp: Otp, code: string) {
+  const { app, to, uuid, smsId, senderId, ttlSeconds } = otp;
+  if (uuid === null || smsId === null) throw new Error('an OTP was sent but has no ids');
+  return { app, to, uuid, smsId, code, senderId, validMinutes: Math.ceil(ttlSeconds / 60) };
+}

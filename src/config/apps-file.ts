@@ -1,0 +1,100 @@
+import * as z from 'zod';
+
+const maxLimit = 1_000_000;
+const daySeconds = 86_400;
+const limit = (most: number, meaning: string) =>
+  z.int().min(0).max(most).optional().describe(`${meaning} 0 is off.`);
+
+const locale = z
+  .string()
+  .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a BCP 47 language tag such as ms or zh-Hans');
+const name = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'must be 1 to 32 of a-z 0-9 _ - (no _ or - first)');
+
+const limits = z
+  .strictObject({
+    phoneCooldownSeconds: limit(daySeconds, 'Seconds between two OTPs to one number.'),
+    phonePer10Minutes: limit(1_000, 'OTPs to one number in 10 minutes.'),
+    phonePerDay: limit(1_000, 'OTPs to one number in a day.'),
+    clientIpPer10Minutes: limit(maxLimit, 'OTPs for one `clientIp` in 10 minutes.'),
+    perSecond: limit(maxLimit, 'OTPs accepted in a second.'),
+  })
+  .describe("In place of the gateway's own limits; those left out stay in force.");
+
+const webhook = z
+  .strictObject({
+    url: z
+      .string()
+      .min(1)
+      .describe('Who is told of events of this app: https, unless privateAddresses is allow.'),
+    secrets: z
+      .array(z.string())
+      .min(1)
+      .max(4)
+      .describe('`whsec_…`, the current one first; all of them sign.'),
+    privateAddresses: z
+      .enum(['refuse', 'allow'])
+      .optional()
+      .describe('Whether it may be inside this network, also over http. Default: refuse.'),
+    events: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe('Events to tell of, such as otp.sent. Default: all.'),
+  })
+  .describe('Events of this app go here instead of to WEBHOOK_URL.');
+
+const app = z.strictObject({
+  keys: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^sha256:[0-9a-fA-F]{64}$/,
+          'must be sha256: and 64 hex digits, as `isms-otp keys new` prints it',
+        ),
+    )
+    .min(1)
+    .max(2)
+    .describe('SHA-256 digests of its API keys; two while one is exchanged.'),
+  templates: z
+    .record(name, z.record(locale, z.string()))
+    .optional()
+    .describe('Messages by name and language. A request that names none gets the one called `default`.'),
+  defaultLocale: locale
+    .optional()
+    .describe('Language where a request names none that a template has. Default: en.'),
+  freeText: z
+    .boolean()
+    .optional()
+    .describe('Whether requests may bring a message of their own. Default: true.'),
+  senderId: z.string().optional().describe('Sender ID when a request names none.'),
+  countries: z
+    .array(z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166-1 code of two capitals'))
+    .min(1)
+    .optional()
+    .describe('Where SMS of this app may go. Default: ALLOWED_COUNTRIES.'),
+  limits: limits.optional(),
+  webhook: webhook.optional(),
+  testNumbers: z
+    .record(z.string(), z.string().regex(/^[0-9]{6}$/, 'must be six digits'))
+    .optional()
+    .describe(
+      'Numbers (E.164) that nothing is ever sent to, and the code that is right for each: for tests and app reviews.',
+    ),
+});
+
+/** What `APPS_FILE` holds. Its JSON Schema is docs/apps.schema.json. */
+export const appsFileSchema = z.strictObject({
+  $schema: z.string().optional(),
+  apps: z.record(name, app).describe('Apps by name: 1 to 32 of a-z 0-9 _ -.'),
+});
+
+export type AppsFile = z.output<typeof appsFileSchema>;
+export type AppEntry = AppsFile['apps'][string];
+
+/** The JSON Schema (2020-12) that editors check the file with. */
+export function appsJsonSchema(): object {
+  return { title: 'Apps of an isms-otp-gateway', ...z.toJSONSchema(appsFileSchema) };
+}

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { bankKey, expectProblem, startGateway } from './gateway.js';
+
+const gateway = await startGateway();
+const resend = (id: string, headers: Record<string, string> = {}, body?: object) =>
+  gateway.call('POST', `/v1/otps/${id}/resend`, { headers, ...(body && { body }) });
+const verify = (id: string, code: string) =>
+  gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+const statusOf = async (id: string) =>
+  ((await gateway.call('GET', `/v1/otps/${id}`)).json as { status: string }).status;
+
+describe('202', () => {
+  it('is a new OTP of the same number and message, and from then on the only one that counts', async () => {
+    const asked = {
+      message: 'Kod %OTP%',
+      reference: 'order-1',
+      purpose: 'login',
+      ttlSeconds: 60,
+      maxAttempts: 2,
+    };
+    const { id, code } = await gateway.sent(asked);
+    const reply = await resend(id);
+    expect(reply.status).toBe(202);
+    const again = reply.json as { id: string };
+    expect(again.id).not.toBe(id);
+    expect(again).toMatchObject({
+      to: '+60123456789',
+      reference: 'order-1',
+      purpose: 'login',
+      attemptsRemaining: 2,
+    });
+    expect(await gateway.store.otps.find('shop', again.id)).toMatchObject({
+      message: 'Kod %OTP%',
+      ttlSeconds: 60,
+    });
+    expectProblem(await verify(id, code), 410, 'otp_cancelled');
+  });
+
+  it('takes one that still waits out of the queue', async () => {
+    const { id } = (await gateway.call('POST', '/v1/otps', { body: { to: '0123456781' } })).json as {
+      id: string;
+    };
+    expect((await resend(id, {}, { clientIp: '192.0.2.1' })).status).toBe(202);
+    expect(await statusOf(id)).toBe('cancelled');
+    expect(await gateway.redis.exists(`{isms}:otp-send:${id}`)).toBe(0);
+  });
+
+  it('is the same OTP again under the same key', async () => {
+    const { id } = await gateway.sent({ to: '0123456782' });
+    const first = await resend(id, { 'Idempotency-Key': 'again' });
+    const second = await resend(id, { 'Idempotency-Key': 'again' });
+    expect(second.headers.get('Idempotent-Replayed')).toBe('true');
+    expect((second.json as { id: string }).id).toBe((first.json as { id: string }).id);
+    const other = await gateway.sent({ to: '0123456783' });
+    const third = await resend(other.id, { 'Idempotency-Key': 'again' });
+    expect((third.json as { id: string }).id).not.toBe((first.json as { id: string }).id);
+  });
+});
+
+describe('refused', () => {
+  it('404 otp_not_found: unknown, or another app’s', async () => {
+    const { id } = await gateway.sent({ to: '0123456784' });
+    expectProblem(
+      await gateway.call('POST', `/v1/otps/${id}/resend`, { key: bankKey }),
+      404,
+      'otp_not_found',
+    );
+    expectProblem(await resend('otp_mmAAAAAAAAAAAAAAAAAAAAAA'), 404, 'otp_not_found');
+  });
+
+  it('409 already_verified: nobody waits for another code', async () => {
+    const { id, code } = await gateway.sent({ to: '0123456785' });
+    expect((await verify(id, code)).status).toBe(200);
+    expectProblem(await resend(id), 409, 'already_verified');
+  });
+
+  it('429 by the limits of the number, and then the earlier code still counts', async () => {
+    const limited = await startGateway({ policy: { phonePer10Minutes: 1 } });
+    const { id, code } = await limited.sent({ to: '0123456787' });
+    expectProblem(await limited.call('POST', `/v1/otps/${id}/resend`), 429, 'phone_rate_limited');
+    expect((await limited.call('POST', `/v1/otps/${id}/verify`, { body: { code } })).status).toBe(200);
+  });
+
+  it('400 for a body that is not understood', async () => {
+    const { id } = await gateway.sent({ to: '0123456786' });
+    expectProblem(await resend(id, {}, { to: '0123456789' }), 400, 'invalid_request');
+  });
+});
