@@ -94,13 +94,17 @@ check_redis() {
   at_least 6.2 "${version:-0.0}" || fail "$redis_hint ($(command -v redis-server) is ${version:-unusable}.)"
 }
 
-# What the tests alone need: a real Prometheus scrapes and judges the alerts, a real Chromium shows the pages.
+# What the tests alone need: a real Prometheus scrapes and judges the alerts, a real Chromium shows the pages, a real PHP
+# calls as apps do that call iSMS today.
 check_test_tools() {
   hint='The tests need Prometheus, as the commands prometheus and promtool.'
   command -v promtool >/dev/null || install prometheus prometheus
   hint='The tests need Chromium, as the command chromium, chromium-browser or google-chrome.'
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
     install chromium chromium
+  hint='The tests need PHP with curl, as the command php.'
+  command -v php >/dev/null || install php-cli php
+  php -m | grep -qix curl || install php-curl php
 }
 
 # The mark is as old as the start of the last build that went well: what changed since is built again.

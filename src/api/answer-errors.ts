@@ -36,10 +36,16 @@ export function answerErrors(logger: Logger): ErrorRequestHandler {
   };
 }
 
-function problemOf(error: unknown): ApiProblem {
+/** The problem that an error stands for; null for a bug. */
+export function knownProblem(error: unknown): ApiProblem | null {
   if (error instanceof ApiProblem) return error;
   const trouble = redisTrouble(error);
-  if (trouble !== null) return new ApiProblem('queue_unavailable', { reason: trouble });
+  return trouble === null ? null : new ApiProblem('queue_unavailable', { reason: trouble });
+}
+
+function problemOf(error: unknown): ApiProblem {
+  const known = knownProblem(error);
+  if (known) return known;
   if (error instanceof URIError) {
     return new ApiProblem('invalid_request', { detail: 'The path is not percent-encoded properly.' });
   }

@@ -17,6 +17,7 @@ import { bulkRoute } from './bulk.js';
 import { createOtpRoutes } from './create-otp.js';
 import { docsRoutes } from './docs.js';
 import { healthRoutes } from './health.js';
+import { type IsmsDoor, ismsDoor } from './isms-door.js';
 import type { Logger } from './logger.js';
 import type { ApiMetrics } from './metrics.js';
 import { otpRoutes } from './otps.js';
@@ -24,6 +25,7 @@ import { ApiProblem } from './problem.js';
 import { trackRequests } from './request-log.js';
 import type { Route } from './route.js';
 import { serveRoutes } from './serve-routes.js';
+import { twilioVerifyDoor } from './twilio-verify-door.js';
 import { verifyRoutes } from './verify.js';
 
 export interface ApiDependencies {
@@ -53,6 +55,8 @@ export interface ApiDependencies {
   provider: Pick<Provider, 'verify' | 'balance'>;
   /** Those that count now. */
   apiKeys: () => readonly ApiKey[];
+  /** Which requests of the vendor's own protocol are answered. */
+  ismsDoor: IsmsDoor;
   /** Null: there are no admin pages. */
   admin: Admin | null;
   /** Addresses and CIDR ranges whose `X-Forwarded-For` is believed; that of anybody else is ignored. */
@@ -74,6 +78,7 @@ export function createApi(dependencies: ApiDependencies): Express {
   app.use(trackRequests(dependencies), safeHeaders);
   app.use('/v1', keepNothing, authenticate(apiKeys));
   app.use(serveRoutes(apiRoutes(dependencies)));
+  app.use(ismsDoor(dependencies.ismsDoor, dependencies), twilioVerifyDoor(dependencies));
   if (admin) app.use(adminPages(admin, dependencies));
   app.use(() => {
     throw new ApiProblem('not_found');
@@ -84,7 +89,7 @@ export function createApi(dependencies: ApiDependencies): Express {
 
 /** Every route but the admin pages: what is served is what is documented. */
 export function apiRoutes(
-  dependencies: Omit<ApiDependencies, 'apiKeys' | 'admin' | 'trustedProxies'>,
+  dependencies: Omit<ApiDependencies, 'apiKeys' | 'ismsDoor' | 'admin' | 'trustedProxies'>,
 ): Route[] {
   const routes = [
     ...createOtpRoutes(dependencies),

@@ -20,15 +20,19 @@ const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 export function authenticate(apiKeys: () => readonly ApiKey[]): RequestHandler {
   return (req, res, next) => {
     const key = bearer.exec(req.get('Authorization') ?? '')?.[1];
-    const digest = sha256(key ?? '');
-    const matches = apiKeys().filter((known) => timingSafeEqual(known.digest, digest));
-    const app = matches[0]?.app;
-    if (key === undefined || app === undefined) {
+    const app = appOfKey(apiKeys(), key ?? '');
+    if (key === undefined || app === null) {
       throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } });
     }
     contextOf(res).app = app;
     next();
   };
+}
+
+/** The app that this key belongs to, or null; in constant time. */
+export function appOfKey(apiKeys: readonly ApiKey[], key: string): string | null {
+  const digest = sha256(key);
+  return apiKeys.filter((known) => timingSafeEqual(known.digest, digest))[0]?.app ?? null;
 }
 
 /** SHA-256 of a text, 32 bytes: secrets are compared by it, so that their length does not show. */

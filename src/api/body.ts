@@ -27,6 +27,14 @@ export async function readJson(req: Request, limitBytes = defaultLimitBytes): Pr
   }
 }
 
+/** A form (`application/x-www-form-urlencoded`) of at most 16 KiB, its first value of each name. */
+export async function readForm(req: Request): Promise<URLSearchParams> {
+  if (!isMediaType(req, 'application/x-www-form-urlencoded')) throw new ApiProblem('unsupported_media_type');
+  const body = await readBytes(req, defaultLimitBytes);
+  if (!isUtf8(body)) throw unreadable('The body is not UTF-8.');
+  return new URLSearchParams(body.toString('utf8'));
+}
+
 /** Whether a body is of this type, in UTF-8 and as it is. */
 export function isMediaType(req: Request, mediaType: string): boolean {
   const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(req.get('Content-Type') ?? '')?.[1] ?? 'utf-8';

@@ -58,6 +58,7 @@ export async function runApi(
     webhookQueue,
     provider,
     apiKeys: apps.keys,
+    ismsDoor: config.http.ismsDoor,
     admin: adminOf(config),
     trustedProxies: config.http.trustedProxies ?? [],
     settings,

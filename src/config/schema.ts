@@ -28,6 +28,11 @@ const http = z.object({
     wholeNumber(0, 65_535).prefault('3000'),
     'Port that the API (or the simulator, when it runs alone) listens on; 0 takes any free one.',
   ),
+  ismsDoor: variable(
+    'ISMS_DOOR',
+    oneOf('off', 'post', 'get').prefault('post'),
+    "Which requests of iSMS's own protocol `/2FA/request.php` answers, for apps that call iSMS today: POST, or GET as well. With GET the key is in the URL, which proxies log: see docs/migrate-from-isms.md.",
+  ),
   trustedProxies: variable(
     'TRUSTED_PROXIES',
     addressRanges().optional(),

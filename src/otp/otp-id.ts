@@ -33,6 +33,16 @@ export function newOtpId(partition: string): string {
   return `otp_${partition}${randomText()}`;
 }
 
+/** The 128 random bits of an id as 32 hex digits: what other protocols have for an id. */
+export function hexOf(id: string): string {
+  return Buffer.from(id.slice('otp_'.length + 2), 'base64url').toString('hex');
+}
+
+/** The id whose random bits these are, in one partition. */
+export function idOfHex(partition: string, hex: string): string {
+  return `otp_${partition}${Buffer.from(hex, 'hex').toString('base64url')}`;
+}
+
 /** The partition an id names, or null when it is no id of ours. */
 export function partitionOfId(id: string): string | null {
   const partition = idShape.exec(id)?.[1];

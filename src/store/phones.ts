@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { partitionOf } from '../otp/otp-id.js';
+import { idOfHex, partitionOf } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
 import { loadPlainScript, type RedisClient } from './script.js';
@@ -29,6 +29,8 @@ export interface Phones {
   unlock(app: string, to: PhoneNumber): Promise<boolean>;
   /** What is known of a number, by app: for the operator's eyes. */
   known(to: PhoneNumber): Promise<KnownPhone[]>;
+  /** The ids that an OTP to this number can have whose random bits are these: one under each data key. */
+  idsOf(to: PhoneNumber, hex: string): string[];
   /** The id of an app's newest OTP to a number, of those with this purpose; null when there was none lately. */
   newest(app: string, to: PhoneNumber, purpose: string | null): Promise<string | null>;
 }
@@ -69,6 +71,7 @@ export function createPhones({ redis, sealer }: { redis: RedisClient; sealer: Se
   };
   return {
     known,
+    idsOf: (to, hex) => sealer.hashes('phone number', to.e164).map((hash) => idOfHex(partitionOf(hash), hex)),
     newest: async (app, to, purpose) => {
       const ofApp = (await known(to)).find((one) => one.app === app);
       return ofApp?.newest.find(([name]) => name === (purpose ?? ''))?.[1] ?? null;

@@ -65,6 +65,8 @@ export interface Gateway {
   call(method: string, path: string, call?: Call): Promise<Reply>;
   /** The id of an OTP that iSMS has sent, and the code in it. */
   sent(body?: object): Promise<{ id: string; code: string }>;
+  /** Has iSMS send an OTP that is queued; the code in it. */
+  send(id: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -127,6 +129,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     provider: guarded,
     // The empty key is one that configuration refuses; the API must not let it in either.
     apiKeys: () => [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],
+    ismsDoor: 'get',
     admin: { ...admin, actions: false },
     trustedProxies: [],
     settings,
@@ -138,6 +141,13 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const server = createHttpServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const send: Gateway['send'] = async (id) => {
+    const claim = await claimed(store, id);
+    const endBy = performance.now() + 5_000;
+    const outcome = await guarded.send({ ...claim.otp, attempt: 1 }, { leaveBy: momentIn(5_000), endBy });
+    await store.sendAttempts.settle(claim, outcome);
+    return simulator.state.inbox({ mobile: claim.otp.to.e164, limit: 1 })[0]?.code ?? '';
+  };
   const call: Gateway['call'] = (method, path, request) => callApi(`${url}${path}`, method, request);
   const gateway: Gateway = {
     url,
@@ -150,13 +160,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     sent: async (body = {}) => {
       const reply = await call('POST', '/v1/otps', { body: { to: '0123456789', ...body } });
       const { id } = reply.json as { id: string };
-      const claim = await claimed(store, id);
-      const endBy = performance.now() + 5_000;
-      const outcome = await guarded.send({ ...claim.otp, attempt: 1 }, { leaveBy: momentIn(5_000), endBy });
-      await store.sendAttempts.settle(claim, outcome);
-      const [sms] = simulator.state.inbox({ mobile: claim.otp.to.e164, limit: 1 });
-      return { id, code: sms?.code ?? '' };
+      return { id, code: await send(id) };
     },
+    send,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

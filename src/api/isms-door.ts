@@ -1,0 +1,250 @@
+import { type Request, type Response, Router } from 'express';
+import { failureMessages } from '../otp/failure.js';
+import type { Otp } from '../otp/otp.js';
+import { hexOf } from '../otp/otp-id.js';
+import { PhoneNumber } from '../otp/phone-number.js';
+import { createRequestReader } from '../producer/otp-request.js';
+import { timely } from '../producer/redis-trouble.js';
+import type { RequestSettings } from '../producer/settings.js';
+import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { Store } from '../store/store.js';
+import { readable } from './acceptance-answer.js';
+import { knownProblem } from './answer-errors.js';
+import { type ApiKey, appOfKey } from './authentication.js';
+import { readForm } from './body.js';
+import { contextOf, type RequestContext } from './context.js';
+import { ApiProblem, problemDocument } from './problem.js';
+import { goneSignal } from './route.js';
+import { createSend, type SendingDependencies } from './sending.js';
+import { createVerify, type VerificationDependencies } from './verification.js';
+
+/** Which requests the door answers: none, POST, or GET as well, whose query string holds the key. */
+export type IsmsDoor = 'off' | 'post' | 'get';
+
+export interface IsmsDoorDependencies extends VerificationDependencies {
+  store: SendingDependencies['store'] & VerificationDependencies['store'] & Pick<Store, 'phones' | 'balance'>;
+  acceptor: SendingDependencies['acceptor'];
+  metrics: SendingDependencies['metrics'] & VerificationDependencies['metrics'];
+  sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
+  settings: RequestSettings;
+  apiKeys: () => readonly ApiKey[];
+}
+
+/** Where the vendor's own endpoint is. */
+const path = '/2FA/request.php';
+
+/** Clients wait 30 s at most (the vendor's sample); what is not under way by then is dropped. */
+const answerWithinSeconds = 27;
+const sendWithinSeconds = 25;
+
+/** Stands where the vendor's answers hold the code. */
+const hiddenCode = '******';
+const sixDigits = /^[0-9]{6}$/;
+const uuidShape = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
+type Parameters = (name: string) => string;
+/** One request of a known app. */
+interface Asked {
+  app: string;
+  parameter: Parameters;
+  req: Request;
+  res: Response;
+}
+
+/**
+ * The vendor's own protocol, for apps that call iSMS today: they change the URL, `un` to their app and `pass` to its
+ * key. Sends wait for what becomes of them. Whatever comes of a request is answered with 200 and `status`, since that is
+ * what these apps look at. https://www.isms.com.my/2FA is the page that this follows.
+ */
+export function ismsDoor(door: IsmsDoor, dependencies: IsmsDoorDependencies): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  if (door === 'off') return router;
+  const calls: Record<string, (asked: Asked) => Promise<object>> = {
+    '': sendCall(dependencies),
+    verify: verifyCall(dependencies),
+    balance: balanceCall(dependencies),
+  };
+  router.all(path, async (req, res) => {
+    const context = contextOf(res);
+    context.route = path;
+    try {
+      const parameter = await parametersOf(req, door);
+      const app = parameter('un');
+      if (app === '' || appOfKey(dependencies.apiKeys(), parameter('pass')) !== app) {
+        return answer(res, failed('Authentication Failed'));
+      }
+      Object.assign(context, { app, operation: `isms ${parameter('method') || 'send'}` });
+      const call = calls[parameter('method')];
+      answer(res, call ? await call({ app, parameter, req, res }) : failed('Unknown method'));
+    } catch (error) {
+      answer(res, failed(messageOf(error, context)));
+    }
+  });
+  return router;
+}
+
+function answer(res: Response, body: object): void {
+  res.set('Cache-Control', 'no-store').json(body);
+}
+
+const failed = (message: string) => ({ status: 'Failed', message });
+
+/** What a problem says to who reads the vendor's answers; throws what is none. */
+function messageOf(error: unknown, context: RequestContext): string {
+  const problem = knownProblem(error);
+  if (!problem) throw error;
+  context.problem = problem.code;
+  context.reason = problem.facts.reason ?? null;
+  if (problem.code === 'incorrect_code') return 'Incorrect OTP Code';
+  const { detail, errors = [] } = problemDocument(problem);
+  return errors[0] ? `${errors[0].path} ${errors[0].message}` : detail;
+}
+
+async function parametersOf(req: Request, door: IsmsDoor): Promise<Parameters> {
+  if (req.method === 'POST') {
+    const form = await readForm(req);
+    return (name) => form.get(name) ?? '';
+  }
+  if (req.method !== 'GET' || door !== 'get') {
+    const detail = 'Send the parameters by POST, as application/x-www-form-urlencoded: a URL ends in logs.';
+    throw new ApiProblem('method_not_allowed', { detail });
+  }
+  const { searchParams } = new URL(req.originalUrl, 'http://localhost');
+  return (name) => searchParams.get(name) ?? '';
+}
+
+/** National digits with or without their zero, behind the country's calling code. */
+function numberOf(parameter: Parameters, settings: RequestSettings): PhoneNumber {
+  const national = parameter('mobile').replace(/\D/g, '').replace(/^0/, '');
+  const number = PhoneNumber.parse(
+    `+${parameter('country_code').replace(/\D/g, '')}${national}`,
+    settings.defaultCountry,
+  );
+  if (!number) throw new ApiProblem('invalid_phone_number');
+  return number;
+}
+
+function sendCall(dependencies: IsmsDoorDependencies) {
+  const { settings, store, sendOtpQueue, metrics } = dependencies;
+  const reader = createRequestReader(settings);
+  const send = createSend(dependencies);
+  return async ({ app, parameter, res }: Asked): Promise<object> => {
+    const context = contextOf(res);
+    context.ended = ({ problem }) => {
+      if (problem !== null) metrics.refused(app, 'single', problem);
+    };
+    const message = parameter('message');
+    const senderId = parameter('sendid');
+    const read = reader.read(app, {
+      to: numberOf(parameter, settings).e164,
+      sendWithinSeconds,
+      ...(message !== '' && { message }),
+      ...(senderId !== '' && { senderId }),
+    });
+    const { otp } = await send({
+      request: readable(read).request,
+      idempotency: null,
+      waitSeconds: answerWithinSeconds,
+      signal: goneSignal(res),
+      concerns: (id) => {
+        context.otpId = id;
+      },
+    });
+    // Nobody would ever ask for it again.
+    if (otp.status === 'queued') {
+      await timely(store.otps.cancel(app, otp.id));
+      await timely(sendOtpQueue.remove(otp.id)).catch(() => {});
+    }
+    return sentView(app, otp);
+  };
+}
+
+/** One that is under way when nobody can wait any longer has most likely been sent. */
+function sentView(app: string, otp: Otp): object {
+  const ids = idsOf(otp);
+  if (otp.status === 'sent' || otp.status === 'sending') {
+    return { status: 'Success', code: hiddenCode, ...ids, username: app };
+  }
+  const problem = otp.status === 'unknown' ? 'not_verifiable' : 'not_sent';
+  const detail = problemDocument(new ApiProblem(problem)).detail;
+  return {
+    ...failed(otp.failure === null ? detail : failureMessages[otp.failure]),
+    ...ids,
+    code: hiddenCode,
+  };
+}
+
+/** The OTP's id, written as a UUID, which is what apps keep until the code is typed. */
+function idsOf(otp: Otp) {
+  const uuid = hexOf(otp.id).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  return { uuid, sms_id: otp.smsId?.replace(/\D/g, '') || '0', mobile: otp.to.e164 };
+}
+
+function verifyCall(dependencies: IsmsDoorDependencies) {
+  const { store, settings, metrics } = dependencies;
+  const verify = createVerify(dependencies);
+  return async ({ app, parameter, res }: Asked): Promise<object> => {
+    const context = contextOf(res);
+    context.ended = ({ problem, aborted }) =>
+      metrics.verification(app, problem ?? (aborted ? 'aborted' : 'verified'));
+    const to = numberOf(parameter, settings);
+    const echoed = {
+      uuid: parameter('uuid'),
+      sms_id: parameter('sms_id'),
+      code: hiddenCode,
+      mobile: to.e164,
+    };
+    try {
+      const otp = await otpOf({ store, app, to, uuid: parameter('uuid') });
+      const code = parameter('code').trim();
+      // No code of ours, so no attempt is spent.
+      if (!sixDigits.test(code)) throw new ApiProblem('incorrect_code');
+      if (isOver(otp, parameter('interval'))) throw new ApiProblem('otp_expired');
+      const concerns = (id: string) => {
+        context.otpId = id;
+      };
+      await verify({ app, id: otp.id, code, key: undefined, concerns });
+      return { status: 'Verified', ...echoed };
+    } catch (error) {
+      return { ...failed(messageOf(error, context)), ...echoed };
+    }
+  };
+}
+
+/** The OTP that this door gave out under a UUID for this number. */
+async function otpOf(asked: {
+  store: Pick<Store, 'otps' | 'phones'>;
+  app: string;
+  to: PhoneNumber;
+  uuid: string;
+}): Promise<Otp> {
+  const { store, app, to, uuid } = asked;
+  if (!uuidShape.test(uuid)) throw new ApiProblem('otp_not_found');
+  const ids = store.phones.idsOf(to, uuid.replaceAll('-', ''));
+  const found = await Promise.all(ids.map((id) => timely(store.otps.find(app, id))));
+  const otp = found.find((one) => one !== null);
+  if (!otp || otp.to.e164 !== to.e164) throw new ApiProblem('otp_not_found');
+  return otp;
+}
+
+const minuteMs = 60_000;
+
+/** `interval`: for how many minutes the app lets a code count; never longer than the gateway does. */
+function isOver({ sentAt }: Otp, interval: string): boolean {
+  return (
+    /^[1-9]\d{0,3}$/.test(interval) && sentAt !== null && Date.now() > sentAt + Number(interval) * minuteMs
+  );
+}
+
+const monthNames = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
+
+/** From the latest snapshot: iSMS is not asked. */
+function balanceCall({ store }: IsmsDoorDependencies) {
+  return async (): Promise<object> => {
+    const snapshot = await timely(store.balance.latest());
+    if (!snapshot) throw new ApiProblem('balance_unavailable', { reason: 'no_snapshot' });
+    const [year = '', month = '', day = ''] = snapshot.expiresOn?.split('-') ?? [];
+    const expiration = year === '' ? '' : `${day} ${monthNames[Number(month) - 1]} ${year}`;
+    return { method: 'balance', balance: snapshot.credits.toFixed(1), expiration };
+  };
+}

@@ -1,0 +1,230 @@
+import { type Request, type Response, Router } from 'express';
+import type { Otp } from '../otp/otp.js';
+import { hexOf, idOfHex, partitions } from '../otp/otp-id.js';
+import { PhoneNumber } from '../otp/phone-number.js';
+import { createRequestReader } from '../producer/otp-request.js';
+import { timely } from '../producer/redis-trouble.js';
+import type { RequestSettings } from '../producer/settings.js';
+import type { Store } from '../store/store.js';
+import { readable } from './acceptance-answer.js';
+import { knownProblem } from './answer-errors.js';
+import { type ApiKey, appOfKey } from './authentication.js';
+import { readForm } from './body.js';
+import { contextOf } from './context.js';
+import { ApiProblem, problemDocument, problemHeaders } from './problem.js';
+import type { ProblemCode } from './problems.js';
+import { goneSignal } from './route.js';
+import { createSend, type SendingDependencies } from './sending.js';
+import { createVerify, type VerificationDependencies } from './verification.js';
+
+export interface TwilioVerifyDependencies extends VerificationDependencies {
+  store: SendingDependencies['store'] & VerificationDependencies['store'] & Pick<Store, 'phones'>;
+  acceptor: SendingDependencies['acceptor'];
+  metrics: SendingDependencies['metrics'] & VerificationDependencies['metrics'];
+  settings: RequestSettings;
+  apiKeys: () => readonly ApiKey[];
+}
+
+const serviceShape = /^VA[0-9a-f]{32}$/i;
+const verificationShape = /^VE(?<hex>[0-9a-f]{32})$/i;
+
+/** Twilio's status and code for a problem: https://www.twilio.com/docs/api/errors. Others are what their status says. */
+const twilioErrors: Partial<Record<ProblemCode, readonly [status: number, code: number]>> = {
+  unauthorized: [401, 20_003],
+  otp_not_found: [404, 20_404],
+  otp_expired: [404, 20_404],
+  otp_cancelled: [404, 20_404],
+  already_verified: [404, 20_404],
+  not_verifiable: [404, 20_404],
+  not_sent: [404, 20_404],
+  invalid_request: [400, 60_200],
+  invalid_phone_number: [400, 60_200],
+  message_not_allowed: [400, 60_200],
+  country_not_allowed: [403, 60_605],
+  attempts_exhausted: [429, 60_202],
+  phone_locked: [429, 60_202],
+  verification_in_progress: [429, 60_202],
+  phone_rate_limited: [429, 60_203],
+  prefix_blocked: [403, 60_410],
+};
+
+interface Asked {
+  app: string;
+  form: URLSearchParams;
+  account: string;
+  service: string;
+  res: Response;
+}
+
+/**
+ * The part of Twilio Verify v2 that SMS needs, so that its official libraries work with this gateway: a verification is
+ * an OTP, a service a purpose; the password is the app's key, and the user name is not looked at.
+ * https://www.twilio.com/docs/verify/api
+ */
+export function twilioVerifyDoor(dependencies: TwilioVerifyDependencies): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  const doors = {
+    Verifications: startVerification(dependencies),
+    VerificationCheck: checkVerification(dependencies),
+  };
+  for (const [name, work] of Object.entries(doors)) {
+    const path = `/v2/Services/:service/${name}`;
+    router.post(path, async (req, res) => {
+      contextOf(res).route = path.replace(':service', '{sid}');
+      contextOf(res).operation = `twilio ${name}`;
+      try {
+        const asked = await askedBy(req, res, dependencies);
+        const { status, body } = await work(asked);
+        res.status(status).set('Cache-Control', 'no-store').json(body);
+      } catch (error) {
+        answerError(res, error);
+      }
+    });
+  }
+  return router;
+}
+
+/** RFC 7617: the user name has no colon. */
+const basic = /^Basic +([A-Za-z0-9+/]+=*) *$/i;
+
+async function askedBy(req: Request, res: Response, { apiKeys }: TwilioVerifyDependencies): Promise<Asked> {
+  const credentials = basic.exec(req.get('Authorization') ?? '')?.[1] ?? '';
+  const [account = '', ...key] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
+  const app = appOfKey(apiKeys(), key.join(':'));
+  if (app === null) throw new ApiProblem('unauthorized');
+  contextOf(res).app = app;
+  const service = String(req.params['service']);
+  if (!serviceShape.test(service)) throw new ApiProblem('otp_not_found');
+  return { app, form: await readForm(req), account, service, res };
+}
+
+function answerError(res: Response, error: unknown): void {
+  const problem = knownProblem(error);
+  if (!problem) throw error;
+  Object.assign(contextOf(res), { problem: problem.code, reason: problem.facts.reason ?? null });
+  const { detail, errors = [], status: ownStatus } = problemDocument(problem);
+  const [status, code] = twilioErrors[problem.code] ?? [ownStatus, 20_000 + ownStatus];
+  const [first] = errors;
+  const message = first ? `Invalid parameter: ${first.path} ${first.message}` : detail;
+  const more_info = `https://www.twilio.com/docs/errors/${code}`;
+  res.status(status).set(problemHeaders(problem)).json({ code, message, more_info, status });
+}
+
+/** A service's OTPs are apart from those of another. */
+const purposeOf = (service: string) => service.slice('VA'.length).toLowerCase();
+
+function startVerification(dependencies: TwilioVerifyDependencies) {
+  const { settings, metrics } = dependencies;
+  const reader = createRequestReader(settings);
+  const send = createSend(dependencies);
+  return async (asked: Asked) => {
+    const { app, form, service, res } = asked;
+    const context = contextOf(res);
+    context.ended = ({ problem }) => {
+      if (problem !== null) metrics.refused(app, 'single', problem);
+    };
+    const channel = form.get('Channel') ?? '';
+    if (channel !== 'sms') throw invalid('Channel', 'must be sms: no other channel is offered');
+    const locale = form.get('Locale');
+    const template = form.get('TemplateSid');
+    const message = form.get('CustomMessage');
+    const read = reader.read(app, {
+      to: form.get('To') ?? '',
+      purpose: purposeOf(service),
+      ...(locale !== null && { locale }),
+      ...(template !== null && { template }),
+      ...(message !== null && { message }),
+    });
+    const { otp } = await send({
+      request: readable(read).request,
+      idempotency: null,
+      waitSeconds: null,
+      signal: goneSignal(res),
+      concerns: (id) => {
+        context.otpId = id;
+      },
+    });
+    const attempt = { time: isoTime(otp.createdAt), channel: 'SMS', attempt_sid: `VL${hexOf(otp.id)}` };
+    const body = {
+      ...view(otp, asked, 'pending'),
+      lookup: {},
+      send_code_attempts: [attempt],
+      sna: null,
+      url: urlOf(otp, asked),
+    };
+    return { status: 201, body };
+  };
+}
+
+function invalid(path: string, message: string): ApiProblem {
+  return new ApiProblem('invalid_request', { errors: [{ path, message }] });
+}
+
+function checkVerification(dependencies: TwilioVerifyDependencies) {
+  const { store, metrics } = dependencies;
+  const verify = createVerify(dependencies);
+  return async (asked: Asked) => {
+    const { app, form, res } = asked;
+    const context = contextOf(res);
+    context.ended = ({ problem, aborted }) =>
+      metrics.verification(app, problem ?? (aborted ? 'aborted' : 'verified'));
+    const code = form.get('Code') ?? '';
+    if (!/^\d{4,10}$/.test(code)) throw invalid('Code', 'must be 4 to 10 digits');
+    const id = await idOf(dependencies, asked);
+    const otp = id === null ? null : await timely(store.otps.find(app, id));
+    if (!otp) throw new ApiProblem('otp_not_found');
+    const concerns = (otpId: string) => {
+      context.otpId = otpId;
+    };
+    try {
+      // Ours have six digits: another one is wrong without asking.
+      if (code.length !== 6) throw new ApiProblem('incorrect_code');
+      await verify({ app, id: otp.id, code, key: undefined, concerns });
+    } catch (error) {
+      if (!(error instanceof ApiProblem) || error.code !== 'incorrect_code') throw error;
+      context.problem = error.code;
+      return { status: 200, body: view(otp, asked, 'pending') };
+    }
+    return { status: 200, body: view({ ...otp, status: 'verified' }, asked, 'approved') };
+  };
+}
+
+/** The newest OTP of the number in this service, or the one that a sid was given for. */
+async function idOf(
+  { store, settings }: TwilioVerifyDependencies,
+  { app, form, service }: Asked,
+): Promise<string | null> {
+  const sid = form.get('VerificationSid');
+  if (sid === null) {
+    const to = PhoneNumber.parse(form.get('To') ?? '', settings.defaultCountry);
+    if (!to) throw invalid('To', 'must be a phone number in E.164');
+    return await timely(store.phones.newest(app, to, purposeOf(service)));
+  }
+  const hex = verificationShape.exec(sid)?.groups?.['hex'];
+  if (hex === undefined) return null;
+  // A sid does not tell where its number is at home.
+  const looks = partitions.map((partition) => timely(store.otps.find(app, idOfHex(partition, hex))));
+  return (await Promise.all(looks)).find((otp) => otp !== null)?.id ?? null;
+}
+
+const isoTime = (ms: number) => new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
+
+function view(otp: Otp, { account, service }: Asked, status: 'pending' | 'approved') {
+  return {
+    sid: `VE${hexOf(otp.id)}`,
+    service_sid: service,
+    account_sid: account,
+    to: otp.to.e164,
+    channel: 'sms',
+    status,
+    valid: status === 'approved',
+    amount: null,
+    payee: null,
+    date_created: isoTime(otp.createdAt),
+    date_updated: isoTime(Date.now()),
+  };
+}
+
+function urlOf(otp: Otp, { service }: Asked): string {
+  return `/v2/Services/${service}/Verifications/VE${hexOf(otp.id)}`;
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { account, shopKey, startGateway } from './gateway.js';
+
+const gateway = await startGateway();
+const door = (parameters: Record<string, string>, method = 'POST') => {
+  const form = new URLSearchParams({ un: 'shop', pass: shopKey, ...parameters }).toString();
+  const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+  const path = '/2FA/request.php';
+  return method === 'POST'
+    ? gateway.call(method, path, { key: null, body: form, headers })
+    : gateway.call(method, `${path}?${form}`, { key: null });
+};
+
+describe('the door', () => {
+  it('knows an app by its name and its own key together', async () => {
+    for (const wrong of [{ un: 'bank' }, { un: 'shop', pass: account.password }, { un: '', pass: '' }]) {
+      expect((await door({ method: 'balance', ...wrong })).json).toEqual({
+        status: 'Failed',
+        message: 'Authentication Failed',
+      });
+    }
+  });
+
+  it('finds an OTP by its number and uuid together, and only the app’s own', async () => {
+    const { id, code } = await gateway.sent({ to: '0123456710' });
+    const uuid = Buffer.from(id.slice(6), 'base64url')
+      .toString('hex')
+      .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+    const verify = (more: Record<string, string>) =>
+      door({ method: 'verify', mobile: '123456710', country_code: '60', uuid, sms_id: '1', code, ...more });
+    for (const wrong of [{ mobile: '123456711' }, { uuid: 'x' }, { uuid: uuid.replace(/^./, 'f') }]) {
+      const reply = await verify(wrong);
+      if (Object.values(wrong)[0] !== uuid) expect(reply.json).toMatchObject({ status: 'Failed' });
+    }
+    expect((await verify({ code: '12345' })).json).toMatchObject({ message: 'Incorrect OTP Code' });
+    expect((await gateway.call('GET', `/v1/otps/${id}`)).json).toMatchObject({ attemptsRemaining: 5 });
+    expect((await verify({})).json).toMatchObject({ status: 'Verified' });
+  });
+
+  it('lets a code count for no longer than `interval` says', async () => {
+    const { id, code } = await gateway.sent({ to: '0123456712' });
+    const hex = Buffer.from(id.slice(6), 'base64url').toString('hex');
+    const uuid = hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+    const otp = await gateway.store.otps.find('shop', id);
+    const longAgo = (otp?.sentAt ?? 0) - 61_000;
+    const key = `isms:{${id.slice(4, 6)}}:${id}`;
+    const record = JSON.parse((await gateway.redis.get(key)) ?? '');
+    const { sealed, ...facts } = { ...record, sentAt: longAgo };
+    await gateway.redis.set(key, JSON.stringify({ ...facts, sealed }), 'KEEPTTL');
+    const verify = (interval: string) =>
+      door({ method: 'verify', mobile: '123456712', country_code: '60', uuid, sms_id: '1', code, interval });
+    expect((await verify('1')).json).toMatchObject({ status: 'Failed' });
+    expect((await verify('3')).json).toMatchObject({ status: 'Verified' });
+  });
+
+  it('drops what cannot be sent while its client waits', { timeout: 40_000 }, async () => {
+    const reply = await door({ mobile: '123456713', country_code: '60', message: '%OTP%' });
+    expect(reply.json).toMatchObject({ status: 'Failed' });
+    expect(gateway.simulator.state.number('+60123456713').calls).toBe(0);
+  });
+
+  it('answers GET only where that is allowed, and nothing at all where it is off', async () => {
+    const withDoor = async (ismsDoor: 'off' | 'post') => await startGateway({ dependencies: { ismsDoor } });
+    const post = await withDoor('post');
+    const path = `/2FA/request.php?un=shop&pass=${shopKey}&method=balance`;
+    const refused = await post.call('GET', path, { key: null });
+    expect(refused.json).toEqual({ status: 'Failed', message: expect.stringMatching(/by POST/) });
+    expect(post.logs.join()).not.toContain(shopKey);
+    expect((await (await withDoor('off')).call('GET', path, { key: null })).status).toBe(404);
+  });
+});
