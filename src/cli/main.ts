@@ -1,14 +1,13 @@
-import type { Config } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
-import { describeConfig } from '../config/describe-config.js';
 import { createLogger } from '../telemetry/logger.js';
-import { createAppRegistry } from './apps.js';
 import { load } from './load.js';
+import { isLookAtSettings, lookAtSettings } from './look-at-settings.js';
 import { isOperatorCommand, operate } from './operate.js';
 import { runApi } from './run-api.js';
 import { runSimulator } from './run-simulator.js';
 import { runWorker } from './run-worker.js';
 import { createParts, type Parts, type Running } from './running.js';
+import type { Said } from './said.js';
 import { start } from './start.js';
 import { startTelemetry } from './telemetry.js';
 
@@ -17,8 +16,12 @@ const usage = `usage: isms-otp <command>
   api            the HTTP API
   worker         one worker process
   simulate       the iSMS simulator
-  check-config   what the environment means, or every mistake in it
   start          all of it on this machine, with a Redis of its own
+
+  check-config   what the environment means, or every mistake in it
+  doctor         what is wrong with Redis, iSMS, clocks and settings as seen from here, and what to do about it
+  apps check     what APPS_FILE means, or every mistake in it
+  keys new <app>                 make an API key and its digest
   unlock <app> <phone number>    forget the limits and wrong codes of a number
   ranges                         number ranges that the toll-fraud guard slowed or blocked
   forget-range <app> <range>     undo what it decided about one
@@ -28,7 +31,7 @@ const usage = `usage: isms-otp <command>
   erase <phone number>           erase it (PDPA)
   audit <since> <until>          who did what, as NDJSON; dates such as 2026-11-25
 
-Settings come from the environment: docs/configuration.md.`;
+Settings come from the environment: docs/configuration.md. --json makes programs understand any answer.`;
 
 type Environment = Record<string, string | undefined>;
 
@@ -43,11 +46,15 @@ export async function main(
 ): Promise<void> {
   process.stdout.on('error', endWithReader);
   try {
+    const json = rest.includes('--json');
+    const args = rest.filter((arg) => arg !== '--json');
+    const say = ({ text, data }: Said) => print(json ? JSON.stringify(data) : text);
     if (isOperatorCommand(command)) {
-      for await (const text of operate(command, rest, load(env, command))) print(text);
+      for await (const one of operate(command, args, load(env, command))) say(one);
       return;
     }
-    if (rest.length > 0) throw new ConfigError([{ variable: rest.join(' '), problem: 'is not understood' }]);
+    if (isLookAtSettings(command)) return await lookAtSettings(command, args, { env, say });
+    if (args.length > 0) throw new ConfigError([{ variable: args.join(' '), problem: 'is not understood' }]);
     await run(command, env, tracing);
   } catch (error) {
     fail(error);
@@ -74,20 +81,12 @@ async function run(command: string, env: Environment, tracing: Running | null): 
       });
     case 'start':
       return await untilSignal((parts) => start(env, parts));
-    case 'check-config':
-      return print(describeConfig(checked(load(env, 'check-config'))));
     case 'help':
     case '--help':
       return print(usage);
     default:
       throw new Error(`${command ? `unknown command "${command}"` : 'no command given'}\n\n${usage}`);
   }
-}
-
-/** A configuration whose file of apps is right, too. */
-function checked(config: Config): Config {
-  createAppRegistry(config);
-  return config;
 }
 
 /** The first signal, even during the start, lets everything finish; a second one does not wait any more. */

@@ -9,6 +9,7 @@ import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { storeOf } from './parts.js';
 import { connectOnce } from './redis.js';
+import { type Said, said } from './said.js';
 
 type OperatorConfig = ConfigFor<'unlock'>;
 
@@ -31,12 +32,12 @@ export function isOperatorCommand(command: string): command is OperatorCommand {
   return Object.hasOwn(operatorCommands, command);
 }
 
-/** Runs one command by which an operator looks into what is kept, or undoes what went wrong; yields what to print. */
+/** Runs one command by which an operator looks into what is kept, or undoes what went wrong; yields what to say. */
 export async function* operate(
   command: OperatorCommand,
   args: readonly string[],
   config: OperatorConfig,
-): AsyncGenerator<string> {
+): AsyncGenerator<Said> {
   const expected = operatorCommands[command];
   if (args.length !== expected.length) {
     throw new Error(`usage: isms-otp ${[command, ...expected].join(' ')}`);
@@ -80,19 +81,23 @@ interface Tools {
   config: OperatorConfig;
 }
 
-type Runner = (tools: Tools, first: string, second: string) => AsyncGenerator<string>;
+type Runner = (tools: Tools, first: string, second: string) => AsyncGenerator<Said>;
 
 const runners: Record<OperatorCommand, Runner> = {
   unlock: async function* ({ store, config }, app, text) {
     const to = numberOf(text, config);
     const known = await store.phones.unlock(app, to);
-    yield known
-      ? `${to.masked} of ${app} can be sent to and verified again.`
-      : `Nothing stood in the way of ${to.masked} of ${app}.`;
+    yield said(
+      known
+        ? `${to.masked} of ${app} can be sent to and verified again.`
+        : `Nothing stood in the way of ${to.masked} of ${app}.`,
+    );
   },
   ranges: async function* ({ store }) {
     const judged = await store.ranges.judged();
-    if (judged.length === 0) return yield 'No number range was slowed or blocked lately.';
+    if (judged.length === 0) {
+      return yield { text: 'No number range was slowed or blocked lately.', data: judged };
+    }
     const time = (ms: number) => (ms === 0 ? '-'.padEnd(24) : new Date(ms).toISOString());
     const lines = judged.map(
       ({ app, range, slowUntil, blockedUntil, refused }) =>
@@ -104,34 +109,41 @@ const runners: Record<OperatorCommand, Runner> = {
       'slowed until'.padEnd(24),
       'blocked until'.padEnd(24),
     ];
-    yield [[...head, 'refused'].join('  '), ...lines].join('\n');
+    const data = judged.map(({ range, ...one }) => ({ ...one, range: shownRange(range) }));
+    yield { text: [[...head, 'refused'].join('  '), ...lines].join('\n'), data };
   },
   'resend-webhooks': async function* ({ webhookQueue }) {
     const count = await webhookQueue.retryDead();
-    yield count === 0
-      ? 'Every event was delivered, or is tried again by itself.'
-      : `${count} events that were given up are delivered again, with as many attempts as new ones.`;
+    const text =
+      count === 0
+        ? 'Every event was delivered, or is tried again by itself.'
+        : `${count} events that were given up are delivered again, with as many attempts as new ones.`;
+    yield { text, data: { count } };
   },
   'forget-range': async function* ({ store }, app, text) {
     const range = text.replace(/\D/g, '');
     const known = await store.ranges.forget(app, range);
-    yield known
-      ? `The guard begins anew with ${shownRange(range)} of ${app}.`
-      : `Nothing is known of ${shownRange(range)} of ${app}; see isms-otp ranges.`;
+    yield said(
+      known
+        ? `The guard begins anew with ${shownRange(range)} of ${app}.`
+        : `Nothing is known of ${shownRange(range)} of ${app}; see isms-otp ranges.`,
+    );
   },
   restored: async function* ({ store }) {
     await store.noteRestore();
-    yield 'What waits in this Redis may have been sent since its backup: it is sent at most UNKNOWN_RESENDS times more.';
+    yield said(
+      'What waits in this Redis may have been sent since its backup: it is sent at most UNKNOWN_RESENDS times more.',
+    );
   },
   audit: async function* ({ store }, since, until) {
     const [from, to] = [momentOf('<since>', since), momentOf('<until>', until)];
     for await (const entry of store.audit.read(from, to)) {
-      yield JSON.stringify({ ...entry, at: isoTime(entry.at) });
+      yield line({ ...entry, at: isoTime(entry.at) });
     }
   },
   person: async function* ({ store, config }, text) {
     const to = numberOf(text, config);
-    for (const otp of await store.persons.find(to)) yield JSON.stringify(personView(otp));
+    for (const otp of await store.persons.find(to)) yield line(personView(otp));
     for (const {
       admittedAt,
       verifiedAt,
@@ -140,7 +152,7 @@ const runners: Record<OperatorCommand, Runner> = {
       ...known
     } of await store.phones.known(to)) {
       const times = { admittedAt: admittedAt.map(isoTime), verifiedAt: verifiedAt && isoTime(verifiedAt) };
-      yield JSON.stringify({ to: to.masked, ...known, ...times });
+      yield line({ to: to.masked, ...known, ...times });
     }
   },
   erase: async function* ({ store, sendOtpQueue, config }, text) {
@@ -150,12 +162,20 @@ const runners: Record<OperatorCommand, Runner> = {
     for (const { app, id } of otps) await store.otps.cancel(app, id);
     await store.persons.erase(to, otps);
     const held = await eraseJobs(sendOtpQueue, otps, config.isms.sendTimeoutMs + jobMarginMs);
-    yield `${otps.length} OTPs to ${to.masked} were erased, with its limits.`;
+    yield {
+      text: `${otps.length} OTPs to ${to.masked} were erased, with its limits.`,
+      data: { erased: otps.length, jobsHeld: held },
+    };
     if (held > 0) {
-      yield `${held} of their jobs, which show ${to.masked}, are held by workers, and go KEEP_SECONDS after they end.`;
+      yield said(
+        `${held} of their jobs, which show ${to.masked}, are held by workers, and go KEEP_SECONDS after they end.`,
+      );
     }
   },
 };
+
+/** NDJSON, to people and programs alike. */
+const line = (data: object): Said => ({ text: JSON.stringify(data), data });
 
 /** For a worker to let go of a job after its longest call. */
 const jobMarginMs = 5_000;

@@ -20,7 +20,11 @@ const settleMs = 2_000;
 const verifyConnections = 64;
 
 /** The iSMS account of this configuration; as many connections as there may be sends in flight. */
-export function ismsProvider({ isms, account, worker }: GatewayConfig): Provider {
+export function ismsProvider({
+  isms,
+  account,
+  worker,
+}: Pick<GatewayConfig, 'isms' | 'account' | 'worker'>): Provider {
   return createIsmsProvider({
     ...isms,
     username: account.username,

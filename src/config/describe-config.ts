@@ -5,10 +5,15 @@ import type { Setting } from './variables.js';
 /** What an environment means, one variable a line, ready to be printed: no secret is in it. */
 export function describeConfig(config: Config): string {
   const width = Math.max(...settings.map(({ name }) => name.length));
-  const lines = settings.map(
-    (setting) => `${setting.name.padEnd(width)}  ${describeSetting(setting, config)}`,
+  const lines = Object.entries(shownSettings(config)).map(
+    ([name, value]) => `${name.padEnd(width)}  ${value}`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** The same by variable. */
+export function shownSettings(config: Config): Record<string, string> {
+  return Object.fromEntries(settings.map((setting) => [setting.name, describeSetting(setting, config)]));
 }
 
 function describeSetting(setting: Setting, config: Config): string {

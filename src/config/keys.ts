@@ -11,7 +11,8 @@ export interface ApiKey {
 }
 
 const liveKeysPerApp = 2;
-const appShape = '[a-z0-9][a-z0-9_-]{0,31}';
+/** The name of an app, as the source of a regular expression. */
+export const appShape = '[a-z0-9][a-z0-9_-]{0,31}';
 /** What RFC 6750 allows in a bearer token, so a key never holds a comma, a colon or a space. */
 const entryShape = new RegExp(
   `^(?<app>${appShape}):(?:sha256:(?<hex>[0-9a-fA-F]{64})|(?<key>(?=.{24})[A-Za-z0-9._~+/-]+=*))$`,

@@ -7,7 +7,7 @@ describe('loadConfig', () => {
   it('gives every variable of the contract its default', () => {
     const config = loadConfig({}, 'check-config');
     expect(config).toEqual({
-      http: { host: '127.0.0.1', port: 3000 },
+      http: { host: '127.0.0.1', port: 3000, ismsDoor: 'post' },
       isms: {
         url: 'https://www.isms.com.my/2FA/request.php',
         connectTimeoutMs: 3000,
@@ -74,7 +74,7 @@ describe('loadConfig', () => {
 
   it('counts an empty variable as unset', () => {
     expect(loadConfig({ PORT: '', REDIS_URL: '', REDIS_URL_FILE: '' }, 'simulate')).toMatchObject({
-      http: { port: 3000 },
+      http: { port: 3000, ismsDoor: 'post' },
     });
     expect(mistakes({ REDIS_URL: '' })).toEqual([expect.stringMatching(/^REDIS_URL is missing/)]);
   });

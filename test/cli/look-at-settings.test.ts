@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer } from 'node:tls';
+import { afterAll, describe, expect, it } from 'vitest';
+import { startSimulator } from '../../src/simulator/simulator.js';
+import { gatewayEnvironment, runCommand } from '../support/processes.js';
+import { connect, databaseUrl } from '../support/redis.js';
+import { freePort, startRedisServer } from '../support/redis-server.js';
+import { onCluster } from '../support/redis-topology.js';
+import { selfSigned } from '../support/self-signed.js';
+
+await connect();
+const simulator = await startSimulator({ username: 'tester', password: 'a-password-for-tests' });
+const directory = mkdtempSync(join(tmpdir(), 'look-'));
+afterAll(async () => {
+  await simulator.close();
+  rmSync(directory, { recursive: true });
+});
+const environment: Record<string, string> = {
+  ...gatewayEnvironment(databaseUrl(), simulator),
+  PORT: String(await freePort()),
+};
+
+async function run(args: string[], env: Record<string, string> = {}) {
+  const running = runCommand(args, env);
+  await new Promise((resolve) => running.child.once('close', resolve));
+  return { code: await running.end(), said: running.output };
+}
+
+interface Finding {
+  check: string;
+  level: string;
+  text: string;
+  advice?: string;
+}
+
+async function findings(
+  env: Record<string, string>,
+): Promise<{ code: unknown; found: Finding[]; said: string }> {
+  const { code, said } = await run(['doctor', '--json'], env);
+  const found = said
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Finding);
+  return { code, found, said };
+}
+const of = (found: Finding[], check: string) => found.filter((one) => one.check === check);
+
+describe('keys new', () => {
+  it('makes a key that the gateway takes, and the digest that it keeps of it', async () => {
+    const { code, said } = await run(['keys', 'new', 'shop', '--json']);
+    const { app, key, digest } = JSON.parse(said) as Record<string, string>;
+    expect([code, app]).toEqual([0, 'shop']);
+    expect(digest).toBe(
+      `sha256:${createHash('sha256')
+        .update(key ?? '')
+        .digest('hex')}`,
+    );
+    const checked = await run(['check-config'], { API_KEYS: `shop:${digest}` });
+    expect(checked.said).toContain(`shop (sha256 ${digest?.slice(7, 15)}`);
+    expect((await run(['keys', 'new', 'shop'])).said).not.toContain(key);
+  });
+
+  it.each([[['keys']], [['keys', 'new']], [['keys', 'new', 'Not an app']]])(
+    'says how it is used: %j',
+    async (args) => {
+      const { code, said } = await run(args);
+      expect(code).toBe(1);
+      expect(said).toMatch(/usage: isms-otp keys new <app>|The name of an app is/);
+    },
+  );
+});
+
+describe('apps check', () => {
+  it('says what a file means, or every mistake in it', async () => {
+    const file = join(directory, 'apps.json');
+    const good = {
+      keys: [`sha256:${'a'.repeat(64)}`],
+      templates: { default: { en: '%OTP%', ms: 'Kod %OTP%' } },
+    };
+    writeFileSync(file, JSON.stringify({ apps: { shop: good } }));
+    const { code, said } = await run(['apps', 'check', file, '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(said)).toMatchObject([
+      { app: 'shop', templates: ['default'], locales: ['en', 'ms'], keys: 1 },
+    ]);
+    expect((await run(['apps', 'check'], { APPS_FILE: file })).said).toMatch(
+      /^shop .*1 template\(s\) in en, ms/,
+    );
+    writeFileSync(file, JSON.stringify({ apps: { shop: { ...good, senderId: '!', freeText: 1 } } }));
+    const wrong = await run(['apps', 'check', file]);
+    expect(wrong.code).toBe(1);
+    expect(wrong.said).toContain('apps.shop.freeText');
+    expect((await run(['check-config'], { APPS_FILE: file })).code).toBe(1);
+  });
+});
+
+describe('doctor', () => {
+  it('finds nothing wrong where nothing is, and says so without a secret', async () => {
+    const redis = await startRedisServer({ appendfsync: 'always' });
+    const api = { ...environment, REDIS_URL: redis.url };
+    const { code, found, said } = await findings(api);
+    expect(code).toBe(0);
+    expect(found.filter(({ level }) => level === 'problem')).toEqual([]);
+    expect(of(found, 'redis').map(({ level }) => level)).toEqual(['ok', 'ok']);
+    expect(of(found, 'clock')[0]?.level).toBe('ok');
+    expect(of(found, 'isms')[0]?.text).toMatch(/iSMS accepts the account and this address: \d+/);
+    for (const secret of [environment['ISMS_PASSWORD'], environment['DATA_KEY']])
+      expect(said).not.toContain(secret);
+    await redis.stop();
+  });
+
+  it.skipIf(onCluster)('names what a Redis can lose, and that it evicts', async () => {
+    const redis = await startRedisServer({ appendfsync: 'everysec' });
+    const client = redis.connect();
+    await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    const { code, found } = await findings({ ...environment, REDIS_URL: redis.url });
+    expect(code).toBe(0);
+    const warnings = of(found, 'redis').filter(({ level }) => level === 'warning');
+    expect(warnings.map(({ advice }) => advice)).toEqual([
+      expect.stringContaining('appendfsync always'),
+      expect.stringContaining('noeviction'),
+    ]);
+    client.disconnect();
+    await redis.stop();
+  });
+
+  it('says what to do about each thing that is wrong, and exits 1', async () => {
+    const settings = await findings({ ...environment, PORT: 'x' });
+    expect(settings.code).toBe(1);
+    expect(of(settings.found, 'settings')[0]).toMatchObject({
+      level: 'problem',
+      text: expect.stringContaining('PORT'),
+    });
+    const away = await findings({ ...environment, REDIS_URL: `redis://127.0.0.1:${await freePort()}` });
+    expect(away.code).toBe(1);
+    expect(of(away.found, 'redis')[0]).toMatchObject({
+      level: 'problem',
+      advice: expect.stringContaining('running'),
+    });
+    const refused = await findings({ ...environment, ISMS_PASSWORD: 'another' });
+    expect(of(refused.found, 'isms')[0]).toMatchObject({
+      level: 'problem',
+      advice: expect.stringContaining('ISMS_PASSWORD'),
+    });
+    const nobody = await findings({ ...environment, ISMS_URL: `http://127.0.0.1:${await freePort()}/` });
+    expect(of(nobody.found, 'isms')[0]).toMatchObject({
+      level: 'problem',
+      text: expect.stringContaining('not_connected'),
+    });
+  });
+
+  it('does not trust a certificate that nobody signed', async () => {
+    const server = createServer(selfSigned).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    const { found } = await findings({ ...environment, ISMS_URL: `https://localhost:${port}/` });
+    expect(of(found, 'tls')[0]).toMatchObject({
+      level: 'problem',
+      text: expect.stringMatching(/SELF_SIGNED|UNABLE_TO/),
+    });
+    server.close();
+  });
+
+  it('is to be read by people, too', async () => {
+    const { said } = await run(['doctor'], environment);
+    expect(said).toMatch(/^ok +version {3}/m);
+    expect(said).toMatch(/^warning +api .*\n +→ /m);
+  });
+});
+
+describe('--json', () => {
+  it('makes check-config and the operator’s commands answer programs', async () => {
+    const { said } = await run(['check-config', '--json'], environment);
+    expect(JSON.parse(said)).toMatchObject({
+      SEND_RETRIES: '10',
+      ISMS_PASSWORD: expect.stringMatching(/\[secret\]/),
+    });
+    expect(JSON.parse((await run(['ranges', '--json'], environment)).said)).toEqual([]);
+    const unlocked = await run(['unlock', 'shop', '0123456789', '--json'], environment);
+    expect(JSON.parse(unlocked.said)).toEqual({ message: expect.stringMatching(/^Nothing stood/) });
+  });
+});
