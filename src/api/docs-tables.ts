@@ -45,15 +45,15 @@ function linked(description: string): Html {
 /** Every problem code, where its `type` leads. */
 export function problemTable(): Html {
   const rows = problemCodes.map((code) => {
-    const { status, title, detail } = problems[code];
+    const { status, title, detail, advice } = problems[code];
     return html`<tr id="${code}"><td><code>${code}</code></td><td>${status}</td>
-<td><strong>${title}.</strong> ${prose(detail)}</td></tr>`;
+<td><strong>${title}.</strong> ${prose(detail)}</td><td>${prose(advice)}</td></tr>`;
   });
   return html`<section><h2 id="problems">Problem codes</h2>
 <p>Every error is <code>application/problem+json</code> with <code>type</code>, <code>title</code>,
 <code>status</code>, <code>detail</code> and one of these as <code>code</code>. Every 503 has
 <code>Retry-After</code>.</p>
-${table('', ['Code', 'Status', 'Meaning'], rows)}</section>`;
+${table('', ['Code', 'Status', 'Meaning', 'What to do'], rows)}</section>`;
 }
 
 function table(title: string, columns: readonly string[], rows: readonly Html[]): Html {

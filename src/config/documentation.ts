@@ -3,7 +3,7 @@ import type { Setting } from './variables.js';
 
 const introduction = `# Configuration
 
-<!-- Generated from src/config/schema.ts by \`npm run docs:config\`; do not edit. -->
+<!-- Generated from src/config/schema.ts by \`npm run docs:write\`; do not edit. -->
 
 Everything is an environment variable, read once at the start. A wrong value stops the start, with all mistakes
 listed; \`node dist/cli.js check-config\` shows what an environment means. An empty variable counts as unset.

@@ -5,12 +5,12 @@ import { settings } from '../../src/config/commands.js';
 import { configurationMarkdown } from '../../src/config/documentation.js';
 
 describe('docs/configuration.md', () => {
-  it('is what the schema says; if not, run `npm run docs:config`', () => {
+  it('is what the schema says; if not, run `npm run docs:write`', () => {
     const file = new URL('../../docs/configuration.md', import.meta.url);
     expect(readFileSync(file, 'utf8')).toBe(configurationMarkdown());
   });
 
-  it('comes with the JSON Schema of APPS_FILE; if not, run `npm run docs:config`', () => {
+  it('comes with the JSON Schema of APPS_FILE; if not, run `npm run docs:write`', () => {
     const file = new URL('../../docs/apps.schema.json', import.meta.url);
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(appsJsonSchema());
   });
