@@ -1,34 +1,15 @@
 import { z } from 'zod';
-import { consumptionDays } from '../otp/balance.js';
 import { timely } from '../producer/redis-trouble.js';
 import type { BalanceSnapshot } from '../store/balance.js';
 import { type BalanceRefreshDependencies, createBalanceRefresh } from './balance-refresh.js';
 import { balanceExample, historyExample } from './examples.js';
-import { isoTime, timeSchema } from './otp-schemas.js';
+import { isoTime } from './otp-view.js';
 import { ApiProblem } from './problem.js';
 import { defineRoute, type Route } from './route.js';
+import { balanceSchema, historySchema } from './schemas.js';
 
 const dayMs = 86_400_000;
 const tag = 'Balance';
-
-const dateSchema = z.iso.date();
-
-/** The account's balance, and what it means. */
-export const balanceSchema = z.object({
-  credits: z.number(),
-  expiresOn: dateSchema.nullable().describe('Last day the credits are good for.'),
-  checkedAt: timeSchema,
-  low: z.boolean(),
-  expiring: z.boolean(),
-  creditsPerDay: z.number().nullable().describe(`Over the last ${consumptionDays} days.`),
-  runsOutOn: dateSchema.nullable().describe('At that rate.'),
-});
-
-/** A page of past balances. */
-export const historySchema = z.object({
-  snapshots: z.array(z.object({ at: timeSchema, credits: z.number(), expiresOn: dateSchema.nullable() })),
-  next: timeSchema.nullable().describe('`until` of the next page; null on the last one.'),
-});
 
 const instant = z.iso.datetime({
   offset: true,

@@ -1,4 +1,4 @@
-import type { BatchOtp } from './batches.js';
+import type { BatchOtp } from './schemas.js';
 
 /** Columns of the export; those after `failure` may become more. */
 const columns: Record<string, (otp: BatchOtp) => string | number | null> = {

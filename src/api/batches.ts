@@ -7,9 +7,10 @@ import type { Store } from '../store/store.js';
 import { batchOtpsCsv } from './batch-csv.js';
 import { ndjson } from './bulk.js';
 import { batchExample, batchOtpsExample } from './examples.js';
-import { isoTime, otpSchema, otpView, timeSchema } from './otp-schemas.js';
+import { isoTime, otpView } from './otp-view.js';
 import { ApiProblem } from './problem.js';
 import { defineRoute, type Route } from './route.js';
+import { type BatchOtp, batchOtpSchema, batchSchema } from './schemas.js';
 import { unreadable } from './unreadable-record.js';
 
 export interface BatchesDependencies {
@@ -25,23 +26,6 @@ const linesAtATime = 200;
 const mostLinesOfPage = 10_000;
 const mostLimit = 1_000;
 const defaultLimit = 100;
-
-/** OTPs that were uploaded together, counted. */
-export const batchSchema = z.object({
-  id: z.string(),
-  createdAt: timeSchema,
-  lines: z.int().describe('OTPs uploaded so far, those that were refused too.'),
-  cancelled: z
-    .boolean()
-    .describe('False, too, where `DELETE` could not reach all of it: then it has to be asked again.'),
-  counts: z
-    .object(Object.fromEntries(statuses.map((status) => [status, z.int()])) as Record<Status, z.ZodInt>)
-    .describe('Accepted OTPs by status; what ends by time alone is counted within seconds.'),
-});
-
-/** An OTP and the line of the upload that asked for it. */
-export const batchOtpSchema = z.object({ index: z.int(), ...otpSchema.shape });
-export type BatchOtp = z.output<typeof batchOtpSchema>;
 
 const querySchema = z.strictObject({
   status: z.enum(statuses).optional().describe('Only those that have it now.'),

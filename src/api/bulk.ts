@@ -3,7 +3,7 @@ import type { Acceptor } from '../producer/acceptance.js';
 import { inOrder } from '../producer/in-order.js';
 import { createRequestReader, type Read } from '../producer/otp-request.js';
 import { idempotencyKeySchema, otpRequestSchema } from '../producer/otp-request-schema.js';
-import { refusalMessages, refuse } from '../producer/refusal.js';
+import { refuse } from '../producer/refusal.js';
 import type { RequestSettings } from '../producer/settings.js';
 import {
   beginUpload,
@@ -24,6 +24,7 @@ import { type ReadLine, readLines } from './lines.js';
 import type { ApiMetrics } from './metrics.js';
 import { ApiProblem } from './problem.js';
 import { type Answer, defineRoute, goneSignal, parseHeaders, type Route } from './route.js';
+import { bulkLineSchema, bulkResultSchema } from './schemas.js';
 
 /** What accepting many OTPs needs. */
 export interface BulkDependencies {
@@ -46,27 +47,6 @@ const headersSchema = z.object({
     .optional()
     .describe('With it, a broken upload is simply sent again: each line counts once.'),
 });
-
-const resultSchema = z.union([
-  z.object({ index: z.int(), id: z.string() }),
-  z.object({
-    index: z.int(),
-    code: z.enum(Object.keys(refusalMessages)),
-    message: z.string(),
-  }),
-]);
-
-const bulkResultSchema = z.object({
-  batchId: z.string(),
-  accepted: z.int(),
-  rejected: z.int(),
-  results: z.array(resultSchema).describe('In the order of the OTPs; `index` counts from 0.'),
-});
-
-const lineSchema = z.union([
-  ...resultSchema.options,
-  z.object({ summary: bulkResultSchema.omit({ results: true }) }),
-]);
 
 /** An upload whose lines are counted. */
 interface CountedUpload extends Pick<Upload, 'batchId'> {
@@ -127,7 +107,7 @@ export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependenci
           name: 'BulkResult',
           schema: bulkResultSchema,
           example: bulkResultExample,
-          records: { ...records, name: 'BulkLine', schema: lineSchema },
+          records: { ...records, name: 'BulkLine', schema: bulkLineSchema },
         },
       },
     },

@@ -9,11 +9,11 @@ import type { SendOtpQueue } from '../queues/send-otp.js';
 import { readable } from './acceptance-answer.js';
 import type { RequestEnd } from './context.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
-import { otpSchema } from './otp-schemas.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
 import { ApiProblem } from './problem.js';
 import type { ProblemCode } from './problems.js';
 import { defineRoute, type Route } from './route.js';
+import { otpSchema } from './schemas.js';
 import { createSend, type SendingDependencies, sentAnswer } from './sending.js';
 
 /** What accepting an OTP needs. */

@@ -4,9 +4,10 @@ import { timely } from '../producer/redis-trouble.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
 import { sentOtp } from './examples.js';
-import { otpSchema, otpView } from './otp-schemas.js';
+import { otpView } from './otp-view.js';
 import { ApiProblem } from './problem.js';
 import { defineRoute, type Route } from './route.js';
+import { otpSchema } from './schemas.js';
 
 export interface OtpsDependencies {
   store: Pick<Store, 'otps'>;

@@ -10,7 +10,7 @@ import type { RequestSettings } from '../producer/settings.js';
 import type { Store } from '../store/store.js';
 import { readJson } from './body.js';
 import { parseInput } from './input.js';
-import { otpView } from './otp-schemas.js';
+import { otpView } from './otp-view.js';
 import { type OverviewDependencies, type OverviewHours, overviewOf } from './overview-data.js';
 import { overviewPage } from './overview-page.js';
 import { overviewStyle } from './overview-style.js';

@@ -6,7 +6,7 @@ import type { Idempotency } from '../store/admission.js';
 import type { Store } from '../store/store.js';
 import { accepted } from './acceptance-answer.js';
 import type { ApiMetrics } from './metrics.js';
-import { otpView } from './otp-schemas.js';
+import { otpView } from './otp-view.js';
 import type { Answer } from './route.js';
 import { waitForEnd } from './wait-for-end.js';
 

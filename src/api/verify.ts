@@ -1,27 +1,21 @@
 import { z } from 'zod';
 import { PhoneNumber } from '../otp/phone-number.js';
-import { idempotencyKeySchema, purposeSchema } from '../producer/otp-request-schema.js';
+import { idempotencyKeySchema } from '../producer/otp-request-schema.js';
 import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { Store } from '../store/store.js';
 import { verifiedExample, verifyByNumberExample, verifyRequestExample } from './examples.js';
-import { codeSchema, isoTime, timeSchema, verifyRequestSchema } from './otp-schemas.js';
+import { isoTime } from './otp-view.js';
 import { ApiProblem } from './problem.js';
 import type { ProblemCode } from './problems.js';
 import { type Answer, defineRoute, type Route } from './route.js';
+import { verifiedSchema, verifyByNumberSchema, verifyRequestSchema } from './schemas.js';
 import { createVerify, type TypedCode, type VerificationDependencies } from './verification.js';
 
 export interface VerifyDependencies extends VerificationDependencies {
   store: VerificationDependencies['store'] & Pick<Store, 'phones'>;
   settings: Pick<RequestSettings, 'defaultCountry'>;
 }
-
-/** What a verification answers. */
-export const verifiedSchema = z.object({
-  id: z.string(),
-  status: z.literal('verified'),
-  verifiedAt: timeSchema,
-});
 
 const headersSchema = z.object({
   'Idempotency-Key': idempotencyKeySchema
@@ -107,10 +101,3 @@ export function verifyRoutes(dependencies: VerifyDependencies): Route[] {
     }),
   ];
 }
-
-/** Body of a verification by number. */
-export const verifyByNumberSchema = z.strictObject({
-  to: z.string().describe('The number it was sent to, written as you like.'),
-  code: codeSchema,
-  purpose: purposeSchema.optional(),
-});

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { parseMessage, senderIdShape } from '../otp/message.js';
-import type { RequestSettings } from './settings.js';
 
 const visible = /^[^\p{Cc}\p{Cs}]{1,200}$/u;
 const daySeconds = 86_400;
@@ -29,13 +28,22 @@ export const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters, no spaces');
 
+/** What of the settings shows in the documentation of a request, or bounds it. */
+export interface RequestDefaults {
+  defaultMessage: string;
+  defaultCountry: string;
+  ttlSeconds: number;
+  maxAttempts: number;
+  sendWithinSeconds: number;
+}
+
 /** What an app asks for. What depends on the settings is checked against them. */
 export function otpRequestSchema({
   maxAttempts,
   ttlSeconds,
   sendWithinSeconds,
   ...settings
-}: RequestSettings) {
+}: RequestDefaults) {
   const message = z.string().superRefine((template, context) => {
     const parsed = parseMessage(template);
     if ('problem' in parsed) context.addIssue(parsed.problem);

@@ -1,0 +1,51 @@
+/** Text in HTML. */
+const toHtml = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+
+const page = (title, body) => `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<style>
+  body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 22rem; margin: 4rem auto; padding: 0 1rem; }
+  label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit; }
+  input, button { padding: .6rem; margin: .3rem 0 1rem; }
+  [role=alert] { color: #b00020; }
+</style>
+<h1>${title}</h1>
+${body}`;
+
+const alert = (problem) => (problem ? `<p role="alert">${toHtml(problem)}</p>` : '');
+
+/** Asks for the number. */
+export const phonePage = (problem) =>
+  page(
+    'Sign in',
+    `${alert(problem)}
+<form method="post" action="/code">
+  <label for="phone">Mobile number</label>
+  <input id="phone" name="phone" type="tel" autocomplete="tel" placeholder="012-345 6789" required autofocus>
+  <button>Send me a code</button>
+</form>`,
+  );
+
+/** Asks for the code; phones offer to fill it in. */
+export const codePage = (problem) =>
+  page(
+    'Enter the code',
+    `${alert(problem)}
+<form method="post" action="/sign-in">
+  <label for="code">The six digits from the SMS</label>
+  <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="6" required autofocus>
+  <button>Sign in</button>
+</form>
+<p><a href="/">Another number, or no SMS</a></p>`,
+  );
+
+/** What only those see who are signed in. */
+export const homePage = (phone) =>
+  page(
+    'Welcome',
+    `<p>You are signed in as ${toHtml(phone)}.</p>
+<form method="post" action="/sign-out"><button>Sign out</button></form>`,
+  );

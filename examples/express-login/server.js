@@ -1,0 +1,97 @@
+// Signing in by phone number with Express: two forms, one session cookie, and the gateway behind them.
+//
+//   OTP_URL=http://127.0.0.1:3000 OTP_KEY=… node examples/express-login/server.js
+//
+// In an app of your own: npm install express isms-otp-gateway
+import { randomBytes } from 'node:crypto';
+import express from 'express';
+import { isOtpError, OtpClient } from 'isms-otp-gateway/client';
+import { codePage, homePage, phonePage } from './pages.js';
+
+const otps = new OtpClient({
+  baseUrl: process.env.OTP_URL ?? 'http://127.0.0.1:3000',
+  apiKey: process.env.OTP_KEY ?? '',
+});
+
+/** Sessions by the value of their cookie. An app with more than one process keeps them in a store. */
+const sessions = new Map();
+
+/** What a person reads when something is refused. Everything else is the same to them: try again later. */
+const texts = {
+  invalid_phone_number: 'That is not a mobile number.',
+  country_not_allowed: 'We cannot send codes to that country.',
+  phone_rate_limited: 'You asked for a code a moment ago. Wait a little, then ask again.',
+  phone_locked: 'Too many wrong codes. Call us.',
+  incorrect_code: 'That code is wrong.',
+  invalid_request: 'A code has six digits.',
+  otp_expired: 'That code is too old. Ask for a new one.',
+  attempts_exhausted: 'Too many wrong codes. Ask for a new one.',
+  not_sent: 'The SMS is still on its way.',
+};
+const explain = (error) => {
+  if (!isOtpError(error)) throw error;
+  return texts[error.code] ?? 'Something went wrong. Try again in a minute.';
+};
+
+const app = express();
+// Behind a proxy: the address of the person, not the proxy's.
+app.set('trust proxy', process.env.TRUST_PROXY ?? false);
+app.use(express.urlencoded({ extended: false, limit: '4kb' }));
+app.use((req, res, next) => {
+  const known = /(?:^|; )session=([\w-]{32})/.exec(req.headers.cookie ?? '')?.[1];
+  req.session = sessions.get(known) ?? {};
+  // A session that signs in gets a new name, so that nobody can have planted it.
+  req.renewSession = (content) => {
+    sessions.delete(known);
+    const name = randomBytes(24).toString('base64url');
+    sessions.set(name, content);
+    res.cookie('session', name, { httpOnly: true, sameSite: 'lax', secure: req.secure });
+  };
+  next();
+});
+
+app.get('/', (req, res) => {
+  res.send(req.session.phone ? homePage(req.session.phone) : phonePage());
+});
+
+app.post('/code', async (req, res) => {
+  try {
+    const otp = await otps.send(
+      { to: String(req.body.phone), purpose: 'login', clientIp: req.ip },
+      { waitSeconds: 10 },
+    );
+    if (otp.failure) return res.status(422).send(phonePage(otp.failure.message));
+    req.renewSession({ otpId: otp.id, to: otp.to });
+    res.redirect(303, '/code');
+  } catch (error) {
+    res.status(422).send(phonePage(explain(error)));
+  }
+});
+
+app.get('/code', (req, res) => {
+  if (!req.session.otpId) return res.redirect(303, '/');
+  res.send(codePage());
+});
+
+app.post('/sign-in', async (req, res) => {
+  const { otpId, to } = req.session;
+  if (!otpId) return res.redirect(303, '/');
+  try {
+    // Resolves only when this very call verified the code: whatever else happens, nobody gets in.
+    await otps.verify(otpId, String(req.body.code).trim());
+    req.renewSession({ phone: to });
+    res.redirect(303, '/');
+  } catch (error) {
+    res.status(422).send(codePage(explain(error)));
+  }
+});
+
+app.post('/sign-out', (req, res) => {
+  req.renewSession({});
+  res.redirect(303, '/');
+});
+
+const server = app.listen(Number(process.env.PORT ?? 8080), '127.0.0.1', () => {
+  console.log(`Sign in at http://127.0.0.1:${server.address().port}`);
+});
+process.on('SIGTERM', () => server.close());

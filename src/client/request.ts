@@ -1,0 +1,112 @@
+import type { Check, Json } from './checks.js';
+import { networkError, OtpError } from './errors.js';
+import { errorOf, invalidAnswer, jsonOf, type RawAnswer } from './problem.js';
+import { type RetryRule, retryPauseMs } from './retry.js';
+import type { Settings } from './settings.js';
+import { type Limit, limited, pause } from './time.js';
+
+/** One call of the API. */
+export interface Request {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** Under the base URL, with its query. */
+  path: string;
+  rule: RetryRule;
+  body?: object;
+  idempotencyKey?: string;
+  waitSeconds?: number | undefined;
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Makes a call, tries it again where that is safe, and resolves with what was answered if `isAnswer` agrees; else rejects
+ * with an OtpError, or with the reason of the call's signal.
+ */
+export type Caller = <T>(call: Request, isAnswer: Check) => Promise<T>;
+
+/** What makes the calls of one client. */
+export function createCaller(settings: Settings): Caller {
+  return async <T>(call: Request, isAnswer: Check) => {
+    const until = performance.now() + limitMs(settings, call);
+    let before: OtpError | null = null;
+    for (let failed = 1; ; failed += 1) {
+      const ms = tryMs(call, { leftMs: until - performance.now(), others: settings.retries - failed + 1 });
+      try {
+        return (await tryOnce(settings, call, { ms, isAnswer })) as T;
+      } catch (error) {
+        if (!(error instanceof OtpError)) throw error;
+        const { rule } = call;
+        const pauseMs = retryPauseMs(error, { rule, failed, retries: settings.retries, before });
+        if (pauseMs === null || performance.now() + pauseMs >= until) throw error;
+        await pause(pauseMs, call.signal);
+        before = error;
+      }
+    }
+  };
+}
+
+function limitMs({ timeoutMs }: Settings, call: Request): number {
+  return (call.timeoutMs ?? timeoutMs) + (call.waitSeconds ?? 0) * 1_000;
+}
+
+/** A connection may be dead without a word, so a try leaves half of the time to those that may follow it. */
+function tryMs(
+  { rule, waitSeconds }: Request,
+  { leftMs, others }: { leftMs: number; others: number },
+): number {
+  const whole = others <= 0 || rule === 'verification' || waitSeconds !== undefined;
+  return whole ? leftMs : leftMs / 2;
+}
+
+async function tryOnce(
+  settings: Settings,
+  call: Request,
+  { ms, isAnswer }: { ms: number; isAnswer: Check },
+): Promise<Json> {
+  const key = call.idempotencyKey ?? null;
+  const answer = await exchange(settings, call, { ms, signal: call.signal });
+  if (answer.status < 200 || answer.status > 299) throw errorOf(answer, key);
+  const json = answer.status === 204 ? null : jsonOf(answer);
+  if (!isAnswer(json)) throw invalidAnswer(answer, key);
+  return json;
+}
+
+async function exchange(settings: Settings, call: Request, limit: Limit): Promise<RawAnswer> {
+  const { fetch, baseUrl } = settings;
+  const url = baseUrl + call.path;
+  const init = {
+    method: call.method,
+    headers: headersOf(settings, call),
+    // A key goes to the gateway, and nowhere else.
+    redirect: 'manual' as const,
+    ...(call.body && { body: JSON.stringify(call.body) }),
+  };
+  try {
+    return await limited(limit, async (signal) => rawAnswer(await fetch(url, { ...init, signal })));
+  } catch (error) {
+    throw callError(error, call);
+  }
+}
+
+/** An answer, read to its end. */
+export async function rawAnswer(response: Response): Promise<RawAnswer> {
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+/** Time-outs get the key that makes the call repeatable; what the caller aborted stays the caller's. */
+function callError(error: unknown, call: Request): unknown {
+  if (call.signal?.aborted) return error;
+  const idempotencyKey = call.idempotencyKey ?? null;
+  if (error instanceof OtpError) return new OtpError({ ...error, idempotencyKey });
+  return networkError(error, idempotencyKey);
+}
+
+function headersOf({ authorization }: Settings, call: Request): Record<string, string> {
+  return {
+    Authorization: authorization,
+    Accept: 'application/json, application/problem+json',
+    ...(call.body && { 'Content-Type': 'application/json' }),
+    ...(call.idempotencyKey !== undefined && { 'Idempotency-Key': call.idempotencyKey }),
+    ...(call.waitSeconds !== undefined && { Prefer: `wait=${call.waitSeconds}` }),
+  };
+}

@@ -1,0 +1,212 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { OpenApiDocument, Operation } from '../../src/api/openapi-types.js';
+import {
+  balanceSchema,
+  batchOtpSchema,
+  batchSchema,
+  historySchema,
+  otpSchema,
+  verifiedSchema,
+} from '../../src/api/schemas.js';
+import { isOtpError, OtpClient, type UploadResult } from '../../src/client/index.js';
+import { shopKey, startGateway } from '../api/gateway.js';
+import { claimed } from '../support/otps.js';
+
+/** As if workers kept up: none runs here. */
+const load = { addDone: async () => {}, done: async () => Date.now(), memory: async () => 0 };
+const gateway = await startGateway({ load });
+const client = new OtpClient({ baseUrl: gateway.url, apiKey: shopKey });
+const document = (await gateway.call('GET', '/openapi.json', { key: null })).json as OpenApiDocument;
+const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+  Object.entries(item).map(([method, operation]) => ({ path, method, ...(operation as Operation) })),
+);
+const ofApps = operations.filter(
+  ({ tags }) => !tags.some((tag) => ['Health', 'Documentation'].includes(tag)),
+);
+const all = async <T>(items: AsyncIterable<T>) => {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+};
+
+/** How a client reaches each operation, with `{id}` for the id. */
+const reached: Record<string, (client: OtpClient) => Promise<unknown>> = {
+  createOtp: (each) => each.send({ to: '0123456789' }),
+  resendOtp: (each) => each.resend('{id}'),
+  getOtp: (each) => each.get('{id}'),
+  findOtps: (each) => each.findByReference('x'),
+  cancelOtp: (each) => each.cancel('{id}'),
+  verifyOtp: (each) => each.verify('{id}', '123456'),
+  verifyOtpByNumber: (each) => each.verifyByNumber({ to: '0123456789', code: '123456' }),
+  createOtps: (each) => each.sendMany([{ to: '0123456789' }]),
+  getBatch: (each) => each.getBatch('{id}'),
+  getBatchOtps: (each) => all(each.listBatch('{id}')),
+  cancelBatch: (each) => each.cancelBatch('{id}'),
+  getBalance: (each) => each.balance(),
+  getBalanceHistory: (each) => all(each.balanceHistory()),
+};
+
+describe('the client', () => {
+  it.each(ofApps.map((operation) => [operation.operationId, operation] as const))(
+    'reaches %s',
+    async (operationId, { method, path }) => {
+      const calls: string[] = [];
+      const recording = new OtpClient({
+        baseUrl: 'https://otp.example',
+        apiKey: shopKey,
+        retries: 0,
+        fetch: async (input, init) => {
+          const { pathname } = new URL(String(input));
+          calls.push(`${init?.method} ${decodeURIComponent(pathname)}`);
+          return new Response(null, { status: 404 });
+        },
+      });
+      await reached[operationId]?.(recording).catch(() => {});
+      expect(calls).toEqual([`${method.toUpperCase()} ${path}`]);
+    },
+  );
+
+  it('types every line that an upload is answered with', () => {
+    const { anyOf = [] } = z
+      .object({ anyOf: z.array(z.object({ properties: z.record(z.string(), z.unknown()) })) })
+      .parse(document.components.schemas['BulkLine']);
+    const members = anyOf.map(({ properties }) => Object.keys(properties).sort());
+    expect(members).toEqual([['id', 'index'], ['code', 'index', 'message'], ['summary']]);
+  });
+});
+
+/** Expects what an answer's schema says, with no member more or less. */
+function expectShape(schema: z.ZodType, answer: unknown): void {
+  expect(schema.parse(answer)).toEqual(answer);
+}
+
+describe('a real gateway answers what the types say', () => {
+  it('to a send, with its key again, to a look, and to a search', async () => {
+    const options = { idempotencyKey: 'agreement' };
+    const input = { to: '012-345 6789', reference: 'order & 1+1', ttlSeconds: 60 };
+    const otp = await client.send(input, options);
+    expectShape(otpSchema, otp);
+    expect(await client.send(input, options)).toEqual(otp);
+    expect(await client.get(otp.id)).toEqual(otp);
+    const found = await client.findByReference('order & 1+1');
+    expect(found).toEqual([otp]);
+    expect(await client.findByReference('nothing')).toEqual([]);
+  });
+
+  it('to a send that waits, when it is sent and when the time is up', async () => {
+    const waited = await client.send({ to: '0123456781' }, { waitSeconds: 0 });
+    expect(waited.status).toBe('queued');
+    const waiting = client.send({ to: '0123456782', reference: 'waits' }, { waitSeconds: 5 });
+    await expect.poll(async () => (await client.findByReference('waits')).length).toBe(1);
+    const [{ id } = { id: '' }] = await client.findByReference('waits');
+    const rejected = { kind: 'rejected', failure: 'invalid_number' } as const;
+    await gateway.store.sendAttempts.settle(await claimed(gateway.store, id), rejected);
+    const otp = await waiting;
+    expectShape(otpSchema, otp);
+    expect(otp).toMatchObject({ id, status: 'failed', failure: { code: 'invalid_number' } });
+    expect(await client.waitUntilSent(id)).toEqual(otp);
+  });
+
+  it('to a verification, and to one whose answer got lost', async () => {
+    const { id, code } = await gateway.sent();
+    const wrong = code === '000000' ? '000001' : '000000';
+    const error = await client.verify(id, wrong).catch((reason: unknown) => reason);
+    expect(isOtpError(error, 'incorrect_code') && error.attemptsRemaining).toBe(4);
+    let lost = 0;
+    const unlucky = new OtpClient({
+      baseUrl: gateway.url,
+      apiKey: shopKey,
+      fetch: async (input, init) => {
+        const response = await fetch(input, init);
+        lost += 1;
+        if (lost > 1) return response;
+        await response.text();
+        throw new TypeError('terminated');
+      },
+    });
+    const verified = await unlucky.verify(id, code);
+    expectShape(verifiedSchema, verified);
+    expect(verified.id).toBe(id);
+    expect((await client.get(id)).attemptsRemaining).toBe(3);
+    await expect(client.verify(id, code)).rejects.toMatchObject({ code: 'already_verified', status: 409 });
+  });
+
+  it('to a verification by number, of the newest OTP of a purpose', async () => {
+    const to = '0123456784';
+    const { id, code } = await gateway.sent({ to, purpose: 'login' });
+    const verified = await client.verifyByNumber({ to: '+60 12-345 6784', code, purpose: 'login' });
+    expectShape(verifiedSchema, verified);
+    expect(verified.id).toBe(id);
+    const other = client.verifyByNumber({ to, code });
+    await expect(other).rejects.toMatchObject({ code: 'otp_not_found' });
+  });
+
+  it('to a resend, and to the same again', async () => {
+    const first = await client.send({ to: '0123456785', reference: 'again' });
+    const options = { idempotencyKey: 'resend-1', clientIp: '192.0.2.1' };
+    const second = await client.resend(first.id, options);
+    expectShape(otpSchema, second);
+    expect(second).toMatchObject({ status: 'queued', to: first.to, reference: 'again' });
+    expect(second.id).not.toBe(first.id);
+    expect((await client.resend(first.id, options)).id).toBe(second.id);
+    expect((await client.resend(second.id)).status).toBe('queued');
+  });
+
+  it('to a verification that is no code', async () => {
+    const { id } = await gateway.sent();
+    const error = await client.verify(id, 'abc').catch((reason: unknown) => reason);
+    expect(isOtpError(error, 'invalid_request') && error.errors).toEqual([
+      { path: 'code', message: expect.any(String) },
+    ]);
+  });
+
+  it('to a cancellation', async () => {
+    const { id } = await client.send({ to: '0123456783' });
+    expect(await client.cancel(id)).toBeUndefined();
+    await client.cancel(id);
+    expect((await client.get(id)).status).toBe('cancelled');
+    await expect(client.cancel('otp_unknown')).rejects.toMatchObject({ code: 'otp_not_found' });
+  });
+
+  it('to an upload, and of its batch', async () => {
+    const results: UploadResult[] = [];
+    const inputs = Array.from({ length: 250 }, (_, i) => ({ to: `012${3_000_000 + i}` }));
+    const summary = await client.sendMany([...inputs, { to: 'nonsense' }], {
+      defaults: { reference: 'many' },
+      onResult: (result) => results.push(result),
+    });
+    expect(summary).toEqual({ batchId: expect.any(String), accepted: 250, rejected: 1 });
+    expect(results.map(({ index }) => index)).toEqual(Array.from({ length: 251 }, (_, i) => i));
+    expect(results.at(-1)).toMatchObject({ code: 'invalid_phone_number', message: expect.any(String) });
+    const batch = await client.getBatch(summary.batchId);
+    expectShape(batchSchema, batch);
+    expect(batch).toMatchObject({ lines: 251, counts: { queued: 250 } });
+    const pages = await all(client.listBatch(summary.batchId, { limit: 30, status: 'queued' }));
+    expectShape(z.array(batchOtpSchema), pages);
+    expect(pages.map(({ id }) => id)).toEqual(results.flatMap((result) => ('id' in result ? result.id : [])));
+    expect(pages[0]?.reference).toBe('many');
+    await client.cancelBatch(summary.batchId);
+    expect(await client.getBatch(summary.batchId)).toMatchObject({ cancelled: true });
+    expect(await all(client.listBatch(summary.batchId, { status: 'queued' }))).toEqual([]);
+  });
+
+  it('of the balance, and of its history', async () => {
+    await expect(client.balance()).rejects.toMatchObject({ code: 'balance_unavailable' });
+    const balance = await client.balance({ refresh: true });
+    expectShape(balanceSchema, balance);
+    const at = new Date(balance.checkedAt);
+    const history = await all(client.balanceHistory({ since: at, until: new Date(at.getTime() + 1) }));
+    expectShape(historySchema.shape.snapshots, history);
+    expect(history).toEqual([
+      { at: balance.checkedAt, credits: balance.credits, expiresOn: balance.expiresOn },
+    ]);
+    expect(await all(client.balanceHistory({ until: balance.checkedAt }))).toEqual([]);
+  });
+
+  it('to a stranger', async () => {
+    const stranger = new OtpClient({ baseUrl: gateway.url, apiKey: 'nobody-knows-this-key-here' });
+    const calls = [stranger.get('x'), stranger.send({ to: '1' }), stranger.sendMany([{ to: '1' }])];
+    for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'unauthorized', status: 401 });
+  });
+});

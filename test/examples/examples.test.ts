@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startBrowser } from '../support/browser.js';
+import { startFullGateway } from '../support/full-gateway.js';
+import { sleep } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { freePort } from '../support/redis-server.js';
+
+await connect();
+const gateway = await startFullGateway({ LIMIT_PHONE_COOLDOWN_SECONDS: '0' });
+const stops: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const stop of stops) stop();
+  await gateway.close();
+});
+
+/** Runs an example against the gateway; resolves with its address. */
+async function startExample(name: string): Promise<string> {
+  const port = await freePort();
+  const child = spawn(process.execPath, [`examples/${name}/server.js`], {
+    env: { PATH: process.env['PATH'], OTP_URL: gateway.url, OTP_KEY: gateway.key, PORT: String(port) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  stops.push(() => child.kill());
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  return `http://127.0.0.1:${port}`;
+}
+
+const wrong = (code: string) => (code === '000000' ? '000001' : '000000');
+
+describe('examples/express-login', () => {
+  it('signs a person in, in a browser, and nobody with a wrong code', { timeout: 60_000 }, async () => {
+    const url = await startExample('express-login');
+    const browser = await startBrowser();
+    stops.push(() => browser.close());
+    const page = await browser.newPage();
+    const text = () => page.locator('body').textContent();
+    await page.goto(url);
+    await page.fill('#phone', '12');
+    await page.click('button');
+    expect(await text()).toContain('That is not a mobile number.');
+    await page.fill('#phone', '012-345 6701');
+    await page.click('button');
+    await page.waitForURL(/\/code$/);
+    const code = gateway.codeOf('+60123456701');
+    await page.fill('#code', wrong(code));
+    await page.click('button');
+    expect(await text()).toContain('That code is wrong.');
+    const before = (await page.context().cookies())[0]?.value;
+    await page.fill('#code', code);
+    await page.click('button');
+    expect(await text()).toContain('You are signed in as +60123456701.');
+    expect((await page.context().cookies())[0]?.value).not.toBe(before);
+    await page.click('button');
+    expect(await text()).toContain('Mobile number');
+  });
+});
+
+describe('examples/better-auth', () => {
+  let url = '';
+  beforeAll(async () => {
+    url = await startExample('better-auth');
+    for (let i = 0; i < 50 && !(await fetch(url).catch(() => null)); i++) await sleep(100);
+  });
+  const post = async (path: string, body: object) => {
+    const response = await fetch(`${url}/api/auth/phone-number/${path}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Origin: url },
+      body: JSON.stringify(body),
+    });
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+
+  it('signs a person in with the code that iSMS made, once', async () => {
+    const phoneNumber = '+60123456702';
+    expect((await post('send-otp', { phoneNumber })).status).toBe(200);
+    await expect.poll(() => gateway.codeOf(phoneNumber)).toMatch(/^\d{6}$/);
+    await sleep(200);
+    const code = gateway.codeOf(phoneNumber);
+    expect(await post('verify', { phoneNumber, code: wrong(code) })).toMatchObject({
+      status: 400,
+      body: { code: 'INVALID_OTP' },
+    });
+    expect(await post('verify', { phoneNumber, code })).toMatchObject({
+      status: 200,
+      body: { status: true, token: expect.any(String), user: { phoneNumber, phoneNumberVerified: true } },
+    });
+    expect((await post('verify', { phoneNumber, code })).status).toBe(400);
+  });
+
+  it('tells what the gateway refuses', async () => {
+    const refused = await post('send-otp', { phoneNumber: '+6012' });
+    expect(refused).toMatchObject({ status: 400, body: { code: 'INVALID_PHONE_NUMBER' } });
+  });
+});
