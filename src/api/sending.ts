@@ -2,7 +2,7 @@ import type { Otp, OtpRequest } from '../otp/otp.js';
 import { isPending } from '../otp/states.js';
 import type { Acceptor } from '../producer/acceptance.js';
 import { timely } from '../producer/redis-trouble.js';
-import type { Idempotency } from '../store/admission.js';
+import type { Idempotency } from '../store/admission-request.js';
 import type { Store } from '../store/store.js';
 import { accepted } from './acceptance-answer.js';
 import type { ApiMetrics } from './metrics.js';

@@ -1,6 +1,6 @@
 import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
-import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
+import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission-request.js';
 import { type HashedKey, hashedKey } from './carry-over.js';
 import { keys } from './keys.js';
 import { sealRequest } from './record.js';

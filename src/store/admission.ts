@@ -1,29 +1,13 @@
 import { z } from 'zod';
-import type { Otp, OtpRequest } from '../otp/otp.js';
+import type { Otp } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { admissionParts, type Candidate, callOf, candidateOf, type Decide } from './admission-candidate.js';
 import { decideOnCluster } from './admission-on-cluster.js';
+import type { AdmissionOptions, AdmissionRequest, Quota } from './admission-request.js';
 import { carryOver } from './carry-over.js';
-import type { NumberRanges } from './number-ranges.js';
 import { newOtp, recordSchema, toOtp } from './record.js';
-import { againAfterNewHistory, loadRecordSource, loadScript, type RecordScripts } from './script.js';
+import { againAfterNewHistory, loadRecordSource, loadScript } from './script.js';
 import type { Sealer } from './sealing.js';
-
-/** An app's idempotency key, and the request body it must come with again. */
-export interface Idempotency {
-  endpoint: string;
-  key: string;
-  body: string;
-}
-
-/** What is left of one limit: `remaining` of `quota` in `windowMs`; more in `resetMs`. */
-export interface Quota {
-  name: string;
-  quota: number;
-  windowMs: number;
-  remaining: number;
-  resetMs: number;
-}
 
 /** What the toll-fraud guard decided about a number range with this very OTP. */
 export interface RangeDecision {
@@ -47,28 +31,8 @@ export type Admission =
   /** On a Redis Cluster: another request with this idempotency key is just being admitted. */
   | { kind: 'key_in_flight' };
 
-/** One OTP to decide about. */
-export interface AdmissionRequest {
-  request: OtpRequest;
-  idempotency?: Idempotency | null;
-  /** Only what was admitted before is answered. */
-  overloaded?: boolean;
-  /** Whether to tell what is left of the limits. */
-  quotas?: boolean;
-  /** The id that was reserved for it, its number's keyed hash, and the batch of which it is a line. */
-  reserved?: { id: string; phone: string; batch?: string };
-}
-
 /** Decides about OTPs, in one call to Redis; an `Error` stands where one could not be decided. */
 export type AdmitMany = (requests: readonly AdmissionRequest[]) => Promise<(Admission | Error)[]>;
-
-/** What admission decides with. */
-export interface AdmissionOptions extends RecordScripts {
-  sealer: Sealer;
-  /** The hashes whose field `paused` BullMQ sets while an operator pauses a send queue. */
-  operatorPauseKeys: readonly string[];
-  ranges: Pick<NumberRanges, 'guarded' | 'note'>;
-}
 
 const text = z.string();
 const decided = z.enum(['', 'slowed', 'blocked', 'capped']);

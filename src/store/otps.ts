@@ -1,14 +1,8 @@
 import { z } from 'zod';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
-import {
-  type Admission,
-  type AdmissionOptions,
-  type AdmissionRequest,
-  type AdmitMany,
-  createAdmission,
-  type Idempotency,
-} from './admission.js';
+import { type Admission, type AdmitMany, createAdmission } from './admission.js';
+import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission-request.js';
 import { createBatcher, gathered } from './batcher.js';
 import { keys } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';

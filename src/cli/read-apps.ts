@@ -1,0 +1,207 @@
+import { readFileSync } from 'node:fs';
+import { type AppEntry, appsFileSchema } from '../config/apps-file.js';
+import type { Config } from '../config/commands.js';
+import { ConfigError, type Mistake } from '../config/config-error.js';
+import type { ApiKey } from '../config/keys.js';
+import { webhookUrl } from '../config/urls.js';
+import { webhookSecrets } from '../config/webhooks.js';
+import { type App, type AppWebhook, plainApp } from '../otp/app.js';
+import { brokenContentRules, contentRuleMessages } from '../otp/content-rules.js';
+import { eventTypes, isEventType } from '../otp/event.js';
+import { parseMessage, senderIdShape } from '../otp/message.js';
+import { PhoneNumber } from '../otp/phone-number.js';
+
+/** What of the configuration apps are made from and judged by. */
+export type AppsConfig = Pick<Config, 'appsFile' | 'apiKeys' | 'allowedCountries' | 'messageRules'>;
+
+/** Apps by name, and who may call the API. */
+export interface KnownApps {
+  apps: ReadonlyMap<string, App>;
+  keys: readonly ApiKey[];
+}
+
+/** Reads API_KEYS and APPS_FILE. Throws a ConfigError with every mistake in the file. */
+export function readApps(config: AppsConfig): KnownApps {
+  const { appsFile, apiKeys = [] } = config;
+  if (appsFile === undefined) return { apps: new Map(), keys: apiKeys };
+  const parsed = appsFileSchema.safeParse(readJson(appsFile));
+  if (!parsed.success) {
+    throw mistakes(parsed.error.issues.flatMap((issue) => problemsOf(issue)));
+  }
+  const entries = Object.entries(parsed.data.apps);
+  const problems = entries.flatMap(([name, entry]) =>
+    problemsOfApp(entry, config).map(([path, problem]): Problem => [`apps.${name}.${path}`, problem]),
+  );
+  const fromFile = entries.flatMap(([app, { keys }]) =>
+    keys.map((key): ApiKey => ({ app, digest: Buffer.from(key.slice('sha256:'.length), 'hex') })),
+  );
+  const keys = [...apiKeys, ...fromFile];
+  problems.push(...keyProblems(keys));
+  if (problems.length > 0) throw mistakes(problems);
+  return { apps: new Map(entries.map(([name, entry]) => [name, toApp(name, entry)])), keys };
+}
+
+function readJson(path: string): unknown {
+  const text = read(path);
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser quotes what it read, which may be a secret.
+    throw mistakes([['', 'is not JSON; an editor that checks it shows where']]);
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    throw mistakes([['', `must name a file that can be read (${reason})`]]);
+  }
+}
+
+/** Where in the file, and what is wrong with it. */
+type Problem = readonly [path: string, problem: string];
+
+/** Numbers are names of members there, and errors end in logs. */
+const wholeNumber = /\+?\d[\d ()-]{6,}/g;
+
+function mistakes(problems: readonly Problem[]): ConfigError {
+  const toMistake = ([path, problem]: Problem): Mistake => ({
+    variable: 'APPS_FILE',
+    problem: path === '' ? problem : `${path.replaceAll(wholeNumber, '[number]')}: ${problem}`,
+  });
+  return new ConfigError(problems.map(toMistake));
+}
+
+function problemsOf(issue: {
+  path: PropertyKey[];
+  message: string;
+  code: string;
+  keys?: unknown;
+}): Problem[] {
+  const path = issue.path.map(String).join('.');
+  if (issue.code !== 'unrecognized_keys' || !Array.isArray(issue.keys)) return [[path, issue.message]];
+  return issue.keys.map(
+    (key): Problem => [[path, String(key)].filter(Boolean).join('.'), 'is not known here'],
+  );
+}
+
+function keyProblems(keys: readonly ApiKey[]): Problem[] {
+  const owners = new Map<string, string>();
+  return keys.flatMap(({ app, digest }): Problem[] => {
+    const hex = digest.toString('hex');
+    const owner = owners.get(hex);
+    owners.set(hex, app);
+    return owner === undefined
+      ? []
+      : [[`apps.${app}.keys`, `${owner} has one of these keys, too: give each app its own`]];
+  });
+}
+
+/** What no schema can judge. */
+function problemsOfApp(entry: AppEntry, config: AppsConfig): Problem[] {
+  const { templates = {}, countries = config.allowedCountries, senderId, webhook, testNumbers = {} } = entry;
+  const problems: Problem[] = [];
+  for (const [name, texts] of Object.entries(templates)) {
+    if (Object.keys(texts).length === 0)
+      problems.push([`templates.${name}`, 'must have a text in one language at least']);
+    for (const [locale, text] of Object.entries(texts)) {
+      const found = templateProblems(text, countries, config.messageRules);
+      problems.push(...found.map((problem): Problem => [`templates.${name}.${locale}`, problem]));
+    }
+  }
+  if (entry.freeText === false && !Object.hasOwn(templates, 'default')) {
+    problems.push(['freeText', 'is false, so there must be a template called default']);
+  }
+  if (senderId !== undefined && !senderIdShape.test(senderId)) {
+    problems.push(['senderId', 'must be letters and digits, at most 11']);
+  }
+  for (const number of Object.keys(testNumbers)) {
+    const parsed = PhoneNumber.parse(number, 'MY');
+    if (parsed?.e164 !== number)
+      problems.push(['testNumbers', 'holds what is no mobile number in E.164, such as +60123456789']);
+    else if (!countries.includes(parsed.country))
+      problems.push(['testNumbers', 'holds a number of a country that the app may not send to']);
+  }
+  if (webhook) problems.push(...webhookProblems(webhook));
+  return problems;
+}
+
+function templateProblems(
+  text: string,
+  countries: readonly string[],
+  rules: AppsConfig['messageRules'],
+): string[] {
+  const message = parseMessage(text);
+  if ('problem' in message) return [message.problem];
+  if (rules !== 'enforce') return [];
+  const broken = new Set(countries.flatMap((country) => brokenContentRules(text, country)));
+  return [...broken].map((rule) => contentRuleMessages[rule]);
+}
+
+function webhookProblems({
+  url,
+  secrets,
+  privateAddresses,
+  events = [],
+}: NonNullable<AppEntry['webhook']>): Problem[] {
+  const mayBeHttp = privateAddresses === 'allow';
+  const urlIsGood = webhookUrl().safeParse(url).success && (mayBeHttp || url.startsWith('https:'));
+  const unknown = events.filter((name) => !isEventType(name));
+  return [
+    ...(urlIsGood ? [] : [['webhook.url', 'must be https, without login and fragment'] as const]),
+    ...secrets.flatMap((secret, i) =>
+      webhookSecrets().safeParse(secret).success
+        ? []
+        : [[`webhook.secrets.${i}`, 'must be whsec_ and 24 to 64 bytes in base64'] as const],
+    ),
+    ...(unknown.length === 0
+      ? []
+      : [
+          [
+            'webhook.events',
+            `names no event of ours: ${unknown.join(', ')}; there are ${eventTypes.join(', ')}`,
+          ] as const,
+        ]),
+  ];
+}
+
+function toApp(name: string, entry: AppEntry): App {
+  const {
+    templates = {},
+    limits = {},
+    countries,
+    senderId,
+    testNumbers = {},
+    freeText,
+    defaultLocale,
+    webhook,
+  } = entry;
+  const plain = plainApp(name);
+  const byLocale = (texts: Record<string, string>) =>
+    new Map(Object.entries(texts).map(([tag, text]) => [tag.toLowerCase(), text]));
+  const { phoneCooldownSeconds, phonePer10Minutes, phonePerDay, clientIpPer10Minutes, perSecond } = limits;
+  return {
+    name,
+    templates: new Map(Object.entries(templates).map(([template, texts]) => [template, byLocale(texts)])),
+    defaultLocale: (defaultLocale ?? plain.defaultLocale).toLowerCase(),
+    freeText: freeText ?? plain.freeText,
+    senderId: senderId ?? null,
+    countries: countries ?? null,
+    limits: {
+      phoneCooldownMs: phoneCooldownSeconds === undefined ? undefined : phoneCooldownSeconds * 1_000,
+      phonePer10Minutes,
+      phonePerDay,
+      clientIpPer10Minutes,
+      appPerSecond: perSecond,
+    },
+    webhook: webhook ? toWebhook(webhook) : null,
+    testNumbers: new Map(Object.entries(testNumbers)),
+  };
+}
+
+function toWebhook({ url, secrets, privateAddresses, events }: NonNullable<AppEntry['webhook']>): AppWebhook {
+  const allowPrivate = privateAddresses === 'allow';
+  return { url, secrets, allowPrivate, events: events?.filter(isEventType) ?? null };
+}
