@@ -16,7 +16,13 @@ const auth = createAuth({
   otpKey: process.env.OTP_KEY ?? '',
 });
 
-const server = createServer(toNodeHandler(auth)).listen(port, '127.0.0.1', () => {
+const handle = toNodeHandler(auth);
+
+const server = createServer((req, res) => {
+  // The address that codes are counted by is never what a caller says. Behind a proxy: what the proxy says.
+  req.headers['x-client-ip'] = req.socket.remoteAddress;
+  return handle(req, res);
+}).listen(port, '127.0.0.1', () => {
   console.log(`Better Auth at http://127.0.0.1:${port}/api/auth`);
 });
 process.on('SIGTERM', () => server.close());

@@ -2,7 +2,7 @@
 //
 //   OTP_URL=http://127.0.0.1:3000 OTP_KEY=… node examples/express-login/server.js
 //
-// In an app of your own: npm install express isms-otp-gateway
+// In an app of your own: npm install express, and isms-otp-gateway as docs/guides/sign-in.md says
 import { randomBytes } from 'node:crypto';
 import express from 'express';
 import { isOtpError, OtpClient } from 'isms-otp-gateway/client';
@@ -15,6 +15,15 @@ const otps = new OtpClient({
 
 /** Sessions by the value of their cookie. An app with more than one process keeps them in a store. */
 const sessions = new Map();
+const sessionMs = 30 * 60_000;
+
+/** The oldest come first, since each is new when it is renewed. */
+function dropOldSessions() {
+  for (const [name, { until }] of sessions) {
+    if (until > Date.now()) return;
+    sessions.delete(name);
+  }
+}
 
 /** What a person reads when something is refused. Everything else is the same to them: try again later. */
 const texts = {
@@ -34,19 +43,26 @@ const explain = (error) => {
 };
 
 const app = express();
-// Behind a proxy: the address of the person, not the proxy's.
-app.set('trust proxy', process.env.TRUST_PROXY ?? false);
+// Behind a proxy its address goes here, so that req.ip is the person's: app.set('trust proxy', '10.0.0.1')
 app.use(express.urlencoded({ extended: false, limit: '4kb' }));
 app.use((req, res, next) => {
   const known = /(?:^|; )session=([\w-]{32})/.exec(req.headers.cookie ?? '')?.[1];
+  dropOldSessions();
   req.session = sessions.get(known) ?? {};
   // A session that signs in gets a new name, so that nobody can have planted it.
   req.renewSession = (content) => {
     sessions.delete(known);
     const name = randomBytes(24).toString('base64url');
-    sessions.set(name, content);
+    sessions.set(name, { ...content, until: Date.now() + sessionMs });
     res.cookie('session', name, { httpOnly: true, sameSite: 'lax', secure: req.secure });
   };
+  next();
+});
+
+// Forms of other sites must not send SMS or sign anybody out.
+app.use((req, res, next) => {
+  const from = req.get('Sec-Fetch-Site') ?? 'same-origin';
+  if (req.method !== 'GET' && from !== 'same-origin' && from !== 'none') return res.sendStatus(403);
   next();
 });
 
@@ -57,7 +73,7 @@ app.get('/', (req, res) => {
 app.post('/code', async (req, res) => {
   try {
     const otp = await otps.send(
-      { to: String(req.body.phone), purpose: 'login', clientIp: req.ip },
+      { to: String(req.body?.phone), purpose: 'login', clientIp: req.ip },
       { waitSeconds: 10 },
     );
     if (otp.failure) return res.status(422).send(phonePage(otp.failure.message));
@@ -78,7 +94,7 @@ app.post('/sign-in', async (req, res) => {
   if (!otpId) return res.redirect(303, '/');
   try {
     // Resolves only when this very call verified the code: whatever else happens, nobody gets in.
-    await otps.verify(otpId, String(req.body.code).trim());
+    await otps.verify(otpId, String(req.body?.code).trim());
     req.renewSession({ phone: to });
     res.redirect(303, '/');
   } catch (error) {

@@ -27,7 +27,8 @@ export function accepted(acceptance: Acceptance): {
   }
 }
 
-function problemOf({ code, message, errors, reason, retryAfterMs, quotas = [] }: Refusal): ApiProblem {
+/** The problem that a refusal is answered with. */
+export function problemOf({ code, message, errors, reason, retryAfterMs, quotas = [] }: Refusal): ApiProblem {
   return new ApiProblem(code, {
     detail: message,
     ...(errors && { errors }),

@@ -10,6 +10,8 @@ export interface RequestContext {
   app: string | null;
   /** The name of the admin's login. */
   admin: string | null;
+  /** Whether it is to change something, where its method does not tell. */
+  changes: boolean | null;
   /** What is asked for, by a word that stays; null while, or because, that is not known. */
   operation: string | null;
   /** Only of an OTP that was found: an id in a path can be anything. */
@@ -41,6 +43,7 @@ export function beginContext(res: Response, requestId: string): RequestContext {
     route: null,
     app: null,
     admin: null,
+    changes: null,
     operation: null,
     otpId: null,
     batchId: null,

@@ -1,23 +1,25 @@
 import { z } from 'zod';
 import { countedAddress } from '../otp/client-address.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
-import { createRequestReader, limitsFor, sendEndpoint } from '../producer/otp-request.js';
+import { createJudge, createRequestReader, limitsFor, sendEndpoint } from '../producer/otp-request.js';
 import { clientIpSchema, idempotencyKeySchema, otpRequestSchema } from '../producer/otp-request-schema.js';
 import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
-import { readable } from './acceptance-answer.js';
-import type { RequestEnd } from './context.js';
+import type { Store } from '../store/store.js';
+import { problemOf, readable } from './acceptance-answer.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
+import { otpsOfNumber } from './otps-of-number.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
 import { ApiProblem } from './problem.js';
 import type { ProblemCode } from './problems.js';
 import { defineRoute, type Route } from './route.js';
 import { otpSchema } from './schemas.js';
-import { createSend, type SendingDependencies, sentAnswer } from './sending.js';
+import { countRefusals, createCancel, createSend, type SendingDependencies, sentAnswer } from './sending.js';
 
 /** What accepting an OTP needs. */
 export interface CreateOtpDependencies extends SendingDependencies {
+  store: SendingDependencies['store'] & Pick<Store, 'phones'>;
   sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
   settings: RequestSettings;
 }
@@ -69,18 +71,15 @@ const refusals = [
   'queue_unavailable',
 ] as const satisfies readonly ProblemCode[];
 
+/** What the operator decided about where SMS go, and what they say. */
+const rules = ['country_not_allowed', 'message_not_allowed'] as const satisfies readonly ProblemCode[];
+
 /** `POST /v1/otps`, and the same again for an OTP that did not arrive. */
 export function createOtpRoutes(dependencies: CreateOtpDependencies): Route[] {
   return [createOtp(dependencies), resendOtp(dependencies)];
 }
 
 const tag = 'OTPs';
-const ended = ({ metrics }: CreateOtpDependencies) => {
-  return ({ app, problem }: RequestEnd) => {
-    if (problem !== null) metrics.refused(app, 'single', problem);
-  };
-};
-
 function createOtp(dependencies: CreateOtpDependencies): Route {
   const { settings } = dependencies;
   const reader = createRequestReader(settings);
@@ -96,8 +95,8 @@ function createOtp(dependencies: CreateOtpDependencies): Route {
     body: { name: 'OtpRequest', schema: otpRequestSchema(settings), example: otpRequestExample },
     headers: headersSchema,
     answers,
-    problems: [...refusals, 'invalid_phone_number', 'country_not_allowed', 'message_not_allowed'],
-    ended: ended(dependencies),
+    problems: [...refusals, 'invalid_phone_number', ...rules],
+    ended: countRefusals(dependencies.metrics),
     handle: async ({ app, body, headers, concerns, gone }) => {
       const read = readable(reader.complete(app, body));
       const key = headers['Idempotency-Key'];
@@ -112,8 +111,10 @@ function createOtp(dependencies: CreateOtpDependencies): Route {
 const resendSchema = z.strictObject({ clientIp: clientIpSchema.optional() }).optional();
 
 function resendOtp(dependencies: CreateOtpDependencies): Route {
-  const { store, sendOtpQueue, settings } = dependencies;
+  const { store, settings } = dependencies;
   const send = createSend(dependencies);
+  const cancel = createCancel(dependencies);
+  const judge = createJudge(settings);
   return defineRoute({
     method: 'post',
     path: '/v1/otps/{id}/resend',
@@ -122,24 +123,29 @@ function resendOtp(dependencies: CreateOtpDependencies): Route {
     summary: 'Send an OTP again',
     description:
       'A new OTP, with an id and a code of its own, to the same number with the same message: for a person to whom ' +
-      'nothing came. All limits hold. Once it is accepted, the earlier one is cancelled, so that one code counts.',
+      'nothing came. All limits and rules hold. Once it is accepted, the earlier ones of this number and purpose are ' +
+      'cancelled, so that one code counts.',
     body: { name: 'ResendRequest', schema: resendSchema, example: {}, optional: true },
     headers: headersSchema,
     answers,
-    problems: [...refusals, 'otp_not_found', 'already_verified'],
-    ended: ended(dependencies),
+    problems: [...refusals, 'otp_not_found', 'already_verified', ...rules],
+    ended: countRefusals(dependencies.metrics),
     handle: async ({ app, id, body, headers, concerns, gone }) => {
       const earlier = await timely(store.otps.find(app, id));
       if (!earlier) throw new ApiProblem('otp_not_found');
+      const refusal = judge(earlier);
+      if (refusal) throw problemOf(refusal);
       const request = againOf(earlier, { settings, clientIp: body?.clientIp });
       const key = headers['Idempotency-Key'];
       const endpoint = `POST /v1/otps/${id}/resend`;
       const idempotency = key === undefined ? null : { endpoint, key, body: JSON.stringify(body ?? {}) };
       const seconds = waitSeconds(headers.Prefer);
       const sending = { request, idempotency, waitSeconds: seconds, signal: gone(), concerns };
-      const cancelEarlier = async () => {
-        const result = await timely(store.otps.cancel(app, id));
-        if (result === 'cancelled') await timely(sendOtpQueue.remove(id)).catch(() => {});
+      const cancelEarlier = async (accepted: Otp) => {
+        const ofNumber = await otpsOfNumber(store, { app, to: earlier.to, purpose: earlier.purpose });
+        const ids = new Set([id, ...ofNumber.map((otp) => otp.id)]);
+        ids.delete(accepted.id);
+        await Promise.all([...ids].map((each) => cancel(app, each)));
       };
       return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier }), seconds);
     },

@@ -15,7 +15,7 @@ import { readForm } from './body.js';
 import { contextOf, type RequestContext } from './context.js';
 import { ApiProblem, problemDocument } from './problem.js';
 import { goneSignal } from './route.js';
-import { createSend, type SendingDependencies } from './sending.js';
+import { countRefusals, createCancel, createSend, type SendingDependencies } from './sending.js';
 import { createVerify, type VerificationDependencies } from './verification.js';
 
 /** Which requests the door answers: none, POST, or GET as well, whose query string holds the key. */
@@ -47,8 +47,15 @@ type Parameters = (name: string) => string;
 interface Asked {
   app: string;
   parameter: Parameters;
-  req: Request;
   res: Response;
+}
+
+/** What one method of the protocol does, and how the audit trail calls it. */
+interface Call {
+  operation: string;
+  /** By GET as well. */
+  changes: boolean;
+  work(asked: Asked): Promise<object>;
 }
 
 /**
@@ -59,11 +66,11 @@ interface Asked {
 export function ismsDoor(door: IsmsDoor, dependencies: IsmsDoorDependencies): Router {
   const router = Router({ caseSensitive: true, strict: true });
   if (door === 'off') return router;
-  const calls: Record<string, (asked: Asked) => Promise<object>> = {
-    '': sendCall(dependencies),
-    verify: verifyCall(dependencies),
-    balance: balanceCall(dependencies),
-  };
+  const calls = new Map<string, Call>([
+    ['', { operation: 'isms send', changes: true, work: sendCall(dependencies) }],
+    ['verify', { operation: 'isms verify', changes: true, work: verifyCall(dependencies) }],
+    ['balance', { operation: 'isms balance', changes: false, work: balanceCall(dependencies) }],
+  ]);
   router.all(path, async (req, res) => {
     const context = contextOf(res);
     context.route = path;
@@ -71,11 +78,12 @@ export function ismsDoor(door: IsmsDoor, dependencies: IsmsDoorDependencies): Ro
       const parameter = await parametersOf(req, door);
       const app = parameter('un');
       if (app === '' || appOfKey(dependencies.apiKeys(), parameter('pass')) !== app) {
+        context.problem = 'unauthorized';
         return answer(res, failed('Authentication Failed'));
       }
-      Object.assign(context, { app, operation: `isms ${parameter('method') || 'send'}` });
-      const call = calls[parameter('method')];
-      answer(res, call ? await call({ app, parameter, req, res }) : failed('Unknown method'));
+      const call = calls.get(parameter('method'));
+      Object.assign(context, { app, operation: call?.operation ?? 'isms', changes: call?.changes ?? false });
+      answer(res, call ? await call.work({ app, parameter, res }) : failed('Unknown method'));
     } catch (error) {
       answer(res, failed(messageOf(error, context)));
     }
@@ -89,6 +97,12 @@ function answer(res: Response, body: object): void {
 
 const failed = (message: string) => ({ status: 'Failed', message });
 
+/** What the protocol calls what we call otherwise. */
+const theirNames = new Map([
+  ['to', 'mobile'],
+  ['senderId', 'sendid'],
+]);
+
 /** What a problem says to who reads the vendor's answers; throws what is none. */
 function messageOf(error: unknown, context: RequestContext): string {
   const problem = knownProblem(error);
@@ -97,7 +111,8 @@ function messageOf(error: unknown, context: RequestContext): string {
   context.reason = problem.facts.reason ?? null;
   if (problem.code === 'incorrect_code') return 'Incorrect OTP Code';
   const { detail, errors = [] } = problemDocument(problem);
-  return errors[0] ? `${errors[0].path} ${errors[0].message}` : detail;
+  const [first] = errors;
+  return first ? `${theirNames.get(first.path) ?? first.path} ${first.message}` : detail;
 }
 
 async function parametersOf(req: Request, door: IsmsDoor): Promise<Parameters> {
@@ -125,14 +140,13 @@ function numberOf(parameter: Parameters, settings: RequestSettings): PhoneNumber
 }
 
 function sendCall(dependencies: IsmsDoorDependencies) {
-  const { settings, store, sendOtpQueue, metrics } = dependencies;
+  const { settings, metrics } = dependencies;
   const reader = createRequestReader(settings);
   const send = createSend(dependencies);
+  const cancel = createCancel(dependencies);
   return async ({ app, parameter, res }: Asked): Promise<object> => {
     const context = contextOf(res);
-    context.ended = ({ problem }) => {
-      if (problem !== null) metrics.refused(app, 'single', problem);
-    };
+    context.ended = countRefusals(metrics);
     const message = parameter('message');
     const senderId = parameter('sendid');
     const read = reader.read(app, {
@@ -151,10 +165,7 @@ function sendCall(dependencies: IsmsDoorDependencies) {
       },
     });
     // Nobody would ever ask for it again.
-    if (otp.status === 'queued') {
-      await timely(store.otps.cancel(app, otp.id));
-      await timely(sendOtpQueue.remove(otp.id)).catch(() => {});
-    }
+    if (otp.status === 'queued') await cancel(app, otp.id);
     return sentView(app, otp);
   };
 }

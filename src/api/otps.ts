@@ -8,6 +8,7 @@ import { otpView } from './otp-view.js';
 import { ApiProblem } from './problem.js';
 import { defineRoute, type Route } from './route.js';
 import { otpSchema } from './schemas.js';
+import { createCancel } from './sending.js';
 
 export interface OtpsDependencies {
   store: Pick<Store, 'otps'>;
@@ -71,7 +72,8 @@ function listOtps({ store }: OtpsDependencies): Route {
   });
 }
 
-function cancelOtp({ store, sendOtpQueue }: OtpsDependencies): Route {
+function cancelOtp(dependencies: OtpsDependencies): Route {
+  const cancel = createCancel(dependencies);
   return defineRoute({
     method: 'delete',
     path: '/v1/otps/{id}',
@@ -84,11 +86,9 @@ function cancelOtp({ store, sendOtpQueue }: OtpsDependencies): Route {
     answers: { 204: { description: 'Cancelled, or over before.' } },
     problems: ['otp_not_found', 'already_verified', 'queue_unavailable'],
     handle: async ({ app, id, concerns }) => {
-      const result = await timely(store.otps.cancel(app, id));
+      const result = await cancel(app, id);
       if (result !== 'otp_not_found') concerns(id);
       if (result !== 'cancelled') throw new ApiProblem(result);
-      // The record decides: a job that cannot be taken out finds its OTP cancelled and ends.
-      await timely(sendOtpQueue.remove(id)).catch(() => {});
       return { status: 204 };
     },
   });

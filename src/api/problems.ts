@@ -86,7 +86,8 @@ const table = {
     detail: 'The OTP could not be sent, or its ids are lost. Offer to send again.',
   },
   verification_in_progress: {
-    advice: 'Look at the OTP after a second: it is `verified` or `locked` then.',
+    advice:
+      'Wait a second and look at the OTP: `locked`, or `verified` by another call, which is no reason to let this one in.',
     status: 409,
     title: 'Verification in progress',
     detail: 'The last attempts are being decided right now. Look at the OTP in a moment.',

@@ -64,9 +64,9 @@ export function trackRequests({ logger, metrics, store }: TrackingDependencies):
 
 /** Who changed something, or tried to; null for what only reads, and for strangers. */
 function auditEntryOf(req: Request, res: Response, context: RequestContext): AuditEntry | null {
-  const { app, admin, operation, route, otpId, batchId, problem, requestId } = context;
+  const { app, admin, changes, operation, route, otpId, batchId, problem, requestId } = context;
   const actor = app !== null ? `app:${app}` : admin !== null ? `admin:${admin}` : null;
-  if (actor === null || ['GET', 'HEAD'].includes(req.method)) return null;
+  if (actor === null || !(changes ?? !['GET', 'HEAD'].includes(req.method))) return null;
   const subject = otpId ?? batchId;
   return {
     at: Date.now(),

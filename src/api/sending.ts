@@ -2,9 +2,11 @@ import type { Otp, OtpRequest } from '../otp/otp.js';
 import { isPending } from '../otp/states.js';
 import type { Acceptor } from '../producer/acceptance.js';
 import { timely } from '../producer/redis-trouble.js';
+import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Idempotency } from '../store/admission-request.js';
 import type { Store } from '../store/store.js';
 import { accepted } from './acceptance-answer.js';
+import type { RequestEnd } from './context.js';
 import type { ApiMetrics } from './metrics.js';
 import { otpView } from './otp-view.js';
 import type { Answer } from './route.js';
@@ -28,7 +30,7 @@ export interface Sending {
   /** Told the OTP's id once it is accepted. */
   concerns(otpId: string): void;
   /** What is done as soon as it is accepted; that it fails is not the request's failure. */
-  onAccepted?: () => Promise<void>;
+  onAccepted?: (otp: Otp) => Promise<void>;
 }
 
 /** An OTP that was accepted, as it was last seen. */
@@ -48,7 +50,7 @@ export function createSend({ store, acceptor, metrics }: SendingDependencies): S
     const { kind, otp, limits } = accepted(await acceptor.one(request, idempotency));
     concerns(otp.id);
     if (kind === 'accepted') metrics.accepted(request.app, 'single');
-    await onAccepted?.().catch(() => {});
+    await onAccepted?.(otp).catch(() => {});
     const find = () => timely(store.otps.find(request.app, otp.id));
     const forMs = (waitSeconds ?? 0) * 1_000;
     const seen = waitSeconds === null ? otp : await waitForEnd(otp, { forMs, signal, find });
@@ -67,5 +69,28 @@ export function sentAnswer({ otp, replayed, limits }: Sent, waitSeconds: number 
       ...limits,
     },
     body: otpView(otp),
+  };
+}
+
+/** Cancels an OTP, and takes its job out of the queue; what came of it. */
+export function createCancel({
+  store,
+  sendOtpQueue,
+}: {
+  store: Pick<Store, 'otps'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
+}) {
+  return async (app: string, id: string) => {
+    const result = await timely(store.otps.cancel(app, id));
+    // The record decides: a job that cannot be taken out finds its OTP cancelled and ends.
+    if (result === 'cancelled') await timely(sendOtpQueue.remove(id)).catch(() => {});
+    return result;
+  };
+}
+
+/** Counts, once a request to send is over, that it was refused. */
+export function countRefusals(metrics: Pick<ApiMetrics, 'refused'>) {
+  return ({ app, problem }: RequestEnd): void => {
+    if (problem !== null) metrics.refused(app, 'single', problem);
   };
 }

@@ -11,10 +11,11 @@ import { knownProblem } from './answer-errors.js';
 import { type ApiKey, appOfKey } from './authentication.js';
 import { readForm } from './body.js';
 import { contextOf } from './context.js';
+import { otpsOfNumber } from './otps-of-number.js';
 import { ApiProblem, problemDocument, problemHeaders } from './problem.js';
 import type { ProblemCode } from './problems.js';
 import { goneSignal } from './route.js';
-import { createSend, type SendingDependencies } from './sending.js';
+import { countRefusals, createSend, type SendingDependencies } from './sending.js';
 import { createVerify, type VerificationDependencies } from './verification.js';
 
 export interface TwilioVerifyDependencies extends VerificationDependencies {
@@ -98,6 +99,15 @@ async function askedBy(req: Request, res: Response, { apiKeys }: TwilioVerifyDep
   return { app, form: await readForm(req), account, service, res };
 }
 
+/** What the protocol calls what we call otherwise. */
+const theirNames = new Map([
+  ['to', 'To'],
+  ['locale', 'Locale'],
+  ['template', 'TemplateSid'],
+  ['message', 'CustomMessage'],
+  ['clientIp', 'DeviceIp'],
+]);
+
 function answerError(res: Response, error: unknown): void {
   const problem = knownProblem(error);
   if (!problem) throw error;
@@ -105,9 +115,14 @@ function answerError(res: Response, error: unknown): void {
   const { detail, errors = [], status: ownStatus } = problemDocument(problem);
   const [status, code] = twilioErrors[problem.code] ?? [ownStatus, 20_000 + ownStatus];
   const [first] = errors;
-  const message = first ? `Invalid parameter: ${first.path} ${first.message}` : detail;
+  const message = first
+    ? `Invalid parameter: ${theirNames.get(first.path) ?? first.path} ${first.message}`
+    : detail;
   const more_info = `https://www.twilio.com/docs/errors/${code}`;
-  res.status(status).set(problemHeaders(problem)).json({ code, message, more_info, status });
+  res
+    .status(status)
+    .set({ ...problemHeaders(problem), 'Cache-Control': 'no-store' })
+    .json({ code, message, more_info, status });
 }
 
 /** A service's OTPs are apart from those of another. */
@@ -120,20 +135,20 @@ function startVerification(dependencies: TwilioVerifyDependencies) {
   return async (asked: Asked) => {
     const { app, form, service, res } = asked;
     const context = contextOf(res);
-    context.ended = ({ problem }) => {
-      if (problem !== null) metrics.refused(app, 'single', problem);
-    };
+    context.ended = countRefusals(metrics);
     const channel = form.get('Channel') ?? '';
     if (channel !== 'sms') throw invalid('Channel', 'must be sms: no other channel is offered');
     const locale = form.get('Locale');
     const template = form.get('TemplateSid');
     const message = form.get('CustomMessage');
+    const clientIp = form.get('DeviceIp');
     const read = reader.read(app, {
       to: form.get('To') ?? '',
       purpose: purposeOf(service),
       ...(locale !== null && { locale }),
       ...(template !== null && { template }),
       ...(message !== null && { message }),
+      ...(clientIp !== null && { clientIp }),
     });
     const { otp } = await send({
       request: readable(read).request,
@@ -161,7 +176,7 @@ function invalid(path: string, message: string): ApiProblem {
 }
 
 function checkVerification(dependencies: TwilioVerifyDependencies) {
-  const { store, metrics } = dependencies;
+  const { metrics } = dependencies;
   const verify = createVerify(dependencies);
   return async (asked: Asked) => {
     const { app, form, res } = asked;
@@ -170,8 +185,7 @@ function checkVerification(dependencies: TwilioVerifyDependencies) {
       metrics.verification(app, problem ?? (aborted ? 'aborted' : 'verified'));
     const code = form.get('Code') ?? '';
     if (!/^\d{4,10}$/.test(code)) throw invalid('Code', 'must be 4 to 10 digits');
-    const id = await idOf(dependencies, asked);
-    const otp = id === null ? null : await timely(store.otps.find(app, id));
+    const otp = await otpOf(dependencies, asked);
     if (!otp) throw new ApiProblem('otp_not_found');
     const concerns = (otpId: string) => {
       context.otpId = otpId;
@@ -189,22 +203,25 @@ function checkVerification(dependencies: TwilioVerifyDependencies) {
   };
 }
 
-/** The newest OTP of the number in this service, or the one that a sid was given for. */
-async function idOf(
+/** The newest OTP of the number in this service, or the one that a sid was given for, if it is of both. */
+async function otpOf(
   { store, settings }: TwilioVerifyDependencies,
   { app, form, service }: Asked,
-): Promise<string | null> {
-  const sid = form.get('VerificationSid');
-  if (sid === null) {
-    const to = PhoneNumber.parse(form.get('To') ?? '', settings.defaultCountry);
+): Promise<Otp | null> {
+  const purpose = purposeOf(service);
+  const [sid, number] = [form.get('VerificationSid'), form.get('To')];
+  const to = number === null ? null : PhoneNumber.parse(number, settings.defaultCountry);
+  if (sid === null || number !== null) {
     if (!to) throw invalid('To', 'must be a phone number in E.164');
-    return await timely(store.phones.newest(app, to, purposeOf(service)));
   }
+  if (sid === null) return to && ((await otpsOfNumber(store, { app, to, purpose }))[0] ?? null);
   const hex = verificationShape.exec(sid)?.groups?.['hex'];
   if (hex === undefined) return null;
   // A sid does not tell where its number is at home.
-  const looks = partitions.map((partition) => timely(store.otps.find(app, idOfHex(partition, hex))));
-  return (await Promise.all(looks)).find((otp) => otp !== null)?.id ?? null;
+  const ids = to ? store.phones.idsOf(to, hex) : partitions.map((partition) => idOfHex(partition, hex));
+  const found = await Promise.all(ids.map((id) => timely(store.otps.find(app, id))));
+  const isMeant = (otp: Otp) => otp.purpose === purpose && (to === null || otp.to.e164 === to.e164);
+  return found.find((otp) => otp !== null && isMeant(otp)) ?? null;
 }
 
 const isoTime = (ms: number) => new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');

@@ -60,7 +60,7 @@ async function decide(
   }
   switch (settled.kind) {
     case 'verified':
-      metrics.verified(settled.otp.app, settled.otp.to.country);
+      if (!otp.isTest) metrics.verified(settled.otp.app, settled.otp.to.country);
       return settled.otp;
     case 'incorrect':
       throw new ApiProblem('incorrect_code', {
@@ -76,7 +76,7 @@ async function decide(
 }
 
 function verifyCall(otp: Otp, code: string) {
-  const { app, to, uuid, smsId, senderId, ttlSeconds } = otp;
+  const { app, isTest, to, uuid, smsId, senderId, ttlSeconds } = otp;
   if (uuid === null || smsId === null) throw new Error('an OTP was sent but has no ids');
-  return { app, to, uuid, smsId, code, senderId, validMinutes: Math.ceil(ttlSeconds / 60) };
+  return { app, isTest, to, uuid, smsId, code, senderId, validMinutes: Math.ceil(ttlSeconds / 60) };
 }

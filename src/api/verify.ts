@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { PhoneNumber } from '../otp/phone-number.js';
 import { idempotencyKeySchema } from '../producer/otp-request-schema.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { Store } from '../store/store.js';
 import { verifiedExample, verifyByNumberExample, verifyRequestExample } from './examples.js';
 import { isoTime } from './otp-view.js';
+import { otpsOfNumber } from './otps-of-number.js';
 import { ApiProblem } from './problem.js';
 import type { ProblemCode } from './problems.js';
 import { type Answer, defineRoute, type Route } from './route.js';
@@ -13,7 +13,7 @@ import { verifiedSchema, verifyByNumberSchema, verifyRequestSchema } from './sch
 import { createVerify, type TypedCode, type VerificationDependencies } from './verification.js';
 
 export interface VerifyDependencies extends VerificationDependencies {
-  store: VerificationDependencies['store'] & Pick<Store, 'phones'>;
+  store: VerificationDependencies['store'] & Pick<Store, 'phones' | 'otps'>;
   settings: Pick<RequestSettings, 'defaultCountry'>;
 }
 
@@ -94,9 +94,10 @@ export function verifyRoutes(dependencies: VerifyDependencies): Route[] {
       handle: async ({ app, body: { to, code, purpose }, headers, concerns }) => {
         const number = PhoneNumber.parse(to, dependencies.settings.defaultCountry);
         if (!number) throw new ApiProblem('invalid_phone_number');
-        const id = await timely(dependencies.store.phones.newest(app, number, purpose ?? null));
-        if (id === null) throw new ApiProblem('otp_not_found');
-        return await verified({ app, id, code, key: headers['Idempotency-Key'], concerns });
+        const asked = { app, to: number, purpose: purpose ?? null };
+        const [newest] = await otpsOfNumber(dependencies.store, asked);
+        if (!newest) throw new ApiProblem('otp_not_found');
+        return await verified({ app, id: newest.id, code, key: headers['Idempotency-Key'], concerns });
       },
     }),
   ];

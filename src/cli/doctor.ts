@@ -39,7 +39,7 @@ export async function* diagnose(env: Environment): AsyncGenerator<Finding> {
   yield nodeVersion();
   const config = readSettings(env);
   if ('check' in config) return yield config;
-  yield ok('settings', 'The environment and APPS_FILE are understood.');
+  yield* missingSettings(env);
   yield* redisFindings(config);
   yield* ismsFindings(config);
   yield await apiFinding(config);
@@ -69,6 +69,26 @@ function readSettings(env: Environment): Config | Finding {
   }
 }
 
+/** What is understood may still lack what a process cannot start without. */
+function* missingSettings(env: Environment): Generator<Finding> {
+  let complete = true;
+  for (const command of ['api', 'worker'] as const) {
+    try {
+      load(env, command);
+    } catch (error) {
+      complete = false;
+      const text = error instanceof Error ? error.message : String(error);
+      const missing = text
+        .split('\n')
+        .slice(1)
+        .map((line) => line.trim().split(' ')[0]);
+      const advice = `Set what it needs, if one is to run here: ${missing.join(', ')}.`;
+      yield warning('settings', `No ${command} can start with these settings.`, advice);
+    }
+  }
+  if (complete) yield ok('settings', 'The environment and APPS_FILE are understood.');
+}
+
 async function* redisFindings(config: Config): AsyncGenerator<Finding> {
   if (!config.redisUrl) {
     return yield warning(
@@ -81,10 +101,16 @@ async function* redisFindings(config: Config): AsyncGenerator<Finding> {
   redis.on('error', () => {});
   try {
     await redis.ping();
-    yield* knownRedis(redis, config);
   } catch {
     const advice = 'Is it running, is the password right, may this machine reach it?';
-    yield problem('redis', 'Redis does not answer at REDIS_URL.', advice);
+    redis.disconnect();
+    return yield problem('redis', 'Redis does not answer at REDIS_URL.', advice);
+  }
+  try {
+    yield* knownRedis(redis, config);
+  } catch {
+    const advice = 'Allow this login INFO, CONFIG GET and TIME, or look at the settings of Redis yourself.';
+    yield warning('redis', 'Redis answers, but does not tell how it is set.', advice);
   } finally {
     redis.disconnect();
   }

@@ -1,5 +1,6 @@
 import { ConfigError } from '../config/config-error.js';
 import { createLogger } from '../telemetry/logger.js';
+import { terminalUsage } from '../terminal/terminal.js';
 import { load } from './load.js';
 import { isLookAtSettings, lookAtSettings } from './look-at-settings.js';
 import { isOperatorCommand, operate } from './operate.js';
@@ -30,6 +31,9 @@ const usage = `usage: isms-otp <command>
   person <phone number>          everything kept about a person, as NDJSON
   erase <phone number>           erase it (PDPA)
   audit <since> <until>          who did what, as NDJSON; dates such as 2026-11-25
+
+Used from a terminal (docs/command-line.md):
+${terminalUsage}
 
 Settings come from the environment: docs/configuration.md. --json makes programs understand any answer.`;
 

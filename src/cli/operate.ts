@@ -144,13 +144,7 @@ const runners: Record<OperatorCommand, Runner> = {
   person: async function* ({ store, config }, text) {
     const to = numberOf(text, config);
     for (const otp of await store.persons.find(to)) yield line(personView(otp));
-    for (const {
-      admittedAt,
-      verifiedAt,
-      otpIds: _ids,
-      newest: _newest,
-      ...known
-    } of await store.phones.known(to)) {
+    for (const { admittedAt, verifiedAt, otpIds: _ids, ...known } of await store.phones.known(to)) {
       const times = { admittedAt: admittedAt.map(isoTime), verifiedAt: verifiedAt && isoTime(verifiedAt) };
       yield line({ to: to.masked, ...known, ...times });
     }

@@ -7,7 +7,7 @@ import { webhookUrl } from '../config/urls.js';
 import { webhookSecrets } from '../config/webhooks.js';
 import { type App, type AppWebhook, plainApp } from '../otp/app.js';
 import { brokenContentRules, contentRuleMessages } from '../otp/content-rules.js';
-import { eventTypes, isEventType } from '../otp/event.js';
+import { isEventType, otpEventTypes } from '../otp/event.js';
 import { parseMessage, senderIdShape } from '../otp/message.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 
@@ -64,7 +64,7 @@ function read(path: string): string {
 type Problem = readonly [path: string, problem: string];
 
 /** Numbers are names of members there, and errors end in logs. */
-const wholeNumber = /\+?\d[\d ()-]{6,}/g;
+const wholeNumber = /\+?\d[\d ().-]{6,}/g;
 
 function mistakes(problems: readonly Problem[]): ConfigError {
   const toMistake = ([path, problem]: Problem): Mistake => ({
@@ -83,19 +83,33 @@ function problemsOf(issue: {
   const path = issue.path.map(String).join('.');
   if (issue.code !== 'unrecognized_keys' || !Array.isArray(issue.keys)) return [[path, issue.message]];
   return issue.keys.map(
-    (key): Problem => [[path, String(key)].filter(Boolean).join('.'), 'is not known here'],
+    (key): Problem => [[path, shownName(String(key))].filter(Boolean).join('.'), 'is not known here'],
   );
 }
 
+/** The name of an unknown member, unless it may be a value in the wrong place: no member of ours holds a digit. */
+function shownName(name: string): string {
+  return /^[A-Za-z_-]{1,40}$/.test(name) ? name : '?';
+}
+
+/** As many as an app needs to exchange one; the same key may stand in both places. */
+const mostKeys = 2;
+
 function keyProblems(keys: readonly ApiKey[]): Problem[] {
   const owners = new Map<string, string>();
+  const counts = new Map<string, number>();
   return keys.flatMap(({ app, digest }): Problem[] => {
     const hex = digest.toString('hex');
     const owner = owners.get(hex);
+    if (owner === app) return [];
+    if (owner !== undefined) {
+      return [[`apps.${app}.keys`, `${owner} has one of these keys, too: give each app its own`]];
+    }
     owners.set(hex, app);
-    return owner === undefined
-      ? []
-      : [[`apps.${app}.keys`, `${owner} has one of these keys, too: give each app its own`]];
+    const count = (counts.get(app) ?? 0) + 1;
+    counts.set(app, count);
+    if (count !== mostKeys + 1) return [];
+    return [[`apps.${app}.keys`, `an app can have ${mostKeys} keys, those of API_KEYS among them`]];
   });
 }
 
@@ -140,6 +154,9 @@ function templateProblems(
   return [...broken].map((rule) => contentRuleMessages[rule]);
 }
 
+/** What an app's receiver can be told of; the rest is about the whole gateway. */
+const appEvents: readonly string[] = [...otpEventTypes, 'fraud.blocked'];
+
 function webhookProblems({
   url,
   secrets,
@@ -148,7 +165,7 @@ function webhookProblems({
 }: NonNullable<AppEntry['webhook']>): Problem[] {
   const mayBeHttp = privateAddresses === 'allow';
   const urlIsGood = webhookUrl().safeParse(url).success && (mayBeHttp || url.startsWith('https:'));
-  const unknown = events.filter((name) => !isEventType(name));
+  const unknown = events.flatMap((name, i) => (appEvents.includes(name) ? [] : [i]));
   return [
     ...(urlIsGood ? [] : [['webhook.url', 'must be https, without login and fragment'] as const]),
     ...secrets.flatMap((secret, i) =>
@@ -156,14 +173,7 @@ function webhookProblems({
         ? []
         : [[`webhook.secrets.${i}`, 'must be whsec_ and 24 to 64 bytes in base64'] as const],
     ),
-    ...(unknown.length === 0
-      ? []
-      : [
-          [
-            'webhook.events',
-            `names no event of ours: ${unknown.join(', ')}; there are ${eventTypes.join(', ')}`,
-          ] as const,
-        ]),
+    ...unknown.map((i) => [`webhook.events.${i}`, `must be one of ${appEvents.join(', ')}`] as const),
   ];
 }
 

@@ -38,8 +38,10 @@ export async function start(env: Environment, parts: Parts): Promise<void> {
   }
   const config = load(settings, 'api');
   const telemetry = await startTelemetry('start', config, parts);
-  const apiUrl = await runApi(config, telemetry, parts);
-  await runWorker(config, telemetry, parts);
+  // Whoever closes the terminal means the end.
+  const untilHangup: Parts = { ...parts, onHangup: () => {} };
+  const apiUrl = await runApi(config, telemetry, untilHangup);
+  await runWorker(config, telemetry, untilHangup);
   const inboxUrl = simulator?.url ?? null;
   const apiKey = made['API_KEYS'] ? secrets.apiKey : null;
   const admin = made['ADMIN_PASSWORD'] ? { username: adminUsername, password: secrets.adminPassword } : null;

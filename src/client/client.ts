@@ -85,8 +85,8 @@ export class OtpClient {
    *
    * Tried again once, when no answer came or Redis did not serve (`network_error`, `queue_unavailable`): a right code
    * whose answer got lost is then still right, but a wrong one may spend a second attempt. `retries: 0` turns that off.
-   * After a `timeout` call again with the error's `idempotencyKey` within 60 s, or look at the OTP. The gateway itself
-   * waits for iSMS for 10 s (`ISMS_VERIFY_TIMEOUT_MS`) or so: give `timeoutMs` more to hear of that, too.
+   * After a `timeout` call again with the error's `idempotencyKey` within 60 s: a code that was right is then still right.
+   * Default time-out: 15 s, since the gateway waits for iSMS for 10 (`ISMS_VERIFY_TIMEOUT_MS`).
    */
   async verify(id: string, code: string, options: KeyedOptions = {}): Promise<Verified> {
     const facts = { path: `/v1/otps/${inPath(id)}/verify`, body: { code }, ...keyedFacts(options) };

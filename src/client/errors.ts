@@ -61,11 +61,17 @@ export class OtpError extends Error {
 export class OtpTimeout extends OtpError {
   override readonly name = 'OtpTimeout';
 
-  constructor(
-    /** The OTP as last seen; null when no look at it succeeded. */
-    readonly otp: Otp | null,
-  ) {
+  /** Not among what is printed or logged of the error: it holds the whole number. */
+  readonly #otp: Otp | null;
+
+  constructor(otp: Otp | null) {
     super({ code: 'timeout', detail: 'The OTP is still on its way; nobody waits for it any more.' });
+    this.#otp = otp;
+  }
+
+  /** The OTP as last seen; null when no look at it succeeded. */
+  get otp(): Otp | null {
+    return this.#otp;
   }
 }
 

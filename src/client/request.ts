@@ -45,8 +45,9 @@ export function createCaller(settings: Settings): Caller {
   };
 }
 
-function limitMs({ timeoutMs }: Settings, call: Request): number {
-  return (call.timeoutMs ?? timeoutMs) + (call.waitSeconds ?? 0) * 1_000;
+function limitMs({ timeoutMs, verifyTimeoutMs }: Settings, call: Request): number {
+  const usual = call.rule === 'verification' ? verifyTimeoutMs : timeoutMs;
+  return (call.timeoutMs ?? usual) + (call.waitSeconds ?? 0) * 1_000;
 }
 
 /** A connection may be dead without a word, so a try leaves half of the time to those that may follow it. */

@@ -18,11 +18,13 @@ export interface Settings {
   baseUrl: string;
   authorization: string;
   timeoutMs: number;
+  /** Of a verification: longer than the gateway itself waits for iSMS, whose answer it is about. */
+  verifyTimeoutMs: number;
   retries: number;
   fetch: typeof fetch;
 }
 
-const defaults = { timeoutMs: 10_000, retries: 2 };
+const defaults = { timeoutMs: 10_000, verifyTimeoutMs: 15_000, retries: 2 };
 const longestTimerMs = 2 ** 31 - 1;
 
 /** The settings that options mean; throws a TypeError that says what is wrong, without quoting it. */
@@ -38,6 +40,7 @@ export function settingsOf(options: OtpClientOptions): Settings {
     baseUrl: checkedUrl(baseUrl),
     authorization: `Bearer ${apiKey}`,
     timeoutMs: checkedTimeoutMs(timeoutMs),
+    verifyTimeoutMs: options.timeoutMs ?? defaults.verifyTimeoutMs,
     retries,
     // Runtimes refuse a fetch that is called as a member of something else.
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),

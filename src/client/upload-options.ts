@@ -15,7 +15,10 @@ export interface UploadOptions {
   idempotencyKey?: string;
   /** Members for every OTP that has none of its own. */
   defaults?: Partial<Omit<OtpInput, 'to'>>;
-  /** Told of each OTP once, in their order; what it returns is waited for. */
+  /**
+   * Told of each OTP once, in their order; of one that was refused for the moment again, when the upload broke off and
+   * another try took it. What it returns is waited for.
+   */
   onResult?: (result: UploadResult) => unknown;
   /**
    * How long neither side may say anything, in ms. Default: 600,000, as the gateway has it: an upload that is slowed to

@@ -22,6 +22,8 @@ interface Upload extends Omit<UploadOptions, 'idempotencyKey'> {
   linesAnswered: number;
   /** Lines before this one have been told of. */
   nextIndex: number;
+  /** Of these: lines that were refused for the moment, and may be taken by another try. */
+  refusedForNow: Set<number>;
 }
 
 /** Uploads OTPs as one batch, again and again under one key while that is possible. */
@@ -31,7 +33,7 @@ export async function sendMany(
   { idempotencyKey, silenceMs = defaultSilenceMs, ...options }: UploadOptions,
 ): Promise<UploadSummary> {
   const key = checkedKey(idempotencyKey);
-  const begun = { batchId: null, linesAnswered: 0, nextIndex: 0 };
+  const begun = { batchId: null, linesAnswered: 0, nextIndex: 0, refusedForNow: new Set<number>() };
   const upload: Upload = {
     ...options,
     ...begun,
@@ -127,11 +129,20 @@ async function readResults(
   throw networkError(null, upload.idempotencyKey);
 }
 
-/** Lines that come again were told of before. */
+/** Refusals that pass by themselves. */
+const passing: readonly string[] = ['queue_unavailable', 'overloaded', 'app_rate_limited', 'sending_paused'];
+
+/** Lines that come again were told of before, unless what was refused for the moment has been taken now. */
 async function tell(result: UploadResult, upload: Upload): Promise<void> {
-  if (result.index < upload.nextIndex) return;
-  upload.nextIndex = result.index + 1;
-  upload.linesAnswered += 1;
+  const { index } = result;
+  const isPassing = 'code' in result && passing.includes(result.code);
+  if (index < upload.nextIndex) {
+    if (isPassing || !upload.refusedForNow.delete(index)) return;
+  } else {
+    upload.nextIndex = index + 1;
+    upload.linesAnswered += 1;
+    if (isPassing) upload.refusedForNow.add(index);
+  }
   await upload.onResult?.(result);
 }
 

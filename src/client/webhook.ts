@@ -48,7 +48,7 @@ export async function verifyWebhook(delivery: WebhookDelivery): Promise<WebhookE
   const signatures = header(headers, 'webhook-signature').split(' ');
   checkTime(timestamp, toleranceSeconds);
   const signed = new TextEncoder().encode(`${id}.${timestamp}.${payload}`);
-  for (const each of typeof secret === 'string' ? [secret] : secret) {
+  for (const each of typeof secret === 'string' || !secret ? [secret] : secret) {
     const expected = await sign(each, signed);
     // All are compared, whichever fits.
     const fitting = signatures.filter((signature) => equal(signature, expected));
@@ -88,8 +88,8 @@ async function sign(secret: string, signed: Uint8Array<ArrayBuffer>): Promise<st
 }
 
 function secretBytes(secret: string): Uint8Array<ArrayBuffer> {
-  const text = secret.startsWith(prefix) ? secret.slice(prefix.length) : secret;
   try {
+    const text = secret.startsWith(prefix) ? secret.slice(prefix.length) : secret;
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     if (bytes.length > 0) return bytes;
   } catch {

@@ -39,6 +39,8 @@ export interface Otp {
   senderId: string | null;
   reference: string | null;
   purpose: string | null;
+  /** Whether it is to a test number: nothing was or will be sent. */
+  isTest: boolean;
   credits: number;
   ttlSeconds: number;
   createdAt: number;

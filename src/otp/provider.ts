@@ -28,6 +28,8 @@ export interface SendWindow {
 
 export interface SendCall {
   app: string;
+  /** Whether nothing is to be sent: it was admitted as one to a test number. */
+  isTest: boolean;
   to: PhoneNumber;
   /** The template with `%OTP%` in it; the provider puts the code there. */
   message: string;
@@ -39,6 +41,8 @@ export interface SendCall {
 
 export interface VerifyCall {
   app: string;
+  /** Whether nothing was sent, so that the operator's fixed code is right. */
+  isTest: boolean;
   to: PhoneNumber;
   uuid: string;
   smsId: string;

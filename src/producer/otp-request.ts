@@ -3,7 +3,7 @@ import { type App, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
 import { countedAddress } from '../otp/client-address.js';
 import { brokenContentRules, type ContentRule, contentRuleMessages } from '../otp/content-rules.js';
 import { type Message, parseMessage } from '../otp/message.js';
-import type { OtpRequest } from '../otp/otp.js';
+import type { Otp, OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import { remembered } from '../otp/remembered.js';
 import { inputErrors } from './input-errors.js';
@@ -91,6 +91,24 @@ function completed(
   return { request, text: JSON.stringify(input) };
 }
 
+/** Whether an OTP may be sent once more by the rules of now: why not, or null. */
+export function createJudge(settings: RequestSettings) {
+  return ({ app, to, message }: Pick<Otp, 'app' | 'to' | 'message'>): Refusal | null => {
+    const owner = settings.apps.of(app);
+    if (!(owner.countries ?? settings.allowedCountries).includes(to.country))
+      return refuse('country_not_allowed');
+    const templates = [...owner.templates.values()].flatMap((texts) => [...texts.values()]);
+    if (!owner.freeText && !templates.includes(message)) return freeTextRefusal();
+    const broken = settings.messageRules === 'enforce' ? brokenContentRules(message, to.country) : [];
+    return broken.length > 0 ? contentRefusal(broken) : null;
+  };
+}
+
+function freeTextRefusal(): Refusal {
+  const errors = [{ path: 'message', message: 'is not for this app to choose: name a template' }];
+  return refuse('message_not_allowed', { errors });
+}
+
 /** Which limits hold for an OTP of this app to this number. */
 export function limitsFor(owner: App, to: PhoneNumber): Pick<OtpRequest, 'limits' | 'isTest'> {
   const ownLimits = Object.values(owner.limits).some((limit) => limit !== undefined);
@@ -103,11 +121,7 @@ function messageText(owner: App, input: Input, settings: RequestSettings): strin
     refuse('invalid_request', { errors: [{ path, message }] });
   if (input.message !== undefined) {
     if (input.template !== undefined) return invalid('message', 'must not stand beside template');
-    return owner.freeText
-      ? input.message
-      : refuse('message_not_allowed', {
-          errors: [{ path: 'message', message: 'is not for this app to choose: name a template' }],
-        });
+    return owner.freeText ? input.message : freeTextRefusal();
   }
   const template = owner.templates.get(input.template ?? defaultTemplate);
   if (template) return textOf(template, input.locale, owner.defaultLocale);

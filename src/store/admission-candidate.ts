@@ -25,7 +25,6 @@ export interface Candidate {
     sendWithinMs: number;
     batch: string | undefined;
     rangeName: string | undefined;
-    purpose: string | undefined;
     /** Where they are not the gateway's. */
     limits: CandidateLimits | undefined;
     fingerprints: readonly string[] | undefined;
@@ -82,6 +81,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     ttlSeconds,
     maxAttempts,
     purpose: request.purpose ?? undefined,
+    isTest: request.isTest || undefined,
     batch: reserved?.batch,
     // On a cluster its key is in another slot, so it goes by its own time.
     idempotencyKey: options.redis.isCluster ? undefined : idempotencyKeys[0],
@@ -112,7 +112,6 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       sendWithinMs: request.sendWithinSeconds * 1_000,
       batch: reserved?.batch,
       rangeName: range?.name,
-      purpose: request.purpose ?? undefined,
       limits: limits === policy ? undefined : limits,
       fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : undefined,
       overloaded: asked.overloaded,
@@ -121,26 +120,20 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
   };
 }
 
-/** Nothing is sent to a test number, so only what an app may ask for in a second holds for it. */
+/** Nothing is sent to a test number, but its OTPs take room in Redis and turns in the queue. */
+const testLimits = { phoneCooldownMs: 0, phonePer10Minutes: 100, phonePerDay: 0, numberPerDay: 0 };
+
 function limitsOf({ limits, isTest }: OtpRequest, policy: Policy): CandidateLimits {
   if (limits === null && !isTest) return policy;
   const own = limits ?? {};
-  const appPerSecond = own.appPerSecond ?? policy.appPerSecond;
-  const none = {
-    phoneCooldownMs: 0,
-    phonePer10Minutes: 0,
-    phonePerDay: 0,
-    numberPerDay: 0,
-    clientIpPer10Minutes: 0,
-  };
-  if (isTest) return { ...none, appPerSecond };
   return {
     phoneCooldownMs: own.phoneCooldownMs ?? policy.phoneCooldownMs,
     phonePer10Minutes: own.phonePer10Minutes ?? policy.phonePer10Minutes,
     phonePerDay: own.phonePerDay ?? policy.phonePerDay,
     numberPerDay: policy.numberPerDay,
-    appPerSecond,
+    appPerSecond: own.appPerSecond ?? policy.appPerSecond,
     clientIpPer10Minutes: own.clientIpPer10Minutes ?? policy.clientIpPer10Minutes,
+    ...(isTest && testLimits),
   };
 }
 

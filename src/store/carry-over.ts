@@ -14,10 +14,13 @@ export function hashedKey(
   return { current: toKey(current), older: older.map(toKey) };
 }
 
+/** A rolling restart takes no longer. */
+const rolloutMs = 3_600_000;
+
 /**
  * What is known under an older data key goes on under the current one, where nothing is known yet: changing `DATA_KEY`
  * must not unlock a number, give a limit back or end a block. Costs nothing while there is one data key. The old one stays
- * as it was, for processes that still run with it in front.
+ * for an hour, for processes that still run with it in front.
  */
 export async function carryOver(redis: RedisClient, keys: readonly HashedKey[]): Promise<void> {
   await Promise.all(
@@ -25,8 +28,12 @@ export async function carryOver(redis: RedisClient, keys: readonly HashedKey[]):
       if (older.length === 0 || (await redis.exists(current)) === 1) return;
       for (const key of older) {
         const [known, leftMs] = await Promise.all([redis.getBuffer(key), redis.pttl(key)]);
+        if (!known || leftMs <= 0) continue;
         // Somebody may have been faster.
-        if (known && leftMs > 0) return void (await redis.set(current, known, 'PX', leftMs, 'NX'));
+        await redis.set(current, known, 'PX', leftMs, 'NX');
+        // What is reset under the current key must not come back once that entry has gone by its time.
+        await redis.pexpire(key, Math.min(leftMs, rolloutMs));
+        return;
       }
     }),
   );

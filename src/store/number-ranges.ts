@@ -83,7 +83,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   return {
     guarded,
     note: async (otp, what) => {
-      const range = guarded(otp.app, otp.to);
+      const range = otp.isTest ? null : guarded(otp.app, otp.to);
       if (!range) return;
       // Those of a master that is away for long must not fill this process.
       if (pending >= mostPending) return;

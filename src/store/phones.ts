@@ -16,8 +16,6 @@ export interface KnownPhone {
   verifiedAt: number | null;
   /** Of its newest OTPs. */
   otpIds: string[];
-  /** Purpose (empty for none) and id of the newest of each. */
-  newest: [string, string][];
 }
 
 /** What is kept about phone numbers beside their OTPs (`lua/phone.lua`). */
@@ -31,29 +29,15 @@ export interface Phones {
   known(to: PhoneNumber): Promise<KnownPhone[]>;
   /** The ids that an OTP to this number can have whose random bits are these: one under each data key. */
   idsOf(to: PhoneNumber, hex: string): string[];
-  /** The id of an app's newest OTP to a number, of those with this purpose; null when there was none lately. */
-  newest(app: string, to: PhoneNumber, purpose: string | null): Promise<string | null>;
+  /** The ids of an app's newest OTPs to a number, at most ten under each data key, in no order. */
+  idsOfApp(app: string, to: PhoneNumber): Promise<string[]>;
 }
 
 const knownReply = z.array(
   z
-    .tuple([
-      z.string(),
-      z.array(z.number()),
-      z.number(),
-      z.number(),
-      z.array(z.string()),
-      z.array(z.tuple([z.string(), z.string()])),
-    ])
-    .transform(([app, admittedAt, wrongCodes, verifiedAt, otpIds, newest]): KnownPhone => {
-      return {
-        app,
-        admittedAt,
-        wrongCodes,
-        verifiedAt: verifiedAt === 0 ? null : verifiedAt,
-        otpIds,
-        newest,
-      };
+    .tuple([z.string(), z.array(z.number()), z.number(), z.number(), z.array(z.string())])
+    .transform(([app, admittedAt, wrongCodes, verifiedAt, otpIds]): KnownPhone => {
+      return { app, admittedAt, wrongCodes, verifiedAt: verifiedAt === 0 ? null : verifiedAt, otpIds };
     }),
 );
 
@@ -63,18 +47,22 @@ export function createPhones({ redis, sealer }: { redis: RedisClient; sealer: Se
   const read = loadPlainScript(redis, 'read-phone');
   const keysOf = (to: PhoneNumber) =>
     sealer.hashes('phone number', to.e164).map((hash) => keys.phone(partitionOf(hash), hash));
-  const known = async (to: PhoneNumber) => {
+  /** The current data key's first. */
+  const underEachKey = async (to: PhoneNumber) => {
     const found = await Promise.all(keysOf(to).map((key) => read([key], [])));
-    const all = found.flatMap((reply) => knownReply.parse(reply));
-    // What an older data key knows was carried over, where the current one knows anything.
-    return all.filter(({ app }, i) => all.findIndex((other) => other.app === app) === i);
+    return found.flatMap((reply) => knownReply.parse(reply));
   };
   return {
-    known,
+    known: async (to) => {
+      const all = await underEachKey(to);
+      // What an older data key knows was carried over, where the current one knows anything.
+      return all.filter(({ app }, i) => all.findIndex((other) => other.app === app) === i);
+    },
     idsOf: (to, hex) => sealer.hashes('phone number', to.e164).map((hash) => idOfHex(partitionOf(hash), hex)),
-    newest: async (app, to, purpose) => {
-      const ofApp = (await known(to)).find((one) => one.app === app);
-      return ofApp?.newest.find(([name]) => name === (purpose ?? ''))?.[1] ?? null;
+    idsOfApp: async (app, to) => {
+      // Processes with another data key in front count there.
+      const ids = (await underEachKey(to)).flatMap((one) => (one.app === app ? one.otpIds : []));
+      return [...new Set(ids)];
     },
     unlock: async (app, to) => {
       const known = await Promise.all(keysOf(to).map((key) => unlock([key], [app])));

@@ -87,7 +87,8 @@ function countSend(
   const { app } = otp;
   const left = outcome.kind !== 'deferred' && outcome.kind !== 'blocked';
   if (left && claim.resends > 0) metrics.resent(app);
-  if (outcome.kind === 'accepted') {
+  // Nothing was sent, so nothing was paid.
+  if (outcome.kind === 'accepted' && !otp.isTest) {
     const waitedSeconds = otp.sentAt === null ? null : (otp.sentAt - otp.createdAt) / 1_000;
     metrics.sent({ app, country: otp.to.country, lane: job.priority > 0 ? 'bulk' : 'single', waitedSeconds });
   } else if (outcome.kind === 'deferred' && otp.status === 'queued') metrics.retried(outcome.reason);

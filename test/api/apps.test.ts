@@ -87,12 +87,39 @@ describe('an app of the file', () => {
   });
 
   it('has test numbers: nothing is sent, no limit stands in the way, and the fixed code is right', async () => {
-    for (let i = 0; i < 7; i++) expect((await send({ to: testNumber })).status).toBe(202);
+    for (let i = 0; i < 30; i++) expect((await send({ to: testNumber })).status).toBe(202);
     const { id } = await gateway.sent({ to: testNumber });
     expect(gateway.simulator.state.number(testNumber).calls).toBe(0);
     const verify = (code: string) => gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
     expectProblem(await verify('111111'), 422, 'incorrect_code');
     expect((await verify('246810')).status).toBe(200);
+  });
+
+  it('nobody is kept out of a test number by wrong codes', async () => {
+    const strict = await startGateway({
+      dependencies: { settings: { ...settings, apps } },
+      guard: (provider) => withTestNumbers(provider, apps),
+      policy: { wrongCodes: 1 },
+    });
+    const { id } = await strict.sent({ to: testNumber });
+    const verify = (code: string) => strict.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+    expectProblem(await verify('111111'), 422, 'incorrect_code');
+    expect((await verify('246810')).status).toBe(200);
+  });
+
+  it('has nothing sent again that the operator does not allow any more', async () => {
+    let now = plainApp('shop');
+    const changing = await startGateway({
+      dependencies: { settings: { ...settings, apps: { of: () => now } } },
+    });
+    const { id } = await changing.sent({ to: otherNumber(), message: 'My own words %OTP%' });
+    const resend = () => changing.call('POST', `/v1/otps/${id}/resend`);
+    now = { ...plainApp('shop'), countries: ['SG'] };
+    expectProblem(await resend(), 422, 'country_not_allowed');
+    now = { ...shop, countries: ['MY'] };
+    expectProblem(await resend(), 422, 'message_not_allowed');
+    now = plainApp('shop');
+    expect((await resend()).status).toBe(202);
   });
 
   it('comes and goes with its keys, while the API runs', async () => {

@@ -19,6 +19,22 @@ describe('the door', () => {
         message: 'Authentication Failed',
       });
     }
+    expect(gateway.logs.at(-1)).toContain('"problem":"unauthorized"');
+  });
+
+  it('is in the audit trail by GET, too, and by words of ours alone', async () => {
+    const audited: object[] = [];
+    const audit = { add: async (entry: object) => void audited.push(entry) };
+    const watched = await startGateway({ dependencies: { store: { ...gateway.store, audit } as never } });
+    const ask = (parameters: Record<string, string>) => {
+      const form = new URLSearchParams({ un: 'shop', pass: shopKey, ...parameters });
+      return watched.call('GET', `/2FA/request.php?${form}`, { key: null });
+    };
+    await ask({ method: 'verify', mobile: '123456714', country_code: '60', uuid: 'x', code: '123456' });
+    await ask({ method: 'verify +60123456789 code 424242' });
+    await ask({ method: 'constructor' });
+    await ask({ method: 'balance' });
+    expect(audited).toMatchObject([{ actor: 'app:shop', action: 'isms verify', code: 'otp_not_found' }]);
   });
 
   it('finds an OTP by its number and uuid together, and only the app’s own', async () => {
@@ -28,9 +44,12 @@ describe('the door', () => {
       .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
     const verify = (more: Record<string, string>) =>
       door({ method: 'verify', mobile: '123456710', country_code: '60', uuid, sms_id: '1', code, ...more });
-    for (const wrong of [{ mobile: '123456711' }, { uuid: 'x' }, { uuid: uuid.replace(/^./, 'f') }]) {
-      const reply = await verify(wrong);
-      if (Object.values(wrong)[0] !== uuid) expect(reply.json).toMatchObject({ status: 'Failed' });
+    for (const wrong of [
+      { mobile: '123456711' },
+      { uuid: 'x' },
+      { uuid: uuid.replace(/^./, (digit) => (digit === 'f' ? 'e' : 'f')) },
+    ]) {
+      expect((await verify(wrong)).json).toMatchObject({ status: 'Failed' });
     }
     expect((await verify({ code: '12345' })).json).toMatchObject({ message: 'Incorrect OTP Code' });
     expect((await gateway.call('GET', `/v1/otps/${id}`)).json).toMatchObject({ attemptsRemaining: 5 });

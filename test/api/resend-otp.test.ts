@@ -36,6 +36,20 @@ describe('202', () => {
     expectProblem(await verify(id, code), 410, 'otp_cancelled');
   });
 
+  it('leaves one code that counts, also when the first is sent again and again', async () => {
+    const first = await gateway.sent({ to: '0123456788' });
+    const other = await gateway.sent({ to: '0123456788', purpose: 'payment' });
+    const again = async () => ((await resend(first.id)).json as { id: string }).id;
+    const second = await again();
+    const secondCode = await gateway.send(second);
+    const third = await again();
+    const thirdCode = await gateway.send(third);
+    expectProblem(await verify(first.id, first.code), 410, 'otp_cancelled');
+    expectProblem(await verify(second, secondCode), 410, 'otp_cancelled');
+    expect((await verify(third, thirdCode)).status).toBe(200);
+    expect((await verify(other.id, other.code)).status).toBe(200);
+  });
+
   it('takes one that still waits out of the queue', async () => {
     const { id } = (await gateway.call('POST', '/v1/otps', { body: { to: '0123456781' } })).json as {
       id: string;

@@ -67,6 +67,17 @@ describe('the twilio library', () => {
     expect(await failure(unknown)).toMatchObject({ status: 404, code: 20404 });
   });
 
+  it('by sid checks only what is of that service and number', async () => {
+    const to = newNumber();
+    const { sid } = await start(to);
+    const code = await sms(to);
+    const checkSid = (of: string, more: object = {}) =>
+      verify.services(of).verificationChecks.create({ verificationSid: sid, code, ...more });
+    expect(await failure(checkSid(otherService))).toMatchObject({ code: 20404 });
+    expect(await failure(checkSid(service, { to: newNumber() }))).toMatchObject({ code: 20404 });
+    expect(await checkSid(service, { to })).toMatchObject({ status: 'approved' });
+  });
+
   it('keeps services apart', async () => {
     const to = newNumber();
     await start(to);

@@ -100,7 +100,7 @@ describe('APPS_FILE', () => {
     ],
     [
       { shop: { ...shop, webhook: { ...shop.webhook, events: ['otp.lost'] } } },
-      /names no event of ours: otp.lost/,
+      /webhook.events.0: must be one of otp.sent/,
     ],
     [
       { shop: { ...shop, webhook: { ...shop.webhook, secrets: ['whsec_short'] } } },
@@ -113,6 +113,18 @@ describe('APPS_FILE', () => {
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(problem);
     expect(found[0]).not.toMatch(/secret-of-mine|plain-key|29876543|whsec_short/);
+  });
+
+  it('may hold a key that API_KEYS has for the same app, and two keys in all', () => {
+    const apiKeys = ['shop-key', 'another'].map((key) => ({
+      app: 'shop',
+      digest: createHash('sha256').update(key).digest(),
+    }));
+    expect(mistakes({ shop }, { apiKeys: apiKeys.slice(0, 1) })).toEqual([]);
+    const third = { ...shop, keys: [digest('third')] };
+    expect(mistakes({ shop: third }, { apiKeys })).toEqual([
+      expect.stringMatching(/apps.shop.keys: an app can have 2/),
+    ]);
   });
 
   it('names every mistake at once, and a file that is not there', () => {

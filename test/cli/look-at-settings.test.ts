@@ -20,6 +20,7 @@ afterAll(async () => {
 });
 const environment: Record<string, string> = {
   ...gatewayEnvironment(databaseUrl(), simulator),
+  API_KEYS: `shop:${'k'.repeat(24)}`,
   PORT: String(await freePort()),
 };
 
@@ -43,6 +44,8 @@ async function findings(
   const found = said
     .trim()
     .split('\n')
+    // Without INFO, the client of Redis says so on its own.
+    .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as Finding);
   return { code, found, said };
 }
@@ -150,6 +153,26 @@ describe('doctor', () => {
       level: 'problem',
       text: expect.stringContaining('not_connected'),
     });
+  });
+
+  it('says what an API or a worker lacks, and when Redis does not tell how it is set', async () => {
+    const { DATA_KEY: _, API_KEYS: _keys, ...without } = environment;
+    const lacking = await findings(without);
+    expect(of(lacking.found, 'settings').map(({ level, advice }) => [level, advice])).toEqual([
+      ['warning', expect.stringMatching(/DATA_KEY, API_KEYS\.$/)],
+      ['warning', expect.stringMatching(/DATA_KEY\.$/)],
+    ]);
+    const redis = await startRedisServer();
+    const client = redis.connect();
+    await client.call('ACL', 'SETUSER', 'narrow', 'on', '>secret', '~*', '+ping', '+time', '+client');
+    const url = redis.url.replace('redis://', 'redis://narrow:secret@');
+    const narrow = await findings({ ...environment, REDIS_URL: url });
+    expect(of(narrow.found, 'redis')[0]).toMatchObject({
+      level: 'warning',
+      advice: expect.stringMatching(/INFO/),
+    });
+    client.disconnect();
+    await redis.stop();
   });
 
   it('does not trust a certificate that nobody signed', async () => {

@@ -54,6 +54,24 @@ describe('an upload', () => {
     });
   });
 
+  it('tells again of what was refused for the moment, once another try took it', async () => {
+    const refusedFirst: Script = (res) => {
+      const refusal = { index: 0, code: 'queue_unavailable', message: '' };
+      const final = { index: 1, code: 'invalid_phone_number', message: '' };
+      begin(res).write(`${JSON.stringify(refusal)}\n${JSON.stringify(final)}\n`);
+      setTimeout(() => res.destroy(), 30);
+    };
+    server.plays(refusedFirst, takes(3));
+    const told: UploadResult[] = [];
+    await client.sendMany(inputs(3), { onResult: (one) => void told.push(one) });
+    expect(told.map((one) => [one.index, 'code' in one ? one.code : one.id])).toEqual([
+      [0, 'queue_unavailable'],
+      [1, 'invalid_phone_number'],
+      [0, 'otp_0'],
+      [2, 'otp_2'],
+    ]);
+  });
+
   it.each([
     ['an array', (count: number) => inputs(count)],
     ['a generator', made],

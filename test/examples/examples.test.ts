@@ -68,7 +68,8 @@ describe('examples/better-auth', () => {
       headers: { 'Content-Type': 'application/json', Origin: url },
       body: JSON.stringify(body),
     });
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+    return { status: response.status, body: answer };
   };
 
   it('signs a person in with the code that iSMS made, once', async () => {
@@ -88,8 +89,20 @@ describe('examples/better-auth', () => {
     expect((await post('verify', { phoneNumber, code })).status).toBe(400);
   });
 
+  it('lets a code that signs in change no password', async () => {
+    const phoneNumber = '+60123456703';
+    await post('send-otp', { phoneNumber });
+    await expect.poll(() => gateway.codeOf(phoneNumber)).toMatch(/^\d{6}$/);
+    const otp = gateway.codeOf(phoneNumber);
+    expect((await post('reset-password', { phoneNumber, otp, newPassword: 'a-new-password' })).status).toBe(
+      404,
+    );
+  });
+
   it('tells what the gateway refuses', async () => {
     const refused = await post('send-otp', { phoneNumber: '+6012' });
     expect(refused).toMatchObject({ status: 400, body: { code: 'INVALID_PHONE_NUMBER' } });
+    const landline = await post('send-otp', { phoneNumber: '+60312345678' });
+    expect(landline).toMatchObject({ status: 400, body: { code: 'INVALID_PHONE_NUMBER' } });
   });
 });

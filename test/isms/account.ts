@@ -16,6 +16,7 @@ export const number = PhoneNumber.restore({ callingCode: '60', national: canarie
 
 export const sendCall: SendCall = {
   app: 'shop',
+  isTest: false,
   to: number,
   message: 'Your code & more: %OTP%',
   unicode: false,
@@ -27,6 +28,7 @@ export const ids = { uuid: 'bd9a1ff0-4f2c-11eb-9b62-008cfaff44de', smsId: '11710
 
 export const verifyCall: VerifyCall = {
   app: 'shop',
+  isTest: false,
   to: number,
   ...ids,
   code: canaries.enteredCode,

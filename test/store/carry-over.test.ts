@@ -51,6 +51,14 @@ describe('another data key in front', () => {
     expect(await ask()).toMatchObject({ kind: 'admitted' });
   });
 
+  it('finds the newest OTP of a number, whichever key was in front when it was admitted', async () => {
+    const { before, after } = rotated({});
+    const ids = [await sent(before), await sent(after), await sent(before)];
+    for (const store of [after, testStore(redis, {}, [dataKey, newKey])]) {
+      expect((await store.phones.idsOfApp('shop', to)).sort()).toEqual([...ids].sort());
+    }
+  });
+
   it('keeps a blocked range blocked, also when what became of an OTP is noted first', async () => {
     const clock = redisClock(redis);
     const { before, after, ask } = rotated({ fraudGuard: 'enforce' }, clock.redis);

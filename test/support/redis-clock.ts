@@ -13,11 +13,22 @@ export interface RedisClock {
   advance(ms: number): Promise<void>;
 }
 
-/** Writes its time into every Lua text on its way to Redis; all else is the connection as it is. */
+/** Where functions read the time of a single Redis. */
+export const clockKey = 'test-clock';
+
+/**
+ * Lets every Lua text on its way to Redis read this clock; all else is the connection as it is. On a cluster, where no key
+ * can be read from everywhere, the time is written into the text, which Redis compiles anew each time.
+ */
 export function redisClock(redis: Redis): RedisClock {
   const sources = new Map<string, string>();
   // The next noon (UTC): no test crosses midnight by accident, and no key has expired before it is written.
   let at = Math.ceil(Date.now() / dayMs) * dayMs + dayMs / 2;
+  const show = async () => {
+    if (redis.isCluster) return;
+    await redis.mset(`${clockKey}:s`, Math.floor(at / 1_000), `${clockKey}:us`, `${at % 1_000}000`);
+  };
+  void show();
   const overrides = {
     evalsha: async (sha: string, ...rest: [number, ...string[]]) => {
       const source = sources.get(sha);
@@ -25,11 +36,18 @@ export function redisClock(redis: Redis): RedisClock {
       return await overrides.eval(source, ...rest);
     },
     eval: async (source: string, ...rest: [number, ...string[]]) => {
-      const time = `{ '${Math.floor(at / 1_000)}', '${at % 1_000}000' }`;
+      const written = `{ '${Math.floor(at / 1_000)}', '${at % 1_000}000' }`;
+      const time = redis.isCluster ? written : `redis.call('MGET', '${clockKey}:s', '${clockKey}:us')`;
       const text = source.replaceAll("redis.call('TIME')", time);
       if (text === source) throw new Error('this function reads no clock');
       sources.set(sha1(source), source);
-      return await redis.eval(text, ...rest);
+      if (redis.isCluster) return await redis.eval(text, ...rest);
+      const sha = sha1(text);
+      return await redis
+        .evalsha(sha, ...rest)
+        .catch((error: Error) =>
+          error.message.startsWith('NOSCRIPT') ? redis.eval(text, ...rest) : Promise.reject(error),
+        );
     },
   };
   return {
@@ -44,6 +62,7 @@ export function redisClock(redis: Redis): RedisClock {
     advance: async (ms) => {
       await redis.ping();
       at += ms;
+      await show();
     },
   };
 }

@@ -218,7 +218,15 @@ async function slowestVerification(calls: number): Promise<number> {
   for (let i = 0; i < calls; i++) {
     const startedAt = performance.now();
     const ids = { uuid: 'bd9a1ff0-4f2c-11eb-9b62-008cfaff44de', smsId: '1' };
-    const call = { app: 'shop', ...ids, to: number(), code: '123456', validMinutes: 5, senderId: null };
+    const call = {
+      app: 'shop',
+      isTest: false,
+      ...ids,
+      to: number(),
+      code: '123456',
+      validMinutes: 5,
+      senderId: null,
+    };
     expect(await scene.provider.verify(call)).toEqual({ kind: 'incorrect' });
     took.push(performance.now() - startedAt);
   }
@@ -232,7 +240,15 @@ describe('the retry budget', () => {
   ])('holds %s back without using it up, and lets it go later', async (_what, lastDigits) => {
     await set({ sendLeaseMs: 5_000, sendRetries: 1, unknownResends: 1 });
     await scene.start();
-    const call = { app: 'shop', to: number(), message: '%OTP%', unicode: false, senderId: null, attempt: 2 };
+    const call = {
+      app: 'shop',
+      isTest: false,
+      to: number(),
+      message: '%OTP%',
+      unicode: false,
+      senderId: null,
+      attempt: 2,
+    };
     const window = { leaveBy: momentIn(5_000), endBy: performance.now() + 5_000 };
     for (let i = 0; i < 10; i++)
       expect(await scene.provider.send(call, window)).toMatchObject({ kind: 'accepted' });

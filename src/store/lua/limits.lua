@@ -120,7 +120,6 @@ local function count_admitted(p, item, t)
   while #p.sends > kept or p.sends[1] + DAY_MS <= t do table.remove(p.sends, 1) end
   p.ids[#p.ids + 1] = here.id
   if #p.ids > MOST_IDS then table.remove(p.ids, 1) end
-  note_newest(p, item.purpose or '', here.id)
   if item.appWindow then count(KEYS[item.appWindow], 1000) end
   if item.clientIp then count(KEYS[item.clientIp], TEN_MINUTES_MS) end
 end

@@ -1,5 +1,5 @@
 -- What is known of one phone number, by app, as MessagePack. `sends`: when the app's newest OTPs were admitted; `ids`:
--- those of the newest, oldest first; `newest`: {purpose, id} of the newest of each of a few purposes; `wrong`: wrong codes in a row, if any; `verifiedAt`: the last right one.
+-- those of the newest, oldest first; `wrong`: wrong codes in a row, if any; `verifiedAt`: the last right one.
 local DAY_MS = 86400000
 -- An operator looks for the newest few of a number.
 local MOST_IDS = 10
@@ -15,16 +15,6 @@ local function load_phone(hash, app)
   phone.ids = phone.ids or {}
   number.apps[app] = phone
   return phone, number
-end
-
--- The OTP that is meant when its number and purpose are named alone.
-local function note_newest(p, purpose, id)
-  p.newest = p.newest or {}
-  for i = #p.newest, 1, -1 do
-    if p.newest[i][1] == purpose then table.remove(p.newest, i) end
-  end
-  p.newest[#p.newest + 1] = { purpose, id }
-  if #p.newest > MOST_IDS then table.remove(p.newest, 1) end
 end
 
 local function is_locked(phone)

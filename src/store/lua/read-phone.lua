@@ -1,8 +1,8 @@
 -- What is known of a phone number. KEYS: the number's. Answers for each app: its name, when its newest OTPs were admitted,
--- wrong codes in a row, when a code was last right (0: not lately), the ids of its newest, and of the newest by purpose.
+-- wrong codes in a row, when a code was last right (0: not lately), the ids of its newest.
 local raw = redis.call('GET', KEYS[1])
 local known = {}
 for app, phone in pairs(raw and cmsgpack.unpack(raw) or {}) do
-  known[#known + 1] = { app, phone.sends, phone.wrong or 0, phone.verifiedAt or 0, phone.ids or {}, phone.newest or {} }
+  known[#known + 1] = { app, phone.sends, phone.wrong or 0, phone.verifiedAt or 0, phone.ids or {} }
 end
 return known

@@ -7,6 +7,7 @@ local function note_right_code(r, token, replay)
   move(r, 'verified', t)
   r.verifiedAt, r.verifiedBy = t, token
   if replay ~= '' then r.verifiedKey = replay end
+  if r.isTest then return end
   local phone, number = load_phone(r.phone, r.app)
   phone.wrong, phone.verifiedAt = nil, t
   save_phone(number, t)
@@ -28,7 +29,7 @@ end
 local function give_back(r)
   if r.status ~= 'locked' then r.attempts = r.attempts - 1 end
   local phone, number = load_phone(r.phone, r.app)
-  if not phone.wrong then return end
+  if r.isTest or not phone.wrong then return end
   phone.wrong = phone.wrong > 1 and phone.wrong - 1 or nil
   save_phone(number, t)
 end
