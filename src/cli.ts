@@ -24,6 +24,8 @@ if (isTerminalCommand(args[0] ?? '')) {
   const { runInTerminal } = await import('./cli/in-terminal.js');
   await runInTerminal(args, process.env);
 } else {
+  const { endAtOnceOnSignal } = await import('./cli/signals.js');
+  endAtOnceOnSignal();
   // What is traced is imported once tracing has begun.
   const { traceIfAsked } = await import('./cli/tracing.js');
   const tracing = await traceIfAsked(args[0] ?? '', process.env);

@@ -2,7 +2,7 @@ import { describeConfig, shownSettings } from '../config/describe-config.js';
 import { appShape } from '../config/keys.js';
 import { createAppRegistry } from './apps.js';
 import { describeApps } from './apps-check.js';
-import { diagnose, type Finding } from './doctor.js';
+import type { Finding } from './doctor.js';
 import { newKey } from './keys-new.js';
 import { load } from './load.js';
 import type { Said } from './said.js';
@@ -20,6 +20,7 @@ const looks = {
   },
   doctor: async function* (args, env) {
     expect(args, 0, 'doctor');
+    const { diagnose } = await import('./doctor.js');
     for await (const finding of diagnose(env)) {
       if (finding.level === 'problem') process.exitCode = 1;
       yield { text: findingText(finding), data: finding };

@@ -1,16 +1,11 @@
 import { ConfigError } from '../config/config-error.js';
-import { createLogger } from '../telemetry/logger.js';
 import { terminalUsage } from '../terminal/terminal.js';
 import { load } from './load.js';
 import { isLookAtSettings, lookAtSettings } from './look-at-settings.js';
-import { isOperatorCommand, operate } from './operate.js';
-import { runApi } from './run-api.js';
-import { runSimulator } from './run-simulator.js';
-import { runWorker } from './run-worker.js';
+import { isOperatorCommand } from './operator-commands.js';
 import { createParts, type Parts, type Running } from './running.js';
 import type { Said } from './said.js';
-import { start } from './start.js';
-import { startTelemetry } from './telemetry.js';
+import { finishOnSignal } from './signals.js';
 
 const usage = `usage: isms-otp <command>
 
@@ -54,6 +49,7 @@ export async function main(
     const args = rest.filter((arg) => arg !== '--json');
     const say = ({ text, data }: Said) => print(json ? JSON.stringify(data) : text);
     if (isOperatorCommand(command)) {
+      const { operate } = await import('./operate.js');
       for await (const one of operate(command, args, load(env, command))) say(one);
       return;
     }
@@ -65,26 +61,33 @@ export async function main(
   }
 }
 
+/** What a command does not need is not imported: whoever typed one waits a second less. */
 async function run(command: string, env: Environment, tracing: Running | null): Promise<void> {
   const untilSignal = (startParts: (parts: Parts) => Promise<void>) => runUntilSignal(startParts, tracing);
   switch (command) {
     case 'api':
       return await untilSignal(async (parts) => {
         const config = load(env, command);
+        const { runApi, startTelemetry } = await import('./processes.js');
         await runApi(config, await startTelemetry(command, config, parts), parts);
       });
     case 'worker':
       return await untilSignal(async (parts) => {
         const config = load(env, command);
+        const { runWorker, startTelemetry } = await import('./processes.js');
         await runWorker(config, await startTelemetry(command, config, parts), parts);
       });
     case 'simulate':
       return await untilSignal(async (parts) => {
         const config = load(env, command);
+        const { createLogger, runSimulator } = await import('./processes.js');
         await runSimulator(config, createLogger({ level: config.logLevel, role: command }), parts);
       });
     case 'start':
-      return await untilSignal((parts) => start(env, parts));
+      return await untilSignal(async (parts) => {
+        const { start } = await import('./processes.js');
+        await start(env, parts);
+      });
     case 'help':
     case '--help':
       return print(usage);
@@ -106,7 +109,7 @@ async function runUntilSignal(
     stopping = true;
     parts.close().then(() => process.exit(0), fail);
   };
-  process.on('SIGTERM', stop).on('SIGINT', stop);
+  finishOnSignal(stop);
   process.on('SIGHUP', () => {
     if (!parts.hangUp()) stop();
   });

@@ -7,30 +7,12 @@ import { createSendOtpQueue, type SendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue, type WebhookQueue } from '../queues/webhook.js';
 import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
+import { type OperatorCommand, operatorCommands } from './operator-commands.js';
 import { storeOf } from './parts.js';
 import { connectOnce } from './redis.js';
 import { type Said, said } from './said.js';
 
 type OperatorConfig = ConfigFor<'unlock'>;
-
-/** By how many arguments each of the operator's commands is called, and what they are. */
-const operatorCommands = {
-  unlock: ['<app>', '<phone number>'],
-  ranges: [],
-  'forget-range': ['<app>', '<range>'],
-  'resend-webhooks': [],
-  restored: [],
-  audit: ['<since>', '<until>'],
-  person: ['<phone number>'],
-  erase: ['<phone number>'],
-} as const;
-
-type OperatorCommand = keyof typeof operatorCommands;
-
-/** Whether a word names one of these commands. */
-export function isOperatorCommand(command: string): command is OperatorCommand {
-  return Object.hasOwn(operatorCommands, command);
-}
 
 /** Runs one command by which an operator looks into what is kept, or undoes what went wrong; yields what to say. */
 export async function* operate(

@@ -97,11 +97,15 @@ export function createJudge(settings: RequestSettings) {
     const owner = settings.apps.of(app);
     if (!(owner.countries ?? settings.allowedCountries).includes(to.country))
       return refuse('country_not_allowed');
-    const templates = [...owner.templates.values()].flatMap((texts) => [...texts.values()]);
-    if (!owner.freeText && !templates.includes(message)) return freeTextRefusal();
+    if (!mayWrite(owner, message)) return freeTextRefusal();
     const broken = settings.messageRules === 'enforce' ? brokenContentRules(message, to.country) : [];
     return broken.length > 0 ? contentRefusal(broken) : null;
   };
+}
+
+/** An app without free text may still write out what one of its templates says. */
+function mayWrite({ freeText, templates }: App, message: string): boolean {
+  return freeText || [...templates.values()].some((texts) => [...texts.values()].includes(message));
 }
 
 function freeTextRefusal(): Refusal {
@@ -121,7 +125,7 @@ function messageText(owner: App, input: Input, settings: RequestSettings): strin
     refuse('invalid_request', { errors: [{ path, message }] });
   if (input.message !== undefined) {
     if (input.template !== undefined) return invalid('message', 'must not stand beside template');
-    return owner.freeText ? input.message : freeTextRefusal();
+    return mayWrite(owner, input.message) ? input.message : freeTextRefusal();
   }
   const template = owner.templates.get(input.template ?? defaultTemplate);
   if (template) return textOf(template, input.locale, owner.defaultLocale);

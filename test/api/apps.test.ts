@@ -52,6 +52,7 @@ describe('an app of the file', () => {
   });
 
   it('may not write its own, where the operator does not let it', async () => {
+    expect((await send({ to: otherNumber(), message: 'Kod anda %OTP%' })).status).toBe(202);
     const reply = await send({ to: otherNumber(), message: 'Kod %OTP%' });
     expectProblem(reply, 422, 'message_not_allowed');
     expect(reply.json).toMatchObject({

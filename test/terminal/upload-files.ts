@@ -1,12 +1,20 @@
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { afterAll } from 'vitest';
 import { sleep } from '../support/otps.js';
 import { type GatewayProcess, runCommand } from '../support/processes.js';
 
-/** A folder of its own for files of a test. */
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder of its own for files of a test; it goes when the test file is done. */
 export function newFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'isms-otp-bulk-'));
+  const folder = mkdtempSync(join(tmpdir(), 'isms-otp-bulk-'));
+  folders.push(folder);
+  return folder;
 }
 
 /** The lines of a results file. */
