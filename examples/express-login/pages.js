@@ -36,7 +36,7 @@ export const codePage = (problem) =>
     `${alert(problem)}
 <form method="post" action="/sign-in">
   <label for="code">The six digits from the SMS</label>
-  <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="6" required autofocus>
+  <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" required autofocus>
   <button>Sign in</button>
 </form>
 <p><a href="/">Another number, or no SMS</a></p>`,

@@ -33,6 +33,8 @@ const texts = {
   phone_locked: 'Too many wrong codes. Call us.',
   incorrect_code: 'That code is wrong.',
   invalid_request: 'A code has six digits.',
+  already_verified: 'That code was used already.',
+  not_verifiable: 'That SMS went wrong. Ask for a new code.',
   otp_expired: 'That code is too old. Ask for a new one.',
   attempts_exhausted: 'Too many wrong codes. Ask for a new one.',
   not_sent: 'The SMS is still on its way.',
@@ -94,7 +96,7 @@ app.post('/sign-in', async (req, res) => {
   if (!otpId) return res.redirect(303, '/');
   try {
     // Resolves only when this very call verified the code: whatever else happens, nobody gets in.
-    await otps.verify(otpId, String(req.body?.code).trim());
+    await otps.verify(otpId, String(req.body?.code).replace(/[\s-]/g, ''));
     req.renewSession({ phone: to });
     res.redirect(303, '/');
   } catch (error) {
@@ -107,7 +109,8 @@ app.post('/sign-out', (req, res) => {
   res.redirect(303, '/');
 });
 
-const server = app.listen(Number(process.env.PORT ?? 8080), '127.0.0.1', () => {
+const server = app.listen(Number(process.env.PORT ?? 8080), '127.0.0.1', (error) => {
+  if (error) throw error;
   console.log(`Sign in at http://127.0.0.1:${server.address().port}`);
 });
 process.on('SIGTERM', () => server.close());

@@ -42,7 +42,7 @@ export async function* diagnose(env: Environment): AsyncGenerator<Finding> {
   yield* missingSettings(env);
   yield* redisFindings(config);
   yield* ismsFindings(config);
-  yield await apiFinding(config);
+  yield await apiFinding(config, env['ISMS_OTP_URL']);
 }
 
 function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
@@ -216,10 +216,10 @@ async function balanceFinding(
   }
 }
 
-/** An API that runs on this machine as the environment has it. */
-async function apiFinding({ http: { host, port } }: Config): Promise<Finding> {
+/** The API that the terminal's commands use, or one that runs on this machine as the environment has it. */
+async function apiFinding({ http: { host, port } }: Config, used: string | undefined): Promise<Finding> {
   const shown = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host;
-  const url = `http://${shown}:${port}/readyz`;
+  const url = `${(used ?? `http://${shown}:${port}`).replace(/\/+$/, '')}/readyz`;
   try {
     const { status } = await fetch(url, { signal: AbortSignal.timeout(answerWithinMs) });
     return status === 200

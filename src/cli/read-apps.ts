@@ -81,6 +81,7 @@ function problemsOf(issue: {
   keys?: unknown;
 }): Problem[] {
   const path = issue.path.map(String).join('.');
+  if (/received undefined$/.test(issue.message)) return [[path, 'is missing']];
   if (issue.code !== 'unrecognized_keys' || !Array.isArray(issue.keys)) return [[path, issue.message]];
   return issue.keys.map(
     (key): Problem => [[path, shownName(String(key))].filter(Boolean).join('.'), 'is not known here'],
@@ -116,15 +117,7 @@ function keyProblems(keys: readonly ApiKey[]): Problem[] {
 /** What no schema can judge. */
 function problemsOfApp(entry: AppEntry, config: AppsConfig): Problem[] {
   const { templates = {}, countries = config.allowedCountries, senderId, webhook, testNumbers = {} } = entry;
-  const problems: Problem[] = [];
-  for (const [name, texts] of Object.entries(templates)) {
-    if (Object.keys(texts).length === 0)
-      problems.push([`templates.${name}`, 'must have a text in one language at least']);
-    for (const [locale, text] of Object.entries(texts)) {
-      const found = templateProblems(text, countries, config.messageRules);
-      problems.push(...found.map((problem): Problem => [`templates.${name}.${locale}`, problem]));
-    }
-  }
+  const problems = problemsOfTemplates(entry, config);
   if (entry.freeText === false && !Object.hasOwn(templates, 'default')) {
     problems.push(['freeText', 'is false, so there must be a template called default']);
   }
@@ -140,6 +133,23 @@ function problemsOfApp(entry: AppEntry, config: AppsConfig): Problem[] {
   }
   if (webhook) problems.push(...webhookProblems(webhook));
   return problems;
+}
+
+function problemsOfTemplates(entry: AppEntry, config: AppsConfig): Problem[] {
+  const { templates = {}, countries = config.allowedCountries } = entry;
+  const { defaultLocale = plainApp('').defaultLocale } = entry;
+  return Object.entries(templates).flatMap(([name, texts]) => {
+    const tags = Object.keys(texts).map((tag) => tag.toLowerCase());
+    const missing: Problem[] = tags.includes(defaultLocale.toLowerCase())
+      ? []
+      : [[`templates.${name}`, `must have a text in the default language, ${defaultLocale}`]];
+    const wrong = Object.entries(texts).flatMap(([locale, text]) =>
+      templateProblems(text, countries, config.messageRules).map(
+        (problem): Problem => [`templates.${name}.${locale}`, problem],
+      ),
+    );
+    return [...missing, ...wrong];
+  });
 }
 
 function templateProblems(

@@ -10,7 +10,7 @@ export class ConfigError extends Error {
 
   constructor(readonly mistakes: readonly Mistake[]) {
     const lines = mistakes.map(({ variable, problem }) => `  ${variable} ${problem}`);
-    const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
-    super([`The environment has ${count}:`, ...lines].join('\n'));
+    const count = mistakes.length === 1 ? 'is a mistake' : `are ${mistakes.length} mistakes`;
+    super([`There ${count} in the settings:`, ...lines].join('\n'));
   }
 }

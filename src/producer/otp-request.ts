@@ -78,7 +78,7 @@ function completed(
     to,
     message: message.template,
     unicode: message.unicode,
-    credits: message.credits,
+    credits: testCodeOf(owner, to) === null ? message.credits : 0,
     senderId: input.senderId ?? owner.senderId ?? settings.defaultSenderId,
     reference: input.reference ?? null,
     ttlSeconds: input.ttlSeconds ?? settings.ttlSeconds,

@@ -45,7 +45,8 @@ export const bulk = defineCommand({
     if (plan.kind === 'finished') {
       const { batchId } = plan.summary;
       call.answer({ ...plan.summary, results, key, finishedBefore: true }, finishedText(results, batchId));
-      return call.is('wait') ? await waitForBatch(client, call, batchId) : exitCodes.done;
+      const waited = call.is('wait') ? await waitForBatch(client, call, batchId) : exitCodes.done;
+      return plan.summary.rejected > 0 ? exitCodes.refused : waited;
     }
     const uploaded = await runUpload(client, { ...plan, file, results }, call);
     call.answer(jsonOf(uploaded, { results, key }), textOf(uploaded, results));

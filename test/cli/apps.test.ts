@@ -75,6 +75,11 @@ describe('APPS_FILE', () => {
       { shop: { ...shop, templates: { default: { en: 'no code' } } } },
       /templates.default.en: must hold %OTP% exactly/,
     ],
+    [
+      { shop: { ...shop, templates: { default: shop.templates.default }, defaultLocale: 'ta' } },
+      /templates.default: must have a text in the default language, ta/,
+    ],
+    [{ shop: { templates: shop.templates } }, /apps.shop.keys: is missing/],
     [{ shop: { ...shop, templates: { default: {} } } }, /templates.default: must have a text/],
     [
       { shop: { ...shop, templates: { default: { en: '%OTP% https://x.my' } } } },

@@ -159,8 +159,9 @@ describe('bulk, run again', () => {
     const file = fileOf('once.csv', `to\n${to}\n12\n`);
     const first = (await bulk([file, '--json'])).json() as { key: string; batchId: string };
     const text = readFileSync(`${file}.results.ndjson`, 'utf8');
+    // As before: a script must not take what was refused for done.
     const { code, out } = await bulk([file]);
-    expect(code).toBe(0);
+    expect(code).toBe(1);
     expect(out).toMatch(/answered before.*Nothing was sent/);
     expect(readFileSync(`${file}.results.ndjson`, 'utf8')).toBe(text);
     const refused = (await bulk([file, '--refused', '--json'])).json();

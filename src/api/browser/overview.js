@@ -127,7 +127,7 @@ function moments(_chart, seconds) {
 }
 
 /** One chart: `series` are lines over the same moments; drawn anew when the look of the page changes. */
-function draw(id, { at, series, format, summary, top = 0 }) {
+function draw(id, { at, series, format, summary, top = 0, whole: counts = false, leastSpanMs = 0 }) {
   const place = byId(id);
   const known = series.some(({ values }) => values.some((value) => value !== null));
   place.setAttribute('aria-label', known ? summary : 'Nothing to show yet.');
@@ -145,10 +145,21 @@ function draw(id, { at, series, format, summary, top = 0 }) {
     width: place.clientWidth,
     height: chartHeight,
     cursor: { y: false, points: { size: 6 } },
-    scales: { y: { range: (_chart, _min, max) => [0, top || (max > 0 ? max * 1.08 : 1)] } },
+    scales: {
+      x: { range: (_chart, min, max) => [Math.min(min, max - leastSpanMs / 1_000), max] },
+      y: { range: (_chart, _min, max) => [0, top || (max > 0 ? max * 1.08 : 1)] },
+    },
     axes: [
       { ...axis, size: 32, values: moments },
-      { ...axis, size: 56, values: (_chart, ticks) => ticks.map(format) },
+      {
+        ...axis,
+        size: 56,
+        values: (_chart, ticks) => ticks.map(format),
+        // What is counted has no halves.
+        ...(counts && {
+          incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6],
+        }),
+      },
     ],
     series: [
       { value: (_chart, seconds) => (seconds === null ? '' : dateTime.format(new Date(seconds * 1_000))) },
@@ -207,6 +218,7 @@ function showCharts({ points, balance }) {
   draw('waiting-chart', {
     at,
     format: (value) => whole.format(value),
+    whole: true,
     summary: 'How many OTPs waited for a worker at most.',
     series: [{ label: 'waiting', stroke: 'series-4', values: of('waiting'), fill: true }],
   });
@@ -233,6 +245,8 @@ function showBalance(balance) {
   const expiry = balance?.expiresOn ? `, expire on ${dateOnly.format(new Date(balance.expiresOn))}` : '';
   draw('balance-chart', {
     at,
+    // The first minutes of an installation are no curve.
+    leastSpanMs: 86_400_000,
     format: (value) => oneDigit.format(value),
     summary: last ? `${oneDigit.format(last.credits)} credits${expiry}.` : '',
     series: [
