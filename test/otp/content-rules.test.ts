@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { brokenContentRules, contentRuleMessages, contentRules } from '../../src/otp/content-rules.js';
 
 const size = 100_000;
-const budgetMs = 50;
 
 const harmless = [
   'Your verification code is %OTP%. Do not share it with anyone.',
@@ -237,18 +236,24 @@ describe('brokenContentRules on hostile input', () => {
     '勿回复密码',
     '回复和code ic ',
     '把',
-  ])(`takes at most ${budgetMs} ms for ${size} characters of %j`, (shape) => {
-    const template = `never reply ic ${shape.repeat(size / shape.length)}`;
-    const tookMs = Array.from({ length: 5 }, () => {
-      const started = process.cpuUsage();
-      brokenContentRules(template, 'MY');
-      const { user, system } = process.cpuUsage(started);
-      return (user + system) / 1_000;
-    });
-    // Time of this process alone, and the quickest: other work on the machine can only add to it.
-    expect(Math.min(...tookMs)).toBeLessThan(budgetMs);
+  ])('takes time in proportion to its length: %j', (shape) => {
+    const [short, long] = [leastMs(shape, size / 4), leastMs(shape, size)];
+    // Four times as much takes four times as long, and with the noise of a machine eight; were it the square, sixteen.
+    expect(long).toBeLessThan(8 * Math.max(short, 1));
   });
 });
+
+/** What judging so many characters takes of this process's own time, at its quickest: other work can only add to it. */
+function leastMs(shape: string, characters: number): number {
+  const template = `never reply ic ${shape.repeat(characters / shape.length)}`;
+  const tookMs = Array.from({ length: 5 }, () => {
+    const started = process.cpuUsage();
+    brokenContentRules(template, 'MY');
+    const { user, system } = process.cpuUsage(started);
+    return (user + system) / 1_000;
+  });
+  return Math.min(...tookMs);
+}
 
 describe('contentRuleMessages', () => {
   it.each(contentRules)('says in one sentence what to do about %s', (rule) => {
