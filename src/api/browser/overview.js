@@ -127,7 +127,7 @@ function moments(_chart, seconds) {
 }
 
 /** One chart: `series` are lines over the same moments; drawn anew when the look of the page changes. */
-function draw(id, { at, series, format, summary, top = 0, whole: counts = false, leastSpanMs = 0 }) {
+function draw(id, { at, series, format, summary, top = 0, whole: counts = false, leastSpanMs = 60_000 }) {
   const place = byId(id);
   const known = series.some(({ values }) => values.some((value) => value !== null));
   place.setAttribute('aria-label', known ? summary : 'Nothing to show yet.');
@@ -141,12 +141,15 @@ function draw(id, { at, series, format, summary, top = 0, whole: counts = false,
     ticks: { show: false },
     font: '12px system-ui',
   };
+  const [first, last] = [at[0] / 1_000, at.at(-1) / 1_000];
+  // Of a single moment uPlot would make years. Less than all of it is what somebody zooms to.
+  const all = [Math.min(first, last - leastSpanMs / 1_000), last];
   const options = {
     width: place.clientWidth,
     height: chartHeight,
     cursor: { y: false, points: { size: 6 } },
     scales: {
-      x: { range: (_chart, min, max) => [Math.min(min, max - leastSpanMs / 1_000), max] },
+      x: { range: (_chart, min, max) => (min > first || max < last ? [min, max] : all) },
       y: { range: (_chart, _min, max) => [0, top || (max > 0 ? max * 1.08 : 1)] },
     },
     axes: [
