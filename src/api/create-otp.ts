@@ -143,8 +143,9 @@ function resendOtp(dependencies: CreateOtpDependencies): Route {
       const sending = { request, idempotency, waitSeconds: seconds, signal: gone(), concerns };
       const cancelEarlier = async (accepted: Otp) => {
         const ofNumber = await otpsOfNumber(store, { app, to: earlier.to, purpose: earlier.purpose });
-        const ids = new Set([id, ...ofNumber.map((otp) => otp.id)]);
-        ids.delete(accepted.id);
+        // A request that comes again late must not cancel what was sent since.
+        const older = ofNumber.filter(({ createdAt }) => createdAt < accepted.createdAt);
+        const ids = new Set([id, ...older.map((otp) => otp.id)]);
         await Promise.all([...ids].map((each) => cancel(app, each)));
       };
       return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier }), seconds);

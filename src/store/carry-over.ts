@@ -14,13 +14,10 @@ export function hashedKey(
   return { current: toKey(current), older: older.map(toKey) };
 }
 
-/** A rolling restart takes no longer. */
-const rolloutMs = 3_600_000;
-
 /**
  * What is known under an older data key goes on under the current one, where nothing is known yet: changing `DATA_KEY`
  * must not unlock a number, give a limit back or end a block. Costs nothing while there is one data key. The old one stays
- * for an hour, for processes that still run with it in front.
+ * as it was: which of two keys is the older one, processes do not agree on during a rollout, and none may shorten a lock.
  */
 export async function carryOver(redis: RedisClient, keys: readonly HashedKey[]): Promise<void> {
   await Promise.all(
@@ -31,8 +28,6 @@ export async function carryOver(redis: RedisClient, keys: readonly HashedKey[]):
         if (!known || leftMs <= 0) continue;
         // Somebody may have been faster.
         await redis.set(current, known, 'PX', leftMs, 'NX');
-        // What is reset under the current key must not come back once that entry has gone by its time.
-        await redis.pexpire(key, Math.min(leftMs, rolloutMs));
         return;
       }
     }),

@@ -50,6 +50,17 @@ describe('202', () => {
     expect((await verify(other.id, other.code)).status).toBe(200);
   });
 
+  it('that comes again late cancels nothing that was sent since', async () => {
+    const { id } = await gateway.sent({ to: '0123456790' });
+    const key = { 'Idempotency-Key': 'late' };
+    const second = ((await resend(id, key)).json as { id: string }).id;
+    await gateway.send(second);
+    const third = ((await resend(second)).json as { id: string }).id;
+    const code = await gateway.send(third);
+    expect((await resend(id, key)).headers.get('Idempotent-Replayed')).toBe('true');
+    expect((await verify(third, code)).status).toBe(200);
+  });
+
   it('takes one that still waits out of the queue', async () => {
     const { id } = (await gateway.call('POST', '/v1/otps', { body: { to: '0123456781' } })).json as {
       id: string;

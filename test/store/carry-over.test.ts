@@ -51,6 +51,16 @@ describe('another data key in front', () => {
     expect(await ask()).toMatchObject({ kind: 'admitted' });
   });
 
+  it('shortens no lock, whichever key a process has in front', async () => {
+    const { after } = rotated({ wrongCodes: 1 });
+    await typeCode(after, await sent(after), 'incorrect');
+    const [key = ''] = await redis.keys('*:phone:*');
+    const before = await redis.pttl(key);
+    const mixed = testStore(redis, { wrongCodes: 1 }, [dataKey, newKey]);
+    expect(await mixed.otps.admit(request(), null)).toEqual({ kind: 'phone_locked' });
+    expect(await redis.pttl(key)).toBeGreaterThan(before - 60_000);
+  });
+
   it('finds the newest OTP of a number, whichever key was in front when it was admitted', async () => {
     const { before, after } = rotated({});
     const ids = [await sent(before), await sent(after), await sent(before)];
