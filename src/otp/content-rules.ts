@@ -30,12 +30,21 @@ export function brokenContentRules(template: string, country: string): ContentRu
   return contentRules.filter((rule) => holds[rule](text));
 }
 
-/** Undoes what a handset's eye does not see: full-width forms, zero-width characters, padding. */
+/** Undoes what a reader's eye does not see: full-width forms, zero-width characters, padding, digits of other scripts. */
 function unmask(template: string): string {
   return template
     .normalize('NFKC')
     .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
-    .replace(/[^\S\n]+/g, ' ');
+    .replace(/[^\S\n]+/g, ' ')
+    .replace(/(?!\d)\p{Nd}/gu, asciiDigit);
+}
+
+/** Unicode has each script's decimal digits in a row from 0 to 9, and rows may touch. */
+function asciiDigit(digit: string): string {
+  const code = digit.codePointAt(0) ?? 0;
+  let start = code;
+  while (/\p{Nd}/u.test(String.fromCodePoint(start - 1))) start -= 1;
+  return String((code - start) % 10);
 }
 
 // Links. Every pattern starts from a fixed character and repeats nothing unbounded, so each is linear.
@@ -64,6 +73,8 @@ const links = [
   new RegExp(`[\\p{L}\\p{N}]{2}[.。](?:${wordTlds}|${wordTlds.toUpperCase()})(?![A-Za-z0-9])`, 'u'),
   new RegExp(`[\\p{L}\\p{N}] \\. ?(?:${rareTlds}|${wordTlds})(?![A-Za-z0-9])`, 'u'),
   new RegExp(`[\\p{L}\\p{N}]\\.(?:${pathTlds}) ?/ ?[a-z0-9%]`, 'iu'),
+  // Whatever the top-level domain: new ones come every year.
+  /[\p{L}\p{N}][.。]\p{L}{2,24}\//u,
   new RegExp(`[\\p{L}\\p{N}]\\.(?:${secondLevel})\\.[a-z]{2}(?![a-z0-9])`, 'iu'),
   new RegExp(`(?<![a-z0-9])(?:${shorteners.split('|').map(spaced).join('|')})(?![a-z0-9])`, 'i'),
   new RegExp(ipAddress, 'i'),
@@ -102,6 +113,8 @@ const otherNumbers = [
   alone(`${month}/${year}`),
   alone(`${day}/${month}`),
   alone('\\d{1,2}:\\d\\d(?::\\d\\d)?'),
+  // Thousands: `1,234,567 points`.
+  alone('[1-9]\\d{0,2}(?:,\\d{3}){1,2}(?!,\\d)'),
   alone(`${clock} ?[-–] ?${clock}`),
   new RegExp(ipAddress, 'g'),
 ];
@@ -115,7 +128,8 @@ const reference = /(?<![a-z0-9])[a-z][a-z0-9_/-]*/g;
 const phoneWord =
   /^(?:call|tel|phone|hotline|contact|dial|mobile|hp|fax|whatsapp|wasap|sms|hubungi|telefon|talian|panggil)/;
 const tollFree = /(?<![\da-z])1[ -]{0,3}[38]00[ -]{1,2}[a-z0-9]{2}/;
-const numberRun = /\+?\d[\d ()+.\-‐-―−/]*[a-z#]?/g;
+/** Digits and whatever separates them; only a letter, or a number of another kind ('#'), stands between two numbers. */
+const numberRun = /\+?\d[^\p{L}#]*[a-z#]?/gu;
 
 function holdsCallbackNumber(text: string): boolean {
   if (tollFree.test(text)) return true;
@@ -123,8 +137,8 @@ function holdsCallbackNumber(text: string): boolean {
     .reduce((left, shape) => left.replace(shape, '#'), text)
     .replace(reference, (word) => (phoneWord.test(word) ? word : '#'));
   const runs = rest.match(numberRun) ?? [];
-  // A full stop before a space ends a sentence, not a group of digits.
-  return runs.flatMap((run) => run.split(/\. /)).some(canBeDialled);
+  // A full stop before white space ends a sentence, not a group of digits.
+  return runs.flatMap((run) => run.split(/[.。]\s/)).some(canBeDialled);
 }
 
 function canBeDialled(run: string): boolean {

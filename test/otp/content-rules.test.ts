@@ -62,6 +62,9 @@ const harmless = [
   '请勿回复、发送或提供密码、身份证或银行卡号。验证码 %OTP%',
   '切勿将密码告诉他人。验证码:%OTP%',
   '我们已向您发送密码重置验证码 %OTP%',
+  'You have 1,234,567 points, code %OTP%',
+  'Yes/No? Sdn.Bhd. at 10 a.m./p.m.: %OTP%',
+  'Kod %OTP% sah 5 minit.\nRujukan 123456',
 ];
 
 const withLinks = [
@@ -105,6 +108,9 @@ const withLinks = [
   'Sila klik example titik com, kod %OTP%',
   '请访问example.com查看 %OTP%',
   '验证码 %OTP%,点击 example点com',
+  'Code %OTP%: example.photography/otp',
+  'Code %OTP%: EXAMPLE.ZIP/',
+  'Code %OTP%: example.例子/otp',
 ];
 
 const withNumbers = [
@@ -132,6 +138,16 @@ const withNumbers = [
   'Kod %OTP%. Hubungi:+6030000 0000',
   '验证码 %OTP%,致电03-0000 0000',
   '验证码 %OTP%,客服 1-300-88-0000',
+  'Code %OTP%. Call 03*0000*0000',
+  'Code %OTP%. Call 03_0000_0000',
+  'Code %OTP%. Call 03 • 0000 • 0000',
+  'Code %OTP%. Call 03 | 0000 | 0000',
+  'Code %OTP%. Call 03, 0000, 0000',
+  'Code %OTP%. Call 03-0000\n0000',
+  'Code %OTP%. Call 03 ~~~~~ 0000 ~~~~~ 0000',
+  'Code %OTP%. Call ٠٣-٠٠٠٠ ٠٠٠٠',
+  'Code %OTP%. Call ०३-०००० ००००',
+  'Code %OTP%. Call ߀߃-߀߀߀߀ ߀߀߀߀',
 ];
 
 const withRequests = [
@@ -236,6 +252,11 @@ describe('brokenContentRules on hostile input', () => {
     '勿回复密码',
     '回复和code ic ',
     '把',
+    'a.a',
+    '0*',
+    '0~~~~',
+    '٠',
+    '1,000,',
   ])('takes time in proportion to its length: %j', (shape) => {
     const [short, long] = [leastMs(shape, size / 4), leastMs(shape, size)];
     // Four times as much takes four times as long, and with the noise of a machine eight; were it the square, sixteen.
