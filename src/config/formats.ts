@@ -36,15 +36,32 @@ export function fraction() {
 
 /** Text that is taken as it stands. */
 export function text(expected = 'one line of text') {
-  return format(expected, (value) => (/[\p{Cc}\p{Cs}]/u.test(value) ? null : value));
+  return format(expected, (value) => (isOneLine(value) ? value : null));
 }
 
-/** A secret of at least `minLength` characters, in one line. */
-export function secret(minLength = 1) {
-  const expected = minLength > 1 ? `at least ${minLength} characters in one line` : 'one line of text';
-  return format(expected, (value) =>
-    value.length < minLength || /[\p{Cc}\p{Cs}]/u.test(value) ? null : new Secret(value),
+function isOneLine(value: string): boolean {
+  return !/[\p{Cc}\p{Cs}]/u.test(value);
+}
+
+/** A secret that another system issued, in one line. */
+export function issuedSecret() {
+  return format('one line of text', (value) => (isOneLine(value) ? new Secret(value) : null));
+}
+
+/** A secret that the operator chooses, of at least `minLength` characters, in one line. */
+export function chosenSecret(minLength: number) {
+  return format(`at least ${minLength} characters in one line, ${variedText}`, (value) =>
+    value.length >= minLength && isOneLine(value) && isVaried(value) ? new Secret(value) : null,
   );
+}
+
+const leastDistinct = 4;
+/** What `isVaried` asks for, in words. */
+export const variedText = `${leastDistinct} or more of them different`;
+
+/** False for a placeholder such as `xxxxxxxx`. A random secret of 16 hex digits fails less than once in 10^8. */
+export function isVaried(secret: string | Buffer): boolean {
+  return new Set<unknown>(secret).size >= leastDistinct;
 }
 
 /** One of a few words. */

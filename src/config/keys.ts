@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import { format, listItems } from './formats.js';
+import { format, isVaried, listItems, variedText } from './formats.js';
 import { Secret } from './secret.js';
 
 /** Who may call the API. Only the SHA-256 digest of the key is kept, never the key. */
@@ -19,7 +19,7 @@ const entryShape = new RegExp(
 );
 const expectedKeys =
   'app:key or app:sha256:<64 hex digits>, separated by commas; app: 1 to 32 of a-z 0-9 _ - (no _ or - first); ' +
-  'key: at least 24 of A-Z a-z 0-9 . _ ~ + / - (= at its end)';
+  `key: at least 24 of A-Z a-z 0-9 . _ ~ + / - (= at its end), ${variedText}`;
 
 /** The API's keys. An app may stand twice, so that it can change its key without a gap; a key only once. */
 export function apiKeys() {
@@ -33,10 +33,10 @@ export function apiKeys() {
     .describe(expectedKeys);
 }
 
-/** Null for what is no entry, and for the digest of an empty key: the mark of a variable that was not set. */
+/** Null for what is no entry, for a key like `xxxx…`, and for the digest of an empty key: of a variable that was not set. */
 function parseApiKey(entry: string): ApiKey | null {
   const { app, hex, key } = entryShape.exec(entry)?.groups ?? {};
-  if (!app) return null;
+  if (!app || (key !== undefined && !isVaried(key))) return null;
   const digest = hex ? Buffer.from(hex, 'hex') : sha256(String(key));
   return digest.equals(sha256('')) ? null : { app, digest };
 }
@@ -80,5 +80,5 @@ export function dataKeys() {
 
 function parseDataKey(item: string): Buffer | null {
   const bytes = Buffer.from(item, 'base64');
-  return bytes.length === 32 && bytes.toString('base64') === item ? bytes : null;
+  return bytes.length === 32 && bytes.toString('base64') === item && isVaried(bytes) ? bytes : null;
 }

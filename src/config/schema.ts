@@ -1,13 +1,14 @@
 import * as z from 'zod';
 import {
   addressRanges,
+  chosenSecret,
   countries,
   country,
   format,
   fraction,
+  issuedSecret,
   listenHost,
   oneOf,
-  secret,
   shardList,
   text,
   wholeNumber,
@@ -65,7 +66,7 @@ const isms = z.object({
 
 const account = z.object({
   username: variable('ISMS_USERNAME', text(), 'Name of the iSMS account.'),
-  password: variable('ISMS_PASSWORD', secret(), 'Password of the iSMS account.', hidden),
+  password: variable('ISMS_PASSWORD', issuedSecret(), 'Password of the iSMS account.', hidden),
 });
 
 const admin = z.object({
@@ -74,7 +75,7 @@ const admin = z.object({
     format('one line of text without a colon', (name) => (/^[^:\p{Cc}\p{Cs}]+$/u.test(name) ? name : null)),
     'Login of the admin pages, which exist only when name and password are set.',
   ),
-  password: variable('ADMIN_PASSWORD', secret(16), 'Password of the admin pages.', hidden),
+  password: variable('ADMIN_PASSWORD', chosenSecret(16), 'Password of the admin pages.', hidden),
 });
 
 const metrics = z.object({

@@ -1,4 +1,4 @@
-import { format, listItems } from './formats.js';
+import { format, isVaried, listItems } from './formats.js';
 import { Secret } from './secret.js';
 
 /** 24 to 64 bytes in base64, behind the prefix of the Standard Webhooks specification. */
@@ -19,8 +19,8 @@ export function webhookSecrets() {
 
 function isWebhookSecret(text: string): boolean {
   const key = secretShape.exec(text)?.groups?.['key'];
-  const bytes = Buffer.from(key ?? '', 'base64').length;
-  return bytes >= 24 && bytes <= 64;
+  const bytes = Buffer.from(key ?? '', 'base64');
+  return bytes.length >= 24 && bytes.length <= 64 && isVaried(bytes);
 }
 
 /** Names of events; which there are, the domain knows. */

@@ -32,7 +32,10 @@ const shop = {
   senderId: 'Shop',
   countries: ['MY', 'SG'],
   limits: { phoneCooldownSeconds: 60, perSecond: 5 },
-  webhook: { url: 'https://shop.example/hook', secrets: [`whsec_${Buffer.alloc(32).toString('base64')}`] },
+  webhook: {
+    url: 'https://shop.example/hook',
+    secrets: [`whsec_${Buffer.alloc(32, 'secret').toString('base64')}`],
+  },
   testNumbers: { '+60123456789': '246810' },
 };
 

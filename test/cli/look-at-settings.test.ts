@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 const environment: Record<string, string> = {
   ...gatewayEnvironment(databaseUrl(), simulator),
-  API_KEYS: `shop:${'k'.repeat(24)}`,
+  API_KEYS: `shop:${'key-'.repeat(6)}`,
   PORT: String(await freePort()),
 };
 

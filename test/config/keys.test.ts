@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { canaries, load, mistakes } from './environment.js';
 
-const key = (letter: string, length = 24) => letter.repeat(length);
+/** A key of its own for each letter. */
+const key = (letter: string, length = 24) => `${letter}123`.repeat(length).slice(0, length);
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
 describe('API_KEYS', () => {
@@ -43,6 +44,8 @@ describe('API_KEYS', () => {
 
   it.each([
     `shop:${key('a', 23)}`,
+    `shop:${'a'.repeat(24)}`,
+    `shop:${'abc'.repeat(8)}`,
     key('a'),
     `Shop:${key('a')}`,
     `-shop:${key('a')}`,
@@ -64,7 +67,7 @@ describe('API_KEYS', () => {
 });
 
 describe('DATA_KEY', () => {
-  const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+  const [one, two] = [Buffer.alloc(32, 'one.'), Buffer.alloc(32, 'two,')];
 
   it('keeps several keys in their order, the first of which encrypts', () => {
     const config = load({ DATA_KEY: `${one.toString('base64')},${two.toString('base64')}` });
@@ -74,12 +77,14 @@ describe('DATA_KEY', () => {
   it.each([
     Buffer.alloc(31).toString('base64'),
     Buffer.alloc(33).toString('base64'),
+    Buffer.alloc(32, 'a').toString('base64'),
+    Buffer.alloc(32, 'abc').toString('base64'),
     one.toString('hex'),
     one.toString('base64url'),
     `${one.toString('base64')},`,
     `${one.toString('base64')},short`,
     `${'A'.repeat(42)}B=`,
-  ])('refuses "%s": not 32 bytes in base64', (text) => {
+  ])('refuses "%s": not 32 random bytes in base64', (text) => {
     expect(mistakes({ DATA_KEY: text })).toEqual([expect.stringMatching(/^DATA_KEY must be 32 bytes/)]);
   });
 });
