@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { settings } from '../src/config/commands.js';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -7,14 +8,15 @@ const names = (text: string, pattern: RegExp) => [
   ...new Set([...text.matchAll(pattern)].map(([, name]) => name)),
 ];
 const known = settings.map(({ name }) => name);
+const ownRedis = 'REDIS_PASSWORD';
 
 describe('docker-compose.yml', () => {
   const compose = read('docker-compose.yml');
 
   it('hands on every variable that there is, and no other', () => {
     const handedOn = names(compose, /\$\{([A-Z0-9_]+)/g);
-    // Its own Redis is the one thing that is not left open.
-    expect(handedOn.sort()).toEqual(known.filter((name) => name !== 'REDIS_URL').sort());
+    // Its own Redis, with a password for nothing else, is the one thing that is not left open.
+    expect(handedOn.sort()).toEqual([...known.filter((name) => name !== 'REDIS_URL'), ownRedis].sort());
   });
 
   it('hands each variable on under its own name', () => {
@@ -27,12 +29,26 @@ describe('docker-compose.yml', () => {
     expect(command).toContain('--appendonly yes --appendfsync always ');
     expect(command).toContain('--maxmemory 1gb --maxmemory-policy noeviction --hz 100 ');
   });
+
+  it('starts Redis with a password, refuses to start without one, and gives it to every process', () => {
+    const { services, ...rest } = parse(compose, { merge: true });
+    expect(services.redis.command.slice(-2)).toEqual(['--requirepass', `\${${ownRedis}}`]);
+    expect(rest['x-settings'].REDIS_URL).toMatch(
+      /^redis:\/\/:\$\{REDIS_PASSWORD:\?must be set .+\}@redis:6379\/0$/,
+    );
+    const urls = ['api', 'worker', 'api-simulated', 'worker-simulated'].map(
+      (name) => services[name].environment.REDIS_URL,
+    );
+    for (const url of urls) expect(url).toMatch(/^redis:\/\/:\$\{REDIS_PASSWORD[:}].*@redis:6379\/[01]$/);
+  });
 });
 
 describe('docs/env.example', () => {
   it('names only variables that there are', () => {
     expect(
-      names(read('docs/env.example'), /^#?([A-Z0-9_]+)=/gm).filter((name) => !known.includes(String(name))),
+      names(read('docs/env.example'), /^#?([A-Z0-9_]+)=/gm).filter(
+        (name) => ![...known, ownRedis].includes(String(name)),
+      ),
     ).toEqual([]);
   });
 });

@@ -13,7 +13,12 @@ const read = (path: string) => readFileSync(`deploy/${path}`, 'utf8');
 describe('the Kubernetes example', () => {
   const text = read('kubernetes/gateway.yaml');
   const documents = (from = text) => parseAllDocuments(from, { merge: true }).map((each) => each.toJS());
-  const groups: Record<string, string> = { v1: 'core/v1', 'apps/v1': 'apps/v1', 'policy/v1': 'policy/v1' };
+  const groups: Record<string, string> = {
+    v1: 'core/v1',
+    'apps/v1': 'apps/v1',
+    'policy/v1': 'policy/v1',
+    'networking.k8s.io/v1': 'networking/v1',
+  };
 
   /** What the compiler says of objects beside Kubernetes's own types; nothing when all is well. */
   async function complaints(objects: { apiVersion: string; kind: string }[]): Promise<string> {
@@ -45,10 +50,31 @@ describe('the Kubernetes example', () => {
   it('is shaped as Kubernetes has it, member by member', async () => {
     expect(documents().map(({ kind }) => kind)).toEqual([
       ...['ConfigMap', 'Deployment', 'Deployment', 'Service', 'PodDisruptionBudget', 'PodDisruptionBudget'],
+      ...['NetworkPolicy', 'NetworkPolicy', 'NetworkPolicy'],
     ]);
     expect(await complaints(documents())).toBe('');
     const wrong = text.replace('terminationGracePeriodSeconds: 40', 'terminationGraceSeconds: 40');
     expect(await complaints(documents(wrong))).toContain('terminationGraceSeconds');
+  });
+
+  it('lets only callers in, only to the API, and scrapers to the metrics of every pod', () => {
+    const [, api, worker, , , , ...policies] = documents();
+    const [all, ofApi, out] = policies;
+    const reaches = (policy: typeof all, pod: typeof api) =>
+      Object.entries(policy.spec.podSelector.matchLabels).every(
+        ([k, v]) => pod.spec.template.metadata.labels[k] === v,
+      );
+    expect([all, ofApi, out].map((policy) => [reaches(policy, api), reaches(policy, worker)])).toEqual([
+      [true, true],
+      [true, false],
+      [true, true],
+    ]);
+    const portsIn = (policy: typeof all) =>
+      policy.spec.ingress.flatMap((rule: { ports: { port: string }[] }) =>
+        rule.ports.map(({ port }) => port),
+      );
+    expect([portsIn(all), portsIn(ofApi)]).toEqual([['metrics'], ['http']]);
+    expect(out.spec).toMatchObject({ policyTypes: ['Egress'] });
   });
 
   it('selects its own pods, sets only what there is, and waits for what is under way', () => {
