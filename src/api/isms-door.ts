@@ -11,8 +11,9 @@ import type { Store } from '../store/store.js';
 import { readable } from './acceptance-answer.js';
 import { knownProblem } from './answer-errors.js';
 import { type ApiKey, appOfKey } from './authentication.js';
-import { readForm } from './body.js';
+import { isMediaType, readForm, readJson } from './body.js';
 import { contextOf, type RequestContext } from './context.js';
+import { otpsOfNumber } from './otps-of-number.js';
 import { ApiProblem, problemDocument } from './problem.js';
 import { goneSignal } from './route.js';
 import { countRefusals, createCancel, createSend, type SendingDependencies } from './sending.js';
@@ -42,11 +43,14 @@ const hiddenCode = '******';
 const sixDigits = /^[0-9]{6}$/;
 const uuidShape = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
-type Parameters = (name: string) => string;
+/** A parameter's value; empty where it is not given. */
+type Parameter = (name: string) => string;
 /** One request of a known app. */
 interface Asked {
   app: string;
-  parameter: Parameters;
+  parameter: Parameter;
+  /** Of all parameters that are given. */
+  names: readonly string[];
   res: Response;
 }
 
@@ -75,7 +79,8 @@ export function ismsDoor(door: IsmsDoor, dependencies: IsmsDoorDependencies): Ro
     const context = contextOf(res);
     context.route = path;
     try {
-      const parameter = await parametersOf(req, door);
+      const parameters = parametersOf(await givenBy(req, door));
+      const parameter = (name: string) => parameters.get(name) ?? '';
       const app = parameter('un');
       if (app === '' || appOfKey(dependencies.apiKeys(), parameter('pass')) !== app) {
         context.problem = 'unauthorized';
@@ -83,7 +88,8 @@ export function ismsDoor(door: IsmsDoor, dependencies: IsmsDoorDependencies): Ro
       }
       const call = calls.get(parameter('method'));
       Object.assign(context, { app, operation: call?.operation ?? 'isms', changes: call?.changes ?? false });
-      answer(res, call ? await call.work({ app, parameter, res }) : failed('Unknown method'));
+      const asked = { app, parameter, names: [...parameters.keys()], res };
+      answer(res, call ? await call.work(asked) : failed('Unknown method'));
     } catch (error) {
       answer(res, failed(messageOf(error, context)));
     }
@@ -115,21 +121,60 @@ function messageOf(error: unknown, context: RequestContext): string {
   return first ? `${theirNames.get(first.path) ?? first.path} ${first.message}` : detail;
 }
 
-async function parametersOf(req: Request, door: IsmsDoor): Promise<Parameters> {
-  if (req.method === 'POST') {
-    const form = await readForm(req);
-    return (name) => form.get(name) ?? '';
-  }
-  if (req.method !== 'GET' || door !== 'get') {
-    const detail = 'Send the parameters by POST, as application/x-www-form-urlencoded: a URL ends in logs.';
+/**
+ * What the URL's query and the body hold, a form or a JSON object. A query holds the key and codes, so it is read only
+ * where GET is allowed, of a POST as well.
+ */
+async function givenBy(req: Request, door: IsmsDoor): Promise<[string, string][]> {
+  const query = [...new URL(req.originalUrl, 'http://localhost').searchParams];
+  const allowed = req.method === 'GET' ? door === 'get' : req.method === 'POST';
+  if (!allowed || (query.length > 0 && door !== 'get')) {
+    const detail =
+      'Send the parameters by POST, in the body (application/x-www-form-urlencoded): URLs end in logs.';
     throw new ApiProblem('method_not_allowed', { detail });
   }
-  const { searchParams } = new URL(req.originalUrl, 'http://localhost');
-  return (name) => searchParams.get(name) ?? '';
+  return req.method === 'GET' ? query : [...query, ...(await givenByBody(req))];
+}
+
+async function givenByBody(req: Request): Promise<[string, string][]> {
+  if (isMediaType(req, 'application/x-www-form-urlencoded')) return [...(await readForm(req))];
+  const json = (await readJson(req)) ?? {};
+  // Laravel sends an empty array for no data.
+  if (typeof json !== 'object' || (Array.isArray(json) && json.length > 0)) {
+    throw new ApiProblem('invalid_request', { detail: 'The JSON body is no object.' });
+  }
+  return Object.entries(json).map(([name, value]) => {
+    if (typeof value !== 'string' && typeof value !== 'number') {
+      throw invalid(theirs(name), 'must be text or a number');
+    }
+    return [name, String(value)];
+  });
+}
+
+/** The text is `message` in the vendor's 2FA API, `msg` in its others, and many apps call it that here. */
+const theirs = (name: string) => (name === 'msg' ? 'message' : name);
+
+/** By name, without those that are empty. */
+function parametersOf(given: readonly [string, string][]): Map<string, string> {
+  const parameters = new Map<string, string>();
+  for (const [name, value] of given.filter(([, text]) => text !== '')) {
+    const known = parameters.get(theirs(name)) ?? value;
+    if (known !== value) throw invalid(theirs(name), 'is given twice, with different values');
+    parameters.set(theirs(name), value);
+  }
+  return parameters;
+}
+
+/** Answers quote no more than this of a name. */
+const longestName = 40;
+
+function invalid(name: string, message: string): ApiProblem {
+  const path = name.slice(0, longestName);
+  return new ApiProblem('invalid_request', { errors: [{ path, message }] });
 }
 
 /** National digits with or without their zero, behind the country's calling code. */
-function numberOf(parameter: Parameters, settings: RequestSettings): PhoneNumber {
+function numberOf(parameter: Parameter, settings: RequestSettings): PhoneNumber {
   const national = parameter('mobile').replace(/\D/g, '').replace(/^0/, '');
   const number = PhoneNumber.parse(
     `+${parameter('country_code').replace(/\D/g, '')}${national}`,
@@ -139,14 +184,25 @@ function numberOf(parameter: Parameters, settings: RequestSettings): PhoneNumber
   return number;
 }
 
+/**
+ * Of a send. `type` follows from the message, `interval` counts when the code is verified, `agreedterm` is from the
+ * vendor's SMS API.
+ */
+const sendParameters = new Set(
+  'un pass method mobile country_code message sendid type interval agreedterm'.split(' '),
+);
+
 function sendCall(dependencies: IsmsDoorDependencies) {
   const { settings, metrics } = dependencies;
   const reader = createRequestReader(settings);
   const send = createSend(dependencies);
   const cancel = createCancel(dependencies);
-  return async ({ app, parameter, res }: Asked): Promise<object> => {
+  return async ({ app, parameter, names, res }: Asked): Promise<object> => {
     const context = contextOf(res);
     context.ended = countRefusals(metrics);
+    const unknown = names.find((name) => !sendParameters.has(name));
+    // Ignored, it could make another SMS of what was asked for.
+    if (unknown !== undefined) throw invalid(unknown, 'is not a parameter of a send');
     const message = parameter('message');
     const senderId = parameter('sendid');
     const read = reader.read(app, {
@@ -206,7 +262,7 @@ function verifyCall(dependencies: IsmsDoorDependencies) {
       mobile: to.e164,
     };
     try {
-      const otp = await otpOf({ store, app, to, uuid: parameter('uuid') });
+      const otp = await otpOf(store, { app, to, uuid: parameter('uuid') });
       const code = parameter('code').trim();
       // No code of ours, so no attempt is spent.
       if (!sixDigits.test(code)) throw new ApiProblem('incorrect_code');
@@ -215,27 +271,32 @@ function verifyCall(dependencies: IsmsDoorDependencies) {
         context.otpId = id;
       };
       await verify({ app, id: otp.id, code, key: undefined, concerns });
-      return { status: 'Verified', ...echoed };
+      return { status: 'Verified', ...echoed, ...idsOf(otp) };
     } catch (error) {
       return { ...failed(messageOf(error, context)), ...echoed };
     }
   };
 }
 
-/** The OTP that this door gave out under a UUID for this number. */
-async function otpOf(asked: {
-  store: Pick<Store, 'otps' | 'phones'>;
-  app: string;
-  to: PhoneNumber;
-  uuid: string;
-}): Promise<Otp> {
-  const { store, app, to, uuid } = asked;
-  if (!uuidShape.test(uuid)) throw new ApiProblem('otp_not_found');
-  const ids = store.phones.idsOf(to, uuid.replaceAll('-', ''));
-  const found = await Promise.all(ids.map((id) => timely(store.otps.find(app, id))));
-  const otp = found.find((one) => one !== null);
-  if (!otp || otp.to.e164 !== to.e164) throw new ApiProblem('otp_not_found');
+/** The OTP of a number that was answered under this UUID; without one, the newest that this API sent to it. */
+async function otpOf(
+  store: Pick<Store, 'otps' | 'phones'>,
+  { app, to, uuid }: { app: string; to: PhoneNumber; uuid: string },
+): Promise<Otp> {
+  const [otp] = await (uuid === ''
+    ? otpsOfNumber(store, { app, to, purpose: null })
+    : byUuid(store, { app, to, uuid }));
+  if (!otp) throw new ApiProblem('otp_not_found');
   return otp;
+}
+
+async function byUuid(
+  { otps, phones }: Pick<Store, 'otps' | 'phones'>,
+  { app, to, uuid }: { app: string; to: PhoneNumber; uuid: string },
+): Promise<Otp[]> {
+  const ids = uuidShape.test(uuid) ? phones.idsOf(to, uuid.replaceAll('-', '')) : [];
+  const found = await Promise.all(ids.map((id) => timely(otps.find(app, id))));
+  return found.filter((otp) => otp !== null).filter((otp) => otp.to.e164 === to.e164);
 }
 
 const minuteMs = 60_000;

@@ -32,7 +32,7 @@ const http = z.object({
   ismsDoor: variable(
     'ISMS_DOOR',
     oneOf('off', 'post', 'get').prefault('post'),
-    "Which requests of iSMS's own protocol `/2FA/request.php` answers, for apps that call iSMS today: POST, or GET as well. With GET the key is in the URL, which proxies log: see docs/migrate-from-isms.md.",
+    "Which requests of iSMS's own protocol `/2FA/request.php` answers, for apps that call iSMS today: POST with the parameters in its body, or those in a URL's query as well (GET and POST). Then the key is in the URL, which proxies log: see docs/migrate-from-isms.md.",
   ),
   trustedProxies: variable(
     'TRUSTED_PROXIES',

@@ -1,8 +1,35 @@
 import { describe, expect, it } from 'vitest';
 import { number } from '../support/otps.js';
-import { account, shopKey, startGateway } from './gateway.js';
+import { account, bankKey, type Call, type Reply, shopKey, startGateway } from './gateway.js';
 
 const gateway = await startGateway();
+/** Calls the vendor's protocol with all parameters in the URL's query, as several public PHP apps do by POST. */
+const byQuery = (parameters: Record<string, string>, call: Call = {}) => {
+  const query = new URLSearchParams({ un: 'shop', pass: shopKey, ...parameters });
+  return gateway.call('POST', `/2FA/request.php?${query}`, { key: null, ...call });
+};
+let next = 20;
+const otpsOf = async (to: string) => {
+  const ids = await gateway.store.phones.idsOfApp('shop', number(to));
+  return await Promise.all(ids.map((id) => gateway.store.otps.find('shop', id)));
+};
+
+/** What a send answers once iSMS took its only OTP, and the text that went out. */
+async function delivered(to: string, asked: Promise<Reply>) {
+  await expect.poll(() => otpsOf(to)).toHaveLength(1);
+  const [otp] = await otpsOf(to);
+  await gateway.send(otp?.id ?? '');
+  return { answer: (await asked).json, message: otp?.message };
+}
+
+/** A gateway whose audit log is at hand. */
+async function startWatched() {
+  const audited: object[] = [];
+  const audit = { add: async (entry: object) => void audited.push(entry) };
+  const watched = await startGateway({ dependencies: { store: { ...gateway.store, audit } as never } });
+  return { watched, audited };
+}
+
 const door = (parameters: Record<string, string>, method = 'POST') => {
   const form = new URLSearchParams({ un: 'shop', pass: shopKey, ...parameters }).toString();
   const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
@@ -24,9 +51,7 @@ describe('the door', () => {
   });
 
   it('is in the audit trail by GET, too, and by words of ours alone', async () => {
-    const audited: object[] = [];
-    const audit = { add: async (entry: object) => void audited.push(entry) };
-    const watched = await startGateway({ dependencies: { store: { ...gateway.store, audit } as never } });
+    const { watched, audited } = await startWatched();
     const ask = (parameters: Record<string, string>) => {
       const form = new URLSearchParams({ un: 'shop', pass: shopKey, ...parameters });
       return watched.call('GET', `/2FA/request.php?${form}`, { key: null });
@@ -55,6 +80,90 @@ describe('the door', () => {
     expect((await verify({ code: '12345' })).json).toMatchObject({ message: 'Incorrect OTP Code' });
     expect((await gateway.call('GET', `/v1/otps/${id}`)).json).toMatchObject({ attemptsRemaining: 5 });
     expect((await verify({})).json).toMatchObject({ status: 'Verified' });
+  });
+
+  it.each([
+    ['no body', {}],
+    ['an empty JSON array, as Laravel sends it', { body: [] }],
+    ['an empty JSON object', { body: {} }],
+    ['the text in a JSON body', { body: { msg: 'Kod anda %OTP%', type: 1 } }],
+  ])('sends a POST with its parameters in the query and %s', async (_what, call) => {
+    const mobile = `01234567${next++}`;
+    const text = 'body' in call && 'msg' in call.body ? {} : { msg: 'Kod anda %OTP%' };
+    const to = `+6${mobile}`;
+    const asked = byQuery({ mobile, country_code: '60', type: '1', sendid: 'Shop', ...text }, call);
+    expect(await delivered(to, asked)).toMatchObject({
+      answer: { status: 'Success', mobile: to },
+      message: 'Kod anda %OTP%',
+    });
+  });
+
+  it.each(['message', 'msg'])('sends the text that a form calls `%s`', async (name) => {
+    const mobile = `1234567${next++}`;
+    const asked = door({ mobile, country_code: '60', [name]: 'Kod %OTP% sahaja' });
+    expect(await delivered(`+60${mobile}`, asked)).toMatchObject({
+      answer: { status: 'Success' },
+      message: 'Kod %OTP% sahaja',
+    });
+  });
+
+  it.each([
+    ['a parameter it does not know', { text: 'Kod %OTP%' }, {}, /^text is not a parameter/],
+    ['a name with a space at its end', { 'message ': 'Kod %OTP%' }, {}, /^message {2}is not a parameter/],
+    ['a time to send at', { msg: 'Kod %OTP%', schedule: '2030-01-01' }, {}, /^schedule is not a parameter/],
+    ['two texts', { message: 'Kod %OTP%', msg: 'Code %OTP%' }, {}, /^message is given twice/],
+    [
+      'another text in the body',
+      { msg: 'Kod %OTP%' },
+      { body: { msg: 'Code %OTP%' } },
+      /^message is given twice/,
+    ],
+    ['a JSON text that is none', { type: '1' }, { body: { msg: ['Kod %OTP%'] } }, /^message must be text/],
+    ['a JSON list of something', { type: '1' }, { body: ['Kod %OTP%'] }, /JSON/],
+  ])('sends nothing when given %s, and says why', async (_what, parameters, call, message) => {
+    const reply = await byQuery({ mobile: '123456799', country_code: '60', ...parameters }, call);
+    expect(reply.json).toEqual({ status: 'Failed', message: expect.stringMatching(message) });
+    expect(await otpsOf('+60123456799')).toEqual([]);
+  });
+
+  it('verifies the newest OTP of a number where an app keeps no ids, and only the app’s own', async () => {
+    const first = await gateway.sent({ to: '0123456715' });
+    await gateway.store.phones.unlock('shop', number('+60123456715'));
+    const newest = await gateway.sent({ to: '0123456715' });
+    const verify = (more: object = {}) =>
+      byQuery({ method: 'verify', mobile: '0123456715', country_code: '60', code: newest.code, ...more });
+    expect((await verify({ un: 'bank', pass: bankKey })).json).toMatchObject({ status: 'Failed' });
+    expect((await verify({ code: first.code === newest.code ? '000000' : first.code })).json).toMatchObject({
+      status: 'Failed',
+      message: 'Incorrect OTP Code',
+    });
+    const otp = await gateway.store.otps.find('shop', newest.id);
+    expect((await verify()).json).toMatchObject({ status: 'Verified', sms_id: otp?.smsId, code: '******' });
+    expect((await gateway.call('GET', `/v1/otps/${first.id}`)).json).not.toMatchObject({
+      status: 'verified',
+    });
+    expect((await verify({ mobile: '123456716' })).json).toMatchObject({ status: 'Failed' });
+  });
+
+  it('leaves no key, code, number or text of a query in log, audit log or metrics', async () => {
+    const { code } = await gateway.sent({ to: '0123456717' });
+    const canaries = [shopKey, 'canary-password', code, '123456717', 'canary-text'];
+    const everything = { mobile: '123456717', country_code: '60', msg: 'canary-text', code };
+    const { watched, audited } = await startWatched();
+    for (const method of ['GET', 'POST', 'PUT', 'OPTIONS']) {
+      for (const path of ['/2FA/request.php', '/2fa/request.php', '/2FA/request.php/%zz', '/v1/otps']) {
+        for (const more of [{}, { pass: 'canary-password' }, { method: 'verify' }]) {
+          const query = new URLSearchParams({ un: 'shop', pass: shopKey, ...everything, ...more });
+          await watched.call(method, `${path}?${query}`, { key: null });
+        }
+      }
+    }
+    await expect.poll(() => watched.logs.length).toBe(4 * 4 * 3);
+    expect(audited).not.toEqual([]);
+    const kept = [...watched.logs, JSON.stringify(audited), (await watched.metrics.exposition()).text];
+    for (const canary of canaries) {
+      expect([canary, kept.some((line) => line.includes(canary))]).toEqual([canary, false]);
+    }
   });
 
   it('lets a code count for no longer than `interval` says', async () => {
@@ -93,6 +202,8 @@ describe('the door', () => {
     const path = `/2FA/request.php?un=shop&pass=${shopKey}&method=balance`;
     const refused = await post.call('GET', path, { key: null });
     expect(refused.json).toEqual({ status: 'Failed', message: expect.stringMatching(/by POST/) });
+    const posted = await post.call('POST', path, { key: null });
+    expect(posted.json).toEqual({ status: 'Failed', message: expect.stringMatching(/by POST/) });
     expect(post.logs.join()).not.toContain(shopKey);
     expect((await (await withDoor('off')).call('GET', path, { key: null })).status).toBe(404);
   });
