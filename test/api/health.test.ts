@@ -11,4 +11,21 @@ describe('200', () => {
     });
     expect(await gateway.call('HEAD', path, { key: null })).toMatchObject({ status: 200, text: '' });
   });
+
+  it('/readyz shares one probe of Redis per 500 ms among all who ask', async () => {
+    let probes = 0;
+    const probe = async () => {
+      probes += 1;
+      await gateway.store.probe();
+    };
+    const asked = await startGateway({ dependencies: { store: { ...gateway.store, probe } } });
+    const since = performance.now();
+    for (let i = 0; i < 5; i++) {
+      const replies = await Promise.all(
+        Array.from({ length: 40 }, () => asked.call('GET', '/readyz', { key: null })),
+      );
+      expect(replies.every(({ status }) => status === 200)).toBe(true);
+    }
+    expect(probes).toBeLessThanOrEqual(1 + (performance.now() - since) / 500);
+  });
 });
