@@ -24,8 +24,8 @@ export interface AdminLoginDependencies {
 const countWithinMs = 500;
 
 /**
- * HTTP Basic (RFC 7617) for one login. A client address that failed 10 times in 10 minutes gets 429 until those are
- * over, whatever it presents. Requests that present no such login are not counted: browsers ask first, and a key of an app is no guess.
+ * HTTP Basic (RFC 7617) for one login. A client address that failed 10 times in 10 minutes, or an IPv6 /56 network that
+ * failed 20 times, gets 429 until those are over, whatever it presents. Requests that present no such login are not counted: browsers ask first, and a key of an app is no guess.
  */
 export function authenticateAdmin(admin: AdminLogin, dependencies: AdminLoginDependencies): RequestHandler {
   const isRight = compareLogin(admin);

@@ -123,7 +123,8 @@ function resendOtp(dependencies: CreateOtpDependencies): Route {
     summary: 'Send an OTP again',
     description:
       'A new OTP, with an id and a code of its own, to the same number with the same message: for a person to whom ' +
-      'nothing came. All limits and rules hold. Once it is accepted, the earlier ones of this number and purpose are ' +
+      'nothing came. All limits and rules hold; it counts for the client address of the earlier OTP unless this request ' +
+      'names one. Once it is accepted, the earlier ones of this number and purpose are ' +
       'cancelled, so that one code counts.',
     body: { name: 'ResendRequest', schema: resendSchema, example: {}, optional: true },
     headers: headersSchema,
@@ -155,15 +156,17 @@ function resendOtp(dependencies: CreateOtpDependencies): Route {
 
 /** What was asked for the first time, for another OTP; throws the problem of one whose number needs none. */
 function againOf(
-  { app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds, maxAttempts, status }: Otp,
+  earlier: Otp,
   { settings, clientIp }: { settings: RequestSettings; clientIp: string | undefined },
 ): OtpRequest {
-  if (status === 'verified') throw new ApiProblem('already_verified');
+  const { app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds, maxAttempts } =
+    earlier;
+  if (earlier.status === 'verified') throw new ApiProblem('already_verified');
   return {
     ...{ app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds },
     maxAttempts,
     sendWithinSeconds: settings.sendWithinSeconds,
-    clientIp: clientIp === undefined ? null : countedAddress(clientIp),
+    clientIp: clientIp === undefined ? earlier.clientIp : countedAddress(clientIp),
     ...limitsFor(settings.apps.of(app), to),
   };
 }

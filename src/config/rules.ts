@@ -76,7 +76,7 @@ export const limits = z.object({
   clientIpPer10Minutes: variable(
     'LIMIT_CLIENT_IP_PER_10_MINUTES',
     wholeNumber(0, maxLimit).prefault('60'),
-    'OTPs of one app for one `clientIp` (IPv6: its /64 network) in 10 minutes; 0 is off. Phones of one mobile network may share an address.',
+    'OTPs of one app for one `clientIp` (IPv6: its /64 network; twice as many for its /56) in 10 minutes; 0 is off. Phones of one mobile network may share an address.',
   ),
   appPerSecond: variable(
     'LIMIT_APP_PER_SECOND',

@@ -14,6 +14,23 @@ export function countedAddress(address: string): string {
   return mapped.check(plain, 'ipv6') ? dotted(groups) : groups.slice(0, 4).join(':');
 }
 
+/** A counted /64 network, as `countedAddress` writes it. */
+const network64 = /^((?:[0-9a-f]{1,4}:){3})([0-9a-f]{1,4})$/;
+
+/**
+ * The /56 network that a counted IPv6 network lies in: what many providers give to one subscriber, who could otherwise
+ * count as 256 (RFC 6177). Null for an IPv4 address and other text.
+ */
+export function widerNetwork(counted: string): string | null {
+  const [, head = '', group = ''] = network64.exec(counted) ?? [];
+  if (group === '') return null;
+  const network = Number.parseInt(group, 16) & 0xff00;
+  return `${head}${network.toString(16)}/56`;
+}
+
+/** How much a /56 network may do, as a multiple of what a /64 network may: a home has two at most, one for guests. */
+export const widerNetworkShare = 2;
+
 /** The eight groups of a normalised IPv6 address, in hex without leading zeros. */
 function expand(address: string): string[] {
   const [head = '', tail] = address.split('::');

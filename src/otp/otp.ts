@@ -38,6 +38,8 @@ export interface Otp {
   unicode: boolean;
   senderId: string | null;
   reference: string | null;
+  /** What the address of the person asking is counted by; a resend counts there, too. */
+  clientIp: string | null;
   purpose: string | null;
   /** Whether it is to a test number: nothing was or will be sent. */
   isTest: boolean;

@@ -1,3 +1,4 @@
+import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
 import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission-request.js';
@@ -27,6 +28,10 @@ export interface Candidate {
     rangeName: string | undefined;
     /** Where they are not the gateway's. */
     limits: CandidateLimits | undefined;
+    /** Whether it is to a test number, whose OTPs are counted apart. */
+    isTest: true | undefined;
+    /** How many the client's IPv6 /56 network may ask for. */
+    clientNetworkLimit: number | undefined;
     fingerprints: readonly string[] | undefined;
     overloaded: boolean | undefined;
     quotas: boolean | undefined;
@@ -35,6 +40,8 @@ export interface Candidate {
   keys: {
     appWindow: string | null;
     clientIp: string | null;
+    /** Of an IPv6 client: its /56 network. */
+    clientNetwork: string | null;
     range: string | null;
     reference: string | null;
     idempotency: readonly string[];
@@ -69,10 +76,11 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
   const range = request.isTest ? null : ranges.guarded(app, to);
   const idempotencyKeys = idempotency ? idempotencyKeysOf(sealer, app, idempotency) : [];
   const limits = limitsOf(request, policy);
-  const clientIp =
-    request.clientIp !== null && limits.clientIpPer10Minutes > 0
-      ? hashedKey(hashesOf('client address', request.clientIp), keys.clientIpWindow)
-      : null;
+  const clientIp = limits.clientIpPer10Minutes > 0 ? request.clientIp : null;
+  const windowOf = (address: string | null) =>
+    address === null ? null : hashedKey(hashesOf('client address', address), keys.clientIpWindow);
+  const clientWindow = windowOf(clientIp);
+  const networkWindow = windowOf(clientIp === null ? null : widerNetwork(clientIp));
   const record = {
     id,
     app,
@@ -95,14 +103,16 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     args: [JSON.stringify(record)],
     keys: {
       appWindow: limits.appPerSecond > 0 ? keys.appWindow(app) : null,
-      clientIp: clientIp?.current ?? null,
+      clientIp: clientWindow?.current ?? null,
+      clientNetwork: networkWindow?.current ?? null,
       range: range?.key.current ?? null,
       reference: reference === null ? null : keys.reference(hashesOf('reference', reference)[0]),
       idempotency: idempotencyKeys,
     },
     hashed: [
       hashedKey([phone, ...hashes.filter((hash) => hash !== phone)], phoneKey),
-      clientIp,
+      clientWindow,
+      networkWindow,
       range?.key,
     ].filter((key) => key != null),
     facts: {
@@ -113,6 +123,8 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       batch: reserved?.batch,
       rangeName: range?.name,
       limits: limits === policy ? undefined : limits,
+      isTest: request.isTest || undefined,
+      clientNetworkLimit: networkWindow ? limits.clientIpPer10Minutes * widerNetworkShare : undefined,
       fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : undefined,
       overloaded: asked.overloaded,
       quotas: asked.quotas,
@@ -157,14 +169,17 @@ export function callOf(
     return at;
   };
   const placeOf = (key: string | null) => (key === null ? undefined : place(key));
-  const items = candidates.map(({ facts, keys: { appWindow, clientIp, range, reference, idempotency } }) => ({
-    ...facts,
-    appWindow: placeOf(appWindow),
-    clientIp: placeOf(clientIp),
-    range: placeOf(range),
-    reference: placeOf(reference),
-    idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
-  }));
+  const items = candidates.map(
+    ({ facts, keys: { appWindow, clientIp, clientNetwork, range, reference, idempotency } }) => ({
+      ...facts,
+      appWindow: placeOf(appWindow),
+      clientIp: placeOf(clientIp),
+      clientNetwork: placeOf(clientNetwork),
+      range: placeOf(range),
+      reference: placeOf(reference),
+      idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
+    }),
+  );
   const call = {
     pause: place(keys.pause),
     operatorPauses: operatorPauseKeys.map(place),

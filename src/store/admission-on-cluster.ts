@@ -101,6 +101,13 @@ function takeWindows(options: AdmissionOptions): Step {
       windowMs: tenMinutesMs,
       keyOf: (one: Case) => one.candidate.keys.clientIp,
     },
+    {
+      by: 'client_ip',
+      name: 'client-ip-56',
+      limitOf: ({ candidate }: Case) => candidate.facts.clientNetworkLimit ?? 0,
+      windowMs: tenMinutesMs,
+      keyOf: (one: Case) => one.candidate.keys.clientNetwork,
+    },
   ];
   return async (cases) => {
     for (const { by, name, limitOf, windowMs, keyOf } of windows) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
 import { keys } from './keys.js';
 import { loadPlainScript, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
@@ -18,7 +19,8 @@ export interface LoginBlock {
 export interface FailedLogins {
   /**
    * Notes a login, and says whether the client is to be refused: it is after 10 failures within 10 minutes of the
-   * first, until those are over. The tenth begins the block; it is refused as a failure already.
+   * first, or its IPv6 /56 network after 20, until those are over. The last one begins the block; it is refused as a
+   * failure already.
    */
   note(client: string, login: 'right' | 'wrong'): Promise<LoginBlock>;
 }
@@ -28,16 +30,25 @@ const replySchema = z.tuple([z.number(), z.number()]);
 /** Counts in fixed windows of ten minutes, from the first failure on. */
 export function createFailedLogins({ redis, sealer }: { redis: RedisClient; sealer: Sealer }): FailedLogins {
   const countFailure = loadPlainScript(redis, 'count-failure');
+  const noteOne = async (client: string, most: number, added: 0 | 1): Promise<LoginBlock> => {
+    const [hash] = sealer.hashes('client address', client);
+    const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);
+    const [failures, endsInMs] = replySchema.parse(reply);
+    return { blocked: failures - added >= most, begins: added === 1 && failures === most, endsInMs };
+  };
   return {
     note: async (client, login) => {
-      const [hash] = sealer.hashes('client address', client);
       const added = login === 'wrong' ? 1 : 0;
-      const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);
-      const [failures, endsInMs] = replySchema.parse(reply);
+      const network = widerNetwork(client);
+      const notes = await Promise.all([
+        noteOne(client, mostFailures, added),
+        ...(network === null ? [] : [noteOne(network, mostFailures * widerNetworkShare, added)]),
+      ]);
+      const told = notes.filter(({ blocked, begins }) => blocked || begins);
       return {
-        blocked: failures - added >= mostFailures,
-        begins: added === 1 && failures === mostFailures,
-        endsInMs,
+        blocked: notes.some(({ blocked }) => blocked),
+        begins: notes.some(({ begins }) => begins),
+        endsInMs: Math.max(0, ...told.map(({ endsInMs }) => endsInMs)),
       };
     },
   };

@@ -37,7 +37,7 @@ export const recordSchema = z.object({
 
 export type OtpRecord = z.infer<typeof recordSchema>;
 
-/** Calling code, national number, country, message, whether it is Unicode, sender ID, reference. */
+/** Calling code, national number, country, message, whether it is Unicode, sender ID, reference, client address. */
 const sealedSchema = z.tuple([
   z.string(),
   z.string(),
@@ -46,11 +46,12 @@ const sealedSchema = z.tuple([
   z.boolean(),
   z.string().nullable(),
   z.string().nullable(),
+  z.string().nullable().optional(),
 ]);
 
-/** Phone number, message, sender ID and reference as one sealed text, bound to the OTP's id. */
+/** Phone number, message, sender ID, reference and client address as one sealed text, bound to the OTP's id. */
 export function sealRequest(sealer: Sealer, id: string, request: OtpRequest): string {
-  const { to, message, unicode, senderId, reference } = request;
+  const { to, message, unicode, senderId, reference, clientIp } = request;
   const fields: z.infer<typeof sealedSchema> = [
     to.callingCode,
     to.national,
@@ -59,13 +60,15 @@ export function sealRequest(sealer: Sealer, id: string, request: OtpRequest): st
     unicode,
     senderId,
     reference,
+    clientIp,
   ];
   return sealer.seal(id, JSON.stringify(fields));
 }
 
 /** A new OTP as its record has it, from what was asked for. */
 export function newOtp(id: string, request: OtpRequest, createdAt: number): Otp {
-  const { app, to, message, unicode, senderId, reference, credits, ttlSeconds, maxAttempts } = request;
+  const { app, to, message, unicode, senderId, reference, clientIp, credits, ttlSeconds, maxAttempts } =
+    request;
   return {
     id,
     app,
@@ -74,6 +77,7 @@ export function newOtp(id: string, request: OtpRequest, createdAt: number): Otp 
     unicode,
     senderId,
     reference,
+    clientIp,
     purpose: request.purpose,
     isTest: request.isTest,
     credits,
@@ -117,9 +121,8 @@ export function factsOf(record: OtpRecord) {
 
 /** Opens a record. Throws when no data key fits. */
 export function toOtp(sealer: Sealer, record: OtpRecord): Otp {
-  const [callingCode, national, country, message, unicode, senderId, reference] = sealedSchema.parse(
-    JSON.parse(sealer.open(record.id, record.sealed)),
-  );
+  const [callingCode, national, country, message, unicode, senderId, reference, clientIp = null] =
+    sealedSchema.parse(JSON.parse(sealer.open(record.id, record.sealed)));
   const to = PhoneNumber.restore({ callingCode, national, country });
-  return { ...factsOf(record), to, message, unicode, senderId, reference };
+  return { ...factsOf(record), to, message, unicode, senderId, reference, clientIp };
 }

@@ -85,6 +85,14 @@ describe('429', () => {
     expect(await login('192.0.2.8', admin.password)).toBe(200);
   });
 
+  it('answers an IPv6 /56 network whose /64 networks failed 20 times together', async () => {
+    for (let n = 0; n < 19; n++) await fail(1, `2001:db8:5:${(0x200 + n).toString(16)}::1`);
+    expect(await login('2001:db8:5:2ff::1', admin.password)).toBe(200);
+    await fail(1, '2001:db8:5:280::1');
+    expect(await login('2001:db8:5:2ff::1', admin.password)).toBe(429);
+    expect(await login('2001:db8:5:300::1', admin.password)).toBe(200);
+  });
+
   it('is not evaded by the port that some proxies add', async () => {
     for (let n = 0; n < 5; n++) await fail(1, `192.0.2.1:${4_000 + n}`);
     for (let n = 0; n < 5; n++) await fail(1, `[::ffff:192.0.2.1]:${4_000 + n}`);

@@ -70,6 +70,22 @@ describe('202', () => {
     expect(await gateway.redis.exists(`{isms}:otp-send:${id}`)).toBe(0);
   });
 
+  it('counts in the window of the client address that the first OTP named', async () => {
+    const limited = await startGateway({ policy: { clientIpPer10Minutes: 2 } });
+    const ask = (to: string) => limited.call('POST', '/v1/otps', { body: { to, clientIp: '198.51.100.20' } });
+    const { id } = (await ask('0123456791')).json as { id: string };
+    const again = await limited.call('POST', `/v1/otps/${id}/resend`);
+    expect(again.headers.get('RateLimit')).toContain('"client-ip";r=0');
+    expectProblem(await ask('0123456792'), 429, 'client_ip_rate_limited');
+    const { id: second } = again.json as { id: string };
+    expectProblem(await limited.call('POST', `/v1/otps/${second}/resend`), 429, 'client_ip_rate_limited');
+    const elsewhere = { body: { clientIp: '198.51.100.21' } };
+    expect((await limited.call('POST', `/v1/otps/${second}/resend`, elsewhere)).status).toBe(202);
+    expect((await limited.redis.keys('*')).join()).not.toContain('198.51.100');
+    const records = await limited.redis.mget(await limited.redis.keys('isms:*:otp_*'));
+    expect(records.join()).not.toContain('198.51.100');
+  });
+
   it('is the same OTP again under the same key', async () => {
     const { id } = await gateway.sent({ to: '0123456782' });
     const first = await resend(id, { 'Idempotency-Key': 'again' });

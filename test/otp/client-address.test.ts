@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countedAddress } from '../../src/otp/client-address.js';
+import { countedAddress, widerNetwork } from '../../src/otp/client-address.js';
 
 describe('an address is counted', () => {
   it.each([
@@ -16,5 +16,18 @@ describe('an address is counted', () => {
     ['no address', 'no address'],
   ])('%s as %s', (address, counted) => {
     expect(countedAddress(address)).toBe(counted);
+  });
+});
+
+describe('the wider network of a counted address', () => {
+  it.each([
+    ['2001:db8:1:2ff', '2001:db8:1:200/56'],
+    ['2001:db8:1:2', '2001:db8:1:0/56'],
+    ['2001:db8:1:ab12', '2001:db8:1:ab00/56'],
+    ['198.51.100.7', null],
+    ['no address', null],
+    ['', null],
+  ])('of %s is %s', (counted, network) => {
+    expect(widerNetwork(counted)).toBe(network);
   });
 });

@@ -128,6 +128,25 @@ describe('the windows of a number', () => {
     expect(await store.otps.admit(request(), key)).toMatchObject({ kind: 'replayed' });
   });
 
+  it('count OTPs to a test number in no limit of another app, nor in those of real OTPs to it', async () => {
+    const store = testStore(redis, { phonePer10Minutes: 2, phonePerDay: 2, numberPerDay: 3 });
+    for (let i = 0; i < 20; i++) {
+      expect(await ask(store, { app: 'tester', isTest: true })).toMatchObject({ kind: 'admitted' });
+    }
+    for (const app of ['one', 'two', 'tester']) {
+      expect(await ask(store, { app })).toMatchObject({ kind: 'admitted' });
+    }
+    expect(await ask(store, { app: 'four' })).toMatchObject({ kind: 'limited', by: 'phone' });
+    const [tester] = (await store.phones.known(number())).filter(({ app }) => app === 'tester');
+    expect(tester?.admittedAt).toHaveLength(21);
+  });
+
+  it('take at most 100 OTPs to a test number in ten minutes', async () => {
+    const store = testStore(redis, {});
+    const found = await kinds(Array.from({ length: 120 }, () => ask(store, { isTest: true })));
+    expect([count(found, 'admitted'), count(found, 'limited')]).toEqual([100, 20]);
+  });
+
   it('of all apps together tell an app neither how much nor when the others sent', async () => {
     const { clock, store } = await atHand({ numberPerDay: 3, phonePerDay: 10 });
     for (const app of ['one', 'two', 'three']) {
@@ -170,6 +189,22 @@ describe('the limit of a client address', () => {
     ]);
     expect(await from('198.51.100.7')).toMatchObject({ kind: 'limited', by: 'client_ip' });
     expect(await from(null)).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('takes twice as many from an IPv6 /56 network as from one of its /64 networks', async () => {
+    const store = testStore(redis, { clientIpPer10Minutes: 3 });
+    const from = (network: string) => ask(store, { clientIp: network });
+    for (let i = 0; i < 3; i++) expect(await from('2001:db8:1:200')).toMatchObject({ kind: 'admitted' });
+    expect(await from('2001:db8:1:200')).toMatchObject({ kind: 'limited', by: 'client_ip' });
+    for (let i = 1; i <= 3; i++) expect(await from(`2001:db8:1:20${i}`)).toMatchObject({ kind: 'admitted' });
+    const refused = await from('2001:db8:1:2ff');
+    expect(refused).toMatchObject({ kind: 'limited', by: 'client_ip' });
+    if (refused.kind !== 'limited') return;
+    expect(refused.quotas.map(({ name, quota, remaining }) => [name, quota, remaining])).toEqual([
+      ['client-ip', 3, 3],
+      ['client-ip-56', 6, 0],
+    ]);
+    expect(await from('2001:db8:1:300')).toMatchObject({ kind: 'admitted' });
   });
 
   it('never stands in Redis in clear', async () => {

@@ -8,6 +8,14 @@ local GATEWAY_LIMITS = {
   clientIpPer10Minutes = POLICY.clientIpPer10Minutes,
 }
 
+-- When the app's OTPs to this number were admitted. Those to a test number are kept apart: they count in nobody's limits
+-- but their own.
+local function times_of(p, item)
+  if not item.isTest then return p.sends end
+  p.tests = p.tests or {}
+  return p.tests
+end
+
 local function limits_of(item)
   return item.limits or GATEWAY_LIMITS
 end
@@ -47,11 +55,12 @@ local function cooldown_wait(p, cooldown_ms, t)
   return wait
 end
 
-local function phone_wait(p, limits, t)
+local function phone_wait(p, item, t)
+  local limits, times = limits_of(item), times_of(p, item)
   return math.max(
     cooldown_wait(p, limits.phoneCooldownMs, t),
-    window_wait(p.sends, limits.phonePer10Minutes, TEN_MINUTES_MS, t),
-    window_wait(p.sends, limits.phonePerDay, DAY_MS, t))
+    window_wait(times, limits.phonePer10Minutes, TEN_MINUTES_MS, t),
+    window_wait(times, limits.phonePerDay, DAY_MS, t))
 end
 
 -- All apps together. The answer is the same whenever and however often other apps sent something.
@@ -78,21 +87,24 @@ local function counter_quota(name, key, limit, window_ms)
   return { name, limit, window_ms, math.max(0, limit - used), math.max(0, redis.call('PTTL', key)) }
 end
 
-local function phone_quota(name, p, limit, window_ms, t)
-  local used, oldest = in_window(p.sends, window_ms, t)
+local function phone_quota(name, times, limit, window_ms, t)
+  local used, oldest = in_window(times, window_ms, t)
   return { name, limit, window_ms, math.max(0, limit - used), oldest and oldest + window_ms - t or 0 }
 end
 
 local function quotas(p, item, t)
-  local found, limits = {}, limits_of(item)
+  local found, limits, times = {}, limits_of(item), times_of(p, item)
   local function add(quota) found[#found + 1] = quota end
   if limits.phonePer10Minutes > 0 then
-    add(phone_quota('phone-10min', p, limits.phonePer10Minutes, TEN_MINUTES_MS, t))
+    add(phone_quota('phone-10min', times, limits.phonePer10Minutes, TEN_MINUTES_MS, t))
   end
-  if limits.phonePerDay > 0 then add(phone_quota('phone-day', p, limits.phonePerDay, DAY_MS, t)) end
+  if limits.phonePerDay > 0 then add(phone_quota('phone-day', times, limits.phonePerDay, DAY_MS, t)) end
   if item.appWindow then add(counter_quota('app', KEYS[item.appWindow], limits.appPerSecond, 1000)) end
   if item.clientIp then
     add(counter_quota('client-ip', KEYS[item.clientIp], limits.clientIpPer10Minutes, TEN_MINUTES_MS))
+  end
+  if item.clientNetwork then
+    add(counter_quota('client-ip-56', KEYS[item.clientNetwork], item.clientNetworkLimit, TEN_MINUTES_MS))
   end
   return found
 end
@@ -103,23 +115,27 @@ local function limited(p, number, item, t)
   local function consider(by, ms, own)
     if ms > longest.ms then longest = { by = by, ms = ms, own = own } end
   end
-  consider('phone', phone_wait(p, limits, t), true)
+  consider('phone', phone_wait(p, item, t), true)
   consider('phone', number_wait(number, limits.numberPerDay, t), false)
   if item.appWindow then consider('app', counter_wait(KEYS[item.appWindow], limits.appPerSecond), true) end
   if item.clientIp then
     consider('client_ip', counter_wait(KEYS[item.clientIp], limits.clientIpPer10Minutes), true)
+  end
+  if item.clientNetwork then
+    consider('client_ip', counter_wait(KEYS[item.clientNetwork], item.clientNetworkLimit), true)
   end
   if longest.ms > 0 then return longest end
 end
 
 -- Counts one that is admitted. Only as many times are kept as the limits look at.
 local function count_admitted(p, item, t)
-  local limits = limits_of(item)
+  local limits, times = limits_of(item), times_of(p, item)
   local kept = math.max(1, limits.phonePer10Minutes, limits.phonePerDay, limits.numberPerDay)
-  p.sends[#p.sends + 1] = t
-  while #p.sends > kept or p.sends[1] + DAY_MS <= t do table.remove(p.sends, 1) end
+  times[#times + 1] = t
+  while #times > kept or times[1] + DAY_MS <= t do table.remove(times, 1) end
   p.ids[#p.ids + 1] = here.id
   if #p.ids > MOST_IDS then table.remove(p.ids, 1) end
   if item.appWindow then count(KEYS[item.appWindow], 1000) end
   if item.clientIp then count(KEYS[item.clientIp], TEN_MINUTES_MS) end
+  if item.clientNetwork then count(KEYS[item.clientNetwork], TEN_MINUTES_MS) end
 end

@@ -1,5 +1,5 @@
--- What is known of one phone number, by app, as MessagePack. `sends`: when the app's newest OTPs were admitted; `ids`:
--- those of the newest, oldest first; `wrong`: wrong codes in a row, if any; `verifiedAt`: the last right one.
+-- What is known of one phone number, by app, as MessagePack. `sends`: when the app's newest OTPs were admitted; `tests`:
+-- the same of those to it as a test number; `ids`: those of the newest, oldest first; `wrong`: wrong codes in a row, if any; `verifiedAt`: the last right one.
 local DAY_MS = 86400000
 -- An operator looks for the newest few of a number.
 local MOST_IDS = 10
@@ -21,10 +21,14 @@ local function is_locked(phone)
   return (phone.wrong or 0) >= POLICY.wrongCodes
 end
 
+local function day_after_last(times, t)
+  return times and #times > 0 and times[#times] + DAY_MS - t or 0
+end
+
 -- For how much longer something about a number counts.
 local function kept_ms(p, t)
   if is_locked(p) then return LOCK_KEPT_MS end
-  local kept = #p.sends > 0 and p.sends[#p.sends] + DAY_MS - t or 0
+  local kept = math.max(day_after_last(p.sends, t), day_after_last(p.tests, t))
   if p.verifiedAt and POLICY.fraudGuard ~= 'off' then kept = math.max(kept, p.verifiedAt + VERIFIED_KEPT_MS - t) end
   return p.wrong and math.max(kept, WRONG_KEPT_MS) or kept
 end
