@@ -77,6 +77,11 @@ export function textOf(template: Template, locale: string | undefined, defaultLo
   return template.get(found ?? '') ?? [...template.values()][0] ?? '';
 }
 
+/** Whether a template has a text in this language, by the same lookup. */
+export function hasLocale(template: Template, locale: string): boolean {
+  return lookups(locale.toLowerCase()).some((tag) => template.has(tag));
+}
+
 function lookups(tag: string): string[] {
   const parts = tag.split('-');
   return parts.map((_, i) => parts.slice(0, parts.length - i).join('-'));
