@@ -186,7 +186,8 @@ async function tlsFinding({ hostname, port }: URL): Promise<Finding> {
 }
 
 const troubleAdvice: Record<AccountTrouble, string> = {
-  authentication_failed: 'iSMS refuses ISMS_USERNAME or ISMS_PASSWORD.',
+  authentication_failed:
+    "iSMS refuses ISMS_USERNAME or ISMS_PASSWORD (-1001). The user name is the sub-account's, never the email address; the password is an API key or the portal's password.",
   account_suspended: 'Ask iSMS why the account is suspended or expired.',
   ip_not_allowed: "Have this machine's public address added to the account's list at iSMS.",
   insufficient_credits: 'Top the account up.',

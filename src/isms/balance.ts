@@ -3,13 +3,13 @@ import type { BalanceOutcome } from '../otp/outcome.js';
 import type { Exchange } from './exchange.js';
 import { parseExpiration } from './expiration.js';
 import { parseReply } from './reply.js';
-import { type Refusal, refusalByCode, refusalByText } from './reply-table.js';
+import { type Refusal, refusalByText } from './reply-table.js';
 
+const text = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined);
 /** Check Balance, https://www.isms.com.my/2FA/request.php: both members are strings there. */
-const balance = z.object({
-  balance: z.union([z.string(), z.number()]).transform(String),
-  expiration: z.unknown().optional(),
-});
+const balance = z
+  .object({ balance: text, expiration: text })
+  .refine(({ balance, expiration }) => balance !== undefined || expiration !== undefined);
 
 /** The query parameters of a balance call, without the account's. */
 export const balanceParameters: Readonly<Record<string, string>> = { method: 'balance' };
@@ -20,11 +20,12 @@ export function balanceOutcome(result: Exchange): BalanceOutcome {
   const reply = parseReply(result.text, balance);
   if (reply.kind === 'unreadable') return { kind: 'unavailable', reason: reply.reason };
   if (reply.kind !== 'good') return refused(reply.refusal);
-  const credits = parseNumber(reply.value.balance);
-  if (credits === null) return refused(refusalByText(reply.value.balance));
-  const refusal = refusalByCode(String(credits));
-  if (refusal || !result.ok) return refused(refusal);
-  return { kind: 'known', credits, expiresOn: parseExpiration(reply.value.expiration) };
+  const { balance: printed = '', expiration = '' } = reply.value;
+  // Trouble was seen in either member alone; the other may look good.
+  const credits = parseNumber(printed);
+  const refusal = refusalByText(String(credits ?? printed)) ?? refusalByText(expiration);
+  if (refusal || credits === null || !result.ok) return refused(refusal);
+  return { kind: 'known', credits, expiresOn: parseExpiration(expiration) };
 }
 
 function refused(refusal: Refusal | null): BalanceOutcome {

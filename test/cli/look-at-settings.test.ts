@@ -146,7 +146,7 @@ describe('doctor', () => {
     const refused = await findings({ ...environment, ISMS_PASSWORD: 'another' });
     expect(of(refused.found, 'isms')[0]).toMatchObject({
       level: 'problem',
-      advice: expect.stringContaining('ISMS_PASSWORD'),
+      advice: expect.stringMatching(/ISMS_USERNAME.*sub-account.*never the email address.*API key.*portal/),
     });
     const nobody = await findings({ ...environment, ISMS_URL: `http://127.0.0.1:${await freePort()}/` });
     expect(of(nobody.found, 'isms')[0]).toMatchObject({

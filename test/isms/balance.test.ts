@@ -42,11 +42,25 @@ test.each<[string, BalanceOutcome]>([
   ['{"status":"Failed","message":"Authentication Failed","balance":"5"}', blocked],
   ['-1001 authentication failed', blocked],
   ['{"status":"Failed","message":"Sorry"}', odd],
+  ['{"status":"Failed","code":-1001,"message":"Sorry","balance":"5"}', blocked],
   ['{"method":"balance"}', odd],
   ['81.0', odd],
 ])('the body %j names no credits', async (body, outcome) => {
   const { provider } = await setScene(always(reply(body)));
   expect(await provider.balance()).toEqual(outcome);
+});
+
+test.each<[unknown, BalanceOutcome]>([
+  ['-1001 authentication failed', blocked],
+  ['-1001', blocked],
+  ['Your username or password are incorrect', blocked],
+  [-1001, blocked],
+])('trouble in expiration alone (%j) is trouble, whatever the balance says', async (expiration, outcome) => {
+  for (const balance of ['81.0', '0.0', '', null, undefined]) {
+    const body = JSON.stringify({ method: 'balance', balance, expiration });
+    const { provider } = await setScene(always(reply(body)));
+    expect(await provider.balance()).toEqual(outcome);
+  }
 });
 
 test('credits in a 4xx reply do not count', async () => {
