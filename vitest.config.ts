@@ -1,12 +1,58 @@
 import { defineConfig } from 'vitest/config';
 
+/** Needs no Redis and takes seconds: `npm run test:unit`. */
+const unit = [
+  'test/{boundaries,docker-compose,docs}.test.ts',
+  'test/{config,isms,otp,simulator,telemetry}/*.test.ts',
+  'test/api/{errors-markdown,html,http-server,lines,prefer}.test.ts',
+  'test/bench/pairs.test.ts',
+  'test/cli/webhook-receivers.test.ts',
+  'test/client/{errors,pages,retry,upload,wait,webhook}.test.ts',
+  'test/producer/in-order.test.ts',
+  'test/store/{batcher,sealing}.test.ts',
+  'test/terminal/input.test.ts',
+  'test/webhooks/public-address.test.ts',
+  'test/workers/{adaptive-concurrency,intake}.test.ts',
+];
+
+/** Needs what `npm run test:all` installs, or takes minutes. */
+const system = [
+  'test/package.test.ts',
+  'test/{deploy,examples,faults}/*.test.ts',
+  'test/api/{isms-door-php,overview-page}.test.ts',
+  'test/bench/bench.test.ts',
+  'test/cli/cluster.test.ts',
+  'test/client/edge.test.ts',
+];
+
+const all = ['test/**/*.test.ts'];
+const withRedis = { globalSetup: ['test/support/global-setup.ts'] };
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
+    // Files of one worker process share the modules that they import: importing them anew took longer than the tests.
+    isolate: false,
+    setupFiles: ['test/support/clean-up.ts'],
+    testTimeout: 30_000,
     hookTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: 'unit', include: unit, sequence: { groupOrder: 0 } } },
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: all,
+          exclude: [...unit, ...system],
+          ...withRedis,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'system', include: system, ...withRedis, isolate: true, sequence: { groupOrder: 2 } },
+      },
+    ],
   },
 });

@@ -1,6 +1,10 @@
 #!/bin/sh
-# Installs what is missing and builds, saying so before it does; run by `npm start` and `npm test`. Silent and
-# done at once when there is nothing to do.
+# Installs what is missing and builds, saying so before it does. Silent and done at once when there is nothing to do.
+#
+#   npm run test:unit         npm packages
+#   npm start, npm run dev    and Redis, unless REDIS_URL is set
+#   npm test, test:faults     and Redis
+#   npm run test:all          and Redis, Chromium, Prometheus, PHP
 set -eu
 
 say() { printf '%s\n' "$*"; }
@@ -75,11 +79,6 @@ install() {
   fi
 }
 
-# `npm start` takes the Redis that it is told of; the tests start Redis servers of their own.
-needs_redis() {
-  [ "${npm_lifecycle_event:-}" != start ] || [ -z "${REDIS_URL:-}${REDIS_URL_FILE:-}" ]
-}
-
 check_redis() {
   hint=$redis_hint
   if ! command -v redis-server >/dev/null; then
@@ -94,8 +93,8 @@ check_redis() {
   at_least 6.2 "${version:-0.0}" || fail "$redis_hint ($(command -v redis-server) is ${version:-unusable}.)"
 }
 
-# What the tests alone need: a real Prometheus scrapes and judges the alerts, a real Chromium shows the pages, a real PHP
-# calls as apps do that call iSMS today.
+# A real Prometheus scrapes and judges the alerts, a real Chromium shows the pages, a real PHP calls as apps do that call
+# iSMS today.
 check_test_tools() {
   hint='The tests need Prometheus, as the commands prometheus and promtool.'
   command -v promtool >/dev/null || install prometheus prometheus
@@ -124,6 +123,13 @@ build() {
 cd "$(dirname "$0")/.."
 check_node
 install_packages
-if needs_redis; then check_redis; fi
-case ${npm_lifecycle_event:-} in test*) check_test_tools ;; esac
+case ${npm_lifecycle_event:-} in
+test:unit) ;;
+start | dev) [ -n "${REDIS_URL:-}${REDIS_URL_FILE:-}" ] || check_redis ;;
+test:all) 
+  check_redis
+  check_test_tools
+  ;;
+*) check_redis ;;
+esac
 build

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Redis } from 'ioredis';
-import { afterAll, expect } from 'vitest';
+import { expect } from 'vitest';
 import { type ApiDependencies, createApi } from '../../src/api/api.js';
 import { createHttpServer } from '../../src/api/http-server.js';
 import { connectForRequests } from '../../src/cli/redis.js';
@@ -18,6 +18,7 @@ import { type Simulator, startSimulator } from '../../src/simulator/simulator.js
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
+import { afterFile } from '../support/clean-up.js';
 import { claimed, testStore } from '../support/otps.js';
 import { connect, databaseUrl } from '../support/redis.js';
 
@@ -171,7 +172,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       redis.disconnect();
     },
   };
-  afterAll(gateway.close);
+  afterFile(gateway.close);
   return gateway;
 }
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll } from 'vitest';
 import { ApiProblem, problemDocument, problemHeaders } from '../../src/api/problem.js';
 import type { ProblemCode } from '../../src/api/problems.js';
 import { OtpClient, type OtpClientOptions } from '../../src/client/index.js';
+import { afterFile } from '../support/clean-up.js';
 
 export const apiKey = 'key-canary-of-24-characters';
 
@@ -47,7 +47,7 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  afterAll(() => {
+  afterFile(() => {
     server.closeAllConnections();
     server.close();
   });

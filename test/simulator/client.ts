@@ -1,5 +1,5 @@
 import { Agent, request } from 'undici';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { type Simulator, type StartOptions, startSimulator } from '../../src/simulator/simulator.js';
 
 type Params = Record<string, string | undefined>;
@@ -34,19 +34,13 @@ export const goodSend = {
 };
 
 const patienceMs = 400;
-const closers: (() => Promise<void>)[] = [];
-
-afterEach(async () => {
-  await Promise.all(closers.splice(0).map((close) => close()));
-});
 
 export async function startClient(options: StartOptions = {}): Promise<Client> {
   const simulator = await startSimulator(options);
   const agent = new Agent({ headersTimeout: patienceMs, bodyTimeout: patienceMs });
-  closers.push(
-    () => agent.destroy(),
-    () => simulator.close(),
-  );
+  onTestFinished(async () => {
+    await Promise.all([agent.destroy(), simulator.close()]);
+  });
   const fetch: Client['fetch'] = async (path, { method = 'GET', json } = {}) => {
     const body = json === undefined ? null : JSON.stringify(json);
     const headers = body === null ? {} : { 'content-type': 'application/json' };

@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { Cluster, type Redis } from 'ioredis';
-import { afterAll, inject } from 'vitest';
+import { expect, inject } from 'vitest';
 import { connectForWork } from '../../src/cli/redis.js';
+import { afterFile } from './clean-up.js';
 
 /** Files that run at the same time have different pool ids, so each has a database of its own. */
 const poolId = Number(process.env['VITEST_POOL_ID'] ?? 1);
 
-const opened: (Redis | Cluster)[] = [];
+/** The test file that the database was emptied for. */
+let emptiedFor: string | undefined;
 let emptied: Promise<unknown> | undefined;
 
 /** This test file's own database, or its own cluster: for processes started by a test. */
@@ -19,8 +21,10 @@ export function databaseUrl(): string {
 /** A connection to this test file's own database, empty at the first call, closed after the file's tests. */
 export async function connect(): Promise<Redis> {
   const redis = await connectTo(databaseUrl());
-  opened.push(redis);
-  emptied ??= redis.flushdb();
+  afterFile(() => redis.disconnect());
+  const file = expect.getState().testPath;
+  if (emptiedFor !== file) emptied = redis.flushdb();
+  emptiedFor = file;
   await emptied;
   return redis;
 }
@@ -51,7 +55,3 @@ function asOne(cluster: Cluster): Redis {
     },
   }) as unknown as Redis;
 }
-
-afterAll(() => {
-  for (const redis of opened) redis.disconnect();
-});
