@@ -19,19 +19,9 @@ export function batchOfId(id: string): string | null {
   return batchShape.exec(id)?.[1] ?? null;
 }
 
-/** What all keys of a key's partition begin with. */
-export function prefixOf(key: string): string {
-  return key.slice(0, key.indexOf('}') + 2);
-}
-
 /** A key's hash tag: what decides which slot of a cluster it is in. */
 export function tagOf(key: string): string {
   return key.slice(key.indexOf('{') + 1, key.indexOf('}'));
-}
-
-/** The history of a partition, by what its keys begin with. */
-export function historyKey(partitionPrefix: string): string {
-  return `${partitionPrefix}history`;
 }
 
 /**
@@ -52,7 +42,7 @@ export const keys = {
   /** String: the ids that some lines of a batch were given, one after the other. */
   batchLines: (batch: string, chunk: number) => `${prefix}:{${batch}}:lines:${chunk}`,
   /** Hash: which history of Redis the partition was last seen in, and since when one may lack its last moments. */
-  history: (partition: string) => historyKey(`${prefix}:{${partition}}:`),
+  history: (partition: string) => `${prefix}:{${partition}}:history`,
   /** String, MessagePack: what is known of one phone number, by app. */
   phone: (partition: string, hash: string) => `${prefix}:{${partition}}:phone:${hash}`,
   /** String that expires: OTPs of an app in this second. */

@@ -24,6 +24,7 @@ export const recordSchema = z.object({
   sends: z.number().default(0),
   retries: z.number().default(0),
   unknowns: z.number().default(0),
+  presumed: z.number().default(0),
   createdAt: z.number(),
   sendBefore: z.number(),
   claimedAt: z.number().optional(),

@@ -6,7 +6,7 @@ import { groupBy } from '../otp/group-by.js';
 import { hashSlot } from '../otp/hash-slot.js';
 import { moves, statuses } from '../otp/states.js';
 import { createBatcher, gathered } from './batcher.js';
-import { historyKey, prefixOf, tagOf } from './keys.js';
+import { tagOf } from './keys.js';
 
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */
 export interface Policy {
@@ -180,8 +180,10 @@ export function bySlot<C extends RecordCall>(redis: RedisClient, run: RecordBatc
 const failure = (answer: unknown): Error | null =>
   Array.isArray(answer) && answer[0] === 'error' ? new Error(String(answer[1])) : null;
 
-const isNewHistory = (answer: unknown) =>
-  answer instanceof Error && answer.message.includes('HISTORY_CHANGED');
+/** The key of the history that a call found changed, in its own partition or in that of a record it looked at. */
+function changedHistory(answer: unknown): string | null {
+  return answer instanceof Error ? (/HISTORY_CHANGED (\S+)/.exec(answer.message)?.[1] ?? null) : null;
+}
 
 /** Where a history was new, it is noted, and those calls are made again. */
 export function againAfterNewHistory<C extends RecordCall>(
@@ -194,12 +196,12 @@ export function againAfterNewHistory<C extends RecordCall>(
   };
   return async (calls) => {
     const answers = await run(calls);
-    const again = calls.filter((_, i) => isNewHistory(answers[i]));
+    const changed = answers.map(changedHistory);
+    const again = calls.filter((_, i) => changed[i] !== null);
     if (again.length === 0) return answers;
-    const partitions = new Set(again.map(({ key }) => prefixOf(key)));
-    await Promise.all([...partitions].map((prefix) => noteHistory(historyKey(prefix))));
+    await Promise.all([...new Set(changed)].map((key) => key !== null && noteHistory(key)));
     const repeated = await run(again);
-    return answers.map((answer) => (isNewHistory(answer) ? repeated.shift() : answer));
+    return answers.map((answer, i) => (changed[i] === null ? answer : repeated.shift()));
   };
 }
 

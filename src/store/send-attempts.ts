@@ -19,9 +19,12 @@ interface Claimed {
   token: string;
   /** Counts the OTP's claims, from 1. */
   attempt: number;
-  /** Retries and resends that the OTP has used before this attempt; a claim that made no call uses none. */
+  /**
+   * Retries and resends that the OTP has used before this attempt. A claim that made no call uses none, and one that
+   * Redis may have forgotten is only presumed: the call after it is a first call (ADR 35).
+   */
   tries: number;
-  /** Of those, the resends after an attempt whose outcome nobody knew. */
+  /** Resends after an attempt whose outcome nobody knew, or that Redis may have forgotten. */
   resends: number;
   claimedAt: number;
   record: string;
@@ -157,8 +160,8 @@ export function createSendAttempts(
       if (kind === 'missing') return { kind };
       if (kind === 'in_flight') return { kind, remainingMs: detail };
       if (kind === 'ended') return { kind, otp: open(raw), now: detail === 1 };
-      const { sends, claimedAt = 0, retries, unknowns } = parse(raw);
-      const tries = { tries: retries + unknowns, resends: unknowns };
+      const { sends, claimedAt = 0, retries, unknowns, presumed } = parse(raw);
+      const tries = { tries: retries + unknowns - presumed, resends: unknowns };
       const claim = { id, token, attempt: sends, ...tries, claimedAt, record: raw };
       try {
         return { kind, claim: { ...claim, otp: open(raw) } };

@@ -234,3 +234,8 @@ export function providerSaw({ simulator }: Fleet, otps: Otp[]): { doubled: numbe
     mostCalls: counts.reduce((most, { calls }) => Math.max(most, calls), 0),
   };
 }
+
+/** OTPs that the provider was never called for. */
+export function withoutCall({ simulator }: Fleet, otps: Otp[]): number {
+  return otps.filter(({ to }) => simulator.state.number(to.e164).calls === 0).length;
+}

@@ -26,7 +26,7 @@ sentinel down-after-milliseconds gateway 1000
 sentinel failover-timeout gateway 5000
 `;
 
-export async function startSentinels(master: RedisServer): Promise<Sentinels> {
+export async function startSentinels(master: RedisServer, unknownResends: number): Promise<Sentinels> {
   const tls = master.url.startsWith('rediss:');
   const replica = await startRedisServer({ tls });
   const [toMaster, toReplica] = [master.connect(), replica.connect()];
@@ -44,7 +44,7 @@ export async function startSentinels(master: RedisServer): Promise<Sentinels> {
   const toSentinel = master.connect({ port, retryStrategy: () => 50, maxRetriesPerRequest: null });
   toSentinel.on('error', () => {});
   while (!/slaves=1/.test(await toSentinel.info('sentinel'))) await sleep(50);
-  const store = testStore(toReplica, { unknownResends: 0, sendLeaseMs: 6_000, keepMs: 3_600_000 });
+  const store = testStore(toReplica, { unknownResends, sendLeaseMs: 6_000, keepMs: 3_600_000 });
   return {
     url: `redis${tls ? 's' : ''}+sentinel://127.0.0.1:${port}/gateway`,
     replicated: async () => {

@@ -9,14 +9,12 @@ return for_each_record(function(token)
   if r.status == 'sending' and r.token == token and t < r.attemptEndsAt then return {'claimed', encode(r)} end
 
   local h = history()
-  local changed = r.status == 'queued' and claim_may_be_lost(r, h)
-  if changed then
+  local changed = advance(r, t)
+  if r.status == 'queued' and claim_may_be_lost(r) then
+    r.presumed = (r.presumed or 0) + 1
     count_unknown(r, t)
-    r.losses = h.losses
+    changed = true
   end
-
-  changed = advance(r, t) or changed
-  if changed and r.status == 'queued' then r.unknownAt = t end
   -- A resend waits until its unknown is sure to stay: were both forgotten together, they would count as one.
   local wait = (r.unknownAt or 0) + POLICY.lossWindowMs - t
   if r.status == 'queued' and not h.durable and wait > 0 then

@@ -92,7 +92,7 @@ local function history()
     }
   end
   local seen = redis.call('HMGET', here.history, 'id', 'losses', 'synced')
-  if seen[1] ~= server.id then error('HISTORY_CHANGED') end
+  if seen[1] ~= server.id then error('HISTORY_CHANGED ' .. here.history) end
   here.losses, here.durable = tonumber(seen[2] or 0), seen[3] == '1' and server.alone
   return here
 end
@@ -208,8 +208,21 @@ local function become_failed(r, at, failure)
   move(r, 'failed', at)
 end
 
+-- Redis lost its last moments since the record was admitted or last judged: a claim of it may have been among them.
+local function claim_may_be_lost(r)
+  return (r.losses or 0) < history().losses
+end
+
+-- Calls so far on top of the first one, as far as is known: no unknown that was only presumed is among them.
+local function tries(r)
+  return r.retries + r.unknowns - (r.presumed or 0)
+end
+
+-- One loss hides at most one call of an OTP, since a resend waits until its unknown is sure to stay: an unknown that is
+-- counted stands for what was lost before it, too.
 local function count_unknown(r, at)
-  r.unknowns, r.unknownAt = r.unknowns + 1, at
+  if claim_may_be_lost(r) then r.losses = history().losses end
+  r.unknowns, r.unknownAt = r.unknowns + 1, now()
   r.mayHaveSent = true
   if serve_spare(r, at) then return end
   if may_resend(r, at) then move(r, 'queued', at) else become_unknown(r, at) end
@@ -236,11 +249,6 @@ local function lock_if_exhausted(r, t)
   end
 end
 
--- Redis lost its last moments since the record was admitted or last judged: a claim of it may have been among them.
-local function claim_may_be_lost(r, h)
-  return (r.losses or 0) < h.losses
-end
-
 -- Brings the record to where the clock alone has taken it. True when that changed it.
 local function advance(r, t)
   local before = r.status
@@ -248,7 +256,7 @@ local function advance(r, t)
   local cancelled = r.status == 'queued' and cancelled_at(r)
   if cancelled and cancelled < r.sendBefore then move(r, 'cancelled', math.max(cancelled, r.at)) end
   if r.status == 'queued' and t >= r.sendBefore then
-    if r.mayHaveSent or claim_may_be_lost(r, history()) then
+    if r.mayHaveSent or claim_may_be_lost(r) then
       r.mayHaveSent = true
       become_unknown(r, r.sendBefore)
     else

@@ -11,7 +11,8 @@ local function take_up(r, claim, claimed)
   local older = r.status == 'queued'
     or (r.status == 'sending' and same_history and r.claimedAt <= claim.claimedAt)
   if not older or claim.attempt <= r.sends then return false end
-  r.unknowns, r.retries = math.max(r.unknowns, claimed.unknowns), math.max(r.retries, claimed.retries)
+  if claimed.unknowns > r.unknowns then r.unknowns, r.presumed = claimed.unknowns, claimed.presumed end
+  r.retries = math.max(r.retries, claimed.retries)
   r.mayHaveSent = r.mayHaveSent or claimed.mayHaveSent
   move(r, 'sending', t)
   r.sends, r.token = claim.attempt, claim.token
@@ -74,6 +75,6 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   if brought_back and r.status == 'queued' then look_soon(r.id, r.sendBefore, t) end
   return {
     'settled', r.status, r.failure or '', r.uuid or '', r.smsId or '', r.sentAt or 0, r.expiresAt or 0,
-    r.retries + r.unknowns, math.max(0, r.sendBefore - t), r.status ~= before and 1 or 0,
+    tries(r), math.max(0, r.sendBefore - t), r.status ~= before and 1 or 0,
   }
 end)
