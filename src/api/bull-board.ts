@@ -1,7 +1,7 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
-import { type RequestHandler, Router } from 'express';
+import { type Express, type RequestHandler, Router } from 'express';
 import { timely } from '../producer/redis-trouble.js';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
@@ -37,10 +37,12 @@ export function bullBoard(
     options: { uiConfig: { boardTitle: 'isms-otp-gateway', hideDocsLink: true } },
   });
   adapter.setErrorHandler(answerError);
+  const board = adapter.getRouter() as Express;
+  board.disable('x-powered-by');
   const router = Router();
-  router.use(waitForQueues(queues), capPaging, withoutForeignFonts);
+  router.use(keepNothing, waitForQueues(queues), capPaging, withoutForeignFonts);
   if (actions) router.use(offeredActions(queues));
-  router.use(adapter.getRouter());
+  router.use(board);
   return router;
 }
 
@@ -62,6 +64,12 @@ function waitForQueues(queues: readonly { isPaused(): Promise<boolean> }[]): Req
     next();
   };
 }
+
+/** Jobs name apps and masked numbers; scripts and styles are the same for everybody. */
+const keepNothing: RequestHandler = (req, res, next) => {
+  if (!req.path.startsWith('/static/')) res.set('Cache-Control', 'no-store');
+  next();
+};
 
 const capPaging: RequestHandler = (req, _res, next) => {
   const [path = '', query = ''] = req.url.split(/\?(.*)/s);

@@ -20,6 +20,15 @@ describe('200', () => {
     expect((await call('GET', `/admin/queues/${script}`)).status).toBe(200);
   });
 
+  it('lets nobody keep what Bull Board shows, and does not say what serves it', async () => {
+    for (const path of ['', '/api/queues', '/api/queues?activeQueue=otp-send&status=latest']) {
+      const { status, headers } = await call('GET', `/admin/queues${path}`);
+      expect(status).toBe(200);
+      expect(headers.get('Cache-Control')).toBe('no-store');
+      expect(headers.has('X-Powered-By')).toBe(false);
+    }
+  });
+
   it('shows every queue, read-only, with masked numbers only', async () => {
     await gateway.call('POST', '/v1/otps', { body: { to: '0123456789' } });
     const { text, json } = await call('GET', '/admin/queues/api/queues?activeQueue=otp-send&status=latest');
