@@ -16,7 +16,10 @@ const columns: Record<string, (otp: BatchOtp) => string | number | null> = {
   failure: ({ failure }) => failure?.code ?? null,
 };
 
-/** OTPs as comma-separated values with a line of column names (RFC 4180). */
+/**
+ * OTPs as comma-separated values with a line of column names (RFC 4180). What a spreadsheet would take for a formula has
+ * an apostrophe in front, numbers in E.164 too.
+ */
 export async function* batchOtpsCsv(groups: AsyncIterable<BatchOtp[]>): AsyncGenerator<string> {
   yield line(Object.keys(columns));
   for await (const otps of groups) {
@@ -28,6 +31,10 @@ function line(values: readonly (string | number | null)[]): string {
   return `${values.map((value) => field(String(value ?? ''))).join(',')}\r\n`;
 }
 
-function field(text: string): string {
+/** CSV injection (OWASP): a cell that begins so is computed where it is opened. */
+const formula = /^[=+\-@\t\r]/;
+
+function field(value: string): string {
+  const text = formula.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

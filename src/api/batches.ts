@@ -83,6 +83,7 @@ export function batchRoutes({ store }: BatchesDependencies): Route[] {
     answers: {
       200: {
         description: 'The OTPs as they are now.',
+        headers: { 'Content-Disposition': 'CSV only: a name for the file' },
         body: {
           name: 'BatchOtps',
           schema: z.object({ otps: z.array(batchOtpSchema), next: z.string().nullable() }),
@@ -100,8 +101,10 @@ export function batchRoutes({ store }: BatchesDependencies): Route[] {
       const read = { app, id, status, lines };
       if (mediaType === json) return { status: 200, body: await page(store, read, { cursor, limit }) };
       const records = exported(store, read, cursor);
-      const body = mediaType === csv ? batchOtpsCsv(records) : asNdjson(records);
-      return { status: 200, headers: { 'Content-Type': mediaType }, body };
+      if (mediaType === ndjson)
+        return { status: 200, headers: { 'Content-Type': ndjson }, body: asNdjson(records) };
+      const asFile = { 'Content-Type': csv, 'Content-Disposition': `attachment; filename="${id}.csv"` };
+      return { status: 200, headers: asFile, body: batchOtpsCsv(records) };
     },
   });
   const cancel = defineRoute({

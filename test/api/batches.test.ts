@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { batchOtpsCsv } from '../../src/api/batch-csv.js';
+import type { BatchOtp } from '../../src/api/schemas.js';
 import { partitionOfId } from '../../src/otp/otp-id.js';
 import { batchOfId, keys } from '../../src/store/keys.js';
 import { accepted, claimed, rejected } from '../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from './gateway.js';
 
-const gateway = await startGateway();
+/** No worker runs here, so a real count of what was done would soon call for backpressure. */
+const load = { addDone: async () => {}, done: async () => Date.now(), memory: async () => 0 };
+const gateway = await startGateway({ load });
 const { store } = gateway;
 let next = 2_000_000;
 
@@ -102,7 +106,10 @@ describe('200', () => {
       'index,id,to,reference,status,createdAt,sentAt,expiresAt,uuid,smsId,credits,failure',
     );
     expect(rows).toHaveLength(451);
-    expect(rows[1]).toMatch(new RegExp(`^0,${ids[0]},\\+60122\\d{6},,queued,`));
+    expect(rows[1]).toMatch(new RegExp(`^0,${ids[0]},'\\+60122\\d{6},,queued,`));
+    const id = batch.slice('/v1/batches/'.length);
+    expect(csv.headers.get('Content-Disposition')).toBe(`attachment; filename="${id}.csv"`);
+    expect(response.headers.has('Content-Disposition')).toBe(false);
   });
 
   it('writes CSV that keeps commas, quotes and line ends in their field', async () => {
@@ -111,6 +118,24 @@ describe('200', () => {
     const { text } = await get(`/v1/batches/${batchId}/otps`, { Accept: 'text/csv' });
     expect(text).toContain(',"a ""b"", c",');
   });
+});
+
+describe('CSV', () => {
+  it.each(['=1+2', '+1', '-1', '@SUM(A1)', '\tx', '\rx', '="a"&B1'])(
+    'writes %j so that no spreadsheet takes it for a formula',
+    async (reference) => {
+      const { batch } = await batchOf(1);
+      const { otps } = (await get(`${batch}/otps`)).json as { otps: BatchOtp[] };
+      const groups = async function* () {
+        yield otps.map((otp) => ({ ...otp, reference }));
+      };
+      let text = '';
+      for await (const part of batchOtpsCsv(groups())) text += part;
+      const cell = `'${reference}`;
+      const quoted = /["\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+      expect(text).toContain(`,${quoted},queued,`);
+    },
+  );
 });
 
 describe('204', () => {
