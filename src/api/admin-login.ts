@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { RequestHandler } from 'express';
+import { maskedAddress } from '../otp/client-address.js';
 import { redisTrouble, timely } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
 import { sha256 } from './authentication.js';
@@ -58,15 +59,19 @@ function compareLogin(admin: AdminLogin): (header: string) => boolean {
 /** Notes a login where all processes count it; throws `too_many_logins` while the client is blocked. */
 function countLogins({ store, logger }: AdminLoginDependencies) {
   return async (client: string, login: 'right' | 'wrong'): Promise<void> => {
+    const from = maskedAddress(client);
     const noted = await timely(store.failedLogins.note(client, login), countWithinMs).catch(openWithoutRedis);
     if (noted?.begins) {
       const { endsInMs } = noted;
       logger.warn(
-        { event: 'admin.login_blocked', endsInMs },
+        { event: 'admin.login_blocked', from, endsInMs },
         'too many failed admin logins from one address',
       );
     }
-    if (!noted?.blocked) return;
+    if (!noted?.blocked) {
+      if (login === 'wrong') logger.warn({ event: 'admin.login_failed', from }, 'failed admin login');
+      return;
+    }
     throw new ApiProblem('too_many_logins', { headers: retryAfter(noted.endsInMs) });
   };
 }

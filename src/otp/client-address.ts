@@ -28,6 +28,11 @@ export function widerNetwork(counted: string): string | null {
   return `${head}${network.toString(16)}/56`;
 }
 
+/** What a log may say of a counted address: its IPv4 /24 or IPv6 /56 network; `unknown` for other text. */
+export function maskedAddress(counted: string): string {
+  return isIPv4(counted) ? counted.replace(/\d+$/, '0/24') : (widerNetwork(counted) ?? 'unknown');
+}
+
 /** How much a /56 network may do, as a multiple of what a /64 network may: a home has two at most, one for guests. */
 export const widerNetworkShare = 2;
 

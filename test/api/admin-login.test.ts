@@ -104,10 +104,41 @@ describe('429', () => {
     await sleep(20);
     const lines = gateway.logs.filter((line) => line.includes('admin.login_blocked'));
     expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
-      { event: 'admin.login_blocked', endsInMs: expect.any(Number), message: expect.any(String) },
+      {
+        event: 'admin.login_blocked',
+        from: '192.0.2.0/24',
+        endsInMs: expect.any(Number),
+        message: expect.any(String),
+      },
     ]);
     expect(await countKeys()).toHaveLength(1);
     for (const text of [...gateway.logs, ...(await countKeys())]) expect(text).not.toContain('192.0.2.123');
+  });
+});
+
+describe('a failed login', () => {
+  const failures = () =>
+    gateway.logs
+      .map((line) => JSON.parse(line) as { event: string })
+      .filter(({ event }) => event === 'admin.login_failed');
+
+  it.each([
+    ['192.0.2.123', '192.0.2.0/24'],
+    ['::ffff:192.0.2.123', '192.0.2.0/24'],
+    ['2001:db8:1:2ff::123', '2001:db8:1:200/56'],
+    ['a text of 192.0.2.123', 'unknown'],
+  ])('from %s is logged as from %s, without what was typed', async (address, from) => {
+    expect(await login(address, 'canary-password')).toBe(401);
+    expect(failures()).toEqual([{ event: 'admin.login_failed', from, message: expect.any(String) }]);
+    for (const line of gateway.logs) expect(line).not.toMatch(/canary|123/);
+  });
+
+  it('is logged only as often as a login is compared, and no right one is', async () => {
+    expect(await login('192.0.2.1', admin.password)).toBe(200);
+    await get(gateway, { 'X-Forwarded-For': '192.0.2.1' });
+    expect(failures()).toEqual([]);
+    for (let n = 0; n < 13; n++) await fail(1, '192.0.2.1');
+    expect(failures()).toHaveLength(10);
   });
 });
 
