@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Acceptor } from '../producer/acceptance.js';
 import { inOrder } from '../producer/in-order.js';
 import { createRequestReader, type Read } from '../producer/otp-request.js';
-import { idempotencyKeySchema, otpRequestSchema } from '../producer/otp-request-schema.js';
+import { otpRequestSchema } from '../producer/otp-request-schema.js';
 import { refuse } from '../producer/refusal.js';
 import type { RequestSettings } from '../producer/settings.js';
 import {
@@ -20,6 +20,7 @@ import { isMediaType } from './body.js';
 import { takesItsTime } from './body-deadline.js';
 import { contextOf } from './context.js';
 import { bulkRequestExample, bulkResultExample } from './examples.js';
+import { idempotencyKeyHeader } from './idempotency-key.js';
 import { type ReadLine, readLines } from './lines.js';
 import type { ApiMetrics } from './metrics.js';
 import { ApiProblem } from './problem.js';
@@ -43,7 +44,7 @@ const jsonWithinMs = 30_000;
 export const ndjson = 'application/x-ndjson';
 
 const headersSchema = z.object({
-  'Idempotency-Key': idempotencyKeySchema
+  'Idempotency-Key': idempotencyKeyHeader
     .optional()
     .describe('With it, a broken upload is simply sent again: each line counts once.'),
 });

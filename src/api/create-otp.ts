@@ -2,13 +2,14 @@ import { z } from 'zod';
 import { countedAddress } from '../otp/client-address.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { createJudge, createRequestReader, limitsFor, sendEndpoint } from '../producer/otp-request.js';
-import { clientIpSchema, idempotencyKeySchema, otpRequestSchema } from '../producer/otp-request-schema.js';
+import { clientIpSchema, otpRequestSchema } from '../producer/otp-request-schema.js';
 import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
 import { problemOf, readable } from './acceptance-answer.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
+import { idempotencyKeyHeader } from './idempotency-key.js';
 import { otpsOfNumber } from './otps-of-number.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
 import { ApiProblem } from './problem.js';
@@ -25,7 +26,7 @@ export interface CreateOtpDependencies extends SendingDependencies {
 }
 
 const headersSchema = z.object({
-  'Idempotency-Key': idempotencyKeySchema
+  'Idempotency-Key': idempotencyKeyHeader
     .optional()
     .describe('With the same key and body again: the same OTP as it is now, and nothing is sent.'),
   Prefer: z

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { PhoneNumber } from '../otp/phone-number.js';
-import { idempotencyKeySchema } from '../producer/otp-request-schema.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { Store } from '../store/store.js';
 import { verifiedExample, verifyByNumberExample, verifyRequestExample } from './examples.js';
+import { idempotencyKeyHeader } from './idempotency-key.js';
 import { isoTime } from './otp-view.js';
 import { otpsOfNumber } from './otps-of-number.js';
 import { ApiProblem } from './problem.js';
@@ -18,7 +18,7 @@ export interface VerifyDependencies extends VerificationDependencies {
 }
 
 const headersSchema = z.object({
-  'Idempotency-Key': idempotencyKeySchema
+  'Idempotency-Key': idempotencyKeyHeader
     .optional()
     .describe('A 200 that got lost on its way is answered again to the same key and code for 60 s.'),
 });

@@ -23,7 +23,7 @@ export const purposeSchema = z
     'What it is for, such as `login`: the newest of a number and purpose can be verified without its id.',
   );
 
-/** `Idempotency-Key`, the same for every endpoint that takes it. */
+/** What a request is known again by. */
 export const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters, no spaces');

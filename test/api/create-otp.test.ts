@@ -81,6 +81,14 @@ describe('202', () => {
     expect(await redis.llen('{isms}:otp-send:wait')).toBeGreaterThan(0);
   });
 
+  it('takes a key as a structured string and as it is for the same key', async () => {
+    const id = await created({ 'Idempotency-Key': 'q1' });
+    expect(await created({ 'Idempotency-Key': '"q1"' })).toBe(id);
+    expect(await created({ 'Idempotency-Key': "'q1'" })).not.toBe(id);
+    const escaped = await created({ 'Idempotency-Key': String.raw`a"b\c` });
+    expect(await created({ 'Idempotency-Key': String.raw`"a\"b\\c"` })).toBe(escaped);
+  });
+
   it('answers a replay with the OTP as it is now', async () => {
     const headers = { 'Idempotency-Key': 'later' };
     await sendNow(await created(headers));
@@ -175,7 +183,7 @@ describe('400', () => {
     expect(errors.map(({ path }) => path).sort()).toEqual(['colour', 'to', 'ttlSeconds']);
   });
 
-  it.each([' ', 'with blank', 'x'.repeat(256), 'ünicode'])(
+  it.each([' ', 'with blank', 'x'.repeat(256), 'ünicode', '""', '"with blank"', `"${'x'.repeat(256)}"`])(
     'refuses the idempotency key "%s"',
     async (key) => {
       const reply = await create({ to }, { 'Idempotency-Key': key });
