@@ -27,6 +27,8 @@ interface Claimed {
   /** Resends after an attempt whose outcome nobody knew, or that Redis may have forgotten. */
   resends: number;
   claimedAt: number;
+  /** How long the attempt may be under way, in ms from `claimedAt`. */
+  leaseMs: number;
   record: string;
 }
 
@@ -121,6 +123,7 @@ export function createSendAttempts(
   options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'> },
 ): SendAttempts {
   const { redis, sealer, ranges } = options;
+  const leaseMs = options.policy.sendLeaseMs;
   const claimScript = loadRecordScript(options, 'claim');
   const settleScript = loadRecordScript(options, 'settle');
   // One partition a call: a sweep of all in one would hold others up.
@@ -162,7 +165,7 @@ export function createSendAttempts(
       if (kind === 'ended') return { kind, otp: open(raw), now: detail === 1 };
       const { sends, claimedAt = 0, retries, unknowns, presumed } = parse(raw);
       const tries = { tries: retries + unknowns - presumed, resends: unknowns };
-      const claim = { id, token, attempt: sends, ...tries, claimedAt, record: raw };
+      const claim = { id, token, attempt: sends, ...tries, claimedAt, leaseMs, record: raw };
       try {
         return { kind, claim: { ...claim, otp: open(raw) } };
       } catch (error) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { randomText } from '../otp/otp-id.js';
 import type { AccountTrouble, SendOutcome } from '../otp/outcome.js';
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
@@ -16,7 +17,16 @@ import type { PauseGate } from './pause-gate.js';
 const leaveWithinMs = 1_000;
 /** Redis may be away or full for a while; an outcome that is older than this is left to the sweeper. */
 const settleForMs = 600_000;
-const settleRetryMs = { first: 250, longest: 5_000 };
+const settleRetryMs = { first: 250, withinAttempt: 500, longest: 5_000 };
+
+/**
+ * Milliseconds until Redis is offered an outcome again. While the attempt lasts at most 500, since from its end on reads
+ * take the outcome for unknown (ADR 11); after that twice as long each time, at most 5 s.
+ */
+export function settleDelayMs(waitedMs: number, attemptLeftMs: number): number {
+  const { first, withinAttempt, longest } = settleRetryMs;
+  return Math.min(Math.max(first, 2 * waitedMs), attemptLeftMs > 0 ? withinAttempt : longest);
+}
 
 export interface SendOtpDependencies {
   sendAttempts: SendAttempts;
@@ -43,7 +53,8 @@ async function processJob(
   const { sendAttempts, intake, sendTimeoutMs, metrics } = dependencies;
   const { id } = sendOtpPayload.parse(job.data);
   if (intake.closed) return await park(job, lockToken);
-  const window = sendWindow(sendTimeoutMs);
+  const began = performance.now();
+  const window = sendWindow(sendTimeoutMs, began);
   const result = await sendAttempts.claim(id, randomText());
   switch (result.kind) {
     case 'missing':
@@ -54,7 +65,10 @@ async function processJob(
     case 'in_flight':
       return await delay(job, lockToken, result.remainingMs);
     case 'claimed':
-      return await sendClaimed(dependencies, { job, lockToken, claim: result.claim, window });
+      return await sendClaimed(dependencies, {
+        ...{ job, lockToken, window, claim: result.claim },
+        attemptEndsBy: began + result.claim.leaseMs,
+      });
   }
 }
 
@@ -63,6 +77,8 @@ interface ClaimedSend {
   lockToken: string;
   claim: SendClaim;
   window: SendWindow;
+  /** `performance.now()`. */
+  attemptEndsBy: number;
 }
 
 async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend): Promise<SendOtpResult> {
@@ -71,7 +87,7 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   const outcome = await provider.send({ ...claim.otp, attempt: claim.tries + 1 }, window);
   // Nothing was asked of iSMS for a test number, so its success says nothing of how iSMS is.
   if (!claim.otp.isTest) intake.note(outcome);
-  const settled = await settle(dependencies, claim, outcome);
+  const settled = await settle(dependencies, send, outcome);
   if (!settled) return gone();
   countSend(dependencies.metrics, send, { outcome, settled });
   if (outcome.kind === 'blocked') await reportTrouble(dependencies, claim, outcome.trouble);
@@ -111,20 +127,20 @@ function waitsInLine(outcome: SendOutcome): boolean {
 }
 
 /** Counted from before the claim, so that the call ends before its lease does. */
-function sendWindow(sendTimeoutMs: number): SendWindow {
-  return { leaveBy: momentIn(leaveWithinMs), endBy: performance.now() + sendTimeoutMs };
+function sendWindow(sendTimeoutMs: number, began: number): SendWindow {
+  return { leaveBy: momentIn(leaveWithinMs), endBy: began + sendTimeoutMs };
 }
 
 /** Keeps at it until Redis takes the outcome: losing it would turn a known send into an unknown one. */
 async function settle(
   { sendAttempts, logger }: SendOtpDependencies,
-  claim: SendClaim,
+  { claim, attemptEndsBy }: ClaimedSend,
   outcome: SendOutcome,
 ): Promise<SettledSend | null> {
   const { otp, attempt } = claim;
   const about = { otpId: otp.id, attempt, outcome: outcome.kind, ...detail(outcome) };
   const until = performance.now() + settleForMs;
-  for (let waitMs = settleRetryMs.first; ; waitMs = Math.min(waitMs * 2, settleRetryMs.longest)) {
+  for (let waitMs = 0; ; ) {
     try {
       const settled = await sendAttempts.settle(claim, outcome);
       logger.info({ event: 'otp.send_settled', ...about, status: settled?.otp.status }, 'send settled');
@@ -132,7 +148,8 @@ async function settle(
     } catch (err) {
       if (performance.now() > until) throw err;
       logger.error({ event: 'otp.settle_failed', ...about, err }, 'could not settle a send; trying again');
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      waitMs = settleDelayMs(waitMs, attemptEndsBy - performance.now());
+      await sleep(waitMs);
     }
   }
 }

@@ -8,7 +8,11 @@ import {
   type sendOtpJob,
 } from '../../src/queues/send-otp.js';
 import type { SendAttempts } from '../../src/store/send-attempts.js';
-import { createSendOtpProcessor, type SendOtpDependencies } from '../../src/workers/send-otp.js';
+import {
+  createSendOtpProcessor,
+  type SendOtpDependencies,
+  settleDelayMs,
+} from '../../src/workers/send-otp.js';
 import { number, request, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
@@ -250,6 +254,32 @@ describe('the processor', () => {
     expect(await scene.settled(id)).toBe('sent');
     expect(calls(number()).calls).toBe(1);
     expect(scene.log.filter(({ event }) => event === 'otp.settle_failed')).toHaveLength(2);
+  });
+});
+
+describe('an outcome that Redis does not take', () => {
+  /** Milliseconds after the first refusal at which it is offered again, until 20 s after the attempt's end. */
+  const offers = (attemptMs: number) => {
+    const times: number[] = [];
+    for (let at = 0, waited = 0; at < attemptMs + 20_000; times.push(at)) {
+      waited = settleDelayMs(waited, attemptMs - at);
+      at += waited;
+    }
+    return times;
+  };
+  const gaps = (times: number[]) => times.map((at, i) => at - (times[i - 1] ?? 0));
+
+  it('is offered at least every 500 ms while its attempt lasts, the last time just before the end', () => {
+    for (const attemptMs of [2_000, 32_000]) {
+      const within = offers(attemptMs).filter((at) => at < attemptMs);
+      expect(Math.max(...gaps(within))).toBeLessThanOrEqual(500);
+      expect(attemptMs - (within.at(-1) ?? 0)).toBeLessThanOrEqual(500);
+    }
+  });
+
+  it('is offered ever less often afterwards, at least every 5 s', () => {
+    const after = gaps(offers(2_000)).filter((ms) => ms > 500);
+    expect(after).toEqual([1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
   });
 });
 
