@@ -248,6 +248,16 @@ it('an OTP that was forgotten with its job while a call was under way is looked 
   expect([swept.unreadable, swept.failures]).toEqual([[], []]);
 });
 
+it('an OTP that was forgotten with its job is still looked for soon after its outcome came twice', async () => {
+  const one = await server('everysec', 1);
+  const id = await admitted(one.store);
+  const claim = await claimed(one.store, id);
+  await one.redis.flushall();
+  for (let n = 0; n < 2; n++) await one.store.sendAttempts.settle(claim, deferred);
+  const next = Number(await one.redis.zscore(keys.due(partitionOfId(id) ?? ''), id));
+  expect(next - Date.now()).toBeLessThanOrEqual(10_000);
+});
+
 describe('an outcome whose claim was forgotten', () => {
   /** A second attempt is under way on the old master, after a first one that ended as `first`; the new one knows none. */
   const secondOf = async (first: SendOutcome) => {
