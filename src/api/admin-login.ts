@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { maskedAddress } from '../otp/client-address.js';
 import { redisTrouble, timely } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
-import { sha256 } from './authentication.js';
+import { readBasic, sha256 } from './authentication.js';
 import { clientAddress } from './client-address.js';
 import { contextOf } from './context.js';
 import type { Logger } from './logger.js';
@@ -83,11 +83,4 @@ function countLogins({ store, logger }: AdminLoginDependencies) {
 function openWithoutRedis(error: unknown): null {
   if (redisTrouble(error) === null) throw error;
   return null;
-}
-
-function readBasic(header: string): { username: string; password: string } {
-  const encoded = /^Basic +([A-Za-z0-9+/]+=*) *$/i.exec(header)?.[1] ?? '';
-  const decoded = Buffer.from(encoded, 'base64').toString('utf8');
-  const colon = decoded.indexOf(':');
-  return { username: decoded.slice(0, Math.max(0, colon)), password: decoded.slice(colon + 1) };
 }

@@ -35,6 +35,24 @@ export function appOfKey(apiKeys: readonly ApiKey[], key: string): string | null
   return apiKeys.filter((known) => timingSafeEqual(known.digest, digest))[0]?.app ?? null;
 }
 
+/**
+ * The app whose key an `Authorization` presents: by Bearer, or as the password of HTTP Basic, as Twilio's libraries have
+ * it; null for anybody else.
+ */
+export function appOfAuthorization(apiKeys: readonly ApiKey[], header: string): string | null {
+  return appOfKey(apiKeys, bearer.exec(header)?.[1] ?? readBasic(header).password);
+}
+
+const basic = /^Basic +([A-Za-z0-9+/]+=*) *$/i;
+
+/** What HTTP Basic (RFC 7617) presents; both are empty where there is none. */
+export function readBasic(header: string): { username: string; password: string } {
+  const decoded = Buffer.from(basic.exec(header)?.[1] ?? '', 'base64').toString('utf8');
+  // A user name has no colon.
+  const [username = '', ...password] = decoded.split(':');
+  return { username, password: password.join(':') };
+}
+
 /** SHA-256 of a text, 32 bytes: secrets are compared by it, so that their length does not show. */
 export function sha256(text: string): Buffer {
   return hash('sha256', text, 'buffer');

@@ -11,7 +11,7 @@ import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
 import { readable } from './acceptance-answer.js';
 import { knownProblem } from './answer-errors.js';
-import { type ApiKey, appOfKey } from './authentication.js';
+import { type ApiKey, appOfKey, readBasic } from './authentication.js';
 import { readForm } from './body.js';
 import { contextOf } from './context.js';
 import { otpsOfNumber } from './otps-of-number.js';
@@ -98,13 +98,9 @@ export function twilioVerifyDoor(dependencies: TwilioVerifyDependencies): Router
   return router;
 }
 
-/** RFC 7617: the user name has no colon. */
-const basic = /^Basic +([A-Za-z0-9+/]+=*) *$/i;
-
 async function askedBy(req: Request, res: Response, { apiKeys }: TwilioVerifyDependencies): Promise<Asked> {
-  const credentials = basic.exec(req.get('Authorization') ?? '')?.[1] ?? '';
-  const [account = '', ...key] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
-  const app = appOfKey(apiKeys(), key.join(':'));
+  const { username: account, password: key } = readBasic(req.get('Authorization') ?? '');
+  const app = appOfKey(apiKeys(), key);
   if (app === null) throw new ApiProblem('unauthorized');
   contextOf(res).app = app;
   const service = String(req.params['service']);

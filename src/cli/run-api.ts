@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { Admin } from '../api/admin.js';
 import { createApi } from '../api/api.js';
+import { appOfAuthorization } from '../api/authentication.js';
 import { createHttpServer } from '../api/http-server.js';
 import type { ConfigFor } from '../config/commands.js';
 import { withTestNumbers } from '../otp/test-numbers.js';
@@ -8,6 +9,7 @@ import { createAcceptor } from '../producer/acceptance.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue } from '../queues/webhook.js';
+import { continueTracesOf } from '../telemetry/caller-trace.js';
 import { createAppRegistry, reloadOnHangup } from './apps.js';
 import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
@@ -49,6 +51,7 @@ export async function runApi(
     config.webhook || config.appsFile !== undefined ? createWebhookQueue(redis, onQueueError) : null;
   parts.add(recordStats({ store, queue: sendOtpQueue, tally: metrics.tally }));
   metrics.observe(() => readGatewayState(store, { queue: sendOtpQueue, webhooks: webhookQueue }));
+  continueTracesOf((authorization) => appOfAuthorization(apps.keys(), authorization) !== null);
   const settings = requestSettings(config, apps);
   const app = createApi({
     store,

@@ -96,7 +96,7 @@ const tracing = z.object({
   ratio: variable(
     'OTEL_TRACES_SAMPLER_ARG',
     fraction().prefault('1'),
-    'Share of the traces that are kept. What the caller decided (its `traceparent`) goes before.',
+    'Share of the traces that are kept. What a caller with an API key decided (its `traceparent`) goes before.',
   ),
 });
 

@@ -17,12 +17,13 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
+import { dropForeignTrace } from './caller-trace.js';
 import { discreetExporter } from './discreet-exporter.js';
 
 export interface TracingOptions {
   /** Base URL of an OTLP/HTTP collector. */
   endpoint: string;
-  /** The share of traces that are kept, 0 to 1; what a caller's trace context says goes before. */
+  /** The share of traces that are kept, 0 to 1; what the trace context of a caller with a key says goes before. */
   ratio: number;
   /** What this process is: `api`, `worker`, … */
   role: string;
@@ -61,7 +62,11 @@ export function startTracing({ endpoint, ratio, role, version }: TracingOptions)
     instrumentations: [
       new HttpInstrumentation({
         disableOutgoingRequestInstrumentation: true,
-        ignoreIncomingRequestHook: ({ url }) => unasked.test(url ?? ''),
+        // The first that is done with a request: its headers are read for a trace context after this.
+        ignoreIncomingRequestHook: ({ url, headers }) => {
+          dropForeignTrace(headers);
+          return unasked.test(url ?? '');
+        },
       }),
       new ExpressInstrumentation({ ignoreLayersType: [ExpressLayerType.MIDDLEWARE] }),
       new UndiciInstrumentation({ requireParentforSpans: true }),

@@ -157,6 +157,37 @@ it('a trace runs from the request through the queue to the call to iSMS, and goe
   expect(received).not.toContain('request.php');
 });
 
+it('goes on from a caller who presents a key, and from nobody else', { timeout: 60_000 }, async () => {
+  const [callerSpan, key2] = ['b7ad6b7169203331', `${key}x`];
+  const traceIdOf = (n: number) => `${n}bf7651916cd43dd8448eb211c80319c`;
+  const service = `/v2/Services/VA${'b'.repeat(32)}`;
+  const requests: [path: string, authorization: string | null, status: number][] = [
+    ['/v1/otps?reference=none', null, 401],
+    ['/v1/otps?reference=none', `Bearer ${key2}`, 401],
+    [`${service}/Verifications/VE${'0'.repeat(32)}`, `Basic ${btoa(`AC1:${key2}`)}`, 401],
+    // The key is the password of HTTP Basic, as Twilio's libraries have it.
+    [`${service}/Verifications/VE${'0'.repeat(32)}`, `Basic ${btoa(`AC1:${key}`)}`, 404],
+  ];
+  for (const [n, [path, authorization, status]] of requests.entries()) {
+    const headers = {
+      traceparent: `00-${traceIdOf(n)}-${callerSpan}-01`,
+      ...(authorization !== null && { Authorization: authorization }),
+    };
+    expect((await fetch(url + path, { headers })).status).toBe(status);
+  }
+  const answeredWith = (status: number) =>
+    spans.filter(({ attributes }) => attributes['http.response.status_code'] === status);
+  await expect.poll(() => answeredWith(401), { timeout: 20_000 }).toHaveLength(3);
+  await expect
+    .poll(() => answeredWith(404).at(-1), { timeout: 20_000 })
+    .toMatchObject({
+      traceId: traceIdOf(3),
+      parentSpanId: callerSpan,
+    });
+  for (const span of answeredWith(401)) expect(span).not.toHaveProperty('parentSpanId');
+  for (const n of [0, 1, 2]) expect(received).not.toContain(traceIdOf(n));
+});
+
 it('iSMS sees nothing of the trace', () => {
   expect(headersToIsms.length).toBeGreaterThan(1);
   expect(headersToIsms.join('\n')).not.toMatch(/traceparent|0af7651916cd43dd8448eb211c80319c/i);
