@@ -38,7 +38,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     projects: [
-      { extends: true, test: { name: 'unit', include: unit, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'unit', include: unit } },
       {
         extends: true,
         test: {
@@ -46,12 +46,11 @@ export default defineConfig({
           include: all,
           exclude: [...unit, ...system],
           ...withRedis,
-          sequence: { groupOrder: 1 },
         },
       },
       {
         extends: true,
-        test: { name: 'system', include: system, ...withRedis, isolate: true, sequence: { groupOrder: 2 } },
+        test: { name: 'system', include: system, ...withRedis, isolate: true },
       },
     ],
   },
