@@ -10,6 +10,7 @@ import type { Store } from '../store/store.js';
 import { problemOf, readable } from './acceptance-answer.js';
 import { otpRequestExample, queuedOtp } from './examples.js';
 import { idempotencyKeyHeader } from './idempotency-key.js';
+import type { Logger } from './logger.js';
 import { otpsOfNumber } from './otps-of-number.js';
 import { longestWaitSeconds, waitSeconds } from './prefer.js';
 import { ApiProblem } from './problem.js';
@@ -23,6 +24,7 @@ export interface CreateOtpDependencies extends SendingDependencies {
   store: SendingDependencies['store'] & Pick<Store, 'phones'>;
   sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
   settings: RequestSettings;
+  logger: Pick<Logger, 'warn'>;
 }
 
 const headersSchema = z.object({
@@ -114,7 +116,7 @@ const resendSchema = z.strictObject({ clientIp: clientIpSchema.optional() }).opt
 function resendOtp(dependencies: CreateOtpDependencies): Route {
   const { store, settings } = dependencies;
   const send = createSend(dependencies);
-  const cancel = createCancel(dependencies);
+  const cancelEarlier = createCancelEarlier(dependencies);
   const judge = createJudge(settings);
   return defineRoute({
     method: 'post',
@@ -143,16 +145,30 @@ function resendOtp(dependencies: CreateOtpDependencies): Route {
       const idempotency = key === undefined ? null : { endpoint, key, body: JSON.stringify(body ?? {}) };
       const seconds = waitSeconds(headers.Prefer);
       const sending = { request, idempotency, waitSeconds: seconds, signal: gone(), concerns };
-      const cancelEarlier = async (accepted: Otp) => {
-        const ofNumber = await otpsOfNumber(store, { app, to: earlier.to, purpose: earlier.purpose });
+      return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier(earlier) }), seconds);
+    },
+  });
+}
+
+/**
+ * Takes the jobs of the earlier OTPs out of the queue and tells of their end at once. They count no more since the new one
+ * was admitted (ADR 36), so that a failure is logged and the request goes on.
+ */
+function createCancelEarlier(dependencies: CreateOtpDependencies) {
+  const { store, logger } = dependencies;
+  const cancel = createCancel(dependencies);
+  return ({ id, app, to, purpose }: Otp) =>
+    async (accepted: Otp): Promise<void> => {
+      try {
+        const ofNumber = await otpsOfNumber(store, { app, to, purpose });
         // A request that comes again late must not cancel what was sent since.
         const older = ofNumber.filter(({ createdAt }) => createdAt < accepted.createdAt);
         const ids = new Set([id, ...older.map((otp) => otp.id)]);
         await Promise.all([...ids].map((each) => cancel(app, each)));
-      };
-      return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier }), seconds);
-    },
-  });
+      } catch (err) {
+        logger.warn({ event: 'otp.cancel_failed', otpId: accepted.id, err }, 'could not cancel earlier OTPs');
+      }
+    };
 }
 
 /** What was asked for the first time, for another OTP; throws the problem of one whose number needs none. */
@@ -167,6 +183,7 @@ function againOf(
     ...{ app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds },
     maxAttempts,
     sendWithinSeconds: settings.sendWithinSeconds,
+    replacesEarlier: true,
     clientIp: clientIp === undefined ? earlier.clientIp : countedAddress(clientIp),
     ...limitsFor(settings.apps.of(app), to),
   };

@@ -29,7 +29,7 @@ export interface Sending {
   signal: AbortSignal;
   /** Told the OTP's id once it is accepted. */
   concerns(otpId: string): void;
-  /** What is done as soon as it is accepted; that it fails is not the request's failure. */
+  /** Done as soon as it is accepted, before any wait; a failure of it is not the request's, so it must not reject. */
   onAccepted?: (otp: Otp) => Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export function createSend({ store, acceptor, metrics }: SendingDependencies): S
     const { kind, otp, limits } = accepted(await acceptor.one(request, idempotency));
     concerns(otp.id);
     if (kind === 'accepted') metrics.accepted(request.app, 'single');
-    await onAccepted?.(otp).catch(() => {});
+    await onAccepted?.(otp);
     const find = () => timely(store.otps.find(request.app, otp.id));
     const forMs = (waitSeconds ?? 0) * 1_000;
     const seen = waitSeconds === null ? otp : await waitForEnd(otp, { forMs, signal, find });

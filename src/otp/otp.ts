@@ -26,6 +26,8 @@ export interface OtpRequest {
   limits: AppLimits | null;
   /** Whether it is to a test number, to which nothing is ever sent. */
   isTest: boolean;
+  /** Whether its admission cancels the app's earlier OTPs of this number and purpose, so that one code counts. */
+  replacesEarlier?: boolean;
 }
 
 /** An OTP as it stands at one moment of Redis's clock. Times are milliseconds since 1970, UTC. */

@@ -34,6 +34,8 @@ export interface Candidate {
     clientNetworkLimit: number | undefined;
     fingerprints: readonly string[] | undefined;
     overloaded: boolean | undefined;
+    /** The purpose whose earlier OTPs it replaces; '' for none. */
+    supersedes: string | undefined;
     quotas: boolean | undefined;
   };
   /** Keys of limits and indexes that it counts in; those of limits that are off are left out. */
@@ -127,6 +129,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       clientNetworkLimit: networkWindow ? limits.clientIpPer10Minutes * widerNetworkShare : undefined,
       fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : undefined,
       overloaded: asked.overloaded,
+      supersedes: request.replacesEarlier ? (request.purpose ?? '') : undefined,
       quotas: asked.quotas,
     },
   };

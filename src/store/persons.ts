@@ -70,7 +70,10 @@ export function createPersons(options: RecordStoreOptions): Persons {
         const indexes = sealer.hashes('reference', `${app}\n${reference}`).map(keys.reference);
         await Promise.all(indexes.map((index) => redis.zrem(index, id)));
       }
-      for (const hash of hashesOf(to)) await redis.del(keys.phone(partitionOf(hash), hash));
+      for (const hash of hashesOf(to)) {
+        const partition = partitionOf(hash);
+        await redis.del(keys.phone(partition, hash), keys.superseded(partition, hash));
+      }
     },
   };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { keys } from '../../src/store/keys.js';
 import { bankKey, expectProblem, startGateway } from './gateway.js';
 
 const gateway = await startGateway();
@@ -48,6 +49,32 @@ describe('202', () => {
     expectProblem(await verify(second, secondCode), 410, 'otp_cancelled');
     expect((await verify(third, thirdCode)).status).toBe(200);
     expect((await verify(other.id, other.code)).status).toBe(200);
+  });
+
+  it('leaves one code that counts, however many OTPs of the number are live', async () => {
+    const asked = { to: '0123456770' };
+    const all = [];
+    for (let n = 0; n < 13; n++) all.push(await gateway.sent(asked));
+    const [oldest] = all;
+    const newest = all.at(-1);
+    if (!oldest || !newest) throw new Error('none was sent');
+    const again = ((await resend(newest.id)).json as { id: string }).id;
+    const code = await gateway.send(again);
+    expectProblem(await verify(oldest.id, oldest.code), 410, 'otp_cancelled');
+    expect(await statusOf(oldest.id)).toBe('cancelled');
+    expect((await verify(again, code)).status).toBe(200);
+  });
+
+  it('leaves one code that counts when the earlier OTPs cannot be cancelled, and logs that', async () => {
+    const { id, code } = await gateway.sent({ to: '0123456771' });
+    const broken = await gateway.sent({ to: '0123456771' });
+    await gateway.redis.multi().del(keys.recordOfId(broken.id)).lpush(keys.recordOfId(broken.id), 'x').exec();
+    const again = ((await resend(id)).json as { id: string }).id;
+    const newCode = await gateway.send(again);
+    expectProblem(await verify(id, code), 410, 'otp_cancelled');
+    expect((await verify(again, newCode)).status).toBe(200);
+    const logged = gateway.logs.filter((line) => line.includes('"otp.cancel_failed"'));
+    expect(logged).toEqual([expect.stringContaining(`"otpId":"${again}"`)]);
   });
 
   it('that comes again late cancels nothing that was sent since', async () => {

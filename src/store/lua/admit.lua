@@ -70,6 +70,15 @@ local function write_record(item, text, losses)
   return send_before
 end
 
+-- No earlier OTP lives that long: sent within a day, and verified within ten minutes of that.
+local SUPERSEDED_KEPT_MS = 2 * DAY_MS
+
+local function supersede_earlier(item, t)
+  local key = here.superseded .. item.phone
+  redis.call('HSET', key, superseded_field(item.app, item.supersedes), digits(t) .. ' ' .. here.id)
+  redis.call('PEXPIREAT', key, digits(t + SUPERSEDED_KEPT_MS))
+end
+
 -- New OTPs by the batch they belong to, counted together at the end.
 local batched = {}
 
@@ -117,6 +126,7 @@ local function admit(item, text)
   count_admitted(phone, item, t)
   save_phone(number, t)
   if item.reference then keep_reference(KEYS[item.reference], here.id, longest_life, t) end
+  if item.supersedes then supersede_earlier(item, t) end
   if item.batch then note_batch(item.batch, longest_life) end
   -- Most often there is nothing more to say.
   if decided == '' and not item.quotas then return t end

@@ -13,7 +13,7 @@ local function go_to(key)
   here = partitions[prefix]
   if not here then
     here = { prefix = prefix, due = prefix .. 'due', history = prefix .. 'history', phones = prefix .. 'phone:' }
-    here.events = prefix .. 'events'
+    here.events, here.superseded = prefix .. 'events', prefix .. 'superseded:'
     partitions[prefix] = here
   end
   here.record, here.id, here.status = key, string.sub(key, #prefix + 1), nil
@@ -137,6 +137,33 @@ local function cancelled_at(r)
   return key and tonumber(redis.call('HGET', key, 'cancelledAt') or nil)
 end
 
+-- An OTP that replaces earlier ones of its app, number and purpose cancels them all by one entry, however many there are.
+local function superseded_field(app, purpose)
+  return app .. '\n' .. (purpose or '')
+end
+
+local function superseded_at(r)
+  local entry = redis.call('HGET', here.superseded .. r.phone, superseded_field(r.app, r.purpose))
+  if not entry then return nil end
+  local at, by = string.match(entry, '^(%d+) (.+)$')
+  at = tonumber(at)
+  return r.id ~= by and r.createdAt <= at and at or nil
+end
+
+-- Since when the clock alone would have ended it; nil: not by the clock.
+local function lapses_at(r)
+  if r.status == 'queued' then return r.sendBefore end
+  if r.status == 'sent' then return r.expiresAt end
+end
+
+-- Since when nothing of it counts any more: what of its batch was not sent was cancelled, or it was replaced.
+local function withdrawn_at(r)
+  if not may_move(r.status, 'cancelled') then return nil end
+  local at = r.status == 'queued' and cancelled_at(r) or superseded_at(r)
+  local lapses = lapses_at(r)
+  if at and (not lapses or at < lapses) then return at end
+end
+
 local function count_in_batch(batch, before, after, gone_at)
   local key = batch_key(batch)
   if before then redis.call('HINCRBY', key, before, -1) end
@@ -252,9 +279,9 @@ end
 -- Brings the record to where the clock alone has taken it. True when that changed it.
 local function advance(r, t)
   local before = r.status
+  local withdrawn = withdrawn_at(r)
+  if withdrawn then move(r, 'cancelled', math.max(withdrawn, r.at)) end
   if r.status == 'sending' and t >= r.attemptEndsAt then count_unknown(r, r.attemptEndsAt) end
-  local cancelled = r.status == 'queued' and cancelled_at(r)
-  if cancelled and cancelled < r.sendBefore then move(r, 'cancelled', math.max(cancelled, r.at)) end
   if r.status == 'queued' and t >= r.sendBefore then
     if r.mayHaveSent or claim_may_be_lost(r) then
       r.mayHaveSent = true
