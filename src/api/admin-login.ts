@@ -1,7 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { RequestHandler } from 'express';
+import { withTimeout } from '../lib/with-timeout.js';
 import { maskedAddress } from '../otp/client-address.js';
-import { redisTrouble, timely } from '../producer/redis-trouble.js';
+import { redisTrouble } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
 import { readBasic, sha256 } from './authentication.js';
 import { clientAddress } from './client-address.js';
@@ -60,7 +61,9 @@ function compareLogin(admin: AdminLogin): (header: string) => boolean {
 function countLogins({ store, logger }: AdminLoginDependencies) {
   return async (client: string, login: 'right' | 'wrong'): Promise<void> => {
     const from = maskedAddress(client);
-    const noted = await timely(store.failedLogins.note(client, login), countWithinMs).catch(openWithoutRedis);
+    const noted = await withTimeout(store.failedLogins.note(client, login), countWithinMs).catch(
+      openWithoutRedis,
+    );
     if (noted?.begins) {
       const { endsInMs } = noted;
       logger.warn(

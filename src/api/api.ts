@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type Express } from 'express';
 import helmet from 'helmet';
+import { withTimeouts } from '../lib/with-timeout.js';
 import type { Provider } from '../otp/provider.js';
 import type { Acceptor } from '../producer/acceptance.js';
+import { redisDeadlineMs } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
@@ -69,8 +71,9 @@ export interface ApiDependencies {
 }
 
 /** The API as an Express app that listens nowhere; nothing happens until it is asked something. */
-export function createApi(dependencies: ApiDependencies): Express {
-  const { apiKeys, admin, trustedProxies, logger } = dependencies;
+export function createApi(given: ApiDependencies): Express {
+  const { apiKeys, admin, trustedProxies, logger } = given;
+  const dependencies = withDeadline(given);
   const app = express();
   app.disable('x-powered-by').disable('etag');
   app.enable('case sensitive routing').enable('strict routing').set('query parser', 'simple');
@@ -85,6 +88,17 @@ export function createApi(dependencies: ApiDependencies): Express {
   });
   app.use(answerErrors(logger));
   return app;
+}
+
+/** No request waits for a function of the store or of a queue past the deadline. */
+function withDeadline(given: ApiDependencies): ApiDependencies {
+  const { store, sendOtpQueue, webhookQueue } = given;
+  return {
+    ...given,
+    store: withTimeouts(store, redisDeadlineMs),
+    sendOtpQueue: withTimeouts(sendOtpQueue, redisDeadlineMs),
+    webhookQueue: webhookQueue && withTimeouts(webhookQueue, redisDeadlineMs),
+  };
 }
 
 /** Every route but the admin pages: what is served is what is documented. */

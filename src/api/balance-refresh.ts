@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { alarmMessage } from '../otp/balance.js';
 import type { Provider } from '../otp/provider.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { BalanceSnapshot } from '../store/balance.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from './logger.js';
@@ -28,7 +27,7 @@ export function createBalanceRefresh(dependencies: BalanceRefreshDependencies) {
   const { store } = dependencies;
   let running: Promise<BalanceSnapshot | null> | null = null;
   const refresh = async () => {
-    const mine = await timely(store.holdLease('balance', periodMs));
+    const mine = await store.holdLease('balance', periodMs);
     return mine ? await ask(dependencies) : await waitForOther(store.balance);
   };
   return async (): Promise<BalanceSnapshot | null> => {
@@ -46,7 +45,7 @@ async function ask({ store, provider, logger }: BalanceRefreshDependencies) {
     throw new ApiProblem('balance_unavailable', { reason });
   }
   const { credits, expiresOn } = outcome;
-  const { snapshot, switched } = await timely(store.balance.record({ credits, expiresOn }));
+  const { snapshot, switched } = await store.balance.record({ credits, expiresOn });
   for (const { alarm, on } of switched) {
     const fields = { event: `balance.${alarm}`, on, credits, expiresOn };
     if (on) logger.warn(fields, alarmMessage(alarm, on));
@@ -59,7 +58,7 @@ async function ask({ store, provider, logger }: BalanceRefreshDependencies) {
 async function waitForOther(balance: Store['balance']): Promise<BalanceSnapshot | null> {
   const until = performance.now() + waitMs;
   for (;;) {
-    const latest = await timely(balance.latest());
+    const latest = await balance.latest();
     const fresh = latest !== null && Date.now() - latest.at < periodMs;
     if (fresh || performance.now() >= until) return latest;
     await sleep(lookEveryMs);

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { timely } from '../producer/redis-trouble.js';
 import type { BalanceSnapshot } from '../store/balance.js';
 import { type BalanceRefreshDependencies, createBalanceRefresh } from './balance-refresh.js';
 import { balanceExample, historyExample } from './examples.js';
@@ -56,9 +55,9 @@ function getBalance(dependencies: BalanceRefreshDependencies): Route {
     },
     problems: ['balance_unavailable', 'queue_unavailable'],
     handle: async ({ query }) => {
-      const snapshot = query.refresh === 'true' ? await refresh() : await timely(store.balance.latest());
+      const snapshot = query.refresh === 'true' ? await refresh() : await store.balance.latest();
       if (!snapshot) throw new ApiProblem('balance_unavailable', { reason: 'no_snapshot' });
-      const outlook = await timely(store.balance.outlook());
+      const outlook = await store.balance.outlook();
       return {
         status: 200,
         body: {
@@ -94,7 +93,7 @@ function getHistory({ store }: BalanceRefreshDependencies): Route {
     handle: async ({ query: { limit, ...query } }) => {
       const since = query.since === undefined ? 0 : Date.parse(query.since);
       const until = query.until === undefined ? Date.now() + dayMs : Date.parse(query.until);
-      const found = await timely(store.balance.history({ since, until, limit: limit + 1 }));
+      const found = await store.balance.history({ since, until, limit: limit + 1 });
       const page = found.slice(0, limit);
       const oldest = page.at(-1);
       const snapshots = page.map(({ at, ...balance }) => ({ at: isoTime(at), ...balance }));

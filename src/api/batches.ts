@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { type Status, statuses } from '../otp/states.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { Batch } from '../store/batches.js';
 import type { Store } from '../store/store.js';
 import { batchOtpsCsv } from './batch-csv.js';
@@ -50,7 +49,7 @@ const querySchema = z.strictObject({
 /** Looking after many OTPs that were uploaded together. Batches of other apps do not exist. */
 export function batchRoutes({ store }: BatchesDependencies): Route[] {
   const found = async (app: string, id: string): Promise<Batch> => {
-    const batch = await timely(store.batches.find(app, id));
+    const batch = await store.batches.find(app, id);
     if (!batch) throw new ApiProblem('batch_not_found');
     return batch;
   };
@@ -118,7 +117,7 @@ export function batchRoutes({ store }: BatchesDependencies): Route[] {
     answers: { 204: { description: 'Cancelled, now or before.' } },
     problems: ['batch_not_found', 'queue_unavailable'],
     handle: async ({ app, id, concernsBatch }) => {
-      if (!(await timely(store.batches.cancel(app, id)))) throw new ApiProblem('batch_not_found');
+      if (!(await store.batches.cancel(app, id))) throw new ApiProblem('batch_not_found');
       concernsBatch(id);
       return { status: 204 };
     },
@@ -162,9 +161,9 @@ async function recordsOf(
   { app, id, status, lines }: ReadOptions,
   from: number,
 ): Promise<BatchOtp[]> {
-  const ids = await timely(batches.ids(id, from, Math.min(linesAtATime, lines - from)));
-  const found = await timely(
-    Promise.all(ids.map((otp) => (otp === null ? null : otps.find(app, otp).catch(unreadable)))),
+  const ids = await batches.ids(id, from, Math.min(linesAtATime, lines - from));
+  const found = await Promise.all(
+    ids.map((otp) => (otp === null ? null : otps.find(app, otp).catch(unreadable))),
   );
   const view = (otp: Otp | null, i: number) =>
     otp && (status === undefined || otp.status === status) ? [{ index: from + i, ...otpView(otp) }] : [];

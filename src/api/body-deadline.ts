@@ -1,13 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { startTimeout } from '../lib/with-timeout.js';
 
-const deadlines = new WeakMap<IncomingMessage, NodeJS.Timeout>();
+const deadlines = new WeakMap<IncomingMessage, () => void>();
 
 /** Calls `late` unless the whole request has arrived within `ms`, or it may take its time. */
 export function beginBodyDeadline(req: IncomingMessage, ms: number, late: () => void): void {
-  const timer = setTimeout(late, ms).unref();
-  deadlines.set(req, timer);
-  const clear = () => clearTimeout(timer);
-  req.once('end', clear).once('close', clear);
+  const stop = startTimeout(ms, () => {
+    if (!req.complete) late();
+  });
+  deadlines.set(req, stop);
+  req.once('end', stop).once('close', stop);
 }
 
 /**
@@ -18,7 +20,7 @@ const uploadSilenceMs = 600_000;
 
 /** For a large body of a known app: from now on only a long silence ends it, until it is answered. */
 export function takesItsTime(req: IncomingMessage, res: ServerResponse): void {
-  clearTimeout(deadlines.get(req));
+  deadlines.get(req)?.();
   const { socket } = req;
   const usual = socket.timeout ?? 0;
   socket.setTimeout(uploadSilenceMs);

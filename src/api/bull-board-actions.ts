@@ -1,5 +1,6 @@
 import { type Request, type RequestHandler, Router } from 'express';
-import { timely } from '../producer/redis-trouble.js';
+import { withTimeout } from '../lib/with-timeout.js';
+import { redisDeadlineMs } from '../producer/redis-trouble.js';
 import { ApiProblem, type ProblemFacts } from './problem.js';
 import { type ProblemCode, problems } from './problems.js';
 
@@ -73,7 +74,7 @@ function limited(
 function counter(queues: readonly CountedQueue[]) {
   return async (name: unknown, concerned: JobState[]): Promise<number> => {
     const queue = queues.find((each) => each.name === name);
-    return queue ? await timely(queue.getJobCountByTypes(...concerned)) : 0;
+    return queue ? await withTimeout(queue.getJobCountByTypes(...concerned), redisDeadlineMs) : 0;
   };
 }
 

@@ -2,7 +2,8 @@ import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
 import { type Express, type RequestHandler, Router } from 'express';
-import { timely } from '../producer/redis-trouble.js';
+import { withTimeout } from '../lib/with-timeout.js';
+import { redisDeadlineMs } from '../producer/redis-trouble.js';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
@@ -60,7 +61,7 @@ function answerError(error: Error) {
  */
 function waitForQueues(queues: readonly { isPaused(): Promise<boolean> }[]): RequestHandler {
   return async (_req, _res, next) => {
-    await timely(Promise.all(queues.map((queue) => queue.isPaused())));
+    await withTimeout(Promise.all(queues.map((queue) => queue.isPaused())), redisDeadlineMs);
     next();
   };
 }

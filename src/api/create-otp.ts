@@ -3,7 +3,6 @@ import { countedAddress } from '../otp/client-address.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { createJudge, createRequestReader, limitsFor, sendEndpoint } from '../producer/otp-request.js';
 import { clientIpSchema, otpRequestSchema } from '../producer/otp-request-schema.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
@@ -135,7 +134,7 @@ function resendOtp(dependencies: CreateOtpDependencies): Route {
     problems: [...refusals, 'otp_not_found', 'already_verified', ...rules],
     ended: countRefusals(dependencies.metrics),
     handle: async ({ app, id, body, headers, concerns, gone }) => {
-      const earlier = await timely(store.otps.find(app, id));
+      const earlier = await store.otps.find(app, id);
       if (!earlier) throw new ApiProblem('otp_not_found');
       const refusal = judge(earlier);
       if (refusal) throw problemOf(refusal);

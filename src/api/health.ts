@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { redisTrouble, timely } from '../producer/redis-trouble.js';
+import { withTimeout } from '../lib/with-timeout.js';
+import { redisTrouble } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
 import { ApiProblem } from './problem.js';
 import { defineRoute, type Route } from './route.js';
@@ -14,7 +15,7 @@ const ok = { name: 'Health', schema: healthSchema, example: { status: 'ok' } };
 
 /** What orchestrators and load balancers ask. */
 export function healthRoutes(store: Pick<Store, 'probe'>): Route[] {
-  const probe = sharedFor(probeEveryMs, () => timely(store.probe(), probeDeadlineMs));
+  const probe = sharedFor(probeEveryMs, () => withTimeout(store.probe(), probeDeadlineMs));
   const live = defineRoute({
     method: 'get',
     path: '/livez',

@@ -4,7 +4,6 @@ import type { Otp } from '../otp/otp.js';
 import { hexOf } from '../otp/otp-id.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import { createRequestReader } from '../producer/otp-request.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
@@ -295,7 +294,7 @@ async function byUuid(
   { app, to, uuid }: { app: string; to: PhoneNumber; uuid: string },
 ): Promise<Otp[]> {
   const ids = uuidShape.test(uuid) ? phones.idsOf(to, uuid.replaceAll('-', '')) : [];
-  const found = await Promise.all(ids.map((id) => timely(otps.find(app, id))));
+  const found = await Promise.all(ids.map((id) => otps.find(app, id)));
   return found.filter((otp) => otp !== null).filter((otp) => otp.to.e164 === to.e164);
 }
 
@@ -313,7 +312,7 @@ const monthNames = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
 /** From the latest snapshot: iSMS is not asked. */
 function balanceCall({ store }: IsmsDoorDependencies) {
   return async (): Promise<object> => {
-    const snapshot = await timely(store.balance.latest());
+    const snapshot = await store.balance.latest();
     if (!snapshot) throw new ApiProblem('balance_unavailable', { reason: 'no_snapshot' });
     const [year = '', month = '', day = ''] = snapshot.expiresOn?.split('-') ?? [];
     const expiration = year === '' ? '' : `${day} ${monthNames[Number(month) - 1]} ${year}`;

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { referenceSchema } from '../producer/otp-request-schema.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
 import { sentOtp } from './examples.js';
@@ -37,7 +36,7 @@ function getOtp({ store }: OtpsDependencies): Route {
     },
     problems: ['otp_not_found', 'queue_unavailable'],
     handle: async ({ app, id, concerns }) => {
-      const otp = await timely(store.otps.find(app, id));
+      const otp = await store.otps.find(app, id);
       if (!otp) throw new ApiProblem('otp_not_found');
       concerns(otp.id);
       return { status: 200, body: otpView(otp) };
@@ -66,7 +65,7 @@ function listOtps({ store }: OtpsDependencies): Route {
     },
     problems: ['queue_unavailable'],
     handle: async ({ app, query }) => {
-      const otps = await timely(store.otps.findByReference(app, query.reference));
+      const otps = await store.otps.findByReference(app, query.reference);
       return { status: 200, body: { otps: otps.map(otpView) } };
     },
   });

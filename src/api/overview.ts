@@ -5,7 +5,6 @@ import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { Store } from '../store/store.js';
 import { readJson } from './body.js';
@@ -49,17 +48,17 @@ export function overviewPages(actions: boolean, dependencies: OverviewPagesDepen
   });
   router.get('/overview.json', async (req, res) => {
     const { hours } = parseInput(querySchema, req.query);
-    answer(res, await timely(overviewOf(dependencies, hours)));
+    answer(res, await overviewOf(dependencies, hours));
   });
   router.post('/otps', async (req, res) => {
     const { query } = parseInput(lookupSchema, await readJson(req));
-    const otps = await timely(lookUp(store, query, settings.defaultCountry));
+    const otps = await lookUp(store, query, settings.defaultCountry);
     answer(res, { otps: otps.map(maskedView) });
   });
   router.post('/ranges/forget', async (req, res) => {
     if (!actions) throw new ApiProblem('action_not_offered');
     const { app, range } = parseInput(rangeSchema, await readJson(req));
-    answer(res, { known: await timely(store.ranges.forget(app, range.replace(/\D/g, ''))) });
+    answer(res, { known: await store.ranges.forget(app, range.replace(/\D/g, '')) });
   });
   for (const path of ['/', '/assets/:name', '/overview.json']) router.all(path, refuseMethod('GET, HEAD'));
   for (const path of ['/otps', '/ranges/forget']) router.all(path, refuseMethod('POST'));

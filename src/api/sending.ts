@@ -1,7 +1,6 @@
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { isPending } from '../otp/states.js';
 import type { Acceptor } from '../producer/acceptance.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Idempotency } from '../store/admission-request.js';
 import type { Store } from '../store/store.js';
@@ -51,7 +50,7 @@ export function createSend({ store, acceptor, metrics }: SendingDependencies): S
     concerns(otp.id);
     if (kind === 'accepted') metrics.accepted(request.app, 'single');
     await onAccepted?.(otp);
-    const find = () => timely(store.otps.find(request.app, otp.id));
+    const find = () => store.otps.find(request.app, otp.id);
     const forMs = (waitSeconds ?? 0) * 1_000;
     const seen = waitSeconds === null ? otp : await waitForEnd(otp, { forMs, signal, find });
     return { otp: seen, replayed: kind === 'replayed', limits };
@@ -81,9 +80,9 @@ export function createCancel({
   sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
 }) {
   return async (app: string, id: string) => {
-    const result = await timely(store.otps.cancel(app, id));
+    const result = await store.otps.cancel(app, id);
     // The record decides: a job that cannot be taken out finds its OTP cancelled and ends.
-    if (result === 'cancelled') await timely(sendOtpQueue.remove(id)).catch(() => {});
+    if (result === 'cancelled') await sendOtpQueue.remove(id).catch(() => {});
     return result;
   };
 }

@@ -5,7 +5,6 @@ import { hexOf, idOfHex, partitions } from '../otp/otp-id.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import { isPending } from '../otp/states.js';
 import { createRequestReader } from '../producer/otp-request.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
@@ -307,7 +306,7 @@ async function otpBySid(
   if (hex === undefined) return null;
   // A sid does not tell where its number is at home.
   const ids = to ? store.phones.idsOf(to, hex) : partitions.map((partition) => idOfHex(partition, hex));
-  const found = await Promise.all(ids.map((id) => timely(store.otps.find(app, id))));
+  const found = await Promise.all(ids.map((id) => store.otps.find(app, id)));
   const isMeant = (otp: Otp) =>
     otp.purpose === purposeOf(service) && (to === null || otp.to.e164 === to.e164);
   return found.find((otp) => otp !== null && isMeant(otp)) ?? null;

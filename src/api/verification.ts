@@ -1,7 +1,6 @@
 import type { Otp } from '../otp/otp.js';
 import { randomText } from '../otp/otp-id.js';
 import type { Provider } from '../otp/provider.js';
-import { timely } from '../producer/redis-trouble.js';
 import type { Store } from '../store/store.js';
 import type { Verification } from '../store/verification-attempts.js';
 import type { Logger } from './logger.js';
@@ -33,7 +32,7 @@ export type Verify = (typed: TypedCode) => Promise<{ otp: Otp; verifiedAt: numbe
 export function createVerify(dependencies: VerificationDependencies): Verify {
   return async ({ app, id, code, key, concerns }) => {
     const verification = { app, id, token: randomText(), replay: key === undefined ? null : { key, code } };
-    const admission = await timely(dependencies.store.verificationAttempts.admit(verification));
+    const admission = await dependencies.store.verificationAttempts.admit(verification);
     if (!('otp' in admission)) throw new ApiProblem(admission.kind);
     concerns(admission.otp.id);
     const replayed = admission.kind === 'replayed';
@@ -50,7 +49,7 @@ async function decide(
   { verification, otp, code }: { verification: Verification; otp: Otp; code: string },
 ): Promise<Otp> {
   const outcome = await provider.verify(verifyCall(otp, code));
-  const settled = await timely(store.verificationAttempts.settle(verification, outcome.kind));
+  const settled = await store.verificationAttempts.settle(verification, outcome.kind);
   if ('phoneLocked' in settled && settled.phoneLocked) {
     const { app, id, to } = settled.otp;
     logger.warn(

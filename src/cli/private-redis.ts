@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { withTimeout } from '../lib/with-timeout.js';
 import type { Parts } from './running.js';
 
 const startWithinMs = 10_000;
@@ -77,7 +78,7 @@ async function answers(url: string): Promise<void> {
   const deadline = Date.now() + startWithinMs;
   try {
     for (;;) {
-      const pong = await Promise.race([redis.ping().catch(() => null), pause(1_000)]);
+      const pong = await withTimeout(redis.ping(), 1_000).catch(() => null);
       if (pong === 'PONG') return;
       if (Date.now() > deadline)
         throw new Error(`redis-server did not answer within ${startWithinMs / 1_000} s`);

@@ -1,5 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { clusterUrl, sentinelUrl } from '../config/urls.js';
+import { startTimeout, TimedOut } from '../lib/with-timeout.js';
 import { newOtpId, partitions } from '../otp/otp-id.js';
 import type { Logger } from '../producer/logger.js';
 import { shardName, shardOf } from '../queues/shards.js';
@@ -8,6 +9,7 @@ import { keys } from '../store/keys.js';
 import { masterOf, mastersOf, type RedisClient } from '../store/script.js';
 
 const connectTimeoutMs = 2_000;
+/** Less than a request waits: the commands behind one that hangs get their turn. */
 const answerTimeoutMs = 1_500;
 /** An admission on a cluster is several calls one after the other, and more than one may meet a master that hangs. */
 const clusterAnswerTimeoutMs = 600;
@@ -17,8 +19,7 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
 
 /** For a process that answers requests: a command fails within 1.5 s, and at once while Redis is away. */
 export function connectForRequests(url: string): RedisClient {
-  return open(url, {
-    commandTimeout: answerTimeoutMs,
+  const redis = open(url, {
     enableOfflineQueue: false,
     // What was answered with 503 must not happen again much later.
     autoResendUnfulfilledCommands: false,
@@ -26,6 +27,20 @@ export function connectForRequests(url: string): RedisClient {
     maxRetriesPerRequest: 0,
     reconnectOnError: (error) => isReplica(error),
   });
+  if (redis instanceof Cluster)
+    redis.on('+node', (node: Redis) => limitAnswers(node, clusterAnswerTimeoutMs));
+  else limitAnswers(redis, answerTimeoutMs);
+  return redis;
+}
+
+/** Fails each command that is not answered in time. ioredis's own `commandTimeout` counts pauses of the process, too (ADR 33). */
+function limitAnswers(redis: Redis, ms: number): void {
+  const send = redis.sendCommand.bind(redis);
+  redis.sendCommand = (command, stream) => {
+    const stop = startTimeout(ms, () => command.reject(new TimedOut(ms)));
+    command.promise.then(stop, stop);
+    return send(command, stream);
+  };
 }
 
 /** For a worker: commands wait until Redis is back, since giving one up could lose or double a send (measured). */
@@ -80,7 +95,6 @@ function openCluster(url: string, redisOptions: Omit<RedisOptions, 'replyMapping
     ...(tls === 's' && { dnsLookup: (address, found) => found(null, address) }),
     redisOptions: {
       ...redisOptions,
-      ...(redisOptions.commandTimeout !== undefined && { commandTimeout: clusterAnswerTimeoutMs }),
       ...(username && { username: decodeURIComponent(username) }),
       ...(password && { password: decodeURIComponent(password) }),
       ...(tls === 's' && { tls: {} }),

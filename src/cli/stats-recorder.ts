@@ -1,3 +1,4 @@
+import { withTimeout } from '../lib/with-timeout.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
 import type { Tally } from '../telemetry/tally.js';
@@ -40,8 +41,7 @@ export function recordStats({ store, queue, tally }: StatsRecorderDependencies):
   return {
     close: async () => {
       clearInterval(timer);
-      const late = new Promise<void>((resolve) => setTimeout(resolve, lastWriteMs).unref());
-      await Promise.race([(writing ?? Promise.resolve()).then(next), late]);
+      await withTimeout((writing ?? Promise.resolve()).then(next), lastWriteMs).catch(() => {});
     },
   };
 }

@@ -1,3 +1,4 @@
+import { withTimeout, withTimeouts } from '../lib/with-timeout.js';
 import { brokenContentRules } from '../otp/content-rules.js';
 import { groupBy } from '../otp/group-by.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
@@ -11,7 +12,7 @@ import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { createBackpressure, type Overload } from './backpressure.js';
 import type { Logger } from './logger.js';
-import { redisTrouble, timely } from './redis-trouble.js';
+import { redisDeadlineMs, redisTrouble } from './redis-trouble.js';
 import { type Refusal, refusalOf, refuse } from './refusal.js';
 import type { RequestSettings } from './settings.js';
 
@@ -41,7 +42,8 @@ export interface Acceptor {
 
 /** Accepts OTPs for the API and for apps' own processes alike. */
 export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
-  const { store, sendOtpQueue } = dependencies;
+  const store = withTimeouts(dependencies.store, redisDeadlineMs);
+  const sendOtpQueue = withTimeouts(dependencies.sendOtpQueue, redisDeadlineMs);
   const backpressure = createBackpressure({ sendOtpQueue, load: store.load });
 
   /** The sweeper need not look for these jobs; when that gets lost, it looks in vain. */
@@ -63,19 +65,19 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
     },
     one: async (request, idempotency) => {
       const overload = backpressure.refuses(request.sendWithinSeconds, null);
-      const admission = await timely(store.otps.admit(request, idempotency, overload !== null));
+      const admission = await store.otps.admit(request, idempotency, overload !== null);
       note(dependencies, request, admission);
       const acceptance = toAcceptance(admission, overload);
       if ('otp' in acceptance && acceptance.otp.status === 'queued')
-        await timely(add({ ...acceptance.otp, trace: traceMetadata() }));
+        await withTimeout(add({ ...acceptance.otp, trace: traceMetadata() }), redisDeadlineMs);
       return acceptance;
     },
     many: async (app, asked) => {
       const refuses = remembered((seconds) => ({ overload: backpressure.refuses(Number(seconds), app) }));
       const overloads = asked.map(({ request }) => refuses(String(request.sendWithinSeconds)).overload);
-      const admissions = await timely(
-        store.otps.admitMany(asked.map((each, i) => ({ ...each, overloaded: overloads[i] !== null }))),
-      ).catch((error: Error) => asked.map(() => error));
+      const admissions = await store.otps
+        .admitMany(asked.map((each, i) => ({ ...each, overloaded: overloads[i] !== null })))
+        .catch((error: Error) => asked.map(() => error));
       const acceptances = asked.map(({ request }, i) => {
         const admission = admissions[i] ?? new Error('no answer');
         if (admission instanceof Error) return failedAdmission(dependencies, admission);
@@ -96,18 +98,16 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
         for (const { id } of otps) refused.set(id, unavailable(error));
       };
       // Those that have their job already must not take another place in line.
-      const { missing, unsure } = await timely(sendOtpQueue.withoutJob(otpsOf(known))).catch(
-        (error: unknown) => ({
-          missing: [],
-          unsure: { otps: otpsOf(known), error },
-        }),
-      );
+      const { missing, unsure } = await sendOtpQueue.withoutJob(otpsOf(known)).catch((error: unknown) => ({
+        missing: [],
+        unsure: { otps: otpsOf(known), error },
+      }));
       if (unsure) refuseAll(unsure.otps)(unsure.error);
       const byShard = groupBy([...otpsOf(fresh), ...missing], ({ id }) => String(sendOtpQueue.shardOf(id)));
       const trace = traceMetadata();
       const addShard = async (otps: Otp[]) => {
         const traced = otps.map((otp) => ({ ...otp, trace }));
-        if (await timely(sendOtpQueue.addBulk(app, trace === undefined ? otps : traced))) lookedAfter(otps);
+        if (await sendOtpQueue.addBulk(app, trace === undefined ? otps : traced)) lookedAfter(otps);
       };
       await Promise.all([...byShard.values()].map((otps) => addShard(otps).catch(refuseAll(otps))));
       return acceptances.map((each) => ('otp' in each && refused.get(each.otp.id)) || each);

@@ -1,3 +1,4 @@
+import { withTimeouts } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import type { Status } from '../otp/states.js';
 import type { Acceptance, Acceptor } from './acceptance.js';
@@ -5,7 +6,7 @@ import { inOrder } from './in-order.js';
 import { inputErrors } from './input-errors.js';
 import { createRequestReader, sendEndpoint } from './otp-request.js';
 import { idempotencyKeySchema, type OtpInput } from './otp-request-schema.js';
-import { redisTrouble } from './redis-trouble.js';
+import { redisDeadlineMs, redisTrouble } from './redis-trouble.js';
 import { type Refusal, refuse } from './refusal.js';
 import type { RequestSettings } from './settings.js';
 import {
@@ -89,7 +90,8 @@ export interface OtpProducerParts extends UploadDependencies {
 
 /** A producer made of its parts; `createOtpProducer` makes the parts, too. */
 export function createProducer(parts: OtpProducerParts): OtpProducer {
-  const { app, acceptor, settings, store, connected, close } = parts;
+  const { app, acceptor, settings, connected, close } = parts;
+  const store = withTimeouts(parts.store, redisDeadlineMs);
   const single = createRequestReader(settings);
   const bulk = createRequestReader({ ...settings, sendWithinSeconds: settings.bulkSendWithinSeconds });
   return {

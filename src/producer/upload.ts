@@ -4,7 +4,7 @@ import { batchId, type Line, linesPerChunk, type ReservedLine } from '../store/b
 import type { Store } from '../store/store.js';
 import type { Acceptance, Acceptor } from './acceptance.js';
 import type { Read } from './otp-request.js';
-import { redisTrouble, timely } from './redis-trouble.js';
+import { redisTrouble } from './redis-trouble.js';
 import { type Refusal, refuse } from './refusal.js';
 
 /** Groups under way at the same time: with four of 200 lines each, Redis and this process both work (measured). */
@@ -44,12 +44,12 @@ export async function beginUpload(
   app: string,
   idempotencyKey: string | null,
 ): Promise<Upload | null> {
-  const name = await timely(store.batches.open(app, idempotencyKey));
+  const name = await store.batches.open(app, idempotencyKey);
   if (name === null) return null;
   const batch = { name, app, keyed: idempotencyKey !== null };
   const reserve = async ({ from, lines }: Group, onlyKnown: boolean) => {
     try {
-      return await timely(store.batches.reserve({ ...batch, onlyKnown }, from, lines.map(readableLine)));
+      return await store.batches.reserve({ ...batch, onlyKnown }, from, lines.map(readableLine));
     } catch (error) {
       const reason = redisTrouble(error);
       if (reason === null) throw error;

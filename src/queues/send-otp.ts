@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, type Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
+import { withTimeout } from '../lib/with-timeout.js';
 import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type NewJob } from './add-jobs.js';
@@ -125,7 +125,7 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     const reading = knownShards(connection, shards).then((found) => {
       seen = found;
     });
-    await Promise.race([reading.catch(() => {}), sleep(knownDeadlineMs, undefined, { ref: false })]);
+    await withTimeout(reading, knownDeadlineMs).catch(() => {});
     return seen;
   };
   const byShard = <O extends QueuedOtp>(otps: readonly O[]) =>
@@ -152,10 +152,9 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     emptied: async (among) => {
       const others = among.filter((n) => n >= shards);
       // One that does not tell counts as in use.
-      const inUse = sleep(knownDeadlineMs, false, { ref: false });
       const isUnused = (n: number) =>
-        unusedSince(connection, shard(n), Date.now() - unusedForMs).catch(() => false);
-      const unused = await Promise.all(others.map((n) => Promise.race([isUnused(n), inUse])));
+        withTimeout(unusedSince(connection, shard(n), Date.now() - unusedForMs), knownDeadlineMs);
+      const unused = await Promise.all(others.map((n) => isUnused(n).catch(() => false)));
       return others.filter((_, i) => unused[i]);
     },
     shardOf: shardOfId,

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { withTimeout } from '../lib/with-timeout.js';
 import { type EventSubject, eventTypes, type GatewayEvent } from '../otp/event.js';
 import { groupBy } from '../otp/group-by.js';
 import { partitions } from '../otp/otp-id.js';
@@ -55,12 +55,13 @@ export function createEvents(redis: RedisClient): Events {
   const away = new Set<string>();
   /** One whose master is away holds no other up, and is asked again once it has answered. */
   const readOne = async (key: string): Promise<unknown> => {
-    const late = new Error('the master of these events does not answer');
-    if (away.has(key)) return late;
+    if (away.has(key)) return new Error('the master of these events does not answer');
     away.add(key);
     const reading = readScript([{ key, args: [readAtATime] }]).finally(() => away.delete(key));
-    const answer = reading.then(([first]) => first).catch((error: unknown) => error);
-    return await Promise.race([answer, sleep(readWithinMs, late, { ref: false })]);
+    return await withTimeout(reading, readWithinMs).then(
+      ([first]) => first,
+      (error: unknown) => error,
+    );
   };
   return {
     read: async () => {

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { withTimeout } from '../lib/with-timeout.js';
 import { keys } from './keys.js';
 import type { RedisClient } from './script.js';
 
@@ -33,7 +33,7 @@ function lastKnown(read: () => Promise<string | null>): () => Promise<string | n
     const reading = read().then((found) => {
       known = found;
     });
-    await Promise.race([reading.catch(() => {}), sleep(pauseDeadlineMs, undefined, { ref: false })]);
+    await withTimeout(reading, pauseDeadlineMs).catch(() => {});
     asking = null;
   };
   return async () => {

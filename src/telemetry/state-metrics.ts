@@ -1,4 +1,5 @@
 import type { Gauge } from 'prom-client';
+import { withTimeout } from '../lib/with-timeout.js';
 
 /** The state that all processes share; every one of them can tell it. Times are ms since 1970; null: not known, or none. */
 export interface GatewayState {
@@ -89,7 +90,7 @@ export function createStateMetrics(gauge: MakeGauge) {
   };
   let refreshing: Promise<void> | null = null;
   const refresh = async (read: () => Promise<GatewayState>) => {
-    const state = await within(readWithinMs, read()).catch(() => null);
+    const state = await withTimeout(read(), readWithinMs).catch(() => null);
     forget();
     readable.set(state ? 1 : 0);
     if (state) set(state);
@@ -101,12 +102,4 @@ export function createStateMetrics(gauge: MakeGauge) {
     });
     return refreshing;
   };
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not read after ${ms} ms`)), ms);
-  });
-  return await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

@@ -1,5 +1,4 @@
 import { register } from 'node:module';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { context, propagation, SpanKind, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
@@ -17,6 +16,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
+import { withTimeout } from '../lib/with-timeout.js';
 import { dropForeignTrace } from './caller-trace.js';
 import { discreetExporter } from './discreet-exporter.js';
 
@@ -75,10 +75,7 @@ export function startTracing({ endpoint, ratio, role, version }: TracingOptions)
   return {
     // A collector that does not answer holds no process up.
     close: async () => {
-      await Promise.race([
-        provider.shutdown().catch(() => {}),
-        sleep(lastExportMs, undefined, { ref: false }),
-      ]);
+      await withTimeout(provider.shutdown(), lastExportMs).catch(() => {});
     },
   };
 }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { UnrecoverableError } from 'bullmq';
+import { withTimeout } from '../lib/with-timeout.js';
 import { type FailureCode, failureMessages } from '../otp/failure.js';
 import type { WebhookReceivers } from '../otp/webhook.js';
 import { type WebhookJob, type WebhookPayload, webhookPayload, webhookRetriesMs } from '../queues/webhook.js';
@@ -66,8 +66,7 @@ async function dataOf({ otps, fraudGuardEnforces }: WebhookDependencies, { type,
   const { otpId, app, failure } = about;
   if (typeof otpId !== 'string' || typeof app !== 'string') return about;
   // Without its reference an event is of use, too: one whose record cannot be read must not wait for it.
-  const reading = otps.find(app, otpId).catch(() => null);
-  const otp = await Promise.race([reading, sleep(readWithinMs, null, { ref: false })]);
+  const otp = await withTimeout(otps.find(app, otpId), readWithinMs).catch(() => null);
   const code = failure as FailureCode | null;
   return {
     id: otpId,

@@ -1,4 +1,5 @@
 import { Worker, type WorkerOptions } from 'bullmq';
+import { withTimeout } from '../lib/with-timeout.js';
 import type { CircuitBreaker } from '../otp/circuit-breaker.js';
 import type { Provider } from '../otp/provider.js';
 import type { WebhookReceivers } from '../otp/webhook.js';
@@ -152,7 +153,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         await Promise.all(loops.map((loop) => loop.stop()));
         await balanceQueue.queue.close();
       };
-      await within(deadlineMs, close());
+      await withTimeout(close(), deadlineMs);
     },
   };
 }
@@ -198,12 +199,4 @@ function startTellers(
 function limiterOf(sendsPerSecond: number, shards: number): { max: number; duration: number } {
   const max = Math.max(1, Math.floor(sendsPerSecond / shards));
   return { max, duration: Math.ceil((max * shards * 1_000) / Math.max(1, sendsPerSecond)) };
-}
-
-async function within(deadlineMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not finished after ${deadlineMs} ms`)), deadlineMs);
-  });
-  await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

@@ -14,6 +14,9 @@ import { connectTo } from '../support/redis.js';
 import { freePort, type RedisServerOptions } from '../support/redis-server.js';
 import { type RedisUnderTest, startRedis } from '../support/redis-topology.js';
 
+/** What an OTP is found by. */
+export type KnownOtp = Pick<Otp, 'app' | 'id'>;
+
 /** Real workers on a Redis of their own, sending to a simulator that counts what each number got. */
 export interface Fleet {
   redis: RedisUnderTest;
@@ -27,7 +30,7 @@ export interface Fleet {
   /** Admits and enqueues `count` OTPs, each to a number of its own. */
   enqueue(count: number): Promise<Otp[]>;
   /** Waits until every OTP has ended or been sent; throws with the statuses left after `withinMs`. */
-  settled(otps: Otp[], withinMs: number): Promise<Otp[]>;
+  settled(otps: KnownOtp[], withinMs: number): Promise<Otp[]>;
   close(): Promise<void>;
 }
 
@@ -184,10 +187,10 @@ async function enqueueOne({ store, queue }: Pick<Fleet, 'store' | 'queue'>, n: n
 }
 
 /** Waits until every OTP that the store knows has ended or been sent; throws with the statuses left. */
-export async function settled(store: Store, otps: Otp[], withinMs: number): Promise<Otp[]> {
+export async function settled(store: Store, otps: KnownOtp[], withinMs: number): Promise<Otp[]> {
   const deadline = Date.now() + withinMs;
   const done: Otp[] = [];
-  let left = otps;
+  let left: KnownOtp[] = otps;
   for (;;) {
     const found = await findAll(store, left);
     const pending = found.filter(({ status }) => isPending(status));
@@ -200,7 +203,7 @@ export async function settled(store: Store, otps: Otp[], withinMs: number): Prom
   }
 }
 
-async function findAll(store: Store, otps: Otp[]): Promise<Otp[]> {
+async function findAll(store: Store, otps: KnownOtp[]): Promise<Otp[]> {
   const found: Otp[] = [];
   for (let first = 0; first < otps.length; first += batch) {
     const some = otps.slice(first, first + batch).map(({ app, id }) => store.otps.find(app, id));

@@ -1,0 +1,66 @@
+/** A call was not answered in time. It may have taken effect all the same. */
+export class TimedOut extends Error {
+  override readonly name = 'TimedOut';
+
+  constructor(ms: number) {
+    super(`timed out after ${ms} ms`);
+  }
+}
+
+/** A pause of the process, however long, uses up one part of a time-out at most. */
+const parts = 4;
+
+/**
+ * Calls `end` after `ms` in which this process could run; the returned function cancels it. After a pause of the process
+ * (garbage collection, a busy CPU) timers fire before sockets are read. So time is counted in parts, and the sockets are
+ * read once more before `end` (ADR 33).
+ */
+export function startTimeout(ms: number, end: () => void): () => void {
+  let left = parts;
+  let timer: NodeJS.Timeout;
+  let last: NodeJS.Immediate | undefined;
+  const count = () => {
+    left -= 1;
+    if (left > 0) timer = setTimeout(count, ms / parts);
+    else last = setImmediate(end);
+  };
+  timer = setTimeout(count, ms / parts);
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(last);
+  };
+}
+
+/** The call's result, or a rejection with `TimedOut` after `ms` without one. */
+export function withTimeout<T>(call: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = startTimeout(ms, () => reject(new TimedOut(ms)));
+    const settle =
+      <V>(how: (value: V) => void) =>
+      (value: V) => {
+        stop();
+        how(value);
+      };
+    call.then(settle(resolve), settle(reject));
+  });
+}
+
+/** The same functions, also those of nested objects, with a time-out for each promise that they return. */
+export function withTimeouts<T extends object>(functions: T, ms: number): T {
+  const members = Object.entries(functions).map(([name, member]) => [name, limited(member, ms)]);
+  return Object.fromEntries(members);
+}
+
+function limited(member: unknown, ms: number): unknown {
+  if (typeof member === 'function') {
+    return (...args: unknown[]) => {
+      const result: unknown = member(...args);
+      return result instanceof Promise ? withTimeout(result, ms) : result;
+    };
+  }
+  return isPlainObject(member) ? withTimeouts(member, ms) : member;
+}
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
