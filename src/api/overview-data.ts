@@ -1,6 +1,7 @@
+import type { RequestSettings } from '../producer/settings.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
-import { shownRange } from '../store/number-ranges.js';
+import { type JudgedRange, shownRange } from '../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../store/stats.js';
 import type { Store } from '../store/store.js';
 
@@ -9,6 +10,7 @@ export interface OverviewDependencies {
   store: Pick<Store, 'stats' | 'balance' | 'sendingPause' | 'ranges' | 'load'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
   webhookQueue: Pick<WebhookQueue, 'counts'> | null;
+  settings: Pick<RequestSettings, 'fraudGuardEnforces'>;
 }
 
 /** Spans that can be shown, in hours, and how many slots of five minutes are one point of their charts. */
@@ -39,7 +41,7 @@ const pointsOfLately = 2;
 
 /** Everything the overview shows, read in one go. */
 export async function overviewOf(
-  { store, sendOtpQueue, webhookQueue }: OverviewDependencies,
+  { store, sendOtpQueue, webhookQueue, settings }: OverviewDependencies,
   hours: OverviewHours,
 ) {
   const now = Date.now();
@@ -71,8 +73,10 @@ export async function overviewOf(
       ...alarms,
       curve: curve.map(({ at, credits }) => ({ at, credits })),
     },
+    /** Whether the guard refuses, or only watches. */
+    guardEnforces: settings.fraudGuardEnforces,
     ranges: ranges
-      .filter(({ slowUntil, blockedUntil }) => Math.max(slowUntil, blockedUntil) > now)
+      .filter((range) => Math.max(range.slowUntil, range.blockedUntil, range.cappedUntil) > now)
       .map(({ range, ...range_ }) => ({ ...range_, range: shownRange(range) })),
   };
   return { ...facts, alarms: alarmsOf({ ...facts, memory, webhooks }) };
@@ -157,9 +161,10 @@ function alarmsOf(facts: {
   } | null;
   memory: number;
   webhooks: { dead: number } | null;
-  ranges: readonly unknown[];
+  ranges: readonly Pick<JudgedRange, 'slowUntil' | 'blockedUntil'>[];
+  guardEnforces: boolean;
 }): Alarm[] {
-  const { waiting, paused, balance, memory, webhooks, ranges, points, now } = facts;
+  const { waiting, paused, balance, memory, webhooks, points, now } = facts;
   const lately = points.slice(-pointsOfLately);
   const sum = (name: 'sent' | 'failed' | 'unknown') =>
     lately.reduce((total, point) => total + point[name], 0);
@@ -189,9 +194,28 @@ function alarmsOf(facts: {
       : [],
     balance?.low ? [warning(`Only ${balance.credits} credits are left.`)] : [],
     balance?.expiring ? [warning(`The credits expire on ${balance.expiresOn}, and are forfeited then.`)] : [],
-    ranges.length > 0 ? [warning(`${ranges.length} number ranges look pumped; see below.`)] : [],
+    rangeTexts(facts).map(warning),
     webhooks && webhooks.dead > 0
       ? [warning(`${webhooks.dead} events could not be delivered; isms-otp resend-webhooks tries again.`)]
       : [],
   ].flat();
+}
+
+/** What there is to say about ranges that the guard slows, blocks or caps. */
+function rangeTexts({ ranges, guardEnforces, now }: Parameters<typeof alarmsOf>[0]): string[] {
+  const pumped = ranges.filter(
+    ({ slowUntil, blockedUntil }) => Math.max(slowUntil, blockedUntil) > now,
+  ).length;
+  const capped = ranges.length - pumped;
+  const count = (n: number, one: string, many: string) =>
+    n === 1 ? `1 number range ${one}` : `${n} number ranges ${many}`;
+  const refused = guardEnforces
+    ? 'OTPs to them are refused; see below.'
+    : 'FRAUD_GUARD=enforce would refuse OTPs to them; see below.';
+  const looks = count(pumped, 'looks pumped', 'look pumped');
+  const waits = count(capped, 'has', 'have');
+  return [
+    ...(pumped > 0 ? [`${looks}: too few of the codes are verified. ${refused}`] : []),
+    ...(capped > 0 ? [`${waits} as many unverified codes as allowed. More ${refused}`] : []),
+  ];
 }

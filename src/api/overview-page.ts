@@ -69,7 +69,7 @@ export function overviewPage({
       <div id="found" aria-live="polite"></div>
     </section>
     <section aria-labelledby="ranges-title">
-      <h2 id="ranges-title">Number ranges that look pumped</h2>
+      <h2 id="ranges-title">Number ranges that the toll-fraud guard limits</h2>
       <div id="ranges" aria-live="polite"></div>
     </section>
   </div>

@@ -18,7 +18,7 @@ import { unreadable } from './unreadable-record.js';
 
 export interface OverviewPagesDependencies extends OverviewDependencies {
   store: OverviewDependencies['store'] & Pick<Store, 'otps' | 'phones' | 'ranges'>;
-  settings: Pick<RequestSettings, 'defaultCountry'>;
+  settings: Pick<RequestSettings, 'defaultCountry' | 'fraudGuardEnforces'>;
   version: string;
 }
 

@@ -208,7 +208,8 @@ const table = {
     detail: refusalMessages.client_ip_rate_limited,
   },
   prefix_blocked: {
-    advice: 'Do not retry. If the numbers are real, the operator lifts it: `isms-otp forget-range`.',
+    advice:
+      'Send the same request again after `Retry-After`, not before. If the numbers are real, the operator lifts it: `isms-otp forget-range`.',
     status: 429,
     title: 'Prefix blocked',
     detail: refusalMessages.prefix_blocked,

@@ -19,7 +19,7 @@ const usage = `usage: isms-otp <command>
   apps check     what APPS_FILE means, or every mistake in it
   keys new <app>                 make an API key and its digest
   unlock <app> <phone number>    forget the limits and wrong codes of a number
-  ranges                         number ranges that the toll-fraud guard slowed or blocked
+  ranges                         number ranges that the toll-fraud guard limits
   forget-range <app> <range>     undo what it decided about one
   resend-webhooks                deliver again what was given up
   restored                       Redis came back from a backup: what waits in it may have been sent since

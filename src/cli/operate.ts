@@ -78,21 +78,27 @@ const runners: Record<OperatorCommand, Runner> = {
   ranges: async function* ({ store }) {
     const judged = await store.ranges.judged();
     if (judged.length === 0) {
-      return yield { text: 'No number range was slowed or blocked lately.', data: judged };
+      return yield { text: 'No number range was slowed, blocked or capped lately.', data: judged };
     }
     const time = (ms: number) => (ms === 0 ? '-'.padEnd(24) : new Date(ms).toISOString());
-    const lines = judged.map(
-      ({ app, range, slowUntil, blockedUntil, refused }) =>
-        `${app.padEnd(32)}  ${shownRange(range).padEnd(14)}  ${time(slowUntil)}  ${time(blockedUntil)}  ${refused}`,
+    const lines = judged.map(({ app, range, slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse }) =>
+      [
+        app.padEnd(32),
+        shownRange(range).padEnd(14),
+        ...[slowUntil, blockedUntil, cappedUntil].map(time),
+        String(refused).padEnd(7),
+        wouldRefuse,
+      ].join('  '),
     );
     const head = [
       'app'.padEnd(32),
       'range'.padEnd(14),
       'slowed until'.padEnd(24),
       'blocked until'.padEnd(24),
+      'capped until'.padEnd(24),
     ];
     const data = judged.map(({ range, ...one }) => ({ ...one, range: shownRange(range) }));
-    yield { text: [[...head, 'refused'].join('  '), ...lines].join('\n'), data };
+    yield { text: [[...head, 'refused', 'would refuse'].join('  '), ...lines].join('\n'), data };
   },
   'resend-webhooks': async function* ({ webhookQueue }) {
     const count = await webhookQueue.retryDead();

@@ -45,6 +45,8 @@ export interface Otp {
   purpose: string | null;
   /** Whether it is to a test number: nothing was or will be sent. */
   isTest: boolean;
+  /** Whether it came in an upload of many. */
+  inBatch: boolean;
   credits: number;
   ttlSeconds: number;
   createdAt: number;

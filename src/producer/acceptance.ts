@@ -8,7 +8,7 @@ import { traceMetadata } from '../queues/trace.js';
 import type { Admission } from '../store/admission.js';
 import type { AdmissionRequest, Idempotency, Quota } from '../store/admission-request.js';
 import { createBatcher, gathered } from '../store/batcher.js';
-import { shownRange } from '../store/number-ranges.js';
+import { type RangeRefusal, shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { createBackpressure, type Overload } from './backpressure.js';
 import type { Logger } from './logger.js';
@@ -145,6 +145,12 @@ function toAcceptance(admission: Admission, overload: Overload | null): Acceptan
   }
 }
 
+const rangeTexts = {
+  slowed: 'a number range looks like SMS pumping, and is slowed: too few of its codes were verified',
+  blocked: 'a number range looks like SMS pumping, and is blocked: too few of its codes were verified',
+  capped: 'a number range has as many unverified codes as it may have at a time',
+} satisfies Record<RangeRefusal, string>;
+
 /** What the operator should hear of, whatever becomes of the request. */
 function note(
   { logger, settings }: AcceptanceDependencies,
@@ -160,7 +166,7 @@ function note(
           range: shownRange(range),
           enforced: settings.fraudGuardEnforces,
         },
-        'a number range looks like SMS pumping: many OTPs, few verified',
+        rangeTexts[decision],
       );
     }
   }

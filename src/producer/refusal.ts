@@ -1,6 +1,7 @@
 import type { AccountTrouble } from '../otp/outcome.js';
 import type { Admission, LimitKind } from '../store/admission.js';
 import type { Quota } from '../store/admission-request.js';
+import type { RangeRefusal } from '../store/number-ranges.js';
 import type { Overload } from './backpressure.js';
 import type { InputError } from './input-errors.js';
 
@@ -18,7 +19,7 @@ export const refusalMessages = {
   app_rate_limited: 'Too many OTPs of this app at a time.',
   client_ip_rate_limited: 'Too many OTPs for this client address.',
   prefix_blocked:
-    'Too few OTPs to the range of this number are verified, which looks like SMS pumping. The operator can undo it.',
+    'The toll-fraud guard accepts no OTP to the range of this number now: too few of its codes were verified, or too many are not verified yet.',
   phone_locked:
     'Too many wrong or unanswered codes in a row for this number. The operator of the gateway can unlock it.',
   batch_cancelled: 'The batch was cancelled, so nothing is added to it.',
@@ -59,6 +60,15 @@ const pauseMessages = {
   insufficient_credits: 'The iSMS account is out of credits, so sending is paused until it is topped up.',
 } satisfies Record<AccountTrouble | 'operator', string>;
 
+const rangeMessages = {
+  slowed:
+    'Too few codes sent to the range of this number were verified, so it gets one OTP in 20 s. The operator can lift that.',
+  blocked:
+    'Too few codes sent to the range of this number were verified, which looks like SMS pumping, so it is blocked. The operator can lift that.',
+  capped:
+    'Too many codes sent to the range of this number are not verified yet. It gets more once some are, and after `Retry-After` at the latest.',
+} satisfies Record<RangeRefusal, string>;
+
 const limitCodes = {
   phone: 'phone_rate_limited',
   app: 'app_rate_limited',
@@ -90,7 +100,11 @@ export function refusalOf(
         reason: admission.reason,
       });
     case 'range_blocked':
-      return refuse('prefix_blocked', { retryAfterMs: admission.retryAfterMs });
+      return refuse('prefix_blocked', {
+        message: rangeMessages[admission.reason],
+        reason: admission.reason,
+        retryAfterMs: admission.retryAfterMs,
+      });
     case 'limited': {
       const { by, retryAfterMs, quotas } = admission;
       return refuse(limitCodes[by], { retryAfterMs, quotas });

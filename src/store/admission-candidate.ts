@@ -4,12 +4,13 @@ import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
 import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission-request.js';
 import { type HashedKey, hashedKey } from './carry-over.js';
 import { keys } from './keys.js';
+import { rangeParts } from './number-ranges.js';
 import { sealRequest } from './record.js';
 import type { Policy } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** What `lua/admit.lua` is made of beside the shared part of records. */
-export const admissionParts = ['phone', 'limits', 'range', 'reference'] as const;
+export const admissionParts = ['phone', 'limits', ...rangeParts, 'reference'] as const;
 
 /** An OTP to be, with all that the Lua function needs to decide about it. */
 export interface Candidate {

@@ -5,6 +5,7 @@ import { type Case, each, refuse, type Step } from './admission-case.js';
 import type { AdmissionOptions, Quota } from './admission-request.js';
 import { carryOver } from './carry-over.js';
 import { keys } from './keys.js';
+import { rangeParts } from './number-ranges.js';
 import { createPauseReader } from './pause-reader.js';
 import { reserveKeys } from './reserve-keys.js';
 import {
@@ -149,14 +150,17 @@ const toReply = (quotas: readonly Quota[]) =>
 
 function askTheGuard(options: AdmissionOptions): Step {
   const { redis, policy } = options;
-  const take = loadListScript(redis, plainSource('take-range', ['range'], policy));
-  const note = loadListScript(redis, plainSource('note-range', ['range']));
+  const take = loadListScript(redis, plainSource('take-range', rangeParts, policy));
+  const note = loadListScript(redis, plainSource('note-range', rangeParts));
   const emitBlocked = loadScript(redis, plainSource('emit-blocked', ['events'], policy));
   return async (cases) => {
     const guarded = cases.filter(({ candidate }) => candidate.keys.range !== null);
     const ranges = [...groupBy(guarded, ({ candidate }) => candidate.keys.range ?? '')];
     const answers = await take(
-      ranges.map(([key, ofKey]) => ({ key, args: [ofKey.map(({ exempt }) => (exempt ? 1 : 0)).join('')] })),
+      ranges.map(([key, ofKey]) => ({
+        key,
+        args: [ofKey.map((one) => (one.exempt ? 1 : 0) + (isBulk(one) ? 2 : 0)).join('')],
+      })),
     );
     for (const [i, [key, ofKey]] of ranges.entries()) {
       const answer = answers[i];
@@ -164,7 +168,7 @@ function askTheGuard(options: AdmissionOptions): Step {
       if (answer instanceof Error && policy.fraudGuard !== 'enforce') continue;
       await each(ofKey, async (one) => {
         if (answer instanceof Error) throw answer;
-        const place = ofKey.indexOf(one) * 2;
+        const place = ofKey.indexOf(one) * 3;
         const list = z.array(z.union([z.number(), z.string()])).parse(answer);
         one.decided = String(list[place + 1]);
         // A list for the operator: what is missing in it is still logged, and in force.
@@ -175,12 +179,17 @@ function askTheGuard(options: AdmissionOptions): Step {
           await emitBlocked([keys.events('ranges')], [one.candidate.facts.rangeName ?? '']).catch(() => {});
         }
         const waitMs = Number(list[place]);
-        if (waitMs > 0) return await refuse(one, ['blocked', waitMs, one.decided]);
-        one.giveBack.push(() => note([{ key, args: ['unsent', Date.now()] }]));
+        if (waitMs > 0) return await refuse(one, ['blocked', waitMs, one.decided, list[place + 2]]);
+        // The others took no place.
+        if (!one.exempt && !isBulk(one)) {
+          one.giveBack.push(() => note([{ key, args: ['unsent', Date.now(), 0] }]));
+        }
       });
     }
   };
 }
+
+const isBulk = ({ candidate }: Case) => candidate.facts.batch !== undefined;
 
 const admittedReply = z.union([
   z.number(),

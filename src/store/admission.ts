@@ -5,13 +5,14 @@ import { admissionParts, type Candidate, callOf, candidateOf, type Decide } from
 import { decideOnCluster } from './admission-on-cluster.js';
 import type { AdmissionOptions, AdmissionRequest, Quota } from './admission-request.js';
 import { carryOver } from './carry-over.js';
+import type { RangeRefusal } from './number-ranges.js';
 import { newOtp, recordSchema, toOtp } from './record.js';
 import { againAfterNewHistory, loadRecordSource, loadScript } from './script.js';
 import type { Sealer } from './sealing.js';
 
 /** What the toll-fraud guard decided about a number range with this very OTP. */
 export interface RangeDecision {
-  decision: 'slowed' | 'blocked' | 'capped';
+  decision: RangeRefusal;
   range: string;
 }
 
@@ -26,7 +27,7 @@ export type Admission =
   | { kind: 'key_reused' }
   | { kind: 'paused'; reason: AccountTrouble | 'operator' }
   | { kind: 'limited'; by: LimitKind; retryAfterMs: number; quotas: Quota[] }
-  | { kind: 'range_blocked'; retryAfterMs: number; ranges: RangeDecision[] }
+  | { kind: 'range_blocked'; reason: RangeRefusal; retryAfterMs: number; ranges: RangeDecision[] }
   | { kind: 'phone_locked' | 'overloaded' }
   /** On a Redis Cluster: another request with this idempotency key is just being admitted. */
   | { kind: 'key_in_flight' };
@@ -44,7 +45,7 @@ const reply = z.union([
   z.tuple([z.enum(['known', 'replayed']), text]),
   z.tuple([z.literal('paused'), z.enum([...accountTroubles, 'operator'])]),
   z.tuple([z.literal('limited'), z.enum(['phone', 'app', 'client_ip']), z.number(), quotasReply]),
-  z.tuple([z.literal('blocked'), z.number(), decided]),
+  z.tuple([z.literal('blocked'), z.number(), decided, z.enum(['slowed', 'blocked', 'capped'])]),
   z.tuple([z.enum(['key_reused', 'key_in_flight', 'phone_locked', 'overloaded'])]),
 ]);
 
@@ -82,19 +83,26 @@ function decideInOneCall(options: AdmissionOptions): Decide {
 
 function toAdmission(
   sealer: Sealer,
-  { id, asked: { request } }: Candidate,
+  { id, asked: { request, reserved } }: Candidate,
   answer: z.output<typeof reply>,
 ): Admission {
   const open = (raw: string) => toOtp(sealer, recordSchema.parse(JSON.parse(raw)));
   const ranges = (decision: z.output<typeof decided>) =>
     decision === '' ? [] : [{ decision, range: request.to.range }];
+  const inBatch = reserved?.batch !== undefined;
   if (typeof answer === 'number') {
-    return { kind: 'admitted', again: false, otp: newOtp(id, request, answer), quotas: [], ranges: [] };
+    return {
+      kind: 'admitted',
+      again: false,
+      otp: newOtp(id, request, { createdAt: answer, inBatch }),
+      quotas: [],
+      ranges: [],
+    };
   }
   switch (answer[0]) {
     case 'admitted': {
       const [kind, createdAt, decision, quotas] = answer;
-      const otp = newOtp(id, request, createdAt);
+      const otp = newOtp(id, request, { createdAt, inBatch });
       return { kind, otp, again: false, quotas: quotas.map(toQuota), ranges: ranges(decision) };
     }
     case 'known':
@@ -106,7 +114,7 @@ function toAdmission(
     case 'limited':
       return { kind: 'limited', by: answer[1], retryAfterMs: answer[2], quotas: answer[3].map(toQuota) };
     case 'blocked':
-      return { kind: 'range_blocked', retryAfterMs: answer[1], ranges: ranges(answer[2]) };
+      return { kind: 'range_blocked', retryAfterMs: answer[1], ranges: ranges(answer[2]), reason: answer[3] };
     default:
       return { kind: answer[0] };
   }

@@ -15,9 +15,19 @@ export interface JudgedRange {
   range: string;
   slowUntil: number;
   blockedUntil: number;
-  /** OTPs refused, or in monitor mode: that would have been. */
+  /** While as many codes as it may have wait to be verified; a place may be free sooner. */
+  cappedUntil: number;
+  /** OTPs refused. */
   refused: number;
+  /** OTPs that would have been refused, while the guard only watched. */
+  wouldRefuse: number;
 }
+
+/** Why the guard refuses an OTP: too few codes of its range are verified, or too many wait to be. */
+export type RangeRefusal = 'slowed' | 'blocked' | 'capped';
+
+/** What `lua/range.lua` is made of. */
+export const rangeParts = ['cohorts', 'range'] as const;
 
 /** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/range.lua`). */
 export interface NumberRanges {
@@ -41,8 +51,8 @@ export function shownRange(range: string): string {
 /** Notes under way at a time; more are dropped. */
 const mostPending = 10_000;
 
-/** Slowed until, blocked until, refused. */
-const readReply = z.tuple([z.number(), z.number(), z.number()]).nullable();
+/** Slowed until, blocked until, capped until, refused, would refuse. */
+const readReply = z.tuple([z.number(), z.number(), z.number(), z.number(), z.number()]).nullable();
 
 export interface NumberRangesOptions {
   redis: RedisClient;
@@ -55,7 +65,7 @@ export interface NumberRangesOptions {
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
 export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const { redis, sealer, policy, safeRanges } = options;
-  const noteMany = loadListScript(redis, plainSource('note-range', ['range']));
+  const noteMany = loadListScript(redis, plainSource('note-range', rangeParts));
   const readScript = loadPlainScript(redis, 'read-range');
   // On a cluster, a note whose master is away must not hold up the others.
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
@@ -74,8 +84,8 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
     await carryOver(redis, [key]);
     const known = readReply.parse(await readScript([key.current], []));
     if (known) {
-      const [slowUntil, blockedUntil, refused] = known;
-      return [{ app, range, slowUntil, blockedUntil, refused }];
+      const [slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse] = known;
+      return [{ app, range, slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse }];
     }
     await redis.srem(keys.ranges, name);
     return [];
@@ -84,13 +94,14 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
     guarded,
     note: async (otp, what) => {
       const range = otp.isTest ? null : guarded(otp.app, otp.to);
-      if (!range) return;
+      // An OTP of an upload took no place, so it gives none back.
+      if (!range || (what === 'unsent' && otp.inBatch)) return;
       // Those of a master that is away for long must not fill this process.
       if (pending >= mostPending) return;
       const at = what === 'unsent' ? otp.createdAt : (otp.sentAt ?? otp.createdAt);
       pending += 1;
       const noted = carryOver(redis, [range.key]).then(() =>
-        noteGathered({ key: range.key.current, args: [what, at] }),
+        noteGathered({ key: range.key.current, args: [what, at, otp.inBatch ? 1 : 0] }),
       );
       await noted.catch(() => {});
       pending -= 1;

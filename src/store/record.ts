@@ -67,7 +67,11 @@ export function sealRequest(sealer: Sealer, id: string, request: OtpRequest): st
 }
 
 /** A new OTP as its record has it, from what was asked for. */
-export function newOtp(id: string, request: OtpRequest, createdAt: number): Otp {
+export function newOtp(
+  id: string,
+  request: OtpRequest,
+  { createdAt, inBatch }: Pick<Otp, 'createdAt' | 'inBatch'>,
+): Otp {
   const { app, to, message, unicode, senderId, reference, clientIp, credits, ttlSeconds, maxAttempts } =
     request;
   return {
@@ -81,6 +85,7 @@ export function newOtp(id: string, request: OtpRequest, createdAt: number): Otp 
     clientIp,
     purpose: request.purpose,
     isTest: request.isTest,
+    inBatch,
     credits,
     ttlSeconds,
     createdAt,
@@ -105,6 +110,7 @@ export function factsOf(record: OtpRecord) {
     status: record.status,
     purpose: record.purpose ?? null,
     isTest: record.isTest === true,
+    inBatch: record.batch !== undefined,
     credits: record.credits,
     ttlSeconds: record.ttlSeconds,
     createdAt: record.createdAt,

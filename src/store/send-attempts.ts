@@ -54,9 +54,6 @@ export interface SettledSend {
   moved: boolean;
 }
 
-/** A queued OTP, and whether it is one of many, which single ones overtake. */
-export type SweptOtp = Otp & { inBatch: boolean };
-
 /** An OTP that the clock ended, or gave back for a resend. */
 export interface MovedOtp {
   app: string;
@@ -69,7 +66,7 @@ export interface Swept {
   looked: number;
   moved: MovedOtp[];
   /** OTPs whose job may be missing. */
-  queued: SweptOtp[];
+  queued: Otp[];
   /** Ids of OTPs whose record is broken, or that no data key opens. */
   unreadable: string[];
   /** Why some partitions could not be swept. */
@@ -133,10 +130,9 @@ export function createSendAttempts(
   const open = (raw: string) => toOtp(sealer, parse(raw));
 
   /** The id alone of a record that is broken, or that no data key opens: it must not hide the others. */
-  const tryOpen = ([id, raw]: [string, string]): SweptOtp | string => {
+  const tryOpen = ([id, raw]: [string, string]): Otp | string => {
     try {
-      const record = parse(raw);
-      return { ...toOtp(sealer, record), inBatch: record.batch !== undefined };
+      return open(raw);
     } catch {
       return id;
     }

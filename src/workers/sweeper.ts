@@ -1,7 +1,6 @@
 import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
-import type { SweptOtp } from '../store/send-attempts.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from './logger.js';
 import { countEnd, type WorkerMetrics } from './metrics.js';
@@ -36,7 +35,7 @@ export function createSweeper({ store, sendOtpQueue, keepMs, logger, metrics }: 
     return [];
   };
   /** Each is added where it was: a single one by itself, many of an app in its turns. */
-  const addAllAgain = async (missing: readonly SweptOtp[]): Promise<readonly Otp[]> => {
+  const addAllAgain = async (missing: readonly Otp[]): Promise<readonly Otp[]> => {
     const failed: Otp[] = [];
     for (const otp of missing.filter(({ inBatch }) => !inBatch)) {
       failed.push(...(await addAgain([otp], () => sendOtpQueue.add(otp))));

@@ -102,6 +102,21 @@ describe('202', () => {
     expect(await find(result.results[0]?.id)).toMatchObject({ status: 'queued', to: `+6${good}` });
   });
 
+  it('accepts 600 OTPs to one number range while the toll-fraud guard enforces, also in two uploads', async () => {
+    const guarded = await startGateway({ policy: { fraudGuard: 'enforce' }, load });
+    const otps = Array.from({ length: 600 }, (_, n) => ({ to: `+6016777${String(n).padStart(4, '0')}` }));
+    const accept = async (some: object[]) => {
+      const reply = await guarded.call('POST', '/v1/otps/bulk', { body: { otps: some } });
+      return reply.json as BulkResult;
+    };
+    const first = await accept(otps.slice(0, 300));
+    await Promise.all(first.results.map(({ id = '' }) => guarded.send(id)));
+    const second = await accept(otps.slice(300));
+    expect([first.rejected, second.rejected]).toEqual([0, 0]);
+    // Nor is a person refused whose number is in the same range.
+    expect((await guarded.call('POST', '/v1/otps', { body: { to: '+60167779999' } })).status).toBe(202);
+  });
+
   it('completes each OTP with the defaults, and gives bulk its longer deadline', async () => {
     const { result } = await upload({
       defaults: { ttlSeconds: 60, reference: 'all' },

@@ -107,7 +107,9 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
       range: '6012-345xxxx',
       slowUntil: 0,
       blockedUntil: Date.now() + 3_600_000,
+      cappedUntil: 0,
       refused: 7,
+      wouldRefuse: 12,
     };
     const page = await open();
     let forgotten = false;
@@ -120,6 +122,8 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
         forgotten = request.postData() === '{"app":"shop","range":"6012-345xxxx"}';
     });
     await page.getByText('24 hours').click();
+    const row = page.locator('#ranges tbody tr');
+    expect(await row.textContent()).toMatch(/would be: blocked until .*7, would refuse 12/);
     await page.getByRole('button', { name: /^Undo/ }).click();
     await expect.poll(() => page.textContent('#ranges')).toBe('None.');
     expect(forgotten).toBe(true);

@@ -3,8 +3,8 @@ import type { Overview } from '../../src/api/overview-data.js';
 import { recordStats } from '../../src/cli/stats-recorder.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { shownRange } from '../../src/store/number-ranges.js';
-import { accepted, admitted, blocked, claimed, number } from '../support/otps.js';
-import { admin, expectProblem, startGateway } from './gateway.js';
+import { accepted, admitted, blocked, claimed, number, request } from '../support/otps.js';
+import { admin, expectProblem, settings, startGateway } from './gateway.js';
 
 const gateway = await startGateway({ policy: { fraudGuard: 'enforce' } });
 const acting = await startGateway({ dependencies: { admin: { ...admin, actions: true } } });
@@ -122,6 +122,25 @@ describe('200', () => {
     expect(gateway.logs.join('\n')).not.toContain('3456810');
     for (const query of ['otp_nobody', '+60129999999', 'https://x/']) {
       expect((await post('/otps', { query })).json).toEqual({ otps: [] });
+    }
+  });
+
+  it('shows a range that only has its cap, and says whether OTPs are refused or would be', async () => {
+    for (const [fraudGuard, refused, alarm] of [
+      ['enforce', { refused: 5, wouldRefuse: 0 }, /^1 number range has .* More OTPs to them are refused/],
+      ['monitor', { refused: 0, wouldRefuse: 5 }, /^1 number range has .* FRAUD_GUARD=enforce would refuse/],
+    ] as const) {
+      const own = { ...settings, fraudGuardEnforces: fraudGuard === 'enforce' };
+      const guarded = await startGateway({ policy: { fraudGuard }, dependencies: { settings: own } });
+      await guarded.redis.flushdb();
+      const pumped = Array.from({ length: 25 }, (_, n) => request({ to: number(`01234580${10 + n}`) }));
+      await Promise.all(pumped.map((each) => guarded.store.otps.admit(each, null)));
+      const { json } = await guarded.call('GET', '/admin/overview.json', { key: null, headers: basic });
+      const { ranges, alarms, guardEnforces } = json as Overview;
+      expect(ranges).toMatchObject([{ app: 'shop', range: '6012-345xxxx', slowUntil: 0, ...refused }]);
+      expect(ranges[0]?.cappedUntil).toBeGreaterThan(Date.now());
+      expect(guardEnforces).toBe(own.fraudGuardEnforces);
+      expect(alarms.map(({ text }) => text)).toContainEqual(expect.stringMatching(alarm));
     }
   });
 

@@ -92,7 +92,10 @@ describe('429', () => {
     expect(replies.every(({ status }) => status === 202)).toBe(true);
     const refused = pumped.filter(({ status }) => status === 429);
     expect(refused).toHaveLength(5);
-    for (const reply of refused) expectProblem(reply, 429, 'prefix_blocked');
+    for (const reply of refused) {
+      expectProblem(reply, 429, 'prefix_blocked');
+      expect(reply.json).toMatchObject({ detail: expect.stringMatching(/not verified yet/) });
+    }
     expect(retryAfter(refused[0] as Reply)).toBeGreaterThan(0);
     const told = guarded.logs.filter((line) => line.includes('fraud.range_capped'));
     expect(told).toHaveLength(1);

@@ -170,9 +170,17 @@ describe('the operator’s commands', () => {
     }
     await clock.advance(130_000);
     await store.otps.admit(request({ to: number('0123457099') }), null);
+    const watching = testStore(clock.redis, { fraudGuard: 'monitor' });
+    for (let n = 0; n < 23; n++) {
+      await watching.otps.admit(request({ to: number(`01334571${10 + n}`) }), null);
+    }
+    const { said } = await run(['ranges']);
+    expect(said).toMatch(/^app +range +slowed until +blocked until +capped until +refused +would refuse\n/);
+    expect(said).toMatch(/^shop +6013-345xxxx +- +- +20\d\d-\S+Z +0 +3$/m);
+    await run(['forget-range', 'shop', '6013-345xxxx']);
     expect((await run(['ranges'])).said).toMatch(/^shop +6012-345xxxx +20\d\d-.*Z/m);
     expect((await run(['forget-range', 'shop', '6012-345xxxx'])).said).toMatch(/begins anew/);
-    expect((await run(['ranges'])).said).toBe('No number range was slowed or blocked lately.\n');
+    expect((await run(['ranges'])).said).toBe('No number range was slowed, blocked or capped lately.\n');
   });
 
   it('find a person, erase them, and leave behind who did so', async () => {

@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { OtpRequest } from '../../src/otp/otp.js';
+import type { PhoneNumber } from '../../src/otp/phone-number.js';
+import type { Admission } from '../../src/store/admission.js';
 import { createSealer } from '../../src/store/sealing.js';
 import { createStore, type Store } from '../../src/store/store.js';
 import { faultRow, full } from '../support/fault-table.js';
@@ -55,22 +57,66 @@ async function verify(store: Store, id: string): Promise<void> {
   await store.verificationAttempts.settle(verification, 'correct');
 }
 
-/** `count` OTPs to numbers of the range from `first` on, one each `everyMs`; answers how many were paid for. */
-async function pump(store: Store, { first = 0, count = 0, everyMs = 20 }): Promise<number> {
+/**
+ * `count` OTPs to numbers of the range from `first` on, one each `everyMs`, of which `together` are asked for at the same
+ * moment; answers how many were paid for.
+ */
+async function pump(store: Store, { first = 0, count = 0, everyMs = 20, together = 1 }): Promise<number> {
   let paid = 0;
-  for (let n = first; n < first + count; n++) {
-    if ((await send(store, { to: inRange(n % 10_000) })) !== null) paid += 1;
-    await clock.advance(everyMs);
+  for (let n = first; n < first + count; n += together) {
+    const some = Array.from({ length: Math.min(together, first + count - n) }, (_, i) =>
+      inRange((n + i) % 10_000),
+    );
+    const ids = await Promise.all(some.map((to) => send(store, { to })));
+    paid += ids.filter((id) => id !== null).length;
+    await clock.advance(everyMs * some.length);
   }
   return paid;
 }
 
+/** Asks for OTPs to numbers of the range in one upload and has those sent that were taken; with their ids. */
+async function upload(
+  store: Store,
+  { first = 0, count = 0 },
+): Promise<{ ids: string[]; refused: Admission[] }> {
+  const name = (await store.batches.open('shop', null)) ?? '';
+  const ids: string[] = [];
+  const refused: Admission[] = [];
+  for (let from = 0; from < count; from += 200) {
+    const requests = Array.from({ length: Math.min(200, count - from) }, (_, i) =>
+      request({ to: inRange((first + from + i) % 10_000) }),
+    );
+    const lines = requests.map((each) => ({ request: each, text: JSON.stringify(each.to.e164) }));
+    const batch = { name, app: 'shop', keyed: false, onlyKnown: false };
+    const places = await store.batches.reserve(batch, from, lines);
+    const asked = requests.flatMap((each, i) => {
+      const place = places?.[i];
+      return place && place !== 'reused' ? [{ request: each, reserved: { batch: name, ...place } }] : [];
+    });
+    for (const admission of await store.otps.admitMany(asked)) {
+      if (admission instanceof Error) throw admission;
+      if (admission.kind === 'admitted') ids.push(admission.otp.id);
+      else refused.push(admission);
+    }
+  }
+  const settle = async (id: string) => store.sendAttempts.settle(await claimed(store, id), accepted());
+  await Promise.all(ids.map(settle));
+  await noted();
+  return { ids, refused };
+}
+
+/** Lets what is noted about ranges arrive: at most 200 at a time are on their way, and Redis answers in order. */
+async function noted(): Promise<void> {
+  for (let i = 0; i < 10; i++) await redis.ping();
+}
+
 describe('pumping of one range, when the guard enforces', () => {
-  it('10,000 numbers at 50 a second: at most 50 are paid for', { timeout: 60_000 }, async () => {
+  const count = full ? 10_000 : 1_000;
+  it(`${count} numbers in 200 seconds: at most 50 are paid for`, { timeout: 60_000 }, async () => {
     const store = guardedStore('enforce');
-    const paid = await pump(store, { count: 10_000 });
+    const paid = await pump(store, { count, everyMs: 200_000 / count, together: count / 200 });
     faultRow(
-      '10,000 pumped numbers of one range at 50 a second, the guard enforcing',
+      `${count.toLocaleString('en')} pumped numbers of one range at ${count / 200} a second, the guard enforcing`,
       { paid },
       'at most 50 paid',
     );
@@ -80,12 +126,12 @@ describe('pumping of one range, when the guard enforces', () => {
 
   it('that goes on is blocked for an hour, then for a day', { timeout: 60_000 }, async () => {
     const store = guardedStore('enforce');
-    await pump(store, { count: 900, everyMs: 2_000 });
+    await pump(store, { count: 900, everyMs: 2_000, together: 10 });
     const [blocked] = await store.ranges.judged();
     expect((blocked?.blockedUntil ?? 0) - clock.now()).toBeGreaterThan(30 * 60_000);
     expect((blocked?.blockedUntil ?? 0) - clock.now()).toBeLessThanOrEqual(3_600_000);
     await clock.advance(3_600_000);
-    await pump(store, { first: 1_000, count: 600, everyMs: 2_000 });
+    await pump(store, { first: 1_000, count: 600, everyMs: 2_000, together: 10 });
     const [again] = await store.ranges.judged();
     expect((again?.blockedUntil ?? 0) - clock.now()).toBeGreaterThan(23 * 3_600_000);
     const refused = await store.otps.admit(request({ to: inRange(5_000) }), null);
@@ -101,15 +147,31 @@ describe('pumping of one range, when the guard enforces', () => {
     const store = guardedStore('enforce');
     let paid = 0;
     for (let round = 0; round < 24 * 6; round++) {
-      paid += await pump(store, { first: round * 19, count: 19, everyMs: 10 });
+      paid += await pump(store, { first: round * 19, count: 19, everyMs: 10, together: 19 });
       await clock.advance(660_000);
     }
     expect(paid).toBeLessThanOrEqual(150);
   });
 
+  it('is refused for the true reason: capped at first, then slowed, then blocked', async () => {
+    const store = guardedStore('enforce');
+    const refusal = async () => {
+      const admission = await store.otps.admit(request({ to: inRange(9_000) }), null);
+      return admission.kind === 'range_blocked' ? [admission.reason, admission.retryAfterMs] : admission.kind;
+    };
+    await pump(store, { count: 20, everyMs: 0, together: 20 });
+    expect(await refusal()).toEqual(['capped', 660_000]);
+    await clock.advance(120_000);
+    expect(await refusal()).toBe('admitted');
+    await clock.advance(5_000);
+    expect(await refusal()).toEqual(['slowed', 15_000]);
+    await pump(store, { first: 100, count: 40, everyMs: 20_000 });
+    expect(await refusal()).toEqual(['blocked', expect.any(Number)]);
+  });
+
   it('says once what it decided', async () => {
     const store = guardedStore('enforce');
-    await pump(store, { count: 30 });
+    await pump(store, { count: 30, together: 10 });
     await clock.advance(130_000);
     const first = await store.otps.admit(request({ to: inRange(100) }), null);
     expect(first).toMatchObject({ ranges: [{ decision: 'slowed', range: '6012345' }] });
@@ -121,7 +183,7 @@ describe('pumping of one range, when the guard enforces', () => {
 describe('beside a pumped range', () => {
   it('other ranges, and the same range of another app, are untouched', async () => {
     const store = guardedStore('enforce');
-    await pump(store, { count: 200 });
+    await pump(store, { count: 200, together: 50 });
     expect(await send(store, { to: number('+60123460000') })).not.toBeNull();
     expect(await send(store, { app: 'bank', to: inRange(1) })).not.toBeNull();
   });
@@ -130,7 +192,7 @@ describe('beside a pumped range', () => {
     const store = guardedStore('enforce');
     const known = inRange(7_777);
     await verify(store, (await send(store, { to: known })) ?? '');
-    await pump(store, { count: 200 });
+    await pump(store, { count: 200, together: 50 });
     expect(await send(store, { to: known })).not.toBeNull();
     expect(await send(store, { to: inRange(7_778) })).toBeNull();
   });
@@ -154,7 +216,7 @@ describe('beside a pumped range', () => {
 
   it('a range on the safe list is let through', async () => {
     const store = guardedStore('enforce', ['60123']);
-    expect(await pump(store, { count: 200 })).toBe(200);
+    expect(await pump(store, { count: 200, together: 50 })).toBe(200);
   });
 
   it('nothing is refused while the guard only watches, but all that it would refuse is told and counted', async () => {
@@ -166,17 +228,28 @@ describe('beside a pumped range', () => {
       decided.push(...admission.ranges.map(({ decision }) => decision));
     }
     expect(decided).toEqual(['capped']);
-    expect(await store.ranges.judged()).toMatchObject([{ app: 'shop', range: '6012345', refused: 180 }]);
+    expect(await store.ranges.judged()).toMatchObject([
+      { app: 'shop', range: '6012345', refused: 0, wouldRefuse: 180 },
+    ]);
+  });
+
+  it('a range that only has its cap is shown while more is refused', async () => {
+    const store = guardedStore('enforce');
+    await pump(store, { count: 25 });
+    const [capped] = await store.ranges.judged();
+    expect(capped).toMatchObject({ slowUntil: 0, blockedUntil: 0, refused: 5, wouldRefuse: 0 });
+    expect(capped?.cappedUntil).toBeGreaterThan(clock.now());
+    expect(capped?.cappedUntil).toBeLessThanOrEqual(clock.now() + 660_000);
   });
 
   it('nothing is written about ranges while the guard is off', async () => {
-    await pump(guardedStore('off'), { count: 30 });
+    await pump(guardedStore('off'), { count: 30, together: 30 });
     expect(await redis.keys('*range*')).toEqual([]);
   });
 
   it('the operator undoes what was decided', async () => {
     const store = guardedStore('enforce');
-    await pump(store, { count: 30 });
+    await pump(store, { count: 30, together: 10 });
     await clock.advance(130_000);
     await pump(store, { first: 100, count: 2 });
     expect(await store.ranges.judged()).toHaveLength(1);
@@ -234,14 +307,55 @@ describe('a range whose OTPs were not sent', () => {
   });
 });
 
+describe('an upload to numbers of one range', () => {
+  it('of 600 is taken as a whole, also after its first codes went out', async () => {
+    const store = guardedStore('enforce');
+    expect((await upload(store, { count: 200 })).refused).toEqual([]);
+    await clock.advance(500);
+    expect((await upload(store, { first: 200, count: 400 })).refused).toEqual([]);
+    expect(await store.ranges.judged()).toEqual([]);
+  });
+
+  it('takes no place of single OTPs', async () => {
+    const store = guardedStore('enforce');
+    const { ids } = await upload(store, { count: 300 });
+    for (const id of ids.slice(0, 20)) await store.otps.cancel('shop', id);
+    await Promise.all(ids.slice(20, 200).map((id) => verify(store, id)));
+    await noted();
+    // As many as ever, and a tenth of the 180 that were verified.
+    expect(await pump(store, { first: 1_000, count: 60, everyMs: 1 })).toBe(38);
+  });
+
+  it('is judged by the codes that people had a minute to type', async () => {
+    const store = guardedStore('enforce');
+    const { ids } = await upload(store, { count: 100 });
+    await clock.advance(59_000);
+    expect((await upload(store, { first: 200, count: 1 })).refused).toEqual([]);
+    await clock.advance(61_000);
+    const late = await upload(store, { first: 300, count: 5 });
+    expect([ids.length, late.ids.length]).toEqual([100, 1]);
+    expect(late.refused).toMatchObject(Array(4).fill({ kind: 'range_blocked', reason: 'slowed' }));
+  });
+
+  it('is taken while enough of its codes are verified', async () => {
+    const store = guardedStore('enforce');
+    const { ids } = await upload(store, { count: 200 });
+    await Promise.all(ids.slice(0, 120).map((id) => verify(store, id)));
+    await clock.advance(125_000);
+    expect((await upload(store, { first: 200, count: 200 })).refused).toEqual([]);
+  });
+});
+
 describe('a range that converts', () => {
   it('takes more unverified OTPs at a time, the more were verified before', async () => {
     const store = guardedStore('enforce');
-    for (let n = 0; n < 100; n++) {
-      await verify(store, (await send(store, { to: inRange(n) })) ?? '');
-      await clock.advance(10_000);
+    for (let n = 0; n < 100; n += 10) {
+      const some = Array.from({ length: 10 }, (_, i) => inRange(n + i));
+      const ids = await Promise.all(some.map((to) => send(store, { to })));
+      await Promise.all(ids.map((id) => verify(store, id ?? '')));
+      await clock.advance(100_000);
     }
-    expect(await pump(store, { first: 1_000, count: 100 })).toBe(30);
+    expect(await pump(store, { first: 1_000, count: 100, together: 100 })).toBe(30);
   });
 
   it('is not slowed at 40 % verified, and is at 35 %', async () => {
@@ -268,27 +382,41 @@ describe('a range that converts', () => {
  * drawn from 2,000 ranges of which some have many customers (Zipf), 85 % verified after 5 to 90 seconds.
  */
 describe('a normal day', () => {
+  const togetherMs = full ? 10_000 : 120_000;
   it('has less than one OTP in a thousand refused', { timeout: 300_000 }, async () => {
-    const total = full ? 60_000 : 4_000;
+    const total = full ? 60_000 : 2_000;
     const store = guardedStore('enforce');
     const random = seededRandom(20_261_124);
-    const waiting: { at: number; id: string }[] = [];
+    let waiting: { at: number; id: string }[] = [];
     let refused = 0;
-    for (let n = 0; n < total; n++) {
-      const rush = n > total * 0.7 && n < total * 0.85 ? 0.35 : 1.2;
-      await clock.advance(Math.round((86_400_000 / total) * rush * 2 * random()));
-      while (waiting[0] && waiting[0].at <= clock.now()) await verify(store, waiting.shift()?.id ?? '');
+    const anyNumber = () => {
       const range = Math.floor(2_000 ** random());
       const operator = ['12', '13', '16', '17', '19'][range % 5];
       const block = 200 + Math.floor(range / 5);
       const subscriber = String(Math.floor(random() * 10_000)).padStart(4, '0');
-      const to = number(`+60${operator}${block}${subscriber}`);
+      return number(`+60${operator}${block}${subscriber}`);
+    };
+    const ask = async (to: PhoneNumber, typesAt: number) => {
       const id = await send(store, { to });
       if (id === null) refused += 1;
-      else if (random() < 0.85) {
-        waiting.push({ at: clock.now() + 5_000 + 85_000 * random(), id });
-        waiting.sort((a, b) => a.at - b.at);
+      else if (Number.isFinite(typesAt)) waiting.push({ at: typesAt, id });
+    };
+    let due = clock.now();
+    let people: { to: PhoneNumber; typesAt: number }[] = [];
+    for (let n = 0; n < total; n++) {
+      const rush = n > total * 0.7 && n < total * 0.85 ? 0.35 : 1.2;
+      due += Math.round((86_400_000 / total) * rush * 2 * random());
+      // Those of a while are asked for together.
+      if (due - clock.now() > togetherMs) {
+        await Promise.all(people.map(({ to, typesAt }) => ask(to, typesAt)));
+        people = [];
+        await clock.advance(due - clock.now());
+        const typed = waiting.filter(({ at }) => at <= clock.now());
+        waiting = waiting.filter(({ at }) => at > clock.now());
+        await Promise.all(typed.map(({ id }) => verify(store, id)));
       }
+      const typesAt = random() < 0.85 ? due + 5_000 + 85_000 * random() : Number.POSITIVE_INFINITY;
+      people.push({ to: anyNumber(), typesAt });
     }
     faultRow(
       `a normal day of ${total} OTPs with the guard enforcing`,

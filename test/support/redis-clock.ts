@@ -22,6 +22,8 @@ export const clockKey = 'test-clock';
  */
 export function redisClock(redis: Redis): RedisClock {
   const sources = new Map<string, string>();
+  /** On a single Redis, the text and its SHA that stand for each source: they stay the same. */
+  const rewritten = new Map<string, { text: string; sha: string }>();
   // The next noon (UTC): no test crosses midnight by accident, and no key has expired before it is written.
   let at = Math.ceil(Date.now() / dayMs) * dayMs + dayMs / 2;
   const show = async () => {
@@ -29,6 +31,18 @@ export function redisClock(redis: Redis): RedisClock {
     await redis.mset(`${clockKey}:s`, Math.floor(at / 1_000), `${clockKey}:us`, `${at % 1_000}000`);
   };
   void show();
+  const withTime = (source: string, time: string) => {
+    const text = source.replaceAll("redis.call('TIME')", time);
+    if (text === source) throw new Error('this function reads no clock');
+    sources.set(sha1(source), source);
+    return text;
+  };
+  const rewrite = (source: string) => {
+    const text = withTime(source, `redis.call('MGET', '${clockKey}:s', '${clockKey}:us')`);
+    const made = { text, sha: sha1(text) };
+    rewritten.set(source, made);
+    return made;
+  };
   const overrides = {
     evalsha: async (sha: string, ...rest: [number, ...string[]]) => {
       const source = sources.get(sha);
@@ -36,13 +50,11 @@ export function redisClock(redis: Redis): RedisClock {
       return await overrides.eval(source, ...rest);
     },
     eval: async (source: string, ...rest: [number, ...string[]]) => {
-      const written = `{ '${Math.floor(at / 1_000)}', '${at % 1_000}000' }`;
-      const time = redis.isCluster ? written : `redis.call('MGET', '${clockKey}:s', '${clockKey}:us')`;
-      const text = source.replaceAll("redis.call('TIME')", time);
-      if (text === source) throw new Error('this function reads no clock');
-      sources.set(sha1(source), source);
-      if (redis.isCluster) return await redis.eval(text, ...rest);
-      const sha = sha1(text);
+      if (redis.isCluster) {
+        const time = `{ '${Math.floor(at / 1_000)}', '${at % 1_000}000' }`;
+        return await redis.eval(withTime(source, time), ...rest);
+      }
+      const { text, sha } = rewritten.get(source) ?? rewrite(source);
       return await redis
         .evalsha(sha, ...rest)
         .catch((error: Error) =>

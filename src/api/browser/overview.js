@@ -283,16 +283,32 @@ function table(head, rows) {
   );
 }
 
-function showRanges({ ranges }) {
+function showRanges({ ranges, guardEnforces }) {
   const place = byId('ranges');
   if (place.contains(document.activeElement)) return;
   if (ranges.length === 0) return place.replaceChildren(element('p', { class: 'empty' }, 'None.'));
-  const rows = ranges.map(({ app, range, slowUntil, blockedUntil, refused }) => {
-    const blocked = blockedUntil > Date.now();
-    const what = `${blocked ? 'blocked' : 'slowed'} until ${dateTime.format(new Date(blocked ? blockedUntil : slowUntil))}`;
-    return [app, element('code', {}, range), what, whole.format(refused), undo(app, range)];
-  });
+  const rows = ranges.map(({ app, range, refused, wouldRefuse, ...until }) => [
+    app,
+    element('code', {}, range),
+    limitOf(until, guardEnforces),
+    wouldRefuse === 0
+      ? whole.format(refused)
+      : `${refused === 0 ? '' : `${whole.format(refused)}, `}would refuse ${whole.format(wouldRefuse)}`,
+    undo(app, range),
+  ]);
   place.replaceChildren(table(['App', 'Range', 'What', 'Refused', ''], rows));
+}
+
+/** What the guard does about a range, or would do, and until when. */
+function limitOf({ slowUntil, blockedUntil, cappedUntil }, enforces) {
+  const limits = [
+    ['blocked', blockedUntil],
+    ['slowed', slowUntil],
+    ['no more unverified codes', cappedUntil],
+  ];
+  const [what, until] = limits.find(([, moment]) => moment > Date.now()) ?? limits.at(-1);
+  const text = `${what} until ${dateTime.format(new Date(until))}`;
+  return enforces ? text : `would be: ${text}`;
 }
 
 function undo(app, range) {

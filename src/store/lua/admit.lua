@@ -44,13 +44,13 @@ end
 local function judged(item, phone)
   if not item.range then return nil, '' end
   local g = load_range(KEYS[item.range], t)
-  local decided, wait = guard(g, is_exempt(phone), t)
+  local decided, wait, why = guard(g, { exempt = is_exempt(phone), bulk = item.batch ~= nil }, t)
   if decided ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
   if decided == 'blocked' then
     emit(KEYS[call.rangeEvents], 'fraud.blocked', 'at', digits(t), 'range', item.rangeName)
   end
   save_range(KEYS[item.range], g, t)
-  return wait > 0 and {'blocked', wait, decided} or nil, decided
+  return wait > 0 and {'blocked', wait, decided, why} or nil, decided
 end
 
 local function reserve(item, longest_life)

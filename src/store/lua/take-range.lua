@@ -1,12 +1,14 @@
--- Lets the toll-fraud guard decide about new OTPs. KEYS: ranges. ARGV for each: a 1 for every OTP to a number that is
--- exempt, a 0 for every other one. Answers for each, OTP by OTP: for how many ms it is refused, what was decided.
+-- Lets the toll-fraud guard decide about new OTPs. KEYS: ranges. ARGV for each: a digit for every OTP: 1 where its number
+-- is exempt, and 2 more where it is one of an upload. Answers for each, OTP by OTP: for how many ms it is refused, what
+-- was decided, why it is refused.
 local t = now()
 local answers = {}
 for i, key in ipairs(KEYS) do
   local g, answer = load_range(key, t), {}
-  for exempt in string.gmatch(ARGV[i], '.') do
-    local decided, wait = guard(g, exempt == '1', t)
-    answer[#answer + 1], answer[#answer + 2] = wait, decided
+  for digit in string.gmatch(ARGV[i], '.') do
+    local otp = { exempt = digit == '1' or digit == '3', bulk = digit >= '2' }
+    local decided, wait, why = guard(g, otp, t)
+    answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = wait, decided, why
   end
   save_range(key, g, t)
   answers[i] = answer
