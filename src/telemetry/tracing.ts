@@ -35,6 +35,8 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
+/** OpenTelemetry waits 5 s, and its environment variable for that is read by its own SDK alone. */
+const exportEveryMs = 1_000;
 const lastExportMs = 3_000;
 
 /** What orchestrators and scrapers ask is nobody's request. */
@@ -53,7 +55,9 @@ export function startTracing({ endpoint, ratio, role, version }: TracingOptions)
       'service.version': version,
     }),
     sampler: new ParentBasedSampler({ root: rootSampler(ratio) }),
-    spanProcessors: [new BatchSpanProcessor({ exporter: discreetExporter(exporter) })],
+    spanProcessors: [
+      new BatchSpanProcessor({ exporter: discreetExporter(exporter), scheduledDelayMillis: exportEveryMs }),
+    ],
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
 import {
@@ -87,7 +88,6 @@ beforeAll(async () => {
     ...gatewayEnvironment(redis.url, { endpoint: await startProxy(simulator.endpoint) }),
     LOG_LEVEL: 'info',
     OTEL_EXPORTER_OTLP_ENDPOINT: collector,
-    OTEL_BSP_SCHEDULE_DELAY: '200',
   };
   api = runCommand('api', { ...env, PORT: '0', API_KEYS: `shop:${key}` });
   worker = runCommand('worker', env);
@@ -97,6 +97,8 @@ beforeAll(async () => {
   );
   url = (await written(api, /"event":"api.started","url":"([^"]+)"/))[1] ?? '';
   await written(worker, /"event":"worker.started"/);
+  // The API listens before it reached Redis, and answers 503 until then.
+  while (!(await fetch(`${url}/readyz`)).ok) await sleep(50);
 }, 60_000);
 afterAll(async () => {
   for (const stop of stops.reverse()) await stop();
