@@ -17,8 +17,8 @@ const columns: Record<string, (otp: BatchOtp) => string | number | null> = {
 };
 
 /**
- * OTPs as comma-separated values with a line of column names (RFC 4180). What a spreadsheet would take for a formula has
- * an apostrophe in front, numbers in E.164 too.
+ * OTPs as comma-separated values with a line of column names (RFC 4180). What a spreadsheet would compute has an
+ * apostrophe in front; a phone number in E.164 computes to itself and stays as it is.
  */
 export async function* batchOtpsCsv(groups: AsyncIterable<BatchOtp[]>): AsyncGenerator<string> {
   yield line(Object.keys(columns));
@@ -32,7 +32,7 @@ function line(values: readonly (string | number | null)[]): string {
 }
 
 /** CSV injection (OWASP): a cell that begins so is computed where it is opened. */
-const formula = /^[=+\-@\t\r]/;
+const formula = /^(?!\+\d+$)[=+\-@\t\r]/;
 
 function field(value: string): string {
   const text = formula.test(value) ? `'${value}` : value;
