@@ -126,6 +126,8 @@ export function factsOf(record: OtpRecord) {
   };
 }
 
+export type OtpFacts = ReturnType<typeof factsOf>;
+
 /** Opens a record. Throws when no data key fits. */
 export function toOtp(sealer: Sealer, record: OtpRecord): Otp {
   const [callingCode, national, country, message, unicode, senderId, reference, clientIp = null] =

@@ -7,11 +7,18 @@ const keyIdBytes = 4;
 const headerBytes = keyIdBytes + 2;
 const cachedKeys = 64;
 
+/** A text was encrypted with a key that is not in DATA_KEY; another process may have it. */
+export class MissingDataKey extends Error {
+  constructor() {
+    super('no key in DATA_KEY opens this record: was a key removed too early?');
+  }
+}
+
 /** What is kept secret in Redis, and how it is found again without being read. */
 export interface Sealer {
   /** AES-256-GCM under the first data key; `id` is bound to it, so it opens under no other id. Base64url. */
   seal(id: string, plaintext: string): string;
-  /** Throws when no data key fits or when text or id were changed. */
+  /** Throws MissingDataKey when no data key fits, and something else when text or id were changed. */
   open(id: string, sealed: string): string;
   /** Keyed hashes (base64url, 128 bits) of a text for one purpose, one per data key, the current one first. */
   hashes(purpose: string, text: string): [string, ...string[]];
@@ -49,7 +56,7 @@ export function createSealer(dataKeys: readonly [Buffer, ...Buffer[]]): Sealer {
     open: (id, sealed) => {
       const bytes = Buffer.from(sealed, 'base64url');
       const key = byId.get(bytes.subarray(0, keyIdBytes).toString('hex'));
-      if (!key) throw new Error('no key in DATA_KEY opens this record: was a key removed too early?');
+      if (!key) throw new MissingDataKey();
       const nonce = bytes.subarray(headerBytes, headerBytes + nonceBytes);
       const tag = bytes.subarray(headerBytes + nonceBytes, headerBytes + nonceBytes + tagBytes);
       const dayKey = derive(key, `seal ${bytes.readUInt16BE(keyIdBytes)}`);

@@ -8,8 +8,9 @@ import { type Status, statuses } from '../otp/states.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
-import { failureCodes, recordSchema, toOtp } from './record.js';
+import { factsOf, failureCodes, type OtpFacts, type OtpRecord, recordSchema, toOtp } from './record.js';
 import { loadListScript, loadRecordScript, plainSource } from './script.js';
+import { MissingDataKey } from './sealing.js';
 
 /** How many records of one partition a sweep looks at in one call. */
 const sweepBatch = 200;
@@ -40,8 +41,9 @@ export type ClaimResult =
   /** Another attempt may still be calling the provider, or a resend must be held back, for so long. */
   | { kind: 'in_flight'; remainingMs: number }
   /** `now`: it was this call that wrote the end down. */
-  | { kind: 'ended'; otp: Otp; now: boolean }
-  | { kind: 'missing' };
+  | { kind: 'ended'; otp: OtpFacts; now: boolean }
+  /** `unreadable`: the record is broken, and no worker can send it. */
+  | { kind: 'missing' | 'unreadable' };
 
 /** The OTP after an attempt, and what a next one needs to know. */
 export interface SettledSend {
@@ -87,6 +89,7 @@ export interface SendAttempts {
 
 const claimReply = z.union([
   z.tuple([z.literal('missing')]),
+  z.tuple([z.literal('unreadable')]),
   z.tuple([z.literal('claimed'), z.string()]),
   z.tuple([z.literal('ended'), z.string(), z.number()]),
   z.tuple([z.literal('in_flight'), z.string(), z.number()]),
@@ -116,6 +119,14 @@ const sweepReply = z.tuple([
   z.array(z.tuple([z.string(), z.enum(statuses), failure])),
 ]);
 
+function claimOf(
+  { sends, claimedAt = 0, retries, unknowns, presumed }: OtpRecord,
+  claim: Pick<Claimed, 'id' | 'token' | 'leaseMs' | 'record'>,
+): Claimed {
+  const tries = retries + unknowns - presumed;
+  return { ...claim, attempt: sends, tries, resends: unknowns, claimedAt };
+}
+
 export function createSendAttempts(
   options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'> },
 ): SendAttempts {
@@ -127,12 +138,18 @@ export function createSendAttempts(
   const sweepScript = loadRecordScript(options, 'sweep', { most: 1 });
   const lookedAfterScript = loadListScript(redis, plainSource('looked-after'));
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
-  const open = (raw: string) => toOtp(sealer, parse(raw));
+  const tryParse = (raw: string): OtpRecord | null => {
+    try {
+      return parse(raw);
+    } catch {
+      return null;
+    }
+  };
 
   /** The id alone of a record that is broken, or that no data key opens: it must not hide the others. */
   const tryOpen = ([id, raw]: [string, string]): Otp | string => {
     try {
-      return open(raw);
+      return toOtp(sealer, parse(raw));
     } catch {
       return id;
     }
@@ -151,24 +168,28 @@ export function createSendAttempts(
     return reply[0] === 'needs_record' ? await ask(record) : reply;
   };
 
+  const openClaimed = async (claim: Claimed, record: OtpRecord): Promise<ClaimResult> => {
+    try {
+      return { kind: 'claimed', claim: { ...claim, otp: toOtp(sealer, record) } };
+    } catch (error) {
+      // Nothing was called: a worker whose DATA_KEY does not fit must not use the OTP up.
+      await settle(claim, { kind: 'deferred', reason: 'stale_claim' });
+      if (error instanceof MissingDataKey) throw error;
+      return { kind: 'unreadable' };
+    }
+  };
+
   return {
     claim: async (id, token) => {
       const partition = partitionOfId(id);
       if (!partition) return { kind: 'missing' };
       const [kind, raw, detail] = claimReply.parse(await claimScript(keys.record(partition, id), [token]));
-      if (kind === 'missing') return { kind };
+      if (kind === 'missing' || kind === 'unreadable') return { kind };
       if (kind === 'in_flight') return { kind, remainingMs: detail };
-      if (kind === 'ended') return { kind, otp: open(raw), now: detail === 1 };
-      const { sends, claimedAt = 0, retries, unknowns, presumed } = parse(raw);
-      const tries = { tries: retries + unknowns - presumed, resends: unknowns };
-      const claim = { id, token, attempt: sends, ...tries, claimedAt, leaseMs, record: raw };
-      try {
-        return { kind, claim: { ...claim, otp: open(raw) } };
-      } catch (error) {
-        // Nothing was called: a worker whose DATA_KEY does not fit must not use the OTP up.
-        await settle(claim, { kind: 'deferred', reason: 'stale_claim' });
-        throw error;
-      }
+      const record = tryParse(raw);
+      if (!record) return { kind: 'unreadable' };
+      if (kind === 'ended') return { kind, otp: factsOf(record), now: detail === 1 };
+      return await openClaimed(claimOf(record, { id, token, leaseMs, record: raw }), record);
     },
     settle: async (claim, outcome) => {
       const [kind, status, failure, uuid, smsId, sentAt, expiresAt, tries, sendBeforeInMs, moved] =

@@ -14,7 +14,7 @@ import type { Logger } from './logger.js';
  */
 
 /** Ends the job of an OTP that ended: its ids, or a final failure that names the reason. */
-export function finish(otp: Otp): SendOtpResult {
+export function finish(otp: Pick<Otp, 'failure' | 'uuid' | 'smsId'>): SendOtpResult {
   if (otp.failure !== null) throw new UnrecoverableError(`${otp.failure}: ${failureMessages[otp.failure]}`);
   return { uuid: otp.uuid, smsId: otp.smsId };
 }
@@ -51,6 +51,11 @@ export async function park(job: Job, lockToken: string): Promise<never> {
 /** A job whose record is gone has nothing left to do. */
 export function gone(): never {
   throw new UnrecoverableError('record_gone: the OTP is no longer kept, so nothing was sent');
+}
+
+/** A job whose record is broken can never be done, so that no retry is made. */
+export function unreadable(): never {
+  throw new UnrecoverableError('record_unreadable: the record of the OTP is broken, so nothing was sent');
 }
 
 const retryBaseMs = 200;

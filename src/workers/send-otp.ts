@@ -5,7 +5,7 @@ import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend } from '../store/send-attempts.js';
 import type { Intake } from './intake.js';
-import { afterSend, delay, finish, gone, park } from './job-control.js';
+import { afterSend, delay, finish, gone, park, unreadable } from './job-control.js';
 import type { Logger } from './logger.js';
 import { countEnd, type WorkerMetrics } from './metrics.js';
 import type { PauseGate } from './pause-gate.js';
@@ -50,7 +50,7 @@ async function processJob(
   job: SendOtpJob,
   lockToken: string,
 ): Promise<SendOtpResult> {
-  const { sendAttempts, intake, sendTimeoutMs, metrics } = dependencies;
+  const { sendAttempts, intake, sendTimeoutMs, logger, metrics } = dependencies;
   const { id } = sendOtpPayload.parse(job.data);
   if (intake.closed) return await park(job, lockToken);
   const began = performance.now();
@@ -59,6 +59,12 @@ async function processJob(
   switch (result.kind) {
     case 'missing':
       return gone();
+    case 'unreadable':
+      logger.error(
+        { event: 'otp.unreadable', otpId: id },
+        'the record of an OTP is broken; it cannot be sent',
+      );
+      return unreadable();
     case 'ended':
       if (result.now) countEnd(metrics, result.otp);
       return finish(result.otp);

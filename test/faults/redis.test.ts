@@ -260,7 +260,7 @@ async function logFile(dir: string): Promise<{ path: string; size: number }> {
   return { path, size: (await stat(path)).size };
 }
 
-describe('a master that dies with Sentinel watching', { timeout: minutes(3) }, () => {
+describe('a master that dies with Sentinel watching', { timeout: minutes(4) }, () => {
   it.each(resends)(
     'is followed by its replica, with %i resends: API and workers go on by themselves',
     async (allowed) => {
@@ -281,7 +281,7 @@ describe('a master that dies with Sentinel watching', { timeout: minutes(3) }, (
         if (!accepted) await sleep(100);
       }
       const acceptedMs = Date.now() - killedAt;
-      const otps = await sentinels.settled(enqueued, minutes(1));
+      const otps = await sentinels.settled(enqueued, minutes(2));
       faultRow(
         `the master killed, its replica promoted by Sentinel, UNKNOWN_RESENDS=${allowed}`,
         {

@@ -7,13 +7,14 @@ import {
   type SendOtpResult,
   type sendOtpJob,
 } from '../../src/queues/send-otp.js';
+import { keys } from '../../src/store/keys.js';
 import type { SendAttempts } from '../../src/store/send-attempts.js';
 import {
   createSendOtpProcessor,
   type SendOtpDependencies,
   settleDelayMs,
 } from '../../src/workers/send-otp.js';
-import { number, request, sleep } from '../support/otps.js';
+import { accepted, claimed, number, request, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
 
@@ -156,6 +157,49 @@ describe('a send', () => {
     await scene.start();
     expect((await jobIn('failed', id))?.failedReason).toMatch(/^record_gone/);
     expect(calls(number()).calls).toBe(0);
+  });
+});
+
+describe('a broken record', () => {
+  const without = (field: string) => (record: Record<string, unknown>) =>
+    JSON.stringify({ ...record, [field]: undefined });
+  const withSealed = (change: (sealed: string) => string) => (record: Record<string, unknown>) =>
+    JSON.stringify({ ...record, sealed: change(String(record['sealed'])) });
+
+  it.each([
+    ['that is no JSON', () => '{"id":"otp_'],
+    ['that lacks its deadline', without('sendBefore')],
+    ['whose status is none', (record: object) => JSON.stringify(record).replace('"queued"', '"lost"')],
+    ['of another OTP', (record: object) => JSON.stringify(record).replace('"id":"otp_', '"id":"otp_x')],
+    ['whose encrypted part was changed', withSealed((sealed) => `${sealed.slice(0, -4)}AAAA`)],
+    ['whose encrypted part is missing', without('sealed')],
+  ])('%s ends its job at once, with the reason, one log line and no call', async (_, broken) => {
+    const id = await scene.send();
+    const key = keys.recordOfId(id);
+    await redis.set(key, broken(JSON.parse((await redis.get(key)) ?? '{}')), 'KEEPTTL');
+    await scene.start();
+    const job = await jobIn('failed', id);
+    expect(job?.failedReason).toMatch(/^record_unreadable: /);
+    expect(job?.attemptsMade).toBe(1);
+    expect(calls(number()).calls).toBe(0);
+    const about = scene.log.filter(({ event }) => event === 'job.failed' || event === 'otp.unreadable');
+    expect(about).toEqual([{ level: 'error', event: 'otp.unreadable', otpId: id }]);
+  });
+
+  it('of another type ends its job, too', async () => {
+    const id = await scene.send();
+    await redis.del(keys.recordOfId(id));
+    await redis.lpush(keys.recordOfId(id), 'x');
+    await scene.start();
+    expect((await jobIn('failed', id))?.failedReason).toMatch(/^record_unreadable: /);
+  });
+
+  it('is written again from what the worker holds, when it broke during the call', async () => {
+    const id = await scene.send();
+    const claim = await claimed(scene.store, id);
+    await redis.set(keys.recordOfId(id), 'broken');
+    await scene.store.sendAttempts.settle(claim, accepted());
+    expect(await find(id)).toMatchObject({ status: 'sent', uuid: 'uuid-1' });
   });
 });
 

@@ -2,7 +2,12 @@
 -- ARGV: attempt token. An ended one is answered with 1 when it was this call that ended it.
 local t = now()
 return for_each_record(function(token)
-  local r = load()
+  local readable, r = pcall(load)
+  if not readable then
+    -- Nobody can end it: the sweeper must not come to it again.
+    redis.call('ZREM', here.due, here.id)
+    return {'unreadable'}
+  end
   if not r then return {'missing'} end
 
   -- A client that reconnects sends its command twice: the same attempt goes on.

@@ -67,11 +67,21 @@ local function encode(r)
   return raw
 end
 
--- The record at hand, or nil.
+-- Whether all is there that functions read without asking.
+local function is_whole(r)
+  return r.id == here.id and type(r.app) == 'string' and type(r.phone) == 'string' and type(r.status) == 'string'
+    and type(r.createdAt) == 'number' and type(r.sendBefore) == 'number'
+    and type(r.ttlSeconds) == 'number' and type(r.maxAttempts) == 'number'
+    and (r.status ~= 'sending' or type(r.attemptEndsAt) == 'number')
+    and (r.status ~= 'sent' or type(r.expiresAt) == 'number')
+end
+
+-- The record at hand, or nil. Fails when it is broken.
 local function load()
   local raw = redis.call('GET', here.record)
   if not raw then return nil end
   local r = decode(raw)
+  if not is_whole(r) then error('broken') end
   here.status = r.status
   return r
 end

@@ -47,10 +47,11 @@ end
 
 return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   local claim, outcome = cjson.decode(raw_claim), cjson.decode(raw_outcome)
-  local r = load()
+  local readable, r = pcall(load)
+  if not readable then r = nil end
   local brought_back, before = not r, r and r.status
   if not r then
-    -- Redis lost it, unless the OTP may have ended right after the claim and its time to be kept is over, or was
+    -- Redis lost it, or broke it, unless the OTP may have ended right after the claim and its time to be kept is over, or was
     -- erased.
     if t >= claim.claimedAt + POLICY.keepMs or redis.call('EXISTS', erased_key()) == 1 then return {'missing'} end
     if raw_claimed == '' then return {'needs_record'} end
