@@ -12,6 +12,8 @@ export interface ApiMetrics {
   verification(app: string, result: string): void;
   /** An OTP that reached its goal. */
   verified(app: string, country: string): void;
+  /** A refusal of iSMS in words that do not say that the code was wrong. */
+  unrecognised(call: 'verify'): void;
   /** Everything that this process counted, as Prometheus reads it. */
   exposition(): Promise<{ contentType: string; text: string }>;
 }

@@ -45,20 +45,20 @@ export async function overviewOf(
   hours: OverviewHours,
 ) {
   const now = Date.now();
-  const [slots, backlog, since, paused, memory, latest, outlook, curve, ranges, webhooks] = await Promise.all(
-    [
+  const [slots, backlog, since, paused, pause, memory, latest, outlook, curve, ranges, webhooks] =
+    await Promise.all([
       store.stats.read(now - hours * hourMs),
       sendOtpQueue.backlog(),
       sendOtpQueue.waitingSince(),
       store.sendingPause.reason(),
+      store.sendingPause.read().catch(() => null),
       store.load.memory(),
       store.balance.latest(),
       store.balance.outlook(),
       store.balance.curve({ since: now - balanceDays * dayMs, until: now + minuteMs, points: mostPoints }),
       store.ranges.judged(),
       webhookQueue?.counts() ?? null,
-    ],
-  );
+    ]);
   const alarms = latest ? store.balance.alarms(latest) : null;
   const waitedMs = since.single === null ? 0 : Math.max(0, now - since.single);
   const facts = {
@@ -67,6 +67,7 @@ export async function overviewOf(
     points: pointsOf(slots, overviewSpans[hours], now),
     waiting: { single: backlog.single, bulk: backlog.bulk, longestMs: waitedMs },
     paused,
+    refusal: paused === 'unrecognised_refusal' ? (pause?.text ?? '') : null,
     balance: latest && {
       ...latest,
       ...outlook,
@@ -147,9 +148,17 @@ const pauseTexts: Record<string, string> = {
   ip_not_allowed: "Sending is paused: this address is not on iSMS's list.",
 };
 
+/** The words are the provider's, and safe to show. */
+function pauseText(paused: string, refusal: string | null): string {
+  if (paused !== 'unrecognised_refusal') return pauseTexts[paused] ?? 'Sending is paused.';
+  const words = refusal ? `in words that the gateway does not know: "${refusal}"` : 'without saying why';
+  return `Sending is paused: iSMS refuses one OTP after the other ${words}. Look at the account. One OTP at a time is tried until iSMS accepts one.`;
+}
+
 function alarmsOf(facts: {
   waiting: { longestMs: number };
   paused: string | null;
+  refusal: string | null;
   points: readonly { sent: number; failed: number; unknown: number }[];
   now: number;
   balance: {
@@ -164,7 +173,7 @@ function alarmsOf(facts: {
   ranges: readonly Pick<JudgedRange, 'slowUntil' | 'blockedUntil'>[];
   guardEnforces: boolean;
 }): Alarm[] {
-  const { waiting, paused, balance, memory, webhooks, points, now } = facts;
+  const { waiting, paused, refusal, balance, memory, webhooks, points, now } = facts;
   const lately = points.slice(-pointsOfLately);
   const sum = (name: 'sent' | 'failed' | 'unknown') =>
     lately.reduce((total, point) => total + point[name], 0);
@@ -174,7 +183,7 @@ function alarmsOf(facts: {
   const warning = (text: string): Alarm => ({ level: 'warning', text });
   const seconds = Math.round(waiting.longestMs / 1_000);
   return [
-    paused ? [critical(pauseTexts[paused] ?? 'Sending is paused.')] : [],
+    paused ? [critical(pauseText(paused, refusal))] : [],
     !paused && waiting.longestMs > longWaitMs
       ? [
           critical(

@@ -1,5 +1,6 @@
 import type { Otp } from '../otp/otp.js';
 import { randomText } from '../otp/otp-id.js';
+import { accountTroubles, type VerifyOutcome } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
 import type { Store } from '../store/store.js';
 import type { Verification } from '../store/verification-attempts.js';
@@ -11,8 +12,12 @@ export interface VerificationDependencies {
   store: Pick<Store, 'verificationAttempts'>;
   provider: Pick<Provider, 'verify'>;
   logger: Logger;
-  metrics: Pick<ApiMetrics, 'verification' | 'verified'>;
+  metrics: Pick<ApiMetrics, 'verification' | 'verified' | 'unrecognised'>;
 }
+
+/** So many OTPs refused in a row in words that do not say that the code was wrong: iSMS answers no verification. */
+const several = 3;
+const troubles: readonly string[] = accountTroubles;
 
 /** A code that somebody typed, for an OTP of this app. */
 export interface TypedCode {
@@ -30,6 +35,7 @@ export type Verify = (typed: TypedCode) => Promise<{ otp: Otp; verifiedAt: numbe
 
 /** The straight walk of every verification: an attempt is admitted, iSMS is asked, what it says is settled. */
 export function createVerify(dependencies: VerificationDependencies): Verify {
+  const unclear = new Set<string>();
   return async ({ app, id, code, key, concerns }) => {
     const verification = { app, id, token: randomText(), replay: key === undefined ? null : { key, code } };
     const admission = await dependencies.store.verificationAttempts.admit(verification);
@@ -38,18 +44,22 @@ export function createVerify(dependencies: VerificationDependencies): Verify {
     const replayed = admission.kind === 'replayed';
     const otp = replayed
       ? admission.otp
-      : await decide(dependencies, { verification, otp: admission.otp, code });
+      : await decide({ ...dependencies, unclear }, { verification, otp: admission.otp, code });
     if (otp.verifiedAt === null) throw new Error('an OTP is verified but has no time of it');
     return { otp, verifiedAt: otp.verifiedAt, replayed };
   };
 }
 
 async function decide(
-  { store, provider, logger, metrics }: VerificationDependencies,
+  { store, provider, logger, metrics, unclear }: VerificationDependencies & { unclear: Set<string> },
   { verification, otp, code }: { verification: Verification; otp: Otp; code: string },
 ): Promise<Otp> {
   const outcome = await provider.verify(verifyCall(otp, code));
-  const settled = await store.verificationAttempts.settle(verification, outcome.kind);
+  if (!otp.isTest) noteAnswer({ logger, metrics, unclear }, otp, outcome);
+  // Account trouble says no more about the person's code than unknown words do.
+  const aboutAccount = outcome.kind === 'unavailable' && troubles.includes(outcome.reason);
+  const verdict = aboutAccount ? 'unrecognised' : outcome.kind;
+  const settled = await store.verificationAttempts.settle(verification, verdict);
   if ('phoneLocked' in settled && settled.phoneLocked) {
     const { app, id, to } = settled.otp;
     logger.warn(
@@ -62,8 +72,11 @@ async function decide(
       if (!otp.isTest) metrics.verified(settled.otp.app, settled.otp.to.country);
       return settled.otp;
     case 'incorrect':
-      throw new ApiProblem('incorrect_code', {
-        members: { attemptsRemaining: settled.otp.attemptsRemaining },
+      throw incorrect(settled.otp);
+    case 'unrecognised':
+      if (outcome.kind === 'unrecognised' && unclear.size < several) throw incorrect(settled.otp);
+      throw new ApiProblem('provider_unavailable', {
+        reason: 'reason' in outcome ? outcome.reason : 'unrecognised_refusal',
       });
     case 'unavailable':
       throw new ApiProblem('provider_unavailable', {
@@ -72,6 +85,30 @@ async function decide(
     default:
       throw new ApiProblem(settled.kind);
   }
+}
+
+/** Which OTPs in a row got an answer that does not say whether the code was right. */
+function noteAnswer(
+  {
+    logger,
+    metrics,
+    unclear,
+  }: Pick<VerificationDependencies, 'logger' | 'metrics'> & { unclear: Set<string> },
+  { app, id }: Otp,
+  outcome: VerifyOutcome,
+): void {
+  if (outcome.kind === 'correct' || outcome.kind === 'incorrect') unclear.clear();
+  if (outcome.kind !== 'unrecognised') return;
+  if (unclear.size < several) unclear.add(id);
+  metrics.unrecognised('verify');
+  logger.warn(
+    { event: 'verification.unrecognised', app, otpId: id, refusal: outcome.text },
+    'iSMS refused a verification in words that the gateway does not know',
+  );
+}
+
+function incorrect({ attemptsRemaining }: Otp): ApiProblem {
+  return new ApiProblem('incorrect_code', { members: { attemptsRemaining } });
 }
 
 function verifyCall(otp: Otp, code: string) {

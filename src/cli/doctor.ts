@@ -191,6 +191,7 @@ const troubleAdvice: Record<AccountTrouble, string> = {
   account_suspended: 'Ask iSMS why the account is suspended or expired.',
   ip_not_allowed: "Have this machine's public address added to the account's list at iSMS.",
   insufficient_credits: 'Top the account up.',
+  unrecognised_refusal: 'Ask iSMS what the words mean.',
 };
 
 async function balanceFinding(

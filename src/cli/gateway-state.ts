@@ -11,12 +11,13 @@ export async function readGatewayState(
     webhooks,
   }: { queue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>; webhooks: WebhookQueue | null },
 ): Promise<GatewayState> {
-  const [backlog, since, events, paused, memory, snapshot, { runsOutOn }] = await Promise.all([
+  const [backlog, since, events, paused, pause, memory, snapshot, { runsOutOn }] = await Promise.all([
     queue.backlog(),
     queue.waitingSince(),
     // What lies elsewhere on a cluster, or makes no sense, hides nothing else.
     webhooks?.counts().catch(() => null) ?? null,
     sendingPause.reason(),
+    sendingPause.read().catch(() => null),
     load.memory(),
     balance.latest().catch(() => null),
     balance.outlook().catch(() => ({ runsOutOn: null })),
@@ -29,6 +30,7 @@ export async function readGatewayState(
     ],
     webhooks: events,
     paused,
+    refusal: paused === 'unrecognised_refusal' ? (pause?.text ?? '') : null,
     memory,
     balance: snapshot && {
       credits: snapshot.credits,

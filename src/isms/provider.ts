@@ -1,6 +1,7 @@
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { balanceOutcome, balanceParameters } from './balance.js';
 import { openLine } from './line.js';
+import { withoutSecrets } from './quoted-text.js';
 import { sendOutcome, sendParameters } from './send.js';
 import { verifyOutcome, verifyParameters } from './verify.js';
 
@@ -23,17 +24,21 @@ export interface IsmsOptions {
  * Throws only when the URL cannot be read. Facts of the API: https://www.isms.com.my/2FA/request.php.
  */
 export function createIsmsProvider(options: IsmsOptions): Provider {
-  const { sendTimeoutMs, verifyTimeoutMs } = options;
+  const { sendTimeoutMs, verifyTimeoutMs, username, password } = options;
+  const shown = <O extends object>(outcome: O): O =>
+    'text' in outcome
+      ? { ...outcome, text: withoutSecrets(String(outcome.text), [username, password]) }
+      : outcome;
   const sends = openLine(lineOptions(options, options.sendConnections));
   const others = openLine(lineOptions(options, options.verifyConnections));
 
   return {
     send: async (call, { leaveBy, endBy }) => {
       const window = { leaveBy, endBy: Math.min(endBy, performance.now() + sendTimeoutMs) };
-      return sendOutcome(await sends.call(sendParameters(call), window));
+      return shown(sendOutcome(await sends.call(sendParameters(call), window)));
     },
     verify: async (call) =>
-      verifyOutcome(await others.call(verifyParameters(call), windowOf(verifyTimeoutMs)), call),
+      shown(verifyOutcome(await others.call(verifyParameters(call), windowOf(verifyTimeoutMs)), call)),
     balance: async () => balanceOutcome(await others.call(balanceParameters, windowOf(verifyTimeoutMs))),
     close: async () => {
       await Promise.all([sends.close(), others.close()]);

@@ -1,7 +1,10 @@
 import type { FailureCode } from '../otp/failure.js';
 import type { AccountTrouble } from '../otp/outcome.js';
 
-/** What a refusal of the provider means: trouble of the whole account, or the end of this one OTP. */
+/**
+ * What a refusal of the provider means: trouble of the whole account, or the end of this one OTP. The failure `rejected`
+ * is a refusal that names neither the number nor the message, so it may be either.
+ */
 export type Refusal = { trouble: AccountTrouble } | { failure: FailureCode };
 
 /**
@@ -61,6 +64,18 @@ export function refusalByText(text: string): Refusal | null {
   const plain = text.slice(0, maxTextLength).toLowerCase().split(/\s+/).join(' ').trim();
   const found = byPhrase.find(([phrase]) => phrase.test(plain));
   return refusalByCode(text) ?? found?.[1] ?? null;
+}
+
+/**
+ * Whether the words of a refused verification say that the code is wrong, or too old. "Incorrect OTP Code" stands on the
+ * 2FA page; the others are inferred.
+ */
+export function saysWrongCode(text: string): boolean {
+  const plain = text.slice(0, maxTextLength).toLowerCase();
+  return (
+    /\b(?:incorrect|invalid|wrong|mismatch(?:ed)?|expired|not match)\b/.test(plain) &&
+    /\b(?:otp|code|pin|passcode)\b/.test(plain)
+  );
 }
 
 /** The refusal of a body that is one plain sentence about the account, or null: pages may hold any phrase. */

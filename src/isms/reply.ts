@@ -3,12 +3,13 @@ import type { UnknownReason } from '../otp/outcome.js';
 import { type Refusal, refusalByCode, refusalBySentence, refusalByText } from './reply-table.js';
 
 /**
- * A body after parsing. `good`: what the schema asked for and nothing else. `failed`: the provider says so.
+ * A body after parsing. `good`: what the schema asked for and nothing else. `failed`: the provider says so; `message`
+ * may hold anything.
  * `code`: a bare error code, or a bare sentence about the account. `unreadable`: nothing that the provider documents.
  */
 export type Reply<T> =
   | { kind: 'good'; value: T }
-  | { kind: 'failed'; refusal: Refusal }
+  | { kind: 'failed'; refusal: Refusal; message: string }
   | { kind: 'code'; refusal: Refusal }
   | { kind: 'unreadable'; reason: UnknownReason };
 
@@ -29,7 +30,9 @@ export function parseReply<T>(text: string, good: z.ZodType<T>): Reply<T> {
   const bare = bareText(text, json);
   if (bare !== null) return parseBare(bare, json);
   const refused = failed.safeParse(json);
-  if (refused.success) return { kind: 'failed', refusal: failure(refused.data) };
+  if (refused.success) {
+    return { kind: 'failed', refusal: failure(refused.data), message: refused.data.message ?? '' };
+  }
   const parsed = good.safeParse(json);
   if (parsed.success) return { kind: 'good', value: parsed.data };
   return { kind: 'unreadable', reason: 'reply_wrong_shape' };

@@ -3,6 +3,7 @@ import type { SendOutcome } from '../otp/outcome.js';
 import type { SendCall } from '../otp/provider.js';
 import type { Exchange } from './exchange.js';
 import { smsIdSchema, uuidSchema } from './ids.js';
+import { quotedText } from './quoted-text.js';
 import { parseReply } from './reply.js';
 
 /** Send OTP, https://www.isms.com.my/2FA/request.php: only `status` decides, and success must carry both ids. */
@@ -31,5 +32,8 @@ export function sendOutcome(result: Exchange): SendOutcome {
   if (reply.kind === 'good') return { kind: 'accepted', uuid: reply.value.uuid, smsId: reply.value.sms_id };
   if (reply.kind === 'unreadable') return { kind: 'unknown', reason: reply.reason };
   if ('trouble' in reply.refusal) return { kind: 'blocked', trouble: reply.refusal.trouble };
-  return { kind: 'rejected', failure: reply.refusal.failure };
+  const { failure } = reply.refusal;
+  // Only a `Failed` proves that nothing was sent, so that the OTP may be sent again.
+  if (failure !== 'rejected' || reply.kind !== 'failed') return { kind: 'rejected', failure };
+  return { kind: 'unrecognised', failure, text: quotedText(reply.message) };
 }

@@ -3,7 +3,9 @@ import type { VerifyOutcome } from '../otp/outcome.js';
 import type { VerifyCall } from '../otp/provider.js';
 import type { Exchange } from './exchange.js';
 import { smsIdSchema, uuidSchema } from './ids.js';
+import { quotedText } from './quoted-text.js';
 import { parseReply, type Reply } from './reply.js';
+import { saysWrongCode } from './reply-table.js';
 
 /** Verify OTP, https://www.isms.com.my/2FA/request.php: the one word that lets someone in, taken literally. */
 const verified = z.object({
@@ -38,10 +40,12 @@ export function verifyOutcome(result: Exchange, call: VerifyCall): VerifyOutcome
 
 const odd: VerifyOutcome = { kind: 'unavailable', reason: 'reply_wrong_shape' };
 
-/** A bare code that is no account trouble says nothing about the OTP's code, a `Failed` does. */
-function refused({ kind, refusal }: Extract<Reply<never>, { kind: 'failed' | 'code' }>): VerifyOutcome {
-  if ('trouble' in refusal) return { kind: 'unavailable', reason: refusal.trouble };
-  return kind === 'failed' ? { kind: 'incorrect' } : odd;
+/** A bare code that is no account trouble says nothing about the OTP's code; a `Failed` does by its words. */
+function refused(reply: Extract<Reply<never>, { kind: 'failed' | 'code' }>): VerifyOutcome {
+  if ('trouble' in reply.refusal) return { kind: 'unavailable', reason: reply.refusal.trouble };
+  if (reply.kind === 'code') return odd;
+  if (saysWrongCode(reply.message)) return { kind: 'incorrect' };
+  return { kind: 'unrecognised', text: quotedText(reply.message) };
 }
 
 function concerns({ uuid, sms_id }: z.infer<typeof verified>, call: VerifyCall): boolean {

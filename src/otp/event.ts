@@ -41,5 +41,6 @@ export interface GatewayEvent {
 export type EventSubject =
   | { otpId: string; app: string; failure: FailureCode | null }
   | { credits: number; expiresOn: string | null }
-  | { trouble: string }
+  /** `text`: what the provider said, safe to show; null where the trouble says it all. */
+  | { trouble: string; text: string | null }
   | { app: string; range: string };

@@ -1,17 +1,29 @@
 import type { FailureCode } from './failure.js';
 
-/** Account trouble: nothing can be sent by anybody until the operator or time mends it. */
+/**
+ * Account trouble: no OTP can be sent until the operator or time ends it. `unrecognised_refusal`: the provider refuses
+ * several numbers in a row in words that are not in the table of replies.
+ */
 export const accountTroubles = [
   'authentication_failed',
   'account_suspended',
   'ip_not_allowed',
   'insufficient_credits',
+  'unrecognised_refusal',
 ] as const;
 
 export type AccountTrouble = (typeof accountTroubles)[number];
 
 /** Why we kept a call back ourselves. */
-const ownReasons = ['stale_claim', 'circuit_open', 'retry_budget'] as const;
+const ownReasons = [
+  'stale_claim',
+  'circuit_open',
+  'retry_budget',
+  // The balance cannot pay this OTP.
+  'insufficient_credits',
+  // It was refused in unknown words, and whether others are refused, too, is not known yet.
+  'refusal_held',
+] as const;
 
 /** Why a call is proven not to have reached the provider, or to have been turned away unprocessed. */
 export type UnsentReason = 'not_connected' | 'too_many_requests' | (typeof ownReasons)[number];
@@ -29,20 +41,27 @@ export type UnknownReason =
   | 'worker_lost';
 
 /**
- * What became of one send call. `accepted`: handed to the telco. `rejected`: refused for good. `deferred`:
- * proven unsent, worth another try. `blocked`: account trouble. `unknown`: an SMS may have gone out.
+ * What became of one send call. `accepted`: handed to the telco. `rejected`: refused for good. `unrecognised`: refused
+ * in words that do not say whether it is this OTP or the account; `failure` is what it ends with if it is the OTP, `text`
+ * is safe to show. `deferred`: proven unsent, worth another try. `blocked`: account trouble. `unknown`: an SMS may have
+ * gone out.
  */
 export type SendOutcome =
   | { kind: 'accepted'; uuid: string; smsId: string }
   | { kind: 'rejected'; failure: FailureCode }
+  | { kind: 'unrecognised'; failure: FailureCode; text: string }
   | { kind: 'deferred'; reason: UnsentReason }
   | { kind: 'blocked'; trouble: AccountTrouble }
   | { kind: 'unknown'; reason: UnknownReason };
 
-/** What became of one verify call. Only `correct` lets anyone in; `unsent` gives the attempt back. */
+/**
+ * What became of one verify call. Only `correct` lets anyone in; `unsent` gives the attempt back. `unrecognised`: a
+ * refusal in words that do not say that the code was wrong; `text` is safe to show.
+ */
 export type VerifyOutcome =
   | { kind: 'correct' }
   | { kind: 'incorrect' }
+  | { kind: 'unrecognised'; text: string }
   | { kind: 'unsent'; reason: UnsentReason }
   | { kind: 'unavailable'; reason: UnknownReason | AccountTrouble };
 

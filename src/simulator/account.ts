@@ -1,4 +1,4 @@
-import type { Failure } from './failure.js';
+import type { Failure, Refusal } from './failure.js';
 import { defaultSettings, parseUpdate, type Settings, type SettingsUpdate } from './settings.js';
 
 /** The simulated iSMS account: its settings, what stands against using it, and its credits. */
@@ -8,6 +8,8 @@ export interface Account {
   change(update: SettingsUpdate): void;
   /** What makes iSMS turn every call away, if anything does. */
   trouble(): Failure | null;
+  /** The same, and the words in which sends and verifications are refused. */
+  refusal(): Refusal | null;
   /** Takes the price of an SMS off, or says why it may not be sent. */
   charge(credits: number): Failure | null;
   /** The two strings of a balance reply. */
@@ -29,10 +31,12 @@ export function createAccount(initial: SettingsUpdate, now: () => number): Accou
 
   const usable = () =>
     settings.trouble === 'insufficient_credits' || now() >= endsAt ? 0 : settings.credits;
+  const trouble = () => (settings.trouble === 'insufficient_credits' ? null : settings.trouble);
   return {
     settings,
     change,
-    trouble: () => (settings.trouble === 'insufficient_credits' ? null : settings.trouble),
+    trouble,
+    refusal: () => (settings.refusal === null ? trouble() : { words: settings.refusal }),
     charge(credits) {
       if (now() >= endsAt) return 'account_suspended';
       if (usable() < credits) return 'insufficient_credits';

@@ -33,14 +33,18 @@ const reset = (): Answer => ({ kind: 'reset' });
 const tooMany = () => page(429, 'Too Many Requests', { 'retry-after': '1' });
 const redirect = () => page(302, 'Found', { location: redirectTarget });
 
+/** What a sender that takes such a refusal for the account's does, and rightly so. */
+const stopsAll = ' Stops the whole gateway for a while: it is about the account.';
+const forThisOtp = ' Concerns this OTP alone: the balance stays good.';
+
 /** Every behaviour, in the order of its number: the one table behind page, documentation and endpoint. */
 export const behaviours: readonly Behaviour[] = [
   { ...head(['00', 'normal', 'Sends the SMS and says so.']), sms: true },
-  refused('01', 'insufficient_credits', 'insufficient_credits'),
+  refused('01', 'insufficient_credits', 'insufficient_credits', forThisOtp),
   refused('02', 'invalid_number', 'invalid_number'),
-  refused('03', 'authentication_failed', 'authentication_failed'),
-  refused('04', 'account_suspended', 'account_suspended'),
-  refused('05', 'ip_not_allowed', 'ip_not_allowed'),
+  refused('03', 'authentication_failed', 'authentication_failed', stopsAll),
+  refused('04', 'account_suspended', 'account_suspended', stopsAll),
+  refused('05', 'ip_not_allowed', 'ip_not_allowed', stopsAll),
   refused('06', 'failed', 'unknown_error'),
 
   unsent(['10', 'hang_before_sms', 'Never answers.'], hang),
@@ -97,8 +101,8 @@ function head([lastDigits, name, does]: Head): Pick<Behaviour, 'number' | 'name'
   return { number: `+601900000${lastDigits}`, name, does };
 }
 
-function refused(lastDigits: string, name: string, refusal: Failure): Behaviour {
-  const does = `\`Failed\`: ${failures[refusal].text}.`;
+function refused(lastDigits: string, name: string, refusal: Failure, more = ''): Behaviour {
+  const does = `\`Failed\`: ${failures[refusal].text}.${more}`;
   return { ...head([lastDigits, name, does]), sms: false, refusal };
 }
 

@@ -1,18 +1,50 @@
 /**
  * Every reason the simulator turns a call down: the text of the reply and, where the vendor's SMS API has one,
- * its number. Only `authentication_failed` and `incorrect_code` are texts the vendor documents for 2FA.
+ * its number and the sentence beside it (https://www.isms.com.my/response_result.php). Only `authentication_failed` and `incorrect_code` are texts the vendor documents for 2FA.
  */
 export const failures = {
-  unknown_error: { code: -1000, text: 'Unknown Error' },
-  authentication_failed: { code: -1001, text: 'Authentication Failed' },
-  account_suspended: { code: -1002, text: 'Account Suspended or Expired' },
-  ip_not_allowed: { code: -1003, text: 'IP Not Allowed' },
-  insufficient_credits: { code: -1004, text: 'Insufficient Credits' },
-  invalid_type: { code: -1005, text: 'Invalid SMS Type' },
-  invalid_length: { code: -1006, text: 'Invalid Body Length' },
-  missing_parameter: { code: -1008, text: 'Missing Parameter' },
-  invalid_number: { code: -1009, text: 'Invalid Destination Number' },
-  unicode_needs_type_2: { code: -1012, text: 'Unicode Text Needs Type 2' },
+  unknown_error: {
+    code: -1000,
+    text: 'Unknown Error',
+    sentence: 'Unknown error. Please contact the administrator.',
+  },
+  authentication_failed: {
+    code: -1001,
+    text: 'Authentication Failed',
+    sentence: 'Your username or password are incorrect.',
+  },
+  account_suspended: {
+    code: -1002,
+    text: 'Account Suspended or Expired',
+    sentence: 'Your account has been expired or suspended. Please contact the administrator.',
+  },
+  ip_not_allowed: {
+    code: -1003,
+    text: 'IP Not Allowed',
+    sentence: 'Your IP is not allowed to send SMS. Please contact the administrator.',
+  },
+  insufficient_credits: {
+    code: -1004,
+    text: 'Insufficient Credits',
+    sentence: 'You have run out of credits. Please reload your credits.',
+  },
+  invalid_type: { code: -1005, text: 'Invalid SMS Type', sentence: 'Your SMS type is not supported.' },
+  invalid_length: {
+    code: -1006,
+    text: 'Invalid Body Length',
+    sentence: 'Your SMS body has exceed the length. Max limit = 700',
+  },
+  missing_parameter: {
+    code: -1008,
+    text: 'Missing Parameter',
+    sentence: 'One or more required parameters are missing.',
+  },
+  invalid_number: { code: -1009, text: 'Invalid Destination Number', sentence: 'Invalid number' },
+  unicode_needs_type_2: {
+    code: -1012,
+    text: 'Unicode Text Needs Type 2',
+    sentence: 'Message contain unicode and please use type=2 for Unicode',
+  },
   missing_placeholder: { code: null, text: 'Message Without %OTP%' },
   invalid_sender_id: { code: null, text: 'Invalid Sender ID' },
   invalid_interval: { code: null, text: 'Invalid Interval' },
@@ -23,22 +55,29 @@ export const failures = {
 
 export type Failure = keyof typeof failures;
 
+/** A reason, or words of somebody's own. */
+export type Refusal = Failure | { words: string };
+
 /**
- * How a reason is worded: `text` alone, `code` and text, or the `bare` number as the whole body. The vendor
- * documents the first; the other two are known from its other APIs.
+ * How a reason is worded: `text` alone, the `sentence` instead, `code` and text, or the `bare` number as the whole body.
+ * The vendor documents the first; the others are known from its other APIs.
  */
-export const failureStyles = ['text', 'code', 'bare'] as const;
+export const failureStyles = ['text', 'sentence', 'code', 'bare'] as const;
 
 export type FailureStyle = (typeof failureStyles)[number];
 
 /** The reason as one line; reasons without a number are always text. */
-export function failureLine(failure: Failure, style: FailureStyle): string {
-  const { code, text } = failures[failure];
+export function failureLine(refusal: Refusal, style: FailureStyle): string {
+  if (typeof refusal === 'object') return refusal.words;
+  const failure = failures[refusal];
+  if (style === 'sentence') return 'sentence' in failure ? failure.sentence : failure.text;
+  const { code, text } = failure;
   return style === 'text' || code === null ? text : `${code} ${text}`;
 }
 
 /** The whole body of a reply when the style is `bare`, null when the reply is JSON. */
-export function bareBody(failure: Failure, style: FailureStyle): string | null {
-  const { code } = failures[failure];
+export function bareBody(refusal: Refusal, style: FailureStyle): string | null {
+  if (typeof refusal === 'object') return null;
+  const { code } = failures[refusal];
   return style === 'bare' && code !== null ? String(code) : null;
 }

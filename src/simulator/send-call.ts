@@ -1,6 +1,6 @@
 import { type Answer, reply } from './answer.js';
 import { type Behaviour, behaviourNamed, behaviourOf } from './behaviours.js';
-import { bareBody, type Failure, failureLine } from './failure.js';
+import { bareBody, type Failure, failureLine, type Refusal } from './failure.js';
 import { joinMobile, replyMobile } from './mobile.js';
 import type { Ids } from './outbox.js';
 import { priceOf } from './price.js';
@@ -29,7 +29,7 @@ export function answerSend(simulation: Simulation, query: Query): Answer {
   const number = simulation.tally.countCall(request.mobile);
 
   const behaviour = chooseBehaviour(simulation, request.mobile, number.calls);
-  const failure = simulation.account.trouble() ?? behaviour?.refusal;
+  const failure = simulation.account.refusal() ?? behaviour?.refusal;
   if (failure) return refuseSend(simulation, query, { ids, failure });
   if (behaviour?.sms !== false) {
     const unpaid = sendSms(simulation, request, { ids, previousSmsId: number.newestSmsId });
@@ -43,7 +43,7 @@ export function answerSend(simulation: Simulation, query: Query): Answer {
 export function refuseSend(
   { account }: Simulation,
   query: Query,
-  { ids, failure }: { ids: Ids; failure: Failure },
+  { ids, failure }: { ids: Ids; failure: Refusal },
 ): Answer {
   const style = account.settings.failureStyle;
   const mobile = joinMobile(query['country_code'] ?? '', query['mobile'] ?? '');

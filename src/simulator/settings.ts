@@ -37,6 +37,8 @@ export const settingsSchema = z.strictObject({
   errorKind: z.enum(errorKinds),
   /** Account trouble for every call. */
   trouble: z.enum(troubles).nullable(),
+  /** Words in which every send and verify call is refused, whatever they mean; null: none is. */
+  refusal: z.string().min(1).max(200).nullable(),
   /** How a failure is worded. */
   failureStyle: z.enum(failureStyles),
 });
@@ -65,6 +67,7 @@ export function defaultSettings(nowMs: number): Settings {
     errorRate: 0,
     errorKind: 'reset_before_sms',
     trouble: null,
+    refusal: null,
     failureStyle: 'text',
   };
 }

@@ -1,6 +1,6 @@
 import { type Answer, reply } from './answer.js';
 import { behaviourOf } from './behaviours.js';
-import { bareBody, type Failure, failureLine } from './failure.js';
+import { bareBody, type Failure, failureLine, type Refusal } from './failure.js';
 import { joinMobile, replyMobile } from './mobile.js';
 import type { Query } from './send-call.js';
 import type { Simulation } from './simulation.js';
@@ -22,7 +22,7 @@ const wholeNumber = /^\d{1,12}$/;
 export function answerVerify(simulation: Simulation, query: Query): Answer {
   const request = readVerify(query);
   if (typeof request === 'string') return refuseVerify(simulation, query, request);
-  const failure = simulation.account.trouble() ?? check(simulation, request);
+  const failure = simulation.account.refusal() ?? check(simulation, request);
   const usual = failure
     ? refuseVerify(simulation, query, failure)
     : reply(body({ status: 'Verified' }, query, request.mobile));
@@ -31,7 +31,7 @@ export function answerVerify(simulation: Simulation, query: Query): Answer {
 }
 
 /** The `Failed` reply to a verify call; it gives back the code that was asked about. */
-export function refuseVerify({ account }: Simulation, query: Query, failure: Failure): Answer {
+export function refuseVerify({ account }: Simulation, query: Query, failure: Refusal): Answer {
   const style = account.settings.failureStyle;
   const mobile = joinMobile(query['country_code'] ?? '', query['mobile'] ?? '');
   const failed = { status: 'Failed', message: failureLine(failure, style) };

@@ -66,7 +66,7 @@ const freeReply = z.tuple([z.literal('free'), z.number()]);
 
 function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
   const peek = decideInPartitions(options, true);
-  const readPause = createPauseReader(options.redis, options.operatorPauseKeys);
+  const readPause = createPauseReader(options.redis, options);
   return async (cases) => {
     const [paused, seen] = await Promise.all([readPause(), peek(cases.map(({ candidate }) => candidate))]);
     await each(cases, async (one) => {

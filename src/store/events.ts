@@ -43,7 +43,7 @@ const entrySchema = z.union([
     failure: z.enum(['', ...failureCodes]).transform((code) => (code === '' ? null : code)),
   }),
   z.object({ type, at: moment, credits: z.coerce.number(), expiresOn: z.string() }),
-  z.object({ type, at: moment, trouble: z.string() }),
+  z.object({ type, at: moment, trouble: z.string(), text: z.string().default('') }),
   z.object({ type, at: moment, range: z.string() }),
 ]);
 const entriesReply = z.array(z.tuple([z.string(), z.array(z.string())]));
@@ -114,7 +114,7 @@ function toEvent(id: string, fields: readonly string[]): GatewayEvent | null {
 function subjectOf(entry: z.output<typeof entrySchema>): EventSubject {
   if ('id' in entry) return { otpId: entry.id, app: entry.app, failure: entry.failure };
   if ('credits' in entry) return { credits: entry.credits, expiresOn: entry.expiresOn || null };
-  if ('trouble' in entry) return { trouble: entry.trouble };
+  if ('trouble' in entry) return { trouble: entry.trouble, text: entry.text || null };
   const [app = '', range = ''] = entry.range.split(' ');
   return { app, range: shownRange(range) };
 }

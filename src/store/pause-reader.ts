@@ -6,15 +6,19 @@ import type { RedisClient } from './script.js';
 const pauseDeadlineMs = 200;
 
 /**
- * Reads what pauses sending now: `operator` or the account's trouble; null: nothing. On a Redis Cluster it lies with a
- * few masters; one that is away must not stop the others' OTPs, so then what was last read of it counts.
+ * Reads what pauses sending now: `operator` or the account's trouble; null: nothing. `whileTrying`: also while OTPs are
+ * tried one at a time. On a Redis Cluster it lies with a few masters; one that is away must not stop the others' OTPs, so
+ * then what was last read of it counts.
  */
 export function createPauseReader(
   redis: RedisClient,
-  operatorPauseKeys: readonly string[],
+  { operatorPauseKeys, whileTrying = false }: { operatorPauseKeys: readonly string[]; whileTrying?: boolean },
 ): () => Promise<string | null> {
+  const fields = whileTrying ? ['trouble', 'trying'] : ['trouble'];
   const reads = [
-    lastKnown(() => redis.hget(keys.pause, 'trouble')),
+    lastKnown(
+      async () => (await redis.hmget(keys.pause, ...fields)).find((trouble) => trouble !== null) ?? null,
+    ),
     ...operatorPauseKeys.map((key) =>
       lastKnown(async () => ((await redis.hexists(key, 'paused')) === 1 ? 'operator' : null)),
     ),

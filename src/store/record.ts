@@ -34,6 +34,9 @@ export const recordSchema = z.object({
   uuid: z.string().optional(),
   smsId: z.string().optional(),
   failure: z.enum(failureCodes).optional(),
+  /** What it ends with if its last refusal, in unknown words, is final; and when that call was claimed. */
+  refusal: z.enum(failureCodes).optional(),
+  refusedAt: z.number().optional(),
 });
 
 export type OtpRecord = z.infer<typeof recordSchema>;

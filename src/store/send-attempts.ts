@@ -30,6 +30,8 @@ interface Claimed {
   claimedAt: number;
   /** How long the attempt may be under way, in ms from `claimedAt`. */
   leaseMs: number;
+  /** What is known of an earlier refusal in unknown words: what the OTP ends with if that is final. */
+  refusal: { failure: FailureCode; claimedAt: number } | null;
   record: string;
 }
 
@@ -120,11 +122,12 @@ const sweepReply = z.tuple([
 ]);
 
 function claimOf(
-  { sends, claimedAt = 0, retries, unknowns, presumed }: OtpRecord,
+  { sends, claimedAt = 0, retries, unknowns, presumed, refusal: failure, refusedAt }: OtpRecord,
   claim: Pick<Claimed, 'id' | 'token' | 'leaseMs' | 'record'>,
 ): Claimed {
   const tries = retries + unknowns - presumed;
-  return { ...claim, attempt: sends, tries, resends: unknowns, claimedAt };
+  const refusal = failure && refusedAt ? { failure, claimedAt: refusedAt } : null;
+  return { ...claim, attempt: sends, tries, resends: unknowns, claimedAt, refusal };
 }
 
 export function createSendAttempts(

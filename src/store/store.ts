@@ -12,7 +12,7 @@ import { createNumberRanges, type NumberRanges } from './number-ranges.js';
 import { createOtps, type Otps } from './otps.js';
 import { createPersons, type Persons } from './persons.js';
 import { createPhones, type Phones } from './phones.js';
-import type { Policy, RedisClient } from './script.js';
+import { loadPlainScript, type Policy, type RedisClient } from './script.js';
 import type { Sealer } from './sealing.js';
 import { createSendAttempts, type SendAttempts } from './send-attempts.js';
 import { createSendingPause, type SendingPause } from './sending-pause.js';
@@ -46,6 +46,8 @@ export interface Store {
   noteRestore(): Promise<void>;
   /** True for one caller in `periodMs`, the one that does a job for all processes. */
   holdLease(name: string, periodMs: number): Promise<boolean>;
+  /** True for the one caller whose token took this lease first, as long as it asks again within `periodMs`. */
+  keepLease(name: string, token: string, periodMs: number): Promise<boolean>;
 }
 
 export interface StoreOptions {
@@ -72,6 +74,7 @@ export function createStore({
   const { redis } = stores;
   const ranges = createNumberRanges({ ...stores, safeRanges });
   const options = { ...stores, ranges, noteHistory: createHistoryNotes(redis, onNewHistory) };
+  const keepLease = loadPlainScript(redis, 'keep-lease');
   // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
   const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));
   return {
@@ -98,5 +101,7 @@ export function createStore({
     },
     holdLease: async (name, periodMs) =>
       (await redis.set(keys.lease(name), '1', 'PX', periodMs, 'NX')) === 'OK',
+    keepLease: async (name, token, periodMs) =>
+      (await keepLease([keys.lease(name)], [token, periodMs])) === 1,
   };
 }

@@ -41,14 +41,14 @@ export interface VerificationAttempts {
   ): Promise<{ kind: 'admitted' | 'replayed'; otp: Otp } | { kind: VerificationRefusal }>;
   /**
    * To be called with the very object that was admitted. `verified` is durable before it is returned, and returned to at most one call of an OTP. `phoneLocked`: by now
-   * too many codes in a row were wrong for this number.
+   * too many codes in a row were wrong for this number. `unrecognised` spends the OTP's attempt, and does not count for the number.
    */
   settle(
     verification: Verification,
     verdict: VerifyOutcome['kind'],
   ): Promise<
     | { kind: 'verified'; otp: Otp }
-    | { kind: 'incorrect' | 'unavailable'; otp: Otp; phoneLocked: boolean }
+    | { kind: 'incorrect' | 'unrecognised' | 'unavailable'; otp: Otp; phoneLocked: boolean }
     | { kind: VerificationRefusal }
   >;
 }
@@ -57,7 +57,15 @@ const admitReply = z.tuple([z.string(), z.string().optional()]);
 /** What was decided; the OTP's status, attempts left, and when it was verified (0: it is not); whether its number is locked. */
 const settleReply = z.union([
   z.tuple([
-    z.enum(['correct', 'incorrect', 'unsent', 'unavailable', 'already_verified', 'otp_cancelled']),
+    z.enum([
+      'correct',
+      'incorrect',
+      'unrecognised',
+      'unsent',
+      'unavailable',
+      'already_verified',
+      'otp_cancelled',
+    ]),
     z.enum(statuses),
     z.number(),
     z.number(),
@@ -104,6 +112,7 @@ export function createVerificationAttempts(
           void ranges.note(now, 'verified');
           return { kind: 'verified', otp: now };
         case 'incorrect':
+        case 'unrecognised':
           return { kind, otp: now, phoneLocked: locked === 1 };
         case 'unsent':
         case 'unavailable':

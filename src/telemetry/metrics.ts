@@ -56,6 +56,11 @@ export function createMetrics(version: string) {
     'Calls after one whose outcome nobody knew: each may be a second SMS',
     'app',
   );
+  const unrecognised = counter(
+    'isms_otp_unrecognised_refusals_total',
+    'Calls that iSMS refused in words that the gateway does not know',
+    'call',
+  );
   const deliveries = counter(
     'isms_otp_webhook_deliveries_total',
     'Attempts to deliver an event to the webhook',
@@ -109,6 +114,7 @@ export function createMetrics(version: string) {
     },
     retried: (reason: string) => retries.inc({ reason }),
     resent: (app: string) => resends.inc({ app }),
+    unrecognised: (call: 'send' | 'verify') => unrecognised.inc({ call }),
     delivered: (event: string, ok: boolean) =>
       deliveries.inc({ event, outcome: ok ? 'delivered' : 'failed' }),
     verification: (app: string, result: string) => verifications.inc({ app, result }),

@@ -9,6 +9,8 @@ export interface GatewayState {
   webhooks: { waiting: number; retrying: number; dead: number } | null;
   /** Why nothing is sent now. */
   paused: string | null;
+  /** What iSMS said, while sending is paused for words that are in no table. */
+  refusal: string | null;
   /** The share of Redis's `maxmemory` in use; 0 where there is no limit. */
   memory: number;
   balance: BalanceState | null;
@@ -34,6 +36,7 @@ const pauseReasons = [
   'account_suspended',
   'ip_not_allowed',
   'insufficient_credits',
+  'unrecognised_refusal',
 ];
 
 /** Gauges of the shared state, set anew by what this returns; with Redis away only that is told. */
@@ -51,6 +54,11 @@ export function createStateMetrics(gauge: MakeGauge) {
     'state',
   );
   const paused = gauge('isms_otp_sending_paused', '1 while nothing is sent, for this reason', 'reason');
+  const refusal = gauge(
+    'isms_otp_sending_refusal_info',
+    '1 while sending is paused for words of iSMS that the gateway does not know, with these words',
+    'text',
+  );
   const memory = gauge(
     'isms_otp_redis_memory_ratio',
     'Share of maxmemory in use, of a cluster by its fullest master; 0 without a limit',
@@ -64,7 +72,7 @@ export function createStateMetrics(gauge: MakeGauge) {
     'When the credits run out at the rate of the last 7 days',
   );
   const forget = () => {
-    for (const each of [jobs, age, webhooks, paused, alarms]) each.reset();
+    for (const each of [jobs, age, webhooks, paused, refusal, alarms]) each.reset();
     // Without labels, a reset would say 0.
     for (const each of [memory, credits, checkedAt, expiresAt, runsOutAt]) each.remove();
   };
@@ -80,6 +88,7 @@ export function createStateMetrics(gauge: MakeGauge) {
     }
     for (const [name, count] of Object.entries(state.webhooks ?? {})) webhooks.set({ state: name }, count);
     for (const reason of pauseReasons) paused.set({ reason }, reason === state.paused ? 1 : 0);
+    if (state.refusal !== null) refusal.set({ text: state.refusal }, 1);
     memory.set(state.memory);
     if (!state.balance) return;
     for (const [alarm, on] of Object.entries(state.balance.alarms)) alarms.set({ alarm }, on ? 1 : 0);

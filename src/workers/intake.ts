@@ -5,6 +5,9 @@ import type { AdaptiveConcurrency } from './adaptive-concurrency.js';
 /** Why a worker takes no jobs. */
 export type ClosedBy = 'account_trouble' | 'circuit';
 
+/** Why a worker makes one call at a time: to find out whether trouble is over, or whether it begins. */
+export type SingleBy = 'trial' | 'refusals';
+
 /** What BullMQ's Worker offers to slow it down; `pause(true)` does not wait for the jobs in hand. */
 export interface JobTaker {
   concurrency: number;
@@ -20,6 +23,9 @@ export interface Intake {
   /** True while at least one reason keeps it closed; a job that is handed out all the same goes back. */
   readonly closed: boolean;
   set(reason: ClosedBy, closed: boolean): void;
+  setSingle(reason: SingleBy, single: boolean): void;
+  /** Begins anew with few sends at a time. */
+  restart(): void;
   /**
    * Wakes a worker that should be taking jobs and is not, since BullMQ can miss a resume that comes just as it pauses;
    * lets one that could take more look elsewhere. To be called once a second.
@@ -46,12 +52,18 @@ export interface IntakeOptions {
  */
 export function createIntake({ taker, circuit, concurrency }: IntakeOptions): Intake {
   const reasons = new Set<ClosedBy>();
+  const singles = new Set<SingleBy>();
+  let mostInHand = 0;
   const inHand = new Set<object>();
   let inHandBefore = new Set<object>();
   let stopped = false;
 
+  const limit = () => {
+    if (singles.size > 0) return 1;
+    return circuit.state === 'half_open' ? inHandBefore.size + 1 : concurrency.limit;
+  };
   const applyConcurrency = () => {
-    taker().concurrency = circuit.state === 'half_open' ? inHandBefore.size + 1 : concurrency.limit;
+    taker().concurrency = limit();
   };
   const set = (reason: ClosedBy, closed: boolean) => {
     const before = reasons.size > 0;
@@ -79,8 +91,22 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
       return reasons.size > 0;
     },
     set,
+    setSingle: (reason, single) => {
+      if (single === singles.has(reason)) return;
+      if (single) singles.add(reason);
+      else singles.delete(reason);
+      applyConcurrency();
+    },
+    restart: () => {
+      concurrency.restart();
+      applyConcurrency();
+    },
     look: () => {
-      if (stopped || reasons.size > 0) return;
+      if (stopped) return;
+      concurrency.forgetUnused(mostInHand);
+      mostInHand = inHand.size;
+      applyConcurrency();
+      if (reasons.size > 0) return;
       if (!taker().isRunning()) taker().resume();
       // What has all it may have in hand, such as the one job that probes, must not get more from elsewhere.
       if (inHand.size < taker().concurrency) taker().rotate?.();
@@ -88,6 +114,7 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
     hold: async (work) => {
       const job = {};
       inHand.add(job);
+      mostInHand = Math.max(mostInHand, inHand.size);
       return await work().finally(() => drop(job));
     },
     note: (outcome) => {

@@ -16,6 +16,8 @@ export interface WorkerMetrics {
   retried(reason: UnsentReason): void;
   /** One attempt to tell a webhook. */
   delivered(event: EventType, ok: boolean): void;
+  /** A refusal in words that are in no table. */
+  unrecognised(call: 'send'): void;
   /** A call that may have left, after an earlier one that may have left, too. */
   resent(app: string): void;
 }

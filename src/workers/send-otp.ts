@@ -4,11 +4,13 @@ import type { AccountTrouble, SendOutcome } from '../otp/outcome.js';
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend } from '../store/send-attempts.js';
+import type { Credits } from './credits.js';
 import type { Intake } from './intake.js';
 import { afterSend, delay, finish, gone, park, unreadable } from './job-control.js';
 import type { Logger } from './logger.js';
 import { countEnd, type WorkerMetrics } from './metrics.js';
 import type { PauseGate } from './pause-gate.js';
+import type { Refusals } from './refusals.js';
 
 /**
  * A claimed send may leave for this long: a process that was frozen after its claim must
@@ -28,11 +30,22 @@ export function settleDelayMs(waitedMs: number, attemptLeftMs: number): number {
   return Math.min(Math.max(first, 2 * waitedMs), attemptLeftMs > 0 ? withinAttempt : longest);
 }
 
+/** How long an OTP that was refused in unknown words waits for what becomes of others. */
+const heldForMs = 1_000;
+/** One that was refused when OTPs were tried lets others be tried first. */
+const triedAgainAfterMs = 10_000;
+/** For a top-up. */
+const creditsWaitMs = { least: 15_000, most: 30_000 };
+/** The balance is asked for within this time, and within the attempt's own. */
+const balanceWithinMs = 5_000;
+
 export interface SendOtpDependencies {
   sendAttempts: SendAttempts;
   provider: Provider;
-  intake: Pick<Intake, 'closed' | 'hold' | 'note'>;
-  pauseGate: Pick<PauseGate, 'report'>;
+  intake: Pick<Intake, 'closed' | 'hold' | 'note' | 'setSingle'>;
+  pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteRefusal' | 'noteAccepted' | 'judgeRefusal'>;
+  refusals: Refusals;
+  credits: Credits;
   sendTimeoutMs: number;
   logger: Logger;
   metrics: WorkerMetrics;
@@ -88,17 +101,55 @@ interface ClaimedSend {
 }
 
 async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend): Promise<SendOtpResult> {
-  const { intake, provider } = dependencies;
-  const { job, lockToken, claim, window } = send;
-  const outcome = await provider.send({ ...claim.otp, attempt: claim.tries + 1 }, window);
+  const { intake, metrics, pauseGate } = dependencies;
+  const { job, lockToken, claim } = send;
+  const trial = pauseGate.state === 'trial';
+  const kept = await keptBack(dependencies, claim);
+  const outcome = kept ?? (await call(dependencies, send));
   // Nothing was asked of iSMS for a test number, so its success says nothing of how iSMS is.
-  if (!claim.otp.isTest) intake.note(outcome);
+  if (!kept && !claim.otp.isTest) intake.note(outcome);
+  const accepted = outcome.kind === 'accepted' && !claim.otp.isTest;
+  const endsRow = accepted && endRow(dependencies, claim);
   const settled = await settle(dependencies, send, outcome);
   if (!settled) return gone();
-  countSend(dependencies.metrics, send, { outcome, settled });
+  if (!kept) countSend(metrics, send, { outcome, settled });
+  else if (settled.moved) countEnd(metrics, settled.otp);
+  if (accepted) await pauseGate.noteAccepted(claim.claimedAt, endsRow);
   if (outcome.kind === 'blocked') await reportTrouble(dependencies, claim, outcome.trouble);
-  if (waitsInLine(outcome) && settled.otp.status === 'queued') return await park(job, lockToken);
+  const queued = settled.otp.status === 'queued';
+  if (outcome.kind === 'unrecognised') {
+    const next = await noteRefusal(dependencies, claim, outcome.text);
+    if (queued && next !== 'paused') return await delay(job, lockToken, heldForMs);
+  }
+  const wait = queued ? waitOf(outcome, trial) : null;
+  if (wait === 'in_line') return await park(job, lockToken);
+  if (wait !== null) return await delay(job, lockToken, wait);
   return await afterSend(job, lockToken, { settled, outcome, attempt: claim.attempt });
+}
+
+/** What becomes of an OTP without a call: an earlier refusal is judged, or the balance cannot pay it. */
+async function keptBack(
+  { pauseGate, credits }: SendOtpDependencies,
+  { refusal, otp }: SendClaim,
+): Promise<SendOutcome | null> {
+  if (refusal) {
+    const verdict = await pauseGate.judgeRefusal(refusal.claimedAt);
+    if (verdict === 'final') return { kind: 'rejected', failure: refusal.failure };
+    if (verdict === 'held') return { kind: 'deferred', reason: 'refusal_held' };
+  }
+  if (await credits.cover(otp.credits)) return null;
+  return { kind: 'deferred', reason: 'insufficient_credits' };
+}
+
+/** One call, and what its outcome means for this OTP. */
+async function call(
+  { provider, refusals, credits }: SendOtpDependencies,
+  { claim, window }: ClaimedSend,
+): Promise<SendOutcome> {
+  const { otp } = claim;
+  const outcome = await refusals.during(() => provider.send({ ...otp, attempt: claim.tries + 1 }, window));
+  if (outcome.kind !== 'blocked' || outcome.trouble !== 'insufficient_credits') return outcome;
+  return await credits.judgeRefusal(otp.credits, Math.min(balanceWithinMs, window.endBy - performance.now()));
 }
 
 /** Of bulk is what BullMQ gave a priority. */
@@ -108,6 +159,7 @@ function countSend(
   { outcome, settled: { otp, moved } }: { outcome: SendOutcome; settled: SettledSend },
 ): void {
   const { app } = otp;
+  if (outcome.kind === 'unrecognised') metrics.unrecognised('send');
   const left = outcome.kind !== 'deferred' && outcome.kind !== 'blocked';
   if (left && claim.resends > 0) metrics.resent(app);
   // Nothing was sent, so nothing was paid.
@@ -120,16 +172,50 @@ function countSend(
 
 async function reportTrouble(
   { pauseGate }: SendOtpDependencies,
-  { otp, claimedAt }: SendClaim,
+  { claimedAt }: SendClaim,
   trouble: AccountTrouble,
 ): Promise<void> {
-  await pauseGate.report({ trouble, claimedAt, credits: otp.credits });
+  await pauseGate.report({ trouble, claimedAt });
 }
 
-/** True for what closes the intake: the job keeps its place until that is over. */
-function waitsInLine(outcome: SendOutcome): boolean {
-  if (outcome.kind === 'deferred') return outcome.reason === 'circuit_open';
-  return outcome.kind === 'blocked';
+/** A row of refusals has calls made one at a time, and pauses sending once it is long enough. */
+async function noteRefusal(
+  { pauseGate, refusals, intake }: SendOtpDependencies,
+  { otp, claimedAt }: SendClaim,
+  text: string,
+): Promise<'held' | 'again' | 'paused'> {
+  const inARow = refusals.add({ to: otp.to, claimedAt });
+  intake.setSingle('refusals', refusals.several);
+  return await pauseGate.noteRefusal({ claimedAt, text, inARow });
+}
+
+/** An accepted call ends the row of refusals; true when there was one. */
+function endRow({ refusals, intake }: SendOtpDependencies, { claimedAt }: SendClaim): boolean {
+  const ended = refusals.noteAccepted(claimedAt);
+  intake.setSingle('refusals', refusals.several);
+  return ended;
+}
+
+/**
+ * How long a queued OTP waits, in ms, where its outcome decides that. `in_line`: what closes the intake lets its job keep
+ * its place until that is over.
+ */
+function waitOf(outcome: SendOutcome, trial: boolean): number | 'in_line' | null {
+  switch (outcome.kind) {
+    case 'blocked':
+    case 'unrecognised':
+      return trial ? triedAgainAfterMs : 'in_line';
+    case 'deferred':
+      if (outcome.reason === 'circuit_open') return 'in_line';
+      if (outcome.reason === 'refusal_held') return heldForMs;
+      return outcome.reason === 'insufficient_credits' ? creditsWait() : null;
+    default:
+      return null;
+  }
+}
+
+function creditsWait(): number {
+  return creditsWaitMs.least + Math.floor(Math.random() * (creditsWaitMs.most - creditsWaitMs.least));
 }
 
 /** Counted from before the claim, so that the call ends before its lease does. */
@@ -160,12 +246,14 @@ async function settle(
   }
 }
 
-function detail(outcome: SendOutcome): { reason?: string } {
+function detail(outcome: SendOutcome): { reason?: string; refusal?: string } {
   switch (outcome.kind) {
     case 'accepted':
       return {};
     case 'rejected':
       return { reason: outcome.failure };
+    case 'unrecognised':
+      return { reason: outcome.failure, refusal: outcome.text };
     case 'blocked':
       return { reason: outcome.trouble };
     default:

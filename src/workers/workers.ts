@@ -12,13 +12,15 @@ import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import { createAdaptiveConcurrency } from './adaptive-concurrency.js';
 import { createBalanceProcessor } from './balance.js';
+import { createCredits } from './credits.js';
 import { createIntake } from './intake.js';
 import { retryDelayMs, withoutStack, withoutStacks } from './job-control.js';
 import type { Logger } from './logger.js';
 import type { WorkerMetrics } from './metrics.js';
-import { createPauseGate } from './pause-gate.js';
+import { createPauseGate, type GateState } from './pause-gate.js';
 import { every } from './periodic.js';
 import { createProgress } from './progress.js';
+import { createRefusals } from './refusals.js';
 import { createRelay } from './relay.js';
 import { createSendOtpProcessor } from './send-otp.js';
 import { createShardWorkers } from './shard-workers.js';
@@ -81,15 +83,30 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const { redis, store, provider, sendOtpQueue, logger, metrics, keepSeconds } = options;
   const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   const balanceQueue = createBalanceQueue(redis, onError);
-  const intake = createIntake({
-    taker: () => sends,
-    circuit: options.sendCircuit,
-    concurrency: createAdaptiveConcurrency(options.concurrency, () => performance.now()),
-  });
-  const onChange = (closed: boolean) => intake.set('account_trouble', closed);
-  const pauseGate = createPauseGate({ store, provider, logger, onChange });
+  const now = () => performance.now();
+  const concurrency = createAdaptiveConcurrency(options.concurrency, now);
+  const intake = createIntake({ taker: () => sends, circuit: options.sendCircuit, concurrency });
+  const refusals = createRefusals();
+  const credits = createCredits(provider, now);
+  const onChange = (state: GateState) => {
+    if (state === 'open') {
+      refusals.clear();
+      intake.setSingle('refusals', false);
+      intake.restart();
+    }
+    intake.setSingle('trial', state === 'trial');
+    intake.set('account_trouble', state === 'closed');
+  };
+  const pauseGate = createPauseGate({ store, provider: credits, logger, onChange });
   const { sendAttempts } = store;
-  const processor = createSendOtpProcessor({ ...options, sendAttempts, intake, pauseGate });
+  const processor = createSendOtpProcessor({
+    ...options,
+    sendAttempts,
+    intake,
+    pauseGate,
+    refusals,
+    credits,
+  });
   const progress = createProgress(store.load);
   /** Of each shard; BullMQ reads it before each job, so all of them see when it changes. */
   const limiter = limiterOf(options.sendsPerSecond, sendOtpQueue.queues.length);
@@ -111,7 +128,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     // A job that failed with tries left is not done.
     worker.on('failed', (job) => job?.finishedOn !== undefined && progress.count());
     return worker;
-  }, options.concurrency);
+  }, concurrency.limit);
   const serveShards = async () => {
     const known = await sendOtpQueue.known();
     const emptied = await sendOtpQueue.emptied(known);

@@ -73,7 +73,7 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
   it('says in words what is wrong, and that its figures are old when they are', async () => {
     const page = await open();
     const claimedAt = Date.now() + 1_000;
-    await gateway.store.sendingPause.report({ trouble: 'account_suspended', claimedAt, credits: 1 });
+    await gateway.store.sendingPause.report({ trouble: 'account_suspended', claimedAt });
     await page.reload();
     await page.waitForSelector('#alarms .critical');
     expect(await page.textContent('#alarms')).toContain('iSMS has suspended the account');

@@ -81,7 +81,6 @@ describe('200', () => {
     await gateway.store.sendingPause.report({
       trouble: blocked.trouble,
       claimedAt: Date.now() + 1_000,
-      credits: 1,
     });
     expect(await texts()).toEqual([
       expect.stringMatching(/^critical: Sending is paused: the iSMS account is out of credits/),

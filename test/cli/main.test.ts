@@ -242,7 +242,7 @@ describe('the operator’s commands', () => {
     expect((await run(['resend-webhooks'])).said).toMatch(/^Every event was delivered/);
     const redis = await connect();
     const queue = createWebhookQueue(redis, () => {});
-    const about = { trouble: 'account_suspended' };
+    const about = { text: null, trouble: 'account_suspended' };
     await queue.add([{ id: 'evt_1', type: 'sending.paused', at: Date.now(), about }]);
     const refusing = new Worker(
       queueNames.webhook,

@@ -146,7 +146,7 @@ it.each(eventTypes)('what a worker tells of %s has the members of its type', asy
   const about = {
     otp: { otpId: 'otp_1', app: 'shop', failure: null },
     balance: { credits: 1, expiresOn: null },
-    sending: { trouble: 'insufficient_credits' },
+    sending: { trouble: 'insufficient_credits', text: null },
     fraud: { app: 'shop', range: '+6012****' },
   }[type.split('.')[0] ?? ''];
   let body = '';
@@ -167,7 +167,7 @@ it.each(eventTypes)('what a worker tells of %s has the members of its type', asy
   const members = {
     otp: ['app', 'failure', 'id', 'reference', 'status'],
     balance: ['credits', 'expiresOn'],
-    sending: ['trouble'],
+    sending: ['text', 'trouble'],
     fraud: ['app', 'enforced', 'range'],
   }[type.split('.')[0] ?? ''];
   expect(Object.keys(told.data).sort()).toEqual(members);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 
-/** A proxy in front of a TCP server that can lose what the server answers, or be slow. */
+/** A proxy in front of a TCP server that can lose what the server answers. */
 export interface TcpProxy {
   port: number;
   /** From now on, every so many requests a connection is cut after the request was forwarded, before its reply. */
@@ -13,11 +13,8 @@ export interface TcpProxy {
 
 const greetings = 5;
 
-/**
- * Forwards everything to `port` on loopback until it is told to lose replies. Requests are held back for `requestsTakeMs`,
- * so that their replies come late, and what the server says unasked does not.
- */
-export async function startTcpProxy(port: number, requestsTakeMs = 0): Promise<TcpProxy> {
+/** Forwards everything to `port` on loopback until it is told to lose replies. */
+export async function startTcpProxy(port: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let every = 0;
   let lost = 0;
@@ -42,8 +39,7 @@ export async function startTcpProxy(port: number, requestsTakeMs = 0): Promise<T
       // The first requests of a connection are the client's own greeting.
       if (requests > greetings) forwarded += 1;
       losing ||= every > 0 && requests > greetings && forwarded % every === 0;
-      if (requestsTakeMs === 0) upstream.write(chunk);
-      else setTimeout(() => upstream.writable && upstream.write(chunk), requestsTakeMs);
+      upstream.write(chunk);
     });
     upstream.on('data', (chunk) => {
       if (!losing) {

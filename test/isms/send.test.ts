@@ -10,6 +10,7 @@ const blocked = (trouble: 'authentication_failed' | 'insufficient_credits'): Sen
   kind: 'blocked',
   trouble,
 });
+const unrecognised = (text: string): SendOutcome => ({ kind: 'unrecognised', failure: 'rejected', text });
 const success = { ...echoed, status: 'Success', username: 'canary-user' };
 const failed = (message?: unknown) => ({ ...echoed, status: 'Failed', message });
 
@@ -43,12 +44,28 @@ const replies: [string, unknown, SendOutcome][] = [
     { ...failed('Authentication Failed'), code: '-1009' },
     { kind: 'rejected', failure: 'invalid_number' },
   ],
-  ['a failure whose code is an OTP', { ...failed(), code: 1004 }, { kind: 'rejected', failure: 'rejected' }],
+  ['a failure whose code is an OTP', { ...failed(), code: 1004 }, unrecognised('')],
+  ['an unknown bare code', -1000, { kind: 'rejected', failure: 'rejected' }],
   ['a bad number', failed('-1009'), { kind: 'rejected', failure: 'invalid_number' }],
   ['a bad message', failed('-1006'), { kind: 'rejected', failure: 'message_refused' }],
-  ['an unheard-of failure', failed(`no ${canaries.sentCode}`), { kind: 'rejected', failure: 'rejected' }],
-  ['a failure without message', failed(), { kind: 'rejected', failure: 'rejected' }],
-  ['a failure with an odd message', failed({ a: 1 }), { kind: 'rejected', failure: 'rejected' }],
+  ['an unheard-of failure', failed(`no ${canaries.sentCode}`), unrecognised('no …')],
+  [
+    'a failure in Malay',
+    failed('Baki kredit anda tidak mencukupi.'),
+    unrecognised('Baki kredit anda tidak mencukupi.'),
+  ],
+  ['a failure in Chinese', failed('余额不足，请充值。'), unrecognised('余额不足，请充值。')],
+  ['an unknown error', failed('-1000 Unknown error'), unrecognised('-1000 Unknown error')],
+  [
+    'a failure that quotes the call',
+    failed(
+      `user canary-user, pass ${canaries.password}, +60${canaries.national} at https://x/request.php: no`,
+    ),
+    unrecognised('user …, pass … at … no'),
+  ],
+  ['an endless failure', failed('ab '.repeat(1_000)), unrecognised(`${'ab '.repeat(39)}ab…`)],
+  ['a failure without message', failed(), unrecognised('')],
+  ['a failure with an odd message', failed({ a: 1 }), unrecognised('…')],
   ['a bare numeric code', -1001, blocked('authentication_failed')],
   ['a code in a JSON string', '-1004 insufficient credits', blocked('insufficient_credits')],
 ];

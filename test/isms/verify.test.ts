@@ -6,6 +6,7 @@ import { setScene } from './scene.js';
 
 const correct: VerifyOutcome = { kind: 'correct' };
 const incorrect: VerifyOutcome = { kind: 'incorrect' };
+const unrecognised = (text: string): VerifyOutcome => ({ kind: 'unrecognised', text });
 const odd: VerifyOutcome = { kind: 'unavailable', reason: 'reply_wrong_shape' };
 const verified = { ...echoed, status: 'Verified' };
 const failed = (message?: unknown) => ({ ...echoed, status: 'Failed', message });
@@ -24,8 +25,13 @@ const replies: [string, unknown, VerifyOutcome][] = [
   ['no status', echoed, odd],
   ['the incorrect code', failed('Incorrect OTP Code'), incorrect],
   ['the expired code', failed('OTP Expired'), incorrect],
-  ['the unheard-of failure', failed('Sorry'), incorrect],
-  ['the failure without message', failed(), incorrect],
+  ['the wrong PIN', failed('Wrong PIN entered'), incorrect],
+  ['the code that does not match', failed('OTP code does not match'), incorrect],
+  ['the unheard-of failure', failed('Sorry'), unrecognised('Sorry')],
+  ['the failure in Malay', failed('Sistem tergendala'), unrecognised('Sistem tergendala')],
+  ['the unknown ids', failed('Invalid UUID or SMS ID'), unrecognised('Invalid UUID or SMS ID')],
+  ['the failure by a code that is no trouble', { ...failed('No'), code: -1008 }, unrecognised('No')],
+  ['the failure without message', failed(), unrecognised('')],
   ['trouble by text', failed('Authentication Failed'), trouble('authentication_failed')],
   ['trouble by code', failed('-1003'), trouble('ip_not_allowed')],
   ['bare trouble', -1002, trouble('account_suspended')],

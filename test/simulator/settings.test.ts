@@ -16,6 +16,7 @@ describe('POST /settings', () => {
       errorRate: 0,
       errorKind: 'reset_before_sms',
       trouble: 'ip_not_allowed',
+      refusal: null,
       failureStyle: 'text',
     };
     expect(JSON.parse(changed.text)).toEqual(settings);

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Verification } from '../../src/store/verification-attempts.js';
-import { accepted, admitted, claimed, policy, rejected, sent, testStore, unknown } from '../support/otps.js';
+import { accepted, admitted, claimed, rejected, sent, sleep, testStore, unknown } from '../support/otps.js';
 import { connect } from '../support/redis.js';
-import { redisClock } from '../support/redis-clock.js';
 
 const redis = await connect();
-const clock = redisClock(redis);
-const store = testStore(clock.redis);
+const store = testStore(redis);
 const { verificationAttempts } = store;
 
 const attempt = (id: string, replay: Verification['replay'] = null): Verification => ({
@@ -64,10 +62,10 @@ describe('a verification', () => {
   });
 
   it('may finish after the expiry when it was admitted before', async () => {
-    const id = await sent(store, { ttlSeconds: 10 });
+    const id = await sent(store, { ttlSeconds: 0.4 });
     const verification = attempt(id);
     await verificationAttempts.admit(verification);
-    await clock.advance(10_000);
+    await sleep(420);
     expect(await find(id)).toMatchObject({ status: 'expired' });
     expect(await verificationAttempts.settle(verification, 'correct')).toMatchObject({ kind: 'verified' });
   });
@@ -82,12 +80,13 @@ describe('a verification', () => {
   });
 
   it('whose answer came after its lease lapsed lets nobody in', async () => {
-    const id = await sent(store, { maxAttempts: 1 });
+    const slow = testStore(redis, { verifyLeaseMs: 20 });
+    const id = await sent(slow, { maxAttempts: 1 });
     const verification = attempt(id);
-    await verificationAttempts.admit(verification);
-    await clock.advance(policy.verifyLeaseMs);
+    await slow.verificationAttempts.admit(verification);
+    await sleep(40);
     expect(await find(id)).toMatchObject({ status: 'locked' });
-    const settled = await verificationAttempts.settle(verification, 'correct');
+    const settled = await slow.verificationAttempts.settle(verification, 'correct');
     expect(settled.kind).toBe('unavailable');
     expect(await find(id)).toMatchObject({ status: 'locked' });
   });
@@ -109,10 +108,11 @@ describe('a verification', () => {
   });
 
   it('is locked by the sweeper once its last lease lapsed, with nobody left to settle it', async () => {
-    const id = await sent(store, { maxAttempts: 1 });
-    await verificationAttempts.admit(attempt(id));
-    await clock.advance(policy.verifyLeaseMs);
-    await store.sendAttempts.sweep();
+    const slow = testStore(redis, { verifyLeaseMs: 30 });
+    const id = await sent(slow, { maxAttempts: 1 });
+    await slow.verificationAttempts.admit(attempt(id));
+    await sleep(40);
+    await slow.sendAttempts.sweep();
     const [key] = await redis.keys(`*}:${id}`);
     expect(JSON.parse((await redis.get(key ?? '')) ?? '')).toMatchObject({ status: 'locked' });
   });
@@ -148,9 +148,13 @@ describe('a lost 200', () => {
     const verification = attempt(id, replay);
     await verificationAttempts.admit(verification);
     await verificationAttempts.settle(verification, 'correct');
-    await clock.advance(59_999);
-    expect(await verificationAttempts.admit(attempt(id, replay))).toMatchObject({ kind: 'replayed' });
-    await clock.advance(1);
+    const [key] = await redis.keys(`*${id}`);
+    const record = JSON.parse((await redis.get(key ?? '')) ?? '');
+    await redis.set(
+      key ?? '',
+      JSON.stringify({ ...record, verifiedAt: record.verifiedAt - 60_000 }),
+      'KEEPTTL',
+    );
     expect(await verificationAttempts.admit(attempt(id, replay))).toEqual({ kind: 'already_verified' });
   });
 });
@@ -169,8 +173,8 @@ describe('no attempt is admitted', () => {
     expect(await verificationAttempts.admit(attempt(id))).toEqual({ kind: 'not_sent' });
     await claimed(store, id);
     expect(await verificationAttempts.admit(attempt(id))).toEqual({ kind: 'not_sent' });
-    const late = await admitted(store, { sendWithinSeconds: 10 });
-    await clock.advance(10_000);
+    const late = await admitted(store, { sendWithinSeconds: 0.01 });
+    await sleep(20);
     expect(await verificationAttempts.admit(attempt(late))).toEqual({ kind: 'not_sent' });
   });
 
@@ -185,8 +189,8 @@ describe('no attempt is admitted', () => {
   });
 
   it('after it expired or was cancelled', async () => {
-    const old = await sent(store, { ttlSeconds: 10 });
-    await clock.advance(10_000);
+    const old = await sent(store, { ttlSeconds: 0.02 });
+    await sleep(30);
     expect(await verificationAttempts.admit(attempt(old))).toEqual({ kind: 'otp_expired' });
     const cancelled = await sent(store);
     await store.otps.cancel('shop', cancelled);

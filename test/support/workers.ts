@@ -10,8 +10,10 @@ import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
 import type { Logger } from '../../src/workers/logger.js';
+import { createRefusals } from '../../src/workers/refusals.js';
+import type { SendOtpDependencies } from '../../src/workers/send-otp.js';
 import { startWorkers, type Workers, type WorkersOptions } from '../../src/workers/workers.js';
-import { admitted, policy, sleep, testStore } from './otps.js';
+import { admitted, blocked, policy, sleep, testStore } from './otps.js';
 
 export interface LogLine {
   level: 'info' | 'warn' | 'error';
@@ -43,6 +45,24 @@ export interface Scene {
 }
 
 const account = { username: 'tester', password: 'a-password-for-tests' };
+
+/** What a processor needs beside its provider and its store, where nothing is in trouble. */
+export const quiet = {
+  intake: { closed: false, hold: (work) => work(), note: () => {}, setSingle: () => {} },
+  pauseGate: {
+    state: 'open',
+    report: async () => {},
+    noteRefusal: async () => 'held',
+    noteAccepted: async () => {},
+    judgeRefusal: async () => 'final',
+  },
+  refusals: createRefusals(),
+  credits: {
+    balance: async () => ({ kind: 'known', credits: 100, expiresOn: null }),
+    cover: async () => true,
+    judgeRefusal: async () => blocked,
+  },
+} as const satisfies Partial<SendOtpDependencies>;
 
 export interface SceneOptions {
   /** The clock of circuits and retry budget. */

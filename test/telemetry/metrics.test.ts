@@ -10,6 +10,7 @@ const state: GatewayState = {
   ],
   webhooks: { waiting: 1, retrying: 2, dead: 3 },
   paused: 'insufficient_credits',
+  refusal: null,
   memory: 0.25,
   balance: {
     credits: 81.5,

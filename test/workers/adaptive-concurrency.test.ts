@@ -14,14 +14,52 @@ beforeEach(() => {
   concurrency = createAdaptiveConcurrency(50, () => now);
 });
 
+/** As many accepted sends as it takes. */
+const grow = () => note(accepted(), 154);
+
 const note = (outcome: SendOutcome, times = 1) => {
   for (let i = 0; i < times; i++) concurrency.note(outcome);
 };
 
 describe('the sends in flight', () => {
-  it('begin at the most', () => expect(concurrency.limit).toBe(50));
+  it('begin with 4, or fewer', () => {
+    expect(concurrency.limit).toBe(4);
+    expect(createAdaptiveConcurrency(2, () => now).limit).toBe(2);
+  });
+
+  it('grow by one with four accepted sends up to 40, then with each', () => {
+    note(accepted(), 4);
+    expect(concurrency.limit).toBe(5);
+    note(accepted(), 4 * 35);
+    expect(concurrency.limit).toBe(40);
+    note(accepted(), 3);
+    expect(concurrency.limit).toBe(43);
+  });
+
+  it('do not grow with refusals, which say nothing about others', () => {
+    note(rejected, 100);
+    note(blocked, 100);
+    expect(concurrency.limit).toBe(4);
+  });
+
+  it('halve with each second in which less than half of them were used, down to 4', () => {
+    grow();
+    concurrency.forgetUnused(25);
+    expect(concurrency.limit).toBe(50);
+    concurrency.forgetUnused(24);
+    expect(concurrency.limit).toBe(25);
+    for (let i = 0; i < 10; i++) concurrency.forgetUnused(0);
+    expect(concurrency.limit).toBe(4);
+  });
+
+  it('begin with 4 again after a pause', () => {
+    grow();
+    concurrency.restart();
+    expect(concurrency.limit).toBe(4);
+  });
 
   it('halve once, however many time out within a second', () => {
+    grow();
     note(unknown, 50);
     now = 999;
     note(unknown, 50);
@@ -36,7 +74,8 @@ describe('the sends in flight', () => {
     expect(concurrency.limit).toBe(1);
   });
 
-  it('grow by one with as many answers as there may be in flight', () => {
+  it('grow by one with as many answers as there may be in flight, once one timed out', () => {
+    grow();
     note(unknown);
     note(accepted(), 24);
     expect(concurrency.limit).toBe(25);
@@ -51,7 +90,8 @@ describe('the sends in flight', () => {
     expect(concurrency.limit).toBe(50);
   });
 
-  it('count every answer, a refusal too', () => {
+  it('count every answer once one timed out, a refusal too', () => {
+    grow();
     note(unknown);
     note(rejected, 13);
     note(blocked, 12);
@@ -63,6 +103,7 @@ describe('the sends in flight', () => {
     { kind: 'deferred', reason: 'circuit_open' },
     { kind: 'unknown', reason: 'connection_lost' },
   ])('stay as they are with $reason', (outcome) => {
+    grow();
     note(unknown);
     now = 5_000;
     note(outcome, 200);

@@ -5,7 +5,7 @@ import { wantedEvents } from '../../src/store/script.js';
 import { createWebhookEndpoint } from '../../src/webhooks/endpoint.js';
 import { createRelay } from '../../src/workers/relay.js';
 import { createWebhookProcessor, webhookDelayMs } from '../../src/workers/webhook.js';
-import { number } from '../support/otps.js';
+import { number, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { samplesOf } from '../support/samples.js';
 import { createScene, type Scene } from '../support/workers.js';
@@ -46,10 +46,12 @@ const hurry = async () => {
 };
 
 describe('the webhook', () => {
-  it("is told of each OTP by its id, the app's own reference, and no number", async () => {
+  it("is told of each OTP within two seconds, by its id, the app's own reference, and no number", async () => {
     await startTelling();
+    const began = performance.now();
     const id = await scene.send({ to: number('0123456789'), reference: 'order-8731' });
-    await expect.poll(() => taken().length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => taken().length, { timeout: 5_000 }).toBe(1);
+    expect(performance.now() - began).toBeLessThan(2_000);
     expect(taken()).toEqual([
       {
         type: 'otp.sent',
@@ -102,7 +104,7 @@ describe('the webhook', () => {
     status = 410;
     await scene.send();
     await expect.poll(async () => (await queue.counts()).dead, { timeout: 10_000 }).toBe(1);
-    expect(await queue.counts()).toEqual({ waiting: 0, retrying: 0, dead: 1 });
+    await sleep(1_000);
     expect(receiver.attempts).toHaveLength(1);
     expect(scene.log.filter(({ event }) => event === 'webhook.failed')).toMatchObject([
       { level: 'error', last: true, reason: 'status_410', type: 'otp.sent' },
@@ -123,15 +125,14 @@ describe('the webhook', () => {
     await scene.store.sendingPause.report({
       trouble: 'insufficient_credits',
       claimedAt: Date.now() + 5_000,
-      credits: 1,
     });
     await scene.store.sendingPause.resume();
     await scene.store.balance.record({ credits: 3, expiresOn: null });
     await expect.poll(() => taken().length, { timeout: 10_000 }).toBe(3);
     expect(taken().map(({ type, data }) => [type, data])).toEqual(
       expect.arrayContaining([
-        ['sending.paused', { trouble: 'insufficient_credits' }],
-        ['sending.resumed', { trouble: 'insufficient_credits' }],
+        ['sending.paused', { trouble: 'insufficient_credits', text: null }],
+        ['sending.resumed', { trouble: 'insufficient_credits', text: null }],
         ['balance.low', { credits: 3, expiresOn: null }],
       ]),
     );
@@ -144,16 +145,11 @@ describe('the relay', () => {
     createRelay({ ...scene, webhookQueue: queue, receivers: everybody, ...parts });
   const leaseOver = async () => void (await redis.del(...(await redis.keys('*:lease:*')), 'none'));
 
-  it('looks for events often enough that they leave within two seconds', () => {
-    expect(relayWith().everyMs).toBeLessThanOrEqual(1_000);
-  });
-
   it('drops what makes no sense, says so, and passes on the rest', async () => {
     await redis.xadd('isms:{sending}:events', '*', 'type', 'otp.teleported', 'at', '1');
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now() + 5_000,
-      credits: 1,
     });
     await relayWith().run();
     expect(await queue.counts()).toEqual({ waiting: 1, retrying: 0, dead: 0 });
@@ -165,7 +161,6 @@ describe('the relay', () => {
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now() + 5_000,
-      credits: 1,
     });
     const failing = { ...queue, add: async () => Promise.reject(new Error('killed')) };
     await expect(relayWith({ webhookQueue: failing }).run()).rejects.toThrow('killed');
@@ -176,7 +171,6 @@ describe('the relay', () => {
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now() + 5_000,
-      credits: 1,
     });
     const dying = { ...scene.store.events, forget: async () => Promise.reject(new Error('killed')) };
     await expect(relayWith({ store: { ...scene.store, events: dying } }).run()).rejects.toThrow('killed');
@@ -190,7 +184,6 @@ describe('the relay', () => {
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now() + 5_000,
-      credits: 1,
     });
     let waiting = 200_000;
     const counts = async () => ({ waiting, retrying: 0, dead: 0 });

@@ -26,12 +26,17 @@ local function settle_correct(r, token, replay)
   return 'correct'
 end
 
-local function give_back(r)
-  if r.status ~= 'locked' then r.attempts = r.attempts - 1 end
+-- It says nothing about the person: the attempt does not count across the number's OTPs.
+local function take_off_number(r)
   local phone, number = load_phone(r.phone, r.app)
   if r.isTest or not phone.wrong then return end
   phone.wrong = phone.wrong > 1 and phone.wrong - 1 or nil
   save_phone(number, t)
+end
+
+local function give_back(r)
+  if r.status ~= 'locked' then r.attempts = r.attempts - 1 end
+  take_off_number(r)
 end
 
 return for_each_record(function(token, verdict, replay)
@@ -43,6 +48,8 @@ return for_each_record(function(token, verdict, replay)
     answer = settle_correct(r, token, replay)
   elseif verdict == 'unsent' and r.leases and r.leases[token] then
     give_back(r)
+  elseif verdict == 'unrecognised' and r.leases and r.leases[token] then
+    take_off_number(r)
   end
   if r.leases then r.leases[token] = nil end
   if r.status == 'sent' then lock_if_exhausted(r, t) end

@@ -26,9 +26,11 @@ local function settle_current(r, outcome, ids)
   elseif outcome.kind == 'rejected' then
     become_failed(r, t, outcome.failure)
   elseif outcome.kind == 'unknown' then
+    r.refusal, r.refusedAt = nil, nil
     count_unknown(r, t)
   elseif not serve_spare(r, t) then
     if outcome.spendsRetry then r.retries = r.retries + 1 end
+    if outcome.kind == 'unrecognised' then r.refusal, r.refusedAt = outcome.failure, ids.claimedAt end
     if may_retry(r) then move(r, 'queued', t) else become_failed(r, t, 'provider_unreachable') end
   end
 end
@@ -71,7 +73,8 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
     keep_late_success(r, ids)
   end
   advance(r, t)
-  save(r)
+  -- One that comes again changes nothing: it must not put off when the sweeper looks.
+  if current or outcome.kind == 'accepted' or r.status ~= before then save(r) end
   -- Its job may have been forgotten, too: the sweeper looks soon.
   if brought_back and r.status == 'queued' then look_soon(r.id, r.sendBefore, t) end
   return {

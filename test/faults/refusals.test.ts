@@ -1,0 +1,81 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { SettingsUpdate } from '../../src/simulator/settings.js';
+import { faultRow, full } from '../support/fault-table.js';
+import { sleep } from '../support/otps.js';
+import { countByStatus, type Fleet, providerSaw, startFleet } from './fleet.js';
+
+const count = 150;
+let fleet: Fleet;
+afterEach(() => fleet.close());
+
+/** Wordings of the vendor's other page, and words that are in no table. */
+const refusals: [string, SettingsUpdate][] = [
+  ['the sentence for credits', { trouble: 'insufficient_credits', failureStyle: 'sentence' }],
+  ['words in Malay', { refusal: 'Baki kredit anda tidak mencukupi' }],
+  ['the sentence for the login', { trouble: 'authentication_failed', failureStyle: 'sentence' }],
+  ['the sentence for the account', { trouble: 'account_suspended', failureStyle: 'sentence' }],
+  ['the sentence for the address', { trouble: 'ip_not_allowed', failureStyle: 'sentence' }],
+  ['words that mean nothing', { refusal: 'xyzzy' }],
+];
+
+async function until(condition: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
+  const deadline = Date.now() + withinMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`never: ${condition}`);
+    await sleep(50);
+  }
+}
+
+describe('an iSMS that refuses every call, two workers as they are by default', { timeout: 180_000 }, () => {
+  it.each(full ? refusals : refusals.slice(0, 2))(
+    'in %s costs few calls and no OTP',
+    async (name, trouble) => {
+      fleet = await startFleet();
+      const { state } = fleet.simulator;
+      state.change({ ...trouble, latencyMs: { min: 50, max: 200 } });
+      const enqueued = await fleet.enqueue(count);
+      fleet.startWorker();
+      fleet.startWorker();
+      await until(async () => (await fleet.store.sendingPause.read()) !== null);
+      const pause = await fleet.store.sendingPause.read();
+      if (full) await sleep(60_000);
+      const refusedCalls = state.calls.send;
+      state.change({ trouble: null, refusal: null });
+      const otps = await fleet.settled(enqueued, 120_000);
+      const found = {
+        ...countByStatus(otps),
+        ...providerSaw(fleet, otps),
+        refusedCalls: state.calls.send - count,
+      };
+      faultRow(
+        `${count} OTPs, all refused for a minute in ${name}, 2 workers × 50`,
+        { trouble: pause?.trouble, ...found },
+        'at most 40 calls refused, all sent once afterwards',
+      );
+      expect(refusedCalls).toBeGreaterThan(0);
+      expect(countByStatus(otps)).toEqual({ sent: count });
+      expect(found.doubled).toBe(0);
+      expect(found.refusedCalls).toBeLessThanOrEqual(40);
+    },
+  );
+});
+
+describe('an iSMS that begins to refuse while OTPs go out', { timeout: 180_000 }, () => {
+  it('costs few calls and no OTP', async () => {
+    fleet = await startFleet();
+    const { state } = fleet.simulator;
+    state.change({ latencyMs: { min: 50, max: 200 } });
+    const enqueued = await fleet.enqueue(count);
+    fleet.startWorker();
+    fleet.startWorker();
+    await until(() => state.stats().sent.sms >= 60);
+    state.change({ refusal: 'Sistem tergendala' });
+    await until(async () => (await fleet.store.sendingPause.read()) !== null);
+    expect((await fleet.store.sendingPause.read())?.text).toBe('Sistem tergendala');
+    state.change({ refusal: null });
+    const otps = await fleet.settled(enqueued, 120_000);
+    expect(countByStatus(otps)).toEqual({ sent: count });
+    expect(providerSaw(fleet, otps).doubled).toBe(0);
+    expect(state.calls.send - count).toBeLessThanOrEqual(40);
+  });
+});
