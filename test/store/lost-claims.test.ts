@@ -73,6 +73,21 @@ describe('a loss counts no second unknown', () => {
     await clock.advance(lossWindowMs);
     expect(await claimed(store, id)).toMatchObject({ tries: 1, resends: 1 });
   });
+
+  it('for a forgotten attempt that had been presumed before its outcome came', async () => {
+    const id = await admitted(store);
+    const before = await redis.get(keys.recordOfId(id));
+    const claim = await claimed(store, id);
+    await lose(id, before);
+    expect(await sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight' });
+    await sendAttempts.settle(claim, unknown);
+    expect(await recordOf(id)).toMatchObject({ status: 'queued', unknowns: 1 });
+    await clock.advance(lossWindowMs);
+    const resend = await claimed(store, id);
+    expect(resend).toMatchObject({ tries: 1, resends: 1 });
+    await sendAttempts.settle(resend, unknown);
+    expect(await find(id)).toMatchObject({ status: 'unknown' });
+  });
 });
 
 it('a resend waits from when its unknown was written, however late that was', async () => {

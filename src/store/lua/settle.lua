@@ -20,6 +20,12 @@ local function take_up(r, claim, claimed)
   return true
 end
 
+-- The loss that an unknown was presumed for took this very claim: its own unknown is counted instead.
+local function replace_presumed(r, claimed)
+  if (r.presumed or 0) == 0 or (r.losses or 0) <= (claimed.losses or 0) then return end
+  r.unknowns, r.presumed = r.unknowns - 1, r.presumed - 1
+end
+
 local function settle_current(r, outcome, ids)
   if outcome.kind == 'accepted' then
     become_sent(r, t, ids)
@@ -63,8 +69,10 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   advance(r, t)
   local current = r.status == 'sending' and r.token == claim.token
   if not current and raw_claimed == '' then return {'needs_record'} end
-  if not current and take_up(r, claim, decode(raw_claimed)) then
+  local claimed = not current and decode(raw_claimed)
+  if claimed and take_up(r, claim, claimed) then
     current, brought_back = true, true
+    if outcome.kind == 'unknown' then replace_presumed(r, claimed) end
   end
   local ids = { uuid = outcome.uuid, smsId = outcome.smsId, attempt = claim.attempt, claimedAt = claim.claimedAt }
   if current then
