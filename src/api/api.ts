@@ -64,6 +64,8 @@ export interface ApiDependencies {
   /** Addresses and CIDR ranges whose `X-Forwarded-For` is believed; that of anybody else is ignored. */
   trustedProxies: readonly string[];
   settings: RequestSettings;
+  /** True once the process ends. */
+  isEnding(): boolean;
   /** Of the gateway, for the documentation. */
   version: string;
   logger: Logger;
@@ -112,7 +114,7 @@ export function apiRoutes(
     ...verifyRoutes(dependencies),
     ...batchRoutes(dependencies),
     ...balanceRoutes(dependencies),
-    ...healthRoutes(dependencies.store),
+    ...healthRoutes(dependencies),
   ];
   return [...routes, ...docsRoutes(routes, dependencies.version)];
 }

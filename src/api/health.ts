@@ -13,8 +13,14 @@ const tag = 'Health';
 const healthSchema = z.object({ status: z.literal('ok') });
 const ok = { name: 'Health', schema: healthSchema, example: { status: 'ok' } };
 
+export interface HealthDependencies {
+  store: Pick<Store, 'probe'>;
+  /** True once the process ends, or has to be started again. */
+  isEnding(): boolean;
+}
+
 /** What orchestrators and load balancers ask. */
-export function healthRoutes(store: Pick<Store, 'probe'>): Route[] {
+export function healthRoutes({ store, isEnding }: HealthDependencies): Route[] {
   const probe = sharedFor(probeEveryMs, () => withTimeout(store.probe(), probeDeadlineMs));
   const live = defineRoute({
     method: 'get',
@@ -22,10 +28,14 @@ export function healthRoutes(store: Pick<Store, 'probe'>): Route[] {
     operationId: 'getLiveness',
     tag,
     summary: 'Is the process up?',
-    description: 'Answers while the process runs, whatever Redis does: a restart would not mend Redis.',
+    description:
+      '200 while the process runs, whatever Redis does: a restart of the process would not fix Redis.',
     answers: { 200: { description: 'It is.', body: ok } },
-    problems: [],
-    handle: async () => ({ status: 200, body: { status: 'ok' } }),
+    problems: ['not_live'],
+    handle: async () => {
+      if (isEnding()) throw new ApiProblem('not_live');
+      return { status: 200, body: { status: 'ok' } };
+    },
   });
   const ready = defineRoute({
     method: 'get',

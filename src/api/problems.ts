@@ -268,6 +268,13 @@ const table = {
     detail: 'The balance has not been read yet, or iSMS does not tell it at the moment.',
     retryAfterSeconds: 10,
   },
+  not_live: {
+    advice: 'Start the process again, if it does not end by itself within seconds.',
+    status: 503,
+    title: 'Not live',
+    detail: 'This process ends: it was told to, or its connection to Redis ended for good.',
+    retryAfterSeconds: 1,
+  },
   not_ready: {
     advice: 'Send no traffic here until it is 200.',
     status: 503,

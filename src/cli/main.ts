@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/config-error.js';
+import { withTimeout } from '../lib/with-timeout.js';
 import { terminalUsage } from '../terminal/terminal.js';
 import { load } from './load.js';
 import { isLookAtSettings, lookAtSettings } from './look-at-settings.js';
@@ -31,6 +32,9 @@ Used from a terminal (docs/command-line.md):
 ${terminalUsage}
 
 Settings come from the environment: docs/configuration.md. --json makes programs understand any answer.`;
+
+/** What a process that failed may still need to close what works, in ms. */
+const failWithinMs = 5_000;
 
 type Environment = Record<string, string | undefined>;
 
@@ -101,9 +105,13 @@ async function runUntilSignal(
   startParts: (parts: Parts) => Promise<void>,
   tracing: Running | null,
 ): Promise<void> {
-  const parts = createParts();
-  if (tracing) parts.add(tracing);
   let stopping = false;
+  const failed = () => {
+    stopping = true;
+    withTimeout(parts.close(), failWithinMs).then(exitFailed, exitFailed);
+  };
+  const parts = createParts(failed);
+  if (tracing) parts.add(tracing);
   const stop = () => {
     if (stopping) process.exit(1);
     stopping = true;
@@ -127,6 +135,8 @@ function endWithReader(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
 }
+
+const exitFailed = () => process.exit(1);
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);

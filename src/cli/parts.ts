@@ -1,3 +1,4 @@
+import type { Logger as PinoLogger } from 'pino';
 import type { ConfigFor } from '../config/commands.js';
 import { createIsmsProvider } from '../isms/provider.js';
 import type { Apps } from '../otp/app.js';
@@ -9,6 +10,7 @@ import { type Policy, type RedisClient, wantedEvents } from '../store/script.js'
 import { createSealer } from '../store/sealing.js';
 import { createStore, type Store } from '../store/store.js';
 import { logNewHistory } from './redis.js';
+import type { Parts } from './running.js';
 import { recordedEvents } from './webhook-receivers.js';
 
 type GatewayConfig = ConfigFor<'worker'>;
@@ -90,6 +92,21 @@ function policyOf(config: StoreConfig): Policy {
     fraudGuard: fraud.guard,
     events: wantedEvents(recordedEvents(config)),
   };
+}
+
+/**
+ * Ends the process when a connection ends that nobody closed: it does not come back by itself, and a process that is
+ * started anew has one (ADR 34).
+ */
+export function failWithout(redis: RedisClient, parts: Parts, logger: Pick<PinoLogger, 'fatal'>): void {
+  redis.once('end', () => {
+    if (parts.isEnding()) return;
+    logger.fatal(
+      { event: 'redis.connection_ended' },
+      'the connection to Redis ended for good: this process ends and has to be started again',
+    );
+    parts.fail();
+  });
 }
 
 /** Closes a connection politely, or at once when Redis does not answer. */

@@ -1,4 +1,10 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import {
+  Cluster,
+  Redis,
+  type RedisOptions,
+  type SentinelConnectionOptions,
+  SentinelConnector,
+} from 'ioredis';
 import { clusterUrl, sentinelUrl } from '../config/urls.js';
 import { startTimeout, TimedOut } from '../lib/with-timeout.js';
 import { newOtpId, partitions } from '../otp/otp-id.js';
@@ -66,6 +72,7 @@ function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): RedisCl
   return new Redis({
     sentinelRetryStrategy: retryStrategy,
     failoverDetector: true,
+    Connector: LookUpUndisturbed,
     ...common,
     sentinels: hosts.split(',').map((address) => nodeAddress(address, '26379')),
     name: master,
@@ -74,6 +81,21 @@ function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): RedisCl
     ...(password && { password: decodeURIComponent(password) }),
     ...(tls === 's' && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
   });
+}
+
+/**
+ * Lets go of the failover detector before it asks Sentinel for the master again. ioredis 6.0 keeps it, and a failover that
+ * it is told of meanwhile ends the connection for good (ADR 34). BullMQ's duplicates of a connection inherit this.
+ */
+class LookUpUndisturbed extends SentinelConnector {
+  constructor(options: unknown) {
+    super(options as SentinelConnectionOptions);
+  }
+
+  override async connect(...args: Parameters<SentinelConnector['connect']>) {
+    this.disconnect();
+    return await super.connect(...args);
+  }
 }
 
 /**

@@ -16,7 +16,7 @@ import { guardProvider } from './guard-provider.js';
 import { listen } from './listen.js';
 import { observedProvider } from './observed-provider.js';
 import { packageVersion } from './package-version.js';
-import { disconnect, ismsProvider, requestSettings, storeOf } from './parts.js';
+import { disconnect, failWithout, ismsProvider, requestSettings, storeOf } from './parts.js';
 import { connectForRequests, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
 import { recordStats } from './stats-recorder.js';
@@ -37,6 +37,7 @@ export async function runApi(
   redis.on('error', (err) => logger.error({ event: 'redis.error', err }, 'Redis is not reachable'));
   redis.once('ready', () => void warnOfRedis(redis, config.queues.shards, logger).catch(() => {}));
   const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
+  failWithout(redis, parts, logger);
   parts.add({ close: () => disconnect(redis) });
   const isms = observedProvider(parts.add(ismsProvider(config)), metrics);
   const guarded = guardProvider(isms, { logger, onCircuit: metrics.circuit });
@@ -65,6 +66,7 @@ export async function runApi(
     admin: adminOf(config),
     trustedProxies: config.http.trustedProxies ?? [],
     settings,
+    isEnding: parts.isEnding,
     version: packageVersion(),
     logger,
     metrics,

@@ -9,7 +9,7 @@ import { createAppRegistry, reloadOnHangup } from './apps.js';
 import { readGatewayState } from './gateway-state.js';
 import { guardProvider } from './guard-provider.js';
 import { observedProvider } from './observed-provider.js';
-import { disconnect, ismsProvider, storeOf } from './parts.js';
+import { disconnect, failWithout, ismsProvider, storeOf } from './parts.js';
 import { connectForWork, warnOfRedis } from './redis.js';
 import type { Parts } from './running.js';
 import { recordStats } from './stats-recorder.js';
@@ -31,6 +31,7 @@ export async function runWorker(
   redis.on('error', (err) =>
     logger.error({ event: 'redis.error', err }, 'Redis is not reachable; waiting for it'),
   );
+  failWithout(redis, parts, logger);
   parts.add({ close: () => disconnect(redis) });
   const isms = observedProvider(parts.add(ismsProvider(config)), metrics);
   const { provider, sendCircuit } = guardProvider(isms, { logger, onCircuit: metrics.circuit });

@@ -10,13 +10,26 @@ export interface Parts extends Running {
   onHangup(work: () => void): void;
   /** Does it; false when there is nothing to do. */
   hangUp(): boolean;
+  /** Ends the process with exit code 1. */
+  fail(): void;
+  /** The process ends, for whatever reason. */
+  isEnding(): boolean;
 }
 
-/** Closes the newest part first, and every one even when another fails; then rejects with the first failure. */
-export function createParts(): Parts {
+/**
+ * Closes the newest part first, and every one even when another fails; then rejects with the first failure. `onFail`
+ * ends the process.
+ */
+export function createParts(onFail: () => void): Parts {
   const held: Running[] = [];
   const onHangup: (() => void)[] = [];
+  let ending = false;
   return {
+    fail: () => {
+      ending = true;
+      onFail();
+    },
+    isEnding: () => ending,
     onHangup: (work) => void onHangup.push(work),
     hangUp: () => {
       for (const work of onHangup) work();
@@ -27,6 +40,7 @@ export function createParts(): Parts {
       return part;
     },
     close: async () => {
+      ending = true;
       const failures: unknown[] = [];
       for (const part of held.splice(0).reverse()) {
         await part.close().catch((error: unknown) => failures.push(error));

@@ -45,12 +45,12 @@ describe('429', () => {
     const right = { ...basic(admin.password), 'X-Forwarded-For': '192.0.2.1' };
     const refused = await get(gateway, right);
     expectProblem(refused, 429, 'too_many_logins');
-    expect(['599', '600']).toContain(refused.headers.get('Retry-After'));
+    expect(Number(refused.headers.get('Retry-After'))).toBeCloseTo(600, -2);
     const [key = ''] = await countKeys();
-    await gateway.redis.pexpire(key, 1_400);
-    expect((await get(gateway, right)).headers.get('Retry-After')).toBe('2');
-    await sleep(1_450);
-    expect((await get(gateway, right)).status).toBe(200);
+    await gateway.redis.pexpire(key, 200_000);
+    expect(Number((await get(gateway, right)).headers.get('Retry-After'))).toBeCloseTo(200, -2);
+    await gateway.redis.pexpire(key, 1);
+    await expect.poll(async () => (await get(gateway, right)).status).toBe(200);
   });
 
   it('is not put off by further attempts', async () => {
@@ -101,8 +101,9 @@ describe('429', () => {
 
   it('begins with one line in the log; neither that nor Redis holds the address', async () => {
     await fail(13, '192.0.2.123');
-    await sleep(20);
-    const lines = gateway.logs.filter((line) => line.includes('admin.login_blocked'));
+    const blocked = () => gateway.logs.filter((line) => line.includes('admin.login_blocked'));
+    await expect.poll(() => blocked().length, { timeout: 10_000 }).toBeGreaterThan(0);
+    const lines = blocked();
     expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
       {
         event: 'admin.login_blocked',
@@ -186,8 +187,6 @@ describe('without Redis', () => {
 });
 
 async function expectOpen(on: Gateway): Promise<void> {
-  const before = performance.now();
   expect(await fail(12, '192.0.2.1', on)).toEqual(Array(12).fill(401));
   expect(await login('192.0.2.1', admin.password, on)).toBe(200);
-  expect(performance.now() - before).toBeLessThan(2_000);
 }

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { keys } from '../../src/store/keys.js';
-import { sleep } from '../support/otps.js';
+
 import { expectProblem, startGateway } from './gateway.js';
 
 const gateway = await startGateway();
@@ -71,7 +71,7 @@ describe('GET /v1/balance?refresh=true: 200', () => {
     simulator.state.change({ credits: 77, latencyMs: 300 });
     const calls = balanceCalls();
     const first = Array.from({ length: 10 }, () => get('?refresh=true'));
-    await sleep(100);
+    await expect.poll(() => balanceCalls() - calls, { timeout: 10_000 }).toBe(1);
     const second = Array.from({ length: 10 }, () => other.call('GET', '/v1/balance?refresh=true'));
     const replies = await Promise.all([...first, ...second]);
     for (const reply of replies) expect(reply.json).toMatchObject({ credits: 77 });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { keys } from '../../src/store/keys.js';
-import { accepted, claimed, operatorPauseKey, sleep } from '../support/otps.js';
+import { accepted, claimed, operatorPauseKey } from '../support/otps.js';
 import { bankKey, expectProblem, startGateway } from './gateway.js';
 
 const gateway = await startGateway();
@@ -139,8 +139,10 @@ describe('202', () => {
 describe('200', () => {
   it('comes as soon as the OTP has left queued and sending', async () => {
     const headers = { 'Idempotency-Key': 'waiting', Prefer: 'wait=20' };
+    const jobs = async () => await redis.llen('{isms}:otp-send:wait');
+    const jobsBefore = await jobs();
     const waiting = create({ to }, headers);
-    await sleep(200);
+    await expect.poll(jobs, { timeout: 10_000 }).toBeGreaterThan(jobsBefore);
     await sendNow(await created({ 'Idempotency-Key': 'waiting' }));
     const reply = await waiting;
     expect(reply.status).toBe(200);

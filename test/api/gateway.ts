@@ -134,6 +134,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     admin: { ...admin, actions: false },
     trustedProxies: [],
     settings,
+    isEnding: () => false,
     version: '0.0.0',
     logger,
     metrics,

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { startGateway } from './gateway.js';
+import { expectProblem, startGateway } from './gateway.js';
 
 const gateway = await startGateway();
+
+describe('503', () => {
+  it('/livez fails once the process is about to end', async () => {
+    const ending = await startGateway({ dependencies: { isEnding: () => true } });
+    expectProblem(await ending.call('GET', '/livez', { key: null }), 503, 'not_live');
+  });
+});
 
 describe('200', () => {
   it.each(['/livez', '/readyz'])('%s answers without a key', async (path) => {

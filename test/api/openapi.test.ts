@@ -20,6 +20,7 @@ const routes = apiRoutes({
   logger: unused,
   metrics: unused,
   settings,
+  isEnding: unused,
   version: '0.0.0',
 });
 const operations = Object.entries(document.paths).flatMap(([path, item]) =>

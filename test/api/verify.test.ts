@@ -6,19 +6,41 @@ import {
   operatorPauseKey,
   rejected,
   sent,
-  sleep,
   testStore,
   unknown,
 } from '../support/otps.js';
 import { bankKey, expectProblem, startGateway } from './gateway.js';
 
-const gateway = await startGateway({ verifyTimeoutMs: 700, policy: { verifyLeaseMs: 1_500 } });
+const gateway = await startGateway();
+const impatient = await startGateway({ verifyTimeoutMs: 1_000 });
 const { store, simulator } = gateway;
 
 const verify = (id: string, code: unknown, headers: Record<string, string> = {}) =>
   gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code }, headers });
 const wrong = (code: string) => (code === '000000' ? '000001' : '000000');
 const attemptsOf = async (id: string) => (await store.otps.find('shop', id))?.attemptsRemaining;
+
+/** A gateway whose verifications reach iSMS when the test lets them. */
+async function startHolding() {
+  let [letGo, ask] = [() => {}, () => {}];
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const asked = new Promise<void>((resolve) => {
+    ask = resolve;
+  });
+  const holding = await startGateway({
+    guard: (provider) => ({
+      ...provider,
+      verify: async (call) => {
+        ask();
+        await held;
+        return await provider.verify(call);
+      },
+    }),
+  });
+  return { holding, asked, letGo };
+}
 const verifyCalls = () => simulator.state.stats().calls.verify;
 
 describe('200', () => {
@@ -111,7 +133,7 @@ describe('409', () => {
 
   it('says that it was not sent in time', async () => {
     const id = await admitted(store, { sendWithinSeconds: 0.01 });
-    await sleep(30);
+    await expect.poll(async () => (await store.otps.find('shop', id))?.status).toBe('expired');
     expectProblem(await verify(id, '123456'), 409, 'not_sent');
   });
 
@@ -126,18 +148,20 @@ describe('409', () => {
   });
 
   it('says that the last attempt is being decided', async () => {
-    const { id } = await gateway.sent({ maxAttempts: 1, to: '+60190000041' });
-    const hanging = verify(id, '123456');
-    await sleep(150);
-    expectProblem(await verify(id, '123456'), 409, 'verification_in_progress');
-    expectProblem(await hanging, 503, 'provider_unavailable');
+    const { holding, asked, letGo } = await startHolding();
+    const { id, code } = await holding.sent({ maxAttempts: 1 });
+    const first = holding.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+    await asked;
+    expectProblem(await verify(id, code), 409, 'verification_in_progress');
+    letGo();
+    expect((await first).status).toBe(200);
   });
 });
 
 describe('410', () => {
   it('says that the code has expired, without asking iSMS', async () => {
     const id = await sent(store, { ttlSeconds: 0.05 });
-    await sleep(80);
+    await expect.poll(async () => (await store.otps.find('shop', id))?.status).toBe('expired');
     const calls = verifyCalls();
     expectProblem(await verify(id, '123456'), 410, 'otp_expired');
     expect(verifyCalls()).toBe(calls);
@@ -150,13 +174,13 @@ describe('410', () => {
   });
 
   it('says that it was cancelled, also when that happened while iSMS was asked', async () => {
-    const { id, code } = await gateway.sent();
-    simulator.state.change({ latencyMs: 300 });
-    const verifying = verify(id, code);
-    await sleep(100);
+    const { holding, asked, letGo } = await startHolding();
+    const { id, code } = await holding.sent();
+    const verifying = holding.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+    await asked;
     await store.otps.cancel('shop', id);
+    letGo();
     expectProblem(await verifying, 410, 'otp_cancelled');
-    simulator.state.change({ latencyMs: 0 });
   });
 });
 
@@ -203,8 +227,9 @@ describe('503', () => {
     ['a reset connection', '+60190000042'],
     ['an answer that is neither yes nor no', '+60190000043'],
   ])('comes for %s, which verifies nobody and spends the attempt', async (_what, to) => {
-    const { id, code } = await gateway.sent({ to });
-    expectProblem(await verify(id, code), 503, 'provider_unavailable');
+    const { id, code } = await impatient.sent({ to });
+    const reply = await impatient.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+    expectProblem(reply, 503, 'provider_unavailable');
     expect(await store.otps.find('shop', id)).toMatchObject({ status: 'sent', attemptsRemaining: 4 });
   });
 

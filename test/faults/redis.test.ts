@@ -266,7 +266,7 @@ describe('a master that dies with Sentinel watching', { timeout: minutes(4) }, (
     async (allowed) => {
       fleet = await startFleet(withResends(allowed), { cluster: false });
       fleet.simulator.state.change({ latencyMs: 100 });
-      const sentinels = await startSentinels(fleet.redis.servers[0], allowed);
+      const sentinels = await startSentinels(fleet.redis.servers[0], { unknownResends: allowed });
       const environment = gatewayEnvironment(sentinels.url, fleet.simulator);
       const api = await fleet.startApi(sentinels.url);
       const enqueued = await fleet.enqueue(full ? 5_000 : 1_000);

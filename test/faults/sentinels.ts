@@ -7,6 +7,7 @@ import type { Otp } from '../../src/otp/otp.js';
 import { sleep, testStore } from '../support/otps.js';
 import { freePort, type RedisServer, startRedisServer, tlsArguments } from '../support/redis-server.js';
 import { settled } from './fleet.js';
+import { startTcpProxy } from './tcp-proxy.js';
 
 /** A replica of a master and a Sentinel that watches both: with the master, three processes. */
 export interface Sentinels {
@@ -19,6 +20,13 @@ export interface Sentinels {
   stop(): Promise<void>;
 }
 
+export interface SentinelsOptions {
+  /** As the processes under test have it. */
+  unknownResends?: number;
+  /** Of Sentinel as clients see it; its events come at once. */
+  repliesTakeMs?: number;
+}
+
 const config = (masterPort: number) => `
 bind 127.0.0.1
 sentinel monitor gateway 127.0.0.1 ${masterPort} 1
@@ -26,7 +34,10 @@ sentinel down-after-milliseconds gateway 1000
 sentinel failover-timeout gateway 5000
 `;
 
-export async function startSentinels(master: RedisServer, unknownResends: number): Promise<Sentinels> {
+export async function startSentinels(
+  master: RedisServer,
+  { unknownResends = 0, repliesTakeMs = 0 }: SentinelsOptions = {},
+): Promise<Sentinels> {
   const tls = master.url.startsWith('rediss:');
   const replica = await startRedisServer({ tls });
   const [toMaster, toReplica] = [master.connect(), replica.connect()];
@@ -44,15 +55,17 @@ export async function startSentinels(master: RedisServer, unknownResends: number
   const toSentinel = master.connect({ port, retryStrategy: () => 50, maxRetriesPerRequest: null });
   toSentinel.on('error', () => {});
   while (!/slaves=1/.test(await toSentinel.info('sentinel'))) await sleep(50);
+  const proxy = await startTcpProxy(port, repliesTakeMs);
   const store = testStore(toReplica, { unknownResends, sendLeaseMs: 6_000, keepMs: 3_600_000 });
   return {
-    url: `redis${tls ? 's' : ''}+sentinel://127.0.0.1:${port}/gateway`,
+    url: `redis${tls ? 's' : ''}+sentinel://127.0.0.1:${proxy.port}/gateway`,
     replicated: async () => {
       await toMaster.wait(1, 5_000);
     },
     settled: (otps, withinMs) => settled(store, otps, withinMs),
     stop: async () => {
       for (const redis of [toMaster, toReplica, toSentinel]) redis.disconnect();
+      await proxy.close();
       sentinel.kill('SIGKILL');
       await once(sentinel, 'exit');
       await replica.stop();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 
-/** A proxy in front of a TCP server that can lose what the server answers. */
+/** A proxy in front of a TCP server that can lose what the server answers, or be slow. */
 export interface TcpProxy {
   port: number;
   /** From now on, every so many requests a connection is cut after the request was forwarded, before its reply. */
@@ -13,8 +13,11 @@ export interface TcpProxy {
 
 const greetings = 5;
 
-/** Forwards everything to `port` on loopback until it is told to lose replies. */
-export async function startTcpProxy(port: number): Promise<TcpProxy> {
+/**
+ * Forwards everything to `port` on loopback until it is told to lose replies. Requests are held back for `requestsTakeMs`,
+ * so that their replies come late, and what the server says unasked does not.
+ */
+export async function startTcpProxy(port: number, requestsTakeMs = 0): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let every = 0;
   let lost = 0;
@@ -39,7 +42,8 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
       // The first requests of a connection are the client's own greeting.
       if (requests > greetings) forwarded += 1;
       losing ||= every > 0 && requests > greetings && forwarded % every === 0;
-      upstream.write(chunk);
+      if (requestsTakeMs === 0) upstream.write(chunk);
+      else setTimeout(() => upstream.writable && upstream.write(chunk), requestsTakeMs);
     });
     upstream.on('data', (chunk) => {
       if (!losing) {

@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { createBalanceStore } from '../../src/store/balance.js';
-import { balanceLimits, policy, sleep } from '../support/otps.js';
+import { balanceLimits, policy } from '../support/otps.js';
 import { connect } from '../support/redis.js';
+import { redisClock } from '../support/redis-clock.js';
 
 const redis = await connect();
-const balance = createBalanceStore({ redis, policy, balanceLimits });
+const clock = redisClock(redis);
+const balance = createBalanceStore({ redis: clock.redis, policy, balanceLimits });
 
 describe('balance snapshots', () => {
   it('are kept in order and found by time', async () => {
     expect(await balance.latest()).toBeNull();
     for (const credits of [381.5, 380, 379]) {
       await balance.record({ credits, expiresOn: '2099-04-29' });
-      await sleep(2);
+      await clock.advance(2);
     }
     expect(await balance.latest()).toMatchObject({ credits: 379, expiresOn: '2099-04-29' });
     const all = await balance.history({ since: 0, until: Number.MAX_SAFE_INTEGER, limit: 10 });

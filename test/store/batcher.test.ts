@@ -1,6 +1,12 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { createBatcher } from '../../src/store/batcher.js';
-import { sleep } from '../support/otps.js';
+
+/** The batcher asks in the next turn of the event loop; what that sets off is done a turn later. */
+const turns = async () => {
+  await setImmediate();
+  await setImmediate();
+};
 
 /** Answers each number with its double; calls wait until they are let go. */
 function doubler(limits: { most: number; inFlight: number }, groupOf?: (item: number) => number) {
@@ -19,7 +25,7 @@ function doubler(limits: { most: number; inFlight: number }, groupOf?: (item: nu
 it('asks at once for what comes alone, and together for what comes together', async () => {
   const { ask, calls, letGo } = doubler({ most: 10, inFlight: 2 });
   const answers = [ask(1), ask(2)];
-  await sleep(5);
+  await turns();
   expect(calls).toEqual([[1, 2]]);
   letGo();
   expect(await Promise.all(answers)).toEqual([2, 4]);
@@ -28,11 +34,11 @@ it('asks at once for what comes alone, and together for what comes together', as
 it('has no more calls under way than it may; what comes meanwhile makes the next ones larger', async () => {
   const { ask, calls, letGo } = doubler({ most: 2, inFlight: 1 });
   const answers = [1, 2, 3, 4, 5].map(ask);
-  await sleep(5);
+  await turns();
   expect(calls).toEqual([[1, 2]]);
   for (let i = 0; i < 3; i++) {
     letGo();
-    await sleep(5);
+    await turns();
   }
   expect(calls).toEqual([[1, 2], [3, 4], [5]]);
   expect(await Promise.all(answers)).toEqual([2, 4, 6, 8, 10]);
@@ -41,9 +47,9 @@ it('has no more calls under way than it may; what comes meanwhile makes the next
 it('rejects what was asked in a call that failed, and goes on', async () => {
   const { ask, letGo } = doubler({ most: 1, inFlight: 1 });
   const answers = Promise.allSettled([ask(13), ask(1)]);
-  await sleep(5);
+  await turns();
   letGo();
-  await sleep(5);
+  await turns();
   letGo();
   expect(await answers).toMatchObject([{ reason: new Error('13') }, { value: 2 }]);
 });
@@ -51,10 +57,10 @@ it('rejects what was asked in a call that failed, and goes on', async () => {
 it('gathers each group for itself: one that hangs holds no other up', async () => {
   const { ask, calls, letGo } = doubler({ most: 10, inFlight: 1 }, (item) => item % 2);
   const odd = ask(1);
-  await sleep(5);
+  await turns();
   const even = [ask(2), ask(4)];
   void ask(3);
-  await sleep(5);
+  await turns();
   expect(calls).toEqual([[1], [2, 4]]);
   letGo();
   letGo();

@@ -2,17 +2,22 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { otpEventTypes } from '../../src/otp/event.js';
 import type { Policy } from '../../src/store/script.js';
 import { wantedEvents } from '../../src/store/script.js';
-import { accepted, admitted, claimed, rejected, sent, sleep, testStore, unknown } from '../support/otps.js';
+import { accepted, admitted, claimed, rejected, sent, testStore, unknown } from '../support/otps.js';
 import { connect } from '../support/redis.js';
+import { redisClock } from '../support/redis-clock.js';
 
 const redis = await connect();
+let clock = redisClock(redis);
 const all = { events: wantedEvents([...otpEventTypes, 'sending.paused', 'sending.resumed', 'balance.low']) };
-const storeWith = (policy: Partial<Policy>) => testStore(redis, { ...all, ...policy });
-const store = storeWith({});
-const read = async (from = store) =>
-  (await from.events.read()).flatMap(({ event }) => (event ? [event] : []));
+const storeWith = (policy: Partial<Policy>) => testStore(clock.redis, { ...all, ...policy });
+let store = storeWith({});
+const read = async () => (await store.events.read()).flatMap(({ event }) => (event ? [event] : []));
 
-beforeEach(() => redis.flushdb());
+beforeEach(async () => {
+  await redis.flushdb();
+  clock = redisClock(redis);
+  store = storeWith({});
+});
 
 describe('an event is written down', () => {
   it('with the move of an OTP that it tells of, and not by moves that nobody waits for', async () => {
@@ -22,7 +27,7 @@ describe('an event is written down', () => {
     await store.sendAttempts.settle(claim, accepted());
     const [event, ...others] = await read();
     expect(event).toMatchObject({ type: 'otp.sent', about: { otpId: id, app: 'shop', failure: null } });
-    expect(Math.abs((event?.at ?? 0) - Date.now())).toBeLessThan(5_000);
+    expect(event?.at).toBe(clock.now());
     expect(others).toEqual([]);
   });
 
@@ -39,7 +44,7 @@ describe('an event is written down', () => {
     const lost = await claimed(short, await admitted(short));
     await short.sendAttempts.settle(lost, unknown);
     await short.sendAttempts.settle(lost, accepted(2));
-    await admitted(short, { sendWithinSeconds: 1 });
+    await admitted(short, { sendWithinSeconds: 10 });
     const verified = await sent(short);
     const admission = await short.verificationAttempts.admit({
       app: 'shop',
@@ -58,7 +63,7 @@ describe('an event is written down', () => {
       { app: 'shop', id: locked, token: 'b', replay: null },
       'incorrect',
     );
-    await sleep(1_100);
+    await clock.advance(10_000);
     for (const key of await redis.keys('*:due')) {
       for (const id of await redis.zrange(key, '0', '-1')) await redis.zadd(key, 'XX', 1, id);
     }
@@ -86,7 +91,7 @@ describe('an event is written down', () => {
   });
 
   it('when sending pauses and resumes, once each', async () => {
-    const report = { trouble: 'insufficient_credits', claimedAt: Date.now() + 1_000 } as const;
+    const report = { trouble: 'insufficient_credits', claimedAt: clock.now() } as const;
     await store.sendingPause.report(report);
     await store.sendingPause.report(report);
     await store.sendingPause.resume();
@@ -108,10 +113,10 @@ describe('the events', () => {
   it('stay until they are forgotten, under ids that do not change and are in the order of time', async () => {
     const id = await admitted(store, { maxAttempts: 1 });
     await store.sendAttempts.settle(await claimed(store, id), accepted());
-    await sleep(5);
+    await clock.advance(5);
     await store.sendingPause.report({
       trouble: 'account_suspended',
-      claimedAt: Date.now() + 1_000,
+      claimedAt: clock.now(),
     });
     const first = await store.events.read();
     const again = await store.events.read();

@@ -19,10 +19,13 @@ import {
   sleep,
   testStore,
 } from '../support/otps.js';
+import { type RedisClock, redisClock } from '../support/redis-clock.js';
 import { type RedisServer, startRedisServer } from '../support/redis-server.js';
 
 const cleanups: (() => Promise<void> | void)[] = [];
+let clocks: RedisClock[] = [];
 afterEach(async () => {
+  clocks = [];
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
@@ -31,16 +34,23 @@ async function server(appendfsync: 'always' | 'everysec', unknownResends = 0) {
   const redis = new Redis(started.url, { maxRetriesPerRequest: null, retryStrategy: () => 20 });
   redis.on('error', () => {});
   cleanups.push(() => redis.disconnect(), started.stop);
+  const clock = redisClock(redis);
+  clocks.push(clock);
   const findings: HistoryFinding[] = [];
   const store = createStore({
-    redis,
+    redis: clock.redis,
     sealer: createSealer([dataKey]),
     policy: { ...policy, unknownResends },
     operatorPauseKeys: [operatorPauseKey],
     balanceLimits,
     onNewHistory: (finding) => findings.push(finding),
   });
-  return { server: started, redis, store, findings };
+  return { server: started, redis, clock, store, findings };
+}
+
+/** Lets time pass on every server of the test. */
+async function advance(ms: number): Promise<void> {
+  for (const clock of clocks) await clock.advance(ms);
 }
 
 const restarted = async ({ server, redis }: { server: RedisServer; redis: Redis }) => {
@@ -90,9 +100,9 @@ describe('after a restart', () => {
 
   it('a read shows at once that an OTP may have been sent, before anybody noted the restart', async () => {
     const one = await server('everysec');
-    const id = await admitted(one.store, { sendWithinSeconds: 0.4 });
+    const id = await admitted(one.store, { sendWithinSeconds: 10 });
     await restarted(one);
-    await sleep(400);
+    await advance(10_000);
     expect(await one.store.otps.find('shop', id)).toMatchObject({ status: 'unknown' });
   });
 });
@@ -142,11 +152,11 @@ it('a history is noted before the first OTP of its partition', async () => {
     run: expect.any(String),
     synced: '1',
   });
-  expect(await testStore(one.redis).sendAttempts.claim(id, 't')).toMatchObject({ kind: 'claimed' });
+  expect(await testStore(one.clock.redis).sendAttempts.claim(id, 't')).toMatchObject({ kind: 'claimed' });
 });
 
-/** A little more than what a Redis can lose: so long a resend waits there. */
-const lossWindowMs = 3_100;
+/** The most that a Redis can lose: so long a resend waits there. */
+const lossWindowMs = 3_000;
 
 /** Two masters that know the same, as the old and the new one of a failover do; what one does, the other forgets. */
 async function forked(unknownResends: number) {
@@ -161,7 +171,7 @@ describe('one loss', () => {
   it('counts once, however soon the OTP is claimed again', async () => {
     const { next, id } = await forked(1);
     expect(await next.store.sendAttempts.claim(id, 'first')).toMatchObject({ kind: 'in_flight' });
-    await sleep(lossWindowMs);
+    await advance(lossWindowMs);
     await next.store.sendAttempts.settle(await claimed(next.store, id), deferred);
     expect(await next.store.sendAttempts.claim(id, 'again')).toMatchObject({ kind: 'claimed' });
   });
@@ -182,10 +192,10 @@ describe('one loss', () => {
   it('in the middle of a sweep hides no OTP whose job may be missing', async () => {
     const one = await server('always');
     const waiting = await admitted(one.store);
-    await admitted(one.store, { sendWithinSeconds: 0.1 });
+    await admitted(one.store, { sendWithinSeconds: 10 });
     await one.redis.zadd(keys.due(partitionOfId(waiting) ?? ''), 1, waiting);
     await restarted(one);
-    await sleep(100);
+    await advance(10_000);
     const { queued } = await one.store.sendAttempts.sweep();
     expect(queued.map((otp) => otp.id)).toEqual([waiting]);
   });
@@ -203,7 +213,7 @@ describe('a resend, on a Redis that may still forget its unknown,', () => {
   const isHeldBack = async (store: Store, id: string) => {
     await store.sendAttempts.settle(await claimed(store, id), { kind: 'unknown', reason: 'timeout' });
     const result = await store.sendAttempts.claim(id, 'resend');
-    return result.kind === 'in_flight' && result.remainingMs > 2_000 && result.remainingMs <= 3_000;
+    return result.kind === 'in_flight' && result.remainingMs === lossWindowMs;
   };
 
   it('waits until it cannot: with everysec, and with a replica that could take over', async () => {
@@ -229,7 +239,7 @@ describe('a resend, on a Redis that may still forget its unknown,', () => {
     const one = await server('everysec', 1);
     const id = await admitted(one.store);
     await restarted(one);
-    await sleep(lossWindowMs);
+    await advance(lossWindowMs);
     expect(await one.store.sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight' });
     const record = JSON.parse((await one.redis.get(keys.record(partitionOfId(id) ?? '', id))) ?? 'null');
     expect(record).toMatchObject({ status: 'queued', unknowns: 1, mayHaveSent: true });
@@ -241,9 +251,10 @@ it('an OTP that was forgotten with its job while a call was under way is looked 
   const id = await admitted(one.store);
   const claim = await claimed(one.store, id);
   await one.redis.flushall();
+  await advance(0);
   await one.store.sendAttempts.settle(claim, deferred);
   const next = Number(await one.redis.zscore(keys.due(partitionOfId(id) ?? ''), id));
-  expect(next - Date.now()).toBeLessThanOrEqual(10_000);
+  expect(next - one.clock.now()).toBeLessThanOrEqual(10_000);
   const swept = await one.store.sendAttempts.sweep();
   expect([swept.unreadable, swept.failures]).toEqual([[], []]);
 });
@@ -253,9 +264,10 @@ it('an OTP that was forgotten with its job is still looked for soon after its ou
   const id = await admitted(one.store);
   const claim = await claimed(one.store, id);
   await one.redis.flushall();
+  await advance(0);
   for (let n = 0; n < 2; n++) await one.store.sendAttempts.settle(claim, deferred);
   const next = Number(await one.redis.zscore(keys.due(partitionOfId(id) ?? ''), id));
-  expect(next - Date.now()).toBeLessThanOrEqual(10_000);
+  expect(next - one.clock.now()).toBeLessThanOrEqual(10_000);
 });
 
 describe('an outcome whose claim was forgotten', () => {
@@ -263,7 +275,7 @@ describe('an outcome whose claim was forgotten', () => {
   const secondOf = async (first: SendOutcome) => {
     const fork = await forked(1);
     await fork.old.store.sendAttempts.settle(await claimed(fork.old.store, fork.id), first);
-    if (first.kind === 'unknown') await sleep(lossWindowMs);
+    if (first.kind === 'unknown') await advance(lossWindowMs);
     return { ...fork, claim: await claimed(fork.old.store, fork.id) };
   };
   const lost = { kind: 'unknown', reason: 'timeout' } as const;
@@ -272,7 +284,7 @@ describe('an outcome whose claim was forgotten', () => {
     const { old, next, id } = await forked(2);
     for (let n = 0; n < 2; n++) {
       await old.store.sendAttempts.settle(await claimed(old.store, id), lost);
-      await sleep(lossWindowMs);
+      await advance(lossWindowMs);
     }
     await next.store.sendAttempts.settle(await claimed(old.store, id), lost);
     expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject(unknown);
@@ -287,7 +299,7 @@ describe('an outcome whose claim was forgotten', () => {
   it('does not take the record from a newer attempt that is under way', async () => {
     const { next, id, claim } = await secondOf(deferred);
     expect(await next.store.sendAttempts.claim(id, 'b')).toMatchObject({ kind: 'in_flight' });
-    await sleep(lossWindowMs);
+    await advance(lossWindowMs);
     const newer = await claimed(next.store, id);
     // However the clocks of the two masters differ.
     for (const aheadMs of [0, 60_000]) {

@@ -53,6 +53,14 @@ describe('an OTP whose claim Redis may have forgotten', () => {
   });
 });
 
+it('an OTP whose job may be missing is looked for soon, though a worker that Redis forgot claims it', async () => {
+  const id = await admitted(store);
+  await lose(id);
+  await sendAttempts.claim(id, 't');
+  const next = Number(await redis.zscore(keys.due(partitionOfId(id) ?? ''), id));
+  expect(next).toBe(clock.now() + 10_000);
+});
+
 describe('a loss counts no second unknown', () => {
   it('for an attempt that was under way and ran out', async () => {
     const id = await admitted(store);

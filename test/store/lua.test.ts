@@ -4,6 +4,7 @@ import { partitionOfId } from '../../src/otp/otp-id.js';
 import { keys } from '../../src/store/keys.js';
 import { createSealer } from '../../src/store/sealing.js';
 import { createStore } from '../../src/store/store.js';
+import { expireKeys, expiresAt } from '../support/expiry.js';
 import {
   accepted,
   admitted,
@@ -16,15 +17,16 @@ import {
   rejected,
   request,
   sent,
-  sleep,
   testStore,
   unknown,
 } from '../support/otps.js';
 import { connect } from '../support/redis.js';
+import { redisClock } from '../support/redis-clock.js';
 
 const redis = await connect();
-const store = testStore(redis);
-const strict = testStore(redis, { unknownResends: 0 });
+const clock = redisClock(redis);
+const store = testStore(clock.redis);
+const strict = testStore(clock.redis, { unknownResends: 0 });
 const recordKey = (id: string) => keys.record(partitionOfId(id) ?? '', id);
 const due = (id: string) => keys.due(partitionOfId(id) ?? '');
 const stored = async (id: string) => JSON.parse((await redis.get(recordKey(id))) ?? 'null');
@@ -32,22 +34,20 @@ const find = (id: string) => store.otps.find('shop', id);
 
 describe('claim', () => {
   it('does not go on with an attempt whose time is over, though the token is its own', async () => {
-    const never = testStore(redis, { unknownResends: 0, sendLeaseMs: 200 });
-    const id = await admitted(never);
-    await never.sendAttempts.claim(id, 'slow');
-    await sleep(220);
-    expect(await never.sendAttempts.claim(id, 'slow')).toMatchObject({
+    const id = await admitted(strict);
+    await strict.sendAttempts.claim(id, 'slow');
+    await clock.advance(policy.sendLeaseMs);
+    expect(await strict.sendAttempts.claim(id, 'slow')).toMatchObject({
       kind: 'ended',
       otp: { status: 'unknown' },
     });
   });
 
   it('writes down what it found ended', async () => {
-    const never = testStore(redis, { unknownResends: 0, sendLeaseMs: 200 });
-    const id = await admitted(never);
-    await claimed(never, id);
-    await sleep(220);
-    await never.sendAttempts.claim(id, 'redelivered');
+    const id = await admitted(strict);
+    await claimed(strict, id);
+    await clock.advance(policy.sendLeaseMs);
+    await strict.sendAttempts.claim(id, 'redelivered');
     expect(await stored(id)).toMatchObject({ status: 'unknown', unknowns: 1 });
     expect(await redis.zscore(due(id), id)).toBeNull();
   });
@@ -61,9 +61,9 @@ describe('claim', () => {
 
 describe('settle', () => {
   it('unknown after the deadline: ends at once, with no resend', async () => {
-    const id = await admitted(store, { sendWithinSeconds: 0.3 });
+    const id = await admitted(store, { sendWithinSeconds: 10 });
     const claim = await claimed(store, id);
-    await sleep(320);
+    await clock.advance(10_000);
     await store.sendAttempts.settle(claim, unknown);
     expect(await stored(id)).toMatchObject({ status: 'unknown' });
     expect(await redis.zscore(due(id), id)).toBeNull();
@@ -92,19 +92,19 @@ describe('a late outcome of an OTP that is no longer kept', () => {
     ['given back', { kind: 'deferred', reason: 'stale_claim' } as const],
     ['unknown', unknown],
   ])('revives nothing (%s)', async (_, outcome) => {
-    const brief = testStore(redis, { keepMs: 50, sendLeaseMs: 40 });
-    const id = await admitted(brief, { sendWithinSeconds: 10 });
-    const frozen = await claimed(brief, id);
-    await brief.otps.cancel('shop', id);
-    await sleep(150);
-    expect(await brief.sendAttempts.settle(frozen, outcome)).toBeNull();
-    expect(await brief.sendAttempts.claim(id, 'again')).toEqual({ kind: 'missing' });
+    const id = await admitted(store);
+    const frozen = await claimed(store, id);
+    await store.otps.cancel('shop', id);
+    await clock.advance(policy.sendLeaseMs + policy.keepMs);
+    await expireKeys(redis, clock.now());
+    expect(await store.sendAttempts.settle(frozen, outcome)).toBeNull();
+    expect(await store.sendAttempts.claim(id, 'again')).toEqual({ kind: 'missing' });
   });
 });
 
 it('an admission that arrives again, however late, changes nothing on its OTP', async () => {
   const calls: ['eval' | 'evalsha', [string, number, ...string[]]][] = [];
-  const recorded = new Proxy(redis, {
+  const recorded = new Proxy(clock.redis, {
     get: (target, name) => {
       const member = Reflect.get(target, name);
       if (name !== 'eval' && name !== 'evalsha') return member;
@@ -118,7 +118,7 @@ it('an admission that arrives again, however late, changes nothing on its OTP', 
   await store.sendAttempts.settle(await claimed(store, id), accepted());
   const [name, args] = calls.findLast((call) => call[1].join().includes(id)) ?? [];
   if (name === undefined || args === undefined) throw new Error('no call');
-  await redis[name](...args);
+  await clock.redis[name](...args);
   expect(await find(id)).toMatchObject({ status: 'sent' });
 });
 
@@ -139,7 +139,7 @@ it('a replay whose record no data key opens takes no other admission with it', a
 it('an OTP that no data key opens does not hide the others from the sweeper', async () => {
   const sealer = createSealer([randomBytes(32)]);
   const foreign = createStore({
-    redis,
+    redis: clock.redis,
     sealer,
     policy,
     operatorPauseKeys: [operatorPauseKey],
@@ -154,16 +154,22 @@ it('an OTP that no data key opens does not hide the others from the sweeper', as
 
 describe('how long a record is kept', () => {
   it('is counted from the end of a call that may outlast the deadline', async () => {
-    const id = await admitted(store, { sendWithinSeconds: 0.5 });
+    const id = await admitted(store, { sendWithinSeconds: 10 });
     await claimed(store, id);
-    expect(await redis.pttl(recordKey(id))).toBeGreaterThan(policy.keepMs + policy.sendLeaseMs - 1_000);
+    expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(
+      policy.keepMs + policy.sendLeaseMs,
+      -3,
+    );
   });
 
   it('is counted from the end of the call that a cancelled OTP may still have under way', async () => {
     const id = await admitted(store);
     await claimed(store, id);
     await store.otps.cancel('shop', id);
-    expect(await redis.pttl(recordKey(id))).toBeGreaterThan(policy.keepMs + policy.sendLeaseMs - 1_000);
+    expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(
+      policy.keepMs + policy.sendLeaseMs,
+      -3,
+    );
   });
 });
 
@@ -175,13 +181,12 @@ describe('what a read has shown', () => {
   it.each(given)(
     'is not undone by an outcome that comes after the attempt’s time (%s)',
     async (_, outcome) => {
-      const never = testStore(redis, { unknownResends: 0, sendLeaseMs: 40 });
-      const id = await admitted(never);
-      const claim = await claimed(never, id);
-      await sleep(60);
-      expect(await never.otps.find('shop', id)).toMatchObject({ status: 'unknown' });
-      await never.sendAttempts.settle(claim, outcome);
-      expect(await never.otps.find('shop', id)).toMatchObject({ status: 'unknown' });
+      const id = await admitted(strict);
+      const claim = await claimed(strict, id);
+      await clock.advance(policy.sendLeaseMs);
+      expect(await strict.otps.find('shop', id)).toMatchObject({ status: 'unknown' });
+      await strict.sendAttempts.settle(claim, outcome);
+      expect(await strict.otps.find('shop', id)).toMatchObject({ status: 'unknown' });
     },
   );
 });
@@ -203,16 +208,15 @@ it.each([
 });
 
 it('an OTP whose last attempt was still being decided at its expiry has expired, and is not locked', async () => {
-  const slow = testStore(redis, { verifyLeaseMs: 500 });
-  const id = await sent(slow, { ttlSeconds: 0.3, maxAttempts: 1 });
-  await slow.verificationAttempts.admit({ app: 'shop', id, token: 'last', replay: null });
-  await sleep(550);
+  const id = await sent(store, { ttlSeconds: 10, maxAttempts: 1 });
+  await store.verificationAttempts.admit({ app: 'shop', id, token: 'last', replay: null });
+  await clock.advance(10_000 + policy.verifyLeaseMs);
   expect(await find(id)).toMatchObject({ status: 'expired' });
 });
 
 it('cancel leaves an OTP alone that the clock has ended, though nobody wrote it down', async () => {
-  const id = await sent(store, { ttlSeconds: 0.02 });
-  await sleep(30);
+  const id = await sent(store, { ttlSeconds: 10 });
+  await clock.advance(10_000);
   await store.otps.cancel('shop', id);
   expect(await find(id)).toMatchObject({ status: 'expired' });
 });
@@ -220,7 +224,7 @@ it('cancel leaves an OTP alone that the clock has ended, though nobody wrote it 
 it('an idempotency key answers under a data key that was rotated out, too', async () => {
   const newer = randomBytes(32);
   const rotated = createStore({
-    redis,
+    redis: clock.redis,
     sealer: createSealer([newer, dataKey]),
     policy,
     operatorPauseKeys: [operatorPauseKey],

@@ -1,14 +1,21 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { partitions } from '../../src/otp/otp-id.js';
 import { keys } from '../../src/store/keys.js';
-import { accepted, admitted, claimed, number, sleep, testStore } from '../support/otps.js';
+import type { Store } from '../../src/store/store.js';
+import { accepted, admitted, claimed, number, policy, testStore } from '../support/otps.js';
 import { connect } from '../support/redis.js';
+import { type RedisClock, redisClock } from '../support/redis-clock.js';
 
 const redis = await connect();
-const store = testStore(redis, { sendLeaseMs: 400 });
+let clock: RedisClock;
+let store: Store;
 const to = number('0123456789');
 
-beforeEach(() => redis.flushdb());
+beforeEach(async () => {
+  await redis.flushdb();
+  clock = redisClock(redis);
+  store = testStore(clock.redis);
+});
 
 describe('a person', () => {
   it('is found by the number, in all apps, and nobody else is', async () => {
@@ -39,7 +46,7 @@ describe('a person', () => {
     const claim = await claimed(store, id);
     await store.persons.erase(to, await store.persons.find(to));
     expect(await store.sendAttempts.settle(claim, accepted())).toBeNull();
-    await sleep(500);
+    await clock.advance(policy.sendLeaseMs);
     expect(await store.sendAttempts.settle(claim, accepted())).toBeNull();
     expect(await store.sendAttempts.claim(id, 'again')).toEqual({ kind: 'missing' });
     expect(await store.persons.find(to)).toEqual([]);

@@ -5,6 +5,7 @@ import type { SendOutcome } from '../../src/otp/outcome.js';
 import { keys } from '../../src/store/keys.js';
 import { createSealer } from '../../src/store/sealing.js';
 import { createStore } from '../../src/store/store.js';
+import { expireKeys, expiresAt } from '../support/expiry.js';
 import {
   accepted,
   admitted,
@@ -16,16 +17,16 @@ import {
   operatorPauseKey,
   policy,
   rejected,
-  sleep,
   testStore,
   unknown,
 } from '../support/otps.js';
 import { connect } from '../support/redis.js';
+import { redisClock } from '../support/redis-clock.js';
 
 const redis = await connect();
-const store = testStore(redis);
-const strict = testStore(redis, { unknownResends: 0 });
-const hasty = testStore(redis, { sendLeaseMs: 300 });
+const clock = redisClock(redis);
+const store = testStore(clock.redis);
+const strict = testStore(clock.redis, { unknownResends: 0 });
 const { sendAttempts } = store;
 
 const find = (id: string) => store.otps.find('shop', id);
@@ -47,44 +48,43 @@ describe('claim', () => {
   });
 
   it('keeps the record for as long as the OTP may still be sent again', async () => {
-    const id = await admitted(hasty);
-    await claimed(hasty, id);
-    expect(await redis.pttl(recordKey(id))).toBeGreaterThan(170_000);
+    const id = await admitted(store);
+    await claimed(store, id);
+    expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(120_000 + policy.keepMs, -3);
   });
 
   it('makes a redelivered job wait until the running attempt must be over', async () => {
     const id = await admitted(store);
     await claimed(store, id);
-    const result = await sendAttempts.claim(id, 'other');
-    expect(result.kind).toBe('in_flight');
-    if (result.kind === 'in_flight') expect(result.remainingMs).toBeGreaterThan(29_000);
+    await clock.advance(10_000);
+    const remainingMs = policy.sendLeaseMs - 10_000;
+    expect(await sendAttempts.claim(id, 'other')).toEqual({ kind: 'in_flight', remainingMs });
   });
 
   it('drops an OTP that could not be sent before its deadline', async () => {
-    const id = await admitted(store, { sendWithinSeconds: 0.05 });
-    await sleep(60);
+    const id = await admitted(store, { sendWithinSeconds: 10 });
+    await clock.advance(10_000);
     expect(await find(id)).toMatchObject({ status: 'expired', failure: 'not_sent_in_time' });
     expect(await sendAttempts.claim(id, 'late')).toMatchObject({ kind: 'ended', otp: { status: 'expired' } });
   });
 
   it('sends again once after an attempt that ended without an outcome, and then no more', async () => {
-    const id = await admitted(hasty);
-    await claimed(hasty, id);
-    await sleep(320);
+    const id = await admitted(store);
+    await claimed(store, id);
+    await clock.advance(policy.sendLeaseMs);
     expect(await find(id)).toMatchObject({ status: 'queued' });
-    expect((await claimed(hasty, id)).attempt).toBe(2);
-    await sleep(320);
+    expect((await claimed(store, id)).attempt).toBe(2);
+    await clock.advance(policy.sendLeaseMs);
     expect(await find(id)).toMatchObject({ status: 'unknown', failure: 'outcome_unknown' });
-    expect(await hasty.sendAttempts.claim(id, 'third')).toMatchObject({ kind: 'ended' });
+    expect(await sendAttempts.claim(id, 'third')).toMatchObject({ kind: 'ended' });
   });
 
   it('never sends twice with UNKNOWN_RESENDS=0, however the job comes back', async () => {
-    const never = testStore(redis, { unknownResends: 0, sendLeaseMs: 200 });
-    const id = await admitted(never);
-    await claimed(never, id);
-    await sleep(220);
+    const id = await admitted(strict);
+    await claimed(strict, id);
+    await clock.advance(policy.sendLeaseMs);
     for (const token of ['stalled', 'retried', 'retried again']) {
-      expect(await never.sendAttempts.claim(id, token)).toMatchObject({
+      expect(await strict.sendAttempts.claim(id, token)).toMatchObject({
         kind: 'ended',
         otp: { status: 'unknown' },
       });
@@ -101,7 +101,7 @@ describe('claim', () => {
 
   it('is given back by a worker whose DATA_KEY cannot open the OTP', async () => {
     const misconfigured = createStore({
-      redis,
+      redis: clock.redis,
       sealer: createSealer([randomBytes(32)]),
       policy,
       operatorPauseKeys: [operatorPauseKey],
@@ -123,7 +123,7 @@ describe('settle', () => {
   it('accepted: the OTP is sent with its ids, and its time runs from the claim', async () => {
     const id = await admitted(store);
     const claim = await claimed(store, id);
-    await sleep(5);
+    await clock.advance(5);
     await sendAttempts.settle(claim, accepted());
     expect(await find(id)).toMatchObject({ status: 'sent', ...ids(), expiresAt: claim.claimedAt + 300_000 });
   });
@@ -177,9 +177,9 @@ describe('settle', () => {
     await sendAttempts.settle(await claimed(store, refused), rejected);
     expect(await find(refused)).toMatchObject({ status: 'unknown' });
 
-    const late = await admitted(store, { sendWithinSeconds: 0.4 });
+    const late = await admitted(store, { sendWithinSeconds: 10 });
     await sendAttempts.settle(await claimed(store, late), unknown);
-    await sleep(420);
+    await clock.advance(10_000);
     expect(await find(late)).toMatchObject({ status: 'unknown', failure: 'outcome_unknown' });
   });
 });
@@ -194,11 +194,11 @@ describe('a late answer', () => {
   });
 
   it('of an attempt whose worker was given up stops the resend', async () => {
-    const id = await admitted(hasty);
-    const frozen = await claimed(hasty, id);
-    await sleep(320);
-    await hasty.sendAttempts.settle(frozen, accepted());
-    expect(await hasty.sendAttempts.claim(id, 'resend')).toMatchObject({
+    const id = await admitted(store);
+    const frozen = await claimed(store, id);
+    await clock.advance(policy.sendLeaseMs);
+    await sendAttempts.settle(frozen, accepted());
+    expect(await sendAttempts.claim(id, 'resend')).toMatchObject({
       kind: 'ended',
       otp: { status: 'sent' },
     });
@@ -206,16 +206,16 @@ describe('a late answer', () => {
 
   it('steps back behind a newer success', async () => {
     const { id, older, newer } = await twoAttempts();
-    await hasty.sendAttempts.settle(older, accepted(1));
+    await sendAttempts.settle(older, accepted(1));
     expect(await find(id)).toMatchObject({ status: 'sending' });
-    await hasty.sendAttempts.settle(newer, accepted(2));
+    await sendAttempts.settle(newer, accepted(2));
     expect(await find(id)).toMatchObject({ status: 'sent', ...ids(2) });
   });
 
   it('is ignored after the newer attempt succeeded', async () => {
     const { id, older, newer } = await twoAttempts();
-    await hasty.sendAttempts.settle(newer, accepted(2));
-    await hasty.sendAttempts.settle(older, accepted(1));
+    await sendAttempts.settle(newer, accepted(2));
+    await sendAttempts.settle(older, accepted(1));
     expect(await find(id)).toMatchObject({ status: 'sent', ...ids(2) });
   });
 
@@ -225,16 +225,16 @@ describe('a late answer', () => {
     ['has no known outcome', unknown],
   ])('serves when the newer attempt %s', async (_, outcome) => {
     const { id, older, newer } = await twoAttempts();
-    await hasty.sendAttempts.settle(older, accepted(1));
-    await hasty.sendAttempts.settle(newer, outcome);
+    await sendAttempts.settle(older, accepted(1));
+    await sendAttempts.settle(newer, outcome);
     expect(await find(id)).toMatchObject({ status: 'sent', ...ids(1) });
   });
 
   it('gives way when the newer attempt succeeds after all', async () => {
     const { id, older, newer } = await twoAttempts();
-    await hasty.sendAttempts.settle(older, accepted(1));
-    await hasty.sendAttempts.settle(newer, unknown);
-    await hasty.sendAttempts.settle(newer, accepted(2));
+    await sendAttempts.settle(older, accepted(1));
+    await sendAttempts.settle(newer, unknown);
+    await sendAttempts.settle(newer, accepted(2));
     expect(await find(id)).toMatchObject({ status: 'sent', ...ids(2) });
   });
 
@@ -247,19 +247,19 @@ describe('a late answer', () => {
   });
 
   it('is dropped once the record’s time to be kept is over', async () => {
-    const brief = testStore(redis, { keepMs: 100, sendLeaseMs: 100, unknownResends: 0 });
-    const id = await admitted(brief, { sendWithinSeconds: 0.3 });
-    const claim = await claimed(brief, id);
-    await sleep(520);
-    expect(await brief.sendAttempts.settle(claim, accepted())).toBeNull();
+    const id = await admitted(strict, { sendWithinSeconds: 10 });
+    const claim = await claimed(strict, id);
+    await clock.advance(10_000 + policy.sendLeaseMs + policy.keepMs);
+    await expireKeys(redis, clock.now());
+    expect(await strict.sendAttempts.settle(claim, accepted())).toBeNull();
     expect(await find(id)).toBeNull();
   });
 
   async function twoAttempts() {
-    const id = await admitted(hasty);
-    const older = await claimed(hasty, id);
-    await sleep(320);
-    return { id, older, newer: await claimed(hasty, id) };
+    const id = await admitted(store);
+    const older = await claimed(store, id);
+    await clock.advance(policy.sendLeaseMs);
+    return { id, older, newer: await claimed(store, id) };
   }
 });
 
@@ -288,7 +288,7 @@ describe('after Redis lost its last moments', () => {
     await redis.del(recordKey(id));
     await sendAttempts.settle(claim, accepted());
     expect(await find(id)).toMatchObject({ status: 'sent', ...ids() });
-    expect(await redis.pttl(recordKey(id))).toBeGreaterThan(300_000);
+    expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeGreaterThan(300_000);
   });
 
   it('an OTP that looks queued counts one unknown attempt, once', async () => {
@@ -325,15 +325,14 @@ describe('tries', () => {
 
 describe('sweep', () => {
   it('ends what the clock ended, with nobody left to do it', async () => {
-    const dead = testStore(redis, { sendLeaseMs: 20, unknownResends: 0 });
-    const unsent = await admitted(dead, { sendWithinSeconds: 0.02 });
-    const abandoned = await admitted(dead);
-    await claimed(dead, abandoned);
-    const old = await admitted(dead, { ttlSeconds: 0.02 });
-    await dead.sendAttempts.settle(await claimed(dead, old), accepted());
-    await sleep(40);
+    const unsent = await admitted(strict, { sendWithinSeconds: 10 });
+    const abandoned = await admitted(strict);
+    await claimed(strict, abandoned);
+    const old = await admitted(strict, { ttlSeconds: 10 });
+    await strict.sendAttempts.settle(await claimed(strict, old), accepted());
+    await clock.advance(policy.sendLeaseMs);
     for (const id of [unsent, abandoned, old]) await redis.zadd(keys.due(partitionOfId(id) ?? ''), 1, id);
-    await dead.sendAttempts.sweep();
+    await strict.sendAttempts.sweep();
     const stored = await Promise.all([unsent, abandoned, old].map((id) => redis.get(recordKey(id))));
     expect(stored.map((raw) => JSON.parse(raw ?? '').status)).toEqual(['expired', 'unknown', 'expired']);
     expect(await redis.zscore(keys.due(partitionOfId(old) ?? ''), old)).toBeNull();
@@ -348,7 +347,7 @@ describe('sweep', () => {
     await redis.zadd(due, 1, id);
     const [otp] = await named();
     // Its answer may be lost with the process that asked: it is named again.
-    expect((await nextLook()) - Date.now()).toBeLessThanOrEqual(10_000);
+    expect((await nextLook()) - clock.now()).toBeLessThanOrEqual(10_000);
     await redis.zadd(due, 1, id);
     expect(await named()).toHaveLength(1);
     if (otp) await sendAttempts.lookedAfter([otp]);
@@ -356,11 +355,10 @@ describe('sweep', () => {
   });
 
   it('names an OTP, too, that the end of its attempt’s time gave back for a resend', async () => {
-    const dead = testStore(redis, { sendLeaseMs: 20 });
-    const id = await admitted(dead);
-    await claimed(dead, id);
-    await sleep(40);
-    const { queued } = await dead.sendAttempts.sweep();
+    const id = await admitted(store);
+    await claimed(store, id);
+    await clock.advance(policy.sendLeaseMs);
+    const { queued } = await sendAttempts.sweep();
     expect(queued.map((otp) => otp.id)).toContain(id);
     const stored = JSON.parse((await redis.get(recordKey(id))) ?? '');
     expect(stored).toMatchObject({ status: 'queued', unknowns: 1 });

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Verification } from '../../src/store/verification-attempts.js';
-import { accepted, admitted, claimed, rejected, sent, sleep, testStore, unknown } from '../support/otps.js';
+import { accepted, admitted, claimed, policy, rejected, sent, testStore, unknown } from '../support/otps.js';
 import { connect } from '../support/redis.js';
+import { redisClock } from '../support/redis-clock.js';
 
 const redis = await connect();
-const store = testStore(redis);
+const clock = redisClock(redis);
+const store = testStore(clock.redis);
 const { verificationAttempts } = store;
 
 const attempt = (id: string, replay: Verification['replay'] = null): Verification => ({
@@ -62,10 +64,10 @@ describe('a verification', () => {
   });
 
   it('may finish after the expiry when it was admitted before', async () => {
-    const id = await sent(store, { ttlSeconds: 0.4 });
+    const id = await sent(store, { ttlSeconds: 10 });
     const verification = attempt(id);
     await verificationAttempts.admit(verification);
-    await sleep(420);
+    await clock.advance(10_000);
     expect(await find(id)).toMatchObject({ status: 'expired' });
     expect(await verificationAttempts.settle(verification, 'correct')).toMatchObject({ kind: 'verified' });
   });
@@ -80,13 +82,12 @@ describe('a verification', () => {
   });
 
   it('whose answer came after its lease lapsed lets nobody in', async () => {
-    const slow = testStore(redis, { verifyLeaseMs: 20 });
-    const id = await sent(slow, { maxAttempts: 1 });
+    const id = await sent(store, { maxAttempts: 1 });
     const verification = attempt(id);
-    await slow.verificationAttempts.admit(verification);
-    await sleep(40);
+    await verificationAttempts.admit(verification);
+    await clock.advance(policy.verifyLeaseMs);
     expect(await find(id)).toMatchObject({ status: 'locked' });
-    const settled = await slow.verificationAttempts.settle(verification, 'correct');
+    const settled = await verificationAttempts.settle(verification, 'correct');
     expect(settled.kind).toBe('unavailable');
     expect(await find(id)).toMatchObject({ status: 'locked' });
   });
@@ -108,11 +109,10 @@ describe('a verification', () => {
   });
 
   it('is locked by the sweeper once its last lease lapsed, with nobody left to settle it', async () => {
-    const slow = testStore(redis, { verifyLeaseMs: 30 });
-    const id = await sent(slow, { maxAttempts: 1 });
-    await slow.verificationAttempts.admit(attempt(id));
-    await sleep(40);
-    await slow.sendAttempts.sweep();
+    const id = await sent(store, { maxAttempts: 1 });
+    await verificationAttempts.admit(attempt(id));
+    await clock.advance(policy.verifyLeaseMs);
+    await store.sendAttempts.sweep();
     const [key] = await redis.keys(`*}:${id}`);
     expect(JSON.parse((await redis.get(key ?? '')) ?? '')).toMatchObject({ status: 'locked' });
   });
@@ -148,13 +148,9 @@ describe('a lost 200', () => {
     const verification = attempt(id, replay);
     await verificationAttempts.admit(verification);
     await verificationAttempts.settle(verification, 'correct');
-    const [key] = await redis.keys(`*${id}`);
-    const record = JSON.parse((await redis.get(key ?? '')) ?? '');
-    await redis.set(
-      key ?? '',
-      JSON.stringify({ ...record, verifiedAt: record.verifiedAt - 60_000 }),
-      'KEEPTTL',
-    );
+    await clock.advance(59_999);
+    expect(await verificationAttempts.admit(attempt(id, replay))).toMatchObject({ kind: 'replayed' });
+    await clock.advance(1);
     expect(await verificationAttempts.admit(attempt(id, replay))).toEqual({ kind: 'already_verified' });
   });
 });
@@ -173,8 +169,8 @@ describe('no attempt is admitted', () => {
     expect(await verificationAttempts.admit(attempt(id))).toEqual({ kind: 'not_sent' });
     await claimed(store, id);
     expect(await verificationAttempts.admit(attempt(id))).toEqual({ kind: 'not_sent' });
-    const late = await admitted(store, { sendWithinSeconds: 0.01 });
-    await sleep(20);
+    const late = await admitted(store, { sendWithinSeconds: 10 });
+    await clock.advance(10_000);
     expect(await verificationAttempts.admit(attempt(late))).toEqual({ kind: 'not_sent' });
   });
 
@@ -189,8 +185,8 @@ describe('no attempt is admitted', () => {
   });
 
   it('after it expired or was cancelled', async () => {
-    const old = await sent(store, { ttlSeconds: 0.02 });
-    await sleep(30);
+    const old = await sent(store, { ttlSeconds: 10 });
+    await clock.advance(10_000);
     expect(await verificationAttempts.admit(attempt(old))).toEqual({ kind: 'otp_expired' });
     const cancelled = await sent(store);
     await store.otps.cancel('shop', cancelled);

@@ -21,11 +21,3 @@ export function manualClock(): Clock & { advance(ms: number): void } {
     },
   };
 }
-
-/** The real clock, `times` as fast, so that waiting for a circuit does not take its time. */
-export function fastClock(times: number): Clock {
-  return {
-    now: () => performance.now() * times,
-    later: (ms, work) => void setTimeout(work, ms / times).unref(),
-  };
-}

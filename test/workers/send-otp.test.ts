@@ -14,7 +14,9 @@ import {
   type SendOtpDependencies,
   settleDelayMs,
 } from '../../src/workers/send-otp.js';
-import { accepted, claimed, number, request, sleep } from '../support/otps.js';
+
+import { accepted, claimed, number, request } from '../support/otps.js';
+
 import { connect } from '../support/redis.js';
 import { createScene, quiet, type Scene } from '../support/workers.js';
 
@@ -28,7 +30,7 @@ const calls = (to: { e164: string }) => scene.simulator.state.number(to.e164);
 
 beforeEach(async () => {
   await redis.flushdb();
-  scene = await createScene(redis, { sendLeaseMs: 700 });
+  scene = await createScene(redis);
 });
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -40,8 +42,14 @@ const find = (id: string) => scene.store.otps.find('shop', id);
 const jobState = async (id: string) => await scene.queue.queues[0].getJobState(id);
 
 async function jobIn(state: string, id: string) {
-  for (let i = 0; i < 500 && (await jobState(id)) !== state; i++) await sleep(20);
+  await expect.poll(() => jobState(id), { timeout: 20_000 }).toBe(state);
   return await scene.queue.queues[0].getJob(id);
+}
+
+/** Waits until a worker has taken the job so many times. */
+async function takenTimes(count: number, id: string) {
+  const taken = async () => (await scene.queue.queues[0].getJob(id))?.attemptsStarted;
+  await expect.poll(taken, { timeout: 20_000 }).toBeGreaterThanOrEqual(count);
 }
 
 describe('a send', () => {
@@ -92,6 +100,8 @@ describe('a send', () => {
     ['is HTML', '24'],
     ['is empty', '25'],
   ])('whose reply %s is sent again once, and is unknown then', async (_, lastDigits) => {
+    await scene.close();
+    scene = await createScene(redis, { sendLeaseMs: 1_000 });
     await scene.start();
     const to = reserved(lastDigits);
     const id = await scene.send({ to });
@@ -101,12 +111,14 @@ describe('a send', () => {
   });
 
   it('whose worker died is made by another one, after that attempt’s time is over', async () => {
+    await scene.close();
+    scene = await createScene(redis, { sendLeaseMs: 2_000 });
     const id = await scene.send();
-    await scene.store.sendAttempts.claim(id, 'a worker that died before its call');
+    const dead = await scene.store.sendAttempts.claim(id, 'a worker that died before its call');
     await scene.start();
-    await sleep(300);
-    expect(calls(number()).calls).toBe(0);
     expect(await scene.settled(id)).toBe('sent');
+    const endedAt = dead.kind === 'claimed' ? dead.claim.claimedAt + 2_000 : Number.NaN;
+    expect((await find(id))?.sentAt).toBeGreaterThanOrEqual(endedAt);
     expect((await jobIn('completed', id))?.returnvalue.uuid).toBeTruthy();
     expect(calls(number()).calls).toBe(1);
   });
@@ -118,7 +130,7 @@ describe('a send', () => {
     const job = await jobIn('completed', id);
     const { returnvalue } = job ?? {};
     await job?.retry('completed');
-    await sleep(50);
+    await takenTimes(2, id);
     expect((await jobIn('completed', id))?.returnvalue).toEqual(returnvalue);
     expect(returnvalue?.uuid).toMatch(/-/);
     expect(calls(number()).calls).toBe(1);
@@ -130,7 +142,7 @@ describe('a send', () => {
     const id = await scene.send({ to });
     await scene.settled(id);
     await (await jobIn('failed', id))?.retry('failed');
-    await sleep(100);
+    await takenTimes(2, id);
     expect((await jobIn('failed', id))?.failedReason).toMatch(/^invalid_number/);
     expect(calls(to).calls).toBe(1);
   });
@@ -145,7 +157,7 @@ describe('a send', () => {
 
   it('whose deadline passed while it waited is dropped, not sent late', async () => {
     const id = await scene.send({ sendWithinSeconds: 0.05 });
-    await sleep(60);
+    await expect.poll(async () => (await find(id))?.status).toBe('expired');
     await scene.start();
     expect((await jobIn('failed', id))?.failedReason).toMatch(/^not_sent_in_time/);
     expect(calls(number()).calls).toBe(0);
@@ -210,7 +222,10 @@ describe('account trouble', () => {
     const ids = await Promise.all(
       Array.from({ length: 100 }, (_, i) => scene.send({ to: number(`01234500${10 + i}`.slice(0, 10)) })),
     );
-    await sleep(1_500);
+    const { queues } = scene.queue;
+    await expect
+      .poll(() => queues[0].getJobCounts('waiting', 'active', 'delayed'), { timeout: 20_000 })
+      .toEqual({ waiting: 100, active: 0, delayed: 0 });
     expect(scene.simulator.state.calls.send).toBeLessThanOrEqual(20);
     expect(await scene.store.sendingPause.read()).toMatchObject({ trouble: 'insufficient_credits' });
     const statuses = await Promise.all(ids.map(async (id) => (await find(id))?.status));
@@ -218,12 +233,16 @@ describe('account trouble', () => {
     expect(scene.log.filter(({ event }) => event === 'sending.paused')).toHaveLength(1);
   });
 
-  it('is over by itself once the balance call says so', { timeout: 40_000 }, async () => {
+  it('is over by itself once the balance call says so', async () => {
     scene.simulator.state.change({ trouble: 'authentication_failed' });
     await scene.start();
     const id = await scene.send();
-    await sleep(1_500);
+    await expect
+      .poll(() => scene.log.some(({ event }) => event === 'sending.paused'), { timeout: 20_000 })
+      .toBe(true);
     scene.simulator.state.change({ trouble: null });
+    // Its turn to ask comes every ten seconds.
+    await redis.del(keys.lease('probe'));
     expect(await scene.settled(id)).toBe('sent');
     await expect.poll(() => scene.log.filter(({ event }) => event === 'sending.resumed')).toHaveLength(1);
     expect(calls(number()).sms).toBe(1);
@@ -257,7 +276,7 @@ describe('the processor', () => {
       provider,
       logger,
       metrics,
-      sendTimeoutMs: 700,
+      sendTimeoutMs: 5_000,
       ...parts,
     });
     const worker = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
@@ -274,7 +293,7 @@ describe('the processor', () => {
   it('puts a job back that it was handed while sending is paused', async () => {
     const id = await scene.send();
     run({ intake: { ...quiet.intake, closed: true } });
-    await sleep(300);
+    await takenTimes(2, id);
     expect(await find(id)).toMatchObject({ status: 'queued' });
     expect(calls(number()).calls).toBe(0);
   });
@@ -330,9 +349,9 @@ describe('closing', () => {
     scene.simulator.state.change({ latencyMs: 800 });
     const workers = await scene.start();
     const ids = await Promise.all(Array.from({ length: 10 }, () => scene.send()));
-    while (scene.simulator.state.calls.send < 10) await sleep(10);
+    await expect.poll(() => scene.simulator.state.calls.send, { timeout: 20_000 }).toBe(10);
     const waiting = await scene.send();
-    await workers.close(5_000);
+    await workers.close(20_000);
     const statuses = await Promise.all(ids.map(async (id) => (await find(id))?.status));
     expect(new Set(statuses)).toEqual(new Set(['sent']));
     expect((await find(waiting))?.status).toMatch(/queued|sent/);

@@ -119,14 +119,14 @@ it('all shards together call iSMS no more often than they may, also those of an 
   const more = createSendOtpQueue({ connection: redis, onError: () => {}, shards: 4 });
   cleanups.push(() => more.close());
   const ids = [];
-  for (let i = 0; i < 40; i++) ids.push(await admitted(scene.store, { to: number(`01234561${10 + i}`) }));
+  for (let i = 0; i < 24; i++) ids.push(await admitted(scene.store, { to: number(`01234561${10 + i}`) }));
   const otps = await Promise.all(ids.map((id) => scene.store.otps.find('shop', id)));
   await more.add(...otps.filter((otp) => otp !== null));
   const began = performance.now();
   await scene.start({ everyMs: 60_000, sendsPerSecond: 8 });
-  expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(40).fill('sent'));
-  // 40 at 8 a second; the first second's share goes out at once.
-  expect(performance.now() - began).toBeGreaterThan(3_000);
+  expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(24).fill('sent'));
+  // 24 at 8 a second; the first second's share goes out at once.
+  expect(performance.now() - began).toBeGreaterThan(1_500);
 });
 
 describe('after their number is lowered', () => {
@@ -138,13 +138,12 @@ describe('after their number is lowered', () => {
     await redis.flushdb();
     await announceShards(redis, 9);
     expect(await emptied(scene)).toHaveLength(8);
+    const numbers = Array.from({ length: 100 }, (_, i) => number(`0123456${200 + i}`));
+    await Promise.all(numbers.map((to) => scene.send({ to })));
     await scene.start({ everyMs: 60_000, sendsPerSecond: 18 });
-    const began = performance.now();
-    const numbers = Array.from({ length: 20 }, (_, i) => number(`01234562${10 + i}`));
-    const ids = await Promise.all(numbers.map((to) => scene.send({ to })));
-    expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(20).fill('sent'));
-    // A ninth of the calls would take 10 s.
-    expect(performance.now() - began).toBeLessThan(4_000);
+    // A ninth of the calls would be two a second.
+    const inThisSecond = async () => Number(await redis.get('{isms}:otp-send:limiter'));
+    await expect.poll(inThisSecond, { timeout: 20_000, interval: 10 }).toBeGreaterThan(2);
   });
 
   it('a shard counts as used while a job waits in it, and for a while after the last one', async () => {
@@ -157,11 +156,12 @@ describe('after their number is lowered', () => {
       otp = await scene.store.otps.find('shop', await admitted(scene.store, { to: number(`01234563${i}`) }));
     }
     await more.add(otp);
-    const shard = more.shardOf(otp.id);
+    const { id } = otp;
+    const shard = more.shardOf(id);
     expect(await emptied(scene)).not.toContain(shard);
     await scene.start();
     expect(await scene.settled(otp.id)).toBe('sent');
-    await vi.waitUntil(async () => (await more.queues[shard]?.getJobState(otp.id)) === 'completed');
+    await expect.poll(() => more.queues[shard]?.getJobState(id), { timeout: 10_000 }).toBe('completed');
     expect(await emptied(scene)).not.toContain(shard);
     await scene.queue.clean(0);
     expect(await emptied(scene)).toContain(shard);
@@ -174,7 +174,7 @@ it('a shard whose master is away counts as used, and holds nobody up', async () 
   const connection = connectForWork(cluster.url) as Cluster;
   connection.on('error', () => {});
   cleanups.push(async () => connection.disconnect());
-  await vi.waitUntil(() => connection.status === 'ready');
+  await vi.waitUntil(() => connection.status === 'ready', { timeout: 10_000 });
   await announceShards(connection, 9);
   const queue = createSendOtpQueue({ connection, onError: () => {}, shards: 3 });
   const portOf = (key: string) => masterOf(connection, key).options.port;
@@ -182,7 +182,5 @@ it('a shard whose master is away counts as used, and holds nobody up', async () 
   const away = [3, 4, 5, 6, 7, 8].find((n) => portOf(`${shardName(n).prefix}:x`) !== home) ?? 0;
   expect(await queue.emptied(await queue.known())).toEqual([3, 4, 5, 6, 7, 8]);
   await cluster.servers.find(({ port }) => port === portOf(`${shardName(away).prefix}:x`))?.kill();
-  const began = performance.now();
   expect(await queue.emptied(await queue.known())).not.toContain(away);
-  expect(performance.now() - began).toBeLessThan(3_000);
 });

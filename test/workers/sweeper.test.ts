@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { partitionOfId } from '../../src/otp/otp-id.js';
 import type { SendOtpQueue } from '../../src/queues/send-otp.js';
+import { keys } from '../../src/store/keys.js';
 import { createSweeper } from '../../src/workers/sweeper.js';
-import { admitted, number, request, sleep } from '../support/otps.js';
+import { admitted, number, request } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
 
@@ -108,7 +110,8 @@ describe('the sweeper', () => {
     await scene.queue.queues[0].pause();
     await makeDue(id);
     await scene.start();
-    await sleep(300);
+    const due = keys.due(partitionOfId(id) ?? '');
+    await expect.poll(() => redis.zscore(due, id), { timeout: 10_000 }).not.toBe('1');
     expect(await scene.queue.queues[0].getJobState(id)).toBe('waiting');
     expect(addedAgain()).toEqual([]);
   });
@@ -119,9 +122,8 @@ describe('the sweeper', () => {
     await scene.settled(id);
     await workers.close(5_000);
     await redis.del(...(await redis.keys('*:lease:*')));
-    await sleep(20);
     const { store, queue: sendOtpQueue, logger, metrics } = scene;
-    await createSweeper({ store, sendOtpQueue, keepMs: 10, logger, metrics }).run();
+    await createSweeper({ store, sendOtpQueue, keepMs: 0, logger, metrics }).run();
     expect(await sendOtpQueue.queues[0].getJob(id)).toBeUndefined();
   });
 });

@@ -189,7 +189,10 @@ local function save(r)
   redis.call('SET', here.record, raw, 'PXAT', digits(gone_at))
   if r.idempotencyKey then redis.call('PEXPIREAT', r.idempotencyKey, digits(gone_at)) end
   local next_due = due(r)
-  if next_due then
+  if next_due and here.status == 'queued' and r.status == 'queued' then
+    -- Its job may be missing: what the sweeper is to look at soon is not put off.
+    redis.call('ZADD', here.due, 'LT', digits(next_due), r.id)
+  elseif next_due then
     redis.call('ZADD', here.due, digits(next_due), r.id)
   else
     redis.call('ZREM', here.due, r.id)

@@ -81,8 +81,7 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
     keep_late_success(r, ids)
   end
   advance(r, t)
-  -- One that comes again changes nothing: it must not put off when the sweeper looks.
-  if current or outcome.kind == 'accepted' or r.status ~= before then save(r) end
+  save(r)
   -- Its job may have been forgotten, too: the sweeper looks soon.
   if brought_back and r.status == 'queued' then look_soon(r.id, r.sendBefore, t) end
   return {
