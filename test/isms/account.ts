@@ -44,8 +44,11 @@ export const echoed = {
   mobile: `+60${canaries.national}`,
 };
 
+/** No call on any machine takes so long, in milliseconds. */
+const longMs = 20_000;
+
 /** A send window that is open for `ms` milliseconds. */
-export function windowOf(ms = 1_000) {
+export function windowOf(ms = longMs) {
   const endBy = performance.now() + ms;
   return { leaveBy: momentIn(endBy - performance.now()), endBy };
 }
@@ -56,9 +59,9 @@ export function openAccount(url: string, options: Partial<IsmsOptions> = {}): Pr
     url,
     username: 'canary-user',
     password: canaries.password,
-    connectTimeoutMs: 300,
-    sendTimeoutMs: 1_000,
-    verifyTimeoutMs: 300,
+    connectTimeoutMs: longMs,
+    sendTimeoutMs: longMs,
+    verifyTimeoutMs: longMs,
     sendConnections: 2,
     verifyConnections: 2,
     ...options,

@@ -8,7 +8,6 @@ const accepted = JSON.stringify({ status: 'Success', ...echoed });
 const good = reply(accepted);
 const verified = reply(JSON.stringify({ status: 'Verified', ...echoed }));
 const timeout = { kind: 'unknown', reason: 'timeout' };
-const hangSends: Behaviour = (socket, target) => target.includes('method=verify') && socket.write(verified);
 
 /** Writes a body of 2 GB for as long as the other side takes it. */
 function flood(socket: Socket, status: number, flooded: { bytes: number; cutOff: number }): void {
@@ -34,7 +33,7 @@ test('a reply of 2 GB is cut off at 64 KiB, in little memory', async () => {
     flooded.bytes = 0;
     const outcome = await provider.send(sendCall, windowOf());
     expect(outcome).toEqual({ kind: 'unknown', reason: 'reply_too_large' });
-    await vi.waitFor(() => expect(flooded.cutOff).toBe(floods));
+    await vi.waitFor(() => expect(flooded.cutOff).toBe(floods), { timeout: 10_000 });
     expect(flooded.bytes).toBeLessThan(16 * 2 ** 20);
   };
   for (const floods of [1, 2]) await endure(floods);
@@ -85,33 +84,42 @@ test('a kept connection that is reset under a request is not tried again', async
 test('an idle connection is closed before a usual server would close it', async () => {
   const { provider, server } = await setScene(always(reply(accepted, 200, ['keep-alive: timeout=600'])));
   await provider.send(sendCall, windowOf());
-  expect(server.open).toBe(1);
-  await vi.waitFor(() => expect(server.open).toBe(0), { timeout: 3_000 });
+  expect(server.connections).toBe(1);
+  await vi.waitFor(() => expect(server.open).toBe(0), { timeout: 20_000 });
 });
 
 test('hung sends do not slow verification', async () => {
+  const hung: Socket[] = [];
+  let hang = true;
+  const hangSends: Behaviour = (socket, target) => {
+    if (target.includes('method=verify')) socket.write(verified);
+    else if (hang) hung.push(socket);
+    else socket.write(good);
+  };
   const { provider } = await setScene(hangSends, { sendConnections: 2 });
-  const sends = [1, 2, 3, 4].map(() => provider.send(sendCall, windowOf(400)));
-  const start = performance.now();
+  const sends = [1, 2, 3, 4].map(() => provider.send(sendCall, windowOf()));
+  await vi.waitFor(() => expect(hung).toHaveLength(2), { timeout: 10_000 });
   expect(await provider.verify(verifyCall)).toEqual({ kind: 'correct' });
-  expect(performance.now() - start).toBeLessThan(200);
-  await Promise.all(sends);
+  hang = false;
+  for (const socket of hung) socket.write(good);
+  expect((await Promise.all(sends)).map(({ kind }) => kind)).toEqual(Array(4).fill('accepted'));
 });
 
 test('a call that found no free connection until its end is proven unsent, and stays so', async () => {
-  const { provider, server } = await setScene(() => undefined, { sendConnections: 1, verifyConnections: 1 });
-  const first = provider.send(sendCall, windowOf(200));
-  const second = provider.send(sendCall, windowOf(100));
+  const hangFirst: Behaviour = (socket, _, nth) => nth > 1 && socket.write(good);
+  const { provider, server } = await setScene(hangFirst, { sendConnections: 1, verifyConnections: 1 });
+  const first = provider.send(sendCall, windowOf(2_000));
+  const second = provider.send(sendCall, windowOf(500));
   expect(await second).toEqual({ kind: 'deferred', reason: 'not_connected' });
   expect(await first).toEqual(timeout);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(server.targets).toHaveLength(1);
+  expect(await provider.send(sendCall, windowOf())).toMatchObject({ kind: 'accepted' });
+  expect(server.targets).toHaveLength(2);
 });
 
 test('a verification that found no free connection gives its attempt back', async () => {
   const { provider, server } = await setScene(() => undefined, {
     verifyConnections: 1,
-    verifyTimeoutMs: 150,
+    verifyTimeoutMs: 1_000,
   });
   const calls = [provider.verify(verifyCall), provider.verify(verifyCall)];
   expect(await Promise.all(calls)).toEqual([
@@ -122,21 +130,23 @@ test('a verification that found no free connection gives its attempt back', asyn
 });
 
 test('the end of a window closes the connection, so that a late reply reaches no other call', async () => {
-  const { provider, server } = await setScene(
-    (socket, _, nth) =>
-      nth > 1 ? socket.write(reply('{"status":"Failed"}')) : setTimeout(() => socket.write(good), 150),
-    { sendConnections: 1 },
-  );
-  expect(await provider.send(sendCall, windowOf(100))).toEqual(timeout);
-  expect(await provider.send(sendCall, windowOf(500))).toEqual({ kind: 'rejected', failure: 'rejected' });
+  let late: Socket | undefined;
+  const answerLate: Behaviour = (socket, _, nth) => {
+    if (nth > 1) socket.write(reply('{"status":"Failed"}'));
+    else late = socket;
+  };
+  const { provider, server } = await setScene(answerLate, { sendConnections: 1 });
+  expect(await provider.send(sendCall, windowOf(1_000))).toEqual(timeout);
+  late?.write(good);
+  expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'rejected', failure: 'rejected' });
   expect(server.connections).toBe(2);
 });
 
 test('the send time-out ends a send whose window is longer', async () => {
-  const { provider } = await setScene(() => undefined, { sendTimeoutMs: 100 });
-  const start = performance.now();
-  expect(await provider.send(sendCall, windowOf(5_000))).toEqual(timeout);
-  expect(performance.now() - start).toBeLessThan(500);
+  const { provider } = await setScene(() => undefined, { sendTimeoutMs: 1_000 });
+  const window = windowOf();
+  expect(await provider.send(sendCall, window)).toEqual(timeout);
+  expect(performance.now()).toBeLessThan(window.endBy);
 });
 
 test('closing finishes the calls under way and lets no new one out', async () => {
@@ -154,8 +164,8 @@ test('closing finishes the calls under way and lets no new one out', async () =>
 
 test('closing ends although a call hangs', async () => {
   const { provider, server } = await setScene(() => undefined);
-  const sending = provider.send(sendCall, windowOf(100));
-  await vi.waitFor(() => expect(server.targets).toHaveLength(1));
+  const sending = provider.send(sendCall, windowOf(1_000));
+  await vi.waitFor(() => expect(server.targets).toHaveLength(1), { timeout: 10_000 });
   await provider.close();
   expect(await sending).toEqual(timeout);
 });
