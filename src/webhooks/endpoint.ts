@@ -18,6 +18,8 @@ export interface WebhookEndpointOptions {
   secrets: readonly string[];
   /** Whether it may be inside this network. */
   allowPrivate: boolean;
+  /** Of one attempt. */
+  timeoutMs?: number;
 }
 
 /**
@@ -29,13 +31,14 @@ export function createWebhookEndpoint({
   url,
   secrets,
   allowPrivate,
+  timeoutMs = webhookTimeoutMs,
 }: WebhookEndpointOptions): WebhookEndpoint {
   const signers = secrets.map((secret) => new Webhook(secret));
   const agent = new Agent({
     connections,
     connect: { timeout: connectWithinMs, ...(!allowPrivate && { lookup: lookupPublic }) },
-    headersTimeout: webhookTimeoutMs,
-    bodyTimeout: webhookTimeoutMs,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
   });
   // An address is never looked up.
   const address = new URL(url).hostname.replace(/^\[|\]$/g, '');
@@ -52,7 +55,7 @@ export function createWebhookEndpoint({
         'webhook-signature': signers.map((signer) => signer.sign(id, at, payload)).join(' '),
       };
       try {
-        const signal = AbortSignal.timeout(webhookTimeoutMs);
+        const signal = AbortSignal.timeout(timeoutMs);
         const call = { method: 'POST', headers, body: payload, dispatcher: agent, signal } as const;
         const { statusCode, body } = await request(url, call);
         // What it says is known by now: a body that trickles must not hold others up.

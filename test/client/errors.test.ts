@@ -24,9 +24,9 @@ const failing = async (call: Promise<unknown>): Promise<OtpError> => {
   return error as OtpError;
 };
 /** The error that a single try ends with when this is answered. */
-const errorOf = async (script: Script) => {
+const errorOf = async (script: Script, timeoutMs = 20_000) => {
   server.plays(script);
-  return await failing(server.client({ retries: 0, timeoutMs: 300 }).get('otp_1'));
+  return await failing(server.client({ retries: 0, timeoutMs }).get('otp_1'));
 };
 
 describe('the constructor', () => {
@@ -122,9 +122,7 @@ describe('an error', () => {
   it('is timeout when the answer, or its end, does not come in time', async () => {
     const begins: Script = (res) => res.writeHead(200).write('{');
     for (const script of [silent, begins]) {
-      const before = performance.now();
-      expect(await errorOf(script)).toMatchObject({ code: 'timeout', status: null });
-      expect(performance.now() - before).toBeLessThan(1_000);
+      expect(await errorOf(script, 1_000)).toMatchObject({ code: 'timeout', status: null });
     }
   });
 
@@ -165,24 +163,25 @@ describe('an error', () => {
 
 describe('a call', () => {
   it('ends with the reason of its signal, and is not tried again', async () => {
-    server.plays(silent);
     const controller = new AbortController();
-    const call = server.client({ retries: 0 }).get('otp_1', { signal: controller.signal });
     const reason = new Error('enough');
-    setTimeout(() => controller.abort(reason), 50);
+    server.plays(() => controller.abort(reason));
+    const call = server.client({ retries: 0 }).get('otp_1', { signal: controller.signal });
     await expect(call).rejects.toBe(reason);
     await expect(server.client().get('otp_1', { signal: controller.signal })).rejects.toBe(reason);
     expect(server.requests).toHaveLength(1);
   });
 
   it('ends with the reason of its signal while it pauses between two tries', async () => {
-    server.plays(problem('queue_unavailable', { headers: { 'Retry-After': '3' } }));
-    const reason = new Error('enough');
     const controller = new AbortController();
-    setTimeout(() => controller.abort(reason), 100);
-    const before = performance.now();
+    const reason = new Error('enough');
+    const refusal = problem('queue_unavailable', { headers: { 'Retry-After': '3' } });
+    server.plays((res, req) => {
+      res.once('close', () => setTimeout(() => controller.abort(reason), 100));
+      refusal(res, req);
+    });
     await expect(server.client().get('otp_1', { signal: controller.signal })).rejects.toBe(reason);
-    expect(performance.now() - before).toBeLessThan(1_000);
+    expect(server.requests).toHaveLength(1);
   });
 
   it.each(['', '.', '..'])('refuses the id %j, which would lead to another path', async (id) => {

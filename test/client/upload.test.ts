@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type OtpInput, OtpUploadBroken, type UploadResult } from '../../src/client/index.js';
 import { beforeBody, broken, problem, type Script, startScriptedServer } from './scripted-server.js';
 
@@ -126,10 +126,13 @@ describe('an upload', () => {
     const controller = new AbortController();
     server.plays(beforeBody((res) => void begin(res).flushHeaders()));
     const upload = rejection(client.sendMany(endless(), { signal: controller.signal }));
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const before = read;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(read).toBe(before);
+    let before = 0;
+    const stands = () => {
+      const same = read > 0 && read === before;
+      before = read;
+      return same;
+    };
+    await vi.waitUntil(stands, { timeout: 20_000, interval: 250 });
     expect(read).toBeLessThan(20_000);
     controller.abort();
     await upload;
@@ -210,7 +213,7 @@ describe('an upload that breaks off', () => {
 
   it('is known by a silence', async () => {
     server.plays((res) => void begin(res).write(results(0, 1)));
-    const error = await rejection(client.sendMany(made(2), { silenceMs: 200 }));
+    const error = await rejection(client.sendMany(made(2), { silenceMs: 1_000 }));
     expect(error).toBeInstanceOf(OtpUploadBroken);
     expect(error).toMatchObject({ code: 'timeout', linesAnswered: 1 });
   });

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Otp } from '../../src/otp/otp.js';
 import { queueNames, queuePrefix } from '../../src/queues/queues.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
-import { number, request, sleep, testStore } from '../support/otps.js';
+import { number, request, testStore } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 
 const redis = await connect();
@@ -57,7 +57,7 @@ describe('the send queue', () => {
       connection: redis,
       prefix: queuePrefix,
     });
-    while ((await queue.getJobCounts())['completed'] !== 1) await sleep(10);
+    await expect.poll(() => queue.getJobState(otp.id), { timeout: 20_000 }).toBe('completed');
     await worker.close();
     await sendOtpQueue.remove(otp.id);
     expect(await queue.getJob(otp.id)).toBeDefined();
@@ -70,12 +70,11 @@ describe('the send queue', () => {
       connection: redis,
       prefix: queuePrefix,
     });
-    while ((await queue.getJobCounts())['completed'] !== 1) await sleep(10);
+    await expect.poll(() => queue.getJobState(otp.id), { timeout: 20_000 }).toBe('completed');
     await worker.close();
     await sendOtpQueue.clean(60_000);
     expect(await queue.getJob(otp.id)).toBeDefined();
-    await sleep(20);
-    await sendOtpQueue.clean(10);
+    await sendOtpQueue.clean(0);
     expect(await queue.getJob(otp.id)).toBeUndefined();
   });
 });

@@ -13,7 +13,7 @@ interface Reply {
 /** A simulator and the calls an app makes to it; both are closed after the test. */
 export interface Client {
   simulator: Simulator;
-  /** Any request; rejects when the connection breaks or nothing comes for 400 ms. */
+  /** Any request; rejects when the connection breaks or nothing comes for `patienceMs`. */
   fetch(path: string, init?: { method?: 'GET' | 'POST' | 'DELETE' | 'HEAD'; json?: unknown }): Promise<Reply>;
   /** A provider call with credentials and a good send's parameters; `undefined` leaves one out. */
   call(params?: Params): Promise<Reply>;
@@ -33,9 +33,10 @@ export const goodSend = {
   message: 'Your code is %OTP%',
 };
 
-const patienceMs = 400;
-
-export async function startClient(options: StartOptions = {}): Promise<Client> {
+export async function startClient({
+  patienceMs = 20_000,
+  ...options
+}: StartOptions & { patienceMs?: number } = {}): Promise<Client> {
   const simulator = await startSimulator(options);
   const agent = new Agent({ headersTimeout: patienceMs, bodyTimeout: patienceMs });
   onTestFinished(async () => {

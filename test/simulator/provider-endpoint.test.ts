@@ -58,7 +58,7 @@ describe('the endpoint', () => {
   });
 
   it('has sent the SMS before the latency is over', async () => {
-    const { ask, simulator } = await startClient({ settings: { latencyMs: 60_000 } });
+    const { ask, simulator } = await startClient({ settings: { latencyMs: 60_000 }, patienceMs: 1_000 });
     await expect(ask()).rejects.toMatchObject({ name: 'HeadersTimeoutError' });
     expect(simulator.state.inbox()).toHaveLength(1);
   });

@@ -19,6 +19,8 @@ export interface Run {
   /** stdin and stderr are a terminal. */
   tty?: boolean;
   signal?: AbortSignal;
+  /** Called each time something is written to stdout. */
+  onOutput?: () => void;
   commands?: readonly CommandWords[];
 }
 
@@ -29,7 +31,12 @@ export async function run([name = '', ...args]: string[], options: Run = {}): Pr
   const io: TerminalIo = {
     env,
     stdin: Object.assign(Readable.from(stdin === '' ? [] : [stdin]), { isTTY: tty }),
-    stdout: { write: (text) => (out += text) },
+    stdout: {
+      write: (text) => {
+        out += text;
+        options.onOutput?.();
+      },
+    },
     stderr: { write: (text) => (err += text), isTTY: tty },
     signal,
     ...(options.commands && { commands: options.commands }),

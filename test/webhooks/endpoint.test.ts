@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createWebhookEndpoint } from '../../src/webhooks/endpoint.js';
+import { createWebhookEndpoint, webhookTimeoutMs } from '../../src/webhooks/endpoint.js';
 import { freePort } from '../support/redis-server.js';
 import { secret, startReceiver } from './receiver.js';
 
@@ -11,7 +11,10 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-const endpointTo = (url: string, options: { allowPrivate?: boolean; secrets?: string[] } = {}) => {
+const endpointTo = (
+  url: string,
+  options: { allowPrivate?: boolean; secrets?: string[]; timeoutMs?: number } = {},
+) => {
   const endpoint = createWebhookEndpoint({ url, secrets: [secret], allowPrivate: true, ...options });
   stops.push(() => endpoint.close());
   return endpoint;
@@ -85,7 +88,8 @@ describe('a delivery', () => {
     expect(reply).toEqual({ kind: 'failed', reason: 'connection_lost' });
   });
 
-  it('is over after 15 s, however slowly the receiver answers', { timeout: 30_000 }, async () => {
+  it('is over after its time-out, 15 s unless told otherwise, however slowly the receiver answers', async () => {
+    expect(webhookTimeoutMs).toBe(15_000);
     const server = createServer((_req, res) => {
       res.writeHead(200);
       const trickle = setInterval(() => res.write('.'), 100);
@@ -102,14 +106,10 @@ describe('a delivery', () => {
       [server, silent].map((each) => new Promise((resolve) => each.once('listening', resolve))),
     );
     const urlOf = (each: typeof server) => `http://127.0.0.1:${(each.address() as AddressInfo).port}/`;
-    const began = performance.now();
-    const unanswering = endpointTo(urlOf(silent)).deliver(message);
+    const unanswering = endpointTo(urlOf(silent), { timeoutMs: 1_000 }).deliver(message);
     // The status said that it was taken; the rest does not matter, and is not waited for.
     expect(await endpointTo(urlOf(server)).deliver(message)).toEqual({ kind: 'delivered' });
-    expect(performance.now() - began).toBeLessThan(3_000);
-    const unanswered = await unanswering;
-    expect(performance.now() - began).toBeLessThan(17_000);
-    expect(unanswered).toEqual({ kind: 'failed', reason: 'timeout' });
+    expect(await unanswering).toEqual({ kind: 'failed', reason: 'timeout' });
   });
 });
 
