@@ -41,6 +41,7 @@ export interface ApiDependencies {
     | 'verificationAttempts'
     | 'balance'
     | 'probe'
+    | 'evictionPolicy'
     | 'holdLease'
     | 'stats'
     | 'sendingPause'

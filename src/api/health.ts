@@ -14,14 +14,16 @@ const healthSchema = z.object({ status: z.literal('ok') });
 const ok = { name: 'Health', schema: healthSchema, example: { status: 'ok' } };
 
 export interface HealthDependencies {
-  store: Pick<Store, 'probe'>;
+  store: Pick<Store, 'probe' | 'evictionPolicy'>;
   /** True once the process ends, or has to be started again. */
   isEnding(): boolean;
 }
 
 /** What orchestrators and load balancers ask. */
 export function healthRoutes({ store, isEnding }: HealthDependencies): Route[] {
-  const probe = sharedFor(probeEveryMs, () => withTimeout(store.probe(), probeDeadlineMs));
+  const probe = sharedFor(probeEveryMs, () =>
+    withTimeout(Promise.all([store.evictionPolicy(), store.probe()]), probeDeadlineMs),
+  );
   const live = defineRoute({
     method: 'get',
     path: '/livez',
@@ -43,13 +45,18 @@ export function healthRoutes({ store, isEnding }: HealthDependencies): Route[] {
     operationId: 'getReadiness',
     tag,
     summary: 'Can it take requests?',
-    description: 'True when Redis takes a write within 500 ms; requests within 500 ms share one such write.',
+    description:
+      'True when Redis takes a write within 500 ms and evicts nothing; requests within 500 ms share one such write.',
     answers: { 200: { description: 'It can.', body: ok } },
     problems: ['not_ready'],
     handle: async () => {
-      await probe().catch((error: unknown) => {
+      const [policy] = await probe().catch((error: unknown) => {
         throw new ApiProblem('not_ready', { reason: redisTrouble(error) ?? 'unknown' });
       });
+      if (policy !== null) {
+        const detail = `Redis evicts keys when it is full (maxmemory-policy ${policy}): set noeviction.`;
+        throw new ApiProblem('not_ready', { reason: 'redis_evicts', detail });
+      }
       return { status: 200, body: { status: 'ok' } };
     },
   });

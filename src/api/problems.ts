@@ -279,7 +279,7 @@ const table = {
     advice: 'Send no traffic here until it is 200.',
     status: 503,
     title: 'Not ready',
-    detail: 'Redis did not take a write within 500 ms.',
+    detail: 'Redis did not take a write within 500 ms, or evicts keys when it is full.',
     retryAfterSeconds: 1,
   },
 } as const satisfies Record<string, ProblemKind>;

@@ -12,6 +12,7 @@ import type { Logger } from '../producer/logger.js';
 import { shardName, shardOf } from '../queues/shards.js';
 import { appendFsync, type HistoryFinding } from '../store/history.js';
 import { keys } from '../store/keys.js';
+import { evictionPolicyIn } from '../store/load.js';
 import { masterOf, mastersOf, type RedisClient } from '../store/script.js';
 
 const connectTimeoutMs = 2_000;
@@ -134,9 +135,14 @@ function isReplica(error: Error): boolean {
   return error.message.startsWith('READONLY');
 }
 
-/** Says once that Redis came back, and whether it may have forgotten something. */
+/** Logs once that Redis came back, and whether it may have forgotten something. */
 export function logNewHistory(finding: HistoryFinding, logger: Pick<Logger, 'info' | 'warn'>): void {
   if (finding === 'whole') logger.info({ event: 'redis.restarted' }, 'Redis restarted and lost nothing');
+  else if (finding === 'emptied')
+    logger.warn(
+      { event: 'redis.emptied' },
+      'Redis was emptied, or replaced by an empty one: all OTPs are gone',
+    );
   else
     logger.warn({ event: 'redis.may_have_lost' }, 'another Redis history: its last moments may be missing');
 }
@@ -170,8 +176,7 @@ async function warnOfLoss(redis: RedisClient, logger: Logger): Promise<void> {
 
 async function warnOfEviction(masters: readonly Redis[], logger: Logger): Promise<void> {
   const memory = await Promise.all(masters.map((master) => master.info('memory')));
-  const policies = memory.map((info) => /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction');
-  const policy = policies.find((one) => one !== 'noeviction');
+  const policy = memory.map(evictionPolicyIn).find((one) => one !== null);
   if (policy !== undefined) {
     logger.warn({ event: 'redis.evicts', policy }, 'this Redis may evict jobs and records: set noeviction');
   }

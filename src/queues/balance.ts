@@ -13,7 +13,7 @@ export interface BalanceResult {
 export type BalanceJob = Job<Record<string, never>, BalanceResult, typeof balanceJob>;
 
 export interface BalanceQueue {
-  /** One snapshot each period, however many processes ask for the schedule. */
+  /** One snapshot each period, however many processes ask for the schedule, and however often. */
   schedule(periodMs: number): Promise<void>;
   queue: Queue<Record<string, never>, BalanceResult, typeof balanceJob>;
 }

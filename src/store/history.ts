@@ -1,27 +1,48 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { partitions } from '../otp/otp-id.js';
+import { keys } from './keys.js';
 import { loadPlainScript, masterOf, mastersOf, type RedisClient } from './script.js';
 
-/** What another history of Redis's data means: all of it came back, or its last moments may be missing. */
-export type HistoryFinding = 'whole' | 'may_have_lost';
+/** What another history of Redis's data means: all of it came back, its last moments may be missing, or all of it is. */
+export type HistoryFinding = 'whole' | 'may_have_lost' | 'emptied';
 
 const reply = z.enum(['known', 'first_seen', 'whole', 'may_have_lost']);
 
+export interface Histories {
+  note(historyKey: string): Promise<void>;
+  /** Compares which partitions have a history with the last look: where one is gone, Redis was emptied. */
+  look(): Promise<void>;
+}
+
 /**
- * Judges, for one partition, a Redis that restarted or that took over from another one (ADR 10). Unless it synced
+ * `note` judges, for one partition, a Redis that restarted or that took over from another one (ADR 10). Unless it synced
  * its log on every write, it may have forgotten claims whose calls went out; each such loss is counted, and OTPs that
  * were admitted before it and look queued count one unknown attempt.
  */
-export function createHistoryNotes(redis: RedisClient, onNew: (finding: HistoryFinding) => void) {
-  const note = loadPlainScript(redis, 'note-history');
+export function createHistories(redis: RedisClient, onNew: (finding: HistoryFinding) => void): Histories {
+  const script = loadPlainScript(redis, 'note-history');
   const told = new Set<string>();
-  return async (historyKey: string): Promise<void> => {
-    const synced = (await appendFsyncOf(masterOf(redis, historyKey))) === 'always';
-    const finding = reply.parse(await note([historyKey], [synced ? 1 : 0]));
-    if (finding !== 'whole' && finding !== 'may_have_lost') return;
-    const id = (await redis.hget(historyKey, 'id')) ?? '';
-    if (!told.has(id)) onNew(finding);
-    told.add(id);
+  let seen: string[] = [];
+  return {
+    note: async (historyKey) => {
+      const synced = (await appendFsyncOf(masterOf(redis, historyKey))) === 'always';
+      const finding = reply.parse(await script([historyKey], [synced ? 1 : 0]));
+      if (finding !== 'whole' && finding !== 'may_have_lost') return;
+      const id = (await redis.hget(historyKey, 'id')) ?? '';
+      if (!told.has(id)) onNew(finding);
+      told.add(id);
+    },
+    look: async () => {
+      const all = partitions.map((tag) => keys.history(tag));
+      const found = await Promise.allSettled(all.map((key) => redis.exists(key)));
+      // One that cannot be asked is as it was.
+      const isThere = (key: string, i: number) =>
+        found[i]?.status === 'fulfilled' ? found[i].value === 1 : seen.includes(key);
+      const there = all.filter(isThere);
+      if (seen.some((key) => !there.includes(key))) onNew('emptied');
+      seen = there;
+    },
   };
 }
 

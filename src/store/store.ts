@@ -5,9 +5,9 @@ import { type BalanceStore, createBalanceStore } from './balance.js';
 import { type Batches, createBatches } from './batches.js';
 import { createEvents, type Events } from './events.js';
 import { createFailedLogins, type FailedLogins } from './failed-logins.js';
-import { createHistoryNotes, type HistoryFinding } from './history.js';
+import { createHistories, type HistoryFinding } from './history.js';
 import { keys } from './keys.js';
-import { createLoad, type Load } from './load.js';
+import { createLoad, evictionPolicy, type Load } from './load.js';
 import { createNumberRanges, type NumberRanges } from './number-ranges.js';
 import { createOtps, type Otps } from './otps.js';
 import { createPersons, type Persons } from './persons.js';
@@ -39,6 +39,10 @@ export interface Store {
   failedLogins: FailedLogins;
   /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
   probe(): Promise<void>;
+  /** The policy by which Redis evicts keys once its `maxmemory` is reached; null: it evicts none. */
+  evictionPolicy(): Promise<string | null>;
+  /** To be called from time to time where `onNewHistory` should tell that Redis was emptied. */
+  lookAtHistories(): Promise<void>;
   /**
    * Takes note that Redis was restored from a backup, which looks like no other history: whatever waits may have been
    * sent since, and counts one unknown attempt.
@@ -73,7 +77,8 @@ export function createStore({
 }: StoreOptions): Store {
   const { redis } = stores;
   const ranges = createNumberRanges({ ...stores, safeRanges });
-  const options = { ...stores, ranges, noteHistory: createHistoryNotes(redis, onNewHistory) };
+  const histories = createHistories(redis, onNewHistory);
+  const options = { ...stores, ranges, noteHistory: histories.note };
   const keepLease = loadPlainScript(redis, 'keep-lease');
   // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
   const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));
@@ -96,6 +101,8 @@ export function createStore({
       const probes = probed.map((tag) => redis.set(keys.probe(tag), '1', 'PX', readyKeptMs));
       await Promise.any(probes).catch(({ errors }: AggregateError) => Promise.reject(errors[0]));
     },
+    evictionPolicy: () => evictionPolicy(redis),
+    lookAtHistories: histories.look,
     noteRestore: async () => {
       await Promise.all(partitions.map((tag) => redis.hincrby(keys.history(tag), 'losses', 1)));
     },

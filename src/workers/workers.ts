@@ -75,6 +75,7 @@ const balanceJobsKept = 100;
 /** Deliveries at a time in one process. */
 const webhooksAtATime = 32;
 const lookAtIntakeEveryMs = 1_000;
+const lookAtHistoriesEveryMs = 5_000;
 /** Processes that know of more shards may have been started. */
 const lookAtShardsEveryMs = 5_000;
 
@@ -158,9 +159,10 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     every(sweeper.everyMs, sweeper.run, logger),
     every(progress.everyMs, progress.run, logger),
     every(lookAtShardsEveryMs, serveShards, logger),
+    every(lookAtHistoriesEveryMs, store.lookAtHistories, logger),
   ];
-  // Waits while its master is away, which is no reason not to send.
-  balanceQueue.schedule(options.balanceEveryMs).catch(onError);
+  // Again each period, for a Redis that was emptied. Waits while its master is away, which must not hold up the end.
+  const schedule = every(options.balanceEveryMs, () => balanceQueue.schedule(options.balanceEveryMs), logger);
 
   return {
     close: async (deadlineMs) => {
@@ -168,6 +170,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         intake.stop();
         await Promise.all([sends.close(), balances.close(), tellers?.worker.close()]);
         await Promise.all(loops.map((loop) => loop.stop()));
+        void schedule.stop();
         await balanceQueue.queue.close();
       };
       await withTimeout(close(), deadlineMs);

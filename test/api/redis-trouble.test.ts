@@ -89,6 +89,23 @@ describe('503', () => {
     await until(async () => (await gateway.call('POST', '/v1/otps', call)).status === 202);
   });
 
+  it('comes from /readyz with the reason while Redis has a limit and a policy that evicts', async () => {
+    const gateway = await startGateway({ redisUrl: server.url });
+    const ready = async () => await gateway.call('GET', '/readyz');
+    await until(async () => (await ready()).status === 200);
+    const inspected = await connectTo(server.url);
+    await inspected.config('SET', 'maxmemory-policy', 'volatile-ttl');
+    await inspected.config('SET', 'maxmemory', '1gb');
+    await until(async () => (await ready()).status === 503);
+    const reply = await ready();
+    expectProblem(reply, 503, 'not_ready');
+    expect(reply.json).toMatchObject({ detail: expect.stringContaining('volatile-ttl') });
+    await inspected.config('SET', 'maxmemory-policy', 'noeviction');
+    await until(async () => (await ready()).status === 200);
+    await inspected.config('SET', 'maxmemory', '0');
+    inspected.disconnect();
+  });
+
   it('comes when the OTP was admitted but its job was not added; the same key adds it', async () => {
     const working = await startGateway({ redisUrl: server.url });
     const hanging = await startGateway({ redisUrl: server.url, add: () => new Promise(() => {}) });

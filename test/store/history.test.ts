@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import { partitionOfId } from '../../src/otp/otp-id.js';
@@ -13,6 +15,7 @@ import {
   claimed,
   dataKey,
   deferred,
+  number,
   operatorPauseKey,
   policy,
   rejected,
@@ -67,6 +70,42 @@ async function follow(replica: Redis, master: RedisServer): Promise<void> {
   await replica.replicaof('127.0.0.1', master.port);
   while (!/master_link_status:up/.test(await replica.info('replication'))) await sleep(20);
 }
+
+describe('a Redis that was emptied', () => {
+  it('is told of once, and again when it is emptied again', async () => {
+    const { redis, store, findings } = await server('always');
+    for (const times of [1, 2]) {
+      for (const last of [1, 2, 3]) await admitted(store, { to: number(`012345678${last}`) });
+      await store.lookAtHistories();
+      await redis.flushdb();
+      await admitted(store);
+      await store.lookAtHistories();
+      await store.lookAtHistories();
+      expect(findings).toEqual(Array(times).fill('emptied'));
+    }
+  });
+
+  it('is told of when an empty one took its place', async () => {
+    const one = await server('always');
+    await admitted(one.store);
+    await one.store.lookAtHistories();
+    await one.server.kill();
+    await rm(join(one.server.dir, 'appendonlydir'), { recursive: true });
+    await one.server.restart();
+    await one.store.lookAtHistories();
+    expect(one.findings).toEqual(['emptied']);
+  });
+
+  it('is not told of where there was nothing before, nor when all came back', async () => {
+    const one = await server('always');
+    await one.store.lookAtHistories();
+    await admitted(one.store);
+    await one.store.lookAtHistories();
+    await restarted(one);
+    await one.store.lookAtHistories();
+    expect(one.findings).toEqual([]);
+  });
+});
 
 describe('after a restart', () => {
   it('of a Redis that may lose its last moments, what looks queued counts one unknown attempt', async () => {

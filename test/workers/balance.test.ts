@@ -40,6 +40,13 @@ describe('balance snapshots', () => {
     expect(await queue.getJobSchedulersCount()).toBe(1);
   });
 
+  it('go on after Redis was emptied, though nobody starts a worker again', async () => {
+    await scene.start({ everyMs: 1_000 });
+    while ((await snapshots()).length === 0) await sleep(20);
+    await redis.flushdb();
+    while ((await snapshots()).length === 0) await sleep(20);
+  });
+
   it('hold what iSMS said', async () => {
     scene.simulator.state.change({ credits: 81, expiresOn: '2031-04-29' });
     await scene.start();

@@ -1,7 +1,9 @@
 import { pathToFileURL } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.js';
+import { admitted, testStore } from '../support/otps.js';
 import { account, gatewayEnvironment, runCommand, written } from '../support/processes.js';
+import { connectTo } from '../support/redis.js';
 import { startRedis } from '../support/redis-topology.js';
 
 const redis = await startRedis({ cluster: false });
@@ -23,3 +25,14 @@ it.each(['api', 'worker'])(
     expect(running.output.match(/redis\.connection_ended/g)).toHaveLength(1);
   },
 );
+
+it('worker warns when its Redis is emptied', async () => {
+  const client = await connectTo(redis.url);
+  await admitted(testStore(client));
+  const worker = runCommand('worker', { ...gatewayEnvironment(redis.url, simulator), LOG_LEVEL: 'info' });
+  await written(worker, /worker\.started/);
+  await client.flushdb();
+  await written(worker, /redis\.emptied/);
+  client.disconnect();
+  await worker.end();
+});
