@@ -46,6 +46,7 @@ export interface ApiDependencies {
     | 'stats'
     | 'sendingPause'
     | 'ranges'
+    | 'conversion'
     | 'load'
     | 'phones'
   >;

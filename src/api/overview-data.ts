@@ -1,13 +1,14 @@
 import type { RequestSettings } from '../producer/settings.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
+import type { ConversionAlarm } from '../store/conversion.js';
 import { type JudgedRange, shownRange } from '../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../store/stats.js';
 import type { Store } from '../store/store.js';
 
 /** What the overview is made from. */
 export interface OverviewDependencies {
-  store: Pick<Store, 'stats' | 'balance' | 'sendingPause' | 'ranges' | 'load'>;
+  store: Pick<Store, 'stats' | 'balance' | 'sendingPause' | 'ranges' | 'conversion' | 'load'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
   webhookQueue: Pick<WebhookQueue, 'counts'> | null;
   settings: Pick<RequestSettings, 'fraudGuardEnforces'>;
@@ -45,20 +46,33 @@ export async function overviewOf(
   hours: OverviewHours,
 ) {
   const now = Date.now();
-  const [slots, backlog, since, paused, pause, memory, latest, outlook, curve, ranges, webhooks] =
-    await Promise.all([
-      store.stats.read(now - hours * hourMs),
-      sendOtpQueue.backlog(),
-      sendOtpQueue.waitingSince(),
-      store.sendingPause.reason(),
-      store.sendingPause.read().catch(() => null),
-      store.load.memory(),
-      store.balance.latest(),
-      store.balance.outlook(),
-      store.balance.curve({ since: now - balanceDays * dayMs, until: now + minuteMs, points: mostPoints }),
-      store.ranges.judged(),
-      webhookQueue?.counts() ?? null,
-    ]);
+  const [
+    slots,
+    backlog,
+    since,
+    paused,
+    pause,
+    memory,
+    latest,
+    outlook,
+    curve,
+    ranges,
+    webhooks,
+    lowConversions,
+  ] = await Promise.all([
+    store.stats.read(now - hours * hourMs),
+    sendOtpQueue.backlog(),
+    sendOtpQueue.waitingSince(),
+    store.sendingPause.reason(),
+    store.sendingPause.read().catch(() => null),
+    store.load.memory(),
+    store.balance.latest(),
+    store.balance.outlook(),
+    store.balance.curve({ since: now - balanceDays * dayMs, until: now + minuteMs, points: mostPoints }),
+    store.ranges.judged(),
+    webhookQueue?.counts() ?? null,
+    store.conversion.alarms(),
+  ]);
   const alarms = latest ? store.balance.alarms(latest) : null;
   const waitedMs = since.single === null ? 0 : Math.max(0, now - since.single);
   const facts = {
@@ -74,6 +88,7 @@ export async function overviewOf(
       ...alarms,
       curve: curve.map(({ at, credits }) => ({ at, credits })),
     },
+    lowConversions,
     /** Whether the guard refuses, or only watches. */
     guardEnforces: settings.fraudGuardEnforces,
     ranges: ranges
@@ -172,6 +187,7 @@ function alarmsOf(facts: {
   webhooks: { dead: number } | null;
   ranges: readonly Pick<JudgedRange, 'slowUntil' | 'blockedUntil'>[];
   guardEnforces: boolean;
+  lowConversions: readonly ConversionAlarm[];
 }): Alarm[] {
   const { waiting, paused, refusal, balance, memory, webhooks, points, now } = facts;
   const lately = points.slice(-pointsOfLately);
@@ -197,6 +213,11 @@ function alarmsOf(facts: {
     bad >= leastBad && badShare > mostBadShare
       ? [critical(`${Math.round(badShare * 100)} % of the newest OTPs failed or are unknown. Is iSMS ill?`)]
       : [],
+    facts.lowConversions.map(({ app, country, sent, verified }) =>
+      critical(
+        `Only ${shown(verified)} of ${shown(sent)} codes of ${app} to ${country} were verified. Are SMS pumped, or do they not arrive?`,
+      ),
+    ),
     !balance ? [warning('The balance has not been read yet.')] : [],
     balance && now - balance.at > oldBalanceMs
       ? [warning(`The balance was last read at ${new Date(balance.at).toISOString()}. Does a worker run?`)]
@@ -210,21 +231,26 @@ function alarmsOf(facts: {
   ].flat();
 }
 
+const shown = (count: number) => count.toLocaleString('en');
+
 /** What there is to say about ranges that the guard slows, blocks or caps. */
 function rangeTexts({ ranges, guardEnforces, now }: Parameters<typeof alarmsOf>[0]): string[] {
   const pumped = ranges.filter(
     ({ slowUntil, blockedUntil }) => Math.max(slowUntil, blockedUntil) > now,
   ).length;
   const capped = ranges.length - pumped;
-  const count = (n: number, one: string, many: string) =>
-    n === 1 ? `1 number range ${one}` : `${n} number ranges ${many}`;
-  const refused = guardEnforces
-    ? 'OTPs to them are refused; see below.'
-    : 'FRAUD_GUARD=enforce would refuse OTPs to them; see below.';
-  const looks = count(pumped, 'looks pumped', 'look pumped');
-  const waits = count(capped, 'has', 'have');
+  const does = (refuses: string, wouldRefuse: string) =>
+    guardEnforces
+      ? `${refuses} refused; see below.`
+      : `FRAUD_GUARD=enforce would refuse ${wouldRefuse}; see below.`;
+  const looks = pumped === 1 ? '1 number range looks' : `${pumped} number ranges look`;
+  const has = capped === 1 ? '1 number range has' : `${capped} number ranges have`;
   return [
-    ...(pumped > 0 ? [`${looks}: too few of the codes are verified. ${refused}`] : []),
-    ...(capped > 0 ? [`${waits} as many unverified codes as allowed. More ${refused}`] : []),
+    ...(pumped > 0
+      ? [`${looks} pumped: too few of the codes are verified. ${does('OTPs are', 'OTPs')}`]
+      : []),
+    ...(capped > 0
+      ? [`${has} as many unverified codes as allowed. ${does('Further OTPs are', 'further OTPs')}`]
+      : []),
   ];
 }

@@ -86,5 +86,6 @@ th, td { padding: 0.4rem 0.75rem 0.4rem 0; text-align: left; vertical-align: top
 th { color: var(--faint); font-size: 0.8125rem; font-weight: 600; white-space: nowrap; }
 td { font-variant-numeric: tabular-nums; }
 code { font: 0.875em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+#ranges code { white-space: nowrap; }
 footer { margin-top: 1.5rem; color: var(--faint); font-size: 0.8125rem; }
 `;

@@ -5,23 +5,30 @@ import type { GatewayState } from '../telemetry/state-metrics.js';
 
 /** Reads what all processes share, for whoever scrapes this one. */
 export async function readGatewayState(
-  { sendingPause, balance, load }: Pick<Store, 'sendingPause' | 'balance' | 'load'>,
+  {
+    sendingPause,
+    balance,
+    load,
+    conversion,
+  }: Pick<Store, 'sendingPause' | 'balance' | 'load' | 'conversion'>,
   {
     queue,
     webhooks,
   }: { queue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>; webhooks: WebhookQueue | null },
 ): Promise<GatewayState> {
-  const [backlog, since, events, paused, pause, memory, snapshot, { runsOutOn }] = await Promise.all([
-    queue.backlog(),
-    queue.waitingSince(),
-    // What lies elsewhere on a cluster, or makes no sense, hides nothing else.
-    webhooks?.counts().catch(() => null) ?? null,
-    sendingPause.reason(),
-    sendingPause.read().catch(() => null),
-    load.memory(),
-    balance.latest().catch(() => null),
-    balance.outlook().catch(() => ({ runsOutOn: null })),
-  ]);
+  const [backlog, since, events, paused, pause, memory, snapshot, { runsOutOn }, lowConversions] =
+    await Promise.all([
+      queue.backlog(),
+      queue.waitingSince(),
+      // What lies elsewhere on a cluster, or makes no sense, hides nothing else.
+      webhooks?.counts().catch(() => null) ?? null,
+      sendingPause.reason(),
+      sendingPause.read().catch(() => null),
+      load.memory(),
+      balance.latest().catch(() => null),
+      balance.outlook().catch(() => ({ runsOutOn: null })),
+      conversion.alarms().catch(() => []),
+    ]);
   const moment = (date: string | null) => (date === null ? null : Date.parse(date));
   return {
     waiting: [
@@ -32,6 +39,7 @@ export async function readGatewayState(
     paused,
     refusal: paused === 'unrecognised_refusal' ? (pause?.text ?? '') : null,
     memory,
+    lowConversions,
     balance: snapshot && {
       credits: snapshot.credits,
       checkedAt: snapshot.at,

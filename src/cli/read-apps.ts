@@ -7,7 +7,7 @@ import { webhookUrl } from '../config/urls.js';
 import { webhookSecrets } from '../config/webhooks.js';
 import { type App, type AppWebhook, plainApp } from '../otp/app.js';
 import { brokenContentRules, contentRuleMessages } from '../otp/content-rules.js';
-import { isEventType, otpEventTypes } from '../otp/event.js';
+import { appEventTypes, isEventType } from '../otp/event.js';
 import { parseMessage, senderIdShape } from '../otp/message.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 
@@ -165,7 +165,7 @@ function templateProblems(
 }
 
 /** What an app's receiver can be told of; the rest is about the whole gateway. */
-const appEvents: readonly string[] = [...otpEventTypes, 'fraud.blocked'];
+const appEvents: readonly string[] = appEventTypes;
 
 function webhookProblems({
   url,

@@ -1,6 +1,6 @@
 import type { ConfigFor } from '../config/commands.js';
 import type { Apps, AppWebhook } from '../otp/app.js';
-import { type EventType, eventTypes, isEventType, otpEventTypes } from '../otp/event.js';
+import { appEventTypes, type EventType, eventTypes, isEventType } from '../otp/event.js';
 import type { WebhookEndpoint, WebhookReceivers } from '../otp/webhook.js';
 import { createWebhookEndpoint } from '../webhooks/endpoint.js';
 
@@ -8,7 +8,7 @@ type WebhookConfig = Pick<ConfigFor<'producer'>, 'webhook' | 'appsFile'>;
 
 /** Events that are written down: an app may get a receiver while the process runs, so those that it can have always are. */
 export function recordedEvents({ webhook, appsFile }: WebhookConfig): readonly EventType[] {
-  const ofApps: readonly EventType[] = appsFile === undefined ? [] : [...otpEventTypes, 'fraud.blocked'];
+  const ofApps: readonly EventType[] = appsFile === undefined ? [] : appEventTypes;
   return [...new Set([...eventsOf(webhook?.events ?? []), ...ofApps])];
 }
 

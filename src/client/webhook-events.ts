@@ -20,7 +20,9 @@ export type WebhookData<T extends EventType> = T extends OtpEventType
     ? Extract<EventSubject, { credits: number }>
     : T extends `sending.${string}`
       ? Extract<EventSubject, { trouble: string }>
-      : Extract<EventSubject, { range: string }> & { enforced: boolean };
+      : T extends `conversion.${string}`
+        ? Extract<EventSubject, { country: string }>
+        : Extract<EventSubject, { range: string }> & { enforced: boolean };
 
 /** By its type, what happened. A newer gateway may tell of more than is listed here: have a default for it. */
 export type WebhookEvent = {

@@ -19,7 +19,11 @@ export const eventTypes = [
   'sending.paused',
   'sending.resumed',
   'fraud.blocked',
+  'conversion.low',
 ] as const;
+
+/** Those of one app, which can have a receiver of its own. */
+export const appEventTypes = [...otpEventTypes, 'fraud.blocked', 'conversion.low'] as const;
 
 export type EventType = (typeof eventTypes)[number];
 
@@ -43,4 +47,5 @@ export type EventSubject =
   | { credits: number; expiresOn: string | null }
   /** `text`: what the provider said, safe to show; null where the trouble says it all. */
   | { trouble: string; text: string | null }
-  | { app: string; range: string };
+  | { app: string; range: string }
+  | { app: string; country: string; sent: number; verified: number };

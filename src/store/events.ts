@@ -30,7 +30,7 @@ const readAtATime = 10;
 const readWithinMs = 1_000;
 
 /** Where events are kept: beside what they tell of. The place in this list is part of an event's id. */
-const sources = [...partitions, 'sending', 'balance', 'ranges'];
+const sources = [...partitions, 'sending', 'balance', 'ranges', 'conversion'];
 
 const type = z.enum(eventTypes);
 const moment = z.coerce.number();
@@ -45,6 +45,14 @@ const entrySchema = z.union([
   z.object({ type, at: moment, credits: z.coerce.number(), expiresOn: z.string() }),
   z.object({ type, at: moment, trouble: z.string(), text: z.string().default('') }),
   z.object({ type, at: moment, range: z.string() }),
+  z.object({
+    type,
+    at: moment,
+    app: z.string(),
+    country: z.string(),
+    sent: z.coerce.number(),
+    verified: z.coerce.number(),
+  }),
 ]);
 const entriesReply = z.array(z.tuple([z.string(), z.array(z.string())]));
 
@@ -115,6 +123,10 @@ function subjectOf(entry: z.output<typeof entrySchema>): EventSubject {
   if ('id' in entry) return { otpId: entry.id, app: entry.app, failure: entry.failure };
   if ('credits' in entry) return { credits: entry.credits, expiresOn: entry.expiresOn || null };
   if ('trouble' in entry) return { trouble: entry.trouble, text: entry.text || null };
+  if ('country' in entry) {
+    const { app, country, sent, verified } = entry;
+    return { app, country, sent, verified };
+  }
   const [app = '', range = ''] = entry.range.split(' ');
   return { app, range: shownRange(range) };
 }

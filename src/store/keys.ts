@@ -55,6 +55,10 @@ export const keys = {
   range: (hash: string) => `${prefix}:{${hash}}:range`,
   /** Set: app and range of what the guard slowed, blocked or capped. */
   ranges: `${prefix}:{ranges}:judged`,
+  /** Hash, MessagePack by app and country: OTPs sent and verified, by the minute of sending. */
+  conversion: `${prefix}:{conversion}:counts`,
+  /** Hash, JSON by app and country: alarms that hardly any OTPs are verified. */
+  conversionAlarms: `${prefix}:{conversion}:alarms`,
   /** String, JSON: which record an idempotency key stands for. */
   idempotency: (hash: string) => `${prefix}:{${hash}}:idempotency`,
   /** Sorted set: ids of the OTPs that carry one reference of one app, by time. */
@@ -67,7 +71,7 @@ export const keys = {
   done: `${prefix}:{sending}:done`,
   /** String that expires: held by the one process that does a job for all. */
   lease: (name: string) => `${prefix}:{sending}:lease:${name}`,
-  /** Stream: events that wait to be passed on, beside what they tell of: a partition, `sending`, `balance`, `ranges`. */
+  /** Stream: events that wait to be passed on, beside what they tell of: a partition, `sending`, `balance`, `ranges`, `conversion`. */
   events: (source: string) => `${prefix}:{${source}}:events`,
   /** Hash that expires: what happened in each five minutes of a day (`YYYY-MM-DD`, UTC). */
   stats: (day: string) => `${prefix}:{stats}:${day}`,

@@ -89,7 +89,7 @@ function preamble(parts: readonly string[]): string {
 }
 
 /** A Lua text in which every `POLICY.name` is the number that the policy says. */
-function withPolicy(source: string, policy: Policy): string {
+function withPolicy(source: string, policy: Partial<Policy>): string {
   const values = new Map(Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs }));
   return source.replaceAll(/\bPOLICY\.(\w+)/g, (_, name: string) => JSON.stringify(values.get(name)));
 }
@@ -211,7 +211,7 @@ export function loadPlainScript(redis: RedisClient, name: string, parts: readonl
 }
 
 /** The text of such a function; one that decides by the policy is made with it. */
-export function plainSource(name: string, parts: readonly string[] = [], policy?: Policy): string {
+export function plainSource(name: string, parts: readonly string[] = [], policy?: Partial<Policy>): string {
   const source = ['clock', ...parts, name].map(readLua).join('\n');
   return policy ? withPolicy(source, policy) : source;
 }

@@ -5,6 +5,7 @@ import type { Otp } from '../otp/otp.js';
 import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
 import { type Status, statuses } from '../otp/states.js';
+import type { Conversion } from './conversion.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
@@ -131,9 +132,9 @@ function claimOf(
 }
 
 export function createSendAttempts(
-  options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'> },
+  options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): SendAttempts {
-  const { redis, sealer, ranges } = options;
+  const { redis, sealer, ranges, conversion } = options;
   const leaseMs = options.policy.sendLeaseMs;
   const claimScript = loadRecordScript(options, 'claim');
   const settleScript = loadRecordScript(options, 'settle');
@@ -200,6 +201,8 @@ export function createSendAttempts(
       if (kind !== 'settled') return null;
       const otp = { ...claim.otp, status, failure, uuid, smsId, sentAt, expiresAt };
       if (outcome.kind === 'accepted') void ranges.note(otp, 'sent');
+      // However often the outcome is written down, it is one SMS.
+      if (moved === 1 && status === 'sent') void conversion.note(otp, 'sent');
       if (status === 'failed') void ranges.note(otp, 'unsent');
       return { otp, tries, sendBeforeInMs, moved: moved === 1 };
     },

@@ -3,6 +3,7 @@ import { partitions } from '../otp/otp-id.js';
 import { type Audit, createAudit } from './audit.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
 import { type Batches, createBatches } from './batches.js';
+import { type Conversion, createConversion } from './conversion.js';
 import { createEvents, type Events } from './events.js';
 import { createFailedLogins, type FailedLogins } from './failed-logins.js';
 import { createHistories, type HistoryFinding } from './history.js';
@@ -28,6 +29,7 @@ export interface Store {
   sendAttempts: SendAttempts;
   verificationAttempts: VerificationAttempts;
   ranges: NumberRanges;
+  conversion: Conversion;
   phones: Phones;
   sendingPause: SendingPause;
   load: Load;
@@ -77,8 +79,9 @@ export function createStore({
 }: StoreOptions): Store {
   const { redis } = stores;
   const ranges = createNumberRanges({ ...stores, safeRanges });
+  const conversion = createConversion(stores);
   const histories = createHistories(redis, onNewHistory);
-  const options = { ...stores, ranges, noteHistory: histories.note };
+  const options = { ...stores, ranges, conversion, noteHistory: histories.note };
   const keepLease = loadPlainScript(redis, 'keep-lease');
   // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
   const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));
@@ -88,6 +91,7 @@ export function createStore({
     sendAttempts: createSendAttempts(options),
     verificationAttempts: createVerificationAttempts(options),
     ranges,
+    conversion,
     phones: createPhones(stores),
     sendingPause: createSendingPause(stores),
     load: createLoad(redis),

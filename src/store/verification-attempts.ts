@@ -3,6 +3,7 @@ import type { Otp } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
 import type { VerifyOutcome } from '../otp/outcome.js';
 import { statuses } from '../otp/states.js';
+import type { Conversion } from './conversion.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
@@ -76,9 +77,9 @@ const settleReply = z.union([
 const refusal = z.enum(refusals);
 
 export function createVerificationAttempts(
-  options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'> },
+  options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): VerificationAttempts {
-  const { sealer, ranges } = options;
+  const { sealer, ranges, conversion } = options;
   const admitScript = loadRecordScript(options, 'admit-attempt', { parts: ['phone'] });
   const settleScript = loadRecordScript(options, 'settle-attempt', { parts: ['phone'] });
   /** What an admission opened, its settling need not open again. */
@@ -110,6 +111,7 @@ export function createVerificationAttempts(
       switch (kind) {
         case 'correct':
           void ranges.note(now, 'verified');
+          void conversion.note(now, 'verified');
           return { kind: 'verified', otp: now };
         case 'incorrect':
         case 'unrecognised':

@@ -14,6 +14,8 @@ export interface GatewayState {
   /** The share of Redis's `maxmemory` in use; 0 where there is no limit. */
   memory: number;
   balance: BalanceState | null;
+  /** Apps and countries hardly any of whose OTPs are verified. */
+  lowConversions: { app: string; country: string }[];
 }
 
 interface BalanceState {
@@ -59,6 +61,12 @@ export function createStateMetrics(gauge: MakeGauge) {
     '1 while sending is paused for words of iSMS that the gateway does not know, with these words',
     'text',
   );
+  const lowConversion = gauge(
+    'isms_otp_conversion_low',
+    '1 while hardly any OTPs of an app to a country are verified, as when SMS are pumped',
+    'app',
+    'country',
+  );
   const memory = gauge(
     'isms_otp_redis_memory_ratio',
     'Share of maxmemory in use, of a cluster by its fullest master; 0 without a limit',
@@ -72,7 +80,7 @@ export function createStateMetrics(gauge: MakeGauge) {
     'When the credits run out at the rate of the last 7 days',
   );
   const forget = () => {
-    for (const each of [jobs, age, webhooks, paused, refusal, alarms]) each.reset();
+    for (const each of [jobs, age, webhooks, paused, refusal, alarms, lowConversion]) each.reset();
     // Without labels, a reset would say 0.
     for (const each of [memory, credits, checkedAt, expiresAt, runsOutAt]) each.remove();
   };
@@ -90,6 +98,7 @@ export function createStateMetrics(gauge: MakeGauge) {
     for (const reason of pauseReasons) paused.set({ reason }, reason === state.paused ? 1 : 0);
     if (state.refusal !== null) refusal.set({ text: state.refusal }, 1);
     memory.set(state.memory);
+    for (const { app, country } of state.lowConversions) lowConversion.set({ app, country }, 1);
     if (!state.balance) return;
     for (const [alarm, on] of Object.entries(state.balance.alarms)) alarms.set({ alarm }, on ? 1 : 0);
     credits.set(state.balance.credits);

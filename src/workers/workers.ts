@@ -12,6 +12,7 @@ import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import { createAdaptiveConcurrency } from './adaptive-concurrency.js';
 import { createBalanceProcessor } from './balance.js';
+import { createConversionWatch } from './conversion-watch.js';
 import { createCredits } from './credits.js';
 import { createIntake } from './intake.js';
 import { retryDelayMs, withoutStack, withoutStacks } from './job-control.js';
@@ -149,6 +150,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     },
   );
   balances.on('error', onError);
+  const conversionWatch = createConversionWatch({ store, logger });
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger, metrics });
   const tellers = options.webhooks ? startTellers(options, options.webhooks, onError) : null;
   await serveShards();
@@ -157,6 +159,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     every(pauseGate.lookEveryMs, pauseGate.look, logger),
     every(lookAtIntakeEveryMs, async () => intake.look(), logger),
     every(sweeper.everyMs, sweeper.run, logger),
+    every(conversionWatch.everyMs, conversionWatch.run, logger),
     every(progress.everyMs, progress.run, logger),
     every(lookAtShardsEveryMs, serveShards, logger),
     every(lookAtHistoriesEveryMs, store.lookAtHistories, logger),

@@ -124,10 +124,27 @@ describe('200', () => {
     }
   });
 
+  it('says that hardly any codes of an app to a country are verified', async () => {
+    const sentAt = Date.now() - 180_000;
+    const minutesAgo = { app: 'shop', to: number('0123456789'), isTest: false, sentAt };
+    await Promise.all(Array.from({ length: 250 }, () => gateway.store.conversion.note(minutesAgo, 'sent')));
+    await gateway.store.conversion.judge();
+    const { alarms, lowConversions } = await overview();
+    expect(lowConversions).toMatchObject([{ app: 'shop', country: 'MY', sent: 250, verified: 0 }]);
+    expect(alarms).toContainEqual({
+      level: 'critical',
+      text: 'Only 0 of 250 codes of shop to MY were verified. Are SMS pumped, or do they not arrive?',
+    });
+  });
+
   it('shows a range that only has its cap, and says whether OTPs are refused or would be', async () => {
     for (const [fraudGuard, refused, alarm] of [
-      ['enforce', { refused: 5, wouldRefuse: 0 }, /^1 number range has .* More OTPs to them are refused/],
-      ['monitor', { refused: 0, wouldRefuse: 5 }, /^1 number range has .* FRAUD_GUARD=enforce would refuse/],
+      ['enforce', { refused: 5, wouldRefuse: 0 }, /^1 number range has .* Further OTPs are refused/],
+      [
+        'monitor',
+        { refused: 0, wouldRefuse: 5 },
+        /^1 number range has .* FRAUD_GUARD=enforce would refuse further OTPs/,
+      ],
     ] as const) {
       const own = { ...settings, fraudGuardEnforces: fraudGuard === 'enforce' };
       const guarded = await startGateway({ policy: { fraudGuard }, dependencies: { settings: own } });

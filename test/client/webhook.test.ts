@@ -64,6 +64,7 @@ describe('a delivery', () => {
     if (told.type === 'balance.low') told.data satisfies { credits: number; expiresOn: string | null };
     if (told.type === 'sending.paused') told.data satisfies { trouble: string };
     if (told.type === 'fraud.blocked') told.data satisfies { range: string; enforced: boolean };
+    if (told.type === 'conversion.low') told.data satisfies { country: string; verified: number };
     // @ts-expect-error an OTP tells of no credits
     if (told.type === 'otp.failed') told.data satisfies { credits: number };
     expect(told.type).toBe('otp.sent');
@@ -148,6 +149,7 @@ it.each(eventTypes)('what a worker tells of %s has the members of its type', asy
     balance: { credits: 1, expiresOn: null },
     sending: { trouble: 'insufficient_credits', text: null },
     fraud: { app: 'shop', range: '+6012****' },
+    conversion: { app: 'shop', country: 'MY', sent: 300, verified: 2 },
   }[type.split('.')[0] ?? ''];
   let body = '';
   const deliver = async (message: { payload: string }) => {
@@ -169,6 +171,7 @@ it.each(eventTypes)('what a worker tells of %s has the members of its type', asy
     balance: ['credits', 'expiresOn'],
     sending: ['text', 'trouble'],
     fraud: ['app', 'enforced', 'range'],
+    conversion: ['app', 'country', 'sent', 'verified'],
   }[type.split('.')[0] ?? ''];
   expect(Object.keys(told.data).sort()).toEqual(members);
   expect(told.type).toBe(type);

@@ -19,6 +19,7 @@ const state: GatewayState = {
     runsOutAt: null,
     alarms: { low: true, expiring: false },
   },
+  lowConversions: [{ app: 'shop', country: 'MY' }],
 };
 const samples = async (read?: () => Promise<GatewayState>) => {
   const metrics = createMetrics('1.2.3');
@@ -39,6 +40,7 @@ describe('the shared state', () => {
       isms_otp_redis_memory_ratio: 0.25,
       'isms_balance_alarm{alarm="low"}': 1,
       'isms_balance_alarm{alarm="expiring"}': 0,
+      'isms_otp_conversion_low{app="shop",country="MY"}': 1,
       isms_balance_credits: 81.5,
       isms_balance_checked_timestamp_seconds: 1_700_000_000,
       isms_balance_expiry_timestamp_seconds: 1_800_000_000,
@@ -60,7 +62,7 @@ describe('the shared state', () => {
       const found = samplesOf((await metrics.exposition()).text);
       expect(found['isms_otp_redis_up']).toBe(0);
       const shared = Object.keys(found).filter((name) =>
-        /^isms_(balance|otp_(queue|sending|redis_memory))/.test(name),
+        /^isms_(balance|otp_(queue|sending|redis_memory|conversion))/.test(name),
       );
       expect(shared).toEqual([]);
     }

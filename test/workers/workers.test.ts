@@ -172,3 +172,26 @@ it('tell admission how many OTPs they are done with', async () => {
   for (const id of ids) await scene.settled(id);
   await expect.poll(() => scene.store.load.done(), { timeout: 10_000 }).toBe(3);
 });
+
+describe('OTPs to test numbers', () => {
+  it('say nothing of how iSMS is', async () => {
+    const noted: string[] = [];
+    run({ intake: { ...quiet.intake, note: ({ kind }) => void noted.push(kind) } });
+    expect(await scene.settled(await scene.send({ isTest: true }))).toBe('sent');
+    expect(noted).toEqual([]);
+    expect(await scene.settled(await scene.send({ to: number('0123456781') }))).toBe('sent');
+    expect(noted).toEqual(['accepted']);
+  });
+});
+
+describe('a worker process', () => {
+  it('raises the alarm of an app whose codes hardly anybody types', async () => {
+    const otp = { app: 'shop', to: number(), isTest: false, sentAt: Date.now() - 180_000 };
+    await Promise.all(Array.from({ length: 250 }, () => scene.store.conversion.note(otp, 'sent')));
+    await scene.start();
+    await expect
+      .poll(() => scene.log.map((line) => 'event' in line && line.event), { timeout: 20_000 })
+      .toContain('conversion.low');
+    expect(await scene.store.conversion.alarms()).toMatchObject([{ app: 'shop', country: 'MY', sent: 250 }]);
+  });
+});

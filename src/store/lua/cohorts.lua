@@ -18,7 +18,8 @@ local function prune_minutes(g, t)
   if g.long[1] + COUNTED_DAY_MS <= t then g.long = { t, 0, 0 } end
   while g.minutes[1] and (g.minutes[1][1] + 1) * MINUTE_MS + WINDOW_MS <= t do
     local m = table.remove(g.minutes, 1)
-    if m[1] * MINUTE_MS >= (g.since or 0) then
+    local begins = m[1] * MINUTE_MS
+    if begins >= (g.since or 0) and begins + COUNTED_DAY_MS > t then
       g.long[2], g.long[3] = g.long[2] + m[SENT], g.long[3] + m[VERIFIED]
     end
   end

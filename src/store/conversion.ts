@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import type { Otp } from '../otp/otp.js';
+import { createBatcher, gathered } from './batcher.js';
+import { keys } from './keys.js';
+import { loadPlainScript, loadScript, type Policy, plainSource, type RedisClient } from './script.js';
+
+/** Hardly any OTPs of an app to a country are verified, as when SMS are pumped. Times are ms of Redis's clock. */
+export interface ConversionAlarm {
+  app: string;
+  /** ISO 3166-1 alpha-2. */
+  country: string;
+  since: number;
+  /** It is over then, unless as few are verified of those sent until then. */
+  ends: number;
+  /** When it was last judged: of so many, so many were verified. */
+  sent: number;
+  verified: number;
+}
+
+/** The share of OTPs that are verified, by app and country, whatever range they go to. It is watched, never enforced. */
+export interface Conversion {
+  /** Counts an OTP that was sent, or verified. Never rejects: an alarm does not depend on a single one. */
+  note(otp: Pick<Otp, 'app' | 'to' | 'isTest' | 'sentAt'>, what: 'sent' | 'verified'): Promise<void>;
+  /** Judges what was sent at least a minute ago. Answers the alarms that this call switched. */
+  judge(): Promise<{
+    raised: Pick<ConversionAlarm, AlarmFacts>[];
+    ended: Pick<ConversionAlarm, AlarmNames>[];
+  }>;
+  /** The alarms that are on. */
+  alarms(): Promise<ConversionAlarm[]>;
+}
+
+type AlarmNames = 'app' | 'country';
+type AlarmFacts = AlarmNames | 'sent' | 'verified';
+
+/** Notes under way at a time; more are dropped. */
+const mostPending = 10_000;
+const minuteMs = 60_000;
+
+const judgeReply = z.array(z.tuple([z.string(), z.number(), z.number()]));
+const alarmSchema = z.object({ since: z.number(), ends: z.number(), sent: z.number(), verified: z.number() });
+
+interface Note {
+  name: string;
+  what: 'sent' | 'verified';
+  /** When it was sent. */
+  at: number;
+}
+
+/** The counts in Redis, all in one hash: apps and countries are few. */
+export function createConversion({
+  redis,
+  policy,
+}: {
+  redis: RedisClient;
+  policy: Pick<Policy, 'events'>;
+}): Conversion {
+  const noteScript = loadPlainScript(redis, 'note-conversion', ['cohorts']);
+  const judgeScript = loadScript(redis, plainSource('judge-conversion', ['cohorts', 'events'], policy));
+  const noteGathered = createBatcher(async (notes: Note[]) => {
+    await noteScript([keys.conversion], summed(notes));
+    return notes;
+  }, gathered);
+  let pending = 0;
+  return {
+    note: async ({ app, to, isTest, sentAt }, what) => {
+      // Those of a Redis that is away for long must not fill this process.
+      if (isTest || sentAt === null || pending >= mostPending) return;
+      pending += 1;
+      await noteGathered({ name: `${app} ${to.country}`, what, at: sentAt }).catch(() => {});
+      pending -= 1;
+    },
+    judge: async () => {
+      const scriptKeys = [keys.conversion, keys.conversionAlarms, keys.events('conversion')];
+      const switched = judgeReply
+        .parse(await judgeScript(scriptKeys, []))
+        .map(([name, sent, verified]) => ({ ...named(name), sent, verified }));
+      return {
+        raised: switched.filter(({ sent }) => sent > 0),
+        ended: switched.filter(({ sent }) => sent === 0),
+      };
+    },
+    alarms: async () => {
+      const now = Date.now();
+      const all = Object.entries(await redis.hgetall(keys.conversionAlarms));
+      return all
+        .map(([name, raw]) => ({ ...named(name), ...alarmSchema.parse(JSON.parse(raw)) }))
+        .filter(({ ends }) => ends > now)
+        .sort((a, b) => a.since - b.since);
+    },
+  };
+}
+
+function named(name: string): Pick<ConversionAlarm, AlarmNames> {
+  const [app = '', country = ''] = name.split(' ');
+  return { app, country };
+}
+
+/** As arguments of the Lua function; what belongs together is counted here, so that Redis counts once. */
+function summed(notes: readonly Note[]): (string | number)[] {
+  const sums = new Map<string, Note & { count: number }>();
+  for (const { name, what, at } of notes) {
+    const key = `${name} ${what} ${Math.floor(at / minuteMs)}`;
+    const sum = sums.get(key) ?? { name, what, at, count: 0 };
+    sum.count += 1;
+    sums.set(key, sum);
+  }
+  return [...sums.values()].flatMap(({ name, what, at, count }) => [name, what, at, count]);
+}
