@@ -36,6 +36,7 @@ export default defineConfig({
     isolate: false,
     setupFiles: ['test/support/clean-up.ts'],
     testTimeout: 30_000,
+    expect: { poll: { timeout: 20_000, interval: 20 } },
     hookTimeout: 30_000,
     projects: [
       { extends: true, test: { name: 'unit', include: unit } },

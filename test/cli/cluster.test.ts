@@ -1,6 +1,5 @@
 import { afterAll, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.js';
-import { sleep } from '../support/otps.js';
 import { account, gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { startRedis } from '../support/redis-topology.js';
 
@@ -43,12 +42,8 @@ it('API and workers run on a Redis Cluster, each worker on its shards: every OTP
   const { batchId, accepted } = await call('POST', '/v1/otps/bulk', { otps });
   expect(accepted).toBe(300);
   const single = await call('POST', '/v1/otps', { to: '0198765432' });
-  let counts: Record<string, number> = {};
-  for (let i = 0; i < 200 && counts['sent'] !== 300; i++) {
-    await sleep(50);
-    ({ counts } = (await call('GET', `/v1/batches/${batchId}`)) as unknown as { counts: typeof counts });
-  }
-  expect(counts).toMatchObject({ sent: 300, queued: 0 });
+  const counts = async () => (await call('GET', `/v1/batches/${batchId}`))['counts'];
+  await expect.poll(counts).toMatchObject({ sent: 300, queued: 0 });
   expect(await call('GET', `/v1/otps/${single['id']}`)).toMatchObject({ status: 'sent' });
   const calls = otps.map(({ to }) => simulator.state.number(`+6${to}`).sms);
   expect(calls).toEqual(Array(300).fill(1));

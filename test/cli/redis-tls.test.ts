@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.js';
 import { startSentinels } from '../faults/sentinels.js';
-import { sleep } from '../support/otps.js';
 import { account, gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { startRedis } from '../support/redis-topology.js';
 import { selfSigned } from '../support/self-signed.js';
@@ -25,14 +24,14 @@ afterEach(async () => {
 
 const key = 'a-key-of-24-characters-or-more';
 
-/** An API and a worker process with this Redis; the API's URL. */
-async function startGateway(redisUrl: string, more: Record<string, string>): Promise<string> {
+/** An API and a worker process with this Redis; the API and its URL. */
+async function startGateway(redisUrl: string, more: Record<string, string>) {
   const env = { ...gatewayEnvironment(redisUrl, simulator), LOG_LEVEL: 'info', ...more };
   const api = runCommand('api', { ...env, API_KEYS: `shop:${key}`, PORT: '0' });
   const worker = runCommand('worker', env);
   cleanups.push(() => Promise.all([api.end(), worker.end()]));
   const [, url = ''] = await written(api, /"url":"([^"]+)"/);
-  return url;
+  return { api, url };
 }
 
 const topologies = [
@@ -68,17 +67,17 @@ describe.each(topologies)('%s', (scheme, start) => {
   it('sends an OTP over connections that are encrypted and whose server is known', async () => {
     const redisUrl = await start();
     expect(redisUrl.startsWith(scheme)).toBe(true);
-    const url = await startGateway(redisUrl, { NODE_EXTRA_CA_CERTS: authority });
+    const { url } = await startGateway(redisUrl, { NODE_EXTRA_CA_CERTS: authority });
     const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
-    while (!(await fetch(`${url}/readyz`)).ok) await sleep(50);
+    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(200);
     const asked = { method: 'POST', headers: { ...headers, Prefer: 'wait=10' } };
     const reply = await fetch(`${url}/v1/otps`, { ...asked, body: JSON.stringify({ to: '0123456789' }) });
     expect(await reply.json()).toMatchObject({ status: 'sent' });
   });
 
   it('does not talk to a server that no authority vouches for', async () => {
-    const url = await startGateway(await start(), {});
-    await sleep(500);
+    const { api, url } = await startGateway(await start(), {});
+    await written(api, /redis\.error/);
     expect((await fetch(`${url}/readyz`)).status).toBe(503);
   });
 });

@@ -23,7 +23,7 @@ const run = promisify(execFile);
 async function redisServer(port: number, dir: string, ...args: string[]): Promise<() => Promise<void>> {
   const child = spawn('redis-server', ['--port', String(port), '--dir', dir, ...args], { stdio: 'ignore' });
   const exited = once(child, 'exit');
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 400; i++) {
     const { stdout } = await run('redis-cli', ['-p', String(port), 'ping']).catch(() => ({ stdout: '' }));
     if (stdout.includes('PONG')) break;
     await new Promise((resolve) => setTimeout(resolve, 50));

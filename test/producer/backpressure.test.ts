@@ -147,7 +147,7 @@ describe('503 overloaded', () => {
     const refused = await vi.waitUntil(async () => {
       const reply = await again(`new-${asked++}`);
       return reply.status === 202 ? null : reply;
-    });
+    }, 20_000);
     expectProblem(refused, 503, 'overloaded');
     expect(refused.headers.get('Retry-After')).toBe('2');
     expect(refused.json).toMatchObject({ detail: expect.stringContaining('Redis is nearly full') });

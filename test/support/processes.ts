@@ -49,9 +49,9 @@ export function runCommand(
   };
 }
 
-/** Waits until the process has written something that matches; throws with what it wrote after 20 s. */
+/** Waits until the process has written something that matches; throws with what it wrote after a minute. */
 export async function written(running: GatewayProcess, pattern: RegExp): Promise<RegExpExecArray> {
-  for (let i = 0; i < 800; i++) {
+  for (let i = 0; i < 2_400; i++) {
     const match = pattern.exec(running.output);
     if (match) return match;
     await sleep(25);
