@@ -23,10 +23,11 @@ export interface AdaptiveConcurrency {
 /**
  * Begins with few sends and grows with those that are accepted, so that trouble of the account costs few calls. Halves when
  * a send times out, at most once a second, since what hangs hangs together; from then on grows by one whenever as many
- * sends as the limit were answered (additive increase, multiplicative decrease, as in RFC 5681).
+ * sends as the limit were answered (additive increase, multiplicative decrease, as in RFC 5681). With more `queues` than
+ * the first limit it begins with one for each, since an OTP must not wait until its queue has its turn.
  */
-export function createAdaptiveConcurrency(most: number, now: () => number): AdaptiveConcurrency {
-  const first = Math.min(most, firstLimit);
+export function createAdaptiveConcurrency(most: number, now: () => number, queues = 1): AdaptiveConcurrency {
+  const first = Math.min(most, Math.max(firstLimit, queues));
   let limit = first;
   let halvedAt = Number.NEGATIVE_INFINITY;
   let hasHalved = false;

@@ -86,7 +86,11 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   const balanceQueue = createBalanceQueue(redis, onError);
   const now = () => performance.now();
-  const concurrency = createAdaptiveConcurrency(options.concurrency, now);
+  const concurrency = createAdaptiveConcurrency(
+    options.concurrency,
+    now,
+    options.servedShards?.length ?? sendOtpQueue.queues.length,
+  );
   const intake = createIntake({ taker: () => sends, circuit: options.sendCircuit, concurrency });
   const refusals = createRefusals();
   const credits = createCredits(provider, now);

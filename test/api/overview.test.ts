@@ -94,6 +94,16 @@ describe('200', () => {
     expect(balance?.curve.map(({ credits }) => credits)).toEqual([12, 5_000]);
   });
 
+  it('quotes what iSMS said while it refuses OTPs in unknown words', async () => {
+    const claimedAt = Date.now() + 1_000;
+    const inARow = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
+    const { sendingPause } = gateway.store;
+    await sendingPause.noteRefusal({ claimedAt, text: 'Sistem tergendala', inARow });
+    const texts = (await overview()).alarms.map(({ text }) => text);
+    expect(texts).toContainEqual(expect.stringMatching(/^Sending is paused: .*"Sistem tergendala"/));
+    await sendingPause.resume();
+  });
+
   it('says when the balance is old, and when many of the newest OTPs go wrong', async () => {
     const old = { at: Date.now() - 2 * 3_600_000, credits: 500, expiresOn: null };
     const balance = { ...gateway.store.balance, latest: async () => old };

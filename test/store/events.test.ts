@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { otpEventTypes } from '../../src/otp/event.js';
 import type { Policy } from '../../src/store/script.js';
 import { wantedEvents } from '../../src/store/script.js';
-import { accepted, admitted, claimed, rejected, sent, testStore, unknown } from '../support/otps.js';
+import { accepted, admitted, claimed, number, rejected, sent, testStore, unknown } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { redisClock } from '../support/redis-clock.js';
 
@@ -99,6 +99,17 @@ describe('an event is written down', () => {
     const events = await read();
     expect(events.map(({ type }) => type)).toEqual(['sending.paused', 'sending.resumed']);
     expect(events[0]?.about).toEqual({ trouble: 'insufficient_credits', text: null });
+  });
+
+  it('when ten numbers in a row are refused in unknown words, with the words', async () => {
+    const claimedAt = clock.now();
+    const inARow = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
+    await store.sendingPause.noteRefusal({ claimedAt, text: 'Sistem tergendala', inARow });
+    const [event] = await read();
+    expect(event).toMatchObject({
+      type: 'sending.paused',
+      about: { trouble: 'unrecognised_refusal', text: 'Sistem tergendala' },
+    });
   });
 
   it('when the balance gets low, not when it is so still, nor when that is over', async () => {

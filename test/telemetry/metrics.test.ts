@@ -49,6 +49,17 @@ describe('the shared state', () => {
     expect(found).not.toHaveProperty('isms_balance_empty_timestamp_seconds');
   });
 
+  it('tells the words that iSMS refuses OTPs with, and no longer than it does', async () => {
+    const metrics = createMetrics('1.2.3');
+    let refusal: string | null = 'Sistem tergendala';
+    metrics.observe(async () => ({ ...state, paused: 'unrecognised_refusal', refusal }));
+    const info = 'isms_otp_sending_refusal_info{text="Sistem tergendala"}';
+    const found = samplesOf((await metrics.exposition()).text);
+    expect(found).toMatchObject({ [info]: 1, 'isms_otp_sending_paused{reason="unrecognised_refusal"}': 1 });
+    refusal = null;
+    expect(samplesOf((await metrics.exposition()).text)).not.toHaveProperty([info]);
+  });
+
   it('is left out, not told as it was or as zero, when Redis cannot be read or takes too long', async () => {
     const metrics = createMetrics('1.2.3');
     let read: () => Promise<GatewayState> = async () => state;

@@ -27,6 +27,11 @@ describe('the sends in flight', () => {
     expect(createAdaptiveConcurrency(2, () => now).limit).toBe(2);
   });
 
+  it('begin with one for each queue', () => {
+    expect(createAdaptiveConcurrency(50, () => now, 8).limit).toBe(8);
+    expect(createAdaptiveConcurrency(6, () => now, 8).limit).toBe(6);
+  });
+
   it('grow by one with four accepted sends up to 40, then with each', () => {
     note(accepted(), 4);
     expect(concurrency.limit).toBe(5);
