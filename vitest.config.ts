@@ -18,7 +18,9 @@ const unit = [
 /** Needs what `npm run test:all` installs, or takes minutes. */
 const system = [
   'test/package.test.ts',
-  'test/{deploy,examples,faults}/*.test.ts',
+  'test/{deploy,examples}/*.test.ts',
+  // Every change is tried with workers that are killed.
+  'test/faults/!(killed-workers).test.ts',
   'test/api/{isms-door-php,overview-page}.test.ts',
   'test/bench/bench.test.ts',
   'test/cli/cluster.test.ts',

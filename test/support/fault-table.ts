@@ -3,6 +3,9 @@ import { appendFileSync } from 'node:fs';
 /** Whether the promised sizes run (`npm run test:faults`), or a small edition of each. */
 export const full = process.env['FAULTS'] === 'full';
 
+/** A promised time, in milliseconds, at full size; at small size, which runs on busy machines too, none. */
+export const promisedMs = (ms: number) => (full ? ms : Number.POSITIVE_INFINITY);
+
 /** Adds a line to the table that `npm run test:faults` prints: what was tried, found and promised. */
 export function faultRow(tried: string, found: object, promised: string): void {
   const file = process.env['FAULTS_TABLE'];
