@@ -1,3 +1,5 @@
+import type { Redis } from 'ioredis';
+import { withTimeout } from '../lib/with-timeout.js';
 import { keys } from './keys.js';
 import { mastersOf, type RedisClient } from './script.js';
 
@@ -21,20 +23,28 @@ export function createLoad(redis: RedisClient): Load {
     },
     done: async () => Number((await redis.get(keys.done)) ?? 0),
     memory: async () => {
-      return Math.max(0, ...(await memoryInfos(redis)).map(memoryShare));
+      return Math.max(0, ...(await answered(mastersOf(redis).map(memoryInfo))).map(memoryShare));
     },
   };
 }
 
+const memoryInfo = (master: Redis) => master.info('memory');
+
 /** Of the masters that answer. */
-async function memoryInfos(redis: RedisClient): Promise<string[]> {
-  const infos = await Promise.allSettled(mastersOf(redis).map((master) => master.info('memory')));
-  return infos.flatMap((info) => (info.status === 'fulfilled' ? [info.value] : []));
+async function answered(infos: Promise<string>[]): Promise<string[]> {
+  const settled = await Promise.allSettled(infos);
+  return settled.flatMap((info) => (info.status === 'fulfilled' ? [info.value] : []));
 }
+
+/** Less than readiness may take: a master that is away hides no policy of the others. */
+const infoWithinMs = 250;
 
 /** The policy by which a master with a `maxmemory` evicts keys; null: none that answers does. */
 export async function evictionPolicy(redis: RedisClient): Promise<string | null> {
-  const limited = (await memoryInfos(redis)).filter((info) => memoryField(info, 'maxmemory') > 0);
+  const infos = await answered(
+    mastersOf(redis).map((master) => withTimeout(memoryInfo(master), infoWithinMs)),
+  );
+  const limited = infos.filter((info) => memoryField(info, 'maxmemory') > 0);
   return limited.map(evictionPolicyIn).find((policy) => policy !== null) ?? null;
 }
 
