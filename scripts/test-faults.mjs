@@ -7,7 +7,12 @@ import { join } from 'node:path';
 const directory = mkdtempSync(join(tmpdir(), 'faults-'));
 const file = join(directory, 'table.jsonl');
 writeFileSync(file, '');
-const tests = ['test/faults', 'test/store/number-ranges.test.ts', 'test/api/slow-sockets.test.ts'];
+const tests = [
+  'test/faults',
+  'test/model',
+  'test/store/number-ranges.test.ts',
+  'test/api/slow-sockets.test.ts',
+];
 const env = { ...process.env, FAULTS: 'full', FAULTS_TABLE: file };
 const { status } = spawnSync(
   'npx',
