@@ -102,7 +102,7 @@ export function createSendingPause({
     report: async ({ trouble, claimedAt }) =>
       (await report([keys.pause, events], [trouble, claimedAt, ''])) === 1,
     startTrying: async () => (await startTrying([keys.pause], [])) === 1,
-    resume: async () => (await resume([keys.pause, events], [])) === 1,
+    resume: async () => (await resume([keys.pause, keys.refusals, events], [])) === 1,
     noteAccepted: async (claimedAt) =>
       (await noteAccepted([keys.pause, keys.refusals, events], [claimedAt])) === 1,
     noteRefusal: async ({ claimedAt, text, inARow }) => {

@@ -16,6 +16,9 @@ const refusals: [string, SettingsUpdate][] = [
   ['the sentence for the account', { trouble: 'account_suspended', failureStyle: 'sentence' }],
   ['the sentence for the address', { trouble: 'ip_not_allowed', failureStyle: 'sentence' }],
   ['words that mean nothing', { refusal: 'xyzzy' }],
+  // As above, while the balance call goes on as if nothing were wrong.
+  ['the sentence for credits beside a good balance', { refusal: 'You have run out of credits.' }],
+  ['the sentence for the address beside a good balance', { refusal: 'Your IP is not allowed to send SMS.' }],
 ];
 
 async function until(condition: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {

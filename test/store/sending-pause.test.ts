@@ -107,6 +107,14 @@ describe('refusals in unknown words', () => {
     expect((await refuse(...numbers(10))).kind).toBe('paused');
   });
 
+  it('met during a pause count no more when that is over', async () => {
+    await report();
+    await refuse(...numbers(12));
+    await pause.resume();
+    await clock.advance(1);
+    expect((await refuse(12)).kind).toBe('held');
+  });
+
   it('of a call claimed before the last resume say nothing any more', async () => {
     const before = clock.now();
     await report();

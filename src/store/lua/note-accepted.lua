@@ -5,5 +5,4 @@ local known = redis.call('HMGET', KEYS[1], 'acceptedAt', 'trouble', 'trying', 's
 if claimed_at > tonumber(known[1] or 0) then redis.call('HSET', KEYS[1], 'acceptedAt', digits(claimed_at)) end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. digits(claimed_at))
 if not (known[2] or known[3]) or claimed_at <= tonumber(known[4]) then return 0 end
-redis.call('DEL', KEYS[2])
-return end_pause(KEYS[1], KEYS[3])
+return end_pause(KEYS[1], KEYS[2], KEYS[3])

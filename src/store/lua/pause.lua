@@ -25,11 +25,12 @@ local function begin_pause(key, events, trouble, text)
   return 1
 end
 
--- Answers 1 when this ended the pause.
-local function end_pause(key, events)
+-- Answers 1 when this ended the pause. Refusals of before count no more.
+local function end_pause(key, refusals, events)
   local t = now()
   local paused = redis.call('HMGET', key, 'trouble', 'trying', 'text')
   local trouble = paused[1] or paused[2]
+  redis.call('DEL', refusals)
   redis.call('HDEL', key, 'trouble', 'trying', 'text', 'since', 'tryAt')
   redis.call('HSET', key, 'resumedAt', digits(t))
   if not trouble then return 0 end
