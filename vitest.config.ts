@@ -4,8 +4,9 @@ import { defineConfig } from 'vitest/config';
 const unit = [
   'test/{boundaries,docker-compose,docs}.test.ts',
   'test/{config,isms,otp,simulator,telemetry}/*.test.ts',
-  'test/api/{errors-markdown,html,http-server,lines,prefer}.test.ts',
+  'test/api/{bulk-document,errors-markdown,html,http-server,lines,prefer,serve-routes}.test.ts',
   'test/bench/pairs.test.ts',
+  'test/lib/time-slices.test.ts',
   'test/cli/webhook-receivers.test.ts',
   'test/client/{errors,pages,retry,upload,wait,webhook}.test.ts',
   'test/producer/in-order.test.ts',

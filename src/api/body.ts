@@ -7,17 +7,13 @@ import { ApiProblem } from './problem.js';
 export const defaultLimitBytes = 16 * 1_024;
 
 /**
- * A JSON body of at most `limitBytes`; undefined when there is none. Compressed bodies are refused, since none that small
- * needs it, and so is broken UTF-8, which would otherwise be patched with replacement characters.
+ * A JSON body of at most 16 KiB; undefined when there is none. Broken UTF-8 is refused, since it would otherwise be patched
+ * with replacement characters.
  */
-export async function readJson(req: Request, limitBytes = defaultLimitBytes): Promise<unknown> {
-  const announced = req.get('Content-Length');
-  const chunked = req.get('Transfer-Encoding') !== undefined;
-  if (!chunked && Number(announced ?? 0) === 0) return undefined;
-  if (!isMediaType(req, 'application/json')) throw new ApiProblem('unsupported_media_type');
-  if (Number(announced ?? 0) > limitBytes) throw tooLarge(limitBytes);
-  if (limitBytes > defaultLimitBytes && req.res) takesItsTime(req, req.res);
-  const body = await readBytes(req, limitBytes);
+export async function readJson(req: Request): Promise<unknown> {
+  if (!hasBody(req)) return undefined;
+  expectJson(req, defaultLimitBytes);
+  const body = await readBytes(req, defaultLimitBytes);
   if (body.length === 0) return undefined;
   if (!isUtf8(body)) throw unreadable('The body is not UTF-8.');
   try {
@@ -25,6 +21,51 @@ export async function readJson(req: Request, limitBytes = defaultLimitBytes): Pr
   } catch {
     throw unreadable('The body is not JSON.');
   }
+}
+
+/** The text of a larger JSON body, part by part as it arrives; whoever takes no more of it leaves the rest to be dropped. */
+export async function* jsonText(req: Request, limitBytes: number): AsyncGenerator<string> {
+  expectJson(req, limitBytes);
+  if (req.res) takesItsTime(req, req.res);
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let size = 0;
+  try {
+    for await (const part of whole(req.iterator({ destroyOnReturn: false }))) {
+      size += part.length;
+      if (size > limitBytes) throw tooLarge(limitBytes);
+      yield decodedOr(() => decoder.decode(part, { stream: true }));
+    }
+    yield decodedOr(() => decoder.decode());
+  } finally {
+    req.resume();
+  }
+}
+
+/** A body that breaks off is its sender's trouble, and looks like that of a connection of ours otherwise. */
+export async function* whole(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* body;
+  } catch {
+    throw unreadable('The body came incomplete.');
+  }
+}
+
+function decodedOr(decode: () => string): string {
+  try {
+    return decode();
+  } catch {
+    throw unreadable('The body is not UTF-8.');
+  }
+}
+
+function hasBody(req: Request): boolean {
+  return req.get('Transfer-Encoding') !== undefined || Number(req.get('Content-Length') ?? 0) !== 0;
+}
+
+/** Compressed bodies are refused, since none that small needs it. */
+function expectJson(req: Request, limitBytes: number): void {
+  if (!isMediaType(req, 'application/json')) throw new ApiProblem('unsupported_media_type');
+  if (Number(req.get('Content-Length') ?? 0) > limitBytes) throw tooLarge(limitBytes);
 }
 
 /** A form (`application/x-www-form-urlencoded`) of at most 16 KiB, its first value of each name. */

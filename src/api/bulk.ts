@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { createTimeSlices, type TimeSlices } from '../lib/time-slices.js';
 import type { Acceptor } from '../producer/acceptance.js';
 import { inOrder } from '../producer/in-order.js';
 import { createRequestReader, type Read } from '../producer/otp-request.js';
@@ -16,21 +17,23 @@ import {
   type UploadLine,
 } from '../producer/upload.js';
 import type { Store } from '../store/store.js';
-import { isMediaType } from './body.js';
+import { isMediaType, jsonText } from './body.js';
 import { takesItsTime } from './body-deadline.js';
+import { readDocument, readItem } from './bulk-document.js';
 import { contextOf } from './context.js';
 import { bulkRequestExample, bulkResultExample } from './examples.js';
 import { idempotencyKeyHeader } from './idempotency-key.js';
-import { type ReadLine, readLines } from './lines.js';
+import { longestLineBytes, type ReadLine, readLines } from './lines.js';
 import type { ApiMetrics } from './metrics.js';
 import { ApiProblem } from './problem.js';
 import { type Answer, defineRoute, goneSignal, parseHeaders, type Route } from './route.js';
 import { bulkLineSchema, bulkResultSchema } from './schemas.js';
+import { createUploadSlots, mostUploadsPerApp } from './upload-slots.js';
 
 /** What accepting many OTPs needs. */
 export interface BulkDependencies {
   store: Pick<Store, 'batches'>;
-  acceptor: Pick<Acceptor, 'many' | 'refusesAll'>;
+  acceptor: Pick<Acceptor, 'many' | 'refusesBulk'>;
   settings: RequestSettings;
   metrics: Pick<ApiMetrics, 'accepted' | 'refused'>;
 }
@@ -38,7 +41,8 @@ export interface BulkDependencies {
 const mostOtps = 10_000;
 /** An OTP has eight. */
 const mostMembers = 32;
-const mostBytes = 16 * 1_024 * 1_024;
+/** 10,000 OTPs of 200 bytes each. */
+const mostBytes = 2 * 1_024 * 1_024;
 /** A JSON answer comes as a whole, so it waits for an app's limit no longer than any other answer may take. */
 const jsonWithinMs = 30_000;
 export const ndjson = 'application/x-ndjson';
@@ -58,6 +62,10 @@ interface CountedUpload extends Pick<Upload, 'batchId'> {
 export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependencies): Route {
   const bulkSettings = { ...settings, sendWithinSeconds: settings.bulkSendWithinSeconds };
   const reader = createRequestReader(bulkSettings);
+  const slices = createTimeSlices();
+  const slots = createUploadSlots();
+  const toLine = (app: string, line: ReadLine, defaults?: object) =>
+    uploadLine(reader.read, app, { line, defaults });
   const begin = async (app: string, key: string | undefined): Promise<CountedUpload> => {
     const upload = await beginUpload({ store, acceptor }, app, key ?? null);
     if (!upload) throw new ApiProblem('batch_cancelled');
@@ -88,14 +96,16 @@ export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependenci
     tag: 'Batches',
     summary: 'Send many OTPs',
     description:
-      `Accepts up to ${mostOtps.toLocaleString('en')} OTPs as JSON, or any number as \`${ndjson}\`, one OTP a line, which is answered line ` +
-      'by line and ends with `{"summary": {…}}`. One bad OTP never spoils the others. Single OTPs overtake them, and ' +
-      `apps take turns. Lines over an app's limit wait for it, in JSON for ${jsonWithinMs / 1_000} s at most. \`sendWithinSeconds\` is ${settings.bulkSendWithinSeconds} where an OTP says nothing else.`,
+      `Accepts up to ${mostOtps.toLocaleString('en')} OTPs as JSON, ${mostBytes / 2 ** 20} MiB at most, or any number as \`${ndjson}\`, one OTP a line, ` +
+      'which is answered line by line and ends with `{"summary": {…}}`; read the answers while you write. An OTP may have ' +
+      `${longestLineBytes / 1_024} KiB. One bad OTP never spoils the others. Single OTPs overtake them, and apps take turns. ` +
+      `An app may have ${mostUploadsPerApp} uploads under way at a time. Lines over an app's limit wait for it, in JSON for ` +
+      `${jsonWithinMs / 1_000} s at most. \`sendWithinSeconds\` is ${settings.bulkSendWithinSeconds} where an OTP says nothing else.`,
     body: {
       name: 'BulkRequest',
       schema: bodySchema,
       example: bulkRequestExample,
-      limitBytes: mostBytes,
+      read: (req) => readDocument(jsonText(req, mostBytes), { mostOtps, slices }),
       records: { ...records, name: 'OtpRequest', schema: otpRequestSchema(settings) },
     },
     headers: headersSchema,
@@ -112,14 +122,21 @@ export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependenci
         },
       },
     },
-    problems: ['body_too_large', 'unsupported_media_type', 'queue_unavailable', 'batch_cancelled'],
+    problems: [
+      'body_too_large',
+      'unsupported_media_type',
+      'too_many_uploads',
+      'queue_unavailable',
+      'batch_cancelled',
+      // Of lines, as the codes of single OTPs are.
+      'too_many_refused',
+    ],
     handle: async ({ app, body, headers, gone, concernsBatch }) => {
       const upload = await begin(app, headers['Idempotency-Key']);
       concernsBatch(upload.batchId);
       const signal = gone(jsonWithinMs);
-      const groups = groupsOf(
-        body.otps.map((each) => () => readItem(reader.read, app, merged(body.defaults, each))),
-      );
+      const lines = mapped(body.otps, (text) => toLine(app, readItem(text), body.defaults));
+      const groups = groupsOf([lines], slices);
       const results: LineResult[] = [];
       for await (const ofGroup of inOrder(groups, groupsInFlight, (group) => upload.accept(group, signal))) {
         results.push(...ofGroup);
@@ -130,12 +147,16 @@ export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependenci
   return {
     ...json,
     run: async (req, res) => {
+      const app = contextOf(res).app ?? '';
+      slots.take(app, res);
       if (!isMediaType(req, ndjson)) return await json.run(req, res);
       takesItsTime(req, res);
-      const app = contextOf(res).app ?? '';
       const upload = await begin(app, parseHeaders(headersSchema, req)['Idempotency-Key']);
       Object.assign(contextOf(res), { batchId: upload.batchId, operation: json.operationId });
-      const groups = groupsOfLines(req, (line) => ndjsonLine(reader.read, app, line));
+      const groups = groupsOf(
+        linesOf(req, (line) => toLine(app, line)),
+        slices,
+      );
       const { status, headers, body } = answer(upload, answerLines(upload, groups, goneSignal(res)));
       return { status, headers: { ...headers, 'Content-Type': ndjson }, body };
     },
@@ -158,41 +179,50 @@ function answer({ batchId }: CountedUpload, body: object): Answer {
 
 type ReadInput = (app: string, input: unknown) => Read;
 
-function ndjsonLine(read: ReadInput, app: string, line: ReadLine): UploadLine {
+/** What a line asks for, completed with the defaults; what has members without end is not even looked at. */
+function uploadLine(
+  read: ReadInput,
+  app: string,
+  { line, defaults }: { line: ReadLine; defaults: object | undefined },
+): UploadLine {
   if (line === null) return null;
-  if ('json' in line) return read(app, line.json);
-  return { refusal: refuse('invalid_request', { message: line.problem }) };
-}
-
-/** An item with the members that it leaves out; what is no object is refused by itself. */
-function merged(defaults: object | undefined, item: unknown): unknown {
-  if (!defaults || typeof item !== 'object' || item === null || Array.isArray(item)) return item;
-  return { ...defaults, ...item };
-}
-
-/** Each is read when its group's turn comes, so that others are served in between. */
-function* groupsOf(items: readonly (() => UploadLine)[]): Generator<Group> {
-  const grouping = createGrouping();
-  for (const read of items) yield* grouping.add(read());
-  yield* grouping.rest();
-}
-
-/** What has members without end is not even looked at. */
-function readItem(read: ReadInput, app: string, input: unknown): UploadLine {
-  const tooMany = typeof input === 'object' && input !== null && Object.keys(input).length > mostMembers;
+  if ('problem' in line) return { refusal: refuse('invalid_request', { message: line.problem }) };
+  const tooMany = isObject(line.json) && Object.keys(line.json).length > mostMembers;
   if (tooMany)
     return { refusal: refuse('invalid_request', { message: 'It has members that are not known here.' }) };
-  return read(app, input);
+  return read(app, defaults && isObject(line.json) ? { ...defaults, ...line.json } : line.json);
 }
 
-/** What arrived is not held back until a group is full: whoever waits for its answer may send no more before. */
-async function* groupsOfLines(
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+async function* linesOf(
   body: AsyncIterable<Buffer>,
   toLine: (line: ReadLine) => UploadLine,
+): AsyncGenerator<Iterable<UploadLine>> {
+  for await (const lines of readLines(body)) yield mapped(lines, toLine);
+}
+
+function* mapped<T>(items: Iterable<T>, toLine: (item: T) => UploadLine): Generator<UploadLine> {
+  for (const item of items) yield toLine(item);
+}
+
+/**
+ * The groups of the lines that are there at a time, each of which is read when its turn comes, in time slices. What
+ * arrived is not held back until a group is full: whoever waits for its answer may send no more before.
+ */
+async function* groupsOf(
+  arrivals: AsyncIterable<Iterable<UploadLine>> | Iterable<Iterable<UploadLine>>,
+  slices: TimeSlices,
 ): AsyncGenerator<Group> {
   const grouping = createGrouping();
-  for await (const lines of readLines(body)) {
-    for (const line of lines) yield* grouping.add(toLine(line));
+  for await (const lines of arrivals) {
+    for (const line of lines) {
+      yield* grouping.add(line);
+      const turn = slices.next();
+      if (turn) await turn;
+    }
     yield* grouping.rest();
   }
 }

@@ -1,16 +1,19 @@
 import { isUtf8 } from 'node:buffer';
-import { ApiProblem } from './problem.js';
+import { whole } from './body.js';
 
-/** The longest line of an upload. */
-const longestLineBytes = 16 * 1_024;
+/** The longest line of an upload, and the longest OTP of a JSON document. */
+export const longestLineBytes = 16 * 1_024;
 
 /** One line as it came, or why it cannot be read; null: there is nothing on it. */
 export type ReadLine = { json: unknown } | { problem: string } | null;
 
 const newline = 0x0a;
 
-/** The lines of a body (newline-delimited JSON), as many at a time as arrived. Holds one line at most. */
-export async function* readLines(body: AsyncIterable<Buffer>): AsyncGenerator<ReadLine[]> {
+/**
+ * The lines of a body (newline-delimited JSON), as many at a time as arrived, each parsed when it is asked for: take all
+ * before the next ones. Holds one line at most.
+ */
+export async function* readLines(body: AsyncIterable<Buffer>): AsyncGenerator<Iterable<ReadLine>> {
   let begun: Buffer[] = [];
   let size = 0;
   const keep = (part: Buffer) => {
@@ -21,36 +24,24 @@ export async function* readLines(body: AsyncIterable<Buffer>): AsyncGenerator<Re
   const end = (): ReadLine => {
     const line =
       size > longestLineBytes
-        ? tooLong
+        ? { problem: `A line may have ${longestLineBytes} bytes.` }
         : parse(begun.length === 1 && begun[0] ? begun[0] : Buffer.concat(begun));
     begun = [];
     size = 0;
     return line;
   };
-  for await (const chunk of whole(body)) {
-    const lines: ReadLine[] = [];
+  const linesOf = function* (chunk: Buffer): Generator<ReadLine> {
     let from = 0;
     for (let at = chunk.indexOf(newline); at !== -1; at = chunk.indexOf(newline, from)) {
       keep(chunk.subarray(from, at));
-      lines.push(end());
+      yield end();
       from = at + 1;
     }
     keep(chunk.subarray(from));
-    yield lines;
-  }
+  };
+  for await (const chunk of whole(body)) yield linesOf(chunk);
   if (size > 0) yield [end()];
 }
-
-/** A body that breaks off is its sender's trouble, and looks like that of a connection of ours otherwise. */
-async function* whole(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    yield* body;
-  } catch {
-    throw new ApiProblem('invalid_request', { detail: 'The body came incomplete.' });
-  }
-}
-
-const tooLong: ReadLine = { problem: `A line may have ${longestLineBytes} bytes.` };
 
 function parse(line: Buffer): ReadLine {
   const text = line.toString('utf8').trim();

@@ -207,6 +207,18 @@ const table = {
     title: 'Client IP rate limited',
     detail: refusalMessages.client_ip_rate_limited,
   },
+  too_many_uploads: {
+    advice: 'Send the same upload again after `Retry-After`, with the same key; send fewer at a time.',
+    status: 429,
+    title: 'Too many uploads',
+    detail: 'As many uploads of this app are under way as it may have at a time.',
+  },
+  too_many_refused: {
+    advice: 'Look at why the lines before were refused, then send the upload again under the same key.',
+    status: 429,
+    title: 'Too many refused',
+    detail: refusalMessages.too_many_refused,
+  },
   prefix_blocked: {
     advice:
       'Send the same request again after `Retry-After`, not before. If the numbers are real, the operator lifts it: `isms-otp forget-range`.',

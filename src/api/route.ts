@@ -35,8 +35,8 @@ export interface NamedBody<S extends z.ZodType = z.ZodType> {
 export interface RequestBody<S extends z.ZodType = z.ZodType> extends NamedBody<S> {
   /** Whether there may be none. */
   optional?: true;
-  /** 16 KiB unless it says more. */
-  limitBytes?: number;
+  /** What the schema is given; by default all of a JSON body of at most 16 KiB. */
+  read?: (req: Request) => Promise<unknown>;
 }
 
 /** Everything about a route but its code: what the router, the OpenAPI document and the page are made from. */
@@ -107,7 +107,7 @@ export function defineRoute<
         id: String(req.params['id'] ?? ''),
         query: parseInput<z.ZodType>(query ?? z.unknown(), req.query) as z.output<Q>,
         headers: parseHeaders<z.ZodType>(headers ?? z.unknown(), req) as z.output<H>,
-        body: (body && parseInput(body.schema, await readJson(req, body.limitBytes))) as z.output<B>,
+        body: (body && parseInput(body.schema, await (body.read ?? readJson)(req))) as z.output<B>,
         accepts: (mediaTypes) => req.accepts([...mediaTypes]) || '',
         concerns: (otpId) => {
           context.otpId = otpId;

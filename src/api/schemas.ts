@@ -65,7 +65,11 @@ export const verifyByNumberSchema = z.strictObject({
 export const batchSchema = z.object({
   id: z.string(),
   createdAt: timeSchema,
-  lines: z.int().describe('OTPs uploaded so far, those that were refused too.'),
+  lines: z
+    .int()
+    .describe(
+      'Lines of the upload up to the last one that was accepted or, under an idempotency key, could be read.',
+    ),
   cancelled: z
     .boolean()
     .describe('False, too, where `DELETE` could not reach all of it: then it has to be asked again.'),

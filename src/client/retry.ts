@@ -34,6 +34,7 @@ const passing = [
   'overloaded',
   'sending_paused',
   'app_rate_limited',
+  'too_many_uploads',
   'idempotency_in_flight',
 ] as const;
 

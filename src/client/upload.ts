@@ -130,7 +130,13 @@ async function readResults(
 }
 
 /** Refusals that pass by themselves. */
-const passing: readonly string[] = ['queue_unavailable', 'overloaded', 'app_rate_limited', 'sending_paused'];
+const passing: readonly string[] = [
+  'queue_unavailable',
+  'overloaded',
+  'app_rate_limited',
+  'sending_paused',
+  'too_many_refused',
+];
 
 /** Lines that come again were told of before, unless what was refused for the moment has been taken now. */
 async function tell(result: UploadResult, upload: Upload): Promise<void> {

@@ -36,8 +36,8 @@ export interface Acceptor {
   one(request: OtpRequest, idempotency: Idempotency | null): Promise<Acceptance>;
   /** Many of one app, which everybody's single ones overtake, in their order. Never rejects for trouble with Redis. */
   many(app: string, asked: readonly AdmissionRequest[]): Promise<Acceptance[]>;
-  /** Why nothing new can be taken at all; null when it can. To be asked before anything is kept for it. */
-  refusesAll(): Refusal | null;
+  /** Why nothing new of bulk can be taken at all; null when it can. To be asked before anything is kept for it. */
+  refusesBulk(): Refusal | null;
 }
 
 /** Accepts OTPs for the API and for apps' own processes alike. */
@@ -59,8 +59,8 @@ export function createAcceptor(dependencies: AcceptanceDependencies): Acceptor {
   );
 
   return {
-    refusesAll: () => {
-      const overload = backpressure.refusesAll();
+    refusesBulk: () => {
+      const overload = backpressure.refusesBulk();
       return overload && refusalOf({ kind: 'overloaded' }, overload);
     },
     one: async (request, idempotency) => {

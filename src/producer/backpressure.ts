@@ -2,16 +2,21 @@ import type { Backlog } from '../queues/backlog.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Load } from '../store/load.js';
 
-/** How old the newest look at the load may be; one request a second takes a new one, without waiting for it. */
+/** How old the newest look at the backlog may be; one request a second takes a new one, without waiting for it. */
 const lookEveryMs = 1_000;
+/** The same for Redis's memory, of which bulk takes 2 MB in this time, and a small Redis has no more to spare. */
+const lookAtMemoryEveryMs = 100;
 /** A provider that is ill for half a minute must not make everything that waits look hopeless. */
 const lookKeptMs = 60_000;
 /** Over less time a rate is chance, and workers that have just started had no chance. */
 const leastSpanMs = 5_000;
 /** So few are never refused: a worker that has just started has them sent in a moment. */
 const freeBacklog = 100;
-/** Redis refuses writes at its limit; workers must be able to finish what was accepted. Judged by a fresh look only. */
-const fullestMemory = 0.9;
+/**
+ * Shares of Redis's memory. It refuses writes at its limit, and workers must be able to finish what was accepted; what bulk
+ * must leave is for single OTPs. Judged by a fresh look only.
+ */
+const fullest = { single: 0.9, bulk: 0.8 };
 const freshMs = 2_000;
 const longestRetryAfterMs = 60_000;
 
@@ -28,8 +33,8 @@ export interface Backpressure {
    * of many, which single ones overtake; null for a single one.
    */
   refuses(sendWithinSeconds: number, bulkOf: string | null): Overload | null;
-  /** Why nothing may be written for a new OTP at all, not even an id kept for it. */
-  refusesAll(): Overload | null;
+  /** Why nothing may be written for a new OTP of bulk at all, not even an id kept for it. */
+  refusesBulk(): Overload | null;
 }
 
 /** What is too much, and after how long to ask again. */
@@ -53,36 +58,40 @@ export function createBackpressure({
   now = () => performance.now(),
 }: BackpressureDependencies): Backpressure {
   let looks: Look[] = [];
-  let fullAt = Number.NEGATIVE_INFINITY;
-  let lookedAt = Number.NEGATIVE_INFINITY;
+  let memory = { share: 0, at: Number.NEGATIVE_INFINITY };
   const lookAtLine = async (at: number) => {
     const [backlog, done] = await Promise.all([sendOtpQueue.backlog(), load.done()]);
     looks = [...looks.filter((look) => at - look.at < lookKeptMs), { at, backlog, done }];
   };
   const lookAtMemory = async (at: number) => {
-    fullAt = (await load.memory()) >= fullestMemory ? at : Number.NEGATIVE_INFINITY;
+    memory = { share: await load.memory(), at };
   };
-  const look = () => {
-    const at = now();
-    if (at - lookedAt < lookEveryMs) return;
-    lookedAt = at;
-    // Redis away is found by the admission itself.
-    for (const lookAt of [lookAtLine, lookAtMemory]) lookAt(at).catch(() => {});
-  };
-  const refusesAll = (): Overload | null => {
-    look();
-    return now() - fullAt < freshMs ? { reason: 'memory', retryAfterMs: freshMs } : null;
+  const looksDue = [atMostEvery(lookEveryMs, lookAtLine), atMostEvery(lookAtMemoryEveryMs, lookAtMemory)];
+  const refusesAs = (mode: keyof typeof fullest): Overload | null => {
+    for (const look of looksDue) look(now());
+    const full = memory.share >= fullest[mode] && now() - memory.at < freshMs;
+    return full ? { reason: 'memory', retryAfterMs: freshMs } : null;
   };
   return {
-    refusesAll,
+    refusesBulk: () => refusesAs('bulk'),
     refuses: (sendWithinSeconds, bulkOf) => {
-      const full = refusesAll();
+      const full = refusesAs(bulkOf === null ? 'single' : 'bulk');
       if (full) return full;
       looks = looks.filter(({ at }) => now() - at < lookKeptMs);
       const tooLateMs = expectedWaitMs(looks, now(), bulkOf) - sendWithinSeconds * 1_000;
       if (tooLateMs <= 0) return null;
       return { reason: 'backlog', retryAfterMs: Math.min(longestRetryAfterMs, tooLateMs) };
     },
+  };
+}
+
+/** Takes a look unless the last one was less than `ms` ago. Redis away is found by the admission itself. */
+function atMostEvery(ms: number, look: (at: number) => Promise<void>): (at: number) => void {
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  return (at) => {
+    if (at - lookedAt < ms) return;
+    lookedAt = at;
+    look(at).catch(() => {});
   };
 }
 

@@ -10,13 +10,13 @@ const mostErrors = 20;
 
 /** Every mistake that a schema found, up to 20. */
 export function inputErrors({ issues }: z.ZodError): InputError[] {
-  return issues.flatMap(errorsOf).slice(0, mostErrors);
+  return issues.slice(0, mostErrors).flatMap(errorsOf).slice(0, mostErrors);
 }
 
 function errorsOf(issue: z.core.$ZodIssue): InputError[] {
   const path = issue.path.map(String);
   if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
-  return issue.keys.map((key) => ({
+  return issue.keys.slice(0, mostErrors).map((key) => ({
     path: [...path, shownName(key)].join('.'),
     message: 'is not known here',
   }));

@@ -22,6 +22,8 @@ export const refusalMessages = {
     'The toll-fraud guard accepts no OTP to the range of this number now: too few of its codes were verified, or too many are not verified yet.',
   phone_locked:
     'Too many wrong or unanswered codes in a row for this number. The operator of the gateway can unlock it.',
+  too_many_refused:
+    'So many lines of this upload were refused before that no new one is looked at. Under its key it can be sent again.',
   batch_cancelled: 'The batch was cancelled, so nothing is added to it.',
   sending_paused: 'Nothing is sent at the moment, so nothing is accepted.',
   overloaded: 'More waits than can be sent in time, or Redis is nearly full.',

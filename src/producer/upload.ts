@@ -10,6 +10,9 @@ import { type Refusal, refuse } from './refusal.js';
 /** Groups under way at the same time: with four of 200 lines each, Redis and this process both work (measured). */
 export const groupsInFlight = 4;
 
+/** So many more lines of an upload than were accepted may be kept though they were refused: 32 bytes of Redis each. */
+const mostKeptInVain = 10_000;
+
 /** One line that came: what it asks for, or why that cannot be read; null: an empty one. */
 export type UploadLine = Read | null;
 
@@ -28,7 +31,7 @@ export type LineResult =
 /** What uploads need. */
 export interface UploadDependencies {
   store: Pick<Store, 'batches'>;
-  acceptor: Pick<Acceptor, 'many' | 'refusesAll'>;
+  acceptor: Pick<Acceptor, 'many' | 'refusesBulk'>;
 }
 
 /** An upload of many OTPs of one app, as one batch. */
@@ -46,10 +49,43 @@ export async function beginUpload(
 ): Promise<Upload | null> {
   const name = await store.batches.open(app, idempotencyKey);
   if (name === null) return null;
-  const batch = { name, app, keyed: idempotencyKey !== null };
+  const lineIds = (idempotencyKey === null ? createNewIds : createReservedIds)(store.batches, { name, app });
+  return {
+    batchId: batchId(name),
+    accept: async (group, signal) => {
+      const idOf = await lineIds.before(group, acceptor.refusesBulk());
+      const results = group.lines.map((line, i) => placed(line, idOf(i), name));
+      const admissible = results.flatMap((result) => ('admission' in result ? [result.admission] : []));
+      const acceptances = await acceptInTime({ acceptor, signal }, app, admissible);
+      const answers = results.flatMap((result, i) => toResult(result, group.from + i, acceptances));
+      return admissible.length === 0 ? answers : await lineIds.after(group, answers, idOf);
+    },
+  };
+}
+
+/** Of the line at this place of a group: its id, why it has none, or null where the batch was cancelled. */
+type IdOf = (place: number) => ReservedLine | Refusal | null;
+
+/** How the lines of a batch get their ids, and what is kept of them. */
+interface LineIds {
+  /** Called before the lines are admitted. `full`: why nothing new is taken. */
+  before(group: Group, full: Refusal | null): Promise<IdOf>;
+  /** Called with what became of those that could be read; answers what is said about them. */
+  after(group: Group, results: LineResult[], idOf: IdOf): Promise<LineResult[]>;
+}
+
+type LineBatches = UploadDependencies['store']['batches'];
+
+/**
+ * With an idempotency key: ids are reserved first, so that a line counts once however often it comes. A refused line's is
+ * kept as well, and so are the gaps before it, up to a limit.
+ */
+function createReservedIds(batches: LineBatches, batch: { name: string; app: string }): LineIds {
+  let accepted = 0;
+  let keptInVain = 0;
   const reserve = async ({ from, lines }: Group, onlyKnown: boolean) => {
     try {
-      return await store.batches.reserve({ ...batch, onlyKnown }, from, lines.map(readableLine));
+      return await batches.reserve({ ...batch, onlyKnown }, from, lines.map(readableLine));
     } catch (error) {
       const reason = redisTrouble(error);
       if (reason === null) throw error;
@@ -57,18 +93,56 @@ export async function beginUpload(
     }
   };
   return {
-    batchId: batchId(name),
-    accept: async (group, signal) => {
+    before: async (group, full) => {
       // Nothing is kept for what is refused; what was accepted before is still answered.
-      const full = acceptor.refusesAll();
-      const reserved = full && !batch.keyed ? full : await reserve(group, full !== null);
-      const placeOf = Array.isArray(reserved) ? (i: number) => reserved[i] ?? full : () => reserved;
-      const results = group.lines.map((line, i) => placed(line, placeOf(i), name));
-      const admissible = results.flatMap((result) => ('admission' in result ? [result.admission] : []));
-      const acceptances = await acceptInTime({ acceptor, signal }, app, admissible);
-      return results.flatMap((result, i) => toResult(result, group.from + i, acceptances));
+      const refusal = full ?? (keptInVain > mostKeptInVain + accepted ? refuse('too_many_refused') : null);
+      const reserved = await reserve(group, refusal !== null);
+      return Array.isArray(reserved) ? (place) => reserved[place] ?? refusal : () => reserved;
+    },
+    after: async ({ lines }, results) => {
+      const ids = results.filter((result) => 'id' in result).length;
+      accepted += ids;
+      keptInVain += lines.length - ids;
+      return results;
     },
   };
+}
+
+/** Without a key: nothing can come again, so ids are written down once their lines were accepted, and no others. */
+function createNewIds(batches: LineBatches, batch: { name: string; app: string }): LineIds {
+  let cancelled = false;
+  return {
+    before: async ({ lines }, full) => {
+      if (full || cancelled) return () => full;
+      const ids = batches.newIds(lines.map(readableLine));
+      return (place) => ids[place] ?? null;
+    },
+    after: async ({ from, lines }, results, idOf) => {
+      const mayBeAccepted = new Set(results.filter(mayHaveBeenAccepted).map(({ index }) => index));
+      if (mayBeAccepted.size === 0) return results;
+      const listed = lines.map((line, i) => {
+        const id = idOf(i);
+        if (!mayBeAccepted.has(from + i) || !line || !('request' in line)) return null;
+        return id && typeof id === 'object' && 'id' in id ? { request: line.request, id: id.id } : null;
+      });
+      // What was accepted is sent, listed or not.
+      cancelled ||= !(await batches.list(batch, from, listed).catch(toleratedTrouble));
+      if (!cancelled) return results;
+      return results.map((result) =>
+        'id' in result ? { index: result.index, refusal: refuse('batch_cancelled') } : result,
+      );
+    },
+  };
+}
+
+/** Where Redis did not answer, an OTP may have been accepted all the same. */
+function mayHaveBeenAccepted(result: LineResult): boolean {
+  return 'id' in result || ['queue_unavailable', 'internal_error'].includes(result.refusal.code);
+}
+
+function toleratedTrouble(error: unknown): true {
+  if (redisTrouble(error) === null) throw error;
+  return true;
 }
 
 /** Where a line stands before admission. */

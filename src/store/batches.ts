@@ -40,25 +40,40 @@ export interface Line {
   text: string;
 }
 
-/**
- * The id a line was given, now or when it first came, and the number's keyed hash; `reused`: its text was another one
- * then.
- */
-export type ReservedLine = { id: string; phone: string } | 'reused';
+/** The id that a line was given, and its number's keyed hash. */
+export interface LineId {
+  id: string;
+  phone: string;
+}
+
+/** The id that a line was given, now or when it first came; `reused`: its text was another one then. */
+export type ReservedLine = LineId | 'reused';
 
 /** Uploads of many OTPs, each line of which counts once. */
 export interface Batches {
   /** The name of a new batch, or of the one that this key of the app stands for; null when that was cancelled. */
   open(app: string, idempotencyKey: string | null): Promise<string | null>;
   /**
-   * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk. Null when the
-   * batch was cancelled. With `onlyKnown`, nothing is written: lines that have no id yet stay null.
+   * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk, of an upload that
+   * may come again. Null when the batch was cancelled. With `onlyKnown`, nothing is written: lines that have no id yet
+   * stay null.
    */
   reserve(
-    batch: { name: string; app: string; keyed: boolean; onlyKnown?: boolean },
+    batch: { name: string; app: string; onlyKnown?: boolean },
     from: number,
     lines: readonly (Line | null)[],
   ): Promise<(ReservedLine | null)[] | null>;
+  /** Ids for lines of an upload that cannot come again. Nothing is written. */
+  newIds(lines: readonly (Line | null)[]): (LineId | null)[];
+  /**
+   * Writes down the ids of those lines that were accepted (null: another line), as `reserve` does before. False when the
+   * batch was cancelled.
+   */
+  list(
+    batch: { name: string; app: string },
+    from: number,
+    lines: readonly ({ request: OtpRequest; id: string } | null)[],
+  ): Promise<boolean>;
   /** Null when there is none of this app under that id. */
   find(app: string, id: string): Promise<Batch | null>;
   /** The ids of lines `from` to `from` + `count`; null for those that have none. */
@@ -80,7 +95,7 @@ const cancelReply = z.tuple([z.string(), z.number()]).nullable();
 
 /** Batches in Redis: their lines in slots of their own, their counts beside the OTPs. */
 export function createBatches({ redis, sealer, policy }: BatchesOptions): Batches {
-  const reserveScript = loadPlainScript(redis, 'reserve-lines');
+  const mergeScript = loadPlainScript(redis, 'merge-lines');
   const cancelScript = loadPlainScript(redis, 'cancel-batch');
   const cancelInPartitions = loadListScript(redis, plainSource('cancel-in-partition'));
   const ofApp = async (app: string, id: string) => {
@@ -88,15 +103,27 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
     const facts = batch === null ? {} : await redis.hgetall(keys.batch(batch));
     return batch !== null && facts['app'] === app ? { batch, facts } : null;
   };
-  const propose = (line: Line | null, phone: string, keyed: boolean): string => {
-    if (!line) return noLine;
-    const fingerprint = keyed ? sealer.hashes('upload line', line.text)[0] : '';
-    return (
-      newOtpId(partitionOf(phone)).slice(4) + fingerprint.slice(0, fingerprintWidth).padEnd(fingerprintWidth)
+  const phoneOf = ({ request }: Line) => sealer.hashes('phone number', request.to.e164)[0];
+  const fingerprints = (line: Line) =>
+    sealer.hashes('upload line', line.text).map((hash) => hash.slice(0, fingerprintWidth));
+  /** Merges entries into those of a chunk; what stands there then, or null where the batch was cancelled. */
+  const merge = async (
+    { name, app, onlyKnown = false }: { name: string; app: string; onlyKnown?: boolean },
+    from: number,
+    { entries, lines, livesMs }: { entries: string[]; lines: number; livesMs: number },
+  ): Promise<string | null> => {
+    const chunk = Math.floor(from / linesPerChunk);
+    const place = from % linesPerChunk;
+    const more = [app, livesMs, from + lines, onlyKnown ? 1 : 0];
+    return text.parse(
+      await mergeScript(
+        [keys.batchLines(name, chunk), keys.batch(name)],
+        [place, lineWidth, entries.join(''), ...more],
+      ),
     );
   };
-  const fits = (fingerprint: string, line: Line, keyed: boolean) =>
-    !keyed || sealer.hashes('upload line', line.text).some((hash) => hash.startsWith(fingerprint));
+  const longestLife = (lines: readonly (Pick<Line, 'request'> | null)[]) =>
+    Math.max(...lines.map((line) => (line ? lifeMs(line.request, policy) : policy.keepMs)));
 
   return {
     open: async (app, key) => {
@@ -111,41 +138,39 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
       );
       return typeof facts[known]?.[1] === 'string' ? null : (names[known] ?? names[0]);
     },
-    reserve: async ({ name, app, keyed, onlyKnown = false }, from, lines) => {
-      const chunk = Math.floor(from / linesPerChunk);
-      const lives = lines.map((line) => (line ? lifeMs(line.request, policy) : policy.keepMs));
-      const phones = lines.map((line) =>
-        line ? sealer.hashes('phone number', line.request.to.e164)[0] : '',
-      );
-      // Nothing is kept for what comes after the last line that can be read.
-      const needed = lines.findLastIndex((line) => line !== null) + 1;
-      if (needed === 0) return lines.map(() => null);
-      const proposed = lines
-        .slice(0, needed)
-        .map((line, i) => propose(line, phones[i] ?? '', keyed))
-        .join('');
-      const merged = text.parse(
-        await reserveScript(
-          [keys.batchLines(name, chunk), keys.batch(name)],
-          [
-            from % linesPerChunk,
-            lineWidth,
-            proposed,
-            app,
-            Math.max(...lives),
-            from + lines.length,
-            onlyKnown ? 1 : 0,
-          ],
-        ),
-      );
+    reserve: async (batch, from, lines) => {
+      const needed = upToLast(lines);
+      if (needed.length === 0) return lines.map(() => null);
+      const phones = needed.map((line) => (line ? phoneOf(line) : ''));
+      const proposed = needed.map((line, i) => {
+        if (!line) return noLine;
+        return newOtpId(partitionOf(phones[i] ?? '')).slice(4) + fingerprints(line)[0];
+      });
+      const merged = await merge(batch, from, {
+        entries: proposed,
+        lines: lines.length,
+        livesMs: longestLife(needed),
+      });
       if (merged === null) return null;
       return lines.map((line, i) => {
         if (!line) return null;
         const entry = merged.slice(i * lineWidth, (i + 1) * lineWidth);
-        if (onlyKnown && (entry === '' || entry.startsWith('\0'))) return null;
-        if (merged !== proposed && !fits(entry.slice(idWidth), line, keyed)) return 'reused';
+        if (batch.onlyKnown && (entry === '' || entry.startsWith('\0'))) return null;
+        if (entry !== proposed[i] && !fingerprints(line).includes(entry.slice(idWidth))) return 'reused';
         return { id: `otp_${entry.slice(0, idWidth)}`, phone: phones[i] ?? '' };
       });
+    },
+    newIds: (lines) =>
+      lines.map((line) => {
+        if (!line) return null;
+        const phone = phoneOf(line);
+        return { id: newOtpId(partitionOf(phone)), phone };
+      }),
+    list: async (batch, from, lines) => {
+      const needed = upToLast(lines);
+      const entries = needed.map((line) => line?.id.slice(4).padEnd(lineWidth) ?? noLine);
+      const livesMs = longestLife(needed);
+      return (await merge(batch, from, { entries, lines: lines.length, livesMs })) !== null;
     },
     find: async (app, id) => {
       const found = await ofApp(app, id);
@@ -185,6 +210,11 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
       return true;
     },
   };
+}
+
+/** Without what comes after the last line that needs an id: nothing is kept for that. */
+function upToLast<T>(lines: readonly (T | null)[]): readonly (T | null)[] {
+  return lines.slice(0, lines.findLastIndex((line) => line !== null) + 1);
 }
 
 function lifeMs({ sendWithinSeconds, ttlSeconds }: OtpRequest, policy: BatchesOptions['policy']): number {

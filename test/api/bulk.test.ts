@@ -42,8 +42,17 @@ const uploadLines = async (
   return { response, answers, summary: answers.at(-1)?.summary as BulkResult };
 };
 
+interface OpenUploadOptions {
+  url?: string;
+  key?: string;
+  signal?: AbortSignal | null;
+}
+
 /** Begins an upload with these lines, and reads its answers as they come; `more` may follow until `end`. */
-const openUpload = async (lines: string, signal: AbortSignal | null = null) => {
+const openUpload = async (
+  lines: string,
+  { url = gateway.url, key = shopKey, signal = null }: OpenUploadOptions = {},
+) => {
   let more = (_lines: string) => {};
   let end = () => {};
   const body = new ReadableStream<Uint8Array>({
@@ -53,14 +62,16 @@ const openUpload = async (lines: string, signal: AbortSignal | null = null) => {
     },
   });
   more(lines);
-  const response = await fetch(`${gateway.url}/v1/otps/bulk`, {
+  const response = await fetch(`${url}/v1/otps/bulk`, {
     method: 'POST',
-    headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/x-ndjson' },
+    headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/x-ndjson' },
     body,
     duplex: 'half',
     signal,
   });
-  return { reader: response.body?.pipeThrough(new TextDecoderStream()).getReader(), more, end };
+  const location = response.headers.get('Location') ?? '';
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  return { status: response.status, headers: response.headers, location, reader, more, end };
 };
 
 const find = async (id = '') => (await gateway.call('GET', `/v1/otps/${id}`)).json as Record<string, unknown>;
@@ -181,6 +192,26 @@ describe('202', () => {
     expect((await upload({ defaults: many, otps: [{ to: number() }] })).status).toBe(400);
   });
 
+  it('takes 10,000 OTPs of 200 bytes in one document', async () => {
+    const otps = Array.from({ length: 10_000 }, () => ({ to: '12345', reference: 'x'.repeat(172) }));
+    const body = JSON.stringify({ otps });
+    expect(body.length).toBeGreaterThan(2_000_000);
+    expect((await upload(body)).result).toMatchObject({ accepted: 0, rejected: 10_000 });
+  });
+
+  it('refuses OTPs that nest deeply one by one, and takes the others', async () => {
+    const deep = `${'['.repeat(500_000)}${']'.repeat(500_000)}`;
+    const { result } = await upload(`{"otps":[{"to":${deep}},{"to":"${number()}"},{"to":[[[[]]]]}]}`);
+    expect(result.results.map(({ code }) => code)).toEqual(['invalid_request', undefined, 'invalid_request']);
+  });
+
+  it('accepts nothing of a document that turns out to be no JSON at its end', async () => {
+    const to = number();
+    expectProblem(await upload(`{"otps":[{"to":"${to}"},{"to":oops}]}`), 400, 'invalid_request');
+    const { json } = await gateway.call('POST', '/v1/otps', { body: { to } });
+    expect(json).toMatchObject({ status: 'queued' });
+  });
+
   it('gives two uploads with one key at the same time the same OTPs', async () => {
     const otps = Array.from({ length: 300 }, () => ({ to: number() }));
     const key = { 'Idempotency-Key': 'at-the-same-time' };
@@ -295,7 +326,7 @@ describe('202 for lines that cannot be taken now', () => {
   it('are logged with the upload that its sender cut off, and what was accepted stays', async () => {
     const before = gateway.logs.length;
     const gone = new AbortController();
-    const { reader } = await openUpload(ndjson([{ to: number() }]), gone.signal);
+    const { reader } = await openUpload(ndjson([{ to: number() }]), { signal: gone.signal });
     const { id } = JSON.parse((await reader?.read())?.value ?? '');
     gone.abort();
     const line = await vi.waitUntil(() =>
@@ -303,6 +334,69 @@ describe('202 for lines that cannot be taken now', () => {
     );
     expect(JSON.parse(line)).toMatchObject({ aborted: true, app: 'shop' });
     expect(await find(id)).toMatchObject({ status: 'queued' });
+  });
+});
+
+describe('what Redis keeps of lines that are refused', () => {
+  /** Lines to one number, which takes one OTP in 30 s. */
+  const overLimit = (to: string, count: number) => ndjson(Array.from({ length: count }, () => ({ to })));
+  const keysOf = (batchId: string) => gateway.redis.keys(`*${batchId.replace('batch_', '')}*`);
+  const codesOf = (answers: { code?: string }[]) => {
+    const counts: Record<string, number> = {};
+    for (const { code = 'accepted' } of answers.slice(0, -1)) counts[code] = (counts[code] ?? 0) + 1;
+    return counts;
+  };
+
+  it('is nothing where the upload has no idempotency key', async () => {
+    const to = number();
+    await gateway.call('POST', '/v1/otps', { body: { to } });
+    const { summary } = await uploadLines(overLimit(to, 1_000));
+    expect(summary).toMatchObject({ accepted: 0, rejected: 1_000 });
+    expect(await keysOf(summary.batchId)).toEqual([]);
+  });
+
+  it('is nothing, while those that were accepted among them are listed by their place', async () => {
+    const [to, other] = [number(), number()];
+    const lines = `${overLimit(to, 300)}${ndjson([{ to: other }])}${overLimit(to, 300)}`;
+    const { answers, summary } = await uploadLines(lines);
+    expect(codesOf(answers)).toEqual({ accepted: 2, phone_rate_limited: 599 });
+    const { json } = await gateway.call('GET', `/v1/batches/${summary.batchId}/otps`);
+    const { otps } = json as { otps: { index: number; to: string }[] };
+    expect(otps.map(({ index, to: sentTo }) => [index, sentTo])).toEqual([
+      [0, `+6${to}`],
+      [300, `+6${other}`],
+    ]);
+  });
+
+  it('is capped where it has one, and what was accepted before is answered all the same', async () => {
+    const [first, to] = [number(), number()];
+    const key = { 'Idempotency-Key': 'refused-without-end' };
+    const lines = `${ndjson([{ to: first }])}${overLimit(to, 15_000)}`;
+    const once = await uploadLines(lines, key);
+    const counts = codesOf(once.answers);
+    expect(counts['accepted']).toBe(2);
+    expect(counts['too_many_refused']).toBeGreaterThan(3_000);
+    const keys = await keysOf(once.summary.batchId);
+    const sizes = await Promise.all(
+      keys.filter((key) => key.includes(':lines:')).map((key) => gateway.redis.strlen(key)),
+    );
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(12_000 * 32);
+    const again = await uploadLines(lines, key);
+    expect(again.answers[0]).toEqual(once.answers[0]);
+  });
+
+  it('is nothing more once the batch is cancelled, though lines still come', async () => {
+    const { location, reader, more, end } = await openUpload(ndjson([{ to: number() }]));
+    await reader?.read();
+    expect((await gateway.call('DELETE', location)).status).toBe(204);
+    for (let line = 1; line <= 2; line++) {
+      more(ndjson([{ to: number() }]));
+      expect(JSON.parse((await reader?.read())?.value ?? '')).toMatchObject({
+        index: line,
+        code: 'batch_cancelled',
+      });
+    }
+    end();
   });
 });
 
@@ -318,6 +412,28 @@ describe('400', () => {
   });
 });
 
+describe('429 too_many_uploads', () => {
+  it('a fifth upload of an app at the same time, until one of them ends; other apps have their own', async () => {
+    const busy = await startGateway();
+    const open = (key?: string) => openUpload('\n', { url: busy.url, ...(key !== undefined && { key }) });
+    const uploads = await Promise.all(Array.from({ length: 4 }, () => open()));
+    expect(uploads.map(({ status }) => status)).toEqual([202, 202, 202, 202]);
+    const fifth = await busy.call('POST', '/v1/otps/bulk', { body: { otps: [{ to: number() }] } });
+    expectProblem(fifth, 429, 'too_many_uploads');
+    expect(fifth.headers.get('Retry-After')).toBe('5');
+    const ofOther = await open(bankKey);
+    expect(ofOther.status).toBe(202);
+    expect((await busy.call('POST', '/v1/otps', { body: { to: number() } })).status).toBe(202);
+    uploads[0]?.end();
+    await uploads[0]?.reader?.read();
+    await vi.waitUntil(async () => {
+      const { status } = await busy.call('POST', '/v1/otps/bulk', { body: { otps: [{ to: number() }] } });
+      return status === 202;
+    });
+    for (const { end } of [...uploads.slice(1), ofOther]) end();
+  });
+});
+
 describe('409 batch_cancelled', () => {
   it('an upload under the key of a batch that was cancelled', async () => {
     const key = { 'Idempotency-Key': 'to-be-cancelled' };
@@ -329,8 +445,16 @@ describe('409 batch_cancelled', () => {
 });
 
 describe('413', () => {
-  it('a body of more than 16 MiB', async () => {
-    expectProblem(await upload({ otps: [{ to: '1'.repeat(17 * 1_024 * 1_024) }] }), 413, 'body_too_large');
+  it.each(['announced', 'in chunks'])('a body of more than 2 MiB, %s', async (how) => {
+    const body = JSON.stringify({ otps: [{ to: '1'.repeat(2 * 1_024 * 1_024) }] });
+    const response = await fetch(`${gateway.url}/v1/otps/bulk`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/json' },
+      body: how === 'announced' ? body : new Blob([body]).stream(),
+      duplex: 'half',
+    });
+    expect(response.status).toBe(413);
+    expect(await response.json()).toMatchObject({ code: 'body_too_large' });
   });
 });
 

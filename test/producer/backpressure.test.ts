@@ -59,6 +59,36 @@ describe('backpressure', () => {
     expect(await judged([{ backlog: 0, done: 0, memory: 0.89 }], 120)).toBeNull();
   });
 
+  it('leaves single OTPs a share of memory that bulk cannot take', async () => {
+    for (const [memory, single, bulk] of [
+      [0.79, null, null],
+      [0.81, null, 'memory'],
+      [0.89, null, 'memory'],
+      [0.91, 'memory', 'memory'],
+    ] as const) {
+      const backpressure = createBackpressure({
+        sendOtpQueue: { backlog: async () => backlogOf(0) },
+        load: { done: async () => 0, memory: async () => memory },
+      });
+      backpressure.refusesBulk();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(backpressure.refuses(120, null)?.reason ?? null).toBe(single);
+      expect(backpressure.refuses(3_600, 'shop')?.reason ?? null).toBe(bulk);
+      expect(backpressure.refusesBulk()?.reason ?? null).toBe(bulk);
+    }
+  });
+
+  it('looks at memory ten times a second, so that bulk does not fill a small Redis between two looks', async () => {
+    let [ms, asked] = [0, 0];
+    const backpressure = createBackpressure({
+      sendOtpQueue: { backlog: async () => backlogOf(0) },
+      load: { done: async () => 0, memory: async () => ++asked / 1_000 },
+      now: () => ms,
+    });
+    for (; ms < 1_000; ms += 10) backpressure.refusesBulk();
+    expect(asked).toBe(10);
+  });
+
   it('sees that Redis is nearly full though how many are done cannot be read, and sees when it is not any more', async () => {
     let [second, memory] = [0, 0.95];
     const backpressure = createBackpressure({
@@ -71,9 +101,9 @@ describe('backpressure', () => {
     });
     const next = async () => {
       second++;
-      backpressure.refusesAll();
+      backpressure.refusesBulk();
       await new Promise((resolve) => setImmediate(resolve));
-      return backpressure.refusesAll();
+      return backpressure.refusesBulk();
     };
     expect(await next()).toEqual({ reason: 'memory', retryAfterMs: 2_000 });
     memory = 0.5;

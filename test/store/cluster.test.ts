@@ -160,7 +160,7 @@ describe('on a cluster of three masters', () => {
     const name = await store.batches.open('shop', 'upload');
     if (name === null) throw new Error('cancelled');
     const lines = Array.from({ length: 100 }, () => ({ request: request({ to: fresh() }), text: '{}' }));
-    const reserved = await store.batches.reserve({ name, app: 'shop', keyed: true }, 0, lines);
+    const reserved = await store.batches.reserve({ name, app: 'shop' }, 0, lines);
     const asked = lines.flatMap(({ request: one }, i) => {
       const place = reserved?.[i];
       return place && place !== 'reused' ? [{ request: one, reserved: { batch: name, ...place } }] : [];

@@ -84,7 +84,7 @@ describe('the sweeper', () => {
       request: request({ to: number(to) }),
       text: '',
     }));
-    const reserved = (await store.batches.reserve({ name, app: 'shop', keyed: false }, 0, lines)) ?? [];
+    const reserved = (await store.batches.reserve({ name, app: 'shop' }, 0, lines)) ?? [];
     await store.otps.admitMany(
       reserved.flatMap((place, i) =>
         place && place !== 'reused'

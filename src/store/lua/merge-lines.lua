@@ -1,4 +1,5 @@
--- Reserves ids for lines of an upload, so that a line counts once however often it comes.
+-- Writes down ids for lines of an upload where none is yet: before they are admitted, so that a line counts once however
+-- often it comes, or once they were accepted. Answers what stands there then, or nil where the batch was cancelled.
 -- KEYS: the ids of these lines, one text of fixed width for each; the batch. ARGV: place of the first line here, its
 -- width, an id for each line (NUL bytes for one that needs none), app, ms that the OTPs live at most, lines so far; 1
 -- to answer what is there and write nothing.
