@@ -1,5 +1,6 @@
 import { backlogRow } from './backlog.js';
 import { bulkRows } from './bulk.js';
+import { hostileAppRow } from './hostile-app.js';
 import { latencyRow } from './latency.js';
 import { memoryRow } from './memory.js';
 import { overtakingRow } from './overtaking.js';
@@ -18,6 +19,7 @@ export const rows: readonly Row[] = [
   latencyRow,
   backlogRow,
   overtakingRow,
+  hostileAppRow,
   memoryRow,
   scaleOutRow,
 ];

@@ -1,11 +1,13 @@
 import { Pool } from 'undici';
 import { nowMs } from './clock.js';
-import { jsonHeaders } from './gateway-processes.js';
+import { apiKey, headersOf } from './gateway-processes.js';
 
 /** A POST, made up before the clock starts. */
 export interface Call {
   path: string;
   body: string;
+  /** Of the app that calls; the bench's usual one by default. */
+  key?: string;
 }
 
 /** How a server is driven. */
@@ -35,8 +37,8 @@ export async function drive(origin: string, calls: readonly Call[], options: Dri
 }
 
 /** One call over a pool; throws when it is answered with another status. */
-export async function post(pool: Pool, { path, body }: Call, status: number): Promise<void> {
-  const answer = await pool.request({ method: 'POST', path, body, headers: jsonHeaders });
+export async function post(pool: Pool, { path, body, key = apiKey }: Call, status: number): Promise<void> {
+  const answer = await pool.request({ method: 'POST', path, body, headers: headersOf(key) });
   const text = await answer.body.text();
   if (answer.statusCode !== status) throw new Error(`POST ${path} answered ${answer.statusCode}: ${text}`);
 }

@@ -7,7 +7,7 @@ import type { Stand } from './stand.js';
 /** The gateway's processes, as users run them: `node dist/cli.js …`. */
 export interface Processes {
   /** Resolves once it is ready. */
-  startApi(): Promise<GatewayApi>;
+  startApi(env?: Record<string, string>): Promise<GatewayApi>;
   /** Resolves once it waits for jobs. */
   startWorker(concurrency?: number): Promise<GatewayProcess>;
   /** Several at once. */
@@ -22,8 +22,16 @@ export interface GatewayApi {
 export const app = 'shop';
 export const apiKey = 'bench-key-of-24-characters-or-more';
 
+/** Of another app, `bank`. */
+export const otherApiKey = 'bank-key-of-24-characters-or-more';
+
 /** Of a request that the API takes. */
-export const jsonHeaders = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
+export const jsonHeaders = headersOf(apiKey);
+
+/** The same of another app. */
+export function headersOf(key: string): Record<string, string> {
+  return { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+}
 
 /** Each ends with the stand. */
 export function createProcesses(stand: Stand, env: Record<string, string>): Processes {
@@ -41,9 +49,13 @@ export function createProcesses(stand: Stand, env: Record<string, string>): Proc
     return workers;
   };
   return {
-    startApi: async () => {
+    startApi: async (more = {}) => {
       const port = String(await freePort());
-      const { child } = run('api', { API_KEYS: `${app}:${apiKey}`, PORT: port });
+      const { child } = run('api', {
+        ...more,
+        API_KEYS: `${app}:${apiKey},bank:${otherApiKey}`,
+        PORT: port,
+      });
       const url = `http://127.0.0.1:${port}`;
       await until('the API is ready', 20_000, () => isReady(url));
       return { url, pid: child.pid ?? 0 };
