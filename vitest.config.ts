@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Needs no Redis and takes seconds: `npm run test:unit`. */
 const unit = [
-  'test/{boundaries,docker-compose,docs}.test.ts',
+  'test/{boundaries,docker-compose,docs,package-lock,waits}.test.ts',
   'test/{config,isms,otp,simulator,telemetry}/*.test.ts',
   'test/api/{bulk-document,errors-markdown,html,http-server,lines,prefer,serve-routes}.test.ts',
   'test/bench/pairs.test.ts',
@@ -38,9 +38,10 @@ export default defineConfig({
     // Files of one worker process share the modules that they import: importing them anew took longer than the tests.
     isolate: false,
     setupFiles: ['test/support/clean-up.ts'],
-    testTimeout: 30_000,
-    expect: { poll: { timeout: 20_000, interval: 20 } },
-    hookTimeout: 30_000,
+    // For a hang; a busy machine may take ten times as long as a quiet one.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000, interval: 20 } },
     projects: [
       { extends: true, test: { name: 'unit', include: unit } },
       {

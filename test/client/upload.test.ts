@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { type OtpInput, OtpUploadBroken, type UploadResult } from '../../src/client/index.js';
 import { beforeBody, broken, problem, type Script, startScriptedServer } from './scripted-server.js';
@@ -143,7 +144,7 @@ describe('an upload', () => {
     let underWay = 0;
     const onResult = async () => {
       underWay += 1;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      for (let turn = 0; turn < 20; turn++) await setImmediate();
       expect(underWay).toBe(1);
       underWay -= 1;
     };

@@ -115,7 +115,8 @@ describe('the provider', { timeout: minutes(5) }, () => {
     while ((await fleet.store.sendingPause.read()) === null) await sleep(50);
     const refused = await fleet.enqueue(1).catch((error: Error) => error.message);
     expect(refused).toBe('paused');
-    await sleep(3_000);
+    const active = async () => await fleet.queue.queues[0].getActiveCount();
+    await expect.poll(active, { timeout: minutes(1) }).toBe(0);
     const callsWhilePaused = fleet.simulator.state.calls.send;
     await sleep(3_000);
     expect(fleet.simulator.state.calls.send).toBe(callsWhilePaused);
