@@ -238,6 +238,20 @@ describe('a late answer', () => {
     expect(await find(id)).toMatchObject({ status: 'sent', ...ids(2) });
   });
 
+  it('of the newer of two given-up attempts serves, whichever comes first', async () => {
+    const patient = testStore(clock.redis, { unknownResends: 2 });
+    const id = await admitted(patient);
+    const oldest = await claimed(patient, id);
+    await clock.advance(policy.sendLeaseMs);
+    const older = await claimed(patient, id);
+    await clock.advance(policy.sendLeaseMs);
+    const newest = await claimed(patient, id);
+    await patient.sendAttempts.settle(older, accepted(2));
+    await patient.sendAttempts.settle(oldest, accepted(1));
+    await patient.sendAttempts.settle(newest, rejected);
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids(2) });
+  });
+
   it('keeps its ids for the books on a cancelled OTP, which stays cancelled', async () => {
     const id = await admitted(store);
     const claim = await claimed(store, id);

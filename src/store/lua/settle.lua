@@ -45,7 +45,7 @@ local function keep_late_success(r, ids)
   if r.status == 'unknown' or r.status == 'queued' then
     become_sent(r, t, ids)
   elseif r.status == 'sending' then
-    r.spare = ids
+    if not r.spare or ids.attempt > r.spare.attempt then r.spare = ids end
   elseif r.status == 'sent' and ids.attempt > r.sentBy then
     become_sent(r, t, ids)
   elseif r.status == 'cancelled' and not r.uuid then
