@@ -193,7 +193,7 @@ export function settle(
   moment: Moment,
 ): void {
   tick(otp, moment);
-  takeUp(otp, claim, held);
+  if (takeUp(otp, claim, held) && outcome.kind === 'unknown') replacePresumed(otp, held);
   const isCurrent = otp.status === 'sending' && otp.claim?.token === claim.token;
   if (isCurrent) settleCurrent(otp, outcome, moment);
   else if (outcome.kind === 'accepted') acceptLate(otp, claim, moment.now);
@@ -201,11 +201,11 @@ export function settle(
 }
 
 /** A claim that Redis forgot counts again, unless a newer one has been made since. */
-function takeUp(otp: KnownOtp, claim: Claim, held: KnownOtp): void {
+function takeUp(otp: KnownOtp, claim: Claim, held: KnownOtp): boolean {
   const isUnclaimed =
     otp.status === 'queued' ||
     (otp.status === 'sending' && otp.losses <= held.losses && (otp.claim?.at ?? 0) <= claim.at);
-  if (!isUnclaimed || claim.attempt <= otp.claims) return;
+  if (!isUnclaimed || claim.attempt <= otp.claims) return false;
   if (held.unknowns > otp.unknowns) otp.presumed = held.presumed;
   otp.unknowns = Math.max(otp.unknowns, held.unknowns);
   otp.retries = Math.max(otp.retries, held.retries);
@@ -213,6 +213,14 @@ function takeUp(otp: KnownOtp, claim: Claim, held: KnownOtp): void {
   otp.status = 'sending';
   otp.claims = claim.attempt;
   otp.claim = claim;
+  return true;
+}
+
+/** The unknown that was presumed for this very claim is not counted beside its own. */
+function replacePresumed(otp: KnownOtp, held: KnownOtp): void {
+  if (otp.presumed === 0 || otp.losses <= held.losses) return;
+  otp.unknowns -= 1;
+  otp.presumed -= 1;
 }
 
 function settleCurrent(otp: KnownOtp, outcome: SendOutcome, moment: Moment): void {

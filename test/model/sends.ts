@@ -6,6 +6,11 @@ import type { System } from './system.js';
 
 const anyJob = (n: number) => (history: History) => nth([...history.memory.jobs], n);
 
+/** Whether it proves that no SMS went out, so that the OTP may be called for again. */
+function isUnsent({ kind }: SendOutcome): boolean {
+  return kind === 'deferred' || kind === 'blocked' || kind === 'unrecognised';
+}
+
 /** A worker asks for a claim on the OTP of a job, or again for one whose reply it did not get. */
 async function claimFor(
   history: History,
@@ -46,7 +51,7 @@ async function call(history: History, system: System, one: HeldClaim, answer: Se
   if (!came.reached) return;
   facts.calls += 1;
   system.counts.calls += 1;
-  if (came.outcome.kind === 'deferred' || came.outcome.kind === 'blocked') return;
+  if (isUnsent(came.outcome)) return;
   facts.sends += 1;
   const { resends } = one.claim;
   never(`OTP ${one.otp} is sent ${facts.sends} times after ${resends} unknowns`, facts.sends > 1 + resends);
@@ -61,8 +66,7 @@ async function settleOne(history: History, system: System, one: HeldClaim): Prom
   const settled = await one.store.sendAttempts.settle(one.claim, outcome);
   one.settled = true;
   const now = system.now();
-  const isUnsent = outcome.kind === 'deferred' || outcome.kind === 'blocked';
-  if (isUnsent && now < known.endsAt) otps[otp]?.doubtful.delete(known.token);
+  if (isUnsent(outcome) && now < known.endsAt) otps[otp]?.doubtful.delete(known.token);
   if (!memory.otps.has(otp) && now < known.at + rules.keepMs && !memory.erased.has(otp)) {
     memory.otps.set(otp, structuredClone(held));
     memory.missedFrom.set(otp, now + enqueueGraceMs);
