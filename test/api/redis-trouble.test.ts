@@ -35,6 +35,8 @@ async function expectRefusals(gateway: Gateway, id: string): Promise<void> {
   });
   const keyed = { ...bulk, headers: { 'Idempotency-Key': 'while-away' } };
   expectProblem(await gateway.call('POST', '/v1/otps/bulk', keyed), 503, 'queue_unavailable');
+  // What was probed within the last 500 ms is answered again.
+  await until(async () => (await gateway.call('GET', '/readyz')).status !== 200);
   expectProblem(await gateway.call('GET', '/readyz'), 503, 'not_ready');
   expect((await gateway.call('GET', '/livez')).status).toBe(200);
 }
