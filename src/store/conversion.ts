@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
-import { createBatcher, gathered } from './batcher.js';
+import { createBatcher } from './batcher.js';
 import { keys } from './keys.js';
 import { loadPlainScript, loadScript, type Policy, plainSource, type RedisClient } from './script.js';
 
@@ -35,6 +35,8 @@ type AlarmFacts = AlarmNames | 'sent' | 'verified';
 
 /** Notes under way at a time; more are dropped. */
 const mostPending = 10_000;
+/** Nobody waits for them, so all that come while one call is under way are the next one. */
+const gatheredLong = { most: 1_000, inFlight: 1 };
 const minuteMs = 60_000;
 
 const judgeReply = z.array(z.tuple([z.string(), z.number(), z.number()]));
@@ -60,7 +62,7 @@ export function createConversion({
   const noteGathered = createBatcher(async (notes: Note[]) => {
     await noteScript([keys.conversion], summed(notes));
     return notes;
-  }, gathered);
+  }, gatheredLong);
   let pending = 0;
   return {
     note: async ({ app, to, isTest, sentAt }, what) => {

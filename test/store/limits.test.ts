@@ -206,10 +206,8 @@ describe('the limit of a client address', () => {
     const refused = await from('2001:db8:1:2ff');
     expect(refused).toMatchObject({ kind: 'limited', by: 'client_ip' });
     if (refused.kind !== 'limited') return;
-    expect(refused.quotas.map(({ name, quota, remaining }) => [name, quota, remaining])).toEqual([
-      ['client-ip', 3, 3],
-      ['client-ip-56', 6, 0],
-    ]);
+    const network = { name: 'client-ip-56', quota: 6, remaining: 0 };
+    expect(refused.quotas).toContainEqual(expect.objectContaining(network));
     expect(await from('2001:db8:1:300')).toMatchObject({ kind: 'admitted' });
   });
 
