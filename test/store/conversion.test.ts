@@ -155,7 +155,7 @@ describe('the alarm of an app and country', () => {
 
 /** The day of test/store/number-ranges.test.ts, and a small app beside it; a share of both is never verified. */
 describe('a normal day', () => {
-  it('raises no alarm', { timeout: 300_000 }, async () => {
+  it('raises no alarm', { timeout: full ? 600_000 : 120_000 }, async () => {
     const total = full ? 60_000 : 10_000;
     const stepMs = full ? 10_000 : 120_000;
     const random = seededRandom(20_261_128);
