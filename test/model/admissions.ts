@@ -46,7 +46,7 @@ function note(history: History, system: System, { id, asked }: { id: string; ask
   const { memory, otps } = history;
   const { keyInFront } = system;
   const { maxAttempts, sendWithinSeconds, ttlSeconds } = asked;
-  const counts = { calls: 0, sends: 0, doubtful: new Set<string>(), asked: 0, approvals: 0 };
+  const counts = { calls: 0, sends: 0, doubtful: new Set<number>(), asked: 0, approvals: 0 };
   const otp = otps.push({ id, keyInFront, maxAttempts, ...counts }) - 1;
   const known = { maxAttempts, sendWithinMs: sendWithinSeconds * 1_000, ttlMs: ttlSeconds * 1_000 };
   memory.otps.set(otp, admit(known, momentOf(history, system, otp)));

@@ -32,8 +32,8 @@ export interface Facts {
   /** Calls that reached iSMS, and those of them that may have sent an SMS. */
   calls: number;
   sends: number;
-  /** Claims of it that may have led to a call, for all that anyone but the world can know. */
-  doubtful: Set<string>;
+  /** Attempts of it that may have led to a call, for all that anyone but the world can know. */
+  doubtful: Set<number>;
   /** Verifications that may have asked iSMS, and those that let someone in. */
   asked: number;
   approvals: number;

@@ -262,6 +262,7 @@ export function admitAttempt(otp: KnownOtp, token: string, { now, rules }: Momen
   if (otp.attempts >= otp.maxAttempts) return 'verification_in_progress';
   otp.attempts += 1;
   otp.leases.set(token, now + rules.verifyLeaseMs);
+  lockIfExhausted(otp, now);
   return 'admitted';
 }
 

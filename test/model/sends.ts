@@ -32,7 +32,7 @@ async function claimFor(
   agree(`claim of OTP ${otp}`, [attempt, tries, resends], [known.claims, triesOf(known), known.unknowns]);
   const held = { known: structuredClone(known.claim), held: structuredClone(known) };
   const one = { otp, store, claim: found.claim, ...held, outcome: null, settled: false };
-  otps[otp]?.doubtful.add(token);
+  otps[otp]?.doubtful.add(attempt);
   history.claims.push(one);
   return one;
 }
@@ -66,7 +66,7 @@ async function settleOne(history: History, system: System, one: HeldClaim): Prom
   const settled = await one.store.sendAttempts.settle(one.claim, outcome);
   one.settled = true;
   const now = system.now();
-  if (isUnsent(outcome) && now < known.endsAt) otps[otp]?.doubtful.delete(known.token);
+  if (isUnsent(outcome) && now < known.endsAt) otps[otp]?.doubtful.delete(known.attempt);
   if (!memory.otps.has(otp) && now < known.at + rules.keepMs && !memory.erased.has(otp)) {
     memory.otps.set(otp, structuredClone(held));
     memory.missedFrom.set(otp, now + enqueueGraceMs);
