@@ -24,10 +24,17 @@ export function createHistories(redis: RedisClient, onNew: (finding: HistoryFind
   const script = loadPlainScript(redis, 'note-history');
   const told = new Set<string>();
   let seen: string[] = [];
+  /** Once: the next look begins anew. */
+  const tellEmptied = () => {
+    seen = [];
+    onNew('emptied');
+  };
   return {
     note: async (historyKey) => {
       const synced = (await appendFsyncOf(masterOf(redis, historyKey))) === 'always';
       const finding = reply.parse(await script([historyKey], [synced ? 1 : 0]));
+      // On a busy gateway each partition has a history again before the next look.
+      if (finding === 'first_seen' && seen.includes(historyKey)) tellEmptied();
       if (finding !== 'whole' && finding !== 'may_have_lost') return;
       const id = (await redis.hget(historyKey, 'id')) ?? '';
       if (!told.has(id)) onNew(finding);
@@ -40,7 +47,7 @@ export function createHistories(redis: RedisClient, onNew: (finding: HistoryFind
       const isThere = (key: string, i: number) =>
         found[i]?.status === 'fulfilled' ? found[i].value === 1 : seen.includes(key);
       const there = all.filter(isThere);
-      if (seen.some((key) => !there.includes(key))) onNew('emptied');
+      if (seen.some((key) => !there.includes(key))) tellEmptied();
       seen = there;
     },
   };

@@ -87,6 +87,19 @@ describe('a Redis that was emptied', () => {
     }
   });
 
+  it('is told of once when traffic has filled each partition again before the next look', async () => {
+    const { redis, clock, store, findings } = await server('always');
+    const numbers = [1, 2, 3].map((last) => number(`012345678${last}`));
+    for (const to of numbers) await admitted(store, { to });
+    await store.lookAtHistories();
+    await redis.flushdb();
+    await clock.advance(0);
+    for (const to of numbers) await admitted(store, { to });
+    expect(findings).toEqual(['emptied']);
+    await store.lookAtHistories();
+    expect(findings).toEqual(['emptied']);
+  });
+
   it('is told of when an empty one took its place', async () => {
     const one = await server('always');
     await admitted(one.store);
