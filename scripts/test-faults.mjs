@@ -10,7 +10,9 @@ writeFileSync(file, '');
 const tests = [
   'test/faults',
   'test/model',
+  'test/store/conversion.test.ts',
   'test/store/number-ranges.test.ts',
+  'test/api/hostile-app.test.ts',
   'test/api/slow-sockets.test.ts',
   'test/api/hostile-app.test.ts',
 ];
