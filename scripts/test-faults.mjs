@@ -14,7 +14,6 @@ const tests = [
   'test/store/number-ranges.test.ts',
   'test/api/hostile-app.test.ts',
   'test/api/slow-sockets.test.ts',
-  'test/api/hostile-app.test.ts',
 ];
 const env = { ...process.env, FAULTS: 'full', FAULTS_TABLE: file };
 const { status } = spawnSync(
