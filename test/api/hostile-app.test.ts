@@ -14,15 +14,18 @@ const promised = { livezMs: 500, sendMs: 1_000, memoryMb: 100 };
 /** A small container's heap: what fits into it fits into others. */
 const heapMb = 256;
 const simulator = await startSimulator(account);
+const environment = gatewayEnvironment(databaseUrl(), simulator);
+// What waits without a worker for long is refused as overload.
+const worker = runCommand('worker', environment);
 const api = runCommand('api', {
-  ...gatewayEnvironment(databaseUrl(), simulator),
+  ...environment,
   API_KEYS: `shop:${shopKey},bank:${bankKey}`,
   PORT: '0',
   LOG_LEVEL: 'info',
   NODE_OPTIONS: `--max-old-space-size=${heapMb}`,
 });
 afterAll(async () => {
-  await api.end();
+  await Promise.all([api.end(), worker.end()]);
   await simulator.close();
 });
 const [, url = ''] = await written(api, /"url":"([^"]+)"/);
