@@ -145,7 +145,7 @@ test('a TLS handshake that never ends is proven unsent, by the connect time-out'
 
 test('a TLS handshake that never ends is proven unsent, by the total time-out', async () => {
   const { provider, server } = await setScene(() => undefined);
-  const tls = openAccount(server.url.replace('http:', 'https:'));
+  const tls = openAccount(server.url.replace('http:', 'https:'), { connectTimeoutMs: 3_000 });
   expect(await tls.send(sendCall, windowOf(1_000))).toEqual(notConnected);
   await Promise.all([tls.close(), provider.close()]);
 });

@@ -132,13 +132,13 @@ test('a verification that found no free connection gives its attempt back', asyn
 test('the end of a window closes the connection, so that a late reply reaches no other call', async () => {
   let late: Socket | undefined;
   const answerLate: Behaviour = (socket, _, nth) => {
-    if (nth > 1) socket.write(reply('{"status":"Failed"}'));
+    if (nth > 1) socket.write(reply('{"status":"Failed","message":"Invalid Destination Number"}'));
     else late = socket;
   };
   const { provider, server } = await setScene(answerLate, { sendConnections: 1 });
   expect(await provider.send(sendCall, windowOf(1_000))).toEqual(timeout);
   late?.write(good);
-  expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'rejected', failure: 'rejected' });
+  expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'rejected', failure: 'invalid_number' });
   expect(server.connections).toBe(2);
 });
 

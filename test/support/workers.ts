@@ -142,7 +142,8 @@ export async function createScene(
       return status;
     },
     close: async () => {
-      await Promise.all(running.map((workers) => workers.close(5_000).catch(() => {})));
+      // What still ran would take the jobs of the next test.
+      await Promise.all(running.map((workers) => workers.close(40_000)));
       await queue.close();
       await provider.close();
       await simulator.close();

@@ -39,7 +39,7 @@ describe('the sweeper', () => {
     await scene.queue.queues[0].pause();
     const workers = await scene.start();
     const job = await scene.queue.queues[0].getJob(id);
-    await workers.close(5_000);
+    await workers.close(20_000);
     // As a crash between an OTP's record and its job would leave them.
     await redis
       .multi()
@@ -120,7 +120,7 @@ describe('the sweeper', () => {
     const workers = await scene.start();
     const id = await scene.send();
     await scene.settled(id);
-    await workers.close(5_000);
+    await workers.close(20_000);
     await redis.del(...(await redis.keys('*:lease:*')));
     const { store, queue: sendOtpQueue, logger, metrics } = scene;
     await createSweeper({ store, sendOtpQueue, keepMs: 0, logger, metrics }).run();

@@ -89,7 +89,7 @@ describe('the webhook', () => {
     // An attempt that is repeated has the same id and body, and a signature of its own time.
     const repeated = receiver.attempts.map(({ headers, body }) => `${headers['webhook-id']} ${body}`);
     expect(new Set(repeated).size).toBe(14);
-    expect(await queue.counts()).toEqual({ waiting: 0, retrying: 0, dead: 0 });
+    await expect.poll(() => queue.counts()).toEqual({ waiting: 0, retrying: 0, dead: 0 });
     const samples = samplesOf((await scene.metrics.exposition()).text);
     expect(samples['isms_otp_webhook_deliveries_total{event="otp.sent",outcome="delivered"}']).toBe(12);
     expect(samples['isms_otp_webhook_deliveries_total{event="otp.failed",outcome="failed"}']).toBeGreaterThan(
