@@ -7,7 +7,8 @@ import { countByStatus, type Fleet, type FleetApi, nthNumber, providerSaw, start
 const minutes = (n: number) => n * 60_000;
 /** Past the time after which the other masters know that one has failed. */
 const awayMs = 5_000;
-const uploads = 6;
+/** As many as an app may have under way. */
+const uploads = 4;
 const linesPerUpload = 20;
 
 let fleet: Fleet;
