@@ -45,6 +45,7 @@ export interface ApiDependencies {
     | 'holdLease'
     | 'stats'
     | 'sendingPause'
+    | 'appHolds'
     | 'ranges'
     | 'conversion'
     | 'load'

@@ -1,6 +1,7 @@
 import type { RequestSettings } from '../producer/settings.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
+import type { AppHold } from '../store/app-holds.js';
 import type { ConversionAlarm } from '../store/conversion.js';
 import { type JudgedRange, shownRange } from '../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../store/stats.js';
@@ -8,7 +9,7 @@ import type { Store } from '../store/store.js';
 
 /** What the overview is made from. */
 export interface OverviewDependencies {
-  store: Pick<Store, 'stats' | 'balance' | 'sendingPause' | 'ranges' | 'conversion' | 'load'>;
+  store: Pick<Store, 'stats' | 'balance' | 'sendingPause' | 'appHolds' | 'ranges' | 'conversion' | 'load'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
   webhookQueue: Pick<WebhookQueue, 'counts'> | null;
   settings: Pick<RequestSettings, 'fraudGuardEnforces'>;
@@ -51,7 +52,7 @@ export async function overviewOf(
     backlog,
     since,
     paused,
-    pause,
+    holds,
     memory,
     latest,
     outlook,
@@ -64,7 +65,7 @@ export async function overviewOf(
     sendOtpQueue.backlog(),
     sendOtpQueue.waitingSince(),
     store.sendingPause.reason(),
-    store.sendingPause.read().catch(() => null),
+    store.appHolds.read().catch(() => []),
     store.load.memory(),
     store.balance.latest(),
     store.balance.outlook(),
@@ -81,7 +82,7 @@ export async function overviewOf(
     points: pointsOf(slots, overviewSpans[hours], now),
     waiting: { single: backlog.single, bulk: backlog.bulk, longestMs: waitedMs },
     paused,
-    refusal: paused === 'unrecognised_refusal' ? (pause?.text ?? '') : null,
+    holds,
     balance: latest && {
       ...latest,
       ...outlook,
@@ -164,16 +165,15 @@ const pauseTexts: Record<string, string> = {
 };
 
 /** The words are the provider's, and safe to show. */
-function pauseText(paused: string, refusal: string | null): string {
-  if (paused !== 'unrecognised_refusal') return pauseTexts[paused] ?? 'Sending is paused.';
-  const words = refusal ? `in words that the gateway does not know: "${refusal}"` : 'without saying why';
-  return `Sending is paused: iSMS refuses one OTP after the other ${words}. Look at the account. One OTP at a time is tried until iSMS accepts one.`;
+function holdText({ app, text }: Pick<AppHold, 'app' | 'text'>): string {
+  const words = text ? `in words that the gateway does not know: "${text}"` : 'without saying why';
+  return `Sending is paused for ${app}: iSMS refuses its OTPs one after the other ${words}. Look at the account and at the numbers. One OTP at a time is tried until iSMS accepts one.`;
 }
 
 function alarmsOf(facts: {
   waiting: { longestMs: number };
   paused: string | null;
-  refusal: string | null;
+  holds: readonly Pick<AppHold, 'app' | 'text'>[];
   points: readonly { sent: number; failed: number; unknown: number }[];
   now: number;
   balance: {
@@ -189,7 +189,7 @@ function alarmsOf(facts: {
   guardEnforces: boolean;
   lowConversions: readonly ConversionAlarm[];
 }): Alarm[] {
-  const { waiting, paused, refusal, balance, memory, webhooks, points, now } = facts;
+  const { waiting, paused, holds, balance, memory, webhooks, points, now } = facts;
   const lately = points.slice(-pointsOfLately);
   const sum = (name: 'sent' | 'failed' | 'unknown') =>
     lately.reduce((total, point) => total + point[name], 0);
@@ -199,7 +199,8 @@ function alarmsOf(facts: {
   const warning = (text: string): Alarm => ({ level: 'warning', text });
   const seconds = Math.round(waiting.longestMs / 1_000);
   return [
-    paused ? [critical(pauseText(paused, refusal))] : [],
+    paused ? [critical(pauseTexts[paused] ?? 'Sending is paused.')] : [],
+    holds.map((hold) => critical(holdText(hold))),
     !paused && waiting.longestMs > longWaitMs
       ? [
           critical(

@@ -7,23 +7,24 @@ import type { GatewayState } from '../telemetry/state-metrics.js';
 export async function readGatewayState(
   {
     sendingPause,
+    appHolds,
     balance,
     load,
     conversion,
-  }: Pick<Store, 'sendingPause' | 'balance' | 'load' | 'conversion'>,
+  }: Pick<Store, 'sendingPause' | 'appHolds' | 'balance' | 'load' | 'conversion'>,
   {
     queue,
     webhooks,
   }: { queue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>; webhooks: WebhookQueue | null },
 ): Promise<GatewayState> {
-  const [backlog, since, events, paused, pause, memory, snapshot, { runsOutOn }, lowConversions] =
+  const [backlog, since, events, paused, holds, memory, snapshot, { runsOutOn }, lowConversions] =
     await Promise.all([
       queue.backlog(),
       queue.waitingSince(),
       // What lies elsewhere on a cluster, or makes no sense, hides nothing else.
       webhooks?.counts().catch(() => null) ?? null,
       sendingPause.reason(),
-      sendingPause.read().catch(() => null),
+      appHolds.read().catch(() => []),
       load.memory(),
       balance.latest().catch(() => null),
       balance.outlook().catch(() => ({ runsOutOn: null })),
@@ -37,7 +38,7 @@ export async function readGatewayState(
     ],
     webhooks: events,
     paused,
-    refusal: paused === 'unrecognised_refusal' ? (pause?.text ?? '') : null,
+    holds: holds.map(({ app, text }) => ({ app, text })),
     memory,
     lowConversions,
     balance: snapshot && {

@@ -32,7 +32,8 @@ export function webhookReceivers({ webhook, appsFile }: WebhookConfig, apps: App
   };
   return {
     of: (type, app) => {
-      const ofApp = app === null ? null : apps.of(app).webhook;
+      const isOfApp = (appEventTypes as readonly EventType[]).includes(type);
+      const ofApp = app === null || !isOfApp ? null : apps.of(app).webhook;
       if (ofApp) return !ofApp.events || ofApp.events.includes(type) ? endpointOf(ofApp) : null;
       return own?.events.includes(type) ? own.endpoint : null;
     },

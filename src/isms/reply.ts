@@ -10,7 +10,7 @@ import { type Refusal, refusalByCode, refusalBySentence, refusalByText } from '.
 export type Reply<T> =
   | { kind: 'good'; value: T }
   | { kind: 'failed'; refusal: Refusal; message: string }
-  | { kind: 'code'; refusal: Refusal }
+  | { kind: 'code'; refusal: Refusal; message: string }
   | { kind: 'unreadable'; reason: UnknownReason };
 
 const failed = z.object({
@@ -55,7 +55,7 @@ function bareText(text: string, json: unknown): string | null {
 
 function parseBare(bare: string, json: unknown): Reply<never> {
   const refusal = refusalByCode(bare) ?? refusalBySentence(bare);
-  if (refusal) return { kind: 'code', refusal };
+  if (refusal) return { kind: 'code', refusal, message: bare };
   return { kind: 'unreadable', reason: json === undefined ? 'reply_not_json' : 'reply_wrong_shape' };
 }
 

@@ -33,7 +33,8 @@ export function sendOutcome(result: Exchange): SendOutcome {
   if (reply.kind === 'unreadable') return { kind: 'unknown', reason: reply.reason };
   if ('trouble' in reply.refusal) return { kind: 'blocked', trouble: reply.refusal.trouble };
   const { failure } = reply.refusal;
+  if (failure !== 'rejected') return { kind: 'rejected', failure };
+  const text = quotedText(reply.message);
   // Only a `Failed` proves that nothing was sent, so that the OTP may be sent again.
-  if (failure !== 'rejected' || reply.kind !== 'failed') return { kind: 'rejected', failure };
-  return { kind: 'unrecognised', failure, text: quotedText(reply.message) };
+  return { kind: reply.kind === 'failed' ? 'unrecognised' : 'rejected', failure, text };
 }

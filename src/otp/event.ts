@@ -45,7 +45,7 @@ export interface GatewayEvent {
 export type EventSubject =
   | { otpId: string; app: string; failure: FailureCode | null }
   | { credits: number; expiresOn: string | null }
-  /** `text`: what the provider said, safe to show; null where the trouble says it all. */
-  | { trouble: string; text: string | null }
+  /** `text`: what the provider said, safe to show; null where the trouble says it all. `app`: the one that it is about, if not all. */
+  | { trouble: string; text: string | null; app?: string }
   | { app: string; range: string }
   | { app: string; country: string; sent: number; verified: number };

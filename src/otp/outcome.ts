@@ -1,8 +1,8 @@
 import type { FailureCode } from './failure.js';
 
 /**
- * Account trouble: no OTP can be sent until the operator or time ends it. `unrecognised_refusal`: the provider refuses
- * several numbers in a row in words that are not in the table of replies.
+ * Account trouble: no OTP can be sent until the operator or time ends it. `unrecognised_refusal` concerns one app: the
+ * provider refuses its numbers one after the other in words that are not in the table of replies.
  */
 export const accountTroubles = [
   'authentication_failed',
@@ -41,14 +41,14 @@ export type UnknownReason =
   | 'worker_lost';
 
 /**
- * What became of one send call. `accepted`: handed to the telco. `rejected`: refused for good. `unrecognised`: refused
- * in words that do not say whether it is this OTP or the account; `failure` is what it ends with if it is the OTP, `text`
- * is safe to show. `deferred`: proven unsent, worth another try. `blocked`: account trouble. `unknown`: an SMS may have
+ * What became of one send call. `accepted`: handed to the telco. `rejected`: refused for good; with `text`, by a code that
+ * may mean the account. `unrecognised`: refused in words that do not say whether it is this OTP or the account; `failure` is
+ * what it ends with if it is the OTP. `text` is safe to show. `deferred`: proven unsent, worth another try. `blocked`: account trouble. `unknown`: an SMS may have
  * gone out.
  */
 export type SendOutcome =
   | { kind: 'accepted'; uuid: string; smsId: string }
-  | { kind: 'rejected'; failure: FailureCode }
+  | { kind: 'rejected'; failure: FailureCode; text?: string }
   | { kind: 'unrecognised'; failure: FailureCode; text: string }
   | { kind: 'deferred'; reason: UnsentReason }
   | { kind: 'blocked'; trouble: AccountTrouble }

@@ -18,11 +18,12 @@ export type Status = (typeof statuses)[number];
  * so Redis itself refuses any other move.
  *
  * - `queued → sent` is a late answer of an attempt that was given up or forgotten by a rolled-back Redis.
+ * - `queued → failed` is a refusal in unknown words that nothing had made final by the OTP's deadline.
  * - `unknown → sent` is the late answer of the attempt whose outcome nobody knew.
  * - `expired → verified` is a verification that was admitted before the expiry and answered after it.
  */
 export const moves: Readonly<Record<Status, readonly Status[]>> = {
-  queued: ['sending', 'sent', 'expired', 'unknown', 'cancelled'],
+  queued: ['sending', 'sent', 'failed', 'expired', 'unknown', 'cancelled'],
   sending: ['queued', 'sent', 'failed', 'unknown', 'cancelled'],
   sent: ['verified', 'expired', 'locked', 'cancelled'],
   verified: [],

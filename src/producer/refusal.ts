@@ -61,7 +61,7 @@ const pauseMessages = {
   ip_not_allowed: "The gateway's address is not on iSMS's list, so sending is paused until it is.",
   insufficient_credits: 'The iSMS account is out of credits, so sending is paused until it is topped up.',
   unrecognised_refusal:
-    'iSMS refuses one OTP after the other for a reason that the gateway does not know, so sending is paused until one is accepted.',
+    'iSMS refuses the OTPs of this app one after the other for a reason that the gateway does not know, so its sending is paused until one is accepted.',
 } satisfies Record<AccountTrouble | 'operator', string>;
 
 const rangeMessages = {

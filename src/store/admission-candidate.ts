@@ -186,6 +186,7 @@ export function callOf(
   );
   const call = {
     pause: place(keys.pause),
+    appCalls: place(keys.appCalls),
     operatorPauses: operatorPauseKeys.map(place),
     ranges: place(keys.ranges),
     rangeEvents: place(keys.events('ranges')),

@@ -3,10 +3,11 @@ import { groupBy } from '../otp/group-by.js';
 import { admissionParts, type Candidate, type Decide, partitionCallOf } from './admission-candidate.js';
 import { type Case, each, refuse, type Step } from './admission-case.js';
 import type { AdmissionOptions, Quota } from './admission-request.js';
+import { loadHolds } from './app-holds.js';
 import { carryOver } from './carry-over.js';
 import { keys } from './keys.js';
 import { rangeParts } from './number-ranges.js';
-import { createPauseReader } from './pause-reader.js';
+import { createPauseReader, lastKnown } from './pause-reader.js';
 import { reserveKeys } from './reserve-keys.js';
 import {
   againAfterNewHistory,
@@ -67,10 +68,17 @@ const freeReply = z.tuple([z.literal('free'), z.number()]);
 function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
   const peek = decideInPartitions(options, true);
   const readPause = createPauseReader(options.redis, options);
+  const readHolds = lastKnown(loadHolds(options.redis), []);
   return async (cases) => {
-    const [paused, seen] = await Promise.all([readPause(), peek(cases.map(({ candidate }) => candidate))]);
+    const [pause, holds, seen] = await Promise.all([
+      readPause(),
+      readHolds(),
+      peek(cases.map(({ candidate }) => candidate)),
+    ]);
+    const onHold = new Set(holds.filter(({ tryInMs }) => tryInMs > 0).map(({ app }) => app));
     await each(cases, async (one) => {
       const answer = seen[cases.indexOf(one)];
+      const paused = pause ?? (onHold.has(one.candidate.facts.app) ? 'unrecognised_refusal' : null);
       const known = Array.isArray(answer) && answer[0] === 'known';
       if (answer instanceof Error) throw answer;
       if (paused && !known) return await refuse(one, ['paused', paused]);

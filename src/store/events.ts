@@ -43,7 +43,13 @@ const entrySchema = z.union([
     failure: z.enum(['', ...failureCodes]).transform((code) => (code === '' ? null : code)),
   }),
   z.object({ type, at: moment, credits: z.coerce.number(), expiresOn: z.string() }),
-  z.object({ type, at: moment, trouble: z.string(), text: z.string().default('') }),
+  z.object({
+    type,
+    at: moment,
+    trouble: z.string(),
+    text: z.string().default(''),
+    app: z.string().optional(),
+  }),
   z.object({ type, at: moment, range: z.string() }),
   z.object({
     type,
@@ -122,7 +128,10 @@ function toEvent(id: string, fields: readonly string[]): GatewayEvent | null {
 function subjectOf(entry: z.output<typeof entrySchema>): EventSubject {
   if ('id' in entry) return { otpId: entry.id, app: entry.app, failure: entry.failure };
   if ('credits' in entry) return { credits: entry.credits, expiresOn: entry.expiresOn || null };
-  if ('trouble' in entry) return { trouble: entry.trouble, text: entry.text || null };
+  if ('trouble' in entry) {
+    const { trouble, text, app } = entry;
+    return { trouble, text: text || null, ...(app !== undefined && { app }) };
+  }
   if ('country' in entry) {
     const { app, country, sent, verified } = entry;
     return { app, country, sent, verified };

@@ -65,8 +65,8 @@ export const keys = {
   reference: (hash: string) => `${prefix}:{${hash}}:reference`,
   /** Hash: the account trouble that pauses sending. */
   pause: `${prefix}:{sending}:pause`,
-  /** Sorted set: hashes of the numbers refused in unknown words since the last accepted call, by when they were claimed. */
-  refusals: `${prefix}:{sending}:refusals`,
+  /** Hash, JSON by app: what is known of the calls for its OTPs (`lua/app-calls.lua`). */
+  appCalls: `${prefix}:{sending}:app-calls`,
   /** String: how many OTPs the workers are done with. */
   done: `${prefix}:{sending}:done`,
   /** String that expires: held by the one process that does a job for all. */

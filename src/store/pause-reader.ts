@@ -18,9 +18,10 @@ export function createPauseReader(
   const reads = [
     lastKnown(
       async () => (await redis.hmget(keys.pause, ...fields)).find((trouble) => trouble !== null) ?? null,
+      null,
     ),
     ...operatorPauseKeys.map((key) =>
-      lastKnown(async () => ((await redis.hexists(key, 'paused')) === 1 ? 'operator' : null)),
+      lastKnown(async () => ((await redis.hexists(key, 'paused')) === 1 ? 'operator' : null), null),
     ),
   ];
   return async () => {
@@ -29,9 +30,9 @@ export function createPauseReader(
   };
 }
 
-/** What is read, or what was last read when that fails or takes too long. Whoever asks meanwhile waits for the same. */
-function lastKnown(read: () => Promise<string | null>): () => Promise<string | null> {
-  let known: string | null = null;
+/** What is read, or what was last read when that fails or takes too long. Callers that ask meanwhile wait for the same. */
+export function lastKnown<T>(read: () => Promise<T>, first: T): () => Promise<T> {
+  let known = first;
   let asking: Promise<unknown> | null = null;
   const ask = async () => {
     const reading = read().then((found) => {

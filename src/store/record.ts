@@ -34,9 +34,10 @@ export const recordSchema = z.object({
   uuid: z.string().optional(),
   smsId: z.string().optional(),
   failure: z.enum(failureCodes).optional(),
-  /** What it ends with if its last refusal, in unknown words, is final; and when that call was claimed. */
+  /** What it ends with if its refusals in unknown words are final; when the call of the last and of the first was claimed. */
   refusal: z.enum(failureCodes).optional(),
   refusedAt: z.number().optional(),
+  firstRefusedAt: z.number().optional(),
 });
 
 export type OtpRecord = z.infer<typeof recordSchema>;

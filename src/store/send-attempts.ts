@@ -32,8 +32,15 @@ interface Claimed {
   /** How long the attempt may be under way, in ms from `claimedAt`. */
   leaseMs: number;
   /** What is known of an earlier refusal in unknown words: what the OTP ends with if that is final. */
-  refusal: { failure: FailureCode; claimedAt: number } | null;
+  refusal: EarlierRefusal | null;
   record: string;
+}
+
+/** A refusal in unknown words, and when the calls of the last one and of the first one were claimed. */
+export interface EarlierRefusal {
+  failure: FailureCode;
+  claimedAt: number;
+  firstAt: number;
 }
 
 /** A claim on an OTP's next send: who holds it, which attempt it is, and the record it was given. */
@@ -123,11 +130,21 @@ const sweepReply = z.tuple([
 ]);
 
 function claimOf(
-  { sends, claimedAt = 0, retries, unknowns, presumed, refusal: failure, refusedAt }: OtpRecord,
+  {
+    sends,
+    claimedAt = 0,
+    retries,
+    unknowns,
+    presumed,
+    refusal: failure,
+    refusedAt,
+    firstRefusedAt,
+  }: OtpRecord,
   claim: Pick<Claimed, 'id' | 'token' | 'leaseMs' | 'record'>,
 ): Claimed {
   const tries = retries + unknowns - presumed;
-  const refusal = failure && refusedAt ? { failure, claimedAt: refusedAt } : null;
+  const refusal =
+    failure && refusedAt ? { failure, claimedAt: refusedAt, firstAt: firstRefusedAt ?? refusedAt } : null;
   return { ...claim, attempt: sends, tries, resends: unknowns, claimedAt, refusal };
 }
 

@@ -1,5 +1,6 @@
 import type { BalanceLimits } from '../otp/balance.js';
 import { partitions } from '../otp/otp-id.js';
+import { type AppHolds, createAppHolds } from './app-holds.js';
 import { type Audit, createAudit } from './audit.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
 import { type Batches, createBatches } from './batches.js';
@@ -32,6 +33,7 @@ export interface Store {
   conversion: Conversion;
   phones: Phones;
   sendingPause: SendingPause;
+  appHolds: AppHolds;
   load: Load;
   balance: BalanceStore;
   events: Events;
@@ -94,6 +96,7 @@ export function createStore({
     conversion,
     phones: createPhones(stores),
     sendingPause: createSendingPause(stores),
+    appHolds: createAppHolds(stores),
     load: createLoad(redis),
     balance: createBalanceStore(stores),
     events: createEvents(redis),

@@ -9,8 +9,8 @@ export interface GatewayState {
   webhooks: { waiting: number; retrying: number; dead: number } | null;
   /** Why nothing is sent now. */
   paused: string | null;
-  /** What iSMS said, while sending is paused for words that are in no table. */
-  refusal: string | null;
+  /** Apps of which nothing is sent now for words of iSMS that are in no table, and these words. */
+  holds: { app: string; text: string }[];
   /** The share of Redis's `maxmemory` in use; 0 where there is no limit. */
   memory: number;
   balance: BalanceState | null;
@@ -58,7 +58,8 @@ export function createStateMetrics(gauge: MakeGauge) {
   const paused = gauge('isms_otp_sending_paused', '1 while nothing is sent, for this reason', 'reason');
   const refusal = gauge(
     'isms_otp_sending_refusal_info',
-    '1 while sending is paused for words of iSMS that the gateway does not know, with these words',
+    '1 while sending is paused for an app, for words of iSMS that the gateway does not know, with these words',
+    'app',
     'text',
   );
   const lowConversion = gauge(
@@ -95,8 +96,9 @@ export function createStateMetrics(gauge: MakeGauge) {
       age.set({ lane }, since === null ? 0 : Math.max(0, now - since) / 1_000);
     }
     for (const [name, count] of Object.entries(state.webhooks ?? {})) webhooks.set({ state: name }, count);
-    for (const reason of pauseReasons) paused.set({ reason }, reason === state.paused ? 1 : 0);
-    if (state.refusal !== null) refusal.set({ text: state.refusal }, 1);
+    const reasons = [state.paused, state.holds.length > 0 ? 'unrecognised_refusal' : null];
+    for (const reason of pauseReasons) paused.set({ reason }, reasons.includes(reason) ? 1 : 0);
+    for (const { app, text } of state.holds) refusal.set({ app, text }, 1);
     memory.set(state.memory);
     for (const { app, country } of state.lowConversions) lowConversion.set({ app, country }, 1);
     if (!state.balance) return;

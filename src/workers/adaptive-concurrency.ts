@@ -3,12 +3,13 @@ import { sendVerdict } from '../otp/verdict.js';
 
 const halveAtMostEveryMs = 1_000;
 /**
- * Sends in flight while nothing is known of the account, and accepted sends for one more below `provenLimit`. Should all
- * 150 OTPs of an upload be refused, from any of them on, two workers have less than 40 of them in flight by then.
+ * Sends in flight until so many calls were accepted: should all 150 OTPs of an upload be refused, from any of them on, two
+ * workers have less than 40 of them in flight by then.
  */
-const firstLimit = 4;
-const acceptedForOneMore = 4;
-const provenLimit = 40;
+const firstLimit = 16;
+const provenByAccepted = 75;
+/** An account that took an SMS within this time takes the next one. */
+const proofKeptMs = 60_000;
 
 /** How many sends this process may have in flight, from 1 to `most`. */
 export interface AdaptiveConcurrency {
@@ -16,59 +17,53 @@ export interface AdaptiveConcurrency {
   note(outcome: SendOutcome): void;
   /** Begins anew with few: sending was paused. */
   restart(): void;
-  /** Halves, down to the first limit, what was not used lately; `used`: the most sends in flight since the last call. */
-  forgetUnused(used: number): void;
 }
 
 /**
- * Begins with few sends and grows with those that are accepted, so that trouble of the account costs few calls. Halves when
- * a send times out, at most once a second, since what hangs hangs together; from then on grows by one whenever as many
- * sends as the limit were answered (additive increase, multiplicative decrease, as in RFC 5681). With more `queues` than
- * the first limit it begins with one for each, since an OTP must not wait until its queue has its turn.
+ * The lower of two limits. One begins low and, once enough calls were accepted, takes one more with each, so that trouble
+ * of the account costs few calls; with more `queues` it begins with one for each, since an OTP must not wait until its
+ * queue has its turn. The other halves when a send times out, at most once a second, since what hangs hangs together, and
+ * takes one more whenever as many sends were answered (additive increase, multiplicative decrease, as in RFC 5681).
  */
 export function createAdaptiveConcurrency(most: number, now: () => number, queues = 1): AdaptiveConcurrency {
-  const first = Math.min(most, Math.max(firstLimit, queues));
-  let limit = first;
-  let halvedAt = Number.NEGATIVE_INFINITY;
-  let hasHalved = false;
+  let accepted = 0;
+  let acceptedAt = 0;
+  let window = most;
   let answered = 0;
+  let halvedAt = Number.NEGATIVE_INFINITY;
 
+  const proven = () => {
+    const isKept = now() - acceptedAt < proofKeptMs;
+    return Math.max(firstLimit, queues) + Math.max(0, (isKept ? accepted : 0) - provenByAccepted);
+  };
+  const limit = () => Math.min(proven(), window);
   const halve = () => {
     if (now() - halvedAt < halveAtMostEveryMs) return;
-    limit = Math.max(1, Math.floor(limit / 2));
+    window = Math.max(1, Math.floor(limit() / 2));
     halvedAt = now();
-    hasHalved = true;
     answered = 0;
-  };
-  /** Answers that it takes for one more send in flight. */
-  const answersNeeded = () => {
-    if (hasHalved) return limit;
-    return limit < provenLimit ? acceptedForOneMore : 1;
   };
   const grow = () => {
     answered += 1;
-    if (answered < answersNeeded()) return;
-    limit = Math.min(most, limit + 1);
+    if (answered < limit()) return;
+    window = Math.min(most, window + 1);
     answered = 0;
   };
 
   return {
     get limit() {
-      return limit;
+      return limit();
     },
     note: (outcome) => {
-      if (outcome.kind === 'unknown' && outcome.reason === 'timeout') halve();
-      else if (hasHalved ? sendVerdict(outcome) === 'well' : outcome.kind === 'accepted') grow();
+      if (outcome.kind === 'unknown' && outcome.reason === 'timeout') return halve();
+      if (sendVerdict(outcome) === 'well') grow();
+      if (outcome.kind !== 'accepted') return;
+      if (now() - acceptedAt >= proofKeptMs) accepted = 0;
+      accepted += 1;
+      acceptedAt = now();
     },
     restart: () => {
-      limit = first;
-      hasHalved = false;
-      answered = 0;
-    },
-    forgetUnused: (used) => {
-      if (used * 2 < limit) limit = Math.max(Math.min(first, limit), Math.floor(limit / 2));
-      // What hung is over.
-      if (used === 0 && limit <= first) hasHalved = false;
+      accepted = 0;
     },
   };
 }

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BalanceOutcome, SendOutcome } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
 
-/** A balance that is older may have been topped up. */
+/** A balance that is older may have been topped up; it is asked for again before. */
 const knownForMs = 30_000;
+const askAfterMs = 10_000;
 /** Least balance that is no trouble of the account: the price of the shortest message. */
 export const leastCredits = 1;
 
@@ -11,8 +12,11 @@ export const leastCredits = 1;
 export interface Credits {
   /** Asks for the balance. */
   balance(): Promise<BalanceOutcome>;
-  /** False when the balance is known to be too low for an OTP of this price; asks for it again after half a minute. */
-  cover(price: number): Promise<boolean>;
+  /**
+   * False when the balance was too low for an OTP of this price half a minute ago, or later; asks for it again before
+   * that, and does not wait for the answer.
+   */
+  cover(price: number): boolean;
   /**
    * What a refusal for lack of credits means, by the balance as it is now. The account is in trouble where it could not
    * pay one credit, or does not tell within `withinMs`. Else the refusal is about this OTP: it waits for a top-up where
@@ -40,11 +44,12 @@ export function createCredits(provider: Pick<Provider, 'balance'>, now: () => nu
   };
   return {
     balance,
-    cover: async (price) => {
+    cover: (price) => {
       // What one credit pays is sent or refused: then it is trouble of the account.
       if (price <= leastCredits || known.credits >= price) return true;
-      if (now() - known.at >= knownForMs) await balance();
-      return known.credits >= price || now() - known.at >= knownForMs;
+      const age = now() - known.at;
+      if (age >= askAfterMs) balance().catch(() => {});
+      return age >= knownForMs;
     },
     judgeRefusal: async (price, withinMs) => {
       const late = sleep(Math.max(0, withinMs), null, { ref: false });

@@ -5,9 +5,6 @@ import type { AdaptiveConcurrency } from './adaptive-concurrency.js';
 /** Why a worker takes no jobs. */
 export type ClosedBy = 'account_trouble' | 'circuit';
 
-/** Why a worker makes one call at a time: to find out whether trouble is over, or whether it begins. */
-export type SingleBy = 'trial' | 'refusals';
-
 /** What BullMQ's Worker offers to slow it down; `pause(true)` does not wait for the jobs in hand. */
 export interface JobTaker {
   concurrency: number;
@@ -23,7 +20,8 @@ export interface Intake {
   /** True while at least one reason keeps it closed; a job that is handed out all the same goes back. */
   readonly closed: boolean;
   set(reason: ClosedBy, closed: boolean): void;
-  setSingle(reason: SingleBy, single: boolean): void;
+  /** Takes one job at a time, to find out whether account trouble is over. */
+  setSerial(serial: boolean): void;
   /** Begins anew with few sends at a time. */
   restart(): void;
   /**
@@ -52,14 +50,13 @@ export interface IntakeOptions {
  */
 export function createIntake({ taker, circuit, concurrency }: IntakeOptions): Intake {
   const reasons = new Set<ClosedBy>();
-  const singles = new Set<SingleBy>();
-  let mostInHand = 0;
+  let isSerial = false;
   const inHand = new Set<object>();
   let inHandBefore = new Set<object>();
   let stopped = false;
 
   const limit = () => {
-    if (singles.size > 0) return 1;
+    if (isSerial) return 1;
     return circuit.state === 'half_open' ? inHandBefore.size + 1 : concurrency.limit;
   };
   const applyConcurrency = () => {
@@ -91,10 +88,8 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
       return reasons.size > 0;
     },
     set,
-    setSingle: (reason, single) => {
-      if (single === singles.has(reason)) return;
-      if (single) singles.add(reason);
-      else singles.delete(reason);
+    setSerial: (serial) => {
+      isSerial = serial;
       applyConcurrency();
     },
     restart: () => {
@@ -103,8 +98,6 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
     },
     look: () => {
       if (stopped) return;
-      concurrency.forgetUnused(mostInHand);
-      mostInHand = inHand.size;
       applyConcurrency();
       if (reasons.size > 0) return;
       if (!taker().isRunning()) taker().resume();
@@ -114,7 +107,6 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
     hold: async (work) => {
       const job = {};
       inHand.add(job);
-      mostInHand = Math.max(mostInHand, inHand.size);
       return await work().finally(() => drop(job));
     },
     note: (outcome) => {

@@ -1,7 +1,7 @@
 import { randomText } from '../otp/otp-id.js';
 import type { AccountTrouble, BalanceOutcome } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
-import type { Pause, RefusalVerdict, RefusedCall } from '../store/sending-pause.js';
+import type { Pause } from '../store/sending-pause.js';
 import type { Store } from '../store/store.js';
 import { leastCredits } from './credits.js';
 import type { Logger } from './logger.js';
@@ -10,10 +10,13 @@ import type { Logger } from './logger.js';
 const lookEveryMs = 1_000;
 /** How often one worker of all asks the provider whether the trouble is over. */
 const probeEveryMs = 10_000;
-/** The worker that tries OTPs keeps doing so while it says so this often. */
+/**
+ * The worker that tries OTPs keeps doing so while it says so this often; one that made no call for so long leaves the next
+ * turn to others, since it may serve no queue with OTPs, or wait for a call that hangs.
+ */
 const trialLeaseMs = 5_000;
-/** With a good balance and no OTP to try, trouble that a balance call would tell counts as over after so long. */
-const idleTrialMs = 30_000;
+/** With a good balance, trouble counts as over when OTPs were tried for so long and none met it. */
+const trialsLastMs = 30_000;
 
 /** `open`: OTPs are sent. `trial`: this worker sends one at a time, all others none. `closed`: it takes no job. */
 export type GateState = 'open' | 'trial' | 'closed';
@@ -23,15 +26,10 @@ export interface PauseGate {
   readonly state: GateState;
   /** Closes at once here, and within a second in every other worker. */
   report(report: { trouble: AccountTrouble; claimedAt: number }): Promise<void>;
-  /** Notes a refusal in unknown words, and what is known of others; closes when that pauses sending. */
-  noteRefusal(refusal: {
-    claimedAt: number;
-    text: string;
-    inARow: readonly RefusedCall[];
-  }): Promise<'held' | 'again' | 'paused'>;
-  /** Notes an accepted call: within a second, or at once where that may end a pause (`urgent`: or a row of refusals). */
-  noteAccepted(claimedAt: number, urgent: boolean): Promise<void>;
-  judgeRefusal(claimedAt: number): Promise<RefusalVerdict>;
+  /** Says that a call begins. */
+  noteCall(): void;
+  /** An accepted call ends the pause; what Redis does not take is written with the next look. */
+  noteAccepted(claimedAt: number): void;
   /** One look at the shared state, and a probe if it is this worker's turn. */
   look(): Promise<void>;
   readonly lookEveryMs: number;
@@ -40,62 +38,61 @@ export interface PauseGate {
 export interface PauseGateDependencies {
   store: Pick<Store, 'sendingPause' | 'holdLease' | 'keepLease'>;
   provider: Pick<Provider, 'balance'>;
+  now: () => number;
   /** Told of each change, with the new state. */
   onChange: (state: GateState) => void;
+  /** Told when a pause is over. */
+  onResumed: () => void;
   logger: Logger;
 }
 
-export function createPauseGate({ store, provider, onChange, logger }: PauseGateDependencies): PauseGate {
+export function createPauseGate(dependencies: PauseGateDependencies): PauseGate {
+  const { store, provider, now, onChange, onResumed, logger } = dependencies;
   const { sendingPause } = store;
   const token = randomText();
   let state: GateState = 'open';
+  /** Why sending is paused, by what Redis said last. */
+  let trouble: AccountTrouble | null = null;
   let acceptedAt: number | null = null;
-  let triedAt = 0;
+  let calledAt = now();
+  let skipUntil = 0;
   /** What this process is about to write down is newer than what it reads. */
   let writing = 0;
   const set = (next: GateState) => {
     if (state === next) return;
+    if (next === 'trial') calledAt = now();
     state = next;
-    triedAt = performance.now();
     onChange(next);
+    if (next !== 'open' || trouble === null) return;
+    trouble = null;
+    onResumed();
   };
-  let trouble: AccountTrouble | null = null;
-  const logResumed = (resumed: boolean) => {
-    if (resumed) logger.info({ event: 'sending.resumed', trouble }, 'sending resumed');
-  };
-  const logPaused = (trouble: AccountTrouble, refusal: string) =>
-    logger.error(
-      { event: 'sending.paused', trouble, ...(refusal && { refusal }) },
-      'sending paused: account trouble',
-    );
-  const write = async <T>(work: () => Promise<T>): Promise<T> => {
-    writing += 1;
-    return await work().finally(() => {
-      writing -= 1;
-    });
-  };
+  const logResumed = () => logger.info({ event: 'sending.resumed', trouble }, 'sending resumed');
   /** Takes a turn at trying OTPs, or leaves it to the worker that has it. */
-  const takeTrial = async () => {
-    set((await store.keepLease('trial', token, trialLeaseMs)) ? 'trial' : 'closed');
-    const idle = state === 'trial' && performance.now() - triedAt >= idleTrialMs;
-    // Words that nobody knows are only proven over by an accepted call.
-    if (!idle || trouble === 'unrecognised_refusal') return;
-    logResumed(await sendingPause.resume());
-    set('open');
+  const takeTrial = async (triedForMs: number) => {
+    if (triedForMs >= trialsLastMs) {
+      if (await sendingPause.resume()) logResumed();
+      return set('open');
+    }
+    if (state === 'trial' && now() - calledAt >= trialLeaseMs)
+      skipUntil = now() + trialLeaseMs + 2 * lookEveryMs;
+    const mayTry = now() >= skipUntil && (await store.keepLease('trial', token, trialLeaseMs));
+    set(mayTry ? 'trial' : 'closed');
   };
   const probe = async (pause: Pause) => {
     if (pause.tryInMs > 0 || !(await store.holdLease('probe', probeEveryMs))) return;
     if (!mayBeOver(await provider.balance())) return;
     if (!(await sendingPause.startTrying())) return;
     logger.info({ event: 'sending.trying', trouble: pause.trouble }, 'OTPs are sent one at a time');
-    await takeTrial();
+    await takeTrial(0);
   };
   const flush = async () => {
     if (acceptedAt === null) return;
-    const newest = acceptedAt;
-    acceptedAt = null;
-    if (!(await sendingPause.noteAccepted(newest))) return;
-    logResumed(true);
+    const claimedAt = acceptedAt;
+    const resumed = await sendingPause.resume({ claimedAt });
+    if (acceptedAt === claimedAt) acceptedAt = null;
+    if (!resumed) return;
+    logResumed();
     set('open');
   };
   return {
@@ -105,21 +102,24 @@ export function createPauseGate({ store, provider, onChange, logger }: PauseGate
     lookEveryMs,
     report: async (report) => {
       set('closed');
-      if (await write(() => sendingPause.report(report))) logPaused(report.trouble, '');
-      if ((await sendingPause.read()) === null) set('open');
+      writing += 1;
+      const known = await sendingPause.report(report).finally(() => {
+        writing -= 1;
+      });
+      if (known !== 'ignored') ({ trouble } = report);
+      else if (trouble === null) set('open');
+      if (known !== 'began') return;
+      const about = { event: 'sending.paused', trouble: report.trouble };
+      logger.error(about, 'sending paused: account trouble');
     },
-    noteRefusal: async (refusal) => {
-      triedAt = performance.now();
-      const { kind, began } = await write(() => sendingPause.noteRefusal(refusal));
-      if (kind === 'paused') set('closed');
-      if (began) logPaused('unrecognised_refusal', refusal.text);
-      return kind;
+    noteCall: () => {
+      calledAt = now();
     },
-    noteAccepted: async (claimedAt, urgent) => {
+    noteAccepted: (claimedAt) => {
+      if (state === 'open') return;
       acceptedAt = Math.max(acceptedAt ?? 0, claimedAt);
-      if (urgent || state !== 'open') await flush();
+      flush().catch(() => {});
     },
-    judgeRefusal: (claimedAt) => sendingPause.judgeRefusal(claimedAt),
     look: async () => {
       await flush();
       const before = state;
@@ -127,7 +127,7 @@ export function createPauseGate({ store, provider, onChange, logger }: PauseGate
       if (writing > 0 || state !== before) return;
       if (!pause) return set('open');
       ({ trouble } = pause);
-      if (pause.trying) return await takeTrial();
+      if (pause.triedForMs !== null) return await takeTrial(pause.triedForMs);
       set('closed');
       await probe(pause);
     },

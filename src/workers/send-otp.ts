@@ -1,16 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lane } from '../otp/otp.js';
 import { randomText } from '../otp/otp-id.js';
 import type { AccountTrouble, SendOutcome } from '../otp/outcome.js';
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend } from '../store/send-attempts.js';
+import type { AppGate, Entry } from './app-holds.js';
 import type { Credits } from './credits.js';
 import type { Intake } from './intake.js';
 import { afterSend, delay, finish, gone, park, unreadable } from './job-control.js';
 import type { Logger } from './logger.js';
 import { countEnd, type WorkerMetrics } from './metrics.js';
 import type { PauseGate } from './pause-gate.js';
-import type { Refusals } from './refusals.js';
 
 /**
  * A claimed send may leave for this long: a process that was frozen after its claim must
@@ -30,8 +31,12 @@ export function settleDelayMs(waitedMs: number, attemptLeftMs: number): number {
   return Math.min(Math.max(first, 2 * waitedMs), attemptLeftMs > 0 ? withinAttempt : longest);
 }
 
-/** How long an OTP that was refused in unknown words waits for what becomes of others. */
+/** How long an OTP that was refused in unknown words waits until it is judged again. */
 const heldForMs = 1_000;
+/** How long the OTPs of an app on hold wait until they ask again, so that a million lines do so rarely. */
+const onHoldMs = { single: { least: 2_000, most: 5_000 }, bulk: { least: 30_000, most: 90_000 } };
+/** While the app's calls are made one at a time. */
+const doubtfulMs = { least: 500, most: 1_500 };
 /** One that was refused when OTPs were tried lets others be tried first. */
 const triedAgainAfterMs = 10_000;
 /** For a top-up. */
@@ -42,9 +47,9 @@ const balanceWithinMs = 5_000;
 export interface SendOtpDependencies {
   sendAttempts: SendAttempts;
   provider: Provider;
-  intake: Pick<Intake, 'closed' | 'hold' | 'note' | 'setSingle'>;
-  pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteRefusal' | 'noteAccepted' | 'judgeRefusal'>;
-  refusals: Refusals;
+  intake: Pick<Intake, 'closed' | 'hold' | 'note'>;
+  pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
+  appGate: Pick<AppGate, 'enter' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
   credits: Credits;
   sendTimeoutMs: number;
   logger: Logger;
@@ -63,9 +68,25 @@ async function processJob(
   job: SendOtpJob,
   lockToken: string,
 ): Promise<SendOtpResult> {
-  const { sendAttempts, intake, sendTimeoutMs, logger, metrics } = dependencies;
-  const { id } = sendOtpPayload.parse(job.data);
+  const { intake, appGate } = dependencies;
   if (intake.closed) return await park(job, lockToken);
+  const entry = await appGate.enter(sendOtpPayload.parse(job.data).app);
+  if (entry === 'doubtful') return await delay(job, lockToken, between(doubtfulMs));
+  if (entry === 'on_hold') return await delay(job, lockToken, between(onHoldMs[laneOf(job)]));
+  try {
+    return await processEntered(dependencies, { job, lockToken, entry });
+  } finally {
+    entry.leave();
+  }
+}
+
+async function processEntered(
+  dependencies: SendOtpDependencies,
+  entered: { job: SendOtpJob; lockToken: string; entry: Entry },
+): Promise<SendOtpResult> {
+  const { sendAttempts, sendTimeoutMs, logger, metrics } = dependencies;
+  const { job, lockToken } = entered;
+  const { id } = job.data;
   const began = performance.now();
   const window = sendWindow(sendTimeoutMs, began);
   const result = await sendAttempts.claim(id, randomText());
@@ -85,7 +106,7 @@ async function processJob(
       return await delay(job, lockToken, result.remainingMs);
     case 'claimed':
       return await sendClaimed(dependencies, {
-        ...{ job, lockToken, window, claim: result.claim },
+        ...{ ...entered, window, claim: result.claim },
         attemptEndsBy: began + result.claim.leaseMs,
       });
   }
@@ -94,6 +115,7 @@ async function processJob(
 interface ClaimedSend {
   job: SendOtpJob;
   lockToken: string;
+  entry: Entry;
   claim: SendClaim;
   window: SendWindow;
   /** `performance.now()`. */
@@ -103,69 +125,64 @@ interface ClaimedSend {
 async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend): Promise<SendOtpResult> {
   const { intake, metrics, pauseGate } = dependencies;
   const { job, lockToken, claim } = send;
-  const trial = pauseGate.state === 'trial';
-  const kept = await keptBack(dependencies, claim);
-  const outcome = kept ?? (await call(dependencies, send));
+  const isTrial = pauseGate.state === 'trial';
+  const decided = await decideWithoutCall(dependencies, send);
+  const outcome = decided ?? (await call(dependencies, send));
+  send.entry.leave();
   // Nothing was asked of iSMS for a test number, so its success says nothing of how iSMS is.
-  if (!kept && !claim.otp.isTest) intake.note(outcome);
-  const accepted = outcome.kind === 'accepted' && !claim.otp.isTest;
-  const endsRow = accepted && endRow(dependencies, claim);
+  if (!decided && !claim.otp.isTest) intake.note(outcome);
+  if (outcome.kind === 'accepted' && !claim.otp.isTest) noteAccepted(dependencies, claim);
+  const noted = decided ? null : noteRefusal(dependencies, claim, outcome);
   const settled = await settle(dependencies, send, outcome);
   if (!settled) return gone();
-  if (!kept) countSend(metrics, send, { outcome, settled });
+  if (!decided) countSend(metrics, send, { outcome, settled });
   else if (settled.moved) countEnd(metrics, settled.otp);
-  if (accepted) await pauseGate.noteAccepted(claim.claimedAt, endsRow);
   if (outcome.kind === 'blocked') await reportTrouble(dependencies, claim, outcome.trouble);
-  const queued = settled.otp.status === 'queued';
-  if (outcome.kind === 'unrecognised') {
-    const next = await noteRefusal(dependencies, claim, outcome.text);
-    if (queued && next !== 'paused') return await delay(job, lockToken, heldForMs);
-  }
-  const wait = queued ? waitOf(outcome, trial) : null;
+  await noted;
+  const wait = settled.otp.status === 'queued' ? requeueDelay(outcome, isTrial) : null;
   if (wait === 'in_line') return await park(job, lockToken);
   if (wait !== null) return await delay(job, lockToken, wait);
   return await afterSend(job, lockToken, { settled, outcome, attempt: claim.attempt });
 }
 
-/** What becomes of an OTP without a call: an earlier refusal is judged, or the balance cannot pay it. */
-async function keptBack(
-  { pauseGate, credits }: SendOtpDependencies,
-  { refusal, otp }: SendClaim,
+/** The outcome of an OTP that is not called for: an earlier refusal is final or held, or the balance cannot pay it. */
+async function decideWithoutCall(
+  { appGate, credits }: SendOtpDependencies,
+  { claim: { refusal, otp }, entry }: ClaimedSend,
 ): Promise<SendOutcome | null> {
   if (refusal) {
-    const verdict = await pauseGate.judgeRefusal(refusal.claimedAt);
+    const verdict = await appGate.judge(otp.app, refusal);
     if (verdict === 'final') return { kind: 'rejected', failure: refusal.failure };
-    if (verdict === 'held') return { kind: 'deferred', reason: 'refusal_held' };
+    if (verdict === 'held' && !entry.trial) return { kind: 'deferred', reason: 'refusal_held' };
   }
-  if (await credits.cover(otp.credits)) return null;
+  if (otp.isTest || credits.cover(otp.credits)) return null;
   return { kind: 'deferred', reason: 'insufficient_credits' };
 }
 
 /** One call, and what its outcome means for this OTP. */
 async function call(
-  { provider, refusals, credits }: SendOtpDependencies,
+  { provider, pauseGate, credits }: SendOtpDependencies,
   { claim, window }: ClaimedSend,
 ): Promise<SendOutcome> {
   const { otp } = claim;
-  const outcome = await refusals.during(() => provider.send({ ...otp, attempt: claim.tries + 1 }, window));
+  pauseGate.noteCall();
+  const outcome = await provider.send({ ...otp, attempt: claim.tries + 1 }, window);
   if (outcome.kind !== 'blocked' || outcome.trouble !== 'insufficient_credits') return outcome;
   return await credits.judgeRefusal(otp.credits, Math.min(balanceWithinMs, window.endBy - performance.now()));
 }
 
-/** Of bulk is what BullMQ gave a priority. */
 function countSend(
   metrics: WorkerMetrics,
   { job, claim }: ClaimedSend,
   { outcome, settled: { otp, moved } }: { outcome: SendOutcome; settled: SettledSend },
 ): void {
   const { app } = otp;
-  if (outcome.kind === 'unrecognised') metrics.unrecognised('send');
   const left = outcome.kind !== 'deferred' && outcome.kind !== 'blocked';
   if (left && claim.resends > 0) metrics.resent(app);
   // Nothing was sent, so nothing was paid.
   if (outcome.kind === 'accepted' && !otp.isTest) {
     const waitedSeconds = otp.sentAt === null ? null : (otp.sentAt - otp.createdAt) / 1_000;
-    metrics.sent({ app, country: otp.to.country, lane: job.priority > 0 ? 'bulk' : 'single', waitedSeconds });
+    metrics.sent({ app, country: otp.to.country, lane: laneOf(job), waitedSeconds });
   } else if (outcome.kind === 'deferred' && otp.status === 'queued') metrics.retried(outcome.reason);
   if (moved) countEnd(metrics, otp);
 }
@@ -178,44 +195,50 @@ async function reportTrouble(
   await pauseGate.report({ trouble, claimedAt });
 }
 
-/** A row of refusals has calls made one at a time, and pauses sending once it is long enough. */
-async function noteRefusal(
-  { pauseGate, refusals, intake }: SendOtpDependencies,
-  { otp, claimedAt }: SendClaim,
-  text: string,
-): Promise<'held' | 'again' | 'paused'> {
-  const inARow = refusals.add({ to: otp.to, claimedAt });
-  intake.setSingle('refusals', refusals.several);
-  return await pauseGate.noteRefusal({ claimedAt, text, inARow });
+function noteAccepted({ appGate, pauseGate }: SendOtpDependencies, { otp, claimedAt }: SendClaim): void {
+  appGate.noteAccepted({ app: otp.app, claimedAt });
+  pauseGate.noteAccepted(claimedAt);
 }
 
-/** An accepted call ends the row of refusals; true when there was one. */
-function endRow({ refusals, intake }: SendOtpDependencies, { claimedAt }: SendClaim): boolean {
-  const ended = refusals.noteAccepted(claimedAt);
-  intake.setSingle('refusals', refusals.several);
-  return ended;
+/** Refusals in unknown words, also those that end their OTP, put its app on hold when there are many in a row. */
+async function noteRefusal(
+  { appGate, metrics }: SendOtpDependencies,
+  { otp, claimedAt }: SendClaim,
+  outcome: SendOutcome,
+): Promise<void> {
+  const text = 'text' in outcome ? outcome.text : undefined;
+  if (text === undefined) return;
+  metrics.unrecognised('send');
+  await appGate.noteRefusal({ app: otp.app, to: otp.to, claimedAt, text });
 }
 
 /**
  * How long a queued OTP waits, in ms, where its outcome decides that. `in_line`: what closes the intake lets its job keep
  * its place until that is over.
  */
-function waitOf(outcome: SendOutcome, trial: boolean): number | 'in_line' | null {
+function requeueDelay(outcome: SendOutcome, isTrial: boolean): number | 'in_line' | null {
   switch (outcome.kind) {
     case 'blocked':
+      return isTrial ? triedAgainAfterMs : 'in_line';
     case 'unrecognised':
-      return trial ? triedAgainAfterMs : 'in_line';
+      return heldForMs;
     case 'deferred':
       if (outcome.reason === 'circuit_open') return 'in_line';
       if (outcome.reason === 'refusal_held') return heldForMs;
-      return outcome.reason === 'insufficient_credits' ? creditsWait() : null;
+      return outcome.reason === 'insufficient_credits' ? between(creditsWaitMs) : null;
     default:
       return null;
   }
 }
 
-function creditsWait(): number {
-  return creditsWaitMs.least + Math.floor(Math.random() * (creditsWaitMs.most - creditsWaitMs.least));
+/** Jittered, so that what waits together does not come back together. */
+function between({ least, most }: { least: number; most: number }): number {
+  return least + Math.floor(Math.random() * (most - least));
+}
+
+/** Of bulk is what BullMQ gave a priority. */
+function laneOf({ priority }: SendOtpJob): Lane {
+  return priority > 0 ? 'bulk' : 'single';
 }
 
 /** Counted from before the claim, so that the call ends before its lease does. */
@@ -251,9 +274,8 @@ function detail(outcome: SendOutcome): { reason?: string; refusal?: string } {
     case 'accepted':
       return {};
     case 'rejected':
-      return { reason: outcome.failure };
     case 'unrecognised':
-      return { reason: outcome.failure, refusal: outcome.text };
+      return { reason: outcome.failure, ...('text' in outcome && { refusal: outcome.text }) };
     case 'blocked':
       return { reason: outcome.trouble };
     default:

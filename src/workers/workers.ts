@@ -11,6 +11,7 @@ import type { WebhookPayload, WebhookQueue, webhookJob } from '../queues/webhook
 import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import { createAdaptiveConcurrency } from './adaptive-concurrency.js';
+import { createAppGate } from './app-holds.js';
 import { createBalanceProcessor } from './balance.js';
 import { createConversionWatch } from './conversion-watch.js';
 import { createCredits } from './credits.js';
@@ -21,7 +22,6 @@ import type { WorkerMetrics } from './metrics.js';
 import { createPauseGate, type GateState } from './pause-gate.js';
 import { every } from './periodic.js';
 import { createProgress } from './progress.js';
-import { createRefusals } from './refusals.js';
 import { createRelay } from './relay.js';
 import { createSendOtpProcessor } from './send-otp.js';
 import { createShardWorkers } from './shard-workers.js';
@@ -92,25 +92,23 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     options.servedShards?.length ?? sendOtpQueue.queues.length,
   );
   const intake = createIntake({ taker: () => sends, circuit: options.sendCircuit, concurrency });
-  const refusals = createRefusals();
   const credits = createCredits(provider, now);
   const onChange = (state: GateState) => {
-    if (state === 'open') {
-      refusals.clear();
-      intake.setSingle('refusals', false);
-      intake.restart();
-    }
-    intake.setSingle('trial', state === 'trial');
+    intake.setSerial(state === 'trial');
     intake.set('account_trouble', state === 'closed');
   };
-  const pauseGate = createPauseGate({ store, provider: credits, logger, onChange });
+  const pauseGate = createPauseGate({
+    ...{ store, provider: credits, now, onChange, logger },
+    onResumed: intake.restart,
+  });
+  const appGate = createAppGate({ appHolds: store.appHolds, logger, now });
   const { sendAttempts } = store;
   const processor = createSendOtpProcessor({
     ...options,
     sendAttempts,
     intake,
     pauseGate,
-    refusals,
+    appGate,
     credits,
   });
   const progress = createProgress(store.load);
@@ -161,6 +159,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const loops = [
     ...(tellers ? [every(tellers.relay.everyMs, tellers.relay.run, logger)] : []),
     every(pauseGate.lookEveryMs, pauseGate.look, logger),
+    every(appGate.lookEveryMs, appGate.look, logger),
     every(lookAtIntakeEveryMs, async () => intake.look(), logger),
     every(sweeper.everyMs, sweeper.run, logger),
     every(conversionWatch.everyMs, conversionWatch.run, logger),

@@ -96,12 +96,13 @@ describe('200', () => {
 
   it('quotes what iSMS said while it refuses OTPs in unknown words', async () => {
     const claimedAt = Date.now() + 1_000;
-    const inARow = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
-    const { sendingPause } = gateway.store;
-    await sendingPause.noteRefusal({ claimedAt, text: 'Sistem tergendala', inARow });
+    const row = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
+    const { appHolds } = gateway.store;
+    await appHolds.noteRefusals({ app: 'shop', text: 'Sistem tergendala', row });
     const texts = (await overview()).alarms.map(({ text }) => text);
-    expect(texts).toContainEqual(expect.stringMatching(/^Sending is paused: .*"Sistem tergendala"/));
-    await sendingPause.resume();
+    expect(texts).toContainEqual(expect.stringMatching(/^Sending is paused for shop: .*"Sistem tergendala"/));
+    await appHolds.noteAccepted(new Map([['shop', claimedAt + 60_000]]));
+    expect(await appHolds.read()).toEqual([]);
   });
 
   it('says when the balance is old, and when many of the newest OTPs go wrong', async () => {

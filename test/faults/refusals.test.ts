@@ -21,6 +21,12 @@ const refusals: [string, SettingsUpdate][] = [
   ['the sentence for the address beside a good balance', { refusal: 'Your IP is not allowed to send SMS.' }],
 ];
 
+/** Why sending is paused, for all or for the only app. */
+async function troubleOf({ store }: Fleet): Promise<string | undefined> {
+  const [pause, holds] = await Promise.all([store.sendingPause.read(), store.appHolds.read()]);
+  return pause?.trouble ?? (holds.length > 0 ? 'unrecognised_refusal' : undefined);
+}
+
 async function until(condition: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await condition())) {
@@ -39,8 +45,8 @@ describe('an iSMS that refuses every call, two workers as they are by default', 
       const enqueued = await fleet.enqueue(count);
       fleet.startWorker();
       fleet.startWorker();
-      await until(async () => (await fleet.store.sendingPause.read()) !== null);
-      const pause = await fleet.store.sendingPause.read();
+      await until(async () => (await troubleOf(fleet)) !== undefined);
+      const paused = await troubleOf(fleet);
       if (full) await sleep(60_000);
       const refusedCalls = state.calls.send;
       state.change({ trouble: null, refusal: null });
@@ -52,7 +58,7 @@ describe('an iSMS that refuses every call, two workers as they are by default', 
       };
       faultRow(
         `${count} OTPs, all refused for a minute in ${name}, 2 workers × 50`,
-        { trouble: pause?.trouble, ...found },
+        { trouble: paused, ...found },
         'at most 40 calls refused, all sent once afterwards',
       );
       expect(refusedCalls).toBeGreaterThan(0);
@@ -73,8 +79,8 @@ describe('an iSMS that begins to refuse while OTPs go out', { timeout: 180_000 }
     fleet.startWorker();
     await until(() => state.stats().sent.sms >= 60);
     state.change({ refusal: 'Sistem tergendala' });
-    await until(async () => (await fleet.store.sendingPause.read()) !== null);
-    expect((await fleet.store.sendingPause.read())?.text).toBe('Sistem tergendala');
+    await until(async () => (await troubleOf(fleet)) !== undefined);
+    expect((await fleet.store.appHolds.read())[0]?.text).toBe('Sistem tergendala');
     state.change({ refusal: null });
     const otps = await fleet.settled(enqueued, 120_000);
     expect(countByStatus(otps)).toEqual({ sent: count });

@@ -45,7 +45,7 @@ const replies: [string, unknown, SendOutcome][] = [
     { kind: 'rejected', failure: 'invalid_number' },
   ],
   ['a failure whose code is an OTP', { ...failed(), code: 1004 }, unrecognised('')],
-  ['an unknown bare code', -1000, { kind: 'rejected', failure: 'rejected' }],
+  ['an unknown bare code', -1000, { kind: 'rejected', failure: 'rejected', text: '-1000' }],
   ['a bad number', failed('-1009'), { kind: 'rejected', failure: 'invalid_number' }],
   ['a bad message', failed('-1006'), { kind: 'rejected', failure: 'message_refused' }],
   ['an unheard-of failure', failed(`no ${canaries.sentCode}`), unrecognised('no …')],

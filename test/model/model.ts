@@ -43,6 +43,8 @@ export interface KnownOtp {
   unknownAt: number;
   retries: number;
   mayHaveSent: boolean;
+  /** Whether its last call was refused in unknown words: then its deadline ends it as failed. */
+  isRefused: boolean;
   /** The losses of Redis that its unknowns stand for, and those before it was admitted. */
   losses: number;
   expiresAt: number;
@@ -98,6 +100,7 @@ export function admit(
       unknownAt: 0,
       retries: 0,
       mayHaveSent: false,
+      isRefused: false,
     },
     ...{ expiresAt: 0, attempts: 0, leases: new Map(), verifiedBy: null },
   };
@@ -153,7 +156,7 @@ export function tick(otp: KnownOtp, moment: Moment): void {
     countUnknown(otp, otp.claim.endsAt, moment);
   if (otp.status === 'queued' && now >= otp.sendBefore) {
     const mayHaveSent = otp.mayHaveSent || otp.losses < losses;
-    become(otp, mayHaveSent ? 'unknown' : 'expired', otp.sendBefore);
+    become(otp, mayHaveSent ? 'unknown' : otp.isRefused ? 'failed' : 'expired', otp.sendBefore);
   }
   if (otp.status === 'sent') lockIfExhausted(otp, now);
   if (otp.status === 'sent' && now >= otp.expiresAt) become(otp, 'expired', otp.expiresAt);
@@ -230,6 +233,7 @@ function settleCurrent(otp: KnownOtp, outcome: SendOutcome, moment: Moment): voi
   else if (outcome.kind === 'unknown') countUnknown(otp, now, moment);
   else if (otp.accepted) becomeSent(otp, otp.accepted, now);
   else {
+    if (outcome.kind === 'unrecognised') otp.isRefused = true;
     if (outcome.kind === 'deferred' && spendsRetry(outcome.reason)) otp.retries += 1;
     if (otp.retries <= rules.sendRetries) become(otp, 'queued', now);
     else fail(otp, now);

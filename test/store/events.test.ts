@@ -101,14 +101,14 @@ describe('an event is written down', () => {
     expect(events[0]?.about).toEqual({ trouble: 'insufficient_credits', text: null });
   });
 
-  it('when ten numbers in a row are refused in unknown words, with the words', async () => {
+  it('when ten numbers of an app in a row are refused in unknown words, with the words', async () => {
     const claimedAt = clock.now();
-    const inARow = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
-    await store.sendingPause.noteRefusal({ claimedAt, text: 'Sistem tergendala', inARow });
+    const row = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
+    await store.appHolds.noteRefusals({ app: 'shop', text: 'Sistem tergendala', row });
     const [event] = await read();
     expect(event).toMatchObject({
       type: 'sending.paused',
-      about: { trouble: 'unrecognised_refusal', text: 'Sistem tergendala' },
+      about: { trouble: 'unrecognised_refusal', text: 'Sistem tergendala', app: 'shop' },
     });
   });
 

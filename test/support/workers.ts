@@ -10,7 +10,6 @@ import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
 import type { Logger } from '../../src/workers/logger.js';
-import { createRefusals } from '../../src/workers/refusals.js';
 import type { SendOtpDependencies } from '../../src/workers/send-otp.js';
 import { startWorkers, type Workers, type WorkersOptions } from '../../src/workers/workers.js';
 import { admitted, blocked, policy, sleep, testStore } from './otps.js';
@@ -48,18 +47,22 @@ const account = { username: 'tester', password: 'a-password-for-tests' };
 
 /** What a processor needs beside its provider and its store, where nothing is in trouble. */
 export const quiet = {
-  intake: { closed: false, hold: (work) => work(), note: () => {}, setSingle: () => {} },
+  intake: { closed: false, hold: (work) => work(), note: () => {} },
   pauseGate: {
     state: 'open',
     report: async () => {},
-    noteRefusal: async () => 'held',
-    noteAccepted: async () => {},
-    judgeRefusal: async () => 'final',
+    noteCall: () => {},
+    noteAccepted: () => {},
   },
-  refusals: createRefusals(),
+  appGate: {
+    enter: async () => ({ trial: false, leave: () => {} }),
+    noteAccepted: () => {},
+    noteRefusal: async () => {},
+    judge: async () => 'final',
+  },
   credits: {
     balance: async () => ({ kind: 'known', credits: 100, expiresOn: null }),
-    cover: async () => true,
+    cover: () => true,
     judgeRefusal: async () => blocked,
   },
 } as const satisfies Partial<SendOtpDependencies>;

@@ -10,7 +10,7 @@ const state: GatewayState = {
   ],
   webhooks: { waiting: 1, retrying: 2, dead: 3 },
   paused: 'insufficient_credits',
-  refusal: null,
+  holds: [],
   memory: 0.25,
   balance: {
     credits: 81.5,
@@ -51,12 +51,12 @@ describe('the shared state', () => {
 
   it('tells the words that iSMS refuses OTPs with, and no longer than it does', async () => {
     const metrics = createMetrics('1.2.3');
-    let refusal: string | null = 'Sistem tergendala';
-    metrics.observe(async () => ({ ...state, paused: 'unrecognised_refusal', refusal }));
-    const info = 'isms_otp_sending_refusal_info{text="Sistem tergendala"}';
+    let holds = [{ app: 'shop', text: 'Sistem tergendala' }];
+    metrics.observe(async () => ({ ...state, holds }));
+    const info = 'isms_otp_sending_refusal_info{app="shop",text="Sistem tergendala"}';
     const found = samplesOf((await metrics.exposition()).text);
     expect(found).toMatchObject({ [info]: 1, 'isms_otp_sending_paused{reason="unrecognised_refusal"}': 1 });
-    refusal = null;
+    holds = [];
     expect(samplesOf((await metrics.exposition()).text)).not.toHaveProperty([info]);
   });
 

@@ -153,7 +153,6 @@ describe('an open circuit', () => {
         return closed;
       },
       hold: (work) => work(),
-      setSingle: () => {},
       note: () => {
         closed = true;
       },
@@ -204,11 +203,11 @@ describe('a half-open circuit', () => {
     expect(kept('circuit_open')).toBe(0);
     held.endOldest();
     // As many as a worker begins with.
-    await until(() => held.count() === 4);
+    await until(() => held.count() === 16);
     instead = (call) => call();
-    for (let i = 0; i < 4; i++) held.endOldest();
+    for (let i = 0; i < 16; i++) held.endOldest();
     await statuses(waiting);
-    expect(seen.most).toBeGreaterThan(4);
+    expect(seen.most).toBe(16);
   });
 
   it('is probed although sends of before still hang', async () => {
@@ -234,7 +233,7 @@ describe('while sends hang', () => {
     const held = holdSends();
     await scene.start();
     await send(300);
-    await until(() => held.count() === 4);
+    await until(() => held.count() === 16);
     // Accepted sends let more be made at a time.
     const growTo = async (most: number) => {
       while (held.count() < most) {

@@ -25,7 +25,6 @@ beforeEach(() => {
     rotate: () => void did.push('rotate'),
   };
   const concurrency = createAdaptiveConcurrency(8, clock.now);
-  for (let i = 0; i < 16; i++) concurrency.note(accepted());
   intake = createIntake({ taker: () => taker, circuit, concurrency });
 });
 
@@ -46,14 +45,14 @@ describe('the intake', () => {
   it('wakes a worker that missed its resume, unless it is closed or about to be', () => {
     running = false;
     intake.look();
-    expect(did).toEqual(['resume with 4', 'rotate']);
+    expect(did).toEqual(['resume with 8', 'rotate']);
     trip();
     intake.look();
-    expect(did).toEqual(['resume with 4', 'rotate', 'pause']);
+    expect(did).toEqual(['resume with 8', 'rotate', 'pause']);
     clock.advance(5_000);
     intake.stop();
     intake.look();
-    expect(did).toEqual(['resume with 4', 'rotate', 'pause', 'resume with 1']);
+    expect(did).toEqual(['resume with 8', 'rotate', 'pause', 'resume with 1']);
   });
 
   it('is closed while the circuit is open, and takes one job when it is half-open', () => {
@@ -129,19 +128,20 @@ describe('the intake', () => {
     expect(taker.concurrency).toBe(4);
   });
 
-  it('takes one job at a time while there is a reason for that', () => {
-    intake.setSingle('refusals', true);
-    intake.setSingle('trial', true);
+  it('takes one job at a time to find out whether account trouble is over', () => {
+    intake.setSerial(true);
     expect(taker.concurrency).toBe(1);
-    intake.setSingle('refusals', false);
-    expect(taker.concurrency).toBe(1);
-    intake.setSingle('trial', false);
+    intake.setSerial(false);
     expect(taker.concurrency).toBe(8);
   });
 
   it('begins anew with few jobs', () => {
-    intake.restart();
-    expect(taker.concurrency).toBe(4);
+    const concurrency = createAdaptiveConcurrency(20, clock.now);
+    const fresh = createIntake({ taker: () => taker, circuit, concurrency });
+    for (let i = 0; i < 80; i++) fresh.note(accepted());
+    expect(taker.concurrency).toBe(20);
+    fresh.restart();
+    expect(taker.concurrency).toBe(16);
   });
 
   it('leaves a stopped worker alone', () => {

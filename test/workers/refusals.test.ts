@@ -1,24 +1,25 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { SendOutcome } from '../../src/otp/outcome.js';
 import type { Provider } from '../../src/otp/provider.js';
-import { number } from '../support/otps.js';
+import { number, request } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
 
 const redis = await connect();
 let scene: Scene;
 let refuses: (nth: number) => boolean;
+let refusal: SendOutcome;
 
 /** Refuses at once, while good sends take their time: the order of answers is not the order of calls. */
 const watch = (provider: Provider): Provider => ({
   ...provider,
   send: async (call, window) =>
-    refuses(Number(call.to.national.slice(-4)))
-      ? { kind: 'unrecognised', failure: 'rejected', text: 'Nombor tidak sah' }
-      : await provider.send(call, window),
+    refuses(Number(call.to.national.slice(-4))) ? refusal : await provider.send(call, window),
 });
 
 beforeEach(async () => {
   await redis.flushdb();
+  refusal = { kind: 'unrecognised', failure: 'rejected', text: 'Nombor tidak sah' };
   scene = await createScene(redis, { sendLeaseMs: 20_000 }, { watch });
 });
 afterEach(() => scene.close());
@@ -26,6 +27,9 @@ afterEach(() => scene.close());
 const nth = (n: number) => number(`+6012345${String(n).padStart(4, '0')}`);
 const send = (count: number) =>
   Promise.all(Array.from({ length: count }, (_, n) => scene.send({ to: nth(n), sendWithinSeconds: 300 })));
+const until = async (condition: () => boolean) => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+};
 const events = (event: string) => scene.log.filter((line) => line.event === event);
 
 describe('one bad number in ten, refused in unknown words and sooner than good ones are accepted', () => {
@@ -41,6 +45,63 @@ describe('one bad number in ten, refused in unknown words and sooner than good o
     expect(unrecognised).toHaveLength(15);
     expect(unrecognised[0]).toMatchObject({ refusal: 'Nombor tidak sah', status: 'queued' });
     expect((await scene.store.otps.find('shop', ids[0] ?? ''))?.failure).toBe('rejected');
+  });
+});
+
+describe('an app whose 200 lines are all refused in unknown words', () => {
+  it('holds up no other app, and is on hold itself', { timeout: 60_000 }, async () => {
+    refuses = (n) => n < 200;
+    const dead = await Promise.all(
+      Array.from({ length: 200 }, (_, n) => scene.send({ app: 'mall', to: nth(n), sendWithinSeconds: 300 })),
+    );
+    await scene.start();
+    await scene.start();
+    let sent = 0;
+    for (let afterwards = 0; afterwards < 10; afterwards += events('sending.paused').length) {
+      // Rejects where it is not admitted.
+      const id = await scene.send({ to: nth(1_000 + sent) });
+      expect(await scene.settled(id)).toBe('sent');
+      sent += 1;
+    }
+    expect(scene.simulator.state.calls.send).toBe(sent);
+    expect(events('sending.paused')).toMatchObject([
+      { app: 'mall', trouble: 'unrecognised_refusal', refusal: 'Nombor tidak sah' },
+    ]);
+    expect(scene.log.filter((line) => line['outcome'] === 'unrecognised').length).toBeLessThanOrEqual(40);
+    const refused = await scene.store.otps.admit(request({ app: 'mall', to: nth(500) }), null);
+    expect(refused).toEqual({ kind: 'paused', reason: 'unrecognised_refusal' });
+    const statuses = await Promise.all(dead.map(async (id) => await scene.store.otps.find('mall', id)));
+    expect(new Set(statuses.map((otp) => otp?.status))).toEqual(new Set(['queued']));
+  });
+
+  it('goes on by itself once a call of it is accepted, and a second refusal is final', {
+    timeout: 60_000,
+  }, async () => {
+    refuses = () => true;
+    const ids = await send(20);
+    await scene.start();
+    await until(() => events('sending.paused').length > 0);
+    refuses = (n) => n === 3;
+    await until(() => events('sending.resumed').length > 0);
+    const statuses = await Promise.all(ids.map((id) => scene.settled(id)));
+    expect(statuses).toEqual(ids.map((_, n) => (n === 3 ? 'failed' : 'sent')));
+    expect(events('sending.resumed')).toMatchObject([{ app: 'shop' }]);
+    const ofThird = scene.log.filter(
+      (line) => line['otpId'] === ids[3] && line['outcome'] === 'unrecognised',
+    );
+    expect(ofThird.length).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('bare error codes that may mean the account', () => {
+  it('end their OTPs, and put the app on hold after few', { timeout: 30_000 }, async () => {
+    refuses = () => true;
+    refusal = { kind: 'rejected', failure: 'rejected', text: '-1013' };
+    const ids = await send(150);
+    await scene.start();
+    await until(() => events('sending.paused').length > 0);
+    const otps = await Promise.all(ids.map((id) => scene.store.otps.find('shop', id)));
+    expect(otps.filter((otp) => otp?.status !== 'queued').length).toBeLessThanOrEqual(20);
   });
 });
 
@@ -61,9 +122,7 @@ describe('an OTP that the balance cannot pay', () => {
     await scene.start();
     const message = `${'long '.repeat(70)}%OTP%`;
     const dear = await scene.send({ to: nth(1), message, credits: 3 });
-    while (!scene.log.some((line) => line['reason'] === 'insufficient_credits')) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await until(() => scene.log.some((line) => line['reason'] === 'insufficient_credits'));
     expect(await scene.settled(await scene.send({ to: nth(2) }))).toBe('sent');
     expect(await scene.store.otps.find('shop', dear)).toMatchObject({ status: 'queued' });
     expect(await scene.store.sendingPause.read()).toBeNull();
@@ -75,7 +134,7 @@ describe('an OTP that the balance cannot pay', () => {
     scene.simulator.state.change({ credits: 0.5 });
     await scene.start();
     await scene.send({ to: nth(1), credits: 2 });
-    while (events('sending.paused').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => events('sending.paused').length > 0);
     expect(await scene.store.sendingPause.read()).toMatchObject({ trouble: 'insufficient_credits' });
   });
 

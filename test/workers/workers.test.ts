@@ -131,7 +131,9 @@ describe('a worker that met no trouble itself', () => {
     const gate = createPauseGate({
       ...scene,
       store: { ...scene.store, holdLease: async () => false },
+      now: () => 0,
       onChange: (state) => void changes.push(state),
+      onResumed: () => {},
     });
     await gate.look();
     await scene.store.sendingPause.report({
@@ -151,7 +153,9 @@ it('a worker that meets account trouble takes no more jobs, also before it can t
   const gate = createPauseGate({
     ...scene,
     store: { ...scene.store, sendingPause: { ...sendingPause, report: () => new Promise(() => {}) } },
+    now: () => 0,
     onChange: (state) => void changes.push(state),
+    onResumed: () => {},
   });
   void gate.report({ trouble: 'account_suspended', claimedAt: Date.now() });
   expect([gate.state, changes]).toEqual(['closed', ['closed']]);

@@ -15,6 +15,19 @@ local function pause()
   return redis.call('HGET', KEYS[call.pause], 'trouble')
 end
 
+local on_hold = {}
+
+-- Whether the app's OTPs wait for one that the provider accepts; see app-calls.lua.
+local function is_on_hold(app)
+  if not call.appCalls then return false end
+  if on_hold[app] == nil then
+    local raw = redis.call('HGET', KEYS[call.appCalls], app)
+    local hold = raw and cjson.decode(raw).hold
+    on_hold[app] = hold ~= nil and hold ~= false and t < hold.tryAt
+  end
+  return on_hold[app]
+end
+
 -- What an idempotency key stands for already; nil: nothing, or nothing that is still kept.
 local function held(item)
   for _, place in ipairs(item.idempotency) do
@@ -108,6 +121,7 @@ local function admit(item, text)
   local replay = item.idempotency and held(item)
   if replay then return replay end
   if call.paused then return {'paused', call.paused} end
+  if is_on_hold(item.app) then return {'paused', 'unrecognised_refusal'} end
   if item.overloaded then return {'overloaded'} end
 
   local h = history()

@@ -1,8 +1,17 @@
--- Notes that the provider accepted a call: refusals of earlier calls were not the account's. Ends a pause that began
--- before the call was claimed; answers 1 when it did. KEYS: sending pause, refusals, events. ARGV: when it was claimed.
-local claimed_at = tonumber(ARGV[1])
-local known = redis.call('HMGET', KEYS[1], 'acceptedAt', 'trouble', 'trying', 'since')
-if claimed_at > tonumber(known[1] or 0) then redis.call('HSET', KEYS[1], 'acceptedAt', digits(claimed_at)) end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. digits(claimed_at))
-if not (known[2] or known[3]) or claimed_at <= tonumber(known[4]) then return 0 end
-return end_pause(KEYS[1], KEYS[2], KEYS[3])
+-- Notes calls that the provider accepted: earlier refusals in unknown words were not the account's. Ends holds that began
+-- before these calls were claimed, and answers the apps. KEYS: calls by app, events. ARGV: app, when its call was claimed, …
+local t, ended = now(), {}
+for i = 1, #ARGV, 2 do
+  local app, claimed_at = ARGV[i], tonumber(ARGV[i + 1])
+  local a = load_calls(KEYS[1], app)
+  a.acceptedAt = math.max(a.acceptedAt or 0, claimed_at)
+  trim_row(a.row, claimed_at)
+  if a.hold and claimed_at > a.hold.since then
+    local text = a.hold.text
+    emit(KEYS[2], 'sending.resumed', 'at', digits(t), 'trouble', 'unrecognised_refusal', 'text', text, 'app', app)
+    a.hold, a.resumedAt, a.row = nil, t, {}
+    ended[#ended + 1] = app
+  end
+  save_calls(KEYS[1], app, a)
+end
+return ended

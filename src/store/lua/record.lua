@@ -299,6 +299,8 @@ local function advance(r, t)
     if r.mayHaveSent or claim_may_be_lost(r) then
       r.mayHaveSent = true
       become_unknown(r, r.sendBefore)
+    elseif r.refusal then
+      become_failed(r, r.sendBefore, r.refusal)
     else
       r.failure = 'not_sent_in_time'
       move(r, 'expired', r.sendBefore)

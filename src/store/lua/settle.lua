@@ -32,11 +32,14 @@ local function settle_current(r, outcome, ids)
   elseif outcome.kind == 'rejected' then
     become_failed(r, t, outcome.failure)
   elseif outcome.kind == 'unknown' then
-    r.refusal, r.refusedAt = nil, nil
+    r.refusal, r.refusedAt, r.firstRefusedAt = nil, nil, nil
     count_unknown(r, t)
   elseif not serve_spare(r, t) then
     if outcome.spendsRetry then r.retries = r.retries + 1 end
-    if outcome.kind == 'unrecognised' then r.refusal, r.refusedAt = outcome.failure, ids.claimedAt end
+    if outcome.kind == 'unrecognised' then
+      r.refusal, r.refusedAt = outcome.failure, ids.claimedAt
+      r.firstRefusedAt = r.firstRefusedAt or ids.claimedAt
+    end
     if may_retry(r) then move(r, 'queued', t) else become_failed(r, t, 'provider_unreachable') end
   end
 end

@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import type { PhoneNumber } from '../otp/phone-number.js';
+import { keys } from './keys.js';
+import { loadScript, type Policy, plainSource, type RedisClient } from './script.js';
+import type { Sealer } from './sealing.js';
+import type { EarlierRefusal } from './send-attempts.js';
+
+/** Different numbers of an app, refused in a row, that put it on hold: one bad number in ten never gets there. */
+const refusalsThatHold = 10;
+
+/** An app whose OTPs are refused in unknown words: one at a time is tried until one is accepted. */
+export interface AppHold {
+  app: string;
+  /** Milliseconds since 1970. */
+  since: number;
+  /** What the provider said, safe to show; empty when it gave no words. */
+  text: string;
+  tryInMs: number;
+}
+
+/** A call that was refused in unknown words. */
+export interface RefusedCall {
+  to: PhoneNumber;
+  /** Milliseconds of Redis's clock. */
+  claimedAt: number;
+}
+
+/**
+ * What follows for an OTP that was refused in unknown words. `final`: it ends. `again`: it may be sent again, its app was on
+ * hold. `held`: not known yet.
+ */
+export type RefusalVerdict = 'final' | 'again' | 'held';
+
+/** The holds of apps for refusals in unknown words, shared by all workers. */
+export interface AppHolds {
+  read(): Promise<AppHold[]>;
+  /** Notes the newest claim among each app's accepted calls; answers the apps whose hold that ended. */
+  noteAccepted(newest: ReadonlyMap<string, number>): Promise<string[]>;
+  /** Notes calls that were refused in a row, where no other call of the app was accepted meanwhile. */
+  noteRefusals(refusals: {
+    app: string;
+    text: string;
+    row: readonly RefusedCall[];
+  }): Promise<{ began: boolean; onHold: boolean }>;
+  /** 0 where the caller is to try one OTP of the app; the ms until the next try; null without a hold. */
+  takeTrial(app: string): Promise<number | null>;
+  judge(app: string, refusal: EarlierRefusal): Promise<RefusalVerdict>;
+}
+
+const holdsReply = z.array(z.tuple([z.string(), z.number(), z.string(), z.number()]));
+const notedReply = z.tuple([z.number(), z.number()]);
+const verdict = z.enum(['final', 'again', 'held']);
+
+export interface AppHoldsOptions {
+  redis: RedisClient;
+  sealer: Pick<Sealer, 'hashes'>;
+  policy: Policy;
+}
+
+/** Reads the holds. */
+export function loadHolds(redis: RedisClient): () => Promise<AppHold[]> {
+  const read = loadScript(redis, plainSource('read-holds', ['app-calls']));
+  return async () =>
+    holdsReply
+      .parse(await read([keys.appCalls], []))
+      .map(([app, since, text, tryInMs]) => ({ app, since, text, tryInMs }));
+}
+
+export function createAppHolds({ redis, sealer, policy }: AppHoldsOptions): AppHolds {
+  const load = (name: string) => loadScript(redis, plainSource(name, ['events', 'app-calls'], policy));
+  const noteAccepted = load('note-accepted');
+  const noteRefusal = load('note-refusal');
+  const takeTrial = load('take-trial');
+  const judge = load('judge-refusal');
+  const places = [keys.appCalls, keys.events('sending')];
+  return {
+    read: loadHolds(redis),
+    noteAccepted: async (newest) => z.array(z.string()).parse(await noteAccepted(places, [...newest].flat())),
+    noteRefusals: async ({ app, text, row }) => {
+      const numbers = row.flatMap(({ to, claimedAt }) => [
+        claimedAt,
+        sealer.hashes('phone number', to.e164)[0],
+      ]);
+      const args = [app, text, refusalsThatHold, ...numbers];
+      const [began, onHold] = notedReply.parse(await noteRefusal(places, args));
+      return { began: began === 1, onHold: onHold === 1 };
+    },
+    takeTrial: async (app) => {
+      const waitMs = z.number().parse(await takeTrial([keys.appCalls], [app]));
+      return waitMs < 0 ? null : waitMs;
+    },
+    judge: async (app, { claimedAt, firstAt }) =>
+      verdict.parse(await judge([keys.appCalls], [app, claimedAt, firstAt])),
+  };
+}

@@ -1,0 +1,178 @@
+import { withTimeout } from '../lib/with-timeout.js';
+import type { PhoneNumber } from '../otp/phone-number.js';
+import type { AppHolds, RefusalVerdict, RefusedCall } from '../store/app-holds.js';
+import type { EarlierRefusal } from '../store/send-attempts.js';
+import type { Logger } from './logger.js';
+
+/**
+ * So many different numbers of an app refused in a row, and its calls are made one at a time here until it is known why:
+ * fewer where none of its calls was accepted lately.
+ */
+const severalRefusals = { accepted: 4, unproven: 2 };
+const acceptedLatelyMs = 60_000;
+/** What is noted of refusals here says nothing about later calls. */
+const rowKeptMs = 10_000;
+/** Redis is waited for no longer: an OTP's attempt must not run out meanwhile. */
+const redisWithinMs = 500;
+/** How soon a Redis that did not answer is asked again about a trial. */
+const askAgainMs = 1_000;
+const lookEveryMs = 1_000;
+
+/** Leave to call for an OTP of an app. */
+export interface Entry {
+  /** The one call that finds out whether the app's hold may end. */
+  trial: boolean;
+  /** Says that its call is answered, or not made. */
+  leave(): void;
+}
+
+/** The refusals in unknown words, and the holds that follow from them, as one worker process sees them. */
+export interface AppGate {
+  /** Leave to call; `on_hold`: the app's OTPs wait; `doubtful`: its calls are made one at a time, and one is under way. */
+  enter(app: string): Promise<Entry | 'on_hold' | 'doubtful'>;
+  noteAccepted(call: { app: string; claimedAt: number }): void;
+  /** Counts at once here; resolves within half a second, whether or not Redis took note. */
+  noteRefusal(call: { app: string; to: PhoneNumber; claimedAt: number; text: string }): Promise<void>;
+  /** Held where Redis does not answer. */
+  judge(app: string, refusal: EarlierRefusal): Promise<RefusalVerdict>;
+  /** Reads which apps are on hold, and writes down what Redis did not take before. */
+  look(): Promise<void>;
+  readonly lookEveryMs: number;
+}
+
+interface AppState {
+  inFlight: number;
+  /** Refusals of calls claimed after the newest accepted one, by number, and when each came. */
+  row: Map<string, RefusedCall & { at: number }>;
+  acceptedAt: number;
+  /** When the app's hold may be tried; null: it is not on hold. */
+  tryAt: number | null;
+}
+
+export interface AppGateDependencies {
+  appHolds: AppHolds;
+  logger: Logger;
+  now: () => number;
+}
+
+export function createAppGate({ appHolds, logger, now }: AppGateDependencies): AppGate {
+  const apps = new Map<string, AppState>();
+  /** Accepted calls that Redis has yet to take note of: the newest claim of each app. */
+  let accepted = new Map<string, number>();
+  let writing: Promise<void> | null = null;
+  /** What changed here meanwhile is newer than what is read. */
+  let changes = 0;
+
+  const stateOf = (app: string): AppState => {
+    const state = apps.get(app) ?? {
+      inFlight: 0,
+      row: new Map(),
+      acceptedAt: -acceptedLatelyMs,
+      tryAt: null,
+    };
+    apps.set(app, state);
+    return state;
+  };
+  const isDoubtful = ({ row, acceptedAt }: AppState) => {
+    for (const [number, { at }] of row) if (now() - at > rowKeptMs) row.delete(number);
+    const proven = now() - acceptedAt < acceptedLatelyMs;
+    return row.size >= (proven ? severalRefusals.accepted : severalRefusals.unproven);
+  };
+  const endHold = (state: AppState) => {
+    state.tryAt = null;
+    state.row.clear();
+    changes += 1;
+  };
+  /** Whether this call may try an app on hold, or need not, since the hold is over. */
+  const askForTrial = async (app: string, state: AppState): Promise<'trial' | 'free' | 'on_hold'> => {
+    const waitMs = await withTimeout(appHolds.takeTrial(app), redisWithinMs).catch(() => askAgainMs);
+    if (waitMs === null) endHold(state);
+    else state.tryAt = now() + (waitMs || askAgainMs);
+    if (waitMs === null) return 'free';
+    return waitMs === 0 ? 'trial' : 'on_hold';
+  };
+  const admitTo = (state: AppState, trial: boolean): Entry => {
+    let left = false;
+    state.inFlight += 1;
+    return {
+      trial,
+      leave: () => {
+        if (!left) state.inFlight -= 1;
+        left = true;
+      },
+    };
+  };
+  const writeAccepted = async () => {
+    while (accepted.size > 0) {
+      const newest = accepted;
+      accepted = new Map();
+      try {
+        for (const app of await appHolds.noteAccepted(newest)) {
+          endHold(stateOf(app));
+          const about = { event: 'sending.resumed', trouble: 'unrecognised_refusal', app };
+          logger.info(about, 'sending resumed for an app');
+        }
+      } catch (error) {
+        for (const [app, at] of newest) accepted.set(app, Math.max(at, accepted.get(app) ?? 0));
+        throw error;
+      }
+    }
+  };
+  /** One write at a time: what is accepted meanwhile goes with the next. */
+  const flush = async () => {
+    writing ??= writeAccepted().finally(() => {
+      writing = null;
+    });
+    await writing;
+  };
+
+  return {
+    enter: async (app) => {
+      const state = stateOf(app);
+      if (state.tryAt !== null && now() < state.tryAt) return 'on_hold';
+      const asked = state.tryAt === null ? 'free' : await askForTrial(app, state);
+      if (asked === 'on_hold') return asked;
+      if (asked === 'free' && state.inFlight > 0 && isDoubtful(state)) return 'doubtful';
+      return admitTo(state, asked === 'trial');
+    },
+    noteAccepted: ({ app, claimedAt }) => {
+      const state = stateOf(app);
+      state.acceptedAt = now();
+      // Calls claimed before were refused for reasons of their own.
+      for (const [number, call] of state.row) if (call.claimedAt < claimedAt) state.row.delete(number);
+      accepted.set(app, Math.max(claimedAt, accepted.get(app) ?? 0));
+      // What Redis does not take is written with the next look.
+      flush().catch(() => {});
+    },
+    noteRefusal: async ({ app, to, claimedAt, text }) => {
+      const state = stateOf(app);
+      state.row.set(to.e164, { to, claimedAt, at: now() });
+      // Calls under way may still be accepted; the last of them tells of all.
+      if (state.inFlight > 0) return;
+      const noting = appHolds.noteRefusals({ app, text, row: [...state.row.values()] });
+      const noted = await withTimeout(noting, redisWithinMs).catch(() => null);
+      if (!noted?.onHold) return;
+      changes += 1;
+      state.tryAt ??= now() + askAgainMs;
+      if (!noted.began) return;
+      const about = { event: 'sending.paused', trouble: 'unrecognised_refusal', app, refusal: text };
+      logger.error(about, 'sending paused for an app: refusals in unknown words');
+    },
+    judge: async (app, refusal) =>
+      await withTimeout(appHolds.judge(app, refusal), redisWithinMs).catch(() => 'held' as const),
+    look: async () => {
+      const before = changes;
+      const holds = await appHolds.read();
+      if (changes === before) {
+        const tryAt = new Map(holds.map((hold) => [hold.app, now() + hold.tryInMs]));
+        for (const app of tryAt.keys()) stateOf(app);
+        for (const [app, state] of apps) {
+          if (tryAt.has(app)) state.tryAt = tryAt.get(app) ?? null;
+          else if (state.tryAt !== null) endHold(state);
+        }
+      }
+      await flush();
+    },
+    lookEveryMs,
+  };
+}

@@ -1,0 +1,136 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type AppHolds, createAppHolds } from '../../src/store/app-holds.js';
+import { createSealer } from '../../src/store/sealing.js';
+import { dataKey, number, policy } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { type RedisClock, redisClock } from '../support/redis-clock.js';
+
+const redis = await connect();
+let clock: RedisClock;
+let holds: AppHolds;
+
+beforeEach(async () => {
+  await redis.flushdb();
+  clock = redisClock(redis);
+  holds = createAppHolds({ redis: clock.redis, sealer: createSealer([dataKey]), policy });
+});
+
+/** A refusal of each of these numbers in a row, claimed now. */
+const refuse = (app: string, ...of: number[]) => {
+  const row = of.map((n) => ({ to: number(`01234${50_000 + n}`), claimedAt: clock.now() }));
+  return holds.noteRefusals({ app, text: 'Tidak', row });
+};
+const accept = (app: string, claimedAt = clock.now()) => holds.noteAccepted(new Map([[app, claimedAt]]));
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
+const judge = (claimedAt: number, firstAt = claimedAt) =>
+  holds.judge('shop', { failure: 'rejected', claimedAt, firstAt });
+const none = { began: false, onHold: false };
+
+describe('the hold of an app', () => {
+  it('begins once, with its tenth different number refused in a row, in whichever workers', async () => {
+    expect(await refuse('shop', ...numbers(5))).toEqual(none);
+    expect(await refuse('shop', 5, 6, 7, 8)).toEqual(none);
+    expect(await refuse('shop', 9)).toEqual({ began: true, onHold: true });
+    expect(await refuse('shop', 10)).toEqual({ began: false, onHold: true });
+    expect(await holds.read()).toEqual([{ app: 'shop', since: clock.now(), text: 'Tidak', tryInMs: 10_000 }]);
+  });
+
+  it('is not begun by other apps, by one number again and again, nor by refusals before an accepted call', async () => {
+    for (const app of ['a', 'b', 'c']) expect(await refuse(app, ...numbers(9))).toEqual(none);
+    for (let i = 0; i < 30; i++) expect(await refuse('shop', 1)).toEqual(none);
+    await clock.advance(1);
+    await accept('a');
+    expect(await refuse('a', 9)).toEqual(none);
+  });
+
+  it('is not begun by refusals that are an hour apart', async () => {
+    await refuse('shop', ...numbers(9));
+    await clock.advance(3_600_001);
+    expect(await refuse('shop', 9)).toEqual(none);
+  });
+
+  it('ends at once with an accepted call that was claimed after it began', async () => {
+    await refuse('shop', ...numbers(10));
+    expect(await accept('shop'), 'claimed before').toEqual([]);
+    await clock.advance(1);
+    expect(await accept('mall')).toEqual([]);
+    expect(await accept('shop')).toEqual(['shop']);
+    expect(await holds.read()).toEqual([]);
+    expect(await holds.takeTrial('shop')).toBeNull();
+  });
+
+  it('is tried by one caller after 10 s, and less often the longer it lasts: 13 times in 5 minutes at most', async () => {
+    await refuse('shop', ...numbers(10));
+    expect(await holds.takeTrial('shop')).toBe(10_000);
+    await clock.advance(10_000);
+    const taken = await Promise.all([holds.takeTrial('shop'), holds.takeTrial('shop')]);
+    expect(taken).toEqual([0, 10_000]);
+    let calls = 1;
+    for (let second = 10; second < 300; second++) {
+      await clock.advance(1_000);
+      if ((await holds.takeTrial('shop')) === 0) calls += 1;
+    }
+    expect(calls).toBeLessThanOrEqual(13);
+    expect(await holds.takeTrial('shop')).toBeLessThanOrEqual(60_000);
+  });
+
+  it('is forgotten a day after the last call', async () => {
+    await refuse('shop', ...numbers(10));
+    await clock.advance(86_400_000 + 10_001);
+    expect(await holds.read()).toEqual([]);
+  });
+});
+
+describe('an OTP that was refused in unknown words', () => {
+  it('is held until a call of its app that was claimed a second later is accepted, and then ends', async () => {
+    const refusedAt = clock.now();
+    await refuse('shop', 1);
+    await clock.advance(1_000);
+    await accept('shop');
+    expect(await judge(refusedAt)).toBe('held');
+    await clock.advance(1);
+    await accept('mall');
+    expect(await judge(refusedAt)).toBe('held');
+    await accept('shop');
+    expect(await judge(refusedAt)).toBe('final');
+  });
+
+  it('ends after 3 s when nothing else of its app is refused, and after 10 s when others are', async () => {
+    const refusedAt = clock.now();
+    await refuse('shop', 1);
+    await refuse('mall', 1, 2, 3);
+    await clock.advance(2_999);
+    expect(await judge(refusedAt)).toBe('held');
+    await refuse('shop', 2);
+    await clock.advance(9_999);
+    expect(await judge(refusedAt)).toBe('held');
+    await clock.advance(1);
+    expect(await judge(refusedAt)).toBe('final');
+  });
+
+  it('is held while its app is on hold, and sent again when that is over', async () => {
+    const refusedAt = clock.now();
+    await refuse('shop', ...numbers(10));
+    await clock.advance(60_000);
+    expect(await judge(refusedAt)).toBe('held');
+    await accept('shop');
+    expect(await judge(refusedAt)).toBe('again');
+  });
+
+  it('ends when it is refused again after a call of its app was accepted, not by being refused twice in one hold', async () => {
+    const firstAt = clock.now();
+    await refuse('shop', ...numbers(10));
+    await clock.advance(10_000);
+    const secondAt = clock.now();
+    expect(await judge(secondAt, firstAt)).toBe('held');
+    await clock.advance(1);
+    await accept('shop');
+    expect(await judge(secondAt, firstAt)).toBe('again');
+    await clock.advance(1);
+    const thirdAt = clock.now();
+    await refuse('shop', 1);
+    expect(await judge(thirdAt, firstAt)).toBe('final');
+    await refuse('shop', ...numbers(10));
+    expect(await judge(thirdAt, firstAt), 'also in the next hold').toBe('final');
+  });
+});
