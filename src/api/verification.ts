@@ -15,7 +15,7 @@ export interface VerificationDependencies {
   metrics: Pick<ApiMetrics, 'verification' | 'verified' | 'unrecognised'>;
 }
 
-/** So many OTPs refused in a row in words that do not say that the code was wrong: iSMS answers no verification. */
+/** So many OTPs of an app refused in a row in words that do not say that the code was wrong: iSMS answers none of it. */
 const several = 3;
 const troubles: readonly string[] = accountTroubles;
 
@@ -35,12 +35,14 @@ export type Verify = (typed: TypedCode) => Promise<{ otp: Otp; verifiedAt: numbe
 
 /** The straight walk of every verification: an attempt is admitted, iSMS is asked, what it says is settled. */
 export function createVerify(dependencies: VerificationDependencies): Verify {
-  const unclear = new Set<string>();
+  const unclearByApp = new Map<string, Set<string>>();
   return async ({ app, id, code, key, concerns }) => {
     const verification = { app, id, token: randomText(), replay: key === undefined ? null : { key, code } };
     const admission = await dependencies.store.verificationAttempts.admit(verification);
     if (!('otp' in admission)) throw new ApiProblem(admission.kind);
     concerns(admission.otp.id);
+    const unclear = unclearByApp.get(app) ?? new Set();
+    unclearByApp.set(app, unclear);
     const replayed = admission.kind === 'replayed';
     const otp = replayed
       ? admission.otp

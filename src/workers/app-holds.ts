@@ -150,7 +150,10 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
       // Calls under way may still be accepted; the last of them tells of all.
       if (state.inFlight > 0) return;
       const noting = appHolds.noteRefusals({ app, text, row: [...state.row.values()] });
+      // No call begins before it is known whether this puts the app on hold.
+      state.inFlight += 1;
       const noted = await withTimeout(noting, redisWithinMs).catch(() => null);
+      state.inFlight -= 1;
       if (!noted?.onHold) return;
       changes += 1;
       state.tryAt ??= now() + askAgainMs;

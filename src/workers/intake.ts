@@ -20,7 +20,7 @@ export interface Intake {
   /** True while at least one reason keeps it closed; a job that is handed out all the same goes back. */
   readonly closed: boolean;
   set(reason: ClosedBy, closed: boolean): void;
-  /** Takes one job at a time, to find out whether account trouble is over. */
+  /** Takes one job at a time beside those in hand, to find out whether account trouble is over. */
   setSerial(serial: boolean): void;
   /** Begins anew with few sends at a time. */
   restart(): void;
@@ -45,8 +45,8 @@ export interface IntakeOptions {
 }
 
 /**
- * An open circuit closes the intake; a half-open one opens it for one job more than were in hand already, since a
- * hung call of before must not keep the probe from being made.
+ * An open circuit closes the intake; a half-open one, or a trial, opens it for one job more than were in hand already,
+ * since a hung call of before must not keep the probe from being made.
  */
 export function createIntake({ taker, circuit, concurrency }: IntakeOptions): Intake {
   const reasons = new Set<ClosedBy>();
@@ -56,8 +56,7 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
   let stopped = false;
 
   const limit = () => {
-    if (isSerial) return 1;
-    return circuit.state === 'half_open' ? inHandBefore.size + 1 : concurrency.limit;
+    return isSerial || circuit.state === 'half_open' ? inHandBefore.size + 1 : concurrency.limit;
   };
   const applyConcurrency = () => {
     taker().concurrency = limit();
@@ -89,6 +88,7 @@ export function createIntake({ taker, circuit, concurrency }: IntakeOptions): In
     },
     set,
     setSerial: (serial) => {
+      if (serial && !isSerial) inHandBefore = new Set(inHand);
       isSerial = serial;
       applyConcurrency();
     },

@@ -209,6 +209,12 @@ describe('a refusal of iSMS that does not say that the code was wrong', () => {
     expect((await own.store.otps.find('shop', one.id))?.attemptsRemaining).toBe(3);
     expectProblem(await refused(three.id), 503, 'provider_unavailable');
     expectProblem(await refused(two.id), 503, 'provider_unavailable');
+    const ofBank = await sent(own.store, { app: 'bank', to: number('0123456788') });
+    const other = await own.call('POST', `/v1/otps/${ofBank}/verify`, {
+      key: bankKey,
+      body: { code: '123456' },
+    });
+    expectProblem(other, 422, 'incorrect_code');
     expect(await wrongCodes(one.id)).toEqual([0]);
     // An answer about the code ends the row.
     own.simulator.state.change({ refusal: null });

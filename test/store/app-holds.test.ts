@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type AppHolds, createAppHolds } from '../../src/store/app-holds.js';
 import { createSealer } from '../../src/store/sealing.js';
-import { dataKey, number, policy } from '../support/otps.js';
+import { dataKey, number, policy, request, testStore } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { type RedisClock, redisClock } from '../support/redis-clock.js';
 
@@ -72,6 +72,17 @@ describe('the hold of an app', () => {
     }
     expect(calls).toBeLessThanOrEqual(13);
     expect(await holds.takeTrial('shop')).toBeLessThanOrEqual(60_000);
+  });
+
+  it('has new OTPs of the app refused, and of no other, until one may be tried', async () => {
+    const store = testStore(clock.redis);
+    const admit = async (app: string) => (await store.otps.admit(request({ app }), null)).kind;
+    await refuse('shop', ...numbers(10));
+    expect([await admit('shop'), await admit('mall')]).toEqual(['paused', 'admitted']);
+    await clock.advance(10_000);
+    expect(await admit('shop')).toBe('admitted');
+    await holds.takeTrial('shop');
+    expect(await admit('shop')).toBe('paused');
   });
 
   it('is forgotten a day after the last call', async () => {

@@ -143,6 +143,17 @@ describe('on a cluster of three masters', () => {
     await redis.hdel(second, 'paused');
   });
 
+  it('an app on hold has its new OTPs refused, and no other app', async () => {
+    const row = Array.from({ length: 10 }, () => ({ to: fresh(), claimedAt: Date.now() }));
+    await store.appHolds.noteRefusals({ app: 'mall', text: 'Tidak', row });
+    expect(await store.otps.admit(request({ app: 'mall', to: fresh() }), null)).toEqual({
+      kind: 'paused',
+      reason: 'unrecognised_refusal',
+    });
+    expect(await store.otps.admit(request({ to: fresh() }), null)).toMatchObject({ kind: 'admitted' });
+    await store.appHolds.noteAccepted(new Map([['mall', Date.now() + 60_000]]));
+  });
+
   it('the toll-fraud guard watches ranges', async () => {
     const guarding = storeWith({ fraudGuard: 'enforce' });
     const pumped = (n: number) =>

@@ -53,6 +53,15 @@ describe('claim', () => {
     expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(120_000 + policy.keepMs, -3);
   });
 
+  it('finds an OTP failed, not expired, whose deadline passed after a refusal in unknown words', async () => {
+    const id = await admitted(store);
+    const refused = { kind: 'unrecognised', failure: 'insufficient_credits', text: 'Tidak' } as const;
+    await sendAttempts.settle(await claimed(store, id), refused);
+    expect(await find(id)).toMatchObject({ status: 'queued', failure: null });
+    await clock.advance(120_000);
+    expect(await find(id)).toMatchObject({ status: 'failed', failure: 'insufficient_credits' });
+  });
+
   it('makes a redelivered job wait until the running attempt must be over', async () => {
     const id = await admitted(store);
     await claimed(store, id);

@@ -135,6 +135,16 @@ describe('the intake', () => {
     expect(taker.concurrency).toBe(8);
   });
 
+  it('tries a job beside those that hang from before account trouble', async () => {
+    const hanging = [job(), job()];
+    intake.setSerial(true);
+    expect(taker.concurrency).toBe(3);
+    const tried = job();
+    for (const end of hanging) await end();
+    expect(taker.concurrency).toBe(1);
+    await tried();
+  });
+
   it('begins anew with few jobs', () => {
     const concurrency = createAdaptiveConcurrency(20, clock.now);
     const fresh = createIntake({ taker: () => taker, circuit, concurrency });
