@@ -73,8 +73,8 @@ const links = [
   new RegExp(`[\\p{L}\\p{N}]{2}[.。](?:${wordTlds}|${wordTlds.toUpperCase()})(?![A-Za-z0-9])`, 'u'),
   new RegExp(`[\\p{L}\\p{N}] \\. ?(?:${rareTlds}|${wordTlds})(?![A-Za-z0-9])`, 'u'),
   new RegExp(`[\\p{L}\\p{N}]\\.(?:${pathTlds}) ?/ ?[a-z0-9%]`, 'iu'),
-  // Whatever the top-level domain: new ones come every year.
-  /[\p{L}\p{N}][.。]\p{L}{2,24}\//u,
+  // Any top-level domain, since new ones come every year; in mixed case (`Sdn.Bhd/PLT`) it is a forgotten space.
+  /[\p{L}\p{N}][.。](?:\p{Lu}{2,24}|[\p{Ll}\p{Lo}]{2,24})(?:[/\\]|[?#][\p{L}\p{N}])/u,
   new RegExp(`[\\p{L}\\p{N}]\\.(?:${secondLevel})\\.[a-z]{2}(?![a-z0-9])`, 'iu'),
   new RegExp(`(?<![a-z0-9])(?:${shorteners.split('|').map(spaced).join('|')})(?![a-z0-9])`, 'i'),
   new RegExp(ipAddress, 'i'),
@@ -112,11 +112,14 @@ const otherNumbers = [
   alone(`${year} ?[-–/] ?${year}`),
   alone(`${month}/${year}`),
   alone(`${day}/${month}`),
+  alone('\\d{1,2}:\\d\\d ?[-–~] ?\\d{1,2}:\\d\\d'),
   alone('\\d{1,2}:\\d\\d(?::\\d\\d)?'),
   // Thousands: `1,234,567 points`.
   alone('[1-9]\\d{0,2}(?:,\\d{3}){1,2}(?!,\\d)'),
   alone(`${clock} ?[-–] ?${clock}`),
   new RegExp(ipAddress, 'g'),
+  // Hidden digits: `1234****5678` cannot be dialled.
+  /[*•●]{2,}/g,
 ];
 
 /** No part of a longer row of digits: `01-02-03` is a date, `01-02-03-04` is not. */
@@ -131,14 +134,16 @@ const tollFree = /(?<![\da-z])1[ -]{0,3}[38]00[ -]{1,2}[a-z0-9]{2}/;
 /** Digits and whatever separates them; only a letter, or a number of another kind ('#'), stands between two numbers. */
 const numberRun = /\+?\d[^\p{L}#]*[a-z#]?/gu;
 
+/** A full stop before white space ends a sentence, and a comma before one or two digits goes on with a list. */
+const numberEnd = /[.。]\s|[,;、](?= ?\d{1,2}(?!\d))/;
+
 function holdsCallbackNumber(text: string): boolean {
   if (tollFree.test(text)) return true;
   const rest = otherNumbers
     .reduce((left, shape) => left.replace(shape, '#'), text)
     .replace(reference, (word) => (phoneWord.test(word) ? word : '#'));
   const runs = rest.match(numberRun) ?? [];
-  // A full stop before white space ends a sentence, not a group of digits.
-  return runs.flatMap((run) => run.split(/[.。]\s/)).some(canBeDialled);
+  return runs.flatMap((run) => run.split(numberEnd)).some(canBeDialled);
 }
 
 function canBeDialled(run: string): boolean {

@@ -64,6 +64,15 @@ const harmless = [
   '我们已向您发送密码重置验证码 %OTP%',
   'You have 1,234,567 points, code %OTP%',
   'Yes/No? Sdn.Bhd. at 10 a.m./p.m.: %OTP%',
+  'TAC %OTP%: transfer RM500.00 to acct 1234****5678',
+  'OTP %OTP% a/c 1140***6677, card 5123 45** **** 1234',
+  'We sent %OTP% to log in to +6012****789',
+  'Kod %OTP% untuk nombor 012-***6789, IC 900101-**-1234',
+  '手机号138****8000正在登录，验证码%OTP%',
+  '柜号12-34-5，28日18:30前，验证码%OTP%',
+  'Delivery 14:30-15:00 today, code %OTP%',
+  '预约时间28日10:00-11:30，验证码%OTP%',
+  'No.Siri/IC, Jln.Ampang/KL, Sdn.Bhd/PLT: %OTP%',
   'Kod %OTP% sah 5 minit.\nRujukan 123456',
 ];
 
@@ -110,6 +119,9 @@ const withLinks = [
   '验证码 %OTP%,点击 example点com',
   'Code %OTP%: example.photography/otp',
   'Code %OTP%: EXAMPLE.ZIP/',
+  'Code %OTP%: example.quest?x=1',
+  'Code %OTP%: example.quest#a',
+  'Code %OTP%: example.quest\\otp',
   'Code %OTP%: example.例子/otp',
 ];
 
