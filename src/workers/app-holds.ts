@@ -5,10 +5,10 @@ import type { EarlierRefusal } from '../store/send-attempts.js';
 import type { Logger } from './logger.js';
 
 /**
- * So many different numbers of an app refused in a row, and its calls are made one at a time here until it is known why:
- * fewer where none of its calls was accepted lately.
+ * So many different numbers of an app refused in a row, and its calls are made one at a time here until it is known why: one
+ * where none of its calls was accepted lately, else two, or an eighth of its calls in flight if that is more.
  */
-const severalRefusals = { accepted: 4, unproven: 2 };
+const doubtfulFrom = { unproven: 1, proven: 2, shareInFlight: 1 / 8 };
 const acceptedLatelyMs = 60_000;
 /** What is noted of refusals here says nothing about later calls. */
 const rowKeptMs = 10_000;
@@ -73,10 +73,11 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
     apps.set(app, state);
     return state;
   };
-  const isDoubtful = ({ row, acceptedAt }: AppState) => {
+  const isDoubtful = ({ row, acceptedAt, inFlight }: AppState) => {
     for (const [number, { at }] of row) if (now() - at > rowKeptMs) row.delete(number);
-    const proven = now() - acceptedAt < acceptedLatelyMs;
-    return row.size >= (proven ? severalRefusals.accepted : severalRefusals.unproven);
+    const { unproven, proven, shareInFlight } = doubtfulFrom;
+    const isProven = now() - acceptedAt < acceptedLatelyMs;
+    return row.size >= (isProven ? Math.max(proven, inFlight * shareInFlight) : unproven);
   };
   const endHold = (state: AppState) => {
     state.tryAt = null;
