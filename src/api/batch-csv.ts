@@ -34,7 +34,8 @@ function line(values: readonly (string | number | null)[]): string {
 /** CSV injection (OWASP): a cell that begins so is computed where it is opened. */
 const formula = /^(?!\+\d+$)[=+\-@\t\r]/;
 
+/** Spreadsheets split at semicolons where the comma is the decimal point. */
 function field(value: string): string {
   const text = formula.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return /[",;\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -121,6 +121,13 @@ describe('200', () => {
 });
 
 describe('CSV', () => {
+  it('has quotes around a semicolon, which separates cells where a comma is the decimal point', async () => {
+    const body = { otps: [{ to: `012${next++}`, reference: 'a;=1+2' }] };
+    const { batchId } = (await gateway.call('POST', '/v1/otps/bulk', { body })).json as { batchId: string };
+    const { text } = await get(`/v1/batches/${batchId}/otps`, { Accept: 'text/csv' });
+    expect(text).toContain(',"a;=1+2",');
+  });
+
   it.each(['=1+2', '+1+1', '+cmd', '-1', '@SUM(A1)', '\tx', '\rx', '="a"&B1'])(
     'writes %j so that no spreadsheet takes it for a formula',
     async (reference) => {
