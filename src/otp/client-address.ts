@@ -10,7 +10,7 @@ mapped.addSubnet('::ffff:0:0', 96, 'ipv6');
 export function countedAddress(address: string): string {
   if (isIPv4(address) || !isIPv6(address)) return address;
   const plain = address.replace(/%.*$/, '');
-  const groups = expand(new URL(`http://[${plain}]/`).hostname.slice(1, -1));
+  const groups = expand(normalised(plain));
   return mapped.check(plain, 'ipv6') ? dotted(groups) : groups.slice(0, 4).join(':');
 }
 
@@ -28,13 +28,18 @@ export function widerNetwork(counted: string): string | null {
   return `${head}${network.toString(16)}/56`;
 }
 
-/** What a log may say of a counted address: its IPv4 /24 or IPv6 /56 network; `unknown` for other text. */
+/** What a log may say of a counted address: its IPv4 /24 or IPv6 /56 network in CIDR notation; `unknown` for other text. */
 export function maskedAddress(counted: string): string {
-  return isIPv4(counted) ? counted.replace(/\d+$/, '0/24') : (widerNetwork(counted) ?? 'unknown');
+  if (isIPv4(counted)) return counted.replace(/\d+$/, '0/24');
+  const [network, length] = widerNetwork(counted)?.split('/') ?? [];
+  return network === undefined ? 'unknown' : `${normalised(`${network}::`)}/${length}`;
 }
 
 /** How much a /56 network may do, as a multiple of what a /64 network may: a home has two at most, one for guests. */
 export const widerNetworkShare = 2;
+
+/** An IPv6 address in its short form (RFC 5952). */
+const normalised = (address: string) => new URL(`http://[${address}]/`).hostname.slice(1, -1);
 
 /** The eight groups of a normalised IPv6 address, in hex without leading zeros. */
 function expand(address: string): string[] {

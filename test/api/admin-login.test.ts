@@ -126,7 +126,7 @@ describe('a failed login', () => {
   it.each([
     ['192.0.2.123', '192.0.2.0/24'],
     ['::ffff:192.0.2.123', '192.0.2.0/24'],
-    ['2001:db8:1:2ff::123', '2001:db8:1:200/56'],
+    ['2001:db8:1:2ff::123', '2001:db8:1:200::/56'],
     ['a text of 192.0.2.123', 'unknown'],
   ])('from %s is logged as from %s, without what was typed', async (address, from) => {
     expect(await login(address, 'canary-password')).toBe(401);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countedAddress, widerNetwork } from '../../src/otp/client-address.js';
+import { countedAddress, maskedAddress, widerNetwork } from '../../src/otp/client-address.js';
 
 describe('an address is counted', () => {
   it.each([
@@ -29,5 +29,18 @@ describe('the wider network of a counted address', () => {
     ['', null],
   ])('of %s is %s', (counted, network) => {
     expect(widerNetwork(counted)).toBe(network);
+  });
+});
+
+describe('the masked address of a counted address', () => {
+  it.each([
+    ['198.51.100.7', '198.51.100.0/24'],
+    ['2001:db8:1:2', '2001:db8:1::/56'],
+    ['2001:db8:1:2ff', '2001:db8:1:200::/56'],
+    ['2001:db8:0:0', '2001:db8::/56'],
+    ['0:0:0:0', '::/56'],
+    ['no address', 'unknown'],
+  ])('of %s is the network %s in CIDR notation', (counted, network) => {
+    expect(maskedAddress(counted)).toBe(network);
   });
 });
