@@ -45,12 +45,17 @@ function* walkDocument(mostOtps: number): Walk<Record<string, unknown>> {
   yield* text.expect('{');
   for (let more = !(yield* text.skip('}')); more; more = yield* text.commaOr('}')) {
     if (members.length === mostMembers) throw unreadable(`The body has more than ${mostMembers} members.`);
-    const name = parsed((yield* text.value()) ?? '');
+    const name = knownName(yield* text.value());
     if (typeof name !== 'string') throw notJson();
     yield* text.expect(':');
-    const otps = name === 'otps' && (yield* text.skip('[')) ? yield* walkItems(text, mostOtps) : null;
-    members.push([name, otps ?? knownValue(name, yield* text.value())]);
-    if (otps && otps.length > mostOtps) return Object.fromEntries(members);
+    if (name !== 'otps') {
+      members.push([name, knownValue(name, yield* text.value())]);
+      continue;
+    }
+    if (!(yield* text.skip('['))) throw unreadable('The member otps must be a list.');
+    const otps = yield* walkItems(text, mostOtps);
+    members.push([name, otps]);
+    if (otps.length > mostOtps) return Object.fromEntries(members);
   }
   yield* text.end();
   return Object.fromEntries(members);
@@ -66,6 +71,11 @@ function* walkItems(text: ReturnType<typeof createText>, mostOtps: number): Walk
     if (items.push(item) > mostOtps) break;
   }
   return items;
+}
+
+function knownName(text: Text): unknown {
+  if (text === null) throw unreadable(`The name of a member may have ${longestLineBytes} characters.`);
+  return parsed(text);
 }
 
 /** What is not known is only named. */

@@ -98,6 +98,21 @@ describe('a bulk document', () => {
     expect(broken.parts).toBeLessThan(3);
   });
 
+  it.each(['NaN', 'null', '"x"', '{}', 'nonsense'])(
+    'is refused where its otps are %s instead of a list, also before a list',
+    async (otps) => {
+      for (const text of [`{"otps":${otps}}`, `{"otps":${otps},"otps":[1]}`, `{"otps":[1],"otps":${otps}}`]) {
+        const detail = 'The member otps must be a list.';
+        await expect(documentOf(text)).rejects.toMatchObject({ code: 'invalid_request', facts: { detail } });
+      }
+    },
+  );
+
+  it('is refused for the name of a member of more than 16 KiB, in words that say so', async () => {
+    const detail = 'The name of a member may have 16384 characters.';
+    await expect(documentOf(`{"${'a'.repeat(20_000)}":1}`)).rejects.toMatchObject({ facts: { detail } });
+  });
+
   it('names members that are not known, without looking into them', async () => {
     const text = '{"otps":[1],"__proto__":{"x":1},"more":[[]]}';
     const document = await readDocument(partsOf([text]), options);
