@@ -10,6 +10,10 @@ const secretKeys = new Set([
 
 /** What a phone number and a secret show of themselves. */
 const selfMasked = /^(\+\d{1,3}\*+\d{3}|\[\w+\])$/;
+/** Members that join a line to its trace, in lower case and letters only. */
+const traceKeys = new Set(['traceid', 'spanid', 'parentspanid']);
+/** An id as W3C Trace Context has it; one of digits alone may hold a phone number. */
+const traceId = /^(?!\d+$)(?:[\da-f]{16}|[\da-f]{32})$/;
 const codeLike = /\d{4}/;
 
 /** A copy of a log line's content without anything that must not be logged, whatever its depth. */
@@ -26,7 +30,7 @@ export function redact(value: unknown): unknown {
 
 function redactMember(key: string, value: unknown, isError: boolean): unknown {
   const name = key.toLowerCase().replace(/[^a-z]/g, '');
-  if (name === 'smsid') return value;
+  if (name === 'smsid' || (traceKeys.has(name) && traceId.test(String(value)))) return value;
   if (name === 'code' && codeLike.test(String(value))) return masked;
   if (!secretKeys.has(name) || (isError && name === 'message')) return redact(value);
   const harmless = value === null || typeof value === 'boolean' || selfMasked.test(String(value));

@@ -58,6 +58,30 @@ describe('a log line', () => {
   });
 });
 
+describe('the id of a trace', () => {
+  it.each(['traceId', 'trace_id', 'parentSpanId', 'span_id'])('stays in the field %s', (field) => {
+    for (const id of ['e1d60123456789ae58bf6651916cd43d', 'b7ad123456789331']) {
+      expect(parsed((logger) => logger.info({ [field]: id }, 'x'))).toMatchObject({ [field]: id });
+    }
+  });
+
+  it.each([
+    phone,
+    digits,
+    digits.padStart(16, '0'),
+    digits.padStart(32, '0'),
+    `call ${digits} now`,
+    `a${digits}`,
+  ])('stays only if it is one, which "%s" is not', (text) => {
+    expect(logged((logger) => logger.info({ traceId: text, spanId: text }, 'x'))).not.toContain(digits);
+  });
+
+  it('stays in no other field', () => {
+    const id = `e1d${digits}ae58bf6651916cd4`.padEnd(32, 'd');
+    expect(logged((logger) => logger.info({ note: id }, id))).not.toContain(digits);
+  });
+});
+
 const secretFields = {
   password,
   pass: password,
