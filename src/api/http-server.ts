@@ -1,4 +1,11 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
 import { beginBodyDeadline } from './body-deadline.js';
 import { ApiProblem } from './problem.js';
 import { answerRefused, answerTunnel, answerUnreadable, noteAnswer } from './unreadable-request.js';
@@ -20,6 +27,9 @@ const silenceMs = 40_000;
 
 const mostHeaders = 100;
 
+/** Pipelined requests of one connection that wait for their turn; a few KB of memory each. */
+const mostPipelined = 100;
+
 const settings = {
   ...slowness,
   /** Of all header lines and the request line together. */
@@ -36,14 +46,18 @@ const settings = {
  * upgrade is answered as one that does not ask for it (RFC 9110 §7.8).
  */
 export function createHttpServer(app: RequestListener): Server {
-  const server = createServer(settings, (req, res) => {
-    noteAnswer(res);
+  const serveInOrder = createPipelining();
+  const serve: RequestListener = (req, res) => {
     beginBodyDeadline(req, bodyWithinMs, () => answerUnreadable(lateError(), req.socket));
     const target = originForm(req.url);
     const refusal = refusalOf(req);
     if (refusal || target === null) return answerRefused(res, refusal ?? unreadableTarget());
     req.url = target;
     app(req, res);
+  };
+  const server = createServer(settings, (req, res) => {
+    noteAnswer(res);
+    serveInOrder(res, () => serve(req, res));
   });
   server.on('checkExpectation', (_req, res) => {
     noteAnswer(res);
@@ -55,6 +69,34 @@ export function createHttpServer(app: RequestListener): Server {
   // Node would drop what is beyond its own limit in silence, an Authorization header for example.
   server.maxHeadersCount = 0;
   return server;
+}
+
+/**
+ * Serves the requests of a connection one after the other. Node gives a pipelined response its socket when its turn
+ * comes; before that it never emits `close`, so whatever waits for the end of the request would wait for ever.
+ */
+function createPipelining() {
+  const waiting = new WeakMap<Socket, number>();
+  return (res: ServerResponse, serve: () => void): void => {
+    if (res.socket) {
+      serve();
+      return;
+    }
+    const { socket } = res.req;
+    const before = waiting.get(socket) ?? 0;
+    if (before >= mostPipelined) {
+      socket.destroy();
+      return;
+    }
+    waiting.set(socket, before + 1);
+    res.once('socket', () => {
+      waiting.set(socket, (waiting.get(socket) ?? 1) - 1);
+      // In a later turn of the event loop, so that other connections have theirs.
+      setImmediate(() => {
+        if (socket.writable) serve();
+      });
+    });
+  };
 }
 
 /** What Node itself says of a request that does not arrive in time. */
