@@ -218,6 +218,9 @@ async function* groupsOf(
 ): AsyncGenerator<Group> {
   const grouping = createGrouping();
   for await (const lines of arrivals) {
+    // What arrives in tiny chunks may hold no line at all.
+    const arrival = slices.next();
+    if (arrival) await arrival;
     for (const line of lines) {
       yield* grouping.add(line);
       const turn = slices.next();

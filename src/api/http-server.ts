@@ -34,6 +34,8 @@ const settings = {
   ...slowness,
   /** Of all header lines and the request line together. */
   maxHeaderSize: 16 * 1_024,
+  /** Bytes of a body that wait to be read. In one-byte chunks, each takes about 400 bytes of memory. */
+  highWaterMark: 4 * 1_024,
   // Checked below: Node would answer without a problem document.
   requireHostHeader: false,
   insecureHTTPParser: false,

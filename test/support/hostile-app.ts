@@ -3,8 +3,11 @@ import { connect, type Socket } from 'node:net';
 /** What one app sends without end. */
 export type Hostility = keyof typeof bodies;
 
-/** A body that is repeated as one NDJSON stream, or sent as one JSON document, request after request. */
-type Body = { lines: string } | { json: string };
+/**
+ * A body that is repeated as one NDJSON stream, or sent as one JSON document, request after request. `bytewise`: each byte
+ * of it in an HTTP chunk of its own.
+ */
+type Body = { lines: string; bytewise?: true } | { json: string; bytewise?: true };
 
 const lanes = 3;
 const chunkBytes = 64 * 1_024;
@@ -24,6 +27,11 @@ const document = (begin: string, filling: (n: number) => string, end: string) =>
   }
   return { json: parts.join('') + end + ' '.repeat(jsonBytes - size) };
 };
+const jsonOf10000 = document(
+  '{"otps":[{"to":"0"}',
+  (n) => `,{"to":"${n % 1_000}","reference":"${'x'.repeat(185)}"}`,
+  ']}',
+);
 const depth = jsonBytes / 2 - 16;
 
 const bodies = {
@@ -32,16 +40,14 @@ const bodies = {
   'lines without a valid number': filled('{"to":"12345"}\n'),
   'lines over a limit': filled('{"to":"+60123456789"}\n'),
   'lines of 16 KiB': filled(`{${'"a":1,'.repeat(2_600)}"b":1}\n`),
-  '10,000 OTPs': document(
-    '{"otps":[{"to":"0"}',
-    (n) => `,{"to":"${n % 1_000}","reference":"${'x'.repeat(185)}"}`,
-    ']}',
-  ),
+  '10,000 OTPs': jsonOf10000,
   'a million elements': document('{"otps":[1', () => ',1', ']}'),
   'members without end': document('{"otps":[{"a":1', (n) => `,"${n.toString(36)}":1`, '}]}'),
   'top-level members without end': document('{"a":1', (n) => `,"${n.toString(36)}":1`, '}'),
   'deep nesting': { json: `{"otps":[${'['.repeat(depth)}${']'.repeat(depth)}]}`.padEnd(jsonBytes) },
   'wide nesting': document('{"otps":[[[]]', () => ',[[],[]]', ']}'),
+  'one line in one-byte chunks': { ...filled('x'), bytewise: true },
+  '10,000 OTPs in one-byte chunks': { ...jsonOf10000, bytewise: true },
 } satisfies Record<string, Body>;
 
 /** Every kind, in the order of the table. */
@@ -58,13 +64,14 @@ export interface HostileApp {
 
 /** Has an app send this over three connections at full speed, request after request, until it is stopped. */
 export function startHostileApp(url: string, { key, kind }: { key: string; kind: Hostility }): HostileApp {
+  const body = onTheWire(bodies[kind]);
   const statuses = new Map<number, number>();
   const sockets = new Set<Socket>();
   let earlierBytes = 0;
   let stopped = false;
   const lane = () => {
     if (stopped) return;
-    const socket = begin(url, key, bodies[kind]);
+    const socket = begin(url, key, body);
     sockets.add(socket);
     let status = 0;
     socket.on('data', (data) => {
@@ -93,20 +100,38 @@ export function startHostileApp(url: string, { key, kind }: { key: string; kind:
   };
 }
 
+/** The headers of a body, and its bytes; `endless`: they come again and again. */
+interface Wire {
+  headers: string;
+  bytes: Buffer;
+  endless: boolean;
+}
+
+function onTheWire(body: Body): Wire {
+  const endless = 'lines' in body;
+  const text = endless ? body.lines : body.json;
+  const type = `Content-Type: application/${endless ? 'x-ndjson' : 'json'}\r\n`;
+  if (!endless && !body.bytewise)
+    return { headers: `${type}Content-Length: ${text.length}\r\n`, bytes: Buffer.from(text), endless };
+  const chunks = body.bytewise
+    ? text.replaceAll(/./gs, '1\r\n$&\r\n')
+    : `${text.length.toString(16)}\r\n${text}\r\n`;
+  const bytes = Buffer.from(endless ? chunks : `${chunks}0\r\n\r\n`);
+  return { headers: `${type}Transfer-Encoding: chunked\r\n`, bytes, endless };
+}
+
 /** One request, which ends its connection when it is answered. */
-function begin(url: string, key: string, body: Body): Socket {
+function begin(url: string, key: string, { headers, bytes, endless }: Wire): Socket {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   const head = `POST /v1/otps/bulk HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${key}\r\n`;
-  if ('json' in body) {
-    const headers = `Content-Type: application/json\r\nContent-Length: ${body.json.length}\r\n\r\n`;
-    socket.write(head + headers + body.json);
+  socket.write(`${head}${headers}\r\n`);
+  if (!endless) {
+    socket.write(bytes);
     return socket;
   }
-  socket.write(`${head}Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n`);
-  const chunk = Buffer.from(`${body.lines.length.toString(16)}\r\n${body.lines}\r\n`);
   const more = () => {
-    while (socket.writable && socket.write(chunk));
+    while (socket.writable && socket.write(bytes));
   };
   socket.on('connect', more).on('drain', more);
   return socket;
