@@ -68,12 +68,35 @@ function expectJson(req: Request, limitBytes: number): void {
   if (Number(req.get('Content-Length') ?? 0) > limitBytes) throw tooLarge(limitBytes);
 }
 
-/** A form (`application/x-www-form-urlencoded`) of at most 16 KiB, its first value of each name. */
+/** A form (`application/x-www-form-urlencoded`) of at most 16 KiB. */
 export async function readForm(req: Request): Promise<URLSearchParams> {
   if (!isMediaType(req, 'application/x-www-form-urlencoded')) throw new ApiProblem('unsupported_media_type');
-  const body = await readBytes(req, defaultLimitBytes);
-  if (!isUtf8(body)) throw unreadable('The body is not UTF-8.');
-  return new URLSearchParams(body.toString('utf8'));
+  return formOf(await readBytes(req, defaultLimitBytes), 'form');
+}
+
+/** The parameters of the URL's query. */
+export function readQuery(req: Request): URLSearchParams {
+  const [, query = ''] = /\?(.*)$/s.exec(req.originalUrl) ?? [];
+  return formOf(Buffer.from(query), 'query');
+}
+
+/** URLSearchParams puts replacement characters where bytes are not UTF-8; these are refused instead. */
+function formOf(bytes: Buffer, what: 'form' | 'query'): URLSearchParams {
+  const text = bytes.toString('utf8');
+  if (!isUtf8(bytes) || !decodesToUtf8(text)) {
+    throw unreadable(`The ${what} is not UTF-8. Encode text as UTF-8: é is %C3%A9, not %E9.`);
+  }
+  return new URLSearchParams(text);
+}
+
+function decodesToUtf8(text: string): boolean {
+  try {
+    // A percent sign that encodes nothing stands for itself.
+    decodeURIComponent(text.replace(/%(?![\da-f]{2})/gi, '%25'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether a body is of this type, in UTF-8 and as it is. */

@@ -104,8 +104,23 @@ async function askedBy(req: Request, res: Response, { apiKeys }: TwilioVerifyDep
   contextOf(res).app = app;
   const service = String(req.params['service']);
   if (!serviceShape.test(service)) throw new ApiProblem('otp_not_found');
-  const form = req.method === 'POST' ? await readForm(req) : new URLSearchParams();
+  const form = req.method === 'POST' ? await formOf(req) : new URLSearchParams();
   return { app, form, account, service, sid: String(req.params['sid'] ?? ''), res };
+}
+
+/** A form in which each name stands once, without a query beside it: what is not read could make another SMS. */
+async function formOf(req: Request): Promise<URLSearchParams> {
+  if (/\?./.test(req.originalUrl)) {
+    const detail = 'Send the parameters in the body: a query is not read.';
+    throw new ApiProblem('invalid_request', { detail });
+  }
+  const form = await readForm(req);
+  const names = new Set<string>();
+  for (const name of form.keys()) {
+    if (names.has(name)) throw invalid(name.slice(0, longestName), 'is given twice');
+    names.add(name);
+  }
+  return form;
 }
 
 /** What the protocol calls what we call otherwise. */

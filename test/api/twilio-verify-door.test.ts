@@ -29,6 +29,16 @@ async function sms(to: string): Promise<string> {
   return await gateway.send(found?.otpIds.at(-1) ?? '');
 }
 
+/** Sends what the official library would not. */
+const post = async (path: string, body: string) =>
+  await gateway.call('POST', `/v2/Services/${service}/${path}`, {
+    body,
+    headers: {
+      Authorization: `Basic ${btoa(`${accountSid}:${shopKey}`)}`,
+      'Content-Type': 'application/x-www-form-urlencoded',
+    },
+  });
+
 const wrong = (code: string) => (code === '000000' ? '000001' : '000000');
 const failure = async (call: Promise<unknown>) =>
   await call.then(
@@ -148,19 +158,42 @@ describe('the twilio library', () => {
 
   it('is refused a parameter that is none of Twilio’s', async () => {
     const body = new URLSearchParams({ To: '+60123456798', Channel: 'sms', Mesage: 'Kod %OTP%' }).toString();
-    const reply = await gateway.call('POST', `/v2/Services/${service}/Verifications`, {
-      body,
-      headers: {
-        Authorization: `Basic ${btoa(`${accountSid}:${shopKey}`)}`,
-        'Content-Type': 'application/x-www-form-urlencoded',
-      },
-    });
+    const reply = await post('Verifications', body);
     expect(reply.json).toMatchObject({
       status: 400,
       code: 60200,
       message: expect.stringContaining('Mesage'),
     });
     expect(await gateway.store.phones.known(number('+60123456798'))).toEqual([]);
+  });
+
+  it.each([
+    ['two numbers', 'To=%2B60123456797', '', 'To'],
+    ['two texts', 'CustomMessage=Kod+%25OTP%25&CustomMessage=Code+%25OTP%25', '', 'CustomMessage'],
+    ['a text in broken UTF-8', 'CustomMessage=caf%E9+%25OTP%25', '', 'UTF-8'],
+    ['a code in the query', '', '?CustomCode=123456', 'query'],
+    ['a text in the query', '', '?CustomMessage=Kod+%25OTP%25', 'query'],
+    ['an empty text', 'CustomMessage=', '', 'CustomMessage'],
+  ])('is refused a verification with %s', async (_what, form, query, named) => {
+    const body = `To=%2B60123456798&Channel=sms&${form}`;
+    const reply = await post(`Verifications${query}`, body);
+    expect(reply.json).toMatchObject({ status: 400, code: 60200, message: expect.stringContaining(named) });
+    expect(await gateway.store.phones.known(number('+60123456798'))).toEqual([]);
+    expect(await gateway.store.phones.known(number('+60123456797'))).toEqual([]);
+  });
+
+  it('is refused a check with two codes or a query, which spends no attempt', async () => {
+    const to = newNumber();
+    await start(to);
+    const code = await sms(to);
+    const body = new URLSearchParams({ To: to, Code: code }).toString();
+    for (const reply of [
+      await post('VerificationCheck', `${body}&Code=${wrong(code)}`),
+      await post('VerificationCheck?Code=1', body),
+    ]) {
+      expect(reply.json).toMatchObject({ status: 400, code: 60200 });
+    }
+    expect(await check(to, code)).toMatchObject({ status: 'approved' });
   });
 
   it('sends a template in a language that it has, and no other', async () => {
