@@ -10,7 +10,7 @@ import type { Store } from '../store/store.js';
 import { readable } from './acceptance-answer.js';
 import { knownProblem } from './answer-errors.js';
 import { type ApiKey, appOfKey } from './authentication.js';
-import { isMediaType, readForm, readJson } from './body.js';
+import { isMediaType, readForm, readJson, readQuery } from './body.js';
 import { contextOf, type RequestContext } from './context.js';
 import { otpsOfNumber } from './otps-of-number.js';
 import { ApiProblem, problemDocument } from './problem.js';
@@ -125,7 +125,7 @@ function messageOf(error: unknown, context: RequestContext): string {
  * where GET is allowed, of a POST as well.
  */
 async function givenBy(req: Request, door: IsmsDoor): Promise<[string, string][]> {
-  const query = [...new URL(req.originalUrl, 'http://localhost').searchParams];
+  const query = [...readQuery(req)];
   const allowed = req.method === 'GET' ? door === 'get' : req.method === 'POST';
   if (!allowed || (query.length > 0 && door !== 'get')) {
     const detail =
@@ -153,10 +153,11 @@ async function givenByBody(req: Request): Promise<[string, string][]> {
 /** The text is `message` in the vendor's 2FA API, `msg` in its others, and many apps call it that here. */
 const theirs = (name: string) => (name === 'msg' ? 'message' : name);
 
-/** By name, without those that are empty. */
+/** By name, without those that are empty; an empty text is kept, to be refused. */
 function parametersOf(given: readonly [string, string][]): Map<string, string> {
   const parameters = new Map<string, string>();
-  for (const [name, value] of given.filter(([, text]) => text !== '')) {
+  for (const [name, value] of given) {
+    if (value === '' && theirs(name) !== 'message') continue;
     const known = parameters.get(theirs(name)) ?? value;
     if (known !== value) throw invalid(theirs(name), 'is given twice, with different values');
     parameters.set(theirs(name), value);
@@ -203,6 +204,10 @@ function sendCall(dependencies: IsmsDoorDependencies) {
     // Ignored, it could make another SMS of what was asked for.
     if (unknown !== undefined) throw invalid(unknown, 'is not a parameter of a send');
     const message = parameter('message');
+    // It is most likely a variable that the app left empty.
+    if (message === '' && names.includes('message')) {
+      throw invalid('message', 'is empty: leave it out to send the default text');
+    }
     const senderId = parameter('sendid');
     const read = reader.read(app, {
       to: numberOf(parameter, settings).e164,
@@ -277,7 +282,7 @@ function verifyCall(dependencies: IsmsDoorDependencies) {
   };
 }
 
-/** The OTP of a number that was answered under this UUID; without one, the newest that this API sent to it. */
+/** The OTP of a number that was answered under this UUID; without one, its newest without a purpose. */
 async function otpOf(
   store: Pick<Store, 'otps' | 'phones'>,
   { app, to, uuid }: { app: string; to: PhoneNumber; uuid: string },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { number } from '../support/otps.js';
-import { account, bankKey, type Call, type Reply, shopKey, startGateway } from './gateway.js';
+import { account, bankKey, type Call, type Reply, settings, shopKey, startGateway } from './gateway.js';
 
 const gateway = await startGateway();
 /** Calls the vendor's protocol with all parameters in the URL's query, as several public PHP apps do by POST. */
@@ -124,6 +124,63 @@ describe('the door', () => {
     const reply = await byQuery({ mobile: '123456799', country_code: '60', ...parameters }, call);
     expect(reply.json).toEqual({ status: 'Failed', message: expect.stringMatching(message) });
     expect(await otpsOf('+60123456799')).toEqual([]);
+  });
+
+  it.each(['caf%E9', 'caf%C3', '%ED%A0%80', '%C0%A0'])(
+    'sends nothing when given a text in broken UTF-8 (%s), in a form or a query, and says how to send it',
+    async (broken) => {
+      const given = `un=shop&pass=${shopKey}&mobile=123456798&country_code=60`;
+      const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+      const path = '/2FA/request.php';
+      for (const name of ['message', 'msg']) {
+        const all = `${given}&${name}=${broken}+%25OTP%25`;
+        const replies = [
+          await gateway.call('POST', path, { key: null, body: all, headers }),
+          await gateway.call('POST', `${path}?${all}`, { key: null }),
+          await gateway.call('GET', `${path}?${all}`, { key: null }),
+        ];
+        for (const { json } of replies) {
+          expect(json).toEqual({ status: 'Failed', message: expect.stringMatching(/UTF-8.*%C3%A9/) });
+        }
+      }
+      expect(await otpsOf('+60123456798')).toEqual([]);
+    },
+  );
+
+  it('sends UTF-8 that a query holds, and percent signs that encode nothing', async () => {
+    const mobile = `1234567${next++}`;
+    const query = `un=shop&pass=${shopKey}&mobile=${mobile}&country_code=60&message=caf%C3%A9+%OTP%+100%`;
+    const asked = gateway.call('GET', `/2FA/request.php?${query}`, { key: null });
+    expect(await delivered(`+60${mobile}`, asked)).toMatchObject({
+      answer: { status: 'Success' },
+      message: 'café %OTP% 100%',
+    });
+  });
+
+  it.each(['message', 'msg'])('sends nothing when `%s` is given without a text', async (name) => {
+    const mobile = '123456797';
+    for (const call of [{}, { body: { type: 1 } }, { body: { [name]: '' } }]) {
+      const query = 'body' in call && name in call.body ? {} : { [name]: '' };
+      const reply = await byQuery({ mobile, country_code: '60', ...query }, call);
+      expect(reply.json).toEqual({ status: 'Failed', message: expect.stringMatching(/^message is empty/) });
+    }
+    const form = await door({ mobile, country_code: '60', [name]: '' });
+    expect(form.json).toEqual({ status: 'Failed', message: expect.stringMatching(/leave it out/) });
+    expect(await otpsOf('+60123456797')).toEqual([]);
+  });
+
+  it('sends the default text to a number with a plus and no country code when no text is given', async () => {
+    const mobile = `+601234567${next++}`;
+    expect(await delivered(mobile, door({ mobile }))).toMatchObject({
+      answer: { status: 'Success', mobile },
+      message: settings.defaultMessage,
+    });
+  });
+
+  it('reads no text when it verifies', async () => {
+    const { code } = await gateway.sent({ to: '0123456718' });
+    const reply = await door({ method: 'verify', mobile: '+60123456718', code, message: '' });
+    expect(reply.json).toMatchObject({ status: 'Verified' });
   });
 
   it('verifies the newest OTP of a number where an app keeps no ids, and only the app’s own', async () => {
