@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type Express } from 'express';
 import helmet from 'helmet';
+import { createTimeSlices } from '../lib/time-slices.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import type { Provider } from '../otp/provider.js';
 import type { Acceptor } from '../producer/acceptance.js';
@@ -110,12 +111,13 @@ function withDeadline(given: ApiDependencies): ApiDependencies {
 export function apiRoutes(
   dependencies: Omit<ApiDependencies, 'apiKeys' | 'ismsDoor' | 'admin' | 'trustedProxies'>,
 ): Route[] {
+  const slices = createTimeSlices();
   const routes = [
     ...createOtpRoutes(dependencies),
-    bulkRoute(dependencies),
+    bulkRoute({ ...dependencies, slices }),
     ...otpRoutes(dependencies),
     ...verifyRoutes(dependencies),
-    ...batchRoutes(dependencies),
+    ...batchRoutes({ ...dependencies, slices }),
     ...balanceRoutes(dependencies),
     ...healthRoutes(dependencies),
   ];

@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import type { TimeSlices } from '../lib/time-slices.js';
 import type { Otp } from '../otp/otp.js';
 import { type Status, statuses } from '../otp/states.js';
 import type { Batch } from '../store/batches.js';
 import type { Store } from '../store/store.js';
+import { createAppSlots, slotsPerApp } from './app-slots.js';
 import { batchOtpsCsv } from './batch-csv.js';
 import { ndjson } from './bulk.js';
 import { batchExample, batchOtpsExample } from './examples.js';
@@ -14,6 +16,7 @@ import { unreadable } from './unreadable-record.js';
 
 export interface BatchesDependencies {
   store: Pick<Store, 'batches' | 'otps'>;
+  slices: TimeSlices;
 }
 
 const tag = 'Batches';
@@ -21,7 +24,7 @@ const json = 'application/json';
 const csv = 'text/csv';
 
 /** Lines that are read at a time, and of one page at most: a rare status must not make a request endless. */
-const linesAtATime = 200;
+const linesAtATime = 50;
 const mostLinesOfPage = 10_000;
 const mostLimit = 1_000;
 const defaultLimit = 100;
@@ -47,7 +50,8 @@ const querySchema = z.strictObject({
 });
 
 /** Looking after many OTPs that were uploaded together. Batches of other apps do not exist. */
-export function batchRoutes({ store }: BatchesDependencies): Route[] {
+export function batchRoutes({ store, slices }: BatchesDependencies): Route[] {
+  const exportSlots = createAppSlots('too_many_exports');
   const found = async (app: string, id: string): Promise<Batch> => {
     const batch = await store.batches.find(app, id);
     if (!batch) throw new ApiProblem('batch_not_found');
@@ -77,7 +81,8 @@ export function batchRoutes({ store }: BatchesDependencies): Route[] {
     summary: 'List the OTPs of a batch',
     description:
       `In the order of the upload: a page as JSON, or all from \`cursor\` on as \`${ndjson}\` or \`${csv}\`, by ` +
-      '`Accept`. A page may be short, or empty, while `next` says that there is more.',
+      '`Accept`. A page may be short, or empty, while `next` says that there is more. ' +
+      `An app may have ${slotsPerApp} NDJSON and CSV exports under way at a time.`,
     query: querySchema,
     answers: {
       200: {
@@ -91,14 +96,15 @@ export function batchRoutes({ store }: BatchesDependencies): Route[] {
         },
       },
     },
-    problems: ['batch_not_found', 'not_acceptable', 'queue_unavailable'],
-    handle: async ({ app, id, query, accepts }) => {
+    problems: ['batch_not_found', 'not_acceptable', 'too_many_exports', 'queue_unavailable'],
+    handle: async ({ app, id, query, accepts, gone }) => {
       const mediaType = accepts([json, ndjson, csv]);
       if (mediaType === '') throw new ApiProblem('not_acceptable');
       const { lines } = await found(app, id);
       const { status, cursor, limit } = query;
-      const read = { app, id, status, lines };
+      const read = { app, id, status, lines, slices };
       if (mediaType === json) return { status: 200, body: await page(store, read, { cursor, limit }) };
+      exportSlots.take(app, gone());
       const records = exported(store, read, cursor);
       if (mediaType === ndjson)
         return { status: 200, headers: { 'Content-Type': ndjson }, body: asNdjson(records) };
@@ -130,6 +136,7 @@ interface ReadOptions {
   id: string;
   status: Status | undefined;
   lines: number;
+  slices: TimeSlices;
 }
 
 async function page(
@@ -158,9 +165,11 @@ async function* exported(
 /** Those of the next lines that were accepted, are still kept, and have the status. */
 async function recordsOf(
   { batches, otps }: BatchesDependencies['store'],
-  { app, id, status, lines }: ReadOptions,
+  { app, id, status, lines, slices }: ReadOptions,
   from: number,
 ): Promise<BatchOtp[]> {
+  const turn = slices.next();
+  if (turn) await turn;
   const ids = await batches.ids(id, from, Math.min(linesAtATime, lines - from));
   const found = await Promise.all(
     ids.map((otp) => (otp === null ? null : otps.find(app, otp).catch(unreadable))),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { createTimeSlices, type TimeSlices } from '../lib/time-slices.js';
+import type { TimeSlices } from '../lib/time-slices.js';
 import type { Acceptor } from '../producer/acceptance.js';
 import { inOrder } from '../producer/in-order.js';
 import { createRequestReader, type Read } from '../producer/otp-request.js';
@@ -17,6 +17,7 @@ import {
   type UploadLine,
 } from '../producer/upload.js';
 import type { Store } from '../store/store.js';
+import { createAppSlots, slotsPerApp } from './app-slots.js';
 import { isMediaType, jsonText } from './body.js';
 import { takesItsTime } from './body-deadline.js';
 import { readDocument, readItem } from './bulk-document.js';
@@ -28,7 +29,6 @@ import type { ApiMetrics } from './metrics.js';
 import { ApiProblem } from './problem.js';
 import { type Answer, defineRoute, goneSignal, parseHeaders, type Route } from './route.js';
 import { bulkLineSchema, bulkResultSchema } from './schemas.js';
-import { createUploadSlots, mostUploadsPerApp } from './upload-slots.js';
 
 /** What accepting many OTPs needs. */
 export interface BulkDependencies {
@@ -36,6 +36,7 @@ export interface BulkDependencies {
   acceptor: Pick<Acceptor, 'many' | 'refusesBulk'>;
   settings: RequestSettings;
   metrics: Pick<ApiMetrics, 'accepted' | 'refused'>;
+  slices: TimeSlices;
 }
 
 const mostOtps = 10_000;
@@ -59,11 +60,10 @@ interface CountedUpload extends Pick<Upload, 'batchId'> {
 }
 
 /** `POST /v1/otps/bulk`: as one JSON document, or line by line. */
-export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependencies): Route {
+export function bulkRoute({ store, acceptor, settings, metrics, slices }: BulkDependencies): Route {
   const bulkSettings = { ...settings, sendWithinSeconds: settings.bulkSendWithinSeconds };
   const reader = createRequestReader(bulkSettings);
-  const slices = createTimeSlices();
-  const slots = createUploadSlots();
+  const slots = createAppSlots('too_many_uploads');
   const toLine = (app: string, line: ReadLine, defaults?: object) =>
     uploadLine(reader.read, app, { line, defaults });
   const begin = async (app: string, key: string | undefined): Promise<CountedUpload> => {
@@ -99,7 +99,7 @@ export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependenci
       `Accepts up to ${mostOtps.toLocaleString('en')} OTPs as JSON, ${mostBytes / 2 ** 20} MiB at most, or any number as \`${ndjson}\`, one OTP a line, ` +
       'which is answered line by line and ends with `{"summary": {…}}`; read the answers while you write. An OTP may have ' +
       `${longestLineBytes / 1_024} KiB. One bad OTP never spoils the others. Single OTPs overtake them, and apps take turns. ` +
-      `An app may have ${mostUploadsPerApp} uploads under way at a time. Lines over an app's limit wait for it, in JSON for ` +
+      `An app may have ${slotsPerApp} uploads under way at a time. Lines over an app's limit wait for it, in JSON for ` +
       `${jsonWithinMs / 1_000} s at most. \`sendWithinSeconds\` is ${settings.bulkSendWithinSeconds} where an OTP says nothing else.`,
     body: {
       name: 'BulkRequest',
@@ -148,7 +148,7 @@ export function bulkRoute({ store, acceptor, settings, metrics }: BulkDependenci
     ...json,
     run: async (req, res) => {
       const app = contextOf(res).app ?? '';
-      slots.take(app, res);
+      slots.take(app, goneSignal(res));
       if (!isMediaType(req, ndjson)) return await json.run(req, res);
       takesItsTime(req, res);
       const upload = await begin(app, parseHeaders(headersSchema, req)['Idempotency-Key']);

@@ -213,6 +213,12 @@ const table = {
     title: 'Too many uploads',
     detail: 'As many uploads of this app are under way as it may have at a time.',
   },
+  too_many_exports: {
+    advice: 'Send the same request again after `Retry-After`; have fewer exports at a time, or read pages.',
+    status: 429,
+    title: 'Too many exports',
+    detail: 'As many NDJSON and CSV exports of this app are under way as it may have at a time.',
+  },
   too_many_refused: {
     advice: 'Look at why the lines before were refused, then send the upload again under the same key.',
     status: 429,

@@ -1,8 +1,17 @@
-import { describe, expect, it } from 'vitest';
+import { EventEmitter, once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { describe, expect, it, vi } from 'vitest';
 import { batchOtpsCsv } from '../../src/api/batch-csv.js';
+import { batchRoutes } from '../../src/api/batches.js';
+import { beginContext } from '../../src/api/context.js';
+import { type ApiProblem, problemHeaders } from '../../src/api/problem.js';
 import type { BatchOtp } from '../../src/api/schemas.js';
+import { serveRoutes } from '../../src/api/serve-routes.js';
 import { partitionOfId } from '../../src/otp/otp-id.js';
 import { batchOfId, keys } from '../../src/store/keys.js';
+import { afterFile } from '../support/clean-up.js';
 import { accepted, claimed, rejected } from '../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from './gateway.js';
 
@@ -212,5 +221,60 @@ describe('406', () => {
   it('a listing in a media type that there is not', async () => {
     const { batch } = await batchOf(1);
     expectProblem(await get(`${batch}/otps`, { Accept: 'image/png' }), 406, 'not_acceptable');
+  });
+});
+
+describe('an export', () => {
+  /** The routes of batches behind a stand-in for authentication; each time slice is awaited as `next` says. */
+  const startRoutes = async (next: () => Promise<void>) => {
+    const app = express();
+    app.use((_req, res, then) => {
+      beginContext(res, 'request').app = 'shop';
+      then();
+    });
+    app.use(serveRoutes(batchRoutes({ store, slices: { next } })));
+    const refuse: express.ErrorRequestHandler = (error: ApiProblem, _req, res, _next) => {
+      res.status(429).set(problemHeaders(error)).json({ code: error.code });
+    };
+    const server = createServer(app.use(refuse)).listen(0, '127.0.0.1');
+    afterFile(async () => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    return async (batch: string, accept: string) =>
+      await fetch(`http://127.0.0.1:${port}${batch}/otps`, {
+        headers: { Accept: accept, Connection: 'close' },
+      });
+  };
+  const csv = 'text/csv';
+
+  it('is refused as too_many_exports while an app has four under way; a page of JSON is not', async () => {
+    const gate = new EventEmitter();
+    const opened = once(gate, 'open');
+    const get = await startRoutes(async () => void (await opened));
+    const { batch } = await batchOf(1);
+    const underWay = await Promise.all(
+      [csv, csv, 'application/x-ndjson', csv].map((type) => get(batch, type)),
+    );
+    expect(underWay.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const fifth = await get(batch, csv);
+    expect(fifth.status).toBe(429);
+    expect(fifth.headers.get('Retry-After')).toBe('5');
+    expect(await fifth.json()).toEqual({ code: 'too_many_exports' });
+    const page = get(batch, 'application/json');
+    gate.emit('open');
+    expect((await page).status).toBe(200);
+    for (const response of underWay) expect(await response.text()).toContain('queued');
+    await vi.waitUntil(async () => (await get(batch, csv)).status === 200);
+  });
+
+  it('asks for a time slice before each 50 lines', async () => {
+    let asked = 0;
+    const get = await startRoutes(async () => {
+      asked += 1;
+    });
+    const { batch, ids } = await batchOf(120);
+    const text = await (await get(batch, csv)).text();
+    expect(text.trim().split('\r\n')).toHaveLength(1 + ids.length);
+    expect(asked).toBe(3);
   });
 });
