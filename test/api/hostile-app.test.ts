@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.js';
 import { faultRow, full } from '../support/fault-table.js';
 import { hostilities, startHostileApp } from '../support/hostile-app.js';
+import { sleep } from '../support/otps.js';
 import { account, gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { databaseUrl } from '../support/redis.js';
 import { bankKey, shopKey } from './gateway.js';
@@ -29,6 +30,7 @@ afterAll(async () => {
   await simulator.close();
 });
 const [, url = ''] = await written(api, /"url":"([^"]+)"/);
+while (!(await fetch(`${url}/readyz`)).ok) await sleep(50);
 const proc = `/proc/${api.child.pid}`;
 
 /** CPU time of the API's own thread, in ms: what it does before an answer, however busy the machine is. */
