@@ -11,6 +11,7 @@ import {
   written,
 } from '../support/processes.js';
 import { startRedis } from '../support/redis-topology.js';
+import { requestBody } from '../support/request-body.js';
 
 interface Span {
   process: string;
@@ -47,8 +48,8 @@ let url: string;
 /** What an OpenTelemetry Collector is to the gateway: OTLP over HTTP, as JSON. */
 async function startCollector(): Promise<string> {
   const server = createServer(async (req, res) => {
-    let text = '';
-    for await (const chunk of req) text += chunk;
+    const text = await requestBody(req);
+    if (text === null) return;
     received += text;
     for (const { resource, scopeSpans } of (JSON.parse(text) as Exported).resourceSpans) {
       const process =

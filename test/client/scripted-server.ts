@@ -5,6 +5,7 @@ import { ApiProblem, problemDocument, problemHeaders } from '../../src/api/probl
 import type { ProblemCode } from '../../src/api/problems.js';
 import { OtpClient, type OtpClientOptions } from '../../src/client/index.js';
 import { afterFile } from '../support/clean-up.js';
+import { requestBody } from '../support/request-body.js';
 
 export const apiKey = 'key-canary-of-24-characters';
 
@@ -37,11 +38,9 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
     requests.push(seen);
     // A test that answers before the end of the body reads it itself.
     if (script && !early.has(script)) {
-      try {
-        for await (const chunk of req) seen.body += chunk;
-      } catch {
-        return;
-      }
+      const body = await requestBody(req);
+      if (body === null) return;
+      seen.body = body;
     }
     script?.(res, req);
   });

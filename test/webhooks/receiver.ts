@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
+import { requestBody } from '../support/request-body.js';
 
 export const secret = `whsec_${Buffer.from('a-key-of-the-webhook-tests-only!').toString('base64')}`;
 
@@ -28,8 +29,8 @@ export async function startReceiver(
   const verifier = new Webhook(secret);
   const [taken, attempts]: [Received[], Received[]] = [[], []];
   const server = createServer(async (req, res) => {
-    let body = '';
-    for await (const chunk of req) body += chunk;
+    const body = await requestBody(req);
+    if (body === null) return;
     const { headers } = req;
     const message = verifier.verify(body, headers as Record<string, string>) as Received['message'];
     const received = { headers, body, message };
