@@ -3,6 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { createHttpServer } from '../../src/api/http-server.js';
 import { sleep } from '../support/otps.js';
+import { requestBody } from '../support/request-body.js';
 import { shopKey, startGateway } from './gateway.js';
 import { exchange } from './raw-http.js';
 
@@ -69,8 +70,8 @@ describe('a server of pipelined requests', () => {
   const server = createHttpServer(async (req, res) => {
     served.push(req.url ?? '');
     if (req.url === '/wait') await sleep(waitMs);
-    const body = Buffer.concat(await req.toArray());
-    res.end(req.url === '/large' ? Buffer.alloc(16 * 1_024 * 1_024) : `${body.length} bytes`);
+    const body = await requestBody(req);
+    res.end(req.url === '/large' ? Buffer.alloc(16 * 1_024 * 1_024) : `${body?.length} bytes`);
   });
   server.listen(0, '127.0.0.1');
   afterAll(() => server.close());
