@@ -131,7 +131,7 @@ const reference = /(?<![a-z0-9])[a-z][a-z0-9_/-]*/g;
 const phoneWord =
   /^(?:call|tel|phone|hotline|contact|dial|mobile|hp|fax|whatsapp|wasap|sms|hubungi|telefon|talian|panggil)/;
 const tollFree = /(?<![\da-z])1[ -]{0,3}[38]00[ -]{1,2}[a-z0-9]{2}/;
-/** Digits and whatever separates them; only a letter, or a number of another kind ('#'), stands between two numbers. */
+/** Digits and their separators; only a letter, or a number of another kind ('#'), stands between two numbers. */
 const numberRun = /\+?\d[^\p{L}#]*[a-z#]?/gu;
 
 /** A full stop before white space ends a sentence, and a comma before one or two digits goes on with a list. */

@@ -55,7 +55,7 @@ export const failures = {
 
 export type Failure = keyof typeof failures;
 
-/** A reason, or words of somebody's own. */
+/** A reason, or other words. */
 export type Refusal = Failure | { words: string };
 
 /**

@@ -35,7 +35,7 @@ type AlarmFacts = AlarmNames | 'sent' | 'verified';
 
 /** Notes under way at a time; more are dropped. */
 const mostPending = 10_000;
-/** Nobody waits for them, so all that come while one call is under way are the next one. */
+/** No request waits for them, so those that come while one call is under way are the next one. */
 const gatheredLong = { most: 1_000, inFlight: 1 };
 const minuteMs = 60_000;
 

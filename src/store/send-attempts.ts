@@ -26,7 +26,7 @@ interface Claimed {
    * Redis may have forgotten is only presumed: the call after it is a first call (ADR 35).
    */
   tries: number;
-  /** Resends after an attempt whose outcome nobody knew, or that Redis may have forgotten. */
+  /** Resends after an attempt whose outcome is unknown, or that Redis may have forgotten. */
   resends: number;
   claimedAt: number;
   /** How long the attempt may be under way, in ms from `claimedAt`. */

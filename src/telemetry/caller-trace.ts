@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 let isKnown: (authorization: string) => boolean = () => false;
 
-/** From now on the trace goes on of callers whose `Authorization` is known, and of nobody else. */
+/** Continues a caller's trace only where its `Authorization` is known. */
 export function continueTracesOf(known: (authorization: string) => boolean): void {
   isKnown = known;
 }

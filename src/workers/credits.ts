@@ -20,7 +20,7 @@ export interface Credits {
   /**
    * What a refusal for lack of credits means, by the balance as it is now. The account is in trouble where it could not
    * pay one credit, or does not tell within `withinMs`. Else the refusal is about this OTP: it waits for a top-up where
-   * the balance is below its price, and is refused in a way that nobody understands where it is not.
+   * the balance is below its price, and is refused in unknown words where it is not.
    */
   judgeRefusal(price: number, withinMs: number): Promise<SendOutcome>;
 }

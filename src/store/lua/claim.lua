@@ -4,7 +4,7 @@ local t = now()
 return for_each_record(function(token)
   local readable, r = pcall(load)
   if not readable then
-    -- Nobody can end it: the sweeper must not come to it again.
+    -- No function can end it: the sweeper must not come to it again.
     redis.call('ZREM', here.due, here.id)
     return {'unreadable'}
   end

@@ -8,7 +8,7 @@ local GATEWAY_LIMITS = {
   clientIpPer10Minutes = POLICY.clientIpPer10Minutes,
 }
 
--- When the app's OTPs to this number were admitted. Those to a test number are kept apart: they count in nobody's limits
+-- When the app's OTPs to this number were admitted. Those to a test number are kept apart: they count in no other limit
 -- but their own.
 local function times_of(p, item)
   if not item.isTest then return p.sends end
