@@ -1,4 +1,4 @@
-/** Every status an OTP can be in, in the order of its life (docs/architecture.md draws them). */
+/** Every status an OTP can be in, in the order of its life (docs/states.md draws them). */
 export const statuses = [
   'queued',
   'sending',
