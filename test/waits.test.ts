@@ -13,6 +13,6 @@ it.each([
     new RegExp(String.raw`\n {2,}${sleep}\s*(?:\/\/.*\s*)*expect\(`),
   ],
   ['asserts a wall-clock budget', /expect\(\s*(?:performance|Date)\.now\(\) - \w+,?\s*\)\s*\.toBeLessThan/],
-])('no test %s: docs/contributing.md says what to do instead', (_what, pattern) => {
+])('no test %s: CONTRIBUTING.md says what to do instead', (_what, pattern) => {
   expect(files.filter((path) => pattern.test(readFileSync(`test/${path}`, 'utf8')))).toEqual([]);
 });
