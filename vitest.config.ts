@@ -4,16 +4,16 @@ import { defineConfig } from 'vitest/config';
 const unit = [
   'test/{boundaries,docker-compose,docs,package-lock,waits}.test.ts',
   'test/{config,isms,otp,simulator,telemetry}/*.test.ts',
-  'test/api/{bulk-document,errors-markdown,html,http-server,lines,prefer,serve-routes}.test.ts',
+  'test/api/http/{html,http-server,lines,prefer,serve-routes}.test.ts',
+  'test/api/{docs/errors-markdown,routes/bulk-document}.test.ts',
   'test/bench/pairs.test.ts',
-  'test/lib/time-slices.test.ts',
-  'test/cli/webhook-receivers.test.ts',
+  'test/lib/{batcher,map-ordered,time-slices}.test.ts',
+  'test/main/webhook-receivers.test.ts',
   'test/client/{errors,pages,retry,upload,wait,webhook}.test.ts',
-  'test/producer/in-order.test.ts',
-  'test/store/{batcher,sealing}.test.ts',
-  'test/terminal/input.test.ts',
+  'test/store/encryption.test.ts',
+  'test/cli/input.test.ts',
   'test/webhooks/public-address.test.ts',
-  'test/workers/{adaptive-concurrency,intake}.test.ts',
+  'test/workers/{adaptive-concurrency,job-gate}.test.ts',
 ];
 
 /** Needs what `npm run test:all` installs, or takes minutes. */
@@ -22,9 +22,9 @@ const system = [
   'test/{deploy,examples}/*.test.ts',
   // Every change is tried with workers that are killed.
   'test/faults/!(killed-workers).test.ts',
-  'test/api/{isms-door-php,overview-page}.test.ts',
+  'test/api/{compat/isms-compat-php,admin/overview-page}.test.ts',
   'test/bench/bench.test.ts',
-  'test/cli/cluster.test.ts',
+  'test/main/cluster.test.ts',
   'test/client/edge.test.ts',
 ];
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
-import { storeOf } from '../src/cli/parts.js';
-import { connectForWork } from '../src/cli/redis.js';
 import { loadConfig } from '../src/config/load-config.js';
+import { storeOf } from '../src/main/composition.js';
+import { connectForWork } from '../src/main/redis.js';
 import { gatewayEnvironment, runCommand, written } from '../test/support/processes.js';
 import { startRedis } from '../test/support/redis-topology.js';
 import { inBatches } from './support/batches.js';

@@ -3,6 +3,6 @@
 import { cp } from 'node:fs/promises';
 
 const [directory = 'dist'] = process.argv.slice(2);
-for (const folder of ['store/lua', 'api/browser']) {
+for (const folder of ['store/lua', 'api/admin/browser']) {
   await cp(`src/${folder}`, `${directory}/${folder}`, { recursive: true });
 }

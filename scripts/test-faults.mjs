@@ -12,8 +12,8 @@ const tests = [
   'test/model',
   'test/store/conversion.test.ts',
   'test/store/number-ranges.test.ts',
-  'test/api/hostile-app.test.ts',
-  'test/api/slow-sockets.test.ts',
+  'test/api/http/hostile-app.test.ts',
+  'test/api/http/slow-sockets.test.ts',
 ];
 const env = { ...process.env, FAULTS: 'full', FAULTS_TABLE: file };
 const { status } = spawnSync(

@@ -1,6 +1,6 @@
 // Writes what of the documentation is made from schemas and tables, as they were last built.
 import { writeFile } from 'node:fs/promises';
-import { errorsMarkdown } from '../dist/api/errors-markdown.js';
+import { errorsMarkdown } from '../dist/api/docs/errors-markdown.js';
 import { appsJsonSchema } from '../dist/config/apps-file.js';
 import { configurationMarkdown } from '../dist/config/documentation.js';
 

@@ -18,17 +18,17 @@ if (/\*|ioredis|router|express/.test(process.env['DEBUG'] ?? '')) {
 // took 250 MB at its most, and takes 180 so, as fast as before (measured).
 setFlagsFromString('--heap-growing-percent=100');
 const args = process.argv.slice(2);
-const { isTerminalCommand } = await import('./terminal/terminal.js');
+const { isTerminalCommand } = await import('./cli/terminal.js');
 if (isTerminalCommand(args[0] ?? '')) {
   // Nothing of the gateway is imported for these: a second less to wait for whoever typed one.
-  const { runInTerminal } = await import('./cli/in-terminal.js');
-  await runInTerminal(args, process.env);
+  const { runCommand } = await import('./main/run-command.js');
+  await runCommand(args, process.env);
 } else {
-  const { endAtOnceOnSignal } = await import('./cli/signals.js');
+  const { endAtOnceOnSignal } = await import('./main/signals.js');
   endAtOnceOnSignal();
   // What is traced is imported once tracing has begun.
-  const { traceIfAsked } = await import('./cli/tracing.js');
+  const { traceIfAsked } = await import('./main/tracing.js');
   const tracing = await traceIfAsked(args[0] ?? '', process.env);
-  const { main } = await import('./cli/main.js');
+  const { main } = await import('./main/main.js');
   await main(args, process.env, tracing);
 }

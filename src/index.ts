@@ -1,5 +1,5 @@
 /** What apps import: a producer that enqueues OTPs straight into the gateway's Redis. */
-export { createOtpProducer, type OtpProducerOptions } from './cli/otp-producer.js';
+export { createOtpProducer, type OtpProducerOptions } from './main/otp-producer.js';
 export type {
   AcceptedOtp,
   OtpProducer,

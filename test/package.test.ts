@@ -67,7 +67,7 @@ describe('the package', () => {
       'dist/client/index.js',
       'dist/client/index.d.ts',
       'dist/store/lua/admit.lua',
-      'dist/api/browser/overview.js',
+      'dist/api/admin/browser/overview.js',
     ]) {
       expect(files).toContain(`package/${file}`);
     }

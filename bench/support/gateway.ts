@@ -1,6 +1,6 @@
 import { pino } from 'pino';
-import { storeOf } from '../../src/cli/parts.js';
 import { loadConfig } from '../../src/config/load-config.js';
+import { storeOf } from '../../src/main/composition.js';
 import type { Otp } from '../../src/otp/otp.js';
 import { type BullQueue, createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
 import type { Store } from '../../src/store/store.js';

@@ -1,35 +1,35 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type Express } from 'express';
 import helmet from 'helmet';
+import type { Logger } from '../lib/logger.js';
 import { createTimeSlices } from '../lib/time-slices.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import type { Provider } from '../otp/provider.js';
-import type { Acceptor } from '../producer/acceptance.js';
+import type { Enqueuer } from '../producer/enqueue.js';
 import { redisDeadlineMs } from '../producer/redis-trouble.js';
 import type { RequestSettings } from '../producer/settings.js';
 import type { BalanceQueue } from '../queues/balance.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
-import { type Admin, adminPages } from './admin.js';
-import { answerErrors } from './answer-errors.js';
-import { type ApiKey, authenticate } from './authentication.js';
-import { balanceRoutes } from './balance.js';
-import { batchRoutes } from './batches.js';
-import { bulkRoute } from './bulk.js';
-import { createOtpRoutes } from './create-otp.js';
-import { docsRoutes } from './docs.js';
-import { healthRoutes } from './health.js';
-import { type IsmsDoor, ismsDoor } from './isms-door.js';
-import type { Logger } from './logger.js';
-import type { ApiMetrics } from './metrics.js';
-import { otpRoutes } from './otps.js';
-import { ApiProblem } from './problem.js';
-import { trackRequests } from './request-log.js';
-import type { Route } from './route.js';
-import { serveRoutes } from './serve-routes.js';
-import { twilioVerifyDoor } from './twilio-verify-door.js';
-import { verifyRoutes } from './verify.js';
+import { type Admin, adminPages } from './admin/admin.js';
+import { type IsmsCompatApi, ismsCompat } from './compat/isms-compat.js';
+import { twilioVerifyCompat } from './compat/twilio-verify-compat.js';
+import { docsRoutes } from './docs/docs.js';
+import { answerErrors } from './http/answer-errors.js';
+import { type ApiKey, authenticate } from './http/authentication.js';
+import { ApiProblem } from './http/problem.js';
+import { trackRequests } from './http/request-log.js';
+import type { Route } from './http/route.js';
+import { serveRoutes } from './http/serve-routes.js';
+import { balanceRoutes } from './routes/balance.js';
+import { batchRoutes } from './routes/batches.js';
+import { bulkRoute } from './routes/bulk.js';
+import { createOtpRoutes } from './routes/create-otp.js';
+import { healthRoutes } from './routes/health.js';
+import type { ApiMetrics } from './routes/metrics.js';
+import { otpRoutes } from './routes/otps.js';
+import { verifyRoutes } from './routes/verify.js';
 
 export interface ApiDependencies {
   /** On a connection that fails fast: one that queues commands makes requests wait for their deadline. */
@@ -53,7 +53,7 @@ export interface ApiDependencies {
     | 'phones'
   >;
   /** Takes OTPs on. */
-  acceptor: Acceptor;
+  enqueuer: Enqueuer;
   sendOtpQueue: Pick<SendOtpQueue, 'remove' | 'queues' | 'backlog' | 'waitingSince'>;
   balanceQueue: Pick<BalanceQueue, 'queue'>;
   /** Null where there is no webhook. */
@@ -62,7 +62,7 @@ export interface ApiDependencies {
   /** Those that count now. */
   apiKeys: () => readonly ApiKey[];
   /** Which requests of the vendor's own protocol are answered. */
-  ismsDoor: IsmsDoor;
+  ismsDoor: IsmsCompatApi;
   /** Null: there are no admin pages. */
   admin: Admin | null;
   /** Addresses and CIDR ranges whose `X-Forwarded-For` is believed; that of anybody else is ignored. */
@@ -85,9 +85,9 @@ export function createApi(given: ApiDependencies): Express {
   app.enable('case sensitive routing').enable('strict routing').set('query parser', 'simple');
   app.set('trust proxy', [...trustedProxies]);
   app.use(trackRequests(dependencies), safeHeaders);
-  app.use('/v1', keepNothing, authenticate(apiKeys));
+  app.use('/v1', noStore, authenticate(apiKeys));
   app.use(serveRoutes(apiRoutes(dependencies)));
-  app.use(ismsDoor(dependencies.ismsDoor, dependencies), twilioVerifyDoor(dependencies));
+  app.use(ismsCompat(dependencies.ismsDoor, dependencies), twilioVerifyCompat(dependencies));
   if (admin) app.use(adminPages(admin, dependencies));
   app.use(() => {
     throw new ApiProblem('not_found');
@@ -149,7 +149,7 @@ const constantHeaders = (() => {
   return headers;
 })();
 
-const keepNothing: express.RequestHandler = (_req, res, next) => {
+const noStore: express.RequestHandler = (_req, res, next) => {
   res.setHeader('Cache-Control', 'no-store');
   next();
 };

@@ -8,10 +8,10 @@ import type {
   otpSchema,
   verifiedSchema,
   verifyByNumberSchema,
-} from '../api/schemas.js';
+} from '../api/routes/schemas.js';
 
-export type { ProblemCode } from '../api/problems.js';
-export type { BatchOtp } from '../api/schemas.js';
+export type { ProblemCode } from '../api/http/problems.js';
+export type { BatchOtp } from '../api/routes/schemas.js';
 export type { OtpInput } from '../producer/otp-request-schema.js';
 
 /** An OTP as it was when the gateway answered. Times are UTC with milliseconds. */

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { type Command, type ConfigFor, schemas, settings } from './commands.js';
 import { ConfigError, type Mistake } from './config-error.js';
-import { nearMisses } from './near-miss.js';
 import { type Environment, readEnvironment } from './read-environment.js';
+import { suggestions } from './suggestions.js';
 import type { Setting } from './variables.js';
 
 /** What only the domain can judge: each answers what is wrong with a text ("must …"), or null. */
@@ -24,7 +24,7 @@ export function loadConfig<C extends Command>(
   const failed = new Set(mistakes.map(({ variable }) => variable.replace(/_FILE$/, '')));
   const found = (parsed.error?.issues ?? []).flatMap((issue) => mistakesOf(issue, texts));
   mistakes.push(...found.filter(({ variable }) => !failed.has(variable)));
-  mistakes.push(...domainMistakes(texts, checks), ...nearMisses(env, settings));
+  mistakes.push(...domainMistakes(texts, checks), ...suggestions(env, settings));
   if (mistakes.length > 0 || !parsed.success) throw new ConfigError(mistakes);
   return parsed.data;
 }

@@ -1,7 +1,7 @@
 import { type Dispatcher, errors } from 'undici';
 import type { UnknownReason, UnsentReason } from '../otp/outcome.js';
 import type { SendWindow } from '../otp/provider.js';
-import { createFence, type Fence } from './fence.js';
+import { createDispatchGuard, type DispatchGuard } from './dispatch-guard.js';
 
 /**
  * What became of one GET. `unsent`: proven not to have left, or turned away unprocessed. `lost`: it left and
@@ -19,7 +19,7 @@ export type Exchange =
  */
 export async function exchange(dispatcher: Dispatcher, path: string, window: SendWindow): Promise<Exchange> {
   return await new Promise((resolve) => {
-    const fence = createFence(window.leaveBy);
+    const fence = createDispatchGuard(window.leaveBy);
     const call = createCall(fence, resolve);
     // undici cannot abort a request that still queues for a connection, so the fence is shut for it.
     const timer = setTimeout(
@@ -42,7 +42,7 @@ interface Call {
   ended: () => void;
 }
 
-function createCall(fence: Fence, resolve: (exchange: Exchange) => void): Call {
+function createCall(fence: DispatchGuard, resolve: (exchange: Exchange) => void): Call {
   const chunks: Buffer[] = [];
   let status = 0;
   let wire: Dispatcher.DispatchController | null = null;

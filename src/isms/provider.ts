@@ -1,6 +1,6 @@
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { balanceOutcome, balanceParameters } from './balance.js';
-import { openLine } from './line.js';
+import { createConnectionPool } from './connection-pool.js';
 import { withoutSecrets } from './quoted-text.js';
 import { sendOutcome, sendParameters } from './send.js';
 import { verifyOutcome, verifyParameters } from './verify.js';
@@ -29,8 +29,8 @@ export function createIsmsProvider(options: IsmsOptions): Provider {
     'text' in outcome
       ? { ...outcome, text: withoutSecrets(String(outcome.text), [username, password]) }
       : outcome;
-  const sends = openLine(lineOptions(options, options.sendConnections));
-  const others = openLine(lineOptions(options, options.verifyConnections));
+  const sends = createConnectionPool(lineOptions(options, options.sendConnections));
+  const others = createConnectionPool(lineOptions(options, options.verifyConnections));
 
   return {
     send: async (call, { leaveBy, endBy }) => {

@@ -34,7 +34,7 @@ export function verifyOutcome(result: Exchange, call: VerifyCall): VerifyOutcome
   if (result.kind === 'lost') return { kind: 'unavailable', reason: result.reason };
   const reply = parseReply(result.text, verified);
   if (reply.kind === 'unreadable') return { kind: 'unavailable', reason: reply.reason };
-  if (reply.kind === 'good') return result.ok && concerns(reply.value, call) ? { kind: 'correct' } : odd;
+  if (reply.kind === 'good') return result.ok && setOtpId(reply.value, call) ? { kind: 'correct' } : odd;
   return refused(reply);
 }
 
@@ -48,6 +48,6 @@ function refused(reply: Extract<Reply<never>, { kind: 'failed' | 'code' }>): Ver
   return { kind: 'unrecognised', text: quotedText(reply.message) };
 }
 
-function concerns({ uuid, sms_id }: z.infer<typeof verified>, call: VerifyCall): boolean {
+function setOtpId({ uuid, sms_id }: z.infer<typeof verified>, call: VerifyCall): boolean {
   return uuid.toLowerCase() === call.uuid.toLowerCase() && sms_id === call.smsId;
 }

@@ -1,5 +1,5 @@
-import { createSlidingSum, type SlidingSum } from './sliding-sum.js';
-import type { Verdict } from './verdict.js';
+import { createSlidingSum, type SlidingSum } from '../lib/sliding-sum.js';
+import type { HealthSignal } from './health-signal.js';
 
 const windowMs = 10_000;
 /** Half of fewer calls than these says nothing. */
@@ -22,7 +22,7 @@ export interface Permit {
   /** True for the one call that a half-open circuit lets through. */
   readonly probe: boolean;
   /** Says how the call went; must be called once, further ones are ignored. */
-  settle(verdict: Verdict): void;
+  settle(signal: HealthSignal): void;
 }
 
 /** Whether calls of one kind are made, as one process sees it. */
@@ -62,13 +62,13 @@ export function createCircuitBreaker(clock: Clock): CircuitBreaker {
     record = createCallRecord(clock.now);
     become('closed');
   };
-  const settleProbe = (verdict: Verdict) => {
+  const settleProbe = (signal: HealthSignal) => {
     probing = false;
-    if (verdict === 'well') close();
-    if (verdict === 'ill') open(Math.min(2 * openMs, longestOpenMs));
+    if (signal === 'success') close();
+    if (signal === 'failure') open(Math.min(2 * openMs, longestOpenMs));
   };
-  const settleCall = (verdict: Verdict) => {
-    record.add(verdict);
+  const settleCall = (signal: HealthSignal) => {
+    record.add(signal);
     if (record.looksIll) open(shortestOpenMs);
   };
 
@@ -82,11 +82,11 @@ export function createCircuitBreaker(clock: Clock): CircuitBreaker {
       probing = probe;
       const began = period;
       let settled = false;
-      const settle = (verdict: Verdict) => {
+      const settle = (signal: HealthSignal) => {
         if (settled || began !== period) return;
         settled = true;
-        if (probe) settleProbe(verdict);
-        else settleCall(verdict);
+        if (probe) settleProbe(signal);
+        else settleCall(signal);
       };
       return { probe, settle };
     },
@@ -103,11 +103,11 @@ function createCallRecord(now: () => number) {
   const ill: SlidingSum = createSlidingSum(windowMs, now);
   let inARow = 0;
   return {
-    add: (verdict: Verdict) => {
-      if (verdict === 'silent') return;
-      inARow = verdict === 'ill' ? inARow + 1 : 0;
+    add: (signal: HealthSignal) => {
+      if (signal === 'ignored') return;
+      inARow = signal === 'failure' ? inARow + 1 : 0;
       calls.add(1);
-      ill.add(verdict === 'ill' ? 1 : 0);
+      ill.add(signal === 'failure' ? 1 : 0);
     },
     get looksIll() {
       return inARow >= illInARow || (calls.total >= callsToJudge && ill.total * 2 >= calls.total);

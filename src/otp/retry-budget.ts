@@ -1,4 +1,4 @@
-import { createSlidingSum } from './sliding-sum.js';
+import { createSlidingSum } from '../lib/sliding-sum.js';
 
 const windowMs = 10_000;
 /** First calls that earn one extra call. */

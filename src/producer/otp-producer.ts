@@ -1,8 +1,8 @@
+import { mapOrdered } from '../lib/map-ordered.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import type { Status } from '../otp/states.js';
-import type { Acceptance, Acceptor } from './acceptance.js';
-import { inOrder } from './in-order.js';
+import type { Acceptance, Enqueuer } from './enqueue.js';
 import { inputErrors } from './input-errors.js';
 import { createRequestReader, sendEndpoint } from './otp-request.js';
 import { idempotencyKeySchema, type OtpInput } from './otp-request-schema.js';
@@ -81,7 +81,7 @@ export class BatchCancelled extends Error {
 
 export interface OtpProducerParts extends UploadDependencies {
   app: string;
-  acceptor: Acceptor;
+  enqueuer: Enqueuer;
   settings: RequestSettings;
   /** Resolves once the connection is there, or has had its time. */
   connected: Promise<void>;
@@ -90,7 +90,7 @@ export interface OtpProducerParts extends UploadDependencies {
 
 /** A producer made of its parts; `createOtpProducer` makes the parts, too. */
 export function createProducer(parts: OtpProducerParts): OtpProducer {
-  const { app, acceptor, settings, connected, close } = parts;
+  const { app, enqueuer, settings, connected, close } = parts;
   const store = withTimeouts(parts.store, redisDeadlineMs);
   const single = createRequestReader(settings);
   const bulk = createRequestReader({ ...settings, sendWithinSeconds: settings.bulkSendWithinSeconds });
@@ -105,17 +105,19 @@ export function createProducer(parts: OtpProducerParts): OtpProducer {
           ? null
           : { endpoint: sendEndpoint, key: idempotencyKey, body: read.text };
       await connected;
-      return toSendResult(await acceptor.one(read.request, idempotency).catch(unavailable));
+      return toSendResult(await enqueuer.enqueue(read.request, idempotency).catch(unavailable));
     },
     sendMany: async (inputs, { idempotencyKey, onResult, onProgress, signal } = {}) => {
       const refusedKey = keyRefusal(idempotencyKey);
       if (refusedKey) throw new TypeError(refusalText(refusedKey));
       await connected;
-      const upload = await beginUpload({ store, acceptor }, app, idempotencyKey ?? null);
+      const upload = await beginUpload({ store, enqueuer }, app, idempotencyKey ?? null);
       if (!upload) throw new BatchCancelled('the batch of this idempotency key was cancelled');
       const progress = { batchId: upload.batchId, accepted: 0, rejected: 0 };
       const groups = groupsOf(inputs, (input) => bulk.read(app, input), signal);
-      for await (const results of inOrder(groups, groupsInFlight, (group) => upload.accept(group, signal))) {
+      for await (const results of mapOrdered(groups, groupsInFlight, (group) =>
+        upload.accept(group, signal),
+      )) {
         for (const result of results) {
           if ('id' in result) progress.accepted += 1;
           else progress.rejected += 1;

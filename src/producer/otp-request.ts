@@ -1,11 +1,11 @@
 import type { z } from 'zod';
+import { memoize } from '../lib/memoize.js';
 import { type App, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
 import { countedAddress } from '../otp/client-address.js';
 import { brokenContentRules, type ContentRule, contentRuleMessages } from '../otp/content-rules.js';
 import { type Message, parseMessage } from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
-import { remembered } from '../otp/remembered.js';
 import { inputErrors } from './input-errors.js';
 import { otpRequestSchema } from './otp-request-schema.js';
 import { type Refusal, refuse } from './refusal.js';
@@ -25,7 +25,7 @@ type Input = z.output<ReturnType<typeof otpRequestSchema>>;
 /** Reads what apps ask for: checks it, and completes it with the defaults. */
 export function createRequestReader(settings: RequestSettings) {
   const schema = otpRequestSchema(settings);
-  const messageOf = remembered((text) => judgeMessage(text));
+  const messageOf = memoize((text) => judgeMessage(text));
   const complete = (app: string, input: Input) => completed(app, input, { settings, messageOf });
   return {
     /** Checks the shape first. */
@@ -48,7 +48,7 @@ interface Judged {
 
 function judgeMessage(text: string): Judged {
   const message = parseMessage(text);
-  return { message, broken: remembered((country) => brokenContentRules(text, country)) };
+  return { message, broken: memoize((country) => brokenContentRules(text, country)) };
 }
 
 /** Completes a checked input with the defaults, or says what no schema can. */
@@ -92,7 +92,7 @@ function completed(
 }
 
 /** Whether an OTP may be sent once more by the rules of now: why not, or null. */
-export function createJudge(settings: RequestSettings) {
+export function createPolicyCheck(settings: RequestSettings) {
   return ({ app, to, message }: Pick<Otp, 'app' | 'to' | 'message'>): Refusal | null => {
     const owner = settings.apps.of(app);
     if (!(owner.countries ?? settings.allowedCountries).includes(to.country))

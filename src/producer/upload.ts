@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AdmissionRequest } from '../store/admission-request.js';
 import { batchId, type Line, linesPerChunk, type ReservedLine } from '../store/batches.js';
 import type { Store } from '../store/store.js';
-import type { Acceptance, Acceptor } from './acceptance.js';
+import type { Acceptance, Enqueuer } from './enqueue.js';
 import type { Read } from './otp-request.js';
 import { redisTrouble } from './redis-trouble.js';
 import { type Refusal, refuse } from './refusal.js';
@@ -31,7 +31,7 @@ export type LineResult =
 /** What uploads need. */
 export interface UploadDependencies {
   store: Pick<Store, 'batches'>;
-  acceptor: Pick<Acceptor, 'many' | 'refusesBulk'>;
+  enqueuer: Pick<Enqueuer, 'enqueueMany' | 'refusesBulk'>;
 }
 
 /** An upload of many OTPs of one app, as one batch. */
@@ -43,7 +43,7 @@ export interface Upload {
 
 /** Begins an upload, or goes on with the one that this idempotency key stands for; null when that was cancelled. */
 export async function beginUpload(
-  { store, acceptor }: UploadDependencies,
+  { store, enqueuer }: UploadDependencies,
   app: string,
   idempotencyKey: string | null,
 ): Promise<Upload | null> {
@@ -53,10 +53,10 @@ export async function beginUpload(
   return {
     batchId: batchId(name),
     accept: async (group, signal) => {
-      const idOf = await lineIds.before(group, acceptor.refusesBulk());
+      const idOf = await lineIds.before(group, enqueuer.refusesBulk());
       const results = group.lines.map((line, i) => placed(line, idOf(i), name));
       const admissible = results.flatMap((result) => ('admission' in result ? [result.admission] : []));
-      const acceptances = await acceptInTime({ acceptor, signal }, app, admissible);
+      const acceptances = await acceptInTime({ enqueuer, signal }, app, admissible);
       const answers = results.flatMap((result, i) => toResult(result, group.from + i, acceptances));
       return admissible.length === 0 ? answers : await lineIds.after(group, answers, idOf);
     },
@@ -164,14 +164,14 @@ function readableLine(line: UploadLine): Line | null {
 
 /** Bulk is slowed to what the app may, instead of refused. */
 async function acceptInTime(
-  { acceptor, signal }: { acceptor: Pick<Acceptor, 'many'>; signal: AbortSignal | undefined },
+  { enqueuer, signal }: { enqueuer: Pick<Enqueuer, 'enqueueMany'>; signal: AbortSignal | undefined },
   app: string,
   admissions: readonly AdmissionRequest[],
 ): Promise<Map<AdmissionRequest, Acceptance>> {
   const decided = new Map<AdmissionRequest, Acceptance>();
   let open = admissions;
   while (open.length > 0) {
-    const acceptances = await acceptor.many(app, open);
+    const acceptances = await enqueuer.enqueueMany(app, open);
     for (const [i, admission] of open.entries()) {
       const acceptance = acceptances[i];
       if (acceptance) decided.set(admission, acceptance);

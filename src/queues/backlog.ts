@@ -1,6 +1,6 @@
 import type { Queue } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
-import { placesLeft } from './turns.js';
+import { placesLeft } from './fair-queue.js';
 
 /** Jobs that wait for a worker. */
 export interface Backlog {

@@ -1,14 +1,14 @@
 import { type Job, type Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
+import { groupBy } from '../lib/group-by.js';
 import { withTimeout } from '../lib/with-timeout.js';
-import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type NewJob } from './add-jobs.js';
 import { type Backlog, backlogOf, earliest, sumOf, type WaitingSince, waitingSince } from './backlog.js';
+import { takePlaces } from './fair-queue.js';
 import { openQueue, type QueueConnection } from './queues.js';
 import { announceShards, knownShards, shardName, shardOf } from './shards.js';
-import { takeTurns } from './turns.js';
 
 export const sendOtpJob = 'send-otp';
 
@@ -170,7 +170,7 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     addBulk: (app, otps) =>
       inEach(otps, async (queue, ofShard) => {
         const toKey = (name: string) => queue.toKey(name);
-        const priorities = await takeTurns(connection, toKey, { app, count: ofShard.length });
+        const priorities = await takePlaces(connection, toKey, { app, count: ofShard.length });
         await addJobs(
           connection,
           queue,

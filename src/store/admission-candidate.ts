@@ -2,12 +2,12 @@ import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
 import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission-request.js';
-import { type HashedKey, hashedKey } from './carry-over.js';
+import type { Encrypter } from './encryption.js';
+import { type HashedKey, hashedKey } from './key-rotation.js';
 import { keys } from './keys.js';
 import { rangeParts } from './number-ranges.js';
-import { sealRequest } from './record.js';
+import { encryptRequest } from './record.js';
 import type { Policy } from './script.js';
-import type { Sealer } from './sealing.js';
 
 /** What `lua/admit.lua` is made of beside the shared part of records. */
 export const admissionParts = ['phone', 'limits', ...rangeParts, 'reference'] as const;
@@ -69,15 +69,15 @@ export type Decide = (candidates: Candidate[]) => Promise<{ candidate: Candidate
 
 /** Makes a candidate of what is asked for, under a new id unless one was reserved. */
 export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest): Candidate {
-  const { sealer, ranges, policy } = options;
+  const { encrypter, ranges, policy } = options;
   const { request, idempotency = null, reserved } = asked;
   const { app, to, credits, ttlSeconds, maxAttempts, reference } = request;
-  const hashesOf = (purpose: string, value: string) => sealer.hashes(purpose, `${app}\n${value}`);
-  const hashes = sealer.hashes('phone number', to.e164);
+  const hashesOf = (purpose: string, value: string) => encrypter.hashes(purpose, `${app}\n${value}`);
+  const hashes = encrypter.hashes('phone number', to.e164);
   const phone = reserved?.phone ?? hashes[0];
   const id = reserved?.id ?? newOtpId(partitionOf(phone));
   const range = request.isTest ? null : ranges.guarded(app, to);
-  const idempotencyKeys = idempotency ? idempotencyKeysOf(sealer, app, idempotency) : [];
+  const idempotencyKeys = idempotency ? idempotencyKeysOf(encrypter, app, idempotency) : [];
   const limits = limitsOf(request, policy);
   const clientIp = limits.clientIpPer10Minutes > 0 ? request.clientIp : null;
   const windowOf = (address: string | null) =>
@@ -97,7 +97,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     // On a cluster its key is in another slot, so it goes by its own time.
     idempotencyKey: options.redis.isCluster ? undefined : idempotencyKeys[0],
     // Last, where the Lua functions look for it.
-    sealed: sealRequest(sealer, id, request),
+    encrypted: encryptRequest(encrypter, id, request),
   };
   return {
     id,
@@ -128,7 +128,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       limits: limits === policy ? undefined : limits,
       isTest: request.isTest || undefined,
       clientNetworkLimit: networkWindow ? limits.clientIpPer10Minutes * widerNetworkShare : undefined,
-      fingerprints: idempotency ? sealer.hashes('request body', idempotency.body) : undefined,
+      fingerprints: idempotency ? encrypter.hashes('request body', idempotency.body) : undefined,
       overloaded: asked.overloaded,
       supersedes: request.replacesEarlier ? (request.purpose ?? '') : undefined,
       quotas: asked.quotas,
@@ -155,8 +155,8 @@ function limitsOf({ limits, isTest }: OtpRequest, policy: Policy): CandidateLimi
 
 const phoneKey = (hash: string) => keys.phone(partitionOf(hash), hash);
 
-function idempotencyKeysOf(sealer: Sealer, app: string, { endpoint, key }: Idempotency): string[] {
-  return sealer.hashes('idempotency key', `${app}\n${endpoint}\n${key}`).map(keys.idempotency);
+function idempotencyKeysOf(encrypter: Encrypter, app: string, { endpoint, key }: Idempotency): string[] {
+  return encrypter.hashes('idempotency key', `${app}\n${endpoint}\n${key}`).map(keys.idempotency);
 }
 
 /** Keys and arguments of a call that decides everything: keys beside the records are told by their place. */

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { groupBy } from '../otp/group-by.js';
+import { groupBy } from '../lib/group-by.js';
 import { admissionParts, type Candidate, type Decide, partitionCallOf } from './admission-candidate.js';
 import { type Case, each, refuse, type Step } from './admission-case.js';
 import type { AdmissionOptions, Quota } from './admission-request.js';
 import { loadHolds } from './app-holds.js';
-import { carryOver } from './carry-over.js';
+import { rotateKey } from './key-rotation.js';
 import { keys } from './keys.js';
 import { rangeParts } from './number-ranges.js';
 import { createPauseReader, lastKnown } from './pause-reader.js';
@@ -34,7 +34,7 @@ const windowMarginMs = 100;
 export function decideOnCluster(options: AdmissionOptions): Decide {
   const steps: Step[] = [
     reserveKeys(options),
-    (cases) => each(cases, ({ candidate }) => carryOver(options.redis, candidate.hashed)),
+    (cases) => each(cases, ({ candidate }) => rotateKey(options.redis, candidate.hashed)),
     lookAtPausesAndNumbers(options),
     takeWindows(options),
     askTheGuard(options),

@@ -1,7 +1,7 @@
 import type { OtpRequest } from '../otp/otp.js';
+import type { Encrypter } from './encryption.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordScripts } from './script.js';
-import type { Sealer } from './sealing.js';
 
 /** An app's idempotency key, and the request body it must come with again. */
 export interface Idempotency {
@@ -33,7 +33,7 @@ export interface AdmissionRequest {
 
 /** What admission decides with. */
 export interface AdmissionOptions extends RecordScripts {
-  sealer: Sealer;
+  encrypter: Encrypter;
   /** The hashes whose field `paused` BullMQ sets while an operator pauses a send queue. */
   operatorPauseKeys: readonly string[];
   ranges: Pick<NumberRanges, 'guarded' | 'note'>;

@@ -4,11 +4,11 @@ import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { admissionParts, type Candidate, callOf, candidateOf, type Decide } from './admission-candidate.js';
 import { decideOnCluster } from './admission-on-cluster.js';
 import type { AdmissionOptions, AdmissionRequest, Quota } from './admission-request.js';
-import { carryOver } from './carry-over.js';
+import type { Encrypter } from './encryption.js';
+import { rotateKey } from './key-rotation.js';
 import type { RangeRefusal } from './number-ranges.js';
 import { newOtp, recordSchema, toOtp } from './record.js';
 import { againAfterNewHistory, loadRecordSource, loadScript } from './script.js';
-import type { Sealer } from './sealing.js';
 
 /** What the toll-fraud guard decided about a number range with this very OTP. */
 export interface RangeDecision {
@@ -56,7 +56,9 @@ export function createAdmission(options: AdmissionOptions): AdmitMany {
     const decided = await decide(requests.map((each) => candidateOf(options, each)));
     return decided.map(({ candidate, answer }) => {
       try {
-        return answer instanceof Error ? answer : toAdmission(options.sealer, candidate, reply.parse(answer));
+        return answer instanceof Error
+          ? answer
+          : toAdmission(options.encrypter, candidate, reply.parse(answer));
       } catch (error) {
         // One record that cannot be opened must not take the others' answers with it.
         return error as Error;
@@ -72,7 +74,7 @@ function decideInOneCall(options: AdmissionOptions): Decide {
     return (await script(scriptKeys, args)) as unknown[];
   });
   return async (candidates) => {
-    await carryOver(
+    await rotateKey(
       options.redis,
       candidates.flatMap(({ hashed }) => hashed),
     );
@@ -82,11 +84,11 @@ function decideInOneCall(options: AdmissionOptions): Decide {
 }
 
 function toAdmission(
-  sealer: Sealer,
+  encrypter: Encrypter,
   { id, asked: { request, reserved } }: Candidate,
   answer: z.output<typeof reply>,
 ): Admission {
-  const open = (raw: string) => toOtp(sealer, recordSchema.parse(JSON.parse(raw)));
+  const open = (raw: string) => toOtp(encrypter, recordSchema.parse(JSON.parse(raw)));
   const ranges = (decision: z.output<typeof decided>) =>
     decision === '' ? [] : [{ decision, range: request.to.range }];
   const inBatch = reserved?.batch !== undefined;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { PhoneNumber } from '../otp/phone-number.js';
+import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { loadScript, type Policy, plainSource, type RedisClient } from './script.js';
-import type { Sealer } from './sealing.js';
 import type { EarlierRefusal } from './send-attempts.js';
 
 /** Different numbers of an app, refused in a row, that put it on hold: one bad number in ten never gets there. */
@@ -29,7 +29,7 @@ export interface RefusedCall {
  * What follows for an OTP that was refused in unknown words. `final`: it ends. `again`: it may be sent again, its app was on
  * hold. `held`: not known yet.
  */
-export type RefusalVerdict = 'final' | 'again' | 'held';
+export type RefusalJudgement = 'final' | 'again' | 'held';
 
 /** The holds of apps for refusals in unknown words, shared by all workers. */
 export interface AppHolds {
@@ -44,7 +44,7 @@ export interface AppHolds {
   }): Promise<{ began: boolean; onHold: boolean }>;
   /** 0 where the caller is to try one OTP of the app; the ms until the next try; null without a hold. */
   takeTrial(app: string): Promise<number | null>;
-  judge(app: string, refusal: EarlierRefusal): Promise<RefusalVerdict>;
+  judge(app: string, refusal: EarlierRefusal): Promise<RefusalJudgement>;
 }
 
 const holdsReply = z.array(z.tuple([z.string(), z.number(), z.string(), z.number()]));
@@ -53,7 +53,7 @@ const verdict = z.enum(['final', 'again', 'held']);
 
 export interface AppHoldsOptions {
   redis: RedisClient;
-  sealer: Pick<Sealer, 'hashes'>;
+  encrypter: Pick<Encrypter, 'hashes'>;
   policy: Policy;
 }
 
@@ -66,7 +66,7 @@ export function loadHolds(redis: RedisClient): () => Promise<AppHold[]> {
       .map(([app, since, text, tryInMs]) => ({ app, since, text, tryInMs }));
 }
 
-export function createAppHolds({ redis, sealer, policy }: AppHoldsOptions): AppHolds {
+export function createAppHolds({ redis, encrypter, policy }: AppHoldsOptions): AppHolds {
   const load = (name: string) => loadScript(redis, plainSource(name, ['events', 'app-calls'], policy));
   const noteAccepted = load('note-accepted');
   const noteRefusal = load('note-refusal');
@@ -80,7 +80,7 @@ export function createAppHolds({ redis, sealer, policy }: AppHoldsOptions): AppH
     noteRefusals: async ({ app, text, row }) => {
       const numbers = row.flatMap(({ to, claimedAt }) => [
         claimedAt,
-        sealer.hashes('phone number', to.e164)[0],
+        encrypter.hashes('phone number', to.e164)[0],
       ]);
       const args = [app, text, refusalsThatHold, ...numbers];
       const [began, onHold] = notedReply.parse(await noteRefusal(places, args));

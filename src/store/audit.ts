@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { createBatcher, gathered } from './batcher.js';
+import { createBatcher, gathered } from '../lib/batcher.js';
 import { keys } from './keys.js';
 import type { RedisClient } from './script.js';
 

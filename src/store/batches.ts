@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { groupBy } from '../otp/group-by.js';
+import { groupBy } from '../lib/group-by.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
 import { type Status, statuses } from '../otp/states.js';
+import type { Encrypter } from './encryption.js';
 import { batchId, batchOfId, keys, newBatch } from './keys.js';
 import {
   loadListScript,
@@ -12,7 +13,6 @@ import {
   plainSource,
   type RedisClient,
 } from './script.js';
-import type { Sealer } from './sealing.js';
 
 /** Lines whose ids are kept in one key. What is reserved at once lies within one. */
 export const linesPerChunk = 200;
@@ -86,7 +86,7 @@ export { batchId };
 
 export interface BatchesOptions {
   redis: RedisClient;
-  sealer: Sealer;
+  encrypter: Encrypter;
   policy: Pick<Policy, 'keepMs' | 'sendLeaseMs'>;
 }
 
@@ -94,7 +94,7 @@ const text = z.string().nullable();
 const cancelReply = z.tuple([z.string(), z.number()]).nullable();
 
 /** Batches in Redis: their lines in slots of their own, their counts beside the OTPs. */
-export function createBatches({ redis, sealer, policy }: BatchesOptions): Batches {
+export function createBatches({ redis, encrypter, policy }: BatchesOptions): Batches {
   const mergeScript = loadPlainScript(redis, 'merge-lines');
   const cancelScript = loadPlainScript(redis, 'cancel-batch');
   const cancelInPartitions = loadListScript(redis, plainSource('cancel-in-partition'));
@@ -103,9 +103,9 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
     const facts = batch === null ? {} : await redis.hgetall(keys.batch(batch));
     return batch !== null && facts['app'] === app ? { batch, facts } : null;
   };
-  const phoneOf = ({ request }: Line) => sealer.hashes('phone number', request.to.e164)[0];
+  const phoneOf = ({ request }: Line) => encrypter.hashes('phone number', request.to.e164)[0];
   const fingerprints = (line: Line) =>
-    sealer.hashes('upload line', line.text).map((hash) => hash.slice(0, fingerprintWidth));
+    encrypter.hashes('upload line', line.text).map((hash) => hash.slice(0, fingerprintWidth));
   /** Merges entries into those of a chunk; what stands there then, or null where the batch was cancelled. */
   const merge = async (
     { name, app, onlyKnown = false }: { name: string; app: string; onlyKnown?: boolean },
@@ -128,7 +128,7 @@ export function createBatches({ redis, sealer, policy }: BatchesOptions): Batche
   return {
     open: async (app, key) => {
       if (key === null) return newBatch();
-      const names = sealer.hashes('batch', `${app}\n${key}`);
+      const names = encrypter.hashes('batch', `${app}\n${key}`);
       const facts = await Promise.all(
         names.map((name) => redis.hmget(keys.batch(name), 'app', 'cancelledAt')),
       );

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { createBatcher } from '../lib/batcher.js';
 import type { Otp } from '../otp/otp.js';
-import { createBatcher } from './batcher.js';
 import { keys } from './keys.js';
 import { loadPlainScript, loadScript, type Policy, plainSource, type RedisClient } from './script.js';
 

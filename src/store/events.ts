@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { groupBy } from '../lib/group-by.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { type EventSubject, eventTypes, type GatewayEvent } from '../otp/event.js';
-import { groupBy } from '../otp/group-by.js';
 import { partitions } from '../otp/otp-id.js';
 import { keys } from './keys.js';
 import { shownRange } from './number-ranges.js';

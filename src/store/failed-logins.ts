@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
+import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { loadPlainScript, type RedisClient } from './script.js';
-import type { Sealer } from './sealing.js';
 
 const mostFailures = 10;
 const windowMs = 600_000;
@@ -28,10 +28,16 @@ export interface FailedLogins {
 const replySchema = z.tuple([z.number(), z.number()]);
 
 /** Counts in fixed windows of ten minutes, from the first failure on. */
-export function createFailedLogins({ redis, sealer }: { redis: RedisClient; sealer: Sealer }): FailedLogins {
+export function createFailedLogins({
+  redis,
+  encrypter,
+}: {
+  redis: RedisClient;
+  encrypter: Encrypter;
+}): FailedLogins {
   const countFailure = loadPlainScript(redis, 'count-failure');
   const noteOne = async (client: string, most: number, added: 0 | 1): Promise<LoginBlock> => {
-    const [hash] = sealer.hashes('client address', client);
+    const [hash] = encrypter.hashes('client address', client);
     const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);
     const [failures, endsInMs] = replySchema.parse(reply);
     return { blocked: failures - added >= most, begins: added === 1 && failures === most, endsInMs };

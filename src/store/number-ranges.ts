@@ -1,12 +1,12 @@
 import { z } from 'zod';
+import { createBatcher, gathered } from '../lib/batcher.js';
+import { memoize } from '../lib/memoize.js';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import { remembered } from '../otp/remembered.js';
-import { createBatcher, gathered } from './batcher.js';
-import { carryOver, type HashedKey, hashedKey } from './carry-over.js';
+import type { Encrypter } from './encryption.js';
+import { type HashedKey, hashedKey, rotateKey } from './key-rotation.js';
 import { keys } from './keys.js';
 import { loadListScript, loadPlainScript, type Policy, plainSource, type RedisClient } from './script.js';
-import type { Sealer } from './sealing.js';
 
 /** A range that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's clock; those past are over. */
 export interface JudgedRange {
@@ -56,7 +56,7 @@ const readReply = z.tuple([z.number(), z.number(), z.number(), z.number(), z.num
 
 export interface NumberRangesOptions {
   redis: RedisClient;
-  sealer: Sealer;
+  encrypter: Encrypter;
   policy: Pick<Policy, 'fraudGuard'>;
   /** Number ranges, or beginnings of them, that the guard leaves alone: E.164 digits. */
   safeRanges: readonly string[];
@@ -64,14 +64,14 @@ export interface NumberRangesOptions {
 
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
 export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
-  const { redis, sealer, policy, safeRanges } = options;
+  const { redis, encrypter, policy, safeRanges } = options;
   const noteMany = loadListScript(redis, plainSource('note-range', rangeParts));
   const readScript = loadPlainScript(redis, 'read-range');
   // On a cluster, a note whose master is away must not hold up the others.
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
   const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });
   let pending = 0;
-  const keyOf = remembered((name: string) => hashedKey(sealer.hashes('number range', name), keys.range));
+  const keyOf = memoize((name: string) => hashedKey(encrypter.hashes('number range', name), keys.range));
   const guarded = (app: string, to: PhoneNumber) => {
     const safe = safeRanges.some((digits) => to.e164.startsWith(`+${digits}`));
     if (policy.fraudGuard === 'off' || safe) return null;
@@ -81,7 +81,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const read = async (name: string): Promise<JudgedRange[]> => {
     const [app = '', range = ''] = name.split(' ');
     const key = keyOf(name);
-    await carryOver(redis, [key]);
+    await rotateKey(redis, [key]);
     const known = readReply.parse(await readScript([key.current], []));
     if (known) {
       const [slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse] = known;
@@ -100,7 +100,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
       if (pending >= mostPending) return;
       const at = what === 'unsent' ? otp.createdAt : (otp.sentAt ?? otp.createdAt);
       pending += 1;
-      const noted = carryOver(redis, [range.key]).then(() =>
+      const noted = rotateKey(redis, [range.key]).then(() =>
         noteGathered({ key: range.key.current, args: [what, at, otp.inBatch ? 1 : 0] }),
       );
       await noted.catch(() => {});

@@ -1,13 +1,13 @@
 import { z } from 'zod';
+import { createBatcher, gathered } from '../lib/batcher.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
 import { type Admission, type AdmitMany, createAdmission } from './admission.js';
 import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission-request.js';
-import { createBatcher, gathered } from './batcher.js';
+import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
 import { loadRecordScript, type RecordScripts } from './script.js';
-import type { Sealer } from './sealing.js';
 
 /** OTPs from the app's side: asked for, looked up, cancelled. */
 export interface Otps {
@@ -40,12 +40,12 @@ const readReply = z.tuple([z.string().optional()]);
 
 /** What every function on records is made with. */
 export interface RecordStoreOptions extends RecordScripts {
-  sealer: Sealer;
+  encrypter: Encrypter;
 }
 
 /** OTPs in Redis, from the app's side. */
 export function createOtps(options: AdmissionOptions): Otps {
-  const { redis, sealer, ranges } = options;
+  const { redis, encrypter, ranges } = options;
   const scripts = {
     read: loadRecordScript(options, 'read'),
     cancel: loadRecordScript(options, 'cancel'),
@@ -59,7 +59,7 @@ export function createOtps(options: AdmissionOptions): Otps {
   };
   const find = async (app: string, id: string): Promise<Otp | null> => {
     const record = await read(id);
-    return record?.app === app ? toOtp(sealer, record) : null;
+    return record?.app === app ? toOtp(encrypter, record) : null;
   };
   const admitMany = createAdmission(options);
   // On a cluster, one whose master is away would hold up those gathered with it.
@@ -67,13 +67,13 @@ export function createOtps(options: AdmissionOptions): Otps {
     ? async (asked: AdmissionRequest) => (await admitMany([asked]))[0] ?? new Error('no answer')
     : createBatcher(admitMany, gathered);
   const referenceHashes = (app: string, reference: string) =>
-    sealer.hashes('reference', `${app}\n${reference}`);
+    encrypter.hashes('reference', `${app}\n${reference}`);
 
   return {
     find,
     findOfAnyApp: async (id) => {
       const record = await read(id);
-      return record && toOtp(sealer, record);
+      return record && toOtp(encrypter, record);
     },
     admitMany,
     admit: async (request, idempotency, overloaded = false) => {
@@ -98,7 +98,7 @@ export function createOtps(options: AdmissionOptions): Otps {
       const reply = await scripts.cancel(keys.record(partition, id), [app]);
       const [kind, raw] = cancelReply.parse(reply);
       const record = raw === undefined ? null : recordSchema.parse(JSON.parse(raw));
-      if (record?.sends === 0) void ranges.note(toOtp(sealer, record), 'unsent');
+      if (record?.sends === 0) void ranges.note(toOtp(encrypter, record), 'unsent');
       return kind;
     },
   };

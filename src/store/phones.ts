@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { idOfHex, partitionOf } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
+import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { loadPlainScript, type RedisClient } from './script.js';
-import type { Sealer } from './sealing.js';
 
 /** What one app's limits and locks know of a phone number. Times are ms of Redis's clock. */
 export interface KnownPhone {
@@ -42,11 +42,11 @@ const knownReply = z.array(
 );
 
 /** Finds a number by its hash under every data key. */
-export function createPhones({ redis, sealer }: { redis: RedisClient; sealer: Sealer }): Phones {
+export function createPhones({ redis, encrypter }: { redis: RedisClient; encrypter: Encrypter }): Phones {
   const unlock = loadPlainScript(redis, 'unlock');
   const read = loadPlainScript(redis, 'read-phone');
   const keysOf = (to: PhoneNumber) =>
-    sealer.hashes('phone number', to.e164).map((hash) => keys.phone(partitionOf(hash), hash));
+    encrypter.hashes('phone number', to.e164).map((hash) => keys.phone(partitionOf(hash), hash));
   /** The current data key's first. */
   const underEachKey = async (to: PhoneNumber) => {
     const found = await Promise.all(keysOf(to).map((key) => read([key], [])));
@@ -58,7 +58,8 @@ export function createPhones({ redis, sealer }: { redis: RedisClient; sealer: Se
       // What an older data key knows was carried over, where the current one knows anything.
       return all.filter(({ app }, i) => all.findIndex((other) => other.app === app) === i);
     },
-    idsOf: (to, hex) => sealer.hashes('phone number', to.e164).map((hash) => idOfHex(partitionOf(hash), hex)),
+    idsOf: (to, hex) =>
+      encrypter.hashes('phone number', to.e164).map((hash) => idOfHex(partitionOf(hash), hex)),
     idsOfApp: async (app, to) => {
       // Processes with another data key in front count there.
       const ids = (await underEachKey(to)).flatMap((one) => (one.app === app ? one.otpIds : []));

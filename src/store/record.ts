@@ -3,7 +3,7 @@ import { type FailureCode, failureMessages } from '../otp/failure.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import { statuses } from '../otp/states.js';
-import type { Sealer } from './sealing.js';
+import type { Encrypter } from './encryption.js';
 
 /** Every reason for which an OTP did not go well. */
 export const failureCodes = Object.keys(failureMessages) as [FailureCode, ...FailureCode[]];
@@ -12,7 +12,7 @@ export const failureCodes = Object.keys(failureMessages) as [FailureCode, ...Fai
 export const recordSchema = z.object({
   id: z.string(),
   app: z.string(),
-  sealed: z.string(),
+  encrypted: z.string(),
   batch: z.string().optional(),
   purpose: z.string().optional(),
   isTest: z.literal(true).optional(),
@@ -43,7 +43,7 @@ export const recordSchema = z.object({
 export type OtpRecord = z.infer<typeof recordSchema>;
 
 /** Calling code, national number, country, message, whether it is Unicode, sender ID, reference, client address. */
-const sealedSchema = z.tuple([
+const encryptedSchema = z.tuple([
   z.string(),
   z.string(),
   z.string(),
@@ -54,10 +54,10 @@ const sealedSchema = z.tuple([
   z.string().nullable().optional(),
 ]);
 
-/** Phone number, message, sender ID, reference and client address as one sealed text, bound to the OTP's id. */
-export function sealRequest(sealer: Sealer, id: string, request: OtpRequest): string {
+/** Phone number, message, sender ID, reference and client address as one encrypted text, bound to the OTP's id. */
+export function encryptRequest(encrypter: Encrypter, id: string, request: OtpRequest): string {
   const { to, message, unicode, senderId, reference, clientIp } = request;
-  const fields: z.infer<typeof sealedSchema> = [
+  const fields: z.infer<typeof encryptedSchema> = [
     to.callingCode,
     to.national,
     to.country,
@@ -67,7 +67,7 @@ export function sealRequest(sealer: Sealer, id: string, request: OtpRequest): st
     reference,
     clientIp,
   ];
-  return sealer.seal(id, JSON.stringify(fields));
+  return encrypter.encrypt(id, JSON.stringify(fields));
 }
 
 /** A new OTP as its record has it, from what was asked for. */
@@ -133,9 +133,9 @@ export function factsOf(record: OtpRecord) {
 export type OtpFacts = ReturnType<typeof factsOf>;
 
 /** Opens a record. Throws when no data key fits. */
-export function toOtp(sealer: Sealer, record: OtpRecord): Otp {
+export function toOtp(encrypter: Encrypter, record: OtpRecord): Otp {
   const [callingCode, national, country, message, unicode, senderId, reference, clientIp = null] =
-    sealedSchema.parse(JSON.parse(sealer.open(record.id, record.sealed)));
+    encryptedSchema.parse(JSON.parse(encrypter.decrypt(record.id, record.encrypted)));
   const to = PhoneNumber.restore({ callingCode, national, country });
   return { ...factsOf(record), to, message, unicode, senderId, reference, clientIp };
 }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
+import { createBatcher, gathered } from '../lib/batcher.js';
+import { groupBy } from '../lib/group-by.js';
 import type { EventType } from '../otp/event.js';
-import { groupBy } from '../otp/group-by.js';
 import { hashSlot } from '../otp/hash-slot.js';
 import { moves, statuses } from '../otp/states.js';
-import { createBatcher, gathered } from './batcher.js';
 import { tagOf } from './keys.js';
 
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */

@@ -1,17 +1,17 @@
 import { z } from 'zod';
+import { groupBy } from '../lib/group-by.js';
 import type { FailureCode } from '../otp/failure.js';
-import { groupBy } from '../otp/group-by.js';
 import type { Otp } from '../otp/otp.js';
 import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
 import { type Status, statuses } from '../otp/states.js';
 import type { Conversion } from './conversion.js';
+import { MissingEncryptionKey } from './encryption.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { factsOf, failureCodes, type OtpFacts, type OtpRecord, recordSchema, toOtp } from './record.js';
 import { loadListScript, loadRecordScript, plainSource } from './script.js';
-import { MissingDataKey } from './sealing.js';
 
 /** How many records of one partition a sweep looks at in one call. */
 const sweepBatch = 200;
@@ -94,7 +94,7 @@ export interface SendAttempts {
   /** Ends what the clock has ended in every partition. */
   sweep(): Promise<Swept>;
   /** Says that the queued OTPs of a sweep have a job now: they are looked at again only at their deadline. */
-  lookedAfter(otps: readonly Pick<Otp, 'id' | 'sendBefore'>[]): Promise<void>;
+  markEnqueued(otps: readonly Pick<Otp, 'id' | 'sendBefore'>[]): Promise<void>;
 }
 
 const claimReply = z.union([
@@ -151,13 +151,13 @@ function claimOf(
 export function createSendAttempts(
   options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): SendAttempts {
-  const { redis, sealer, ranges, conversion } = options;
+  const { redis, encrypter, ranges, conversion } = options;
   const leaseMs = options.policy.sendLeaseMs;
   const claimScript = loadRecordScript(options, 'claim');
   const settleScript = loadRecordScript(options, 'settle');
   // One partition a call: a sweep of all in one would hold others up.
   const sweepScript = loadRecordScript(options, 'sweep', { most: 1 });
-  const lookedAfterScript = loadListScript(redis, plainSource('looked-after'));
+  const markEnqueuedScript = loadListScript(redis, plainSource('looked-after'));
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const tryParse = (raw: string): OtpRecord | null => {
     try {
@@ -170,7 +170,7 @@ export function createSendAttempts(
   /** The id alone of a record that is broken, or that no data key opens: it must not hide the others. */
   const tryOpen = ([id, raw]: [string, string]): Otp | string => {
     try {
-      return toOtp(sealer, parse(raw));
+      return toOtp(encrypter, parse(raw));
     } catch {
       return id;
     }
@@ -191,11 +191,11 @@ export function createSendAttempts(
 
   const openClaimed = async (claim: Claimed, record: OtpRecord): Promise<ClaimResult> => {
     try {
-      return { kind: 'claimed', claim: { ...claim, otp: toOtp(sealer, record) } };
+      return { kind: 'claimed', claim: { ...claim, otp: toOtp(encrypter, record) } };
     } catch (error) {
       // Nothing was called: a worker whose DATA_KEY does not fit must not use the OTP up.
       await settle(claim, { kind: 'deferred', reason: 'stale_claim' });
-      if (error instanceof MissingDataKey) throw error;
+      if (error instanceof MissingEncryptionKey) throw error;
       return { kind: 'unreadable' };
     }
   };
@@ -244,14 +244,14 @@ export function createSendAttempts(
         failures: replies.flatMap((reply) => (reply.status === 'rejected' ? [reply.reason] : [])),
       };
     },
-    lookedAfter: async (otps) => {
+    markEnqueued: async (otps) => {
       if (otps.length === 0) return;
       const byPartition = groupBy(otps, ({ id }) => partitionOfId(id) ?? '');
       const calls = [...byPartition].map(([partition, ofPartition]) => {
         const members = ofPartition.flatMap(({ id, sendBefore }) => [String(sendBefore), id]);
         return { key: keys.due(partition), args: [JSON.stringify(members)] };
       });
-      const failed = (await lookedAfterScript(calls)).find((answer) => answer instanceof Error);
+      const failed = (await markEnqueuedScript(calls)).find((answer) => answer instanceof Error);
       if (failed) throw failed;
     },
   };

@@ -5,6 +5,8 @@ import { type Audit, createAudit } from './audit.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
 import { type Batches, createBatches } from './batches.js';
 import { type Conversion, createConversion } from './conversion.js';
+import { createDataSubjects, type DataSubjects } from './data-subjects.js';
+import type { Encrypter } from './encryption.js';
 import { createEvents, type Events } from './events.js';
 import { createFailedLogins, type FailedLogins } from './failed-logins.js';
 import { createHistories, type HistoryFinding } from './history.js';
@@ -12,10 +14,8 @@ import { keys } from './keys.js';
 import { createLoad, evictionPolicy, type Load } from './load.js';
 import { createNumberRanges, type NumberRanges } from './number-ranges.js';
 import { createOtps, type Otps } from './otps.js';
-import { createPersons, type Persons } from './persons.js';
 import { createPhones, type Phones } from './phones.js';
 import { loadPlainScript, type Policy, type RedisClient } from './script.js';
-import type { Sealer } from './sealing.js';
 import { createSendAttempts, type SendAttempts } from './send-attempts.js';
 import { createSendingPause, type SendingPause } from './sending-pause.js';
 import { createStats, type Stats } from './stats.js';
@@ -39,7 +39,7 @@ export interface Store {
   events: Events;
   stats: Stats;
   audit: Audit;
-  persons: Persons;
+  dataSubjects: DataSubjects;
   failedLogins: FailedLogins;
   /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
   probe(): Promise<void>;
@@ -60,7 +60,7 @@ export interface Store {
 
 export interface StoreOptions {
   redis: RedisClient;
-  sealer: Sealer;
+  encrypter: Encrypter;
   policy: Policy;
   /** The hashes in which BullMQ notes that an operator paused a send queue. */
   operatorPauseKeys: readonly string[];
@@ -102,7 +102,7 @@ export function createStore({
     events: createEvents(redis),
     stats: createStats(redis),
     audit: createAudit(redis, auditKeepDays),
-    persons: createPersons(options),
+    dataSubjects: createDataSubjects(options),
     failedLogins: createFailedLogins(stores),
     probe: async () => {
       const probes = probed.map((tag) => redis.set(keys.probe(tag), '1', 'PX', readyKeptMs));

@@ -79,14 +79,14 @@ const refusal = z.enum(refusals);
 export function createVerificationAttempts(
   options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): VerificationAttempts {
-  const { sealer, ranges, conversion } = options;
+  const { encrypter, ranges, conversion } = options;
   const admitScript = loadRecordScript(options, 'admit-attempt', { parts: ['phone'] });
   const settleScript = loadRecordScript(options, 'settle-attempt', { parts: ['phone'] });
   /** What an admission opened, its settling need not open again. */
   const opened = new WeakMap<Verification, Otp>();
-  const open = (raw: string | undefined) => toOtp(sealer, recordSchema.parse(JSON.parse(raw ?? '')));
+  const open = (raw: string | undefined) => toOtp(encrypter, recordSchema.parse(JSON.parse(raw ?? '')));
   const replayHash = ({ app, id, replay }: Verification) =>
-    replay ? sealer.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
+    replay ? encrypter.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
 
   return {
     admit: async (verification) => {

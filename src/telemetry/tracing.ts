@@ -18,7 +18,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import { withTimeout } from '../lib/with-timeout.js';
 import { dropForeignTrace } from './caller-trace.js';
-import { discreetExporter } from './discreet-exporter.js';
+import { redactingExporter } from './redacting-exporter.js';
 
 export interface TracingOptions {
   /** Base URL of an OTLP/HTTP collector. */
@@ -56,7 +56,7 @@ export function startTracing({ endpoint, ratio, role, version }: TracingOptions)
     }),
     sampler: new ParentBasedSampler({ root: rootSampler(ratio) }),
     spanProcessors: [
-      new BatchSpanProcessor({ exporter: discreetExporter(exporter), scheduledDelayMillis: exportEveryMs }),
+      new BatchSpanProcessor({ exporter: redactingExporter(exporter), scheduledDelayMillis: exportEveryMs }),
     ],
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());

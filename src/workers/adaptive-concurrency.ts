@@ -1,5 +1,5 @@
+import { sendHealthSignal } from '../otp/health-signal.js';
 import type { SendOutcome } from '../otp/outcome.js';
-import { sendVerdict } from '../otp/verdict.js';
 
 const halveAtMostEveryMs = 1_000;
 /**
@@ -56,7 +56,7 @@ export function createAdaptiveConcurrency(most: number, now: () => number, queue
     },
     note: (outcome) => {
       if (outcome.kind === 'unknown' && outcome.reason === 'timeout') return halve();
-      if (sendVerdict(outcome) === 'well') grow();
+      if (sendHealthSignal(outcome) === 'success') grow();
       if (outcome.kind !== 'accepted') return;
       if (now() - acceptedAt >= proofKeptMs) accepted = 0;
       accepted += 1;

@@ -1,8 +1,8 @@
+import type { Logger } from '../lib/logger.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import type { AppHolds, RefusalVerdict, RefusedCall } from '../store/app-holds.js';
+import type { AppHolds, RefusalJudgement, RefusedCall } from '../store/app-holds.js';
 import type { EarlierRefusal } from '../store/send-attempts.js';
-import type { Logger } from './logger.js';
 
 /**
  * So many different numbers of an app refused in a row, and its calls are made one at a time here until it is known why: one
@@ -35,7 +35,7 @@ export interface AppGate {
   /** Counts at once here; resolves within half a second, whether or not Redis took note. */
   noteRefusal(call: { app: string; to: PhoneNumber; claimedAt: number; text: string }): Promise<void>;
   /** Held where Redis does not answer. */
-  judge(app: string, refusal: EarlierRefusal): Promise<RefusalVerdict>;
+  judge(app: string, refusal: EarlierRefusal): Promise<RefusalJudgement>;
   /** Reads which apps are on hold, and writes down what Redis did not take before. */
   look(): Promise<void>;
   readonly lookEveryMs: number;

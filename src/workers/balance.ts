@@ -1,9 +1,9 @@
 import { UnrecoverableError } from 'bullmq';
+import type { Logger } from '../lib/logger.js';
 import { alarmMessage } from '../otp/balance.js';
 import type { Provider } from '../otp/provider.js';
 import type { BalanceResult } from '../queues/balance.js';
 import type { BalanceStore } from '../store/balance.js';
-import type { Logger } from './logger.js';
 
 export interface BalanceDependencies {
   provider: Pick<Provider, 'balance'>;

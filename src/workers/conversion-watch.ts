@@ -1,5 +1,5 @@
+import type { Logger } from '../lib/logger.js';
 import type { Store } from '../store/store.js';
-import type { Logger } from './logger.js';
 
 const judgeEveryMs = 5_000;
 

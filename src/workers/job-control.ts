@@ -1,4 +1,5 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import type { Logger } from '../lib/logger.js';
 import { backoffMs } from '../otp/backoff.js';
 import { failureMessages } from '../otp/failure.js';
 import type { Otp } from '../otp/otp.js';
@@ -6,7 +7,6 @@ import type { SendOutcome } from '../otp/outcome.js';
 import { isPending } from '../otp/states.js';
 import type { SendOtpResult } from '../queues/send-otp.js';
 import type { SettledSend } from '../store/send-attempts.js';
-import type { Logger } from './logger.js';
 
 /*
  * The one place that puts outcomes into BullMQ's language: a job completes with the provider's ids, fails for good

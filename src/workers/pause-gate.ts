@@ -1,10 +1,10 @@
+import type { Logger } from '../lib/logger.js';
 import { randomText } from '../otp/otp-id.js';
 import type { AccountTrouble, BalanceOutcome } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
 import type { Pause } from '../store/sending-pause.js';
 import type { Store } from '../store/store.js';
 import { leastCredits } from './credits.js';
-import type { Logger } from './logger.js';
 
 /** How often a worker looks whether another one met account trouble, or its end. */
 const lookEveryMs = 1_000;

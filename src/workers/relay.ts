@@ -1,7 +1,7 @@
+import type { Logger } from '../lib/logger.js';
 import type { WebhookReceivers } from '../otp/webhook.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
-import type { Logger } from './logger.js';
 import { appOf } from './webhook.js';
 
 const relayEveryMs = 500;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../lib/logger.js';
 import type { Lane } from '../otp/otp.js';
 import { randomText } from '../otp/otp-id.js';
 import type { AccountTrouble, SendOutcome } from '../otp/outcome.js';
@@ -7,9 +8,8 @@ import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/s
 import type { SendAttempts, SendClaim, SettledSend } from '../store/send-attempts.js';
 import type { AppGate, Entry } from './app-holds.js';
 import type { Credits } from './credits.js';
-import type { Intake } from './intake.js';
 import { afterSend, delay, finish, gone, park, unreadable } from './job-control.js';
-import type { Logger } from './logger.js';
+import type { JobGate } from './job-gate.js';
 import { countEnd, type WorkerMetrics } from './metrics.js';
 import type { PauseGate } from './pause-gate.js';
 
@@ -47,7 +47,7 @@ const balanceWithinMs = 5_000;
 export interface SendOtpDependencies {
   sendAttempts: SendAttempts;
   provider: Provider;
-  intake: Pick<Intake, 'closed' | 'hold' | 'note'>;
+  jobGate: Pick<JobGate, 'closed' | 'hold' | 'note'>;
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
   appGate: Pick<AppGate, 'enter' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
   credits: Credits;
@@ -58,9 +58,9 @@ export interface SendOtpDependencies {
 
 /** The processor of `otp-send`: claim, call, settle. Whatever runs it twice, the claim lets one call through. */
 export function createSendOtpProcessor(dependencies: SendOtpDependencies) {
-  const { intake } = dependencies;
+  const { jobGate } = dependencies;
   return async (job: SendOtpJob, lockToken = ''): Promise<SendOtpResult> =>
-    await intake.hold(() => processJob(dependencies, job, lockToken));
+    await jobGate.hold(() => processJob(dependencies, job, lockToken));
 }
 
 async function processJob(
@@ -68,8 +68,8 @@ async function processJob(
   job: SendOtpJob,
   lockToken: string,
 ): Promise<SendOtpResult> {
-  const { intake, appGate } = dependencies;
-  if (intake.closed) return await park(job, lockToken);
+  const { jobGate, appGate } = dependencies;
+  if (jobGate.closed) return await park(job, lockToken);
   const entry = await appGate.enter(sendOtpPayload.parse(job.data).app);
   if (entry === 'doubtful') return await delay(job, lockToken, between(doubtfulMs));
   if (entry === 'on_hold') return await delay(job, lockToken, between(onHoldMs[laneOf(job)]));
@@ -123,14 +123,14 @@ interface ClaimedSend {
 }
 
 async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend): Promise<SendOtpResult> {
-  const { intake, metrics, pauseGate } = dependencies;
+  const { jobGate, metrics, pauseGate } = dependencies;
   const { job, lockToken, claim } = send;
   const isTrial = pauseGate.state === 'trial';
   const decided = await decideWithoutCall(dependencies, send);
   const outcome = decided ?? (await call(dependencies, send));
   send.entry.leave();
   // Nothing was asked of iSMS for a test number, so its success says nothing of how iSMS is.
-  if (!decided && !claim.otp.isTest) intake.note(outcome);
+  if (!decided && !claim.otp.isTest) jobGate.note(outcome);
   if (outcome.kind === 'accepted' && !claim.otp.isTest) noteAccepted(dependencies, claim);
   const noted = decided ? null : noteRefusal(dependencies, claim, outcome);
   const settled = await settle(dependencies, send, outcome);
@@ -213,7 +213,7 @@ async function noteRefusal(
 }
 
 /**
- * How long a queued OTP waits, in ms, where its outcome decides that. `in_line`: what closes the intake lets its job keep
+ * How long a queued OTP waits, in ms, where its outcome decides that. `in_line`: what closes the jobGate lets its job keep
  * its place until that is over.
  */
 function requeueDelay(outcome: SendOutcome, isTrial: boolean): number | 'in_line' | null {

@@ -1,4 +1,4 @@
-import type { JobTaker } from './intake.js';
+import type { JobTaker } from './job-gate.js';
 
 /** What is needed of BullMQ's Worker. */
 export interface ShardWorker extends JobTaker {

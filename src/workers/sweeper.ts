@@ -1,8 +1,8 @@
-import { groupBy } from '../otp/group-by.js';
+import { groupBy } from '../lib/group-by.js';
+import type { Logger } from '../lib/logger.js';
 import type { Otp } from '../otp/otp.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
-import type { Logger } from './logger.js';
 import { countEnd, type WorkerMetrics } from './metrics.js';
 
 const sweepEveryMs = 1_000;
@@ -65,7 +65,7 @@ export function createSweeper({ store, sendOtpQueue, keepMs, logger, metrics }: 
     const { missing, unsure } = await sendOtpQueue.withoutJob(queued);
     const failed = new Set([...(await addAllAgain(missing)), ...(unsure?.otps ?? [])]);
     if (unsure) logger.error({ event: 'sweep.failed', err: unsure.error }, 'a shard was not looked at');
-    await store.sendAttempts.lookedAfter(queued.filter((otp) => !failed.has(otp)));
+    await store.sendAttempts.markEnqueued(queued.filter((otp) => !failed.has(otp)));
   };
   return {
     everyMs: sweepEveryMs,

@@ -1,10 +1,10 @@
 import { UnrecoverableError } from 'bullmq';
+import type { Logger } from '../lib/logger.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { type FailureCode, failureMessages } from '../otp/failure.js';
 import type { WebhookReceivers } from '../otp/webhook.js';
 import { type WebhookJob, type WebhookPayload, webhookPayload, webhookRetriesMs } from '../queues/webhook.js';
 import type { Otps } from '../store/otps.js';
-import type { Logger } from './logger.js';
 import type { WorkerMetrics } from './metrics.js';
 
 /** A record whose master is away is not waited for. */

@@ -1,4 +1,6 @@
 import { Worker, type WorkerOptions } from 'bullmq';
+import type { Logger } from '../lib/logger.js';
+import { every } from '../lib/periodic.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import type { CircuitBreaker } from '../otp/circuit-breaker.js';
 import type { Provider } from '../otp/provider.js';
@@ -15,12 +17,10 @@ import { createAppGate } from './app-holds.js';
 import { createBalanceProcessor } from './balance.js';
 import { createConversionWatch } from './conversion-watch.js';
 import { createCredits } from './credits.js';
-import { createIntake } from './intake.js';
 import { retryDelayMs, withoutStack, withoutStacks } from './job-control.js';
-import type { Logger } from './logger.js';
+import { createJobGate } from './job-gate.js';
 import type { WorkerMetrics } from './metrics.js';
 import { createPauseGate, type GateState } from './pause-gate.js';
-import { every } from './periodic.js';
 import { createProgress } from './progress.js';
 import { createRelay } from './relay.js';
 import { createSendOtpProcessor } from './send-otp.js';
@@ -91,22 +91,22 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     now,
     options.servedShards?.length ?? sendOtpQueue.queues.length,
   );
-  const intake = createIntake({ taker: () => sends, circuit: options.sendCircuit, concurrency });
+  const jobGate = createJobGate({ taker: () => sends, circuit: options.sendCircuit, concurrency });
   const credits = createCredits(provider, now);
   const onChange = (state: GateState) => {
-    intake.setSerial(state === 'trial');
-    intake.set('account_trouble', state === 'closed');
+    jobGate.setSerial(state === 'trial');
+    jobGate.set('account_trouble', state === 'closed');
   };
   const pauseGate = createPauseGate({
     ...{ store, provider: credits, now, onChange, logger },
-    onResumed: intake.restart,
+    onResumed: jobGate.restart,
   });
   const appGate = createAppGate({ appHolds: store.appHolds, logger, now });
   const { sendAttempts } = store;
   const processor = createSendOtpProcessor({
     ...options,
     sendAttempts,
-    intake,
+    jobGate,
     pauseGate,
     appGate,
     credits,
@@ -154,13 +154,13 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   balances.on('error', onError);
   const conversionWatch = createConversionWatch({ store, logger });
   const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger, metrics });
-  const tellers = options.webhooks ? startTellers(options, options.webhooks, onError) : null;
+  const webhookWorkers = options.webhooks ? startTellers(options, options.webhooks, onError) : null;
   await serveShards();
   const loops = [
-    ...(tellers ? [every(tellers.relay.everyMs, tellers.relay.run, logger)] : []),
+    ...(webhookWorkers ? [every(webhookWorkers.relay.everyMs, webhookWorkers.relay.run, logger)] : []),
     every(pauseGate.lookEveryMs, pauseGate.look, logger),
     every(appGate.lookEveryMs, appGate.look, logger),
-    every(lookAtIntakeEveryMs, async () => intake.look(), logger),
+    every(lookAtIntakeEveryMs, async () => jobGate.look(), logger),
     every(sweeper.everyMs, sweeper.run, logger),
     every(conversionWatch.everyMs, conversionWatch.run, logger),
     every(progress.everyMs, progress.run, logger),
@@ -173,8 +173,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   return {
     close: async (deadlineMs) => {
       const close = async () => {
-        intake.stop();
-        await Promise.all([sends.close(), balances.close(), tellers?.worker.close()]);
+        jobGate.stop();
+        await Promise.all([sends.close(), balances.close(), webhookWorkers?.worker.close()]);
         await Promise.all(loops.map((loop) => loop.stop()));
         void schedule.stop();
         await balanceQueue.queue.close();

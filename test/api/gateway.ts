@@ -4,12 +4,12 @@ import type { AddressInfo } from 'node:net';
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { type ApiDependencies, createApi } from '../../src/api/api.js';
-import { createHttpServer } from '../../src/api/http-server.js';
-import { connectForRequests } from '../../src/cli/redis.js';
+import { createHttpServer } from '../../src/api/http/http-server.js';
 import { createIsmsProvider } from '../../src/isms/provider.js';
+import { connectForRequests } from '../../src/main/redis.js';
 import { plainApp } from '../../src/otp/app.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
-import { createAcceptor } from '../../src/producer/acceptance.js';
+import { createEnqueuer } from '../../src/producer/enqueue.js';
 import type { RequestSettings } from '../../src/producer/settings.js';
 import { createBalanceQueue } from '../../src/queues/balance.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
@@ -115,7 +115,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const app = createApi({
     store,
     sendOtpQueue,
-    acceptor: createAcceptor({
+    enqueuer: createEnqueuer({
       store: { ...store, load: options.load ?? store.load },
       sendOtpQueue: {
         ...sendOtpQueue,

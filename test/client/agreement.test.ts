@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { OpenApiDocument, Operation } from '../../src/api/openapi-types.js';
+import type { OpenApiDocument, Operation } from '../../src/api/docs/openapi-types.js';
 import {
   balanceSchema,
   batchOtpSchema,
@@ -8,7 +8,7 @@ import {
   historySchema,
   otpSchema,
   verifiedSchema,
-} from '../../src/api/schemas.js';
+} from '../../src/api/routes/schemas.js';
 import { isOtpError, OtpClient, type UploadResult } from '../../src/client/index.js';
 import { shopKey, startGateway } from '../api/gateway.js';
 import { claimed } from '../support/otps.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { problemCodes, problems } from '../../src/api/problems.js';
+import { problemCodes, problems } from '../../src/api/http/problems.js';
 import { isOtpError, OtpClient, OtpError, type OtpErrorCode } from '../../src/client/index.js';
 import {
   apiKey,

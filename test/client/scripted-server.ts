@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ApiProblem, problemDocument, problemHeaders } from '../../src/api/problem.js';
-import type { ProblemCode } from '../../src/api/problems.js';
+import { ApiProblem, problemDocument, problemHeaders } from '../../src/api/http/problem.js';
+import type { ProblemCode } from '../../src/api/http/problems.js';
 import { OtpClient, type OtpClientOptions } from '../../src/client/index.js';
 import { afterFile } from '../support/clean-up.js';
 import { requestBody } from '../support/request-body.js';

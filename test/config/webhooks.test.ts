@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { load as loadAll } from '../../src/cli/load.js';
+import { load as loadAll } from '../../src/main/load.js';
 import { load, mistakes } from './environment.js';
 
 const secret = (bytes = 32) => `whsec_${Buffer.alloc(bytes, 'abcd').toString('base64')}`;

@@ -1,9 +1,9 @@
 import { appendFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { bulkStoppedAt, bulkToItsEnd, newFolder, resultsIn } from '../cli/upload-files.js';
 import { faultRow, full } from '../support/fault-table.js';
 import { sleep } from '../support/otps.js';
-import { bulkStoppedAt, bulkToItsEnd, newFolder, resultsIn } from '../terminal/upload-files.js';
 import { apiKey, type Fleet, type FleetApi, startFleet } from './fleet.js';
 
 const minutes = (n: number) => n * 60_000;

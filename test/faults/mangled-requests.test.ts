@@ -1,11 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import type { OpenApiDocument } from '../../src/api/openapi-types.js';
-import { problemMediaType } from '../../src/api/problem.js';
-import { type problemCodes, problems } from '../../src/api/problems.js';
+import type { OpenApiDocument } from '../../src/api/docs/openapi-types.js';
+import { problemMediaType } from '../../src/api/http/problem.js';
+import { type problemCodes, problems } from '../../src/api/http/problems.js';
 import { shopKey, startGateway } from '../api/gateway.js';
-import { exchange, type RawAnswer } from '../api/raw-http.js';
+import { exchange, type RawAnswer } from '../api/http/raw-http.js';
 import { faultRow } from '../support/fault-table.js';
 import { seededRandom } from '../support/random.js';
 import { createMangler, type Mangler } from './mangle.js';

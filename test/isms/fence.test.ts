@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { createFence } from '../../src/isms/fence.js';
+import { createDispatchGuard } from '../../src/isms/dispatch-guard.js';
 import { momentIn } from '../../src/otp/provider.js';
 import { echoed, sendCall, windowOf } from './account.js';
 import { always, reply } from './fake-provider.js';
@@ -66,14 +66,14 @@ test('a send that waits for a connection until its claim is stale writes no byte
 });
 
 test('a fence lets one request pass, however often it is dispatched', () => {
-  const fence = createFence(momentIn(1_000));
+  const fence = createDispatchGuard(momentIn(1_000));
   fence.pass();
   expect(() => fence.pass()).toThrow('may not leave');
   expect(fence.left).toBe(true);
 });
 
 test('a fence that was shut lets nothing pass', () => {
-  const fence = createFence(momentIn(1_000));
+  const fence = createDispatchGuard(momentIn(1_000));
   fence.shut();
   expect(() => fence.pass()).toThrow('may not leave');
   expect([fence.left, fence.unsentReason]).toEqual([false, 'not_connected']);

@@ -1,4 +1,4 @@
-import { otpsOfNumber } from '../../src/api/otps-of-number.js';
+import { otpsOfNumber } from '../../src/api/routes/otps-of-number.js';
 import { number, request } from '../support/otps.js';
 import { anyOtp, command, enqueueGraceMs, nothing } from './command.js';
 import { agree, type History, momentOf, viewOf } from './history.js';
@@ -103,10 +103,10 @@ export const cancelCommand = (n: number) => command(`cancel(${n})`, anyOtp(n), c
 /** An operator erases what is kept of the number. */
 export const eraseCommand = command('erase', nothing, async (history, system) => {
   const { memory, otps } = history;
-  const found = await system.store.persons.find(number());
+  const found = await system.store.dataSubjects.find(number());
   const expected = [...memory.otps.keys()].map((otp) => otps[otp]?.id ?? '');
   agree('what is kept of the number', found.map(({ id }) => id).sort(), expected.sort());
-  await system.store.persons.erase(number(), found);
+  await system.store.dataSubjects.erase(number(), found);
   for (const otp of memory.otps.keys()) memory.erased.add(otp);
   memory.otps.clear();
   memory.replaced.clear();

@@ -66,5 +66,5 @@ export const sweepCommand = command('sweep', nothing, async (history, system) =>
     never(`a sweep overlooks that OTP ${otp} has no job`, isMissed && !found.has(id));
     if (found.has(id)) memory.jobs.add(otp);
   }
-  await system.store.sendAttempts.lookedAfter(queued);
+  await system.store.sendAttempts.markEnqueued(queued);
 });

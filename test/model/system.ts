@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { guardProvider } from '../../src/cli/guard-provider.js';
+import { resilientProvider } from '../../src/main/resilient-provider.js';
 import type { Clock } from '../../src/otp/circuit-breaker.js';
 import { partitionOfId } from '../../src/otp/otp-id.js';
 import type { SendOutcome } from '../../src/otp/outcome.js';
@@ -160,7 +160,7 @@ function createWorker(clock: Clock) {
     balance: () => Promise.reject(new Error('nothing is paused')),
     close: async () => {},
   };
-  const { provider } = guardProvider(isms, { logger: { info: () => {}, warn: () => {} } }, clock);
+  const { provider } = resilientProvider(isms, { logger: { info: () => {}, warn: () => {} } }, clock);
   const window = { leaveBy: momentIn(leaveWithinMs), endBy: Number.POSITIVE_INFINITY };
   const send = async (call: Parameters<Provider['send']>[0], outcome: SendOutcome) => {
     [answer, reached] = [outcome, false];

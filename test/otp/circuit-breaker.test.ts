@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type CircuitBreaker, createCircuitBreaker, type Permit } from '../../src/otp/circuit-breaker.js';
-import type { Verdict } from '../../src/otp/verdict.js';
+import type { HealthSignal } from '../../src/otp/health-signal.js';
 import { manualClock } from '../support/manual-clock.js';
 
 let clock: ReturnType<typeof manualClock>;
@@ -20,13 +20,13 @@ function enter(): Permit {
   if (!permit) throw new Error('refused');
   return permit;
 }
-const call = (...verdicts: Verdict[]) => {
-  for (const verdict of verdicts) enter().settle(verdict);
+const call = (...signals: HealthSignal[]) => {
+  for (const signal of signals) enter().settle(signal);
 };
-const times = (n: number, ...verdicts: Verdict[]) => Array.from({ length: n }, () => verdicts).flat();
+const times = (n: number, ...signals: HealthSignal[]) => Array.from({ length: n }, () => signals).flat();
 
 /** Opens it with calls that are over. */
-const trip = () => call(...times(5, 'ill'));
+const trip = () => call(...times(5, 'failure'));
 /** Trips it and waits until it is half-open. */
 const tripAndWait = () => {
   trip();
@@ -40,61 +40,61 @@ describe('a closed circuit', () => {
   });
 
   it('opens after five ill calls in a row, and not after four', () => {
-    call(...times(4, 'ill'));
+    call(...times(4, 'failure'));
     expect(circuit.state).toBe('closed');
-    call('ill');
+    call('failure');
     expect(circuit.state).toBe('open');
   });
 
   it('counts five in a row however long they take', () => {
     for (let i = 0; i < 5; i++) {
-      call('ill');
+      call('failure');
       clock.advance(60_000);
     }
     expect(changes[0]).toBe('open');
   });
 
   it('begins to count anew after an answer', () => {
-    call(...times(4, 'ill'), 'well', ...times(4, 'ill'));
+    call(...times(4, 'failure'), 'success', ...times(4, 'failure'));
     expect(circuit.state).toBe('closed');
   });
 
   it('opens when half of twenty calls went ill, and not with nineteen', () => {
-    call('ill', ...times(9, 'well', 'ill'));
+    call('failure', ...times(9, 'success', 'failure'));
     expect(circuit.state).toBe('closed');
-    call('well');
+    call('success');
     expect(circuit.state).toBe('open');
   });
 
   it('stays closed when less than half went ill', () => {
-    call(...times(100, 'well', 'ill', 'well'));
+    call(...times(100, 'success', 'failure', 'success'));
     expect(circuit.state).toBe('closed');
   });
 
   it('forgets what is older than ten seconds', () => {
-    call(...times(9, 'ill', 'well'));
+    call(...times(9, 'failure', 'success'));
     clock.advance(10_000);
-    call('ill', 'well');
+    call('failure', 'success');
     expect(circuit.state).toBe('closed');
   });
 
   it('remembers what is almost ten seconds old', () => {
-    call(...times(9, 'ill', 'well'));
+    call(...times(9, 'failure', 'success'));
     clock.advance(9_899);
-    call('ill', 'well');
+    call('failure', 'success');
     expect(circuit.state).toBe('open');
   });
 
   it('takes no notice of calls that we kept back ourselves', () => {
-    call(...times(4, 'ill'), ...times(50, 'silent'));
+    call(...times(4, 'failure'), ...times(50, 'ignored'));
     expect(circuit.state).toBe('closed');
-    call('ill');
+    call('failure');
     expect(circuit.state).toBe('open');
   });
 
   it('counts a call once, however often it is settled', () => {
     const permit = enter();
-    for (let i = 0; i < 10; i++) permit.settle('ill');
+    for (let i = 0; i < 10; i++) permit.settle('failure');
     expect(circuit.state).toBe('closed');
   });
 });
@@ -109,9 +109,9 @@ describe('an open circuit', () => {
   });
 
   it('opens once when calls under way go ill, too', () => {
-    const late = times(20, 'ill').map(() => enter());
+    const late = times(20, 'failure').map(() => enter());
     trip();
-    for (const permit of late) permit.settle('ill');
+    for (const permit of late) permit.settle('failure');
     expect(changes).toEqual(['open']);
     clock.advance(5_000);
     expect(changes).toEqual(['open', 'half_open']);
@@ -120,7 +120,7 @@ describe('an open circuit', () => {
   it('is not closed by a late answer', () => {
     const late = enter();
     trip();
-    late.settle('well');
+    late.settle('success');
     expect(circuit.state).toBe('open');
   });
 });
@@ -134,16 +134,16 @@ describe('a half-open circuit', () => {
 
   it('closes when the probe is answered, and forgets what was before', () => {
     tripAndWait();
-    call('well');
+    call('success');
     expect(circuit.state).toBe('closed');
-    call(...times(4, 'ill'));
+    call(...times(4, 'failure'));
     expect(circuit.state).toBe('closed');
     expect(changes).toEqual(['open', 'half_open', 'closed']);
   });
 
   it('lets the next call probe when the last one was kept back', () => {
     tripAndWait();
-    call('silent');
+    call('ignored');
     expect(circuit.state).toBe('half_open');
     expect(enter().probe).toBe(true);
   });
@@ -151,7 +151,7 @@ describe('a half-open circuit', () => {
   it('opens for twice as long with each ill probe, up to thirty seconds', () => {
     tripAndWait();
     for (const openMs of [10_000, 20_000, 30_000, 30_000]) {
-      call('ill');
+      call('failure');
       clock.advance(openMs - 1);
       expect(circuit.state).toBe('open');
       clock.advance(1);
@@ -161,33 +161,33 @@ describe('a half-open circuit', () => {
 
   it('is open for five seconds again the next time, once it was closed', () => {
     tripAndWait();
-    call('ill');
+    call('failure');
     clock.advance(10_000);
-    call('well');
+    call('success');
     tripAndWait();
     expect(circuit.state).toBe('half_open');
   });
 
-  it.each(['well', 'ill', 'silent'] as const)(
+  it.each(['success', 'failure', 'ignored'] as const)(
     'is neither closed, opened nor let in on by a late outcome: %s',
-    (verdict) => {
+    (signal) => {
       const late = enter();
       tripAndWait();
-      late.settle(verdict);
+      late.settle(signal);
       expect(circuit.state).toBe('half_open');
       const probe = enter();
-      late.settle(verdict);
+      late.settle(signal);
       expect(circuit.enter()).toBeNull();
-      probe.settle('well');
+      probe.settle('success');
       expect(circuit.state).toBe('closed');
     },
   );
 
   it('counts no late outcome once it is closed again', () => {
-    const late = times(20, 'ill').map(() => enter());
+    const late = times(20, 'failure').map(() => enter());
     tripAndWait();
-    call('well');
-    for (const permit of late) permit.settle('ill');
+    call('success');
+    for (const permit of late) permit.settle('failure');
     expect(circuit.state).toBe('closed');
   });
 });

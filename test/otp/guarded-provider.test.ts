@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createCircuitBreaker } from '../../src/otp/circuit-breaker.js';
-import { createGuardedProvider } from '../../src/otp/guarded-provider.js';
 import type { SendOutcome, VerifyOutcome } from '../../src/otp/outcome.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
+import { createResilientProvider } from '../../src/otp/resilient-provider.js';
 import { createRetryBudget } from '../../src/otp/retry-budget.js';
 import { sendCall, verifyCall } from '../isms/account.js';
 import { manualClock } from '../support/manual-clock.js';
@@ -18,7 +18,7 @@ beforeEach(() => {
   made = [];
   sends = { kind: 'accepted', uuid: 'u', smsId: '1' };
   verifies = { kind: 'correct' };
-  guarded = createGuardedProvider({
+  guarded = createResilientProvider({
     provider: {
       send: async () => {
         made.push('send');

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { remembered } from '../../src/otp/remembered.js';
+import { memoize } from '../../src/lib/memoize.js';
 
 it('works an answer out once, until it has kept too many to keep', () => {
   const asked: string[] = [];
-  const length = remembered((text) => {
+  const length = memoize((text) => {
     asked.push(text);
     return text.length;
   });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createSlidingSum } from '../../src/otp/sliding-sum.js';
+import { createSlidingSum } from '../../src/lib/sliding-sum.js';
 
 it('an amount counts for 99 to 100 % of the window, whenever it was added', () => {
   for (const addedAt of [0, 37, 99, 5_050, 123_456]) {

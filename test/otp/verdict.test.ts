@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { sendHealthSignal, verifyHealthSignal } from '../../src/otp/health-signal.js';
 import { accountTroubles, type SendOutcome, spendsRetry, type VerifyOutcome } from '../../src/otp/outcome.js';
-import { sendVerdict, verifyVerdict } from '../../src/otp/verdict.js';
 
 const kept = ['stale_claim', 'circuit_open', 'retry_budget'] as const;
 const unreached = ['not_connected', 'too_many_requests'] as const;
@@ -11,15 +11,15 @@ describe('a send says of the provider', () => {
     { kind: 'accepted', uuid: 'u', smsId: '1' },
     { kind: 'rejected', failure: 'invalid_number' },
     ...accountTroubles.map((trouble) => ({ kind: 'blocked', trouble }) as const),
-  ])('well: $kind', (outcome) => expect(sendVerdict(outcome)).toBe('well'));
+  ])('well: $kind', (outcome) => expect(sendHealthSignal(outcome)).toBe('success'));
 
   it.each<SendOutcome>([
     ...unreached.map((reason) => ({ kind: 'deferred', reason }) as const),
     ...unknowns.map((reason) => ({ kind: 'unknown', reason }) as const),
-  ])('ill: $kind, $reason', (outcome) => expect(sendVerdict(outcome)).toBe('ill'));
+  ])('ill: $kind, $reason', (outcome) => expect(sendHealthSignal(outcome)).toBe('failure'));
 
   it.each(kept)('nothing, when it was kept back: %s', (reason) =>
-    expect(sendVerdict({ kind: 'deferred', reason })).toBe('silent'),
+    expect(sendHealthSignal({ kind: 'deferred', reason })).toBe('ignored'),
   );
 });
 
@@ -28,15 +28,15 @@ describe('a verification says of the provider', () => {
     { kind: 'correct' },
     { kind: 'incorrect' },
     ...accountTroubles.map((reason) => ({ kind: 'unavailable', reason }) as const),
-  ])('well: $kind', (outcome) => expect(verifyVerdict(outcome)).toBe('well'));
+  ])('well: $kind', (outcome) => expect(verifyHealthSignal(outcome)).toBe('success'));
 
   it.each<VerifyOutcome>([
     ...unreached.map((reason) => ({ kind: 'unsent', reason }) as const),
     ...unknowns.map((reason) => ({ kind: 'unavailable', reason }) as const),
-  ])('ill: $kind, $reason', (outcome) => expect(verifyVerdict(outcome)).toBe('ill'));
+  ])('ill: $kind, $reason', (outcome) => expect(verifyHealthSignal(outcome)).toBe('failure'));
 
   it.each(kept)('nothing, when it was kept back: %s', (reason) =>
-    expect(verifyVerdict({ kind: 'unsent', reason })).toBe('silent'),
+    expect(verifyHealthSignal({ kind: 'unsent', reason })).toBe('ignored'),
   );
 });
 

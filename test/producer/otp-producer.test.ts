@@ -2,13 +2,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { BatchCancelled, createOtpProducer, type SendManyResult } from '../../src/index.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { startGateway } from '../api/gateway.js';
-import { dataKey, testStore } from '../support/otps.js';
+import { encryptionKey, testStore } from '../support/otps.js';
 import { connect, databaseUrl } from '../support/redis.js';
 
 const redis = await connect();
 const store = testStore(redis);
 const queue = createSendOtpQueue({ connection: redis, onError: () => {} });
-const env = { DATA_KEY: dataKey.toString('base64'), REDIS_URL: databaseUrl() };
+const env = { DATA_KEY: encryptionKey.toString('base64'), REDIS_URL: databaseUrl() };
 const producer = createOtpProducer({ app: 'shop', env });
 afterAll(() => producer.close());
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type AppHolds, createAppHolds } from '../../src/store/app-holds.js';
-import { createSealer } from '../../src/store/sealing.js';
-import { dataKey, number, policy, request, testStore } from '../support/otps.js';
+import { createEncrypter } from '../../src/store/encryption.js';
+import { encryptionKey, number, policy, request, testStore } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { type RedisClock, redisClock } from '../support/redis-clock.js';
 
@@ -12,7 +12,7 @@ let holds: AppHolds;
 beforeEach(async () => {
   await redis.flushdb();
   clock = redisClock(redis);
-  holds = createAppHolds({ redis: clock.redis, sealer: createSealer([dataKey]), policy });
+  holds = createAppHolds({ redis: clock.redis, encrypter: createEncrypter([encryptionKey]), policy });
 });
 
 /** A refusal of each of these numbers in a row, claimed now. */

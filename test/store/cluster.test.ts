@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { afterAll, describe, expect, it } from 'vitest';
-import { connectForWork } from '../../src/cli/redis.js';
+import { connectForWork } from '../../src/main/redis.js';
 import { operatorPauseKeys } from '../../src/queues/send-otp.js';
+import { createEncrypter } from '../../src/store/encryption.js';
 import { keys } from '../../src/store/keys.js';
 import { mastersOf, type Policy } from '../../src/store/script.js';
-import { createSealer } from '../../src/store/sealing.js';
 import { createStore, type Store } from '../../src/store/store.js';
-import { accepted, balanceLimits, claimed, dataKey, number, policy, request } from '../support/otps.js';
+import { accepted, balanceLimits, claimed, encryptionKey, number, policy, request } from '../support/otps.js';
 import { startRedis } from '../support/redis-topology.js';
 
 const cluster = await startRedis({ cluster: true });
@@ -20,7 +20,7 @@ afterAll(async () => {
 const storeWith = (overrides: Partial<Policy> = {}): Store =>
   createStore({
     redis,
-    sealer: createSealer([dataKey]),
+    encrypter: createEncrypter([encryptionKey]),
     policy: { ...policy, ...overrides },
     operatorPauseKeys: operatorPauseKeys(3),
     balanceLimits,

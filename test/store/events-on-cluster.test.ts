@@ -1,6 +1,6 @@
 import type { Cluster } from 'ioredis';
 import { afterEach, expect, it, vi } from 'vitest';
-import { connectForWork } from '../../src/cli/redis.js';
+import { connectForWork } from '../../src/main/redis.js';
 import { otpEventTypes } from '../../src/otp/event.js';
 import { partitions } from '../../src/otp/otp-id.js';
 import { keys } from '../../src/store/keys.js';

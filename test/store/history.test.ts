@@ -4,17 +4,17 @@ import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import { partitionOfId } from '../../src/otp/otp-id.js';
 import type { SendOutcome } from '../../src/otp/outcome.js';
+import { createEncrypter } from '../../src/store/encryption.js';
 import type { HistoryFinding } from '../../src/store/history.js';
 import { keys } from '../../src/store/keys.js';
-import { createSealer } from '../../src/store/sealing.js';
 import { createStore, type Store } from '../../src/store/store.js';
 import {
   accepted,
   admitted,
   balanceLimits,
   claimed,
-  dataKey,
   deferred,
+  encryptionKey,
   number,
   operatorPauseKey,
   policy,
@@ -42,7 +42,7 @@ async function server(appendfsync: 'always' | 'everysec', unknownResends = 0) {
   const findings: HistoryFinding[] = [];
   const store = createStore({
     redis: clock.redis,
-    sealer: createSealer([dataKey]),
+    encrypter: createEncrypter([encryptionKey]),
     policy: { ...policy, unknownResends },
     operatorPauseKeys: [operatorPauseKey],
     balanceLimits,

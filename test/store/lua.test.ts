@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { partitionOfId } from '../../src/otp/otp-id.js';
+import { createEncrypter } from '../../src/store/encryption.js';
 import { keys } from '../../src/store/keys.js';
-import { createSealer } from '../../src/store/sealing.js';
 import { createStore } from '../../src/store/store.js';
 import { expireKeys, expiresAt } from '../support/expiry.js';
 import {
@@ -10,8 +10,8 @@ import {
   admitted,
   balanceLimits,
   claimed,
-  dataKey,
   deferred,
+  encryptionKey,
   operatorPauseKey,
   policy,
   rejected,
@@ -127,7 +127,7 @@ it('a replay whose record no data key opens takes no other admission with it', a
   const first = await store.otps.admit(request(), key);
   if (first.kind !== 'admitted') throw new Error(first.kind);
   const raw = (await redis.get(recordKey(first.otp.id))) ?? '';
-  await redis.set(recordKey(first.otp.id), raw.replace('"sealed":"', '"sealed":"x'));
+  await redis.set(recordKey(first.otp.id), raw.replace('"encrypted":"', '"encrypted":"x'));
   const [replay, other] = await store.otps.admitMany([
     { request: request(), idempotency: key },
     { request: request() },
@@ -137,10 +137,10 @@ it('a replay whose record no data key opens takes no other admission with it', a
 });
 
 it('an OTP that no data key opens does not hide the others from the sweeper', async () => {
-  const sealer = createSealer([randomBytes(32)]);
+  const encrypter = createEncrypter([randomBytes(32)]);
   const foreign = createStore({
     redis: clock.redis,
-    sealer,
+    encrypter,
     policy,
     operatorPauseKeys: [operatorPauseKey],
     balanceLimits,
@@ -225,7 +225,7 @@ it('an idempotency key answers under a data key that was rotated out, too', asyn
   const newer = randomBytes(32);
   const rotated = createStore({
     redis: clock.redis,
-    sealer: createSealer([newer, dataKey]),
+    encrypter: createEncrypter([newer, encryptionKey]),
     policy,
     operatorPauseKeys: [operatorPauseKey],
     balanceLimits,

@@ -2,14 +2,14 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import type { PhoneNumber } from '../../src/otp/phone-number.js';
 import type { Admission } from '../../src/store/admission.js';
-import { createSealer } from '../../src/store/sealing.js';
+import { createEncrypter } from '../../src/store/encryption.js';
 import { createStore, type Store } from '../../src/store/store.js';
 import { faultRow, full } from '../support/fault-table.js';
 import {
   accepted,
   balanceLimits,
   claimed,
-  dataKey,
+  encryptionKey,
   number,
   operatorPauseKey,
   policy,
@@ -30,7 +30,7 @@ beforeEach(async () => {
 function guardedStore(mode: 'off' | 'monitor' | 'enforce', safeRanges: string[] = []): Store {
   return createStore({
     redis: clock.redis,
-    sealer: createSealer([dataKey]),
+    encrypter: createEncrypter([encryptionKey]),
     policy: { ...policy, fraudGuard: mode },
     operatorPauseKeys: [operatorPauseKey],
     balanceLimits,

@@ -42,7 +42,7 @@ describe('admit', () => {
     expect(due - (otp?.createdAt ?? 0)).toBe(10_000);
   });
 
-  it('keeps number, message and reference sealed, and finds the OTP by reference', async () => {
+  it('keeps number, message and reference encrypted, and finds the OTP by reference', async () => {
     const secret = request({ to: number('0198765432'), message: 'Kod %OTP%', reference: 'order 4711' });
     const { otp } = (await otps.admit(secret, null)) as { otp: { id: string } };
     const raw = (await redis.get(recordKey(otp.id))) ?? '';
@@ -205,12 +205,12 @@ describe('cancel', () => {
 describe('the state machine', () => {
   it('is enforced by Redis: no move that the table does not name', async () => {
     const id = await admitted(store);
-    const { sealed, ...record } = JSON.parse((await redis.get(recordKey(id))) ?? '');
+    const { encrypted, ...record } = JSON.parse((await redis.get(recordKey(id))) ?? '');
     const claim = await claimed(store, id);
     for (const status of statuses.filter((one) => one !== 'queued' && one !== 'sending')) {
       await redis.set(
         recordKey(id),
-        JSON.stringify({ ...record, status, sends: 9, sentBy: 9, expiresAt: 1e13, sealed }),
+        JSON.stringify({ ...record, status, sends: 9, sentBy: 9, expiresAt: 1e13, encrypted }),
       );
       const settled = await store.sendAttempts.settle(claim, rejected).catch((error: Error) => error.message);
       expect(settled).toMatchObject({ otp: { status } });

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { partitionOfId } from '../../src/otp/otp-id.js';
 import type { SendOutcome } from '../../src/otp/outcome.js';
+import { createEncrypter } from '../../src/store/encryption.js';
 import { keys } from '../../src/store/keys.js';
-import { createSealer } from '../../src/store/sealing.js';
 import { createStore } from '../../src/store/store.js';
 import { expireKeys, expiresAt } from '../support/expiry.js';
 import {
@@ -111,7 +111,7 @@ describe('claim', () => {
   it('is given back by a worker whose DATA_KEY cannot open the OTP', async () => {
     const misconfigured = createStore({
       redis: clock.redis,
-      sealer: createSealer([randomBytes(32)]),
+      encrypter: createEncrypter([randomBytes(32)]),
       policy,
       operatorPauseKeys: [operatorPauseKey],
       balanceLimits,
@@ -373,7 +373,7 @@ describe('sweep', () => {
     expect((await nextLook()) - clock.now()).toBeLessThanOrEqual(10_000);
     await redis.zadd(due, 1, id);
     expect(await named()).toHaveLength(1);
-    if (otp) await sendAttempts.lookedAfter([otp]);
+    if (otp) await sendAttempts.markEnqueued([otp]);
     expect(await nextLook()).toBe(otp?.sendBefore);
   });
 

@@ -86,6 +86,6 @@ it('erasing what is kept about a person forgets when OTPs were replaced', async 
   await admitted(store, { to });
   await replacement({ to });
   expect(await known()).toHaveLength(before.length + 1);
-  await store.persons.erase(to, await store.persons.find(to));
+  await store.dataSubjects.erase(to, await store.dataSubjects.find(to));
   expect((await known()).sort()).toEqual(before.sort());
 });

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import { PhoneNumber } from '../../src/otp/phone-number.js';
+import { createEncrypter } from '../../src/store/encryption.js';
 import type { Policy } from '../../src/store/script.js';
-import { createSealer } from '../../src/store/sealing.js';
 import type { SendClaim } from '../../src/store/send-attempts.js';
 import { createStore, type Store } from '../../src/store/store.js';
 
-export const dataKey = randomBytes(32);
+export const encryptionKey = randomBytes(32);
 
 export const balanceLimits = { lowCredits: 100, expiryWarnDays: 14 };
 
@@ -34,11 +34,11 @@ export const operatorPauseKey = '{isms}:otp-send:meta';
 export function testStore(
   redis: Redis,
   overrides: Partial<Policy> = {},
-  dataKeys: [Buffer, ...Buffer[]] = [dataKey],
+  dataKeys: [Buffer, ...Buffer[]] = [encryptionKey],
 ): Store {
   return createStore({
     redis,
-    sealer: createSealer(dataKeys),
+    encrypter: createEncrypter(dataKeys),
     policy: { ...policy, ...overrides },
     operatorPauseKeys: [operatorPauseKey],
     balanceLimits,

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import type { Simulator } from '../../src/simulator/simulator.js';
-import { dataKey, sleep } from './otps.js';
+import { encryptionKey, sleep } from './otps.js';
 
 export const account = { username: 'tester', password: 'a-password-for-tests' };
 
@@ -66,7 +66,7 @@ export function gatewayEnvironment(
 ): Record<string, string> {
   return {
     REDIS_URL: redisUrl,
-    DATA_KEY: dataKey.toString('base64'),
+    DATA_KEY: encryptionKey.toString('base64'),
     ISMS_URL: simulator.endpoint,
     ISMS_USERNAME: account.username,
     ISMS_PASSWORD: account.password,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Cluster, type Redis } from 'ioredis';
 import { expect, inject } from 'vitest';
-import { connectForWork } from '../../src/cli/redis.js';
+import { connectForWork } from '../../src/main/redis.js';
 import { afterFile } from './clean-up.js';
 
 /** Files that run at the same time have different pool ids, so each has a database of its own. */

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
-import { guardProvider } from '../../src/cli/guard-provider.js';
 import { createIsmsProvider } from '../../src/isms/provider.js';
+import type { Logger } from '../../src/lib/logger.js';
+import { resilientProvider } from '../../src/main/resilient-provider.js';
 import type { CircuitBreaker, Clock } from '../../src/otp/circuit-breaker.js';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import type { Provider } from '../../src/otp/provider.js';
@@ -9,7 +10,6 @@ import { type Simulator, startSimulator } from '../../src/simulator/simulator.js
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
-import type { Logger } from '../../src/workers/logger.js';
 import type { SendOtpDependencies } from '../../src/workers/send-otp.js';
 import { startWorkers, type Workers, type WorkersOptions } from '../../src/workers/workers.js';
 import { admitted, blocked, policy, sleep, testStore } from './otps.js';
@@ -47,7 +47,7 @@ const account = { username: 'tester', password: 'a-password-for-tests' };
 
 /** What a processor needs beside its provider and its store, where nothing is in trouble. */
 export const quiet = {
-  intake: { closed: false, hold: (work) => work(), note: () => {} },
+  jobGate: { closed: false, hold: (work) => work(), note: () => {} },
   pauseGate: {
     state: 'open',
     report: async () => {},
@@ -95,7 +95,7 @@ export async function createScene(
   const log: LogLine[] = [];
   const at = (level: LogLine['level']) => (fields: object) => void log.push({ level, ...fields });
   const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') };
-  const { provider, sendCircuit } = guardProvider(watch(isms), { logger }, clock);
+  const { provider, sendCircuit } = resilientProvider(watch(isms), { logger }, clock);
   const metrics = createMetrics('0.0.0');
   const running: Workers[] = [];
   const find = async (id: string) => (await store.otps.find('shop', id))?.status ?? 'gone';

@@ -148,7 +148,7 @@ describe('an open circuit', () => {
   it('has a send in hand wait in its place, without using a retry', async () => {
     await set({ sendRetries: 0 });
     let closed = false;
-    const intake: SendOtpDependencies['intake'] = {
+    const jobGate: SendOtpDependencies['jobGate'] = {
       get closed() {
         return closed;
       },
@@ -162,10 +162,10 @@ describe('an open circuit', () => {
       ...scene,
       ...quiet,
       sendAttempts,
-      intake,
+      jobGate,
       sendTimeoutMs: 5_000,
     });
-    for (let i = 0; i < 5; i++) scene.sendCircuit.enter()?.settle('ill');
+    for (let i = 0; i < 5; i++) scene.sendCircuit.enter()?.settle('failure');
     const id = await scene.send();
     const worker = new Worker(queueNames.sendOtp, (job, token) => process(job as never, token), {
       connection: redis,

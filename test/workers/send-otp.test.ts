@@ -175,16 +175,16 @@ describe('a send', () => {
 describe('a broken record', () => {
   const without = (field: string) => (record: Record<string, unknown>) =>
     JSON.stringify({ ...record, [field]: undefined });
-  const withSealed = (change: (sealed: string) => string) => (record: Record<string, unknown>) =>
-    JSON.stringify({ ...record, sealed: change(String(record['sealed'])) });
+  const withEncrypted = (change: (encrypted: string) => string) => (record: Record<string, unknown>) =>
+    JSON.stringify({ ...record, encrypted: change(String(record['encrypted'])) });
 
   it.each([
     ['that is no JSON', () => '{"id":"otp_'],
     ['that lacks its deadline', without('sendBefore')],
     ['whose status is none', (record: object) => JSON.stringify(record).replace('"queued"', '"lost"')],
     ['of another OTP', (record: object) => JSON.stringify(record).replace('"id":"otp_', '"id":"otp_x')],
-    ['whose encrypted part was changed', withSealed((sealed) => `${sealed.slice(0, -4)}AAAA`)],
-    ['whose encrypted part is missing', without('sealed')],
+    ['whose encrypted part was changed', withEncrypted((encrypted) => `${encrypted.slice(0, -4)}AAAA`)],
+    ['whose encrypted part is missing', without('encrypted')],
   ])('%s ends its job at once, with the reason, one log line and no call', async (_, broken) => {
     const id = await scene.send();
     const key = keys.recordOfId(id);
@@ -292,7 +292,7 @@ describe('the processor', () => {
 
   it('puts a job back that it was handed while sending is paused', async () => {
     const id = await scene.send();
-    run({ intake: { ...quiet.intake, closed: true } });
+    run({ jobGate: { ...quiet.jobGate, closed: true } });
     await takenTimes(2, id);
     expect(await find(id)).toMatchObject({ status: 'queued' });
     expect(calls(number()).calls).toBe(0);

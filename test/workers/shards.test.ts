@@ -1,6 +1,6 @@
 import type { Cluster } from 'ioredis';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { connectForWork } from '../../src/cli/redis.js';
+import { connectForWork } from '../../src/main/redis.js';
 import type { Otp } from '../../src/otp/otp.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { announceShards, shardName } from '../../src/queues/shards.js';

@@ -180,7 +180,7 @@ it('tell admission how many OTPs they are done with', async () => {
 describe('OTPs to test numbers', () => {
   it('say nothing of how iSMS is', async () => {
     const noted: string[] = [];
-    run({ intake: { ...quiet.intake, note: ({ kind }) => void noted.push(kind) } });
+    run({ jobGate: { ...quiet.jobGate, note: ({ kind }) => void noted.push(kind) } });
     expect(await scene.settled(await scene.send({ isTest: true }))).toBe('sent');
     expect(noted).toEqual([]);
     expect(await scene.settled(await scene.send({ to: number('0123456781') }))).toBe('sent');

@@ -75,7 +75,7 @@ local function write_record(item, text, losses)
   local send_before = t + item.sendWithinMs
   local decided = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendBefore":' .. digits(send_before)
   if losses > 0 then decided = decided .. ',"losses":' .. digits(losses) end
-  local place = string.find(text, SEALED, 1, true)
+  local place = string.find(text, ENCRYPTED, 1, true)
   local raw = string.sub(text, 1, place - 1) .. decided .. string.sub(text, place)
   redis.call('SET', here.record, raw, 'PXAT', digits(send_before + POLICY.keepMs))
   -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.

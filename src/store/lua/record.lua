@@ -40,15 +40,15 @@ local function for_each_record(one)
   return answers
 end
 
--- What is sealed is most of a record and never looked at here, so it is kept aside: JSON of half the length is read and
+-- What is encrypted is most of a record and never looked at here, so it is kept aside: JSON of half the length is read and
 -- written in half the time (measured).
-local SEALED = ',"sealed":"'
+local ENCRYPTED = ',"encrypted":"'
 
 local function decode(raw)
-  local place = string.find(raw, SEALED, 1, true)
+  local place = string.find(raw, ENCRYPTED, 1, true)
   if not place then error('broken') end
   local r = cjson.decode(string.sub(raw, 1, place - 1) .. '}')
-  r.sealed = string.sub(raw, place)
+  r.encrypted = string.sub(raw, place)
   r.attempts, r.sends, r.retries, r.unknowns = r.attempts or 0, r.sends or 0, r.retries or 0, r.unknowns or 0
   r.at = r.at or r.createdAt
   return r
@@ -56,14 +56,14 @@ end
 
 -- Counts that are 0 are left out: to print a number takes as long as to set a short string.
 local function encode(r)
-  local sealed, attempts, sends, retries, unknowns = r.sealed, r.attempts, r.sends, r.retries, r.unknowns
-  r.sealed = nil
+  local encrypted, attempts, sends, retries, unknowns = r.encrypted, r.attempts, r.sends, r.retries, r.unknowns
+  r.encrypted = nil
   if attempts == 0 then r.attempts = nil end
   if sends == 0 then r.sends = nil end
   if retries == 0 then r.retries = nil end
   if unknowns == 0 then r.unknowns = nil end
-  local raw = string.sub(cjson.encode(r), 1, -2) .. sealed
-  r.sealed, r.attempts, r.sends, r.retries, r.unknowns = sealed, attempts, sends, retries, unknowns
+  local raw = string.sub(cjson.encode(r), 1, -2) .. encrypted
+  r.encrypted, r.attempts, r.sends, r.retries, r.unknowns = encrypted, attempts, sends, retries, unknowns
   return raw
 end
 

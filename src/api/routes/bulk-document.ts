@@ -1,0 +1,203 @@
+import type { TimeSlices } from '../../lib/time-slices.js';
+import { longestLineBytes, type ReadLine } from '../http/lines.js';
+import { ApiProblem } from '../http/problem.js';
+
+/** More members of the document are not even counted; it has two. */
+const mostMembers = 32;
+
+/** A JSON text of at most 16 Ki characters; null: a longer one, which is dropped as it comes. */
+type Text = string | null;
+
+/**
+ * Reads an upload that comes as one JSON document without building it in memory: its members, of which `otps` is a list of
+ * JSON texts, to be read one by one like lines (`readItem`). What nests deeply or has members without end is one long
+ * text. Throws the problem of a body that is not JSON as soon as that is seen, and takes no more of one that holds too much.
+ */
+export async function readDocument(
+  parts: AsyncIterable<string>,
+  { mostOtps, slices }: { mostOtps: number; slices: TimeSlices },
+): Promise<Record<string, unknown>> {
+  const walk = walkDocument(mostOtps);
+  let step = walk.next();
+  for await (const part of parts) {
+    const turn = slices.next();
+    if (turn) await turn;
+    step = walk.next(part);
+    if (step.done) return step.value;
+  }
+  step = walk.next(null);
+  return step.done ? step.value : {};
+}
+
+/** One of the texts in `otps`; what is none was too long. */
+export function readItem(text: unknown): ReadLine {
+  if (typeof text !== 'string') return { problem: `An OTP may have ${longestLineBytes} characters.` };
+  return { json: parsed(text) };
+}
+
+/** A walk through a text, which stands still until it is given the next part of it; null: the text is over. */
+type Walk<T> = Generator<void, T, string | null>;
+
+/** The members of a document; ends early where it holds too many OTPs, for the schema to say so. */
+function* walkDocument(mostOtps: number): Walk<Record<string, unknown>> {
+  const text = createText();
+  const members: [string, unknown][] = [];
+  yield* text.expect('{');
+  for (let more = !(yield* text.skip('}')); more; more = yield* text.commaOr('}')) {
+    if (members.length === mostMembers) throw unreadable(`The body has more than ${mostMembers} members.`);
+    const name = knownName(yield* text.value());
+    if (typeof name !== 'string') throw notJson();
+    yield* text.expect(':');
+    if (name !== 'otps') {
+      members.push([name, knownValue(name, yield* text.value())]);
+      continue;
+    }
+    if (!(yield* text.skip('['))) throw unreadable('The member otps must be a list.');
+    const otps = yield* walkItems(text, mostOtps);
+    members.push([name, otps]);
+    if (otps.length > mostOtps) return Object.fromEntries(members);
+  }
+  yield* text.end();
+  return Object.fromEntries(members);
+}
+
+/** One more than `mostOtps` shows that there are too many. */
+function* walkItems(text: ReturnType<typeof createText>, mostOtps: number): Walk<Text[]> {
+  const items: Text[] = [];
+  for (let more = !(yield* text.skip(']')); more; more = yield* text.commaOr(']')) {
+    const item = yield* text.value();
+    // All of the document is looked at before any of it is accepted, and built only then.
+    if (item !== null) parsed(item);
+    if (items.push(item) > mostOtps) break;
+  }
+  return items;
+}
+
+function knownName(text: Text): unknown {
+  if (text === null) throw unreadable(`The name of a member may have ${longestLineBytes} characters.`);
+  return parsed(text);
+}
+
+/** What is not known is only named. */
+function knownValue(name: string, text: Text): unknown {
+  if (name !== 'defaults') return null;
+  if (text === null) throw unreadable(`defaults may have ${longestLineBytes} characters.`);
+  return parsed(text);
+}
+
+const [quote, backslash] = ['"', '\\'].map((character) => character.charCodeAt(0));
+const spaces = ' \t\n\r';
+/** What each ASCII character is outside of strings; those left out are part of a scalar. */
+const kinds: readonly (Kind | undefined)[] = (() => {
+  const table: (Kind | undefined)[] = Array.from({ length: 128 }, () => undefined);
+  const note = (characters: string, kind: Kind) => {
+    for (const character of characters) table[character.charCodeAt(0)] = kind;
+  };
+  note('{[', 'opening');
+  note('}]', 'closing');
+  note(`,:${spaces}`, 'between');
+  note('"', 'quote');
+  return table;
+})();
+type Kind = 'opening' | 'closing' | 'between' | 'quote';
+
+/**
+ * A text that comes in parts. Tells values apart by brackets and quotes alone: whether a value itself is JSON is for
+ * `JSON.parse` to say.
+ */
+function createText() {
+  let part = '';
+  let at = 0;
+  const nextPart = function* (): Walk<boolean> {
+    const next: string | null = yield;
+    part = next ?? '';
+    at = 0;
+    return next !== null;
+  };
+  const skipSpaces = function* (): Walk<boolean> {
+    for (;;) {
+      while (at < part.length && spaces.includes(part[at] ?? '')) at += 1;
+      if (at < part.length) return true;
+      if (!(yield* nextPart())) return false;
+    }
+  };
+  /** Whether this character comes next, which is skipped then. */
+  const skip = function* (character: string): Walk<boolean> {
+    if (!(yield* skipSpaces())) throw notJson();
+    const isNext = part[at] === character;
+    if (isNext) at += 1;
+    return isNext;
+  };
+  const expect = function* (character: string): Walk<void> {
+    if (!(yield* skip(character))) throw notJson();
+  };
+  return {
+    skip,
+    expect,
+    /** Whether the list goes on; it ends with this character. */
+    commaOr: function* (end: string): Walk<boolean> {
+      if (yield* skip(end)) return false;
+      yield* expect(',');
+      return true;
+    },
+    value: function* (): Walk<Text> {
+      if (!(yield* skipSpaces())) throw notJson();
+      const nesting: Nesting = { depth: 0, inString: false, escaped: false };
+      let text: Text = '';
+      for (;;) {
+        const from = at;
+        at = endOfValue(part, from, nesting);
+        text =
+          text === null || text.length + at - from > longestLineBytes ? null : text + part.slice(from, at);
+        if (at < part.length) return text;
+        if (!(yield* nextPart())) throw notJson();
+      }
+    },
+    end: function* (): Walk<void> {
+      if (yield* skipSpaces()) throw notJson();
+    },
+  };
+}
+
+/** Where in a value a text is. */
+interface Nesting {
+  depth: number;
+  inString: boolean;
+  escaped: boolean;
+}
+
+/** Where in this part a value ends that goes on at `from`; the part's length: not in this part. */
+function endOfValue(part: string, from: number, nesting: Nesting): number {
+  let { depth, inString, escaped } = nesting;
+  let at = from;
+  for (; at < part.length; at++) {
+    const code = part.charCodeAt(at);
+    if (inString) {
+      inString = escaped || code !== quote;
+      escaped = !escaped && code === backslash;
+      continue;
+    }
+    const kind = kinds[code];
+    if (kind === undefined) continue;
+    if (depth === 0 && (kind === 'between' || kind === 'closing')) break;
+    if (kind === 'quote') inString = true;
+    else if (kind === 'opening') depth += 1;
+    else if (kind === 'closing') depth -= 1;
+  }
+  Object.assign(nesting, { depth, inString, escaped });
+  return at;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw notJson();
+  }
+}
+
+const notJson = () => unreadable('The body is not JSON.');
+
+function unreadable(detail: string): ApiProblem {
+  return new ApiProblem('invalid_request', { detail });
+}

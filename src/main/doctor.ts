@@ -1,0 +1,237 @@
+import { once } from 'node:events';
+import { connect as connectTls } from 'node:tls';
+import type { Config } from '../config/commands.js';
+import type { AccountTrouble } from '../otp/outcome.js';
+import { mastersOf, type RedisClient } from '../store/script.js';
+import { createAppRegistry } from './apps.js';
+import { ismsProvider } from './composition.js';
+import { load } from './load.js';
+import { packageVersion } from './package-version.js';
+import { connectOnce, warnOfRedis } from './redis.js';
+
+/** What was looked at, how it is, and what to do about it. */
+export interface Finding {
+  check: 'version' | 'settings' | 'redis' | 'clock' | 'tls' | 'isms' | 'api';
+  level: 'ok' | 'warning' | 'problem';
+  text: string;
+  advice?: string;
+}
+
+type Environment = Record<string, string | undefined>;
+
+const leastNode = [20, 19] as const;
+const leastRedis = [6, 2] as const;
+const mostSkewMs = 1_000;
+const certificateWarnDays = 14;
+const dayMs = 86_400_000;
+const answerWithinMs = 5_000;
+
+const ok = (check: Finding['check'], text: string): Finding => ({ check, level: 'ok', text });
+const warning = (check: Finding['check'], text: string, advice: string): Finding => {
+  return { check, level: 'warning', text, advice };
+};
+const problem = (check: Finding['check'], text: string, advice: string): Finding => {
+  return { check, level: 'problem', text, advice };
+};
+
+/** Looks at everything that this machine needs to run the gateway, one thing after the other. Changes nothing. */
+export async function* diagnose(env: Environment): AsyncGenerator<Finding> {
+  yield nodeVersion();
+  const config = readSettings(env);
+  if ('check' in config) return yield config;
+  yield* missingSettings(env);
+  yield* redisFindings(config);
+  yield* ismsFindings(config);
+  yield await apiFinding(config, env['ISMS_OTP_URL']);
+}
+
+function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [ours = 0, theirs = 0] = version.split('.').map(Number);
+  return ours > major || (ours === major && theirs >= minor);
+}
+
+function nodeVersion(): Finding {
+  const { node } = process.versions;
+  const text = `isms-otp-gateway ${packageVersion()} on Node ${node}`;
+  return isAtLeast(node, leastNode)
+    ? ok('version', text)
+    : problem('version', text, `Install Node ${leastNode.join('.')} or newer.`);
+}
+
+function readSettings(env: Environment): Config | Finding {
+  try {
+    const config = load(env, 'check-config');
+    createAppRegistry(config);
+    return config;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    return problem('settings', text, 'Mend these first; docs/configuration.md says what each must be.');
+  }
+}
+
+/** What is understood may still lack what a process cannot start without. */
+function* missingSettings(env: Environment): Generator<Finding> {
+  let complete = true;
+  for (const command of ['api', 'worker'] as const) {
+    try {
+      load(env, command);
+    } catch (error) {
+      complete = false;
+      const text = error instanceof Error ? error.message : String(error);
+      const missing = text
+        .split('\n')
+        .slice(1)
+        .map((line) => line.trim().split(' ')[0]);
+      const advice = `Set what it needs, if one is to run here: ${missing.join(', ')}.`;
+      yield warning('settings', `No ${command} can start with these settings.`, advice);
+    }
+  }
+  if (complete) yield ok('settings', 'The environment and APPS_FILE are understood.');
+}
+
+async function* redisFindings(config: Config): AsyncGenerator<Finding> {
+  if (!config.redisUrl) {
+    return yield warning(
+      'redis',
+      'REDIS_URL is not set.',
+      'Set it for API and worker; `npm start` runs a Redis of its own.',
+    );
+  }
+  const redis = connectOnce(config.redisUrl.reveal());
+  redis.on('error', () => {});
+  try {
+    await redis.ping();
+  } catch {
+    const advice = 'Is it running, is the password right, may this machine reach it?';
+    redis.disconnect();
+    return yield problem('redis', 'Redis does not answer at REDIS_URL.', advice);
+  }
+  try {
+    yield* knownRedis(redis, config);
+  } catch {
+    const advice = 'Allow this login INFO, CONFIG GET and TIME, or look at the settings of Redis yourself.';
+    yield warning('redis', 'Redis answers, but does not tell how it is set.', advice);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const redisAdvice: Record<string, string> = {
+  'redis.lossy': 'Set `appendonly yes` and `appendfsync always` (docs/operations.md).',
+  'redis.evicts': 'Set `maxmemory-policy noeviction`, or jobs and records disappear.',
+  'redis.stops_whole': 'Set `cluster-require-full-coverage no` on every master.',
+  'redis.shards_uneven': 'Choose QUEUE_SHARDS as docs/scaling.md says.',
+};
+
+async function* knownRedis(redis: RedisClient, config: Config): AsyncGenerator<Finding> {
+  const versions = await Promise.all(
+    mastersOf(redis).map(
+      async (master) => /redis_version:(\S+)/.exec(await master.info('server'))?.[1] ?? '0',
+    ),
+  );
+  const old = versions.find((version) => !isAtLeast(version, leastRedis));
+  yield old === undefined
+    ? ok('redis', `Redis ${[...new Set(versions)].join(', ')} answers.`)
+    : problem('redis', `Redis is ${old}.`, `Use ${leastRedis.join('.')} or newer.`);
+  const warnings: Finding[] = [];
+  const note = ({ event }: { event?: string }, message: string) => {
+    warnings.push(warning('redis', `${message}.`, redisAdvice[event ?? ''] ?? 'See docs/operations.md.'));
+  };
+  await warnOfRedis(redis, config.queues.shards, { info: note, warn: note, error: note });
+  yield* warnings.sort((a, b) => a.text.localeCompare(b.text));
+  if (warnings.length === 0) yield ok('redis', 'It loses nothing that it answered for, and evicts nothing.');
+  yield await clockFinding(redis);
+}
+
+/** Deadlines run on Redis's clock; what people see beside them, on this machine's. */
+async function clockFinding(redis: RedisClient): Promise<Finding> {
+  const before = Date.now();
+  const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
+  const skewMs = Math.round(seconds * 1_000 + micros / 1_000 - (before + Date.now()) / 2);
+  const text = `Redis's clock is ${Math.abs(skewMs)} ms ${skewMs < 0 ? 'behind' : 'ahead of'} this one.`;
+  return Math.abs(skewMs) <= mostSkewMs
+    ? ok('clock', text)
+    : warning('clock', text, 'Let NTP keep both; webhooks that seem old are refused by their receivers.');
+}
+
+async function* ismsFindings(config: Config): AsyncGenerator<Finding> {
+  const url = new URL(config.isms.url);
+  if (url.protocol === 'https:') yield await tlsFinding(url);
+  const { account, ...others } = config;
+  if (!account) {
+    return yield warning(
+      'isms',
+      'ISMS_USERNAME is not set.',
+      'Set the account; `npm start` uses a simulator meanwhile.',
+    );
+  }
+  yield await balanceFinding({ ...others, account });
+}
+
+async function tlsFinding({ hostname, port }: URL): Promise<Finding> {
+  const socket = connectTls({ host: hostname, port: Number(port || 443), servername: hostname });
+  try {
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(answerWithinMs) });
+    const days = Math.floor((Date.parse(socket.getPeerCertificate().valid_to) - Date.now()) / dayMs);
+    const text = `${hostname} has a valid certificate for ${days} more days.`;
+    const advice = 'iSMS has to renew it: ask them if it is not done in time.';
+    return days >= certificateWarnDays ? ok('tls', text) : warning('tls', text, advice);
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'no answer';
+    const advice = 'Does a firewall or a proxy stand in between? Is ISMS_URL right?';
+    return problem('tls', `No trusted TLS connection to ${hostname} (${reason}).`, advice);
+  } finally {
+    socket.destroy();
+  }
+}
+
+const troubleAdvice: Record<AccountTrouble, string> = {
+  authentication_failed:
+    "iSMS refuses ISMS_USERNAME or ISMS_PASSWORD (-1001). The user name is the sub-account's, never the email address; the password is an API key or the portal's password.",
+  account_suspended: 'Ask iSMS why the account is suspended or expired.',
+  ip_not_allowed: "Have this machine's public address added to the account's list at iSMS.",
+  insufficient_credits: 'Top the account up.',
+  unrecognised_refusal: 'Ask iSMS what the words mean.',
+};
+
+async function balanceFinding(
+  config: Parameters<typeof ismsProvider>[0] & Pick<Config, 'balance'>,
+): Promise<Finding> {
+  const provider = ismsProvider(config);
+  const outcome = await provider.balance();
+  await provider.close();
+  switch (outcome.kind) {
+    case 'known': {
+      const text = `iSMS accepts the account and this address: ${outcome.credits} credits.`;
+      return outcome.credits >= config.balance.lowCredits
+        ? ok('isms', text)
+        : warning('isms', text, 'Top it up: at 0 sending pauses.');
+    }
+    case 'blocked':
+      return problem('isms', `iSMS answers ${outcome.trouble}.`, troubleAdvice[outcome.trouble]);
+    case 'unavailable':
+      return problem(
+        'isms',
+        `iSMS gives no usable answer (${outcome.reason}).`,
+        'Is ISMS_URL right? Is iSMS up?',
+      );
+  }
+}
+
+/** The API that the terminal's commands use, or one that runs on this machine as the environment has it. */
+async function apiFinding({ http: { host, port } }: Config, used: string | undefined): Promise<Finding> {
+  const shown = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host;
+  const url = `${(used ?? `http://${shown}:${port}`).replace(/\/+$/, '')}/readyz`;
+  try {
+    const { status } = await fetch(url, { signal: AbortSignal.timeout(answerWithinMs) });
+    return status === 200
+      ? ok('api', `The API at ${url} is ready.`)
+      : problem('api', `The API at ${url} answers ${status}.`, 'It waits for Redis: see its log.');
+  } catch {
+    return warning(
+      'api',
+      `No API answers at ${url}.`,
+      'Start one here with `isms-otp api`, unless it runs elsewhere.',
+    );
+  }
+}

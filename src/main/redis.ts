@@ -1,0 +1,208 @@
+import {
+  Cluster,
+  Redis,
+  type RedisOptions,
+  type SentinelConnectionOptions,
+  SentinelConnector,
+} from 'ioredis';
+import { clusterUrl, sentinelUrl } from '../config/urls.js';
+import type { Logger } from '../lib/logger.js';
+import { startTimeout, TimedOut } from '../lib/with-timeout.js';
+import { newOtpId, partitions } from '../otp/otp-id.js';
+import { shardName, shardOf } from '../queues/shards.js';
+import { appendFsync, type HistoryFinding } from '../store/history.js';
+import { keys } from '../store/keys.js';
+import { evictionPolicyIn } from '../store/load.js';
+import { masterOf, mastersOf, type RedisClient } from '../store/script.js';
+
+const connectTimeoutMs = 2_000;
+/** Less than a request waits: the commands behind one that hangs get their turn. */
+const answerTimeoutMs = 1_500;
+/** An admission on a cluster is several calls one after the other, and more than one may meet a master that hangs. */
+const clusterAnswerTimeoutMs = 600;
+
+/** At once, then at most a second apart: BullMQ's own default would wait up to 20 s after an outage. */
+const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
+
+/** For a process that answers requests: a command fails within 1.5 s, and at once while Redis is away. */
+export function connectForRequests(url: string): RedisClient {
+  const redis = open(url, {
+    enableOfflineQueue: false,
+    // What was answered with 503 must not happen again much later.
+    autoResendUnfulfilledCommands: false,
+    // With 1, a command whose reply was lost would wait for its time-out instead of failing with the connection.
+    maxRetriesPerRequest: 0,
+    reconnectOnError: (error) => isReplica(error),
+  });
+  if (redis instanceof Cluster)
+    redis.on('+node', (node: Redis) => limitAnswers(node, clusterAnswerTimeoutMs));
+  else limitAnswers(redis, answerTimeoutMs);
+  return redis;
+}
+
+/** Fails each command that is not answered in time. ioredis's own `commandTimeout` counts pauses of the process, too (ADR 33). */
+function limitAnswers(redis: Redis, ms: number): void {
+  const send = redis.sendCommand.bind(redis);
+  redis.sendCommand = (command, stream) => {
+    const stop = startTimeout(ms, () => command.reject(new TimedOut(ms)));
+    command.promise.then(stop, stop);
+    return send(command, stream);
+  };
+}
+
+/** For a worker: commands wait until Redis is back, since giving one up could lose or double a send (measured). */
+export function connectForWork(url: string): RedisClient {
+  return open(url, {
+    maxRetriesPerRequest: null,
+    // Reconnects and sends the command again: every function of ours may come twice.
+    reconnectOnError: (error) => (isReplica(error) ? 2 : false),
+  });
+}
+
+/** For a command that ends by itself: fails at once when Redis is not there. */
+export function connectOnce(url: string): RedisClient {
+  return open(url, { maxRetriesPerRequest: 1, retryStrategy: () => null, sentinelRetryStrategy: () => null });
+}
+
+function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): RedisClient {
+  const common = { connectTimeout: connectTimeoutMs, retryStrategy, ...options };
+  if (clusterUrl.test(url)) return openCluster(url, common);
+  const sentinel = sentinelUrl.exec(url)?.groups;
+  if (!sentinel) return new Redis(url, common);
+  const { username, password, hosts = '', master = '', db = '0', tls } = sentinel;
+  return new Redis({
+    sentinelRetryStrategy: retryStrategy,
+    failoverDetector: true,
+    Connector: LookUpUndisturbed,
+    ...common,
+    sentinels: hosts.split(',').map((address) => nodeAddress(address, '26379')),
+    name: master,
+    db: Number(db),
+    ...(username && { username: decodeURIComponent(username) }),
+    ...(password && { password: decodeURIComponent(password) }),
+    ...(tls === 's' && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
+  });
+}
+
+/**
+ * Lets go of the failover detector before it asks Sentinel for the master again. ioredis 6.0 keeps it, and a failover that
+ * it is told of meanwhile ends the connection for good (ADR 34). BullMQ's duplicates of a connection inherit this.
+ */
+class LookUpUndisturbed extends SentinelConnector {
+  constructor(options: unknown) {
+    super(options as SentinelConnectionOptions);
+  }
+
+  override async connect(...args: Parameters<SentinelConnector['connect']>) {
+    this.disconnect();
+    return await super.connect(...args);
+  }
+}
+
+/**
+ * A connection to each node. A command that waits for Redis to come back is sent again as often as it takes; one of a
+ * request is redirected a few times at most, and fails while its slot is nobody's.
+ */
+function openCluster(url: string, redisOptions: Omit<RedisOptions, 'replyMapping'>): Cluster {
+  const { username, password, hosts = '', tls } = clusterUrl.exec(url)?.groups ?? {};
+  const waits = redisOptions.maxRetriesPerRequest === null;
+  const nodes = hosts.split(',').map((address) => nodeAddress(address, '6379'));
+  return new Cluster(nodes, {
+    clusterRetryStrategy: retryStrategy,
+    // It asks any master, and the cluster would not be there for as long as that one is away.
+    enableReadyCheck: false,
+    enableOfflineQueue: redisOptions.enableOfflineQueue ?? true,
+    maxRedirections: waits ? Number.MAX_SAFE_INTEGER : 3,
+    slotsRefreshTimeout: connectTimeoutMs,
+    // A certificate names the host; looked up beforehand, only its address would be known.
+    ...(tls === 's' && { dnsLookup: (address, found) => found(null, address) }),
+    redisOptions: {
+      ...redisOptions,
+      ...(username && { username: decodeURIComponent(username) }),
+      ...(password && { password: decodeURIComponent(password) }),
+      ...(tls === 's' && { tls: {} }),
+    },
+  });
+}
+
+function nodeAddress(address: string, usualPort: string): { host: string; port: number } {
+  const [host = '', port = usualPort] = address.split(':');
+  return { host, port: Number(port) };
+}
+
+/** What a former master answers after it was made a replica: the connection leads to the wrong server. */
+function isReplica(error: Error): boolean {
+  return error.message.startsWith('READONLY');
+}
+
+/** Logs once that Redis came back, and whether it may have forgotten something. */
+export function logNewHistory(finding: HistoryFinding, logger: Pick<Logger, 'info' | 'warn'>): void {
+  if (finding === 'whole') logger.info({ event: 'redis.restarted' }, 'Redis restarted and lost nothing');
+  else if (finding === 'emptied')
+    logger.warn(
+      { event: 'redis.emptied' },
+      'Redis was emptied, or replaced by an empty one: all OTPs are gone',
+    );
+  else
+    logger.warn({ event: 'redis.may_have_lost' }, 'another Redis history: its last moments may be missing');
+}
+
+const lossRisks: Record<string, string> = {
+  everysec:
+    'a crash can lose up to 2 s of what it answered for: an OTP may be sent twice or stay unknown, and a used code may verify once more',
+  no: 'a crash can lose whatever the system had not yet written',
+  off: 'appendonly is off: a crash loses everything since the last snapshot',
+  hidden: 'its settings cannot be read (CONFIG is forbidden): make sure that it syncs every write',
+};
+
+/** Names what the Redis at hand risks, measured by the one that docker-compose.yml ships. */
+export async function warnOfRedis(redis: RedisClient, shards: number, logger: Logger): Promise<void> {
+  const masters = mastersOf(redis);
+  // What cannot be asked hides nothing that another check finds.
+  await Promise.allSettled([
+    warnOfLoss(redis, logger),
+    warnOfEviction(masters, logger),
+    ...(redis instanceof Cluster ? [warnOfCoverage(masters, logger)] : []),
+  ]);
+  if (redis instanceof Cluster) warnOfShards(redis, shards, logger);
+}
+
+async function warnOfLoss(redis: RedisClient, logger: Logger): Promise<void> {
+  const appendfsync = await appendFsync(redis);
+  const risk = lossRisks[appendfsync];
+  if (risk)
+    logger.warn({ event: 'redis.lossy', appendfsync, risk }, 'this Redis can lose acknowledged writes');
+}
+
+async function warnOfEviction(masters: readonly Redis[], logger: Logger): Promise<void> {
+  const memory = await Promise.all(masters.map((master) => master.info('memory')));
+  const policy = memory.map(evictionPolicyIn).find((one) => one !== null);
+  if (policy !== undefined) {
+    logger.warn({ event: 'redis.evicts', policy }, 'this Redis may evict jobs and records: set noeviction');
+  }
+}
+
+async function warnOfCoverage(masters: readonly Redis[], logger: Logger): Promise<void> {
+  const setting = 'cluster-require-full-coverage';
+  const found = await Promise.all(masters.map((master) => master.config('GET', setting)));
+  if (found.some((pair) => (pair as string[])[1] === 'yes')) {
+    logger.warn(
+      { event: 'redis.stops_whole' },
+      `this cluster answers nobody while one master is away: set ${setting} to no`,
+    );
+  }
+}
+
+/** A record whose job lies with another master is stopped by either. */
+function warnOfShards(redis: Cluster, shards: number, logger: Logger): void {
+  const shardOfId = shardOf(shards);
+  const apart = partitions.filter((tag) => {
+    const { name, prefix } = shardName(shardOfId(newOtpId(tag)));
+    return masterOf(redis, keys.due(tag)) !== masterOf(redis, `${prefix}:${name}`);
+  });
+  if (apart.length === 0) return;
+  logger.warn(
+    { event: 'redis.shards_uneven', shards, apart: apart.length, of: partitions.length },
+    'some OTPs and their jobs lie with different masters: see QUEUE_SHARDS in docs/scaling.md',
+  );
+}

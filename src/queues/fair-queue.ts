@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import type { Cluster, Redis } from 'ioredis';
+import { z } from 'zod';
+
+/** The lowest priority that BullMQ knows. */
+const lastPriority = 2 ** 21;
+/** So many of one app's jobs come after each other before the next app has its turn. */
+const turnSize = 50;
+
+/**
+ * Start-time fair queueing (Goyal, Vin, Cheng 1996): an app's jobs get places in a line of their own, and all lines are
+ * served place by place. Who joins later begins where the others are being served, so that nobody waits for another's
+ * million, and what is one app's stays in its order. KEYS: the next place by app, with the place being served under
+ * the empty name; BullMQ's prioritized jobs. ARGV: app, how many.
+ */
+const takePlacesSource = `
+local head = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+if not head[1] then redis.call('DEL', KEYS[1]) end
+local served = tonumber(redis.call('HGET', KEYS[1], '') or 0)
+if head[2] then served = math.max(served, (math.floor(head[2] / 4294967296) - 1) * ${turnSize}) end
+local from = math.max(served, tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0))
+redis.call('HSET', KEYS[1], '', served, ARGV[1], from + ARGV[2])
+return from`;
+const sha = createHash('sha1').update(takePlacesSource).digest('hex');
+
+/** The BullMQ priorities of an app's next `count` jobs: 1 comes first. */
+export async function takePlaces(
+  redis: Redis | Cluster,
+  queueKey: (name: string) => string,
+  { app, count }: { app: string; count: number },
+): Promise<number[]> {
+  const args = [2, queueKey('fair-queue'), queueKey('prioritized'), app, count] as const;
+  const reply = await redis.evalsha(sha, ...args).catch((error: Error) => {
+    if (!error.message.startsWith('NOSCRIPT')) throw error;
+    return redis.eval(takePlacesSource, ...args);
+  });
+  const from = z.number().parse(reply);
+  return Array.from({ length: count }, (_, i) =>
+    Math.min(lastPriority, 1 + Math.floor((from + i) / turnSize)),
+  );
+}
+
+/** How many of its places in line each app has before it; none for apps whose turn it is. */
+export async function placesLeft(
+  redis: Redis | Cluster,
+  queueKey: (name: string) => string,
+): Promise<Map<string, number>> {
+  const [head, places] = await Promise.all([
+    redis.zrange(queueKey('prioritized'), '0', '0', 'WITHSCORES'),
+    redis.hgetall(queueKey('fair-queue')),
+  ]);
+  const { '': lastServed = '0', ...next } = places;
+  const score = Number(z.array(z.coerce.string()).parse(head.flat())[1] ?? 0);
+  const served = Math.max(Number(lastServed), (Math.floor(score / 2 ** 32) - 1) * turnSize);
+  const left = Object.entries(next).map(([app, place]) => [app, Number(place) - served] as const);
+  return new Map(score === 0 ? [] : left.filter(([, count]) => count > 0));
+}

@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import type { Otp } from '../otp/otp.js';
+import { partitionOf } from '../otp/otp-id.js';
+import type { PhoneNumber } from '../otp/phone-number.js';
+import { keys } from './keys.js';
+import type { RecordStoreOptions } from './otps.js';
+import { recordSchema, toOtp } from './record.js';
+import { loadRecordScript, masterOf } from './script.js';
+
+/** What is kept about the person behind a phone number. */
+export interface DataSubjects {
+  /** Every OTP that is kept, of all apps. Looks through a whole master: for a command, not for a request. */
+  find(to: PhoneNumber): Promise<Otp[]>;
+  /**
+   * Erases these OTPs, what limits and wrong codes are known of the number, and where its references lead. What a call
+   * that is under way comes to is not written down.
+   */
+  erase(to: PhoneNumber, otps: readonly Otp[]): Promise<void>;
+}
+
+const lookedAtATime = 1_000;
+const ofRecord = recordSchema.extend({ phone: z.string() });
+
+/** A broken record must not hide the others; the sweeper names it. */
+function readable(raw: string): z.output<typeof ofRecord> | null {
+  try {
+    return ofRecord.parse(JSON.parse(raw));
+  } catch {
+    return null;
+  }
+}
+
+/** Persons by the keyed hashes of their number, under every data key. */
+export function createDataSubjects(options: RecordStoreOptions): DataSubjects {
+  const { redis, encrypter } = options;
+  const eraseScript = loadRecordScript(options, 'erase');
+  const hashesOf = (to: PhoneNumber) => encrypter.hashes('phone number', to.e164);
+
+  async function* recordsIn(partition: string) {
+    // A cluster knows its masters once it has answered something.
+    await redis.exists(keys.due(partition));
+    const master = masterOf(redis, keys.due(partition));
+    let cursor = '0';
+    do {
+      const pattern = keys.record(partition, 'otp_*');
+      const [next, found] = await master.scan(cursor, 'MATCH', pattern, 'COUNT', lookedAtATime);
+      cursor = next;
+      for (const raw of found.length === 0 ? [] : await redis.mget(...found)) {
+        const record = raw === null ? null : readable(raw);
+        if (record) yield record;
+      }
+    } while (cursor !== '0');
+  }
+
+  return {
+    find: async (to) => {
+      const hashes: readonly string[] = hashesOf(to);
+      const found = new Map<string, Otp>();
+      for (const partition of new Set(hashes.map(partitionOf))) {
+        for await (const record of recordsIn(partition)) {
+          if (hashes.includes(record.phone)) found.set(record.id, toOtp(encrypter, record));
+        }
+      }
+      return [...found.values()].sort((a, b) => a.createdAt - b.createdAt);
+    },
+    erase: async (to, otps) => {
+      for (const { id, app, reference } of otps) {
+        await eraseScript(keys.recordOfId(id), []);
+        if (reference === null) continue;
+        const indexes = encrypter.hashes('reference', `${app}\n${reference}`).map(keys.reference);
+        await Promise.all(indexes.map((index) => redis.zrem(index, id)));
+      }
+      for (const hash of hashesOf(to)) {
+        const partition = partitionOf(hash);
+        await redis.del(keys.phone(partition, hash), keys.superseded(partition, hash));
+      }
+    },
+  };
+}

@@ -1,6 +1,0 @@
-/** What workers log through; pino fits. Fields never hold a whole phone number, a code or a secret. */
-export interface Logger {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}

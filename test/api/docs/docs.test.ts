@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { problemCodes } from '../../../src/api/http/problems.js';
+import { startGateway } from '../gateway.js';
+
+const gateway = await startGateway();
+const page = await gateway.call('GET', '/docs', { key: null });
+
+describe('200', () => {
+  it('is a page without scripts that loads nothing from anybody', () => {
+    expect(page.status).toBe(200);
+    expect(page.headers.get('Content-Type')).toBe('text/html; charset=utf-8');
+    expect(page.headers.get('Content-Security-Policy')).toMatch(/default-src 'none'/);
+    expect(/<script|\son\w+="|\sstyle="|(?:href|src)="(?:https?:)?\/\//.exec(page.text)).toBeNull();
+  });
+
+  it('explains every problem code where its type leads', () => {
+    for (const code of problemCodes) expect([code, page.text.includes(`id="${code}"`)]).toEqual([code, true]);
+  });
+
+  it('has no link that leads nowhere', () => {
+    const targets = [...page.text.matchAll(/href="#([^"]+)"/g)].map(([, target]) => target);
+    expect(targets.length).toBeGreaterThan(20);
+    for (const target of targets)
+      expect([target, page.text.includes(`id="${target}"`)]).toEqual([target, true]);
+  });
+
+  it('shows every operation with an example call', async () => {
+    const { json } = await gateway.call('GET', '/openapi.json');
+    for (const path of Object.keys((json as { paths: object }).paths)) {
+      expect([path, page.text.includes(path.replace('{id}', '$OTP_ID'))]).toEqual([path, true]);
+    }
+  });
+
+  it('closes what it opens', () => {
+    for (const tag of [
+      'table',
+      'tr',
+      'td',
+      'section',
+      'article',
+      'code',
+      'pre',
+      'ul',
+      'li',
+      'main',
+      'html',
+    ]) {
+      const opened = page.text.match(new RegExp(`<${tag}[ >]`, 'g'))?.length;
+      expect([tag, opened]).toEqual([tag, page.text.match(new RegExp(`</${tag}>`, 'g'))?.length]);
+    }
+  });
+});

@@ -1,0 +1,18 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { errorsMarkdown } from '../../../src/api/docs/errors-markdown.js';
+import { problemCodes, problems } from '../../../src/api/http/problems.js';
+
+describe('docs/errors.md', () => {
+  it('is what the table of problems says; if not, run `npm run docs:write`', () => {
+    const file = new URL('../../../docs/errors.md', import.meta.url);
+    expect(readFileSync(file, 'utf8')).toBe(errorsMarkdown());
+  });
+
+  it('says of every code what to do about it', () => {
+    for (const code of problemCodes) {
+      expect(problems[code].advice).toMatch(/^[A-Z].*[.?]$/);
+      expect(errorsMarkdown()).toContain(`| \`${code}\` |`);
+    }
+  });
+});

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { readLines } from '../../../src/api/http/lines.js';
+
+/** The lines of a body that arrives in these parts. */
+async function linesOf(...parts: (string | Buffer)[]) {
+  async function* body() {
+    for (const part of parts) yield Buffer.from(part as string);
+  }
+  const lines = [];
+  for await (const some of readLines(body())) lines.push(...some);
+  return lines;
+}
+
+/** The same text in every two parts there are. */
+const splits = (text: string) => {
+  const bytes = Buffer.from(text);
+  return Array.from({ length: bytes.length + 1 }, (_, i) => [bytes.subarray(0, i), bytes.subarray(i)]);
+};
+
+describe('the lines of a body', () => {
+  it('are whole wherever it was cut, also within a character', async () => {
+    for (const parts of splits('{"a":"é验"}\n\n{"b":1}\r\n{"c":2}')) {
+      expect(await linesOf(...parts)).toEqual([
+        { json: { a: 'é验' } },
+        null,
+        { json: { b: 1 } },
+        { json: { c: 2 } },
+      ]);
+    }
+  });
+
+  it('say what is wrong with them, each for itself', async () => {
+    const lines = await linesOf('{"a":1}\nnot json\n', Buffer.from([0x22, 0xff, 0x22, 0x0a]), '{"b":2}\n');
+    expect(lines).toEqual([
+      { json: { a: 1 } },
+      { problem: 'The line is not JSON.' },
+      { problem: 'The line is not UTF-8.' },
+      { json: { b: 2 } },
+    ]);
+  });
+
+  it('may have 16 KiB, however many parts a longer one comes in', async () => {
+    const long = `"${'x'.repeat(5_000)}`;
+    const lines = await linesOf(long, long, long, long, '"\n', `"${'y'.repeat(16_380)}"\n`, '1');
+    expect(lines).toEqual([
+      { problem: 'A line may have 16384 bytes.' },
+      { json: 'y'.repeat(16_380) },
+      { json: 1 },
+    ]);
+  });
+
+  it('end with what they began with when the body breaks off', async () => {
+    async function* broken() {
+      yield Buffer.from('{"a":1}\n{"b"');
+      throw Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
+    }
+    const read = async () => {
+      for await (const _ of readLines(broken()));
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+});

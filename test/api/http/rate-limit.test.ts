@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import type { Policy } from '../../../src/store/script.js';
+import { number } from '../../support/otps.js';
+import { bankKey, expectProblem, type Gateway, type Reply, settings, startGateway } from '../gateway.js';
+
+const limits: Partial<Policy> = {
+  phonePer10Minutes: 2,
+  phonePerDay: 10,
+  appPerSecond: 1_000,
+  clientIpPer10Minutes: 3,
+  wrongCodes: 2,
+};
+const gateway = await startGateway({ policy: limits });
+const ask = (body: object, to: Gateway = gateway) => to.call('POST', '/v1/otps', { body });
+const retryAfter = (reply: Reply) => Number(reply.headers.get('Retry-After'));
+
+describe('202', () => {
+  it('says which limits are on and what is left of each, as the IETF draft writes it', async () => {
+    const reply = await ask({ to: '0123450001', clientIp: '198.51.100.1' });
+    expect(reply.status).toBe(202);
+    expect(reply.headers.get('RateLimit-Policy')).toBe(
+      '"phone-10min";q=2;w=600, "phone-day";q=10;w=86400, "app";q=1000;w=1, "client-ip";q=3;w=600',
+    );
+    expect(reply.headers.get('RateLimit')).toMatch(
+      /^"phone-10min";r=1;t=600, "phone-day";r=9;t=86400, "app";r=\d+;t=1, "client-ip";r=2;t=600$/,
+    );
+  });
+
+  it('a message with a link, with the setting warn: the log names the rule and the id', async () => {
+    const warning = await startGateway({ dependencies: { settings: { ...settings, messageRules: 'warn' } } });
+    const reply = await ask({ to: '0123450003', message: 'Use %OTP% at https://example.com/login' }, warning);
+    expect(reply.status).toBe(202);
+    expect(warning.logs.filter((line) => line.includes('otp.message_not_allowed'))).toHaveLength(1);
+    expect(warning.logs.join()).not.toContain('example.com');
+  });
+
+  it('an OTP asked for again with its key, however many limits are used up', async () => {
+    const call = () =>
+      gateway.call('POST', '/v1/otps', {
+        body: { to: '0123450005' },
+        headers: { 'Idempotency-Key': 'k' },
+      });
+    for (let i = 0; i < 4; i++) expect((await call()).status).toBe(202);
+  });
+});
+
+describe('422', () => {
+  it('message_not_allowed: a message with a link to a Malaysian number, naming the rule', async () => {
+    const reply = await ask({ to: '0123450002', message: 'Use %OTP% at https://example.com/login' });
+    expectProblem(reply, 422, 'message_not_allowed');
+    expect(reply.json).toMatchObject({
+      errors: [{ path: 'message', message: expect.stringMatching(/link/) }],
+    });
+  });
+});
+
+describe('429', () => {
+  it('phone_rate_limited: one more than the limit, with the seconds to wait', async () => {
+    for (let i = 0; i < 2; i++) await ask({ to: '0123450004' });
+    const reply = await ask({ to: '012-345 0004' });
+    expectProblem(reply, 429, 'phone_rate_limited');
+    expect(retryAfter(reply)).toBeGreaterThan(595);
+    expect(reply.headers.get('RateLimit')).toContain('"phone-10min";r=0');
+  });
+
+  it('client_ip_rate_limited: too many for one client address', async () => {
+    const from = (n: number) => ask({ to: `01234510${n}0`, clientIp: '203.0.113.9' });
+    for (const n of [1, 2, 3]) expect((await from(n)).status).toBe(202);
+    expectProblem(await from(4), 429, 'client_ip_rate_limited');
+  });
+
+  it('app_rate_limited: too many in one second', async () => {
+    const slow = await startGateway({ policy: { appPerSecond: 2 } });
+    const replies = await Promise.all(
+      [1, 2, 3, 4].map((n) => slow.call('POST', '/v1/otps', { key: bankKey, body: { to: `012345200${n}` } })),
+    );
+    const refused = replies.filter(({ status }) => status === 429);
+    expect(refused).toHaveLength(2);
+    for (const reply of refused) {
+      expectProblem(reply, 429, 'app_rate_limited');
+      expect(retryAfter(reply)).toBe(1);
+    }
+  });
+
+  it('prefix_blocked: a range that is pumped; the log names the range and no number', async () => {
+    const guarded = await startGateway({ policy: { fraudGuard: 'enforce' } });
+    const replies: Reply[] = [];
+    for (let n = 10; n < 40; n++) replies.push(await ask({ to: `0179${n}12${n}` }, guarded));
+    const pumped = await Promise.all(
+      Array.from({ length: 25 }, (_, n) => ask({ to: `01755500${String(n).padStart(2, '0')}` }, guarded)),
+    );
+    expect(replies.every(({ status }) => status === 202)).toBe(true);
+    const refused = pumped.filter(({ status }) => status === 429);
+    expect(refused).toHaveLength(5);
+    for (const reply of refused) {
+      expectProblem(reply, 429, 'prefix_blocked');
+      expect(reply.json).toMatchObject({ detail: expect.stringMatching(/not verified yet/) });
+    }
+    expect(retryAfter(refused[0] as Reply)).toBeGreaterThan(0);
+    const told = guarded.logs.filter((line) => line.includes('fraud.range_capped'));
+    expect(told).toHaveLength(1);
+    expect(JSON.parse(told[0] ?? '')).toMatchObject({ app: 'shop', range: '6017-555xxxx' });
+    expect(guarded.logs.join()).not.toMatch(/0175550|6017555\d{4}/);
+  });
+
+  it('phone_locked: wrong codes in a row across OTPs, until the operator unlocks the number', async () => {
+    const { id, code } = await gateway.sent({ to: '0123450009' });
+    const wrong = code === '000000' ? '111111' : '000000';
+    const verify = (text: string) => gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code: text } });
+    for (let i = 0; i < 2; i++) expectProblem(await verify(wrong), 422, 'incorrect_code');
+    expectProblem(await verify(code), 429, 'phone_locked');
+    const told = gateway.logs.filter((line) => line.includes('phone.locked'));
+    expect(told.map((line) => JSON.parse(line))).toMatchObject([
+      { app: 'shop', otpId: id, to: '+60******009' },
+    ]);
+    expectProblem(await ask({ to: '0123450009' }), 429, 'phone_locked');
+    await gateway.store.phones.unlock('shop', number('0123450009'));
+    expect((await verify(code)).status).toBe(200);
+  });
+});

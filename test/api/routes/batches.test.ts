@@ -1,0 +1,280 @@
+import { EventEmitter, once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { describe, expect, it, vi } from 'vitest';
+import { beginContext } from '../../../src/api/http/context.js';
+import { type ApiProblem, problemHeaders } from '../../../src/api/http/problem.js';
+import { serveRoutes } from '../../../src/api/http/serve-routes.js';
+import { batchOtpsCsv } from '../../../src/api/routes/batch-csv.js';
+import { batchRoutes } from '../../../src/api/routes/batches.js';
+import type { BatchOtp } from '../../../src/api/routes/schemas.js';
+import { partitionOfId } from '../../../src/otp/otp-id.js';
+import { batchOfId, keys } from '../../../src/store/keys.js';
+import { afterFile } from '../../support/clean-up.js';
+import { accepted, claimed, rejected } from '../../support/otps.js';
+import { bankKey, expectProblem, shopKey, startGateway } from '../gateway.js';
+
+/** No worker runs here, so a real count of what was done would soon call for backpressure. */
+const load = { addDone: async () => {}, done: async () => Date.now(), memory: async () => 0 };
+const gateway = await startGateway({ load });
+const { store } = gateway;
+let next = 2_000_000;
+
+/** A batch of so many OTPs. */
+async function batchOf(count: number): Promise<{ batch: string; ids: string[] }> {
+  const otps = Array.from({ length: count }, () => ({ to: `012${next++}` }));
+  const reply = await gateway.call('POST', '/v1/otps/bulk', { body: { otps } });
+  const { batchId, results } = reply.json as { batchId: string; results: { id: string }[] };
+  return { batch: `/v1/batches/${batchId}`, ids: results.map(({ id }) => id) };
+}
+
+const get = async (path: string, headers: Record<string, string> = {}) =>
+  await gateway.call('GET', path, { headers });
+const counts = async (batch: string) => ((await get(batch)).json as { counts: object }).counts;
+const settle = async (id: string, outcome: Parameters<typeof store.sendAttempts.settle>[1]) =>
+  await store.sendAttempts.settle(await claimed(store, id), outcome);
+
+describe('200', () => {
+  it('counts the OTPs of a batch by status, whatever becomes of them', async () => {
+    const { batch, ids } = await batchOf(30);
+    const [sent = '', failed = '', sending = '', verified = '', cancelled = ''] = ids;
+    await settle(sent, accepted());
+    await settle(failed, rejected);
+    await claimed(store, sending);
+    await settle(verified, accepted());
+    const verification = { app: 'shop', id: verified, token: 't', replay: null };
+    await store.verificationAttempts.admit(verification);
+    await store.verificationAttempts.settle(verification, 'correct');
+    await gateway.call('DELETE', `/v1/otps/${cancelled}`);
+    expect((await get(batch)).json).toEqual({
+      id: batch.slice('/v1/batches/'.length),
+      createdAt: expect.stringMatching(/Z$/),
+      lines: 30,
+      cancelled: false,
+      counts: {
+        queued: 25,
+        sending: 1,
+        sent: 1,
+        verified: 1,
+        expired: 0,
+        locked: 0,
+        failed: 1,
+        unknown: 0,
+        cancelled: 1,
+      },
+    });
+  });
+
+  it('lists them in the order of the upload, page by page, each with its line', async () => {
+    const { batch, ids } = await batchOf(450);
+    const listed: { index: number; id: string }[] = [];
+    for (let path: string | null = `${batch}/otps?limit=200`; path !== null; ) {
+      const { otps, next: more } = (await get(path)).json as { otps: typeof listed; next: string | null };
+      listed.push(...otps);
+      path = more === null ? null : `${batch}/otps?limit=200&cursor=${more}`;
+    }
+    expect(listed.map(({ index, id }) => [index, id])).toEqual(ids.map((id, i) => [i, id]));
+  });
+
+  it('lists those of one status', async () => {
+    const { batch, ids } = await batchOf(10);
+    await settle(ids[7] ?? '', accepted());
+    const { json } = await get(`${batch}/otps?status=sent`);
+    expect(json).toMatchObject({ otps: [{ index: 7, id: ids[7], status: 'sent', smsId: '1' }], next: null });
+  });
+
+  it('leaves out lines that were refused', async () => {
+    const otps = [{ to: `012${next++}` }, { to: 'nobody' }, { to: `012${next++}` }];
+    const reply = await gateway.call('POST', '/v1/otps/bulk', { body: { otps } });
+    const { batchId } = reply.json as { batchId: string };
+    const { json } = await get(`/v1/batches/${batchId}/otps`);
+    expect(json).toMatchObject({ otps: [{ index: 0 }, { index: 2 }] });
+    expect((await get(`/v1/batches/${batchId}`)).json).toMatchObject({ lines: 3, counts: { queued: 2 } });
+  });
+
+  it('leaves out a line whose record no data key opens', async () => {
+    const { batch, ids } = await batchOf(3);
+    const key = keys.recordOfId(ids[1] ?? '');
+    const raw = (await gateway.redis.get(key)) ?? '';
+    await gateway.redis.set(key, raw.replace('"encrypted":"', '"encrypted":"x'));
+    expect((await get(`${batch}/otps`)).json).toMatchObject({ otps: [{ index: 0 }, { index: 2 }] });
+  });
+
+  it('exports all of them as NDJSON and as CSV', async () => {
+    const { batch, ids } = await batchOf(450);
+    const response = await fetch(`${gateway.url}${batch}/otps`, {
+      headers: { Authorization: `Bearer ${shopKey}`, Accept: 'application/x-ndjson' },
+    });
+    const lines = (await response.text()).trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).id)).toEqual(ids);
+    const csv = await get(`${batch}/otps?status=queued`, { Accept: 'text/csv' });
+    expect(csv.headers.get('Content-Type')).toContain('text/csv');
+    const rows = csv.text.trim().split('\r\n');
+    expect(rows[0]).toBe(
+      'index,id,to,reference,status,createdAt,sentAt,expiresAt,uuid,smsId,credits,failure',
+    );
+    expect(rows).toHaveLength(451);
+    expect(rows[1]).toMatch(new RegExp(`^0,${ids[0]},\\+60122\\d{6},,queued,`));
+    const id = batch.slice('/v1/batches/'.length);
+    expect(csv.headers.get('Content-Disposition')).toBe(`attachment; filename="${id}.csv"`);
+    expect(response.headers.has('Content-Disposition')).toBe(false);
+  });
+
+  it('writes CSV that keeps commas, quotes and line ends in their field', async () => {
+    const body = { otps: [{ to: `012${next++}`, reference: 'a "b", c' }] };
+    const { batchId } = (await gateway.call('POST', '/v1/otps/bulk', { body })).json as { batchId: string };
+    const { text } = await get(`/v1/batches/${batchId}/otps`, { Accept: 'text/csv' });
+    expect(text).toContain(',"a ""b"", c",');
+  });
+});
+
+describe('CSV', () => {
+  it('has quotes around a semicolon, which separates cells where a comma is the decimal point', async () => {
+    const body = { otps: [{ to: `012${next++}`, reference: 'a;=1+2' }] };
+    const { batchId } = (await gateway.call('POST', '/v1/otps/bulk', { body })).json as { batchId: string };
+    const { text } = await get(`/v1/batches/${batchId}/otps`, { Accept: 'text/csv' });
+    expect(text).toContain(',"a;=1+2",');
+  });
+
+  it.each(['=1+2', '+1+1', '+cmd', '-1', '@SUM(A1)', '\tx', '\rx', '="a"&B1'])(
+    'writes %j so that no spreadsheet takes it for a formula',
+    async (reference) => {
+      const { batch } = await batchOf(1);
+      const { otps } = (await get(`${batch}/otps`)).json as { otps: BatchOtp[] };
+      const groups = async function* () {
+        yield otps.map((otp) => ({ ...otp, reference }));
+      };
+      let text = '';
+      for await (const part of batchOtpsCsv(groups())) text += part;
+      const cell = `'${reference}`;
+      const quoted = /["\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+      expect(text).toContain(`,${quoted},queued,`);
+    },
+  );
+});
+
+describe('204', () => {
+  it('cancels what has not been sent, at once; a code that was sent can still be verified', async () => {
+    const { batch, ids } = await batchOf(40);
+    const [sent = '', waiting = ''] = ids;
+    await settle(sent, accepted());
+    expect((await gateway.call('DELETE', batch)).status).toBe(204);
+    expect((await gateway.call('DELETE', batch)).status).toBe(204);
+    expect(await counts(batch)).toMatchObject({ queued: 0, cancelled: 39, sent: 1 });
+    expect(await store.sendAttempts.claim(waiting, 'late')).toMatchObject({ kind: 'ended' });
+    expect(await counts(batch)).toMatchObject({ queued: 0, cancelled: 39, sent: 1 });
+    expect((await get(`/v1/otps/${waiting}`)).json).toMatchObject({ status: 'cancelled' });
+    expect((await get(`/v1/otps/${sent}`)).json).toMatchObject({ status: 'sent' });
+  });
+
+  it('says what a cancelling did not reach, and cancels that when it is asked again', async () => {
+    const { batch, ids } = await batchOf(40);
+    await gateway.call('DELETE', batch);
+    // As if the master of one partition had been away.
+    const partition = partitionOfId(ids[0] ?? '') ?? '';
+    await gateway.redis.hdel(
+      keys.batchCounts(partition, batchOfId(batch.split('/').at(-1) ?? '') ?? ''),
+      'cancelledAt',
+    );
+    const { json } = await get(batch);
+    expect(json).toMatchObject({ cancelled: false });
+    const waiting = (json as { counts: { queued: number } }).counts.queued;
+    expect(waiting).toBeGreaterThan(0);
+    expect(await counts(batch)).toMatchObject({ cancelled: 40 - waiting });
+    await gateway.call('DELETE', batch);
+    expect((await get(batch)).json).toMatchObject({ cancelled: true, counts: { queued: 0, cancelled: 40 } });
+  });
+
+  it('gives the cooldown of cancelled OTPs back', async () => {
+    const strict = await startGateway({ policy: { phoneCooldownMs: 60_000 } });
+    const to = `012${next++}`;
+    const bulk = await strict.call('POST', '/v1/otps/bulk', { body: { otps: [{ to }] } });
+    const { batchId } = bulk.json as { batchId: string };
+    expect((await strict.call('POST', '/v1/otps', { body: { to } })).status).toBe(429);
+    await strict.call('DELETE', `/v1/batches/${batchId}`);
+    expect((await strict.call('POST', '/v1/otps', { body: { to } })).status).toBe(202);
+  });
+});
+
+describe('400', () => {
+  it.each(['status=lost', 'limit=0', 'limit=1001', 'limit=x', 'cursor=-1', 'more=1'])('%s', async (query) => {
+    const { batch } = await batchOf(1);
+    expectProblem(await get(`${batch}/otps?${query}`), 400, 'invalid_request');
+  });
+});
+
+describe('404', () => {
+  it('another app’s batch is the same as none', async () => {
+    const { batch } = await batchOf(1);
+    for (const path of [batch, `/v1/batches/batch_${'a'.repeat(22)}`, '/v1/batches/x']) {
+      for (const method of ['GET', 'DELETE']) {
+        expectProblem(await gateway.call(method, path, { key: bankKey }), 404, 'batch_not_found');
+      }
+      expectProblem(await gateway.call('GET', `${path}/otps`, { key: bankKey }), 404, 'batch_not_found');
+    }
+    expect((await gateway.call('GET', batch, { key: shopKey })).status).toBe(200);
+  });
+});
+
+describe('406', () => {
+  it('a listing in a media type that there is not', async () => {
+    const { batch } = await batchOf(1);
+    expectProblem(await get(`${batch}/otps`, { Accept: 'image/png' }), 406, 'not_acceptable');
+  });
+});
+
+describe('an export', () => {
+  /** The routes of batches behind a stand-in for authentication; each time slice is awaited as `next` says. */
+  const startRoutes = async (next: () => Promise<void>) => {
+    const app = express();
+    app.use((_req, res, then) => {
+      beginContext(res, 'request').app = 'shop';
+      then();
+    });
+    app.use(serveRoutes(batchRoutes({ store, slices: { next } })));
+    const refuse: express.ErrorRequestHandler = (error: ApiProblem, _req, res, _next) => {
+      res.status(429).set(problemHeaders(error)).json({ code: error.code });
+    };
+    const server = createServer(app.use(refuse)).listen(0, '127.0.0.1');
+    afterFile(async () => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    return async (batch: string, accept: string) =>
+      await fetch(`http://127.0.0.1:${port}${batch}/otps`, {
+        headers: { Accept: accept, Connection: 'close' },
+      });
+  };
+  const csv = 'text/csv';
+
+  it('is refused as too_many_exports while an app has four under way; a page of JSON is not', async () => {
+    const gate = new EventEmitter();
+    const opened = once(gate, 'open');
+    const get = await startRoutes(async () => void (await opened));
+    const { batch } = await batchOf(1);
+    const underWay = await Promise.all(
+      [csv, csv, 'application/x-ndjson', csv].map((type) => get(batch, type)),
+    );
+    expect(underWay.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const fifth = await get(batch, csv);
+    expect(fifth.status).toBe(429);
+    expect(fifth.headers.get('Retry-After')).toBe('5');
+    expect(await fifth.json()).toEqual({ code: 'too_many_exports' });
+    const page = get(batch, 'application/json');
+    gate.emit('open');
+    expect((await page).status).toBe(200);
+    for (const response of underWay) expect(await response.text()).toContain('queued');
+    await vi.waitUntil(async () => (await get(batch, csv)).status === 200);
+  });
+
+  it('asks for a time slice before each 50 lines', async () => {
+    let asked = 0;
+    const get = await startRoutes(async () => {
+      asked += 1;
+    });
+    const { batch, ids } = await batchOf(120);
+    const text = await (await get(batch, csv)).text();
+    expect(text.trim().split('\r\n')).toHaveLength(1 + ids.length);
+    expect(asked).toBe(3);
+  });
+});

@@ -1,0 +1,259 @@
+import { describe, expect, it } from 'vitest';
+import {
+  admitted,
+  claimed,
+  number,
+  operatorPauseKey,
+  rejected,
+  sent,
+  testStore,
+  unknown,
+} from '../../support/otps.js';
+import { bankKey, expectProblem, startGateway } from '../gateway.js';
+
+const gateway = await startGateway();
+const impatient = await startGateway({ verifyTimeoutMs: 1_000 });
+const { store, simulator } = gateway;
+
+const verify = (id: string, code: unknown, headers: Record<string, string> = {}) =>
+  gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code }, headers });
+const wrong = (code: string) => (code === '000000' ? '000001' : '000000');
+const attemptsOf = async (id: string) => (await store.otps.find('shop', id))?.attemptsRemaining;
+
+/** A gateway whose verifications reach iSMS when the test lets them. */
+async function startHolding() {
+  let [letGo, ask] = [() => {}, () => {}];
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const asked = new Promise<void>((resolve) => {
+    ask = resolve;
+  });
+  const holding = await startGateway({
+    guard: (provider) => ({
+      ...provider,
+      verify: async (call) => {
+        ask();
+        await held;
+        return await provider.verify(call);
+      },
+    }),
+  });
+  return { holding, asked, letGo };
+}
+const verifyCalls = () => simulator.state.stats().calls.verify;
+
+describe('200', () => {
+  it('comes once, to the call that verified', async () => {
+    const { id, code } = await gateway.sent();
+    const reply = await verify(id, code);
+    expect(reply.status).toBe(200);
+    expect(reply.json).toEqual({ id, status: 'verified', verifiedAt: expect.stringMatching(/\.\d{3}Z$/) });
+    expectProblem(await verify(id, code), 409, 'already_verified');
+  });
+
+  it('is answered again to the same key and code, and to nobody else', async () => {
+    const { id, code } = await gateway.sent();
+    const headers = { 'Idempotency-Key': 'verify-1' };
+    const first = await verify(id, code, headers);
+    const calls = verifyCalls();
+    const second = await verify(id, code, headers);
+    expect(second.status).toBe(200);
+    expect(second.text).toBe(first.text);
+    expect(second.headers.get('Idempotent-Replayed')).toBe('true');
+    expectProblem(await verify(id, code, { 'Idempotency-Key': 'verify-2' }), 409, 'already_verified');
+    expectProblem(await verify(id, wrong(code), headers), 409, 'already_verified');
+    expect(verifyCalls()).toBe(calls);
+  });
+
+  it('comes at most once of 50 at once, which reach iSMS at most maxAttempts times', async () => {
+    const { id, code } = await gateway.sent();
+    const calls = verifyCalls();
+    const replies = await Promise.all(Array.from({ length: 50 }, () => verify(id, code)));
+    expect(replies.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(replies.filter(({ status }) => status === 409)).toHaveLength(49);
+    expect(verifyCalls() - calls).toBeLessThanOrEqual(5);
+  });
+
+  it('never comes when all 50 at once are wrong, and no attempt beyond maxAttempts is made', async () => {
+    const { id, code } = await gateway.sent({ maxAttempts: 3 });
+    const calls = verifyCalls();
+    const replies = await Promise.all(Array.from({ length: 50 }, () => verify(id, wrong(code))));
+    expect(replies.filter(({ status }) => status === 422)).toHaveLength(3);
+    expect(replies.filter(({ status }) => status === 200)).toHaveLength(0);
+    expect(verifyCalls() - calls).toBe(3);
+    expectProblem(await verify(id, code), 410, 'attempts_exhausted');
+  });
+
+  it('comes while an operator has paused sending', async () => {
+    const { id, code } = await gateway.sent();
+    await gateway.redis.hset(operatorPauseKey, 'paused', '1');
+    expect((await verify(id, code)).status).toBe(200);
+    await gateway.redis.hdel(operatorPauseKey, 'paused');
+  });
+});
+
+describe('400', () => {
+  it.each(['12345', '1234567', '12345a', '１２３４５６', ' 123456', '', 123456, null])(
+    'refuses %j, and spends no attempt',
+    async (code) => {
+      const id = await sent(store);
+      const reply = await verify(id, code);
+      expectProblem(reply, 400, 'invalid_request');
+      expect(reply.json).toMatchObject({ errors: [{ path: 'code' }] });
+      expect(await attemptsOf(id)).toBe(5);
+    },
+  );
+
+  it('refuses a bad idempotency key, and spends no attempt', async () => {
+    const id = await sent(store);
+    expectProblem(await verify(id, '123456', { 'Idempotency-Key': 'a b' }), 400, 'invalid_request');
+    expect(await attemptsOf(id)).toBe(5);
+  });
+});
+
+describe('404', () => {
+  it("is the same byte for byte for another app's OTP and none", async () => {
+    const { id, code } = await gateway.sent();
+    const other = await gateway.call('POST', `/v1/otps/${id}/verify`, { key: bankKey, body: { code } });
+    const none = await verify('otp_mmAAAAAAAAAAAAAAAAAAAAAA', code);
+    expectProblem(other, 404, 'otp_not_found');
+    expect(other.text).toBe(none.text);
+    expect(await attemptsOf(id)).toBe(5);
+  });
+});
+
+describe('409', () => {
+  it('says that it is not sent, before and during the send', async () => {
+    const id = await admitted(store);
+    expectProblem(await verify(id, '123456'), 409, 'not_sent');
+    await claimed(store, id);
+    expectProblem(await verify(id, '123456'), 409, 'not_sent');
+  });
+
+  it('says that it was not sent in time', async () => {
+    const id = await admitted(store, { sendWithinSeconds: 0.01 });
+    await expect.poll(async () => (await store.otps.find('shop', id))?.status).toBe('expired');
+    expectProblem(await verify(id, '123456'), 409, 'not_sent');
+  });
+
+  it('says that it cannot be verified when it failed or its ids are lost', async () => {
+    const failed = await admitted(store);
+    await store.sendAttempts.settle(await claimed(store, failed), rejected);
+    expectProblem(await verify(failed, '123456'), 409, 'not_verifiable');
+    const strict = testStore(gateway.redis, { unknownResends: 0 });
+    const lost = await admitted(strict);
+    await strict.sendAttempts.settle(await claimed(strict, lost), unknown);
+    expectProblem(await verify(lost, '123456'), 409, 'not_verifiable');
+  });
+
+  it('says that the last attempt is being decided', async () => {
+    const { holding, asked, letGo } = await startHolding();
+    const { id, code } = await holding.sent({ maxAttempts: 1 });
+    const first = holding.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+    await asked;
+    expectProblem(await verify(id, code), 409, 'verification_in_progress');
+    letGo();
+    expect((await first).status).toBe(200);
+  });
+});
+
+describe('410', () => {
+  it('says that the code has expired, without asking iSMS', async () => {
+    const id = await sent(store, { ttlSeconds: 0.05 });
+    await expect.poll(async () => (await store.otps.find('shop', id))?.status).toBe('expired');
+    const calls = verifyCalls();
+    expectProblem(await verify(id, '123456'), 410, 'otp_expired');
+    expect(verifyCalls()).toBe(calls);
+  });
+
+  it('says that all attempts are used', async () => {
+    const { id, code } = await gateway.sent({ maxAttempts: 1 });
+    expect((await verify(id, wrong(code))).json).toMatchObject({ attemptsRemaining: 0 });
+    expectProblem(await verify(id, code), 410, 'attempts_exhausted');
+  });
+
+  it('says that it was cancelled, also when that happened while iSMS was asked', async () => {
+    const { holding, asked, letGo } = await startHolding();
+    const { id, code } = await holding.sent();
+    const verifying = holding.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+    await asked;
+    await store.otps.cancel('shop', id);
+    letGo();
+    expectProblem(await verifying, 410, 'otp_cancelled');
+  });
+});
+
+describe('422', () => {
+  it('says how many attempts are left', async () => {
+    const { id, code } = await gateway.sent();
+    const reply = await verify(id, wrong(code));
+    expectProblem(reply, 422, 'incorrect_code');
+    expect(reply.json).toMatchObject({ attemptsRemaining: 4 });
+    expect((await verify(id, code)).status).toBe(200);
+  });
+});
+
+describe('a refusal of iSMS that does not say that the code was wrong', () => {
+  const wrongCodes = async (id: string) => {
+    const otp = await store.otps.find('shop', id);
+    return otp && (await store.phones.known(otp.to)).map((phone) => phone.wrongCodes);
+  };
+
+  it('spends an attempt, locks no number, and is 503 from the third OTP in a row on', async () => {
+    const own = await startGateway();
+    const refused = (id: string) => own.call('POST', `/v1/otps/${id}/verify`, { body: { code: '123456' } });
+    const [one, two, three] = [await own.sent(), await own.sent(), await own.sent()];
+    own.simulator.state.change({ refusal: 'Sistem tergendala' });
+    for (const { id } of [one, one, two]) expectProblem(await refused(id), 422, 'incorrect_code');
+    expect((await own.store.otps.find('shop', one.id))?.attemptsRemaining).toBe(3);
+    expectProblem(await refused(three.id), 503, 'provider_unavailable');
+    expectProblem(await refused(two.id), 503, 'provider_unavailable');
+    const ofBank = await sent(own.store, { app: 'bank', to: number('0123456788') });
+    const other = await own.call('POST', `/v1/otps/${ofBank}/verify`, {
+      key: bankKey,
+      body: { code: '123456' },
+    });
+    expectProblem(other, 422, 'incorrect_code');
+    expect(await wrongCodes(one.id)).toEqual([0]);
+    // An answer about the code ends the row.
+    own.simulator.state.change({ refusal: null });
+    expectProblem(await refused(three.id), 422, 'incorrect_code');
+    expect(await wrongCodes(three.id)).toEqual([1]);
+    own.simulator.state.change({ refusal: 'xyzzy' });
+    expectProblem(await refused(three.id), 422, 'incorrect_code');
+    expect(await wrongCodes(three.id)).toEqual([1]);
+  });
+});
+
+describe('503', () => {
+  it.each([
+    ['an error of iSMS', '+60190000040'],
+    ['no answer', '+60190000041'],
+    ['a reset connection', '+60190000042'],
+    ['an answer that is neither yes nor no', '+60190000043'],
+  ])('comes for %s, which verifies nobody and spends the attempt', async (_what, to) => {
+    const { id, code } = await impatient.sent({ to });
+    const reply = await impatient.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+    expectProblem(reply, 503, 'provider_unavailable');
+    expect(await store.otps.find('shop', id)).toMatchObject({ status: 'sent', attemptsRemaining: 4 });
+  });
+
+  it('comes for account trouble', async () => {
+    const { id, code } = await gateway.sent();
+    const before = (await store.phones.known(number()))[0]?.wrongCodes;
+    simulator.state.change({ trouble: 'authentication_failed' });
+    expectProblem(await verify(id, code), 503, 'provider_unavailable');
+    expect((await store.phones.known(number()))[0]?.wrongCodes).toBe(before);
+    simulator.state.change({ trouble: null });
+  });
+
+  it('gives the attempt back when the call provably did not reach iSMS', async () => {
+    const own = await startGateway();
+    const { id, code } = await own.sent();
+    await own.simulator.close();
+    const reply = await own.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+    expectProblem(reply, 503, 'provider_unavailable');
+    expect(await own.store.otps.find('shop', id)).toMatchObject({ status: 'sent', attemptsRemaining: 5 });
+  });
+});

@@ -1,0 +1,329 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { completionScript, isTerminalCommand, terminalUsage } from '../../src/cli/terminal.js';
+import { behaviours } from '../../src/simulator/behaviours.js';
+import { type FullGateway, startFullGateway } from '../support/full-gateway.js';
+import { runCommand } from '../support/processes.js';
+import { connect } from '../support/redis.js';
+import { type Ended, failure, type Run, run, settingsFor } from './run-terminal.js';
+import { newFolder } from './upload-files.js';
+
+let gateway: FullGateway;
+beforeAll(async () => {
+  await connect();
+  gateway = await startFullGateway({ OTP_MAX_ATTEMPTS: '2' });
+});
+afterAll(() => gateway.close());
+
+const ask = (args: string[], more: Run = {}) => run(args, { env: settingsFor(gateway), ...more });
+let last = 1_000_000;
+/** A number that no other test uses. */
+const newNumber = () => {
+  last += 1;
+  return `+6012${last}`;
+};
+/** An OTP that was sent, its number and its code. */
+async function sent(...flags: string[]): Promise<{ id: string; to: string; code: string }> {
+  const to = newNumber();
+  const { id } = (await ask(['send', to, '--json', ...flags])).json() as { id: string };
+  return { id, to, code: gateway.codeOf(to) };
+}
+const wrong = (code: string) => (code === '123456' ? '654321' : '123456');
+const errorIn = ({ err }: Ended) => (JSON.parse(err) as { error: object }).error;
+
+describe('send', () => {
+  it('says the id, that it was sent, and how to verify it', async () => {
+    const to = newNumber();
+    const { code, out, err } = await ask(['send', to, '--reference', 'order-1']);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const [, id] = /^id +(otp_\S+)$/m.exec(out) ?? [];
+    expect(out).toMatch(/^status +sent$/m);
+    expect(out).toContain(`isms-otp verify ${id} <code>`);
+    expect(out).toContain('order-1');
+  });
+
+  it('passes on what its flags say, and answers the OTP as JSON', async () => {
+    const flags = ['--message', 'Kod: %OTP%', '--purpose', 'login', '--ttl', '60', '--sender-id', 'Shop'];
+    const { json } = await ask(['send', newNumber(), '--json', ...flags]);
+    const otp = json() as { sentAt: string; expiresAt: string };
+    expect(otp).toMatchObject({ status: 'sent', purpose: 'login', failure: null });
+    expect(Date.parse(otp.expiresAt) - Date.parse(otp.sentAt)).toBeLessThanOrEqual(60_000);
+    expect(gateway.simulator.state.inbox({ limit: 1 })[0]?.text).toMatch(/Kod: \d{6}$/);
+  });
+
+  it('sends nothing twice under one idempotency key', async () => {
+    const to = newNumber();
+    const send = () => ask(['send', to, '--json', '--idempotency-key', 'k1']);
+    const [first, again] = [(await send()).json(), (await send()).json()];
+    expect(again).toEqual(first);
+    expect(gateway.simulator.state.number(to).calls).toBe(1);
+  });
+
+  it('exits 1 with the reason when the OTP failed, and shows it all the same', async () => {
+    const refused = behaviours.find(({ name }) => name === 'invalid_number');
+    const ended = await ask(['send', refused?.number ?? '']);
+    expect(ended.code).toBe(1);
+    expect(ended.out).toMatch(/^status +failed$/m);
+    expect(ended.err).toMatch(failure('', 'invalid_number'));
+  });
+
+  it('exits 1 with what to do when the gateway refuses, in one line or as JSON', async () => {
+    const { to } = await sent();
+    const ended = await ask(['send', to]);
+    expect(ended).toMatchObject({ code: 1, out: '' });
+    expect(ended.err).toMatch(
+      /^isms-otp: Too many OTPs to this number \(phone_rate_limited\): .*try again in \d+ s\n$/,
+    );
+    expect(errorIn(await ask(['send', to, '--json']))).toMatchObject({
+      code: 'phone_rate_limited',
+      retryAfterSeconds: expect.any(Number),
+    });
+  });
+
+  it('names each mistake that the gateway finds', async () => {
+    const { code, err } = await ask([
+      'send',
+      newNumber(),
+      '--message',
+      'no code',
+      '--sender-id',
+      'much too long!',
+    ]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/\(invalid_request\): .*message.*senderId/);
+    expect(err.trim().split('\n')).toHaveLength(1);
+  });
+});
+
+describe('verify', () => {
+  it('says verified for the right code, once', async () => {
+    const { id, code } = await sent();
+    expect(await ask(['verify', id, code])).toMatchObject({ code: 0, out: 'verified\n', err: '' });
+    const again = await ask(['verify', id, code]);
+    expect(again).toMatchObject({ code: 3, out: '' });
+    expect(again.err).toMatch(failure('', 'already_verified'));
+  });
+
+  it('exits 3 for a wrong code with the attempts left, and when none are left', async () => {
+    const { id, code } = await sent();
+    const ended = await ask(['verify', id, wrong(code)]);
+    expect(ended.code).toBe(3);
+    expect(ended.err).toBe('isms-otp: The code is wrong (incorrect_code): attempts left: 1\n');
+    expect(errorIn(await ask(['verify', id, wrong(code), '--json']))).toMatchObject({
+      code: 'incorrect_code',
+      attemptsRemaining: 0,
+    });
+    expect(await ask(['verify', id, code])).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('(attempts_exhausted)'),
+    });
+  });
+
+  it('finds the newest OTP of a number and purpose', async () => {
+    const { id, to, code } = await sent('--purpose', 'login');
+    const { json } = await ask(['verify', '--to', to, '--purpose', 'login', code, '--json']);
+    expect(json()).toMatchObject({ id, status: 'verified' });
+  });
+
+  it('reads the code from stdin for -, and asks for it on a terminal', async () => {
+    const [piped, typed] = [await sent(), await sent()];
+    expect(await ask(['verify', piped.id, '-'], { stdin: `${piped.code}\n` })).toMatchObject({ code: 0 });
+    const asked = await ask(['verify', typed.id], { stdin: `${typed.code}\n`, tty: true });
+    expect(asked).toMatchObject({ code: 0, out: 'verified\n', err: 'Code: ' });
+  });
+
+  it('asks nobody where there is no terminal', async () => {
+    const { code, err } = await ask(['verify', 'otp_1']);
+    expect(code).toBe(2);
+    expect(err).toMatch(/- to read it from stdin \(usage\)/);
+  });
+
+  it('exits 1 for an OTP that does not exist', async () => {
+    expect(await ask(['verify', 'otp_1', '123456'])).toMatchObject({ code: 1 });
+  });
+});
+
+describe('status', () => {
+  it('shows an OTP, by its id or by a reference', async () => {
+    const { id } = await sent('--reference', 'order-7');
+    expect((await ask(['status', id])).out).toMatch(new RegExp(`^id +${id}\nstatus +sent\n`));
+    const byReference = (await ask(['status', '--reference', 'order-7', '--json'])).json();
+    expect(byReference).toMatchObject({ otps: [{ id, reference: 'order-7' }] });
+    const none = await ask(['status', '--reference', 'no-such']);
+    expect(none).toMatchObject({ code: 1, out: '' });
+    expect(none.err).toMatch(failure('No OTP has this reference', 'otp_not_found'));
+  });
+
+  it('watches an OTP until it has ended, a line for each change', async () => {
+    const { id, code } = await sent();
+    let onOutput = () => {};
+    const shown = new Promise<void>((resolve) => {
+      onOutput = resolve;
+    });
+    const watched = ask(['status', id, '--watch'], { onOutput });
+    await shown;
+    await ask(['verify', id, code]);
+    const { code: exitCode, out } = await watched;
+    expect(exitCode).toBe(0);
+    expect(
+      out
+        .trim()
+        .split('\n')
+        .map((line) => line.split('  ')[1]),
+    ).toEqual(['sent', 'verified']);
+  });
+
+  it('stops watching with 130 when told to', async () => {
+    const { id } = await sent();
+    const stopping = new AbortController();
+    const ended = await ask(['status', id, '--watch', '--json'], {
+      signal: stopping.signal,
+      onOutput: () => stopping.abort(),
+    });
+    expect(ended.code).toBe(130);
+    expect(errorIn(ended)).toMatchObject({ code: 'stopped' });
+  });
+
+  it('exits 1 for what does not exist', async () => {
+    expect((await ask(['status', 'otp_1'])).err).toMatch(failure('There is no such OTP', 'otp_not_found'));
+    expect((await ask(['status', 'batch_1'])).err).toMatch(
+      failure('There is no such batch', 'batch_not_found'),
+    );
+  });
+});
+
+describe('settings', () => {
+  const withoutKey = () => ({ ISMS_OTP_URL: gateway.url });
+
+  it('the key comes from the environment or a file, and a missing one is said to be', async () => {
+    const file = join(newFolder(), 'key');
+    writeFileSync(file, `${gateway.key}\n`);
+    const { id } = await sent();
+    const fromFile = { ...withoutKey(), ISMS_OTP_KEY_FILE: file };
+    expect(await ask(['status', id], { env: fromFile })).toMatchObject({ code: 0 });
+    const none = await ask(['status', id], { env: withoutKey() });
+    expect(none).toMatchObject({ code: 2, out: '' });
+    expect(none.err).toMatch(/^isms-otp: No key is set \(settings\): set ISMS_OTP_KEY.*npm start prints one/);
+    for (const env of [
+      { ...fromFile, ISMS_OTP_KEY: gateway.key },
+      { ...withoutKey(), ISMS_OTP_KEY_FILE: '/none' },
+      { ISMS_OTP_KEY: gateway.key, ISMS_OTP_URL: 'otp.example' },
+      { ...withoutKey(), ISMS_OTP_KEY: 'with a space' },
+    ]) {
+      const wrongly = await ask(['status', id, '--json'], { env });
+      expect(wrongly.code).toBe(2);
+      expect(errorIn(wrongly)).toMatchObject({ code: 'settings' });
+      expect(wrongly.err).not.toContain('with a space');
+    }
+  });
+
+  it('a key that the gateway does not know exits 1 and is not repeated', async () => {
+    const key = 'a-key-that-nobody-knows-here';
+    const { code, err } = await ask(['status', 'otp_1'], { env: { ...withoutKey(), ISMS_OTP_KEY: key } });
+    expect(code).toBe(1);
+    expect(err).toMatch(/\(unauthorized\): set ISMS_OTP_KEY/);
+    expect(err).not.toContain(key);
+  });
+
+  it('a gateway that is not there exits 4 and says how to send without sending twice', async () => {
+    const { code, err } = await ask(['send', newNumber(), '--url', 'http://127.0.0.1:9']);
+    expect(code).toBe(4);
+    expect(err).toMatch(/\(network_error\): .*ISMS_OTP_URL.*--idempotency-key [0-9a-f-]{36}/);
+  });
+});
+
+describe('a call that cannot be understood', () => {
+  it.each([
+    [['send']],
+    [['send', '1', '2']],
+    [['send', '1', '--wait', '31']],
+    [['send', '1', '--ttl', 'x']],
+    [['send', '1', '--key', 'k']],
+    [['verify']],
+    [['verify', 'otp_1', '1', '2']],
+    [['verify', 'otp_1', '1', '--purpose', 'login']],
+    [['status']],
+    [['status', 'otp_1', '--reference', 'r']],
+    [['status', '--reference', 'r', '--watch']],
+    [['bulk']],
+    [['bulk', 'a.csv', '--again', '--refused']],
+    [['bulk', 'a.csv', '--defaults', '[]']],
+    [['bulk', 'a.csv', '--defaults', '{"to":"1"}']],
+    [['bulk', 'a.csv', '--key', 'two words']],
+    [['balance', 'x']],
+    [['completion', 'csh']],
+  ])('exits 2 and points to its help: %j', async (args) => {
+    const { code, out, err } = await ask(args);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(/^isms-otp: .* \((usage|input)\)/);
+    expect(err.trim().split('\n')).toHaveLength(1);
+  });
+
+  it.each(['send', 'verify', 'status', 'bulk', 'balance', 'completion'])(
+    '%s explains itself without settings, and stands in the usage',
+    async (name) => {
+      expect(isTerminalCommand(name)).toBe(true);
+      expect(terminalUsage).toMatch(new RegExp(`^  ${name}\\b.{10}`, 'm'));
+      const { code, out } = await run([name, '--help']);
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`^usage: isms-otp ${name}[\\s\\S]*--json`));
+    },
+  );
+});
+
+describe('completion', () => {
+  const others = [
+    { name: 'worker', flags: [] },
+    { name: 'apps', flags: ['--file'] },
+  ];
+  const completed = (script: string, ...words: string[]) => {
+    const typed = ['isms-otp', ...words];
+    const ask = `COMP_WORDS=(${typed.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}; _isms_otp; echo "\${COMPREPLY[*]}"`;
+    return spawnSync('bash', ['-c', `${script}\n${ask}`], { encoding: 'utf8' }).stdout.trim();
+  };
+
+  it('bash completes the commands of isms-otp, their flags and words', () => {
+    const script = completionScript('bash', others);
+    expect(spawnSync('bash', ['-n'], { input: script, encoding: 'utf8' })).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    expect(completed(script, 'b')).toBe('bulk balance');
+    expect(completed(script, 'w')).toBe('worker');
+    expect(completed(script, 'send', '+601', '--id')).toBe('--idempotency-key');
+    expect(completed(script, 'apps', '--')).toBe('--file');
+    expect(completed(script, 'completion', 'f')).toBe('fish');
+  });
+
+  it.each(['zsh', 'fish'] as const)('%s reads its script, where it is installed', (shell) => {
+    const script = completionScript(shell, others);
+    for (const part of ['worker', 'send', 'idempotency-key', 'file']) expect(script).toContain(part);
+    const { status, error } = spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' });
+    if (!error) expect(status).toBe(0);
+  });
+
+  it('is printed by the command with the commands that it is told of', async () => {
+    const { code, out } = await run(['completion', 'zsh'], { commands: others });
+    expect(code).toBe(0);
+    expect(out).toBe(`${completionScript('zsh', others)}\n`);
+    expect((await run(['completion', 'fish', '--json'])).json()).toMatchObject({ shell: 'fish' });
+  });
+});
+
+describe('isms-otp as a process', () => {
+  const asProcess = async (args: string[], env: Record<string, string>) => {
+    const running = runCommand(args, env);
+    await new Promise((resolve) => running.child.once('close', resolve));
+    return { code: await running.end(), said: running.output };
+  };
+
+  it('exits by itself with the code of the command', async () => {
+    const { id, code } = await sent();
+    const env = settingsFor(gateway);
+    expect(await asProcess(['verify', id, wrong(code)], env)).toMatchObject({ code: 3 });
+    expect(await asProcess(['verify', id, code], env)).toEqual({ code: 0, said: 'verified\n' });
+    expect((await asProcess(['status', id], {})).code).toBe(2);
+  });
+});

@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { createAppRegistry } from '../../src/main/apps.js';
+import type { AppsConfig } from '../../src/main/read-apps.js';
+import { startSimulator } from '../../src/simulator/simulator.js';
+import { number } from '../support/otps.js';
+import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
+import { connect, databaseUrl } from '../support/redis.js';
+
+await connect();
+const directory = mkdtempSync(join(tmpdir(), 'apps-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const digest = (key: string) => `sha256:${createHash('sha256').update(key).digest('hex')}`;
+const file = join(directory, 'apps.json');
+const config: AppsConfig = {
+  appsFile: file,
+  apiKeys: undefined,
+  allowedCountries: ['MY'],
+  messageRules: 'enforce',
+};
+const shop = {
+  keys: [digest('shop-key')],
+  templates: {
+    default: { en: 'Your Shop code is %OTP%.', ms: 'Kod Shop anda %OTP%.', zh: '您的验证码是 %OTP%。' },
+    reset: { en: '%OTP% resets your password.' },
+  },
+  freeText: false,
+  senderId: 'Shop',
+  countries: ['MY', 'SG'],
+  limits: { phoneCooldownSeconds: 60, perSecond: 5 },
+  webhook: {
+    url: 'https://shop.example/hook',
+    secrets: [`whsec_${Buffer.alloc(32, 'secret').toString('base64')}`],
+  },
+  testNumbers: { '+60123456789': '246810' },
+};
+
+function registry(apps: unknown, overrides: Partial<AppsConfig> = {}) {
+  writeFileSync(file, typeof apps === 'string' ? apps : JSON.stringify({ apps }));
+  return createAppRegistry({ ...config, ...overrides });
+}
+
+function mistakes(apps: unknown, overrides: Partial<AppsConfig> = {}): string[] {
+  try {
+    registry(apps, overrides);
+    return [];
+  } catch (error) {
+    return (error as Error).message
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim());
+  }
+}
+
+describe('APPS_FILE', () => {
+  it('says what each app may, and leaves the gateway’s own in force for the rest', () => {
+    const apps = registry({ shop, bank: { keys: [digest('bank-key')] } });
+    expect(apps.of('shop')).toMatchObject({
+      freeText: false,
+      senderId: 'Shop',
+      limits: { phoneCooldownMs: 60_000, appPerSecond: 5 },
+    });
+    expect(apps.of('shop').testNumbers.get(number().e164)).toBe('246810');
+    expect(apps.of('bank')).toMatchObject({ freeText: true, senderId: null, countries: null, webhook: null });
+    expect(apps.of('nobody')).toMatchObject({ name: 'nobody', freeText: true });
+    expect(apps.keys().map(({ app }) => app)).toEqual(['shop', 'bank']);
+  });
+
+  it.each([
+    [{ shop: { ...shop, keys: ['plain-key'] } }, /apps.shop.keys.0: must be sha256:/],
+    [{ shop: { ...shop, colour: 'red' } }, /apps.shop.colour: is not known here/],
+    [{ Shop: shop }, /apps.Shop: /],
+    [
+      { shop: { ...shop, templates: { default: { en: 'no code' } } } },
+      /templates.default.en: must hold %OTP% exactly/,
+    ],
+    [
+      { shop: { ...shop, templates: { default: shop.templates.default }, defaultLocale: 'ta' } },
+      /templates.default: must have a text in the default language, ta/,
+    ],
+    [{ shop: { templates: shop.templates } }, /apps.shop.keys: is missing/],
+    [{ shop: { ...shop, templates: { default: {} } } }, /templates.default: must have a text/],
+    [
+      { shop: { ...shop, templates: { default: { en: '%OTP% https://x.my' } } } },
+      /templates.default.en: must not .*MCMC/,
+    ],
+    [
+      { shop: { ...shop, templates: { login: { en: '%OTP%' } } } },
+      /freeText: is false, so there must be a template/,
+    ],
+    [{ shop: { ...shop, senderId: 'not allowed!' } }, /senderId: must be letters and digits/],
+    [
+      { shop: { ...shop, testNumbers: { '0129876543': '246810' } } },
+      /testNumbers: holds what is no mobile number/,
+    ],
+    [{ shop: { ...shop, testNumbers: { '+12025550123': '246810' } } }, /testNumbers: holds /],
+    [
+      { shop: { ...shop, testNumbers: { '+60129876543': '24681' } } },
+      /testNumbers.\[number\]: must be six digits/,
+    ],
+    [
+      { shop: { ...shop, webhook: { ...shop.webhook, url: 'http://shop.example/' } } },
+      /webhook.url: must be https/,
+    ],
+    [
+      { shop: { ...shop, webhook: { ...shop.webhook, events: ['otp.lost'] } } },
+      /webhook.events.0: must be one of otp.sent/,
+    ],
+    [
+      { shop: { ...shop, webhook: { ...shop.webhook, secrets: ['whsec_short'] } } },
+      /secrets.0: must be whsec_/,
+    ],
+    [{ shop, bank: { keys: shop.keys } }, /apps.bank.keys: shop has one of these keys, too/],
+    ['{"apps": {\n "shop": secret-of-mine }', /APPS_FILE is not JSON/],
+  ])('that is wrong is refused with the place and what to do (%#)', (apps, problem) => {
+    const found = mistakes(apps);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(problem);
+    expect(found[0]).not.toMatch(/secret-of-mine|plain-key|29876543|whsec_short/);
+  });
+
+  it('may hold a key that API_KEYS has for the same app, and two keys in all', () => {
+    const apiKeys = ['shop-key', 'another'].map((key) => ({
+      app: 'shop',
+      digest: createHash('sha256').update(key).digest(),
+    }));
+    expect(mistakes({ shop }, { apiKeys: apiKeys.slice(0, 1) })).toEqual([]);
+    const third = { ...shop, keys: [digest('third')] };
+    expect(mistakes({ shop: third }, { apiKeys })).toEqual([
+      expect.stringMatching(/apps.shop.keys: an app can have 2/),
+    ]);
+  });
+
+  it('names every mistake at once, and a file that is not there', () => {
+    expect(mistakes({ shop: { ...shop, senderId: '!', testNumbers: { x: '123456' } } })).toHaveLength(2);
+    expect(() => createAppRegistry({ ...config, appsFile: join(directory, 'none.json') })).toThrow(/ENOENT/);
+  });
+
+  it('read again counts as a whole, or not at all', () => {
+    const apps = registry({ shop });
+    writeFileSync(file, JSON.stringify({ apps: { bank: { keys: [digest('bank-key')] } } }));
+    apps.reload();
+    expect(apps.keys().map(({ app }) => app)).toEqual(['bank']);
+    expect(apps.of('shop').senderId).toBeNull();
+    writeFileSync(file, JSON.stringify({ apps: { bank: { keys: ['?'] } } }));
+    expect(() => apps.reload()).toThrow(/sha256/);
+    expect(apps.keys().map(({ app }) => app)).toEqual(['bank']);
+  });
+});
+
+describe('a running API', () => {
+  it('takes apps as the file has them after SIGHUP, and keeps those it had when that is wrong', async () => {
+    const simulator = await startSimulator();
+    const environment = gatewayEnvironment(databaseUrl(), simulator);
+    const key = 'the-key-of-an-app-that-comes-later';
+    writeFileSync(file, JSON.stringify({ apps: { bank: { keys: [digest('bank-key')] } } }));
+    const api = runCommand('api', {
+      ...environment,
+      API_KEYS: '',
+      APPS_FILE: file,
+      PORT: '0',
+      LOG_LEVEL: 'info',
+    });
+    await written(api, /api\.started/);
+    const url = /"url":"([^"]+)"/.exec(api.output)?.[1] ?? '';
+    const ask = async () =>
+      (await fetch(`${url}/v1/otps?reference=x`, { headers: { authorization: `Bearer ${key}` } })).status;
+    expect(await ask()).toBe(401);
+    writeFileSync(file, JSON.stringify({ apps: { shop: { ...shop, keys: [digest(key)] } } }));
+    api.child.kill('SIGHUP');
+    await written(api, /apps\.reloaded/);
+    expect(await ask()).toBe(200);
+    writeFileSync(file, '{}');
+    api.child.kill('SIGHUP');
+    await written(api, /apps\.not_reloaded/);
+    expect(await ask()).toBe(200);
+    expect(await api.end('SIGTERM')).toBe(0);
+    await simulator.close();
+  });
+});

@@ -1,0 +1,89 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Policy } from '../../src/store/script.js';
+import type { Store } from '../../src/store/store.js';
+import { encryptionKey, number, request, sent, testStore } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { redisClock } from '../support/redis-clock.js';
+
+const redis = await connect();
+beforeEach(() => redis.flushdb());
+
+const newKey = randomBytes(32);
+const to = number();
+
+/** The same gateway before and after another data key was put in front. */
+function rotated(overrides: Partial<Policy>, client = redis) {
+  const before = testStore(client, overrides);
+  const after = testStore(client, overrides, [newKey, encryptionKey]);
+  return { before, after, ask: (overrides = {}) => after.otps.admit(request(overrides), null) };
+}
+
+async function typeCode(store: Store, id: string, verdict: 'correct' | 'incorrect') {
+  const verification = { app: 'shop', id, token: randomUUID(), replay: null };
+  const { kind } = await store.verificationAttempts.admit(verification);
+  if (kind !== 'admitted') throw new Error(kind);
+  await store.verificationAttempts.settle(verification, verdict);
+}
+
+describe('another data key in front', () => {
+  it('keeps a locked number locked, until an operator lifts it', async () => {
+    const { before, after, ask } = rotated({ wrongCodes: 1 });
+    await typeCode(before, await sent(before), 'incorrect');
+    expect(await ask()).toEqual({ kind: 'phone_locked' });
+    expect(await after.phones.unlock('shop', to)).toBe(true);
+    expect(await ask()).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('keeps what is left of the limits of a number and of a client', async () => {
+    const { before, ask } = rotated({ phonePerDay: 1, clientIpPer10Minutes: 1 });
+    await before.otps.admit(request({ clientIp: '192.0.2.1' }), null);
+    expect(await ask()).toMatchObject({ kind: 'limited', by: 'phone' });
+    const other = { to: number('0123456780'), clientIp: '192.0.2.1' };
+    expect(await ask(other)).toMatchObject({ kind: 'limited', by: 'client_ip' });
+  });
+
+  it('does not bring back what a right code has reset since', async () => {
+    const { before, after, ask } = rotated({ wrongCodes: 2 });
+    await typeCode(before, await sent(before), 'incorrect');
+    await typeCode(after, await sent(after), 'correct');
+    await typeCode(after, await sent(after), 'incorrect');
+    expect(await ask()).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('shortens no lock, whichever key a process has in front', async () => {
+    const { after } = rotated({ wrongCodes: 1 });
+    await typeCode(after, await sent(after), 'incorrect');
+    const [key = ''] = await redis.keys('*:phone:*');
+    const before = await redis.pttl(key);
+    const mixed = testStore(redis, { wrongCodes: 1 }, [encryptionKey, newKey]);
+    expect(await mixed.otps.admit(request(), null)).toEqual({ kind: 'phone_locked' });
+    expect(await redis.pttl(key)).toBeGreaterThan(before - 60_000);
+  });
+
+  it('finds the newest OTP of a number, whichever key was in front when it was admitted', async () => {
+    const { before, after } = rotated({});
+    const ids = [await sent(before), await sent(after), await sent(before)];
+    for (const store of [after, testStore(redis, {}, [encryptionKey, newKey])]) {
+      expect((await store.phones.idsOfApp('shop', to)).sort()).toEqual([...ids].sort());
+    }
+  });
+
+  it('keeps a blocked range blocked, also when what became of an OTP is noted first', async () => {
+    const clock = redisClock(redis);
+    const { before, after, ask } = rotated({ fraudGuard: 'enforce' }, clock.redis);
+    let last = '';
+    for (let n = 0; n < 20; n++) {
+      last = await sent(before, { to: number(`+6012345${String(n).padStart(4, '0')}`) });
+      await clock.advance(1_000);
+    }
+    await clock.advance(130_000);
+    const refused = { to: number('+60123459999') };
+    await before.otps.admit(request(refused), null);
+    await typeCode(after, last, 'correct');
+    expect(await ask(refused)).toMatchObject({ kind: 'range_blocked' });
+    expect(await after.ranges.judged()).toMatchObject([{ range: '6012345' }]);
+    expect(await after.ranges.forget('shop', '6012345')).toBe(true);
+    expect(await ask(refused)).toMatchObject({ kind: 'admitted' });
+  });
+});
