@@ -9,7 +9,7 @@ import { connect, databaseUrl } from './support/redis.js';
 
 const run = promisify(execFile);
 await connect();
-const gateway = await startFullGateway({ LIMIT_PHONE_COOLDOWN_SECONDS: '0' });
+const gateway = await startFullGateway({ LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0' });
 const project = mkdtempSync(join(tmpdir(), 'package-'));
 let tarball = '';
 afterAll(async () => {
@@ -114,7 +114,7 @@ describe('the package', () => {
     const { stdout: config } = await run(bin, ['check-config'], {
       env: { ...env, REDIS_URL: databaseUrl() },
     });
-    expect(config).toContain('SEND_RETRIES');
+    expect(config).toContain('MAX_SEND_RETRIES');
   });
 
   it('brings types that a strict project compiles against, and that refuse what is wrong', {

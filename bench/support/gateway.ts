@@ -58,7 +58,7 @@ async function unfinished({ queues }: SendOtpQueue): Promise<number> {
 
 /** The n-th number's OTP, admitted and not enqueued. */
 export async function admit(store: Store, n: number): Promise<Otp> {
-  const asked = request({ app, to: nthNumber(n), message, sendWithinSeconds: 3_600 });
+  const asked = request({ app, to: nthNumber(n), message, sendDeadlineSeconds: 3_600 });
   const admission = await store.otps.admit(asked, null);
   if (admission.kind !== 'admitted') throw new Error(`not admitted: ${admission.kind}`);
   return admission.otp;

@@ -62,7 +62,7 @@ export interface ApiDependencies {
   /** Those that count now. */
   apiKeys: () => readonly ApiKey[];
   /** Which requests of the vendor's own protocol are answered. */
-  ismsDoor: IsmsCompatApi;
+  ismsCompatApi: IsmsCompatApi;
   /** Null: there are no admin pages. */
   admin: Admin | null;
   /** Addresses and CIDR ranges whose `X-Forwarded-For` is believed; that of anybody else is ignored. */
@@ -87,7 +87,7 @@ export function createApi(given: ApiDependencies): Express {
   app.use(trackRequests(dependencies), safeHeaders);
   app.use('/v1', noStore, authenticate(apiKeys));
   app.use(serveRoutes(apiRoutes(dependencies)));
-  app.use(ismsCompat(dependencies.ismsDoor, dependencies), twilioVerifyCompat(dependencies));
+  app.use(ismsCompat(dependencies.ismsCompatApi, dependencies), twilioVerifyCompat(dependencies));
   if (admin) app.use(adminPages(admin, dependencies));
   app.use(() => {
     throw new ApiProblem('not_found');
@@ -109,7 +109,7 @@ function withDeadline(given: ApiDependencies): ApiDependencies {
 
 /** Every route but the admin pages: what is served is what is documented. */
 export function apiRoutes(
-  dependencies: Omit<ApiDependencies, 'apiKeys' | 'ismsDoor' | 'admin' | 'trustedProxies'>,
+  dependencies: Omit<ApiDependencies, 'apiKeys' | 'ismsCompatApi' | 'admin' | 'trustedProxies'>,
 ): Route[] {
   const slices = createTimeSlices();
   const routes = [

@@ -4,7 +4,7 @@ import type { InputLine } from './input-line.js';
 import { inputError } from './input-text.js';
 
 const textColumns = ['to', 'message', 'template', 'locale', 'purpose', 'senderId', 'reference', 'clientIp'];
-const numberColumns = ['ttlSeconds', 'sendWithinSeconds', 'maxAttempts'];
+const numberColumns = ['ttlSeconds', 'sendDeadlineSeconds', 'maxAttempts'];
 const columns = [...textColumns, ...numberColumns];
 
 /** OTPs, a row each, under a header that names their members. Empty cells are left out, empty rows passed over. */

@@ -15,7 +15,7 @@ export function otpText(otp: Otp): string {
     ['reference', otp.reference],
     ['purpose', otp.purpose],
     ['sent', otp.sentAt],
-    [otp.sentAt === null ? 'send before' : 'expires', otp.sentAt === null ? otp.sendBefore : otp.expiresAt],
+    [otp.sentAt === null ? 'send before' : 'expires', otp.sentAt === null ? otp.sendDeadline : otp.expiresAt],
     ['attempts left', otp.status === 'sent' ? otp.attemptsRemaining : null],
     ['failure', otp.failure && `${otp.failure.message} (${otp.failure.code})`],
     ['next', nextStep(otp)],

@@ -25,7 +25,7 @@ export type UploadPlan =
   | { kind: 'upload'; upload: UploadRecord; resumed: boolean }
   | { kind: 'finished'; upload: UploadRecord; summary: ResultsSummary };
 
-/** The gateway knows lines for as long as it keeps OTPs that ended: a day, unless KEEP_SECONDS says otherwise. */
+/** The gateway knows lines for as long as it keeps OTPs that ended: a day, unless OTP_RETENTION_SECONDS says otherwise. */
 const knownForMs = 20 * 3_600_000;
 
 /**

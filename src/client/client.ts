@@ -46,7 +46,7 @@ export class OtpClient {
   /**
    * Sends an OTP: resolves as soon as it is accepted, or, with `waitSeconds`, when it was sent or has failed: read
    * `status`. Never sends twice, however often it is tried. Refusals: `invalid_request`, `invalid_phone_number`,
-   * `country_not_allowed`, `message_not_allowed`, `phone_rate_limited`, `client_ip_rate_limited`, `prefix_blocked`,
+   * `country_not_allowed`, `message_not_allowed`, `phone_rate_limited`, `client_ip_rate_limited`, `range_blocked`,
    * `phone_locked`, `sending_paused`, `overloaded`, …
    */
   async send(input: OtpInput, options: SendOptions = {}): Promise<Otp> {

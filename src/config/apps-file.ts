@@ -14,9 +14,9 @@ const name = z
 
 const limits = z
   .strictObject({
-    phoneCooldownSeconds: limit(daySeconds, 'Seconds between two OTPs to one number.'),
-    phonePer10Minutes: limit(1_000, 'OTPs to one number in 10 minutes.'),
-    phonePerDay: limit(1_000, 'OTPs to one number in a day.'),
+    recipientCooldownSeconds: limit(daySeconds, 'Seconds between two OTPs to one number.'),
+    recipientPer10Minutes: limit(1_000, 'OTPs to one number in 10 minutes.'),
+    recipientPerDay: limit(1_000, 'OTPs to one number in a day.'),
     clientIpPer10Minutes: limit(maxLimit, 'OTPs for one `clientIp` in 10 minutes.'),
     perSecond: limit(maxLimit, 'OTPs accepted in a second.'),
   })

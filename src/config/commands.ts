@@ -5,25 +5,25 @@ import { type Setting, settingsOf } from './variables.js';
 /** What each command cannot start without: the one table of it, for the loader, the types and the documentation. */
 const commands = {
   api: schema
-    .required({ redisUrl: true, dataKeys: true, account: true })
+    .required({ redisUrl: true, encryptionKeys: true, account: true })
     .refine(({ apiKeys, appsFile }) => apiKeys !== undefined || appsFile !== undefined, {
       path: ['apiKeys'],
       // Whatever else is wrong.
       when: () => true,
     }),
-  worker: schema.required({ redisUrl: true, dataKeys: true, account: true }),
+  worker: schema.required({ redisUrl: true, encryptionKeys: true, account: true }),
   /** Not a command: what `createOtpProducer` needs; its connection may be the app's. */
-  producer: schema.required({ dataKeys: true }),
+  producer: schema.required({ encryptionKeys: true }),
   simulate: schema,
   'check-config': schema,
-  unlock: schema.required({ redisUrl: true, dataKeys: true }),
-  ranges: schema.required({ redisUrl: true, dataKeys: true }),
-  'forget-range': schema.required({ redisUrl: true, dataKeys: true }),
-  restored: schema.required({ redisUrl: true, dataKeys: true }),
-  audit: schema.required({ redisUrl: true, dataKeys: true }),
-  person: schema.required({ redisUrl: true, dataKeys: true }),
-  erase: schema.required({ redisUrl: true, dataKeys: true }),
-  'resend-webhooks': schema.required({ redisUrl: true, dataKeys: true }),
+  unlock: schema.required({ redisUrl: true, encryptionKeys: true }),
+  ranges: schema.required({ redisUrl: true, encryptionKeys: true }),
+  'forget-range': schema.required({ redisUrl: true, encryptionKeys: true }),
+  restored: schema.required({ redisUrl: true, encryptionKeys: true }),
+  audit: schema.required({ redisUrl: true, encryptionKeys: true }),
+  person: schema.required({ redisUrl: true, encryptionKeys: true }),
+  erase: schema.required({ redisUrl: true, encryptionKeys: true }),
+  'resend-webhooks': schema.required({ redisUrl: true, encryptionKeys: true }),
 };
 
 export type Command = keyof typeof commands;

@@ -24,12 +24,12 @@ const recipes = `
 \`\`\`sh
 openssl rand -hex 32                                        # a key for API_KEYS: shop:<that>
 printf %s "$KEY" | sha256sum                                # its digest: shop:sha256:<that>
-openssl rand -base64 32                                     # DATA_KEY
+openssl rand -base64 32                                     # ENCRYPTION_KEYS
 \`\`\`
 
 To change an API key without a gap, list the app twice, move its callers to the new key, then take the old one out.
-To change \`DATA_KEY\`, first add the new one behind the old one in every process, then put it in front, and take the
-old one out after \`KEEP_SECONDS\` and two days.
+To change \`ENCRYPTION_KEYS\`, first add the new one behind the old one in every process, then put it in front, and take the
+old one out after \`OTP_RETENTION_SECONDS\` and two days.
 `;
 
 /** The text of docs/configuration.md. */

@@ -66,11 +66,11 @@ function apiKeyProblems(entries: (ApiKey | null)[]): string[] {
 }
 
 /** 32 bytes in base64, one or several: the keys for data at rest; the first encrypts, all decrypt. */
-export function dataKeys() {
+export function encryptionKeys() {
   return format(
     '32 bytes in base64 (made by `openssl rand -base64 32`), or several such keys separated by commas',
     (value): Secret<readonly [Buffer, ...Buffer[]]> | null => {
-      const keys = listItems(value).map(parseDataKey);
+      const keys = listItems(value).map(parseEncryptionKey);
       const [first, ...others] = keys.filter((key) => key !== null);
       if (!first || others.length < keys.length - 1) return null;
       return new Secret([first, ...others], keys.length > 1 ? `[${keys.length} secrets]` : '[secret]');
@@ -78,7 +78,7 @@ export function dataKeys() {
   );
 }
 
-function parseDataKey(item: string): Buffer | null {
+function parseEncryptionKey(item: string): Buffer | null {
   const bytes = Buffer.from(item, 'base64');
   return bytes.length === 32 && bytes.toString('base64') === item && isVaried(bytes) ? bytes : null;
 }

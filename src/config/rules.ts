@@ -20,56 +20,56 @@ export const otp = z.object({
     wholeNumber(1, 10).prefault('5'),
     'Verification attempts per OTP. A request may ask for fewer, not more.',
   ),
-  sendWithinSeconds: variable(
-    'OTP_SEND_WITHIN_SECONDS',
+  sendDeadlineSeconds: variable(
+    'OTP_SEND_DEADLINE_SECONDS',
     wholeNumber(1, daySeconds).prefault('120'),
     'An OTP not sent by then is dropped, not sent late.',
   ),
-  bulkSendWithinSeconds: variable(
-    'BULK_SEND_WITHIN_SECONDS',
+  bulkSendDeadlineSeconds: variable(
+    'BULK_SEND_DEADLINE_SECONDS',
     wholeNumber(1, daySeconds).prefault('3600'),
     'The same for an OTP of a bulk upload.',
   ),
-  sendRetries: variable(
-    'SEND_RETRIES',
+  maxSendRetries: variable(
+    'MAX_SEND_RETRIES',
     wholeNumber(0, 100).prefault('10'),
     'Retries of a send that was proven not to have happened. Waiting for a pause, the circuit breaker or the retry budget uses none.',
   ),
-  unknownResends: variable(
-    'UNKNOWN_RESENDS',
+  maxResendsAfterUnknown: variable(
+    'MAX_RESENDS_AFTER_UNKNOWN',
     wholeNumber(0, 10).prefault('1'),
     'How often an OTP is sent again after an attempt whose outcome nobody can know; 0: never more than one SMS.',
   ),
-  keepSeconds: variable(
-    'KEEP_SECONDS',
+  retentionSeconds: variable(
+    'OTP_RETENTION_SECONDS',
     wholeNumber(60, 365 * daySeconds).prefault(String(daySeconds)),
     'How long a finished OTP can be looked up; then its record, job and idempotency key go.',
   ),
 });
 
 export const limits = z.object({
-  phoneCooldownSeconds: variable(
-    'LIMIT_PHONE_COOLDOWN_SECONDS',
+  recipientCooldownSeconds: variable(
+    'LIMIT_RECIPIENT_COOLDOWN_SECONDS',
     wholeNumber(0, daySeconds).prefault('30'),
     'Seconds between two OTPs of one app to one number; 0 is off. One that ended without an SMS does not count.',
   ),
-  phonePer10Minutes: variable(
-    'LIMIT_PHONE_PER_10_MINUTES',
+  recipientPer10Minutes: variable(
+    'LIMIT_RECIPIENT_PER_10_MINUTES',
     wholeNumber(0, maxPhoneLimit).prefault('5'),
     'OTPs of one app to one number in 10 minutes; 0 is off.',
   ),
-  phonePerDay: variable(
-    'LIMIT_PHONE_PER_DAY',
+  recipientPerDay: variable(
+    'LIMIT_RECIPIENT_PER_DAY',
     wholeNumber(0, maxPhoneLimit).prefault('10'),
     'OTPs of one app to one number in a day; 0 is off.',
   ),
-  numberPerDay: variable(
-    'LIMIT_NUMBER_PER_DAY',
+  recipientPerDayAllApps: variable(
+    'LIMIT_RECIPIENT_PER_DAY_ALL_APPS',
     wholeNumber(0, maxPhoneLimit).prefault('20'),
     'OTPs of all apps together to one number in a day; 0 is off.',
   ),
   wrongCodes: variable(
-    'LIMIT_PHONE_WRONG_CODES',
+    'LIMIT_RECIPIENT_WRONG_CODES',
     wholeNumber(1, 100).prefault('100'),
     'Wrong or unanswered codes in a row, of one app and number across its OTPs, that lock the number until `isms-otp unlock`. At most 100 (NIST SP 800-63B-4).',
   ),

@@ -13,7 +13,7 @@ import {
   text,
   wholeNumber,
 } from './formats.js';
-import { apiKeys, dataKeys } from './keys.js';
+import { apiKeys, encryptionKeys } from './keys.js';
 import { balance, fraud, limits, otp } from './rules.js';
 import { httpUrl, ismsUrl, redisUrl, webhookUrl } from './urls.js';
 import { variable } from './variables.js';
@@ -29,8 +29,8 @@ const http = z.object({
     wholeNumber(0, 65_535).prefault('3000'),
     'Port that the API (or the simulator, when it runs alone) listens on; 0 takes any free one.',
   ),
-  ismsDoor: variable(
-    'ISMS_DOOR',
+  ismsCompatApi: variable(
+    'ISMS_COMPAT_API',
     oneOf('off', 'post', 'get').prefault('post'),
     "Which requests of iSMS's own protocol `/2FA/request.php` answers, for apps that call iSMS today: POST with the parameters in its body, or those in a URL's query as well (GET and POST). Then the key is in the URL, which proxies log: see docs/migrate-from-isms.md.",
   ),
@@ -192,9 +192,9 @@ export const schema = z.object({
   ),
   metrics: metrics.prefault({}),
   tracing: tracing.prefault({}),
-  dataKeys: variable(
-    'DATA_KEY',
-    dataKeys().optional(),
+  encryptionKeys: variable(
+    'ENCRYPTION_KEYS',
+    encryptionKeys().optional(),
     'Encrypts phone numbers and messages at rest; the first encrypts, all decrypt. `npm start` makes and keeps one.',
     hidden,
   ),
@@ -205,15 +205,15 @@ export const schema = z.object({
   otp: otp.prefault({}),
   limits: limits.prefault({}),
   fraud: fraud.prefault({}),
-  messageRules: variable(
-    'MESSAGE_RULES',
+  contentPolicy: variable(
+    'CONTENT_POLICY',
     oneOf('off', 'warn', 'enforce').prefault('enforce'),
     'Messages to Malaysia with a link, a call-back number or a request for personal data: refused, only logged, or not looked at. The regulator bans them, and iSMS suspends accounts over them.',
   ),
   balance: balance.prefault({}),
   webhook: webhook.optional(),
-  auditKeepDays: variable(
-    'AUDIT_KEEP_DAYS',
+  auditRetentionDays: variable(
+    'AUDIT_RETENTION_DAYS',
     wholeNumber(0, 3650).prefault('0'),
     'Days that the audit trail is kept: who sent, verified, cancelled, paused, retried, and when; 0 keeps none. About 200 bytes a request.',
   ),

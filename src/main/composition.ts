@@ -44,19 +44,19 @@ export function storeOf(
 ): Store {
   return createStore({
     redis,
-    encrypter: createEncrypter(config.dataKeys.reveal()),
+    encrypter: createEncrypter(config.encryptionKeys.reveal()),
     policy: policyOf(config),
     operatorPauseKeys: operatorPauseKeys(config.queues.shards),
     safeRanges: config.fraud.safeRanges,
     balanceLimits: config.balance,
-    auditKeepDays: config.auditKeepDays,
+    auditRetentionDays: config.auditRetentionDays,
     onNewHistory: (finding) => logNewHistory(finding, logger),
   });
 }
 
 /** What requests for OTPs are completed with and measured by. */
 export function requestSettings(
-  { defaults, allowedCountries, otp, messageRules, fraud }: ConfigFor<'producer'>,
+  { defaults, allowedCountries, otp, contentPolicy, fraud }: ConfigFor<'producer'>,
   apps: Apps,
 ): RequestSettings {
   return {
@@ -67,9 +67,9 @@ export function requestSettings(
     allowedCountries,
     ttlSeconds: otp.ttlSeconds,
     maxAttempts: otp.maxAttempts,
-    sendWithinSeconds: otp.sendWithinSeconds,
-    bulkSendWithinSeconds: otp.bulkSendWithinSeconds,
-    messageRules,
+    sendDeadlineSeconds: otp.sendDeadlineSeconds,
+    bulkSendDeadlineSeconds: otp.bulkSendDeadlineSeconds,
+    contentPolicy,
     fraudGuardEnforces: fraud.guard === 'enforce',
   };
 }
@@ -77,15 +77,15 @@ export function requestSettings(
 function policyOf(config: StoreConfig): Policy {
   const { otp, isms, limits, fraud } = config;
   return {
-    keepMs: otp.keepSeconds * 1_000,
+    keepMs: otp.retentionSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
     verifyLeaseMs: isms.verifyTimeoutMs + settleMs,
-    sendRetries: otp.sendRetries,
-    unknownResends: otp.unknownResends,
-    phoneCooldownMs: limits.phoneCooldownSeconds * 1_000,
-    phonePer10Minutes: limits.phonePer10Minutes,
-    phonePerDay: limits.phonePerDay,
-    numberPerDay: limits.numberPerDay,
+    maxSendRetries: otp.maxSendRetries,
+    maxResendsAfterUnknown: otp.maxResendsAfterUnknown,
+    recipientCooldownMs: limits.recipientCooldownSeconds * 1_000,
+    recipientPer10Minutes: limits.recipientPer10Minutes,
+    recipientPerDay: limits.recipientPerDay,
+    recipientPerDayAllApps: limits.recipientPerDayAllApps,
     appPerSecond: limits.appPerSecond,
     clientIpPer10Minutes: limits.clientIpPer10Minutes,
     wrongCodes: limits.wrongCodes,

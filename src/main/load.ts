@@ -27,14 +27,14 @@ const domainChecks: DomainChecks = {
 /** Reads the environment for a command; throws one `ConfigError` with all mistakes. */
 export function load<C extends Command>(env: Environment, command: C): ConfigFor<C> {
   const config = loadConfig(env, command, domainChecks);
-  const { messageRules, allowedCountries, defaults, webhook } = config;
+  const { contentPolicy, allowedCountries, defaults, webhook } = config;
   if (webhook?.privateAddresses === 'refuse' && !webhook.url.reveal().startsWith('https:')) {
     throw new ConfigError([
       { variable: 'WEBHOOK_URL', problem: 'must be https, unless WEBHOOK_PRIVATE_ADDRESSES is allow' },
     ]);
   }
   const broken = allowedCountries.flatMap((country) => brokenContentRules(defaults.message, country));
-  if (messageRules === 'enforce' && broken.length > 0) {
+  if (contentPolicy === 'enforce' && broken.length > 0) {
     throw new ConfigError(
       broken.map((rule) => ({ variable: 'DEFAULT_MESSAGE', problem: contentRuleMessages[rule] })),
     );

@@ -120,7 +120,7 @@ const runners: Record<OperatorCommand, Runner> = {
   restored: async function* ({ store }) {
     await store.noteRestore();
     yield output(
-      'What waits in this Redis may have been sent since its backup: it is sent at most UNKNOWN_RESENDS times more.',
+      'What waits in this Redis may have been sent since its backup: it is sent at most MAX_RESENDS_AFTER_UNKNOWN times more.',
     );
   },
   audit: async function* ({ store }, since, until) {
@@ -150,7 +150,7 @@ const runners: Record<OperatorCommand, Runner> = {
     };
     if (held > 0) {
       yield output(
-        `${held} of their jobs, which show ${to.masked}, are held by workers, and go KEEP_SECONDS after they end.`,
+        `${held} of their jobs, which show ${to.masked}, are held by workers, and go OTP_RETENTION_SECONDS after they end.`,
       );
     }
   },
@@ -201,7 +201,7 @@ const isoTime = (ms: number) => new Date(ms).toISOString();
 
 /** All that is kept about a person: what they may ask for. Their number is known to who asked. */
 function personView({ to, ...otp }: Otp) {
-  const times = ['createdAt', 'sendBefore', 'sentAt', 'expiresAt', 'verifiedAt'] as const;
+  const times = ['createdAt', 'sendDeadline', 'sentAt', 'expiresAt', 'verifiedAt'] as const;
   const iso = times.map((name) => [name, otp[name] === null ? null : isoTime(otp[name])]);
   return { ...otp, to: to.masked, ...Object.fromEntries(iso) };
 }

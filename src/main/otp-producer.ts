@@ -15,7 +15,7 @@ export interface OtpProducerOptions {
   /** In whose name OTPs are sent: limits, look-ups and verifications are by app. */
   app: string;
   /**
-   * The gateway's own settings by their names in the environment, often `process.env`. `DATA_KEY` is needed, and
+   * The gateway's own settings by their names in the environment, often `process.env`. `ENCRYPTION_KEYS` is needed, and
    * `REDIS_URL` unless there is a connection; limits and defaults must be those of the API and the workers.
    */
   env: Record<string, string | undefined>;

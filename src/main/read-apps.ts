@@ -12,7 +12,7 @@ import { parseMessage, senderIdShape } from '../otp/message.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 
 /** What of the configuration apps are made from and judged by. */
-export type AppsConfig = Pick<Config, 'appsFile' | 'apiKeys' | 'allowedCountries' | 'messageRules'>;
+export type AppsConfig = Pick<Config, 'appsFile' | 'apiKeys' | 'allowedCountries' | 'contentPolicy'>;
 
 /** Apps by name, and who may call the API. */
 export interface KnownApps {
@@ -144,7 +144,7 @@ function problemsOfTemplates(entry: AppEntry, config: AppsConfig): Problem[] {
       ? []
       : [[`templates.${name}`, `must have a text in the default language, ${defaultLocale}`]];
     const wrong = Object.entries(texts).flatMap(([locale, text]) =>
-      templateProblems(text, countries, config.messageRules).map(
+      templateProblems(text, countries, config.contentPolicy).map(
         (problem): Problem => [`templates.${name}.${locale}`, problem],
       ),
     );
@@ -155,7 +155,7 @@ function problemsOfTemplates(entry: AppEntry, config: AppsConfig): Problem[] {
 function templateProblems(
   text: string,
   countries: readonly string[],
-  rules: AppsConfig['messageRules'],
+  rules: AppsConfig['contentPolicy'],
 ): string[] {
   const message = parseMessage(text);
   if ('problem' in message) return [message.problem];
@@ -201,7 +201,13 @@ function toApp(name: string, entry: AppEntry): App {
   const plain = plainApp(name);
   const byLocale = (texts: Record<string, string>) =>
     new Map(Object.entries(texts).map(([tag, text]) => [tag.toLowerCase(), text]));
-  const { phoneCooldownSeconds, phonePer10Minutes, phonePerDay, clientIpPer10Minutes, perSecond } = limits;
+  const {
+    recipientCooldownSeconds,
+    recipientPer10Minutes,
+    recipientPerDay,
+    clientIpPer10Minutes,
+    perSecond,
+  } = limits;
   return {
     name,
     templates: new Map(Object.entries(templates).map(([template, texts]) => [template, byLocale(texts)])),
@@ -210,9 +216,10 @@ function toApp(name: string, entry: AppEntry): App {
     senderId: senderId ?? null,
     countries: countries ?? null,
     limits: {
-      phoneCooldownMs: phoneCooldownSeconds === undefined ? undefined : phoneCooldownSeconds * 1_000,
-      phonePer10Minutes,
-      phonePerDay,
+      recipientCooldownMs:
+        recipientCooldownSeconds === undefined ? undefined : recipientCooldownSeconds * 1_000,
+      recipientPer10Minutes,
+      recipientPerDay,
       clientIpPer10Minutes,
       appPerSecond: perSecond,
     },

@@ -62,7 +62,7 @@ export async function runApi(
     webhookQueue,
     provider,
     apiKeys: apps.keys,
-    ismsDoor: config.http.ismsDoor,
+    ismsCompatApi: config.http.ismsCompatApi,
     admin: adminOf(config),
     trustedProxies: config.http.trustedProxies ?? [],
     settings,

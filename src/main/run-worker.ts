@@ -66,7 +66,7 @@ export async function runWorker(
     servedShards: config.worker.shards ?? null,
     sendTimeoutMs: config.isms.sendTimeoutMs,
     sendsPerSecond: config.limits.sendPerSecond,
-    keepSeconds: otp.keepSeconds,
+    retentionSeconds: otp.retentionSeconds,
     balanceEveryMs: balance.everySeconds * 1_000,
   });
   const longestMs = Math.max(config.isms.sendTimeoutMs, receivers ? webhookTimeoutMs : 0);

@@ -52,7 +52,7 @@ export async function start(env: Environment, parts: Parts): Promise<void> {
 function developmentSettings(secrets: DevelopmentSecrets, env: Environment): Environment {
   const open = (name: string) => !env[name] && !env[`${name}_FILE`];
   return {
-    ...(open('DATA_KEY') && { DATA_KEY: secrets.encryptionKey }),
+    ...(open('ENCRYPTION_KEYS') && { ENCRYPTION_KEYS: secrets.encryptionKey }),
     ...(open('API_KEYS') && { API_KEYS: `dev:${secrets.apiKey}` }),
     ...(open('ADMIN_USERNAME') &&
       open('ADMIN_PASSWORD') && { ADMIN_USERNAME: adminUsername, ADMIN_PASSWORD: secrets.adminPassword }),

@@ -3,9 +3,9 @@ import type { PhoneNumber } from './phone-number.js';
 
 /** Limits of one app that stand in place of the gateway's own. Milliseconds, or how many; 0 is off. */
 export interface AppLimits {
-  phoneCooldownMs?: number | undefined;
-  phonePer10Minutes?: number | undefined;
-  phonePerDay?: number | undefined;
+  recipientCooldownMs?: number | undefined;
+  recipientPer10Minutes?: number | undefined;
+  recipientPerDay?: number | undefined;
   clientIpPer10Minutes?: number | undefined;
   appPerSecond?: number | undefined;
 }

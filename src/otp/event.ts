@@ -18,12 +18,12 @@ export const eventTypes = [
   'balance.expiring',
   'sending.paused',
   'sending.resumed',
-  'fraud.blocked',
+  'range.blocked',
   'conversion.low',
 ] as const;
 
 /** Those of one app, which can have a receiver of its own. */
-export const appEventTypes = [...otpEventTypes, 'fraud.blocked', 'conversion.low'] as const;
+export const appEventTypes = [...otpEventTypes, 'range.blocked', 'conversion.low'] as const;
 
 export type EventType = (typeof eventTypes)[number];
 

@@ -16,7 +16,7 @@ export interface OtpRequest {
   senderId: string | null;
   reference: string | null;
   ttlSeconds: number;
-  sendWithinSeconds: number;
+  sendDeadlineSeconds: number;
   maxAttempts: number;
   /** What the address of the person asking is counted by, if the app named it. */
   clientIp: string | null;
@@ -50,7 +50,7 @@ export interface Otp {
   credits: number;
   ttlSeconds: number;
   createdAt: number;
-  sendBefore: number;
+  sendDeadline: number;
   sentAt: number | null;
   expiresAt: number | null;
   verifiedAt: number | null;

@@ -32,7 +32,7 @@ export interface Backpressure {
    * Why an OTP with this deadline cannot be taken, and when to ask again; null when it can. `bulkOf`: the app of one
    * of many, which single ones overtake; null for a single one.
    */
-  refuses(sendWithinSeconds: number, bulkOf: string | null): Overload | null;
+  refuses(sendDeadlineSeconds: number, bulkOf: string | null): Overload | null;
   /** Why nothing may be written for a new OTP of bulk at all, not even an id kept for it. */
   refusesBulk(): Overload | null;
 }
@@ -74,11 +74,11 @@ export function createBackpressure({
   };
   return {
     refusesBulk: () => refusesAs('bulk'),
-    refuses: (sendWithinSeconds, bulkOf) => {
+    refuses: (sendDeadlineSeconds, bulkOf) => {
       const full = refusesAs(bulkOf === null ? 'single' : 'bulk');
       if (full) return full;
       looks = looks.filter(({ at }) => now() - at < lookKeptMs);
-      const tooLateMs = expectedWaitMs(looks, now(), bulkOf) - sendWithinSeconds * 1_000;
+      const tooLateMs = expectedWaitMs(looks, now(), bulkOf) - sendDeadlineSeconds * 1_000;
       if (tooLateMs <= 0) return null;
       return { reason: 'backlog', retryAfterMs: Math.min(longestRetryAfterMs, tooLateMs) };
     },

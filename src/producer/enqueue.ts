@@ -20,7 +20,7 @@ import type { RequestSettings } from './settings.js';
 export interface EnqueuerDependencies {
   store: Pick<Store, 'otps' | 'load' | 'sendAttempts'>;
   sendOtpQueue: Pick<SendOtpQueue, 'add' | 'addBulk' | 'shardOf' | 'withoutJob' | 'backlog'>;
-  settings: Pick<RequestSettings, 'messageRules' | 'fraudGuardEnforces'>;
+  settings: Pick<RequestSettings, 'contentPolicy' | 'fraudGuardEnforces'>;
   logger: Logger;
 }
 
@@ -64,7 +64,7 @@ export function createEnqueuer(dependencies: EnqueuerDependencies): Enqueuer {
       return overload && refusalOf({ kind: 'overloaded' }, overload);
     },
     enqueue: async (request, idempotency) => {
-      const overload = backpressure.refuses(request.sendWithinSeconds, null);
+      const overload = backpressure.refuses(request.sendDeadlineSeconds, null);
       const admission = await store.otps.admit(request, idempotency, overload !== null);
       note(dependencies, request, admission);
       const acceptance = toAcceptance(admission, overload);
@@ -74,7 +74,7 @@ export function createEnqueuer(dependencies: EnqueuerDependencies): Enqueuer {
     },
     enqueueMany: async (app, asked) => {
       const refuses = memoize((seconds) => ({ overload: backpressure.refuses(Number(seconds), app) }));
-      const overloads = asked.map(({ request }) => refuses(String(request.sendWithinSeconds)).overload);
+      const overloads = asked.map(({ request }) => refuses(String(request.sendDeadlineSeconds)).overload);
       const admissions = await store.otps
         .admitMany(asked.map((each, i) => ({ ...each, overloaded: overloads[i] !== null })))
         .catch((error: Error) => asked.map(() => error));
@@ -161,7 +161,7 @@ function note(
     for (const { decision, range } of admission.ranges) {
       logger.warn(
         {
-          event: `fraud.range_${decision}`,
+          event: `range.${decision}`,
           app,
           range: shownRange(range),
           enforced: settings.fraudGuardEnforces,
@@ -170,7 +170,7 @@ function note(
       );
     }
   }
-  if (admission.kind !== 'admitted' || settings.messageRules !== 'warn') return;
+  if (admission.kind !== 'admitted' || settings.contentPolicy !== 'warn') return;
   const rules = brokenContentRules(message, to.country);
   if (rules.length > 0) {
     logger.warn(

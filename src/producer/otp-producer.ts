@@ -26,7 +26,7 @@ export interface AcceptedOtp {
   status: Status;
   createdAt: Date;
   /** Not sent by then, it is dropped instead of sent late. */
-  sendBefore: Date;
+  sendDeadline: Date;
 }
 
 /** What became of one request; `replayed`: its idempotency key had been used for the same request before. */
@@ -93,7 +93,7 @@ export function createProducer(parts: OtpProducerParts): OtpProducer {
   const { app, enqueuer, settings, connected, close } = parts;
   const store = withTimeouts(parts.store, redisDeadlineMs);
   const single = createRequestReader(settings);
-  const bulk = createRequestReader({ ...settings, sendWithinSeconds: settings.bulkSendWithinSeconds });
+  const bulk = createRequestReader({ ...settings, sendDeadlineSeconds: settings.bulkSendDeadlineSeconds });
   return {
     send: async (input, { idempotencyKey } = {}) => {
       const refusedKey = keyRefusal(idempotencyKey);
@@ -149,8 +149,8 @@ function toSendResult(acceptance: Acceptance): SendResult {
   return { accepted: true, replayed: acceptance.kind === 'replayed', otp: toAcceptedOtp(acceptance.otp) };
 }
 
-function toAcceptedOtp({ id, status, createdAt, sendBefore }: Otp): AcceptedOtp {
-  return { id, status, createdAt: new Date(createdAt), sendBefore: new Date(sendBefore) };
+function toAcceptedOtp({ id, status, createdAt, sendDeadline }: Otp): AcceptedOtp {
+  return { id, status, createdAt: new Date(createdAt), sendDeadline: new Date(sendDeadline) };
 }
 
 function toManyResult(result: LineResult): SendManyResult {

@@ -34,14 +34,14 @@ export interface RequestDefaults {
   defaultCountry: string;
   ttlSeconds: number;
   maxAttempts: number;
-  sendWithinSeconds: number;
+  sendDeadlineSeconds: number;
 }
 
 /** What an app asks for. What depends on the settings is checked against them. */
 export function otpRequestSchema({
   maxAttempts,
   ttlSeconds,
-  sendWithinSeconds,
+  sendDeadlineSeconds,
   ...settings
 }: RequestDefaults) {
   const message = z.string().superRefine((template, context) => {
@@ -81,12 +81,12 @@ export function otpRequestSchema({
       .max(600)
       .optional()
       .describe(`How long the code can be verified, from its send call. Default: ${ttlSeconds}`),
-    sendWithinSeconds: z
+    sendDeadlineSeconds: z
       .int()
       .min(1)
       .max(daySeconds)
       .optional()
-      .describe(`Not sent by then, it is dropped instead of sent late. Default: ${sendWithinSeconds}`),
+      .describe(`Not sent by then, it is dropped instead of sent late. Default: ${sendDeadlineSeconds}`),
     maxAttempts: z
       .int()
       .min(1)

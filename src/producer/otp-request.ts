@@ -70,7 +70,7 @@ function completed(
       refusal: refuse('invalid_request', { errors: [{ path: 'message', message: message.problem }] }),
     };
   }
-  if (settings.messageRules === 'enforce' && broken(to.country).length > 0) {
+  if (settings.contentPolicy === 'enforce' && broken(to.country).length > 0) {
     return { refusal: contentRefusal(broken(to.country)) };
   }
   const request = {
@@ -82,7 +82,7 @@ function completed(
     senderId: input.senderId ?? owner.senderId ?? settings.defaultSenderId,
     reference: input.reference ?? null,
     ttlSeconds: input.ttlSeconds ?? settings.ttlSeconds,
-    sendWithinSeconds: input.sendWithinSeconds ?? settings.sendWithinSeconds,
+    sendDeadlineSeconds: input.sendDeadlineSeconds ?? settings.sendDeadlineSeconds,
     maxAttempts: input.maxAttempts ?? settings.maxAttempts,
     clientIp: input.clientIp === undefined ? null : countedAddress(input.clientIp),
     purpose: input.purpose ?? null,
@@ -98,7 +98,7 @@ export function createPolicyCheck(settings: RequestSettings) {
     if (!(owner.countries ?? settings.allowedCountries).includes(to.country))
       return refuse('country_not_allowed');
     if (!mayWrite(owner, message)) return freeTextRefusal();
-    const broken = settings.messageRules === 'enforce' ? brokenContentRules(message, to.country) : [];
+    const broken = settings.contentPolicy === 'enforce' ? brokenContentRules(message, to.country) : [];
     return broken.length > 0 ? contentRefusal(broken) : null;
   };
 }

@@ -18,7 +18,7 @@ export const refusalMessages = {
   phone_rate_limited: 'Too many OTPs to this number. Let the person use the code that came.',
   app_rate_limited: 'Too many OTPs of this app at a time.',
   client_ip_rate_limited: 'Too many OTPs for this client address.',
-  prefix_blocked:
+  range_blocked:
     'The toll-fraud guard accepts no OTP to the range of this number now: too few of its codes were verified, or too many are not verified yet.',
   phone_locked:
     'Too many wrong or unanswered codes in a row for this number. The operator of the gateway can unlock it.',
@@ -104,7 +104,7 @@ export function refusalOf(
         reason: admission.reason,
       });
     case 'range_blocked':
-      return refuse('prefix_blocked', {
+      return refuse('range_blocked', {
         message: rangeMessages[admission.reason],
         reason: admission.reason,
         retryAfterMs: admission.retryAfterMs,

@@ -12,11 +12,11 @@ export interface RequestSettings {
   ttlSeconds: number;
   /** Default, and the most that a request may ask for. */
   maxAttempts: number;
-  sendWithinSeconds: number;
+  sendDeadlineSeconds: number;
   /** The same for one of many: bulk has more time. */
-  bulkSendWithinSeconds: number;
+  bulkSendDeadlineSeconds: number;
   /** What becomes of messages that break a country's content rules. */
-  messageRules: 'off' | 'warn' | 'enforce';
+  contentPolicy: 'off' | 'warn' | 'enforce';
   /** Whether the toll-fraud guard refuses, or only watches. */
   fraudGuardEnforces: boolean;
 }

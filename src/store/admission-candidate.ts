@@ -24,7 +24,7 @@ export interface Candidate {
     app: string;
     phone: string;
     ttlMs: number;
-    sendWithinMs: number;
+    sendDeadlineMs: number;
     batch: string | undefined;
     rangeName: string | undefined;
     /** Where they are not the gateway's. */
@@ -49,17 +49,17 @@ export interface Candidate {
     reference: string | null;
     idempotency: readonly string[];
   };
-  /** Where what is known of the number and what it counts in may be under older data keys. */
+  /** Where what is known of the number and what it counts in may be under older encryption keys. */
   hashed: HashedKey[];
 }
 
 /** The limits that hold for one OTP: its app's own, or the gateway's. */
 export type CandidateLimits = Pick<
   Policy,
-  | 'phoneCooldownMs'
-  | 'phonePer10Minutes'
-  | 'phonePerDay'
-  | 'numberPerDay'
+  | 'recipientCooldownMs'
+  | 'recipientPer10Minutes'
+  | 'recipientPerDay'
+  | 'recipientPerDayAllApps'
   | 'appPerSecond'
   | 'clientIpPer10Minutes'
 >;
@@ -122,7 +122,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       app,
       phone,
       ttlMs: ttlSeconds * 1_000,
-      sendWithinMs: request.sendWithinSeconds * 1_000,
+      sendDeadlineMs: request.sendDeadlineSeconds * 1_000,
       batch: reserved?.batch,
       rangeName: range?.name,
       limits: limits === policy ? undefined : limits,
@@ -137,16 +137,21 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
 }
 
 /** Nothing is sent to a test number, but its OTPs take room in Redis and turns in the queue. */
-const testLimits = { phoneCooldownMs: 0, phonePer10Minutes: 100, phonePerDay: 0, numberPerDay: 0 };
+const testLimits = {
+  recipientCooldownMs: 0,
+  recipientPer10Minutes: 100,
+  recipientPerDay: 0,
+  recipientPerDayAllApps: 0,
+};
 
 function limitsOf({ limits, isTest }: OtpRequest, policy: Policy): CandidateLimits {
   if (limits === null && !isTest) return policy;
   const own = limits ?? {};
   return {
-    phoneCooldownMs: own.phoneCooldownMs ?? policy.phoneCooldownMs,
-    phonePer10Minutes: own.phonePer10Minutes ?? policy.phonePer10Minutes,
-    phonePerDay: own.phonePerDay ?? policy.phonePerDay,
-    numberPerDay: policy.numberPerDay,
+    recipientCooldownMs: own.recipientCooldownMs ?? policy.recipientCooldownMs,
+    recipientPer10Minutes: own.recipientPer10Minutes ?? policy.recipientPer10Minutes,
+    recipientPerDay: own.recipientPerDay ?? policy.recipientPerDay,
+    recipientPerDayAllApps: policy.recipientPerDayAllApps,
     appPerSecond: own.appPerSecond ?? policy.appPerSecond,
     clientIpPer10Minutes: own.clientIpPer10Minutes ?? policy.clientIpPer10Minutes,
     ...(isTest && testLimits),

@@ -217,8 +217,8 @@ function upToLast<T>(lines: readonly (T | null)[]): readonly (T | null)[] {
   return lines.slice(0, lines.findLastIndex((line) => line !== null) + 1);
 }
 
-function lifeMs({ sendWithinSeconds, ttlSeconds }: OtpRequest, policy: BatchesOptions['policy']): number {
-  return longestLifeMs({ sendWithinMs: sendWithinSeconds * 1_000, ttlMs: ttlSeconds * 1_000 }, policy);
+function lifeMs({ sendDeadlineSeconds, ttlSeconds }: OtpRequest, policy: BatchesOptions['policy']): number {
+  return longestLifeMs({ sendDeadlineMs: sendDeadlineSeconds * 1_000, ttlMs: ttlSeconds * 1_000 }, policy);
 }
 
 /** The counts of a batch in each partition; cancelling may have reached some and not others, whose master was away. */

@@ -30,7 +30,7 @@ function readable(raw: string): z.output<typeof ofRecord> | null {
   }
 }
 
-/** Persons by the keyed hashes of their number, under every data key. */
+/** Persons by the keyed hashes of their number, under every encryption key. */
 export function createDataSubjects(options: RecordStoreOptions): DataSubjects {
   const { redis, encrypter } = options;
   const eraseScript = loadRecordScript(options, 'erase');

@@ -7,35 +7,35 @@ const keyIdBytes = 4;
 const headerBytes = keyIdBytes + 2;
 const cachedKeys = 64;
 
-/** A text was encrypted with a key that is not in DATA_KEY; another process may have it. */
+/** A text was encrypted with a key that is not in ENCRYPTION_KEYS; another process may have it. */
 export class MissingEncryptionKey extends Error {
   constructor() {
-    super('no key in DATA_KEY opens this record: was a key removed too early?');
+    super('no key in ENCRYPTION_KEYS opens this record: was a key removed too early?');
   }
 }
 
 /** What is kept secret in Redis, and how it is found again without being read. */
 export interface Encrypter {
-  /** AES-256-GCM under the first data key; `id` is bound to it, so it opens under no other id. Base64url. */
+  /** AES-256-GCM under the first encryption key; `id` is bound to it, so it opens under no other id. Base64url. */
   encrypt(id: string, plaintext: string): string;
-  /** Throws MissingDataKey when no data key fits, and something else when text or id were changed. */
+  /** Throws MissingEncryptionKey when no encryption key fits, and something else when text or id were changed. */
   decrypt(id: string, encrypted: string): string;
-  /** Keyed hashes (base64url, 128 bits) of a text for one purpose, one per data key, the current one first. */
+  /** Keyed hashes (base64url, 128 bits) of a text for one purpose, one per encryption key, the current one first. */
   hashes(purpose: string, text: string): [string, ...string[]];
-  /** Keyed hash (256 bits) under the current data key. */
+  /** Keyed hash (256 bits) under the current encryption key. */
   hash(purpose: string, text: string): Buffer;
 }
 
 /**
- * `dataKeys`: 32 bytes each; the first encrypts, all decrypt. Working keys are derived by HKDF (RFC 5869) per
+ * `encryptionKeys`: 32 bytes each; the first encrypts, all decrypt. Working keys are derived by HKDF (RFC 5869) per
  * purpose, and for encryption per day as well, so that no key sees enough random nonces for two to meet.
  */
-export function createEncrypter(dataKeys: readonly [Buffer, ...Buffer[]]): Encrypter {
+export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]): Encrypter {
   const derive = derivedKeys();
   const byId = new Map(
-    dataKeys.map((key) => [derive(key, 'key id').subarray(0, keyIdBytes).toString('hex'), key]),
+    encryptionKeys.map((key) => [derive(key, 'key id').subarray(0, keyIdBytes).toString('hex'), key]),
   );
-  const [current] = dataKeys;
+  const [current] = encryptionKeys;
   const hmac = (key: Buffer, purpose: string, text: string) =>
     createHmac('sha256', derive(key, `hash ${purpose}`))
       .update(text)
@@ -68,7 +68,7 @@ export function createEncrypter(dataKeys: readonly [Buffer, ...Buffer[]]): Encry
     },
     hashes: (purpose, text) => {
       const short = (key: Buffer) => hmac(key, purpose, text).subarray(0, 16).toString('base64url');
-      return [short(current), ...dataKeys.slice(1).map(short)];
+      return [short(current), ...encryptionKeys.slice(1).map(short)];
     },
     hash: (purpose, text) => hmac(current, purpose, text),
   };

@@ -1,12 +1,12 @@
 import type { RedisClient } from './script.js';
 
-/** A key under the current data key, and where the same would be under older ones. */
+/** A key under the current encryption key, and where the same would be under older ones. */
 export interface HashedKey {
   current: string;
   older: readonly string[];
 }
 
-/** The keys that a text's hashes under each data key lead to. */
+/** The keys that a text's hashes under each encryption key lead to. */
 export function hashedKey(
   [current, ...older]: readonly [string, ...string[]],
   toKey: (hash: string) => string,
@@ -15,8 +15,8 @@ export function hashedKey(
 }
 
 /**
- * What is known under an older data key goes on under the current one, where nothing is known yet: changing `DATA_KEY`
- * must not unlock a number, give a limit back or end a block. Costs nothing while there is one data key. The old one stays
+ * What is known under an older encryption key goes on under the current one, where nothing is known yet: changing `ENCRYPTION_KEYS`
+ * must not unlock a number, give a limit back or end a block. Costs nothing while there is one encryption key. The old one stays
  * as it was: which of two keys is the older one, processes do not agree on during a rollout, and none may shorten a lock.
  */
 export async function rotateKey(redis: RedisClient, keys: readonly HashedKey[]): Promise<void> {

@@ -28,7 +28,7 @@ export interface Otps {
   cancel(app: string, id: string): Promise<'cancelled' | 'already_verified' | 'otp_not_found'>;
 }
 
-/** As many of one reference as Redis keeps under one data key. */
+/** As many of one reference as Redis keeps under one encryption key. */
 const mostFound = 100;
 
 const cancelReply = z.tuple([

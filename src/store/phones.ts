@@ -27,9 +27,9 @@ export interface Phones {
   unlock(app: string, to: PhoneNumber): Promise<boolean>;
   /** What is known of a number, by app: for the operator's eyes. */
   known(to: PhoneNumber): Promise<KnownPhone[]>;
-  /** The ids that an OTP to this number can have whose random bits are these: one under each data key. */
+  /** The ids that an OTP to this number can have whose random bits are these: one under each encryption key. */
   idsOf(to: PhoneNumber, hex: string): string[];
-  /** The ids of an app's newest OTPs to a number, at most ten under each data key, in no order. */
+  /** The ids of an app's newest OTPs to a number, at most ten under each encryption key, in no order. */
   idsOfApp(app: string, to: PhoneNumber): Promise<string[]>;
 }
 
@@ -41,13 +41,13 @@ const knownReply = z.array(
     }),
 );
 
-/** Finds a number by its hash under every data key. */
+/** Finds a number by its hash under every encryption key. */
 export function createPhones({ redis, encrypter }: { redis: RedisClient; encrypter: Encrypter }): Phones {
   const unlock = loadPlainScript(redis, 'unlock');
   const read = loadPlainScript(redis, 'read-phone');
   const keysOf = (to: PhoneNumber) =>
     encrypter.hashes('phone number', to.e164).map((hash) => keys.phone(partitionOf(hash), hash));
-  /** The current data key's first. */
+  /** The current encryption key's first. */
   const underEachKey = async (to: PhoneNumber) => {
     const found = await Promise.all(keysOf(to).map((key) => read([key], [])));
     return found.flatMap((reply) => knownReply.parse(reply));
@@ -55,13 +55,13 @@ export function createPhones({ redis, encrypter }: { redis: RedisClient; encrypt
   return {
     known: async (to) => {
       const all = await underEachKey(to);
-      // What an older data key knows was carried over, where the current one knows anything.
+      // What an older encryption key knows was carried over, where the current one knows anything.
       return all.filter(({ app }, i) => all.findIndex((other) => other.app === app) === i);
     },
     idsOf: (to, hex) =>
       encrypter.hashes('phone number', to.e164).map((hash) => idOfHex(partitionOf(hash), hex)),
     idsOfApp: async (app, to) => {
-      // Processes with another data key in front count there.
+      // Processes with another encryption key in front count there.
       const ids = (await underEachKey(to)).flatMap((one) => (one.app === app ? one.otpIds : []));
       return [...new Set(ids)];
     },

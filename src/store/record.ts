@@ -26,7 +26,7 @@ export const recordSchema = z.object({
   unknowns: z.number().default(0),
   presumed: z.number().default(0),
   createdAt: z.number(),
-  sendBefore: z.number(),
+  sendDeadline: z.number(),
   claimedAt: z.number().optional(),
   sentAt: z.number().optional(),
   expiresAt: z.number().optional(),
@@ -94,7 +94,7 @@ export function newOtp(
     ttlSeconds,
     createdAt,
     status: 'queued',
-    sendBefore: createdAt + request.sendWithinSeconds * 1_000,
+    sendDeadline: createdAt + request.sendDeadlineSeconds * 1_000,
     sentAt: null,
     expiresAt: null,
     verifiedAt: null,
@@ -118,7 +118,7 @@ export function factsOf(record: OtpRecord) {
     credits: record.credits,
     ttlSeconds: record.ttlSeconds,
     createdAt: record.createdAt,
-    sendBefore: record.sendBefore,
+    sendDeadline: record.sendDeadline,
     sentAt: record.sentAt ?? null,
     expiresAt: record.expiresAt ?? null,
     verifiedAt: record.verifiedAt ?? null,
@@ -132,7 +132,7 @@ export function factsOf(record: OtpRecord) {
 
 export type OtpFacts = ReturnType<typeof factsOf>;
 
-/** Opens a record. Throws when no data key fits. */
+/** Opens a record. Throws when no encryption key fits. */
 export function toOtp(encrypter: Encrypter, record: OtpRecord): Otp {
   const [callingCode, national, country, message, unicode, senderId, reference, clientIp = null] =
     encryptedSchema.parse(JSON.parse(encrypter.decrypt(record.id, record.encrypted)));

@@ -28,7 +28,7 @@ export function reserveKeys(options: AdmissionOptions): Step {
   };
   const reserveOne = async (one: Case) => {
     const { idempotency } = one.candidate.keys;
-    // Older data keys first: what is held under one of them is still the same request.
+    // Older encryption keys first: what is held under one of them is still the same request.
     for (const key of idempotency.toReversed()) {
       const isCurrent = key === idempotency[0];
       if (!isCurrent && (await redis.exists(key)) === 0) continue;

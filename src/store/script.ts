@@ -17,15 +17,15 @@ export interface Policy {
   /** How long a verification attempt may be under way. */
   verifyLeaseMs: number;
   /** Retries of a send that is proven not to have happened. */
-  sendRetries: number;
+  maxSendRetries: number;
   /** Resends after an attempt whose outcome nobody can know. */
-  unknownResends: number;
+  maxResendsAfterUnknown: number;
   /** OTPs of one app to one number: least time between two; most in 10 minutes and in a day. 0 is off, for all limits. */
-  phoneCooldownMs: number;
-  phonePer10Minutes: number;
-  phonePerDay: number;
+  recipientCooldownMs: number;
+  recipientPer10Minutes: number;
+  recipientPerDay: number;
   /** OTPs of all apps together to one number in a day. */
-  numberPerDay: number;
+  recipientPerDayAllApps: number;
   /** OTPs of one app in a second. */
   appPerSecond: number;
   /** OTPs of one app for one client address in 10 minutes. */
@@ -52,10 +52,10 @@ const verifyReplayMs = 60_000;
 
 /** How long, in milliseconds, what an OTP leaves behind can be of use at most: sent as late and kept as long as it may be. */
 export function longestLifeMs(
-  { sendWithinMs, ttlMs }: { sendWithinMs: number; ttlMs: number },
+  { sendDeadlineMs, ttlMs }: { sendDeadlineMs: number; ttlMs: number },
   { sendLeaseMs, keepMs }: Pick<Policy, 'sendLeaseMs' | 'keepMs'>,
 ): number {
-  return sendWithinMs + sendLeaseMs + ttlMs + keepMs;
+  return sendDeadlineMs + sendLeaseMs + ttlMs + keepMs;
 }
 
 /** A single Redis, or a Redis Cluster, where one call reaches one slot. */

@@ -61,7 +61,7 @@ export interface SettledSend {
   /** Retries and resends the OTP has used so far. */
   tries: number;
   /** Until the OTP is not worth sending any more. */
-  sendBeforeInMs: number;
+  sendDeadlineInMs: number;
   /** Whether this changed the status: one that had ended meanwhile stays as it is. */
   moved: boolean;
 }
@@ -79,7 +79,7 @@ export interface Swept {
   moved: MovedOtp[];
   /** OTPs whose job may be missing. */
   queued: Otp[];
-  /** Ids of OTPs whose record is broken, or that no data key opens. */
+  /** Ids of OTPs whose record is broken, or that no encryption key opens. */
   unreadable: string[];
   /** Why some partitions could not be swept. */
   failures: unknown[];
@@ -94,7 +94,7 @@ export interface SendAttempts {
   /** Ends what the clock has ended in every partition. */
   sweep(): Promise<Swept>;
   /** Says that the queued OTPs of a sweep have a job now: they are looked at again only at their deadline. */
-  markEnqueued(otps: readonly Pick<Otp, 'id' | 'sendBefore'>[]): Promise<void>;
+  markEnqueued(otps: readonly Pick<Otp, 'id' | 'sendDeadline'>[]): Promise<void>;
 }
 
 const claimReply = z.union([
@@ -157,7 +157,7 @@ export function createSendAttempts(
   const settleScript = loadRecordScript(options, 'settle');
   // One partition a call: a sweep of all in one would hold others up.
   const sweepScript = loadRecordScript(options, 'sweep', { most: 1 });
-  const markEnqueuedScript = loadListScript(redis, plainSource('looked-after'));
+  const markEnqueuedScript = loadListScript(redis, plainSource('mark-enqueued'));
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const tryParse = (raw: string): OtpRecord | null => {
     try {
@@ -167,7 +167,7 @@ export function createSendAttempts(
     }
   };
 
-  /** The id alone of a record that is broken, or that no data key opens: it must not hide the others. */
+  /** The id alone of a record that is broken, or that no encryption key opens: it must not hide the others. */
   const tryOpen = ([id, raw]: [string, string]): Otp | string => {
     try {
       return toOtp(encrypter, parse(raw));
@@ -193,7 +193,7 @@ export function createSendAttempts(
     try {
       return { kind: 'claimed', claim: { ...claim, otp: toOtp(encrypter, record) } };
     } catch (error) {
-      // Nothing was called: a worker whose DATA_KEY does not fit must not use the OTP up.
+      // Nothing was called: a worker whose ENCRYPTION_KEYS does not fit must not use the OTP up.
       await settle(claim, { kind: 'deferred', reason: 'stale_claim' });
       if (error instanceof MissingEncryptionKey) throw error;
       return { kind: 'unreadable' };
@@ -213,7 +213,7 @@ export function createSendAttempts(
       return await openClaimed(claimOf(record, { id, token, leaseMs, record: raw }), record);
     },
     settle: async (claim, outcome) => {
-      const [kind, status, failure, uuid, smsId, sentAt, expiresAt, tries, sendBeforeInMs, moved] =
+      const [kind, status, failure, uuid, smsId, sentAt, expiresAt, tries, sendDeadlineInMs, moved] =
         await settle(claim, outcome);
       if (kind !== 'settled') return null;
       const otp = { ...claim.otp, status, failure, uuid, smsId, sentAt, expiresAt };
@@ -221,7 +221,7 @@ export function createSendAttempts(
       // However often the outcome is written down, it is one SMS.
       if (moved === 1 && status === 'sent') void conversion.note(otp, 'sent');
       if (status === 'failed') void ranges.note(otp, 'unsent');
-      return { otp, tries, sendBeforeInMs, moved: moved === 1 };
+      return { otp, tries, sendDeadlineInMs, moved: moved === 1 };
     },
     sweep: async () => {
       const replies = await Promise.allSettled(
@@ -248,7 +248,7 @@ export function createSendAttempts(
       if (otps.length === 0) return;
       const byPartition = groupBy(otps, ({ id }) => partitionOfId(id) ?? '');
       const calls = [...byPartition].map(([partition, ofPartition]) => {
-        const members = ofPartition.flatMap(({ id, sendBefore }) => [String(sendBefore), id]);
+        const members = ofPartition.flatMap(({ id, sendDeadline }) => [String(sendDeadline), id]);
         return { key: keys.due(partition), args: [JSON.stringify(members)] };
       });
       const failed = (await markEnqueuedScript(calls)).find((answer) => answer instanceof Error);

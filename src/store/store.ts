@@ -68,7 +68,7 @@ export interface StoreOptions {
   safeRanges?: readonly string[];
   balanceLimits: BalanceLimits;
   /** Days that the audit trail is kept; none by default. */
-  auditKeepDays?: number;
+  auditRetentionDays?: number;
   /** Called once for each history of Redis's data that is not the one before. */
   onNewHistory?: (finding: HistoryFinding) => void;
 }
@@ -76,7 +76,7 @@ export interface StoreOptions {
 export function createStore({
   onNewHistory = () => {},
   safeRanges = [],
-  auditKeepDays = 0,
+  auditRetentionDays = 0,
   ...stores
 }: StoreOptions): Store {
   const { redis } = stores;
@@ -101,7 +101,7 @@ export function createStore({
     balance: createBalanceStore(stores),
     events: createEvents(redis),
     stats: createStats(redis),
-    audit: createAudit(redis, auditKeepDays),
+    audit: createAudit(redis, auditRetentionDays),
     dataSubjects: createDataSubjects(options),
     failedLogins: createFailedLogins(stores),
     probe: async () => {

@@ -28,12 +28,12 @@ export async function afterSend(
   lockToken: string,
   { settled, outcome, attempt }: { settled: SettledSend; outcome: SendOutcome; attempt: number },
 ): Promise<SendOtpResult> {
-  const { otp, tries, sendBeforeInMs } = settled;
+  const { otp, tries, sendDeadlineInMs } = settled;
   if (!isPending(otp.status)) return finish(otp);
   // What the budget refuses has used no further try; it asks ever less often all the same, to spare Redis.
   const refused = outcome.kind === 'deferred' && outcome.reason === 'retry_budget';
   const waits = refused ? Math.min(attempt, longestBudgetWait) : Math.max(1, tries);
-  return await delay(job, lockToken, backoffMs(waits, sendBeforeInMs));
+  return await delay(job, lockToken, backoffMs(waits, sendDeadlineInMs));
 }
 
 /** Lets the job wait; what comes next is decided by the OTP's record then. */

@@ -59,7 +59,7 @@ export function createSweeper({ store, sendOtpQueue, keepMs, logger, metrics }: 
     for (const otpId of unreadable) {
       logger.error(
         { event: 'otp.unreadable', otpId },
-        'no key in DATA_KEY opens this record, or it is broken',
+        'no key in ENCRYPTION_KEYS opens this record, or it is broken',
       );
     }
     const { missing, unsure } = await sendOtpQueue.withoutJob(queued);

@@ -62,7 +62,7 @@ async function messageOf(dependencies: WebhookDependencies, event: WebhookPayloa
 }
 
 async function dataOf({ otps, fraudGuardEnforces }: WebhookDependencies, { type, about }: WebhookPayload) {
-  if (type === 'fraud.blocked') return { ...about, enforced: fraudGuardEnforces };
+  if (type === 'range.blocked') return { ...about, enforced: fraudGuardEnforces };
   const { otpId, app, failure } = about;
   if (typeof otpId !== 'string' || typeof app !== 'string') return about;
   // Without its reference an event is of use, too: one whose record cannot be read must not wait for it.

@@ -51,7 +51,7 @@ export interface WorkersOptions {
   fraudGuardEnforces: boolean;
   /** Calls to the provider a second, all workers together; 0 for no limit. */
   sendsPerSecond: number;
-  keepSeconds: number;
+  retentionSeconds: number;
   balanceEveryMs: number;
 }
 
@@ -82,7 +82,7 @@ const lookAtShardsEveryMs = 5_000;
 
 /** All that one worker process does: sends, balance snapshots, the sweeper, the pause gate. Runs at once. */
 export async function startWorkers(options: WorkersOptions): Promise<Workers> {
-  const { redis, store, provider, sendOtpQueue, logger, metrics, keepSeconds } = options;
+  const { redis, store, provider, sendOtpQueue, logger, metrics, retentionSeconds } = options;
   const onError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   const balanceQueue = createBalanceQueue(redis, onError);
   const now = () => performance.now();
@@ -153,7 +153,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   );
   balances.on('error', onError);
   const conversionWatch = createConversionWatch({ store, logger });
-  const sweeper = createSweeper({ store, sendOtpQueue, keepMs: keepSeconds * 1_000, logger, metrics });
+  const sweeper = createSweeper({ store, sendOtpQueue, keepMs: retentionSeconds * 1_000, logger, metrics });
   const webhookWorkers = options.webhooks ? startTellers(options, options.webhooks, onError) : null;
   await serveShards();
   const loops = [

@@ -35,9 +35,9 @@ export const settings: RequestSettings = {
   allowedCountries: ['MY'],
   ttlSeconds: 300,
   maxAttempts: 5,
-  sendWithinSeconds: 120,
-  bulkSendWithinSeconds: 3_600,
-  messageRules: 'enforce',
+  sendDeadlineSeconds: 120,
+  bulkSendDeadlineSeconds: 3_600,
+  contentPolicy: 'enforce',
   fraudGuardEnforces: false,
 };
 
@@ -130,7 +130,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     provider: guarded,
     // The empty key is one that configuration refuses; the API must not let it in either.
     apiKeys: () => [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],
-    ismsDoor: 'get',
+    ismsCompatApi: 'get',
     admin: { ...admin, actions: false },
     trustedProxies: [],
     settings,

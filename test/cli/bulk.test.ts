@@ -11,7 +11,7 @@ import { bulkStoppedAt, bulkToItsEnd, newFolder, resultsIn } from './upload-file
 let gateway: FullGateway;
 beforeAll(async () => {
   await connect();
-  gateway = await startFullGateway({ LIMIT_PHONE_COOLDOWN_SECONDS: '0', LIMIT_APP_PER_SECOND: '1500' });
+  gateway = await startFullGateway({ LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0', LIMIT_APP_PER_SECOND: '1500' });
 });
 afterAll(() => gateway.close());
 

@@ -57,7 +57,7 @@ describe.each([
   it.each([
     ['a number that is over its limit', problem('phone_rate_limited', soon), 'phone_rate_limited'],
     ['an address that is over its limit', problem('client_ip_rate_limited', soon), 'client_ip_rate_limited'],
-    ['a blocked range', problem('prefix_blocked', soon), 'prefix_blocked'],
+    ['a blocked range', problem('range_blocked', soon), 'range_blocked'],
     ['a locked number', problem('phone_locked'), 'phone_locked'],
     ['an error of the gateway', problem('internal_error'), 'internal_error'],
     ['a pause of sending, which lasts', problem('sending_paused'), 'sending_paused'],

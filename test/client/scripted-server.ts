@@ -104,7 +104,7 @@ export const otp = {
   reference: null,
   purpose: null,
   createdAt: '2026-01-01T00:00:00.000Z',
-  sendBefore: '2026-01-01T00:02:00.000Z',
+  sendDeadline: '2026-01-01T00:02:00.000Z',
   sentAt: null,
   expiresAt: null,
   attemptsRemaining: 5,

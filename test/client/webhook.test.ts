@@ -63,7 +63,7 @@ describe('a delivery', () => {
     if (told.type === 'otp.sent') told.data satisfies { status: 'sent'; reference: string | null };
     if (told.type === 'balance.low') told.data satisfies { credits: number; expiresOn: string | null };
     if (told.type === 'sending.paused') told.data satisfies { trouble: string };
-    if (told.type === 'fraud.blocked') told.data satisfies { range: string; enforced: boolean };
+    if (told.type === 'range.blocked') told.data satisfies { range: string; enforced: boolean };
     if (told.type === 'conversion.low') told.data satisfies { country: string; verified: number };
     // @ts-expect-error an OTP tells of no credits
     if (told.type === 'otp.failed') told.data satisfies { credits: number };

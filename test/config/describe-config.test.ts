@@ -14,9 +14,9 @@ describe('describeConfig', () => {
   });
 
   it('says enough of a secret to know which one it is', () => {
-    const lines = linesOf(describeConfig(load({ DATA_KEY: `${canaries.data},${canaries.data}` })));
+    const lines = linesOf(describeConfig(load({ ENCRYPTION_KEYS: `${canaries.data},${canaries.data}` })));
     expect(lines.get('REDIS_URL')).toMatch(/ redis:\/\/\[secret\]@redis:6379\/0$/);
     expect(lines.get('API_KEYS')).toMatch(/ shop \(sha256 [0-9a-f]{8}…\)$/);
-    expect(lines.get('DATA_KEY')).toMatch(/ \[2 secrets\]$/);
+    expect(lines.get('ENCRYPTION_KEYS')).toMatch(/ \[2 secrets\]$/);
   });
 });

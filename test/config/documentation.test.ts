@@ -20,7 +20,7 @@ describe('docs/configuration.md', () => {
   });
 
   it('says which commands require a variable', () => {
-    const row = configurationMarkdown().match(/^\| `DATA_KEY` .*$/m)?.[0];
+    const row = configurationMarkdown().match(/^\| `ENCRYPTION_KEYS` .*$/m)?.[0];
     expect(row).toContain('| `api`, `worker`,');
   });
 });

@@ -16,7 +16,7 @@ export const complete = {
   ISMS_USERNAME: 'acme',
   ISMS_PASSWORD: canaries.isms,
   API_KEYS: `shop:${canaries.key}`,
-  DATA_KEY: canaries.data,
+  ENCRYPTION_KEYS: canaries.data,
   ADMIN_USERNAME: 'ops',
   ADMIN_PASSWORD: canaries.admin,
 };

@@ -17,11 +17,11 @@ describe('whole numbers', () => {
     ['METRICS_PORT', 0, 65_535],
     ['OTP_TTL_SECONDS', 30, 600],
     ['OTP_MAX_ATTEMPTS', 1, 10],
-    ['OTP_SEND_WITHIN_SECONDS', 1, 86_400],
-    ['BULK_SEND_WITHIN_SECONDS', 1, 86_400],
-    ['KEEP_SECONDS', 60, 31_536_000],
-    ['UNKNOWN_RESENDS', 0, 10],
-    ['LIMIT_PHONE_COOLDOWN_SECONDS', 0, 86_400],
+    ['OTP_SEND_DEADLINE_SECONDS', 1, 86_400],
+    ['BULK_SEND_DEADLINE_SECONDS', 1, 86_400],
+    ['OTP_RETENTION_SECONDS', 60, 31_536_000],
+    ['MAX_RESENDS_AFTER_UNKNOWN', 0, 10],
+    ['LIMIT_RECIPIENT_COOLDOWN_SECONDS', 0, 86_400],
     ['LIMIT_SEND_PER_SECOND', 0, 1_000_000],
   ])('%s lies between %d and %d', (name, min, max) => {
     expect(mistakes({ [name]: String(min) })).toEqual([]);

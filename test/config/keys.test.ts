@@ -66,12 +66,12 @@ describe('API_KEYS', () => {
   });
 });
 
-describe('DATA_KEY', () => {
+describe('ENCRYPTION_KEYS', () => {
   const [one, two] = [Buffer.alloc(32, 'one.'), Buffer.alloc(32, 'two,')];
 
   it('keeps several keys in their order, the first of which encrypts', () => {
-    const config = load({ DATA_KEY: `${one.toString('base64')},${two.toString('base64')}` });
-    expect(config.dataKeys.reveal()).toEqual([one, two]);
+    const config = load({ ENCRYPTION_KEYS: `${one.toString('base64')},${two.toString('base64')}` });
+    expect(config.encryptionKeys.reveal()).toEqual([one, two]);
   });
 
   it.each([
@@ -85,6 +85,8 @@ describe('DATA_KEY', () => {
     `${one.toString('base64')},short`,
     `${'A'.repeat(42)}B=`,
   ])('refuses "%s": not 32 random bytes in base64', (text) => {
-    expect(mistakes({ DATA_KEY: text })).toEqual([expect.stringMatching(/^DATA_KEY must be 32 bytes/)]);
+    expect(mistakes({ ENCRYPTION_KEYS: text })).toEqual([
+      expect.stringMatching(/^ENCRYPTION_KEYS must be 32 bytes/),
+    ]);
   });
 });

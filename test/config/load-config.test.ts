@@ -7,7 +7,7 @@ describe('loadConfig', () => {
   it('gives every variable of the contract its default', () => {
     const config = loadConfig({}, 'check-config');
     expect(config).toEqual({
-      http: { host: '127.0.0.1', port: 3000, ismsDoor: 'post' },
+      http: { host: '127.0.0.1', port: 3000, ismsCompatApi: 'post' },
       isms: {
         url: 'https://www.isms.com.my/2FA/request.php',
         connectTimeoutMs: 3000,
@@ -17,7 +17,7 @@ describe('loadConfig', () => {
       adminActions: 'off',
       metrics: { host: '127.0.0.1' },
       tracing: { ratio: 1 },
-      auditKeepDays: 0,
+      auditRetentionDays: 0,
       defaults: { message: 'Your verification code is %OTP%. Do not share it with anyone.', country: 'MY' },
       allowedCountries: ['MY'],
       queues: { shards: 1 },
@@ -25,17 +25,17 @@ describe('loadConfig', () => {
       otp: {
         ttlSeconds: 300,
         maxAttempts: 5,
-        sendWithinSeconds: 120,
-        bulkSendWithinSeconds: 3600,
-        sendRetries: 10,
-        unknownResends: 1,
-        keepSeconds: 86_400,
+        sendDeadlineSeconds: 120,
+        bulkSendDeadlineSeconds: 3600,
+        maxSendRetries: 10,
+        maxResendsAfterUnknown: 1,
+        retentionSeconds: 86_400,
       },
       limits: {
-        phoneCooldownSeconds: 30,
-        phonePer10Minutes: 5,
-        phonePerDay: 10,
-        numberPerDay: 20,
+        recipientCooldownSeconds: 30,
+        recipientPer10Minutes: 5,
+        recipientPerDay: 10,
+        recipientPerDayAllApps: 20,
         wrongCodes: 100,
         clientIpPer10Minutes: 60,
         appPerSecond: 0,
@@ -43,7 +43,7 @@ describe('loadConfig', () => {
       },
       balance: { everySeconds: 300, lowCredits: 100, expiryWarnDays: 14 },
       fraud: { guard: 'monitor', safeRanges: [] },
-      messageRules: 'enforce',
+      contentPolicy: 'enforce',
       logLevel: 'info',
     });
   });
@@ -53,12 +53,12 @@ describe('loadConfig', () => {
     expect(config.redisUrl.reveal()).toBe(complete.REDIS_URL);
     expect(config.account.password.reveal()).toBe(canaries.isms);
     expect(config.admin?.password.reveal()).toBe(canaries.admin);
-    expect(config.dataKeys.reveal()).toEqual([Buffer.from(canaries.data, 'base64')]);
+    expect(config.encryptionKeys.reveal()).toEqual([Buffer.from(canaries.data, 'base64')]);
   });
 
   it.each([
-    ['api', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'DATA_KEY', 'API_KEYS']],
-    ['worker', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'DATA_KEY']],
+    ['api', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'ENCRYPTION_KEYS', 'API_KEYS']],
+    ['worker', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'ENCRYPTION_KEYS']],
     ['simulate', []],
     ['check-config', []],
   ] as const)('does not let `%s` start without what it requires', (command, required) => {
@@ -74,7 +74,7 @@ describe('loadConfig', () => {
 
   it('counts an empty variable as unset', () => {
     expect(loadConfig({ PORT: '', REDIS_URL: '', REDIS_URL_FILE: '' }, 'simulate')).toMatchObject({
-      http: { port: 3000, ismsDoor: 'post' },
+      http: { port: 3000, ismsCompatApi: 'post' },
     });
     expect(mistakes({ REDIS_URL: '' })).toEqual([expect.stringMatching(/^REDIS_URL is missing/)]);
   });
@@ -84,7 +84,7 @@ describe('loadConfig', () => {
       PORT: 'x',
       OTP_TTL_SECONDS: '1',
       REDIS_URL: 'http://x',
-      DATA_KEY: 'y',
+      ENCRYPTION_KEYS: 'y',
       ISMS_PASSWORD: '',
     };
     expect(() => loadConfig({ ...complete, ...wrong }, 'api')).toThrow(ConfigError);
@@ -103,10 +103,17 @@ describe('loadConfig', () => {
   });
 
   it('stops at a misspelt name instead of ignoring its value', () => {
-    expect(mistakes({ UNKNOWN_RESEND: '0' })).toEqual([
-      'UNKNOWN_RESEND is not a setting; UNKNOWN_RESENDS is',
+    expect(mistakes({ MAX_RESENDS_AFTER_UNKNOW: '0' })).toEqual([
+      'MAX_RESENDS_AFTER_UNKNOW is not a setting; MAX_RESENDS_AFTER_UNKNOWN is',
     ]);
     expect(mistakes({ REDIS_URI: 'x', API_KEY: 'x', HOSTS: 'x', OTP_HOME: 'x' })).toEqual([]);
+  });
+
+  it('stops at the former name of a setting and says the new one', () => {
+    expect(mistakes({ DATA_KEY: 'x', UNKNOWN_RESENDS: '0' })).toEqual([
+      'DATA_KEY was renamed to ENCRYPTION_KEYS',
+      'UNKNOWN_RESENDS was renamed to MAX_RESENDS_AFTER_UNKNOWN',
+    ]);
   });
 
   it('lets the domain judge message and sender ID', () => {

@@ -16,7 +16,7 @@ describe('secrets from files', () => {
   });
   afterAll(() => rmSync(dir, { recursive: true }));
 
-  it.each(['REDIS_URL', 'ISMS_PASSWORD', 'API_KEYS', 'DATA_KEY', 'ADMIN_PASSWORD'] as const)(
+  it.each(['REDIS_URL', 'ISMS_PASSWORD', 'API_KEYS', 'ENCRYPTION_KEYS', 'ADMIN_PASSWORD'] as const)(
     'holds for %s',
     (name) => {
       const path = file(complete[name]);
@@ -36,17 +36,17 @@ describe('secrets from files', () => {
   });
 
   it('says which file cannot be read, once', () => {
-    expect(mistakes({ DATA_KEY: undefined, DATA_KEY_FILE: join(dir, 'none') })).toEqual([
-      'DATA_KEY_FILE must name a file that can be read (ENOENT)',
+    expect(mistakes({ ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_FILE: join(dir, 'none') })).toEqual([
+      'ENCRYPTION_KEYS_FILE must name a file that can be read (ENOENT)',
     ]);
-    expect(mistakes({ DATA_KEY: undefined, DATA_KEY_FILE: file('\n') })).toEqual([
-      'DATA_KEY_FILE names an empty file',
+    expect(mistakes({ ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_FILE: file('\n') })).toEqual([
+      'ENCRYPTION_KEYS_FILE names an empty file',
     ]);
   });
 
   it('names the variable when the text in its file is wrong', () => {
-    expect(mistakes({ DATA_KEY: undefined, DATA_KEY_FILE: file('short') })).toEqual([
-      expect.stringMatching(/^DATA_KEY must be 32 bytes/),
+    expect(mistakes({ ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_FILE: file('short') })).toEqual([
+      expect.stringMatching(/^ENCRYPTION_KEYS must be 32 bytes/),
     ]);
   });
 });

@@ -35,14 +35,14 @@ async function redisServer(port: number, dir: string, ...args: string[]): Promis
 }
 
 it.each([
-  { unknownResends: 1, ends: 'sent', calls: 20 },
-  { unknownResends: 0, ends: 'unknown', calls: 0 },
+  { maxResendsAfterUnknown: 1, ends: 'sent', calls: 20 },
+  { maxResendsAfterUnknown: 0, ends: 'unknown', calls: 0 },
 ])(
   'a backup is restored as docs/operations.md says: what was sent is known, what waited then ends %o',
   {
     timeout: 60_000,
   },
-  async ({ unknownResends, ends, calls }) => {
+  async ({ maxResendsAfterUnknown, ends, calls }) => {
     const original = await startRedisServer();
     stops.push(() => original.stop());
     const before = new Redis(original.url);
@@ -51,7 +51,7 @@ it.each([
     const sent: string[] = [];
     const waiting: string[] = [];
     for (let i = 10; i < 50; i++) {
-      const id = await admitted(store, { to: number(`01234569${i}`), sendWithinSeconds: 600 });
+      const id = await admitted(store, { to: number(`01234569${i}`), sendDeadlineSeconds: 600 });
       if (i % 2 === 0) {
         await store.sendAttempts.settle(await claimed(store, id), accepted(i));
         sent.push(id);
@@ -103,7 +103,7 @@ it.each([
     const [code] = await once(restored.child, 'close');
     expect(code).toBe(0);
     expect(restored.output).toContain('may have been sent since its backup');
-    const scene = await createScene(redis, { unknownResends });
+    const scene = await createScene(redis, { maxResendsAfterUnknown });
     stops.push(() => scene.close());
     await scene.start();
     expect(await Promise.all(waiting.map((id) => scene.settled(id)))).toEqual(waiting.map(() => ends));

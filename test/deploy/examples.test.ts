@@ -101,7 +101,7 @@ describe('the systemd units', () => {
     const names = [...text.matchAll(/(\w+)_FILE=%d\/(\w+)/g)].map(([, name, file]) => [name, file]);
     const loaded = [...text.matchAll(/^LoadCredential=(\w+):\/etc\/isms-otp\/secrets\/(\w+)$/gm)];
     expect(loaded.map(([, name, file]) => [name, file])).toEqual(names);
-    const ofWorkers = ['REDIS_URL', 'DATA_KEY', 'ISMS_PASSWORD'];
+    const ofWorkers = ['REDIS_URL', 'ENCRYPTION_KEYS', 'ISMS_PASSWORD'];
     const ofApi = [...ofWorkers, 'API_KEYS', 'ADMIN_PASSWORD'];
     expect(names).toEqual((unit.includes('worker') ? ofWorkers : ofApi).map((name) => [name, name]));
     expect(Number(/TimeoutStopSec=(\d+)/.exec(text)?.[1])).toBeGreaterThanOrEqual(35);

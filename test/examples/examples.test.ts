@@ -6,7 +6,7 @@ import { connect } from '../support/redis.js';
 import { freePort } from '../support/redis-server.js';
 
 await connect();
-const gateway = await startFullGateway({ LIMIT_PHONE_COOLDOWN_SECONDS: '0' });
+const gateway = await startFullGateway({ LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0' });
 const stops: (() => unknown)[] = [];
 afterAll(async () => {
   for (const stop of stops) stop();

@@ -10,9 +10,9 @@ const minutes = (n: number) => n * 60_000;
 const count = full ? 50_000 : 3_000;
 /** Slow enough in the small edition to be stopped half-way. */
 const limits = {
-  LIMIT_PHONE_COOLDOWN_SECONDS: '0',
+  LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0',
   LIMIT_APP_PER_SECOND: full ? '0' : '1500',
-  UNKNOWN_RESENDS: '0',
+  MAX_RESENDS_AFTER_UNKNOWN: '0',
 };
 const nth = (n: number) => `+6012${String(n).padStart(7, '0')}`;
 
@@ -88,7 +88,7 @@ describe(`isms-otp bulk with ${count.toLocaleString('en')} lines`, {
     const numbersByCalls: Record<number, number> = {};
     for (const one of calls) numbersByCalls[one] = (numbersByCalls[one] ?? 0) + 1;
     faultRow(
-      `isms-otp bulk with ${count.toLocaleString('en')} lines, stopped by Ctrl-C, then killed, then run to its end; two workers, UNKNOWN_RESENDS=0`,
+      `isms-otp bulk with ${count.toLocaleString('en')} lines, stopped by Ctrl-C, then killed, then run to its end; two workers, MAX_RESENDS_AFTER_UNKNOWN=0`,
       {
         linesBeforeCtrlC: answeredFirst,
         lastRunInS: Math.round(tookS * 10) / 10,

@@ -93,7 +93,7 @@ function sendSingles(api: FleetApi) {
 
 describe(`${count.toLocaleString('en')} OTPs in one upload`, { timeout: minutes(60) }, () => {
   it('keep nobody waiting who asks for one, and are each sent exactly once by four workers', async () => {
-    fleet = await startFleet({ UNKNOWN_RESENDS: '0' });
+    fleet = await startFleet({ MAX_RESENDS_AFTER_UNKNOWN: '0' });
     fleet.simulator.state.change({ credits: 10_000_000, latencyMs: 20 });
     const callsOf = countCalls();
     const api = await fleet.startApi();
@@ -118,7 +118,7 @@ describe(`${count.toLocaleString('en')} OTPs in one upload`, { timeout: minutes(
     const calls: Record<number, number> = {};
     for (const one of callsOf.subarray(0, count)) calls[one] = (calls[one] ?? 0) + 1;
     faultRow(
-      `${count.toLocaleString('en')} OTPs uploaded as NDJSON, four workers, single OTPs every ${singleEveryMs} ms meanwhile, UNKNOWN_RESENDS=0`,
+      `${count.toLocaleString('en')} OTPs uploaded as NDJSON, four workers, single OTPs every ${singleEveryMs} ms meanwhile, MAX_RESENDS_AFTER_UNKNOWN=0`,
       {
         uploadedInS: Math.round(uploadedS),
         sentInS: Math.round(drainedS),

@@ -89,7 +89,11 @@ describe('a master of a Redis Cluster that is away', { timeout: minutes(8) }, ()
     '(%s, %s, %s) stops its own OTPs only, and nothing is doubled or lost',
     async (...kinds) => {
       // An attempt that outlives the outage: one that ran out meanwhile would rightly be unknown.
-      const settings = { UNKNOWN_RESENDS: '0', ISMS_SEND_TIMEOUT_MS: '12000', WORKER_CONCURRENCY: '30' };
+      const settings = {
+        MAX_RESENDS_AFTER_UNKNOWN: '0',
+        ISMS_SEND_TIMEOUT_MS: '12000',
+        WORKER_CONCURRENCY: '30',
+      };
       fleet = await startFleet({ ...settings, QUEUE_SHARDS: '6' }, { cluster: true });
       fleet.simulator.state.change({ latencyMs: 400 });
       const api = await fleet.startApi();
@@ -105,7 +109,7 @@ describe('a master of a Redis Cluster that is away', { timeout: minutes(8) }, ()
       const saw = providerSaw(fleet, otps);
       const percent = (share: number) => `${Math.round(share * 100)} %`;
       faultRow(
-        `${otps.length} OTPs, each master of a Redis Cluster in turn away for ${awayMs / 1_000} s (${kinds.join(', ')}), UNKNOWN_RESENDS=0`,
+        `${otps.length} OTPs, each master of a Redis Cluster in turn away for ${awayMs / 1_000} s (${kinds.join(', ')}), MAX_RESENDS_AFTER_UNKNOWN=0`,
         {
           ...countByStatus(otps),
           ...saw,

@@ -107,9 +107,9 @@ export async function startFleet(
   const redis = await startRedis(options);
   const simulator = await startProvider();
   const client = await connectTo(redis.url);
-  const unknownResends = Number(env['UNKNOWN_RESENDS'] ?? 1);
+  const maxResendsAfterUnknown = Number(env['MAX_RESENDS_AFTER_UNKNOWN'] ?? 1);
   const sendLeaseMs = Number(env['ISMS_SEND_TIMEOUT_MS'] ?? 30_000) + 2_000;
-  const store = testStore(client, { unknownResends, sendLeaseMs, keepMs: 3_600_000 });
+  const store = testStore(client, { maxResendsAfterUnknown, sendLeaseMs, keepMs: 3_600_000 });
   const shards = Number(env['QUEUE_SHARDS'] ?? 1);
   const queue = createSendOtpQueue({ connection: client, onError: () => {}, shards });
   const workers: GatewayProcess[] = [];
@@ -179,7 +179,7 @@ export function nthNumber(n: number) {
 }
 
 async function enqueueOne({ store, queue }: Pick<Fleet, 'store' | 'queue'>, n: number): Promise<Otp> {
-  const asked = request({ to: nthNumber(n), sendWithinSeconds: 1_800 });
+  const asked = request({ to: nthNumber(n), sendDeadlineSeconds: 1_800 });
   const admission = await store.otps.admit(asked, null);
   if (admission.kind !== 'admitted') throw new Error(admission.kind);
   await queue.add(admission.otp);

@@ -11,10 +11,10 @@ afterEach(() => fleet.close());
 describe('workers killed with kill -9', { timeout: minutes(15) }, () => {
   const count = full ? 100_000 : 600;
   const concurrency = full ? 50 : 20;
-  const killing = async (unknownResends: number) => {
+  const killing = async (maxResendsAfterUnknown: number) => {
     // A short send time-out only shortens the wait for the attempts that the dead left behind.
     fleet = await startFleet({
-      UNKNOWN_RESENDS: String(unknownResends),
+      MAX_RESENDS_AFTER_UNKNOWN: String(maxResendsAfterUnknown),
       ISMS_SEND_TIMEOUT_MS: '8000',
       WORKER_CONCURRENCY: String(concurrency),
     });
@@ -33,9 +33,9 @@ describe('workers killed with kill -9', { timeout: minutes(15) }, () => {
     const unexplained = await unexplainedCalls(fleet, otps);
     const found = { kills, ...countByStatus(otps), ...providerSaw(fleet, otps), unexplained };
     faultRow(
-      `${count} OTPs, 2 workers × ${concurrency}, kill -9 of one every 2 s, UNKNOWN_RESENDS=${unknownResends}`,
+      `${count} OTPs, 2 workers × ${concurrency}, kill -9 of one every 2 s, MAX_RESENDS_AFTER_UNKNOWN=${maxResendsAfterUnknown}`,
       found,
-      unknownResends === 0
+      maxResendsAfterUnknown === 0
         ? `0 sent twice, 0 lost, unknown ≤ the calls in flight at the kills (${kills * concurrency})`
         : 'provider calls per OTP ≤ 2, every second one after a recorded unknown',
     );
@@ -44,13 +44,13 @@ describe('workers killed with kill -9', { timeout: minutes(15) }, () => {
     return found;
   };
 
-  it('never send twice with UNKNOWN_RESENDS=0, and leave nothing without an end', async () => {
+  it('never send twice with MAX_RESENDS_AFTER_UNKNOWN=0, and leave nothing without an end', async () => {
     const { kills, doubled, mostCalls, unknown = 0 } = await killing(0);
     expect({ doubled, mostCalls }).toEqual({ doubled: 0, mostCalls: 1 });
     expect(unknown).toBeLessThanOrEqual(kills * concurrency);
   });
 
-  it('ask the provider at most twice with UNKNOWN_RESENDS=1, the second time after a recorded unknown', async () => {
+  it('ask the provider at most twice with MAX_RESENDS_AFTER_UNKNOWN=1, the second time after a recorded unknown', async () => {
     const { mostCalls, unexplained } = await killing(1);
     expect(mostCalls).toBeLessThanOrEqual(2);
     expect(unexplained).toBe(0);

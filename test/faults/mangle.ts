@@ -285,7 +285,7 @@ const manglings: Record<string, (draft: Draft, dice: Dice) => void> = {
   'member of the schema': ({ members }, dice) => {
     const known = [
       'ttlSeconds',
-      'sendWithinSeconds',
+      'sendDeadlineSeconds',
       'maxAttempts',
       'senderId',
       'reference',

@@ -27,7 +27,7 @@ const memoryMb = (pid: number) =>
   Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
 
 async function enqueue(to: string): Promise<Otp> {
-  const admission = await fleet.store.otps.admit(request({ to: number(to), sendWithinSeconds: 300 }), null);
+  const admission = await fleet.store.otps.admit(request({ to: number(to), sendDeadlineSeconds: 300 }), null);
   if (admission.kind !== 'admitted') throw new Error(admission.kind);
   await fleet.queue.add(admission.otp);
   return admission.otp;
@@ -39,7 +39,11 @@ it.runIf(process.platform === 'linux')(
     timeout: 180_000,
   },
   async () => {
-    fleet = await startFleet({ UNKNOWN_RESENDS: '0', ISMS_SEND_TIMEOUT_MS: '7000', WORKER_CONCURRENCY: '4' });
+    fleet = await startFleet({
+      MAX_RESENDS_AFTER_UNKNOWN: '0',
+      ISMS_SEND_TIMEOUT_MS: '7000',
+      WORKER_CONCURRENCY: '4',
+    });
     const worker = fleet.startWorker();
     // Warm, so that what is measured is what the odd replies take.
     await fleet.settled(await fleet.enqueue(500), 60_000);
@@ -60,7 +64,7 @@ it.runIf(process.platform === 'linux')(
       calls: fleet.simulator.state.number(to).calls,
     }));
     faultRow(
-      `${kinds.length} ways in which the provider misbehaves, UNKNOWN_RESENDS=0`,
+      `${kinds.length} ways in which the provider misbehaves, MAX_RESENDS_AFTER_UNKNOWN=0`,
       { classes: found.map(({ name, status }) => `${name} → ${status}`), memoryGrewMb: Math.round(grownMb) },
       'one class each, one call each, memory +<20 MB',
     );

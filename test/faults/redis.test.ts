@@ -19,7 +19,7 @@ let fleet: Fleet;
 afterEach(() => fleet.close());
 
 const noWrites = 'API 503, no claim and so no send, recovers within 5 s';
-const strict = { UNKNOWN_RESENDS: '0', ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20' };
+const strict = { MAX_RESENDS_AFTER_UNKNOWN: '0', ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20' };
 
 describe('replies of Redis that get lost after the command ran', { timeout: minutes(3) }, () => {
   it('make one OTP and one job per idempotency key, however often the app asks again', async () => {
@@ -62,7 +62,7 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
     const otps = await fleet.settled(enqueued, minutes(2));
     const saw = providerSaw(fleet, otps);
     faultRow(
-      `${otps.length} sends of a worker whose replies of Redis get lost, UNKNOWN_RESENDS=0`,
+      `${otps.length} sends of a worker whose replies of Redis get lost, MAX_RESENDS_AFTER_UNKNOWN=0`,
       { ...countByStatus(otps), ...saw, lostReplies: proxy.lost },
       '0 sent twice, 0 lost',
     );
@@ -160,7 +160,7 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     const otps = await fleet.settled(enqueued, minutes(1));
     const saw = providerSaw(fleet, otps);
     faultRow(
-      `Redis frozen for ${frozenMs / 1_000} s in the middle, UNKNOWN_RESENDS=0`,
+      `Redis frozen for ${frozenMs / 1_000} s in the middle, MAX_RESENDS_AFTER_UNKNOWN=0`,
       { apiAnswers: refused.status, ...countByStatus(otps), ...saw },
       'API 503, 0 sent twice, 0 lost',
     );
@@ -190,7 +190,7 @@ const lossPromises = {
 };
 /** At most one call for each OTP, and one more for each resend that is allowed. */
 const resends = [0, 1] as const;
-const withResends = (count: number) => ({ ...strict, UNKNOWN_RESENDS: String(count) });
+const withResends = (count: number) => ({ ...strict, MAX_RESENDS_AFTER_UNKNOWN: String(count) });
 
 /** Every OTP ends; with a resend allowed, none ends unknown that was never called for. */
 function expectNothingHeldBack(allowed: number, otps: Otp[]): void {
@@ -216,7 +216,7 @@ describe('a Redis that forgot its last moments', { timeout: minutes(3) }, () => 
       await fleet.redis.restart();
       const otps = await fleet.settled(enqueued, minutes(2));
       faultRow(
-        `Redis killed and its log truncated by 2 s (everysec), UNKNOWN_RESENDS=${allowed}`,
+        `Redis killed and its log truncated by 2 s (everysec), MAX_RESENDS_AFTER_UNKNOWN=${allowed}`,
         { ...countByStatus(otps), ...providerSaw(fleet, otps), neverCalled: withoutCall(fleet, otps) },
         lossPromises[allowed],
       );
@@ -237,7 +237,7 @@ describe('a Redis that forgot its last moments', { timeout: minutes(3) }, () => 
     const otps = await fleet.settled(enqueued, minutes(2));
     const found = { ...countByStatus(otps), ...providerSaw(fleet, otps), sentWithinMs: Date.now() - began };
     faultRow(
-      `${count} OTPs without a call, Redis killed with kill -9 (everysec), then a worker, UNKNOWN_RESENDS=1`,
+      `${count} OTPs without a call, Redis killed with kill -9 (everysec), then a worker, MAX_RESENDS_AFTER_UNKNOWN=1`,
       found,
       'all sent once, within seconds',
     );
@@ -266,7 +266,7 @@ describe('a master that dies with Sentinel watching', { timeout: minutes(4) }, (
     async (allowed) => {
       fleet = await startFleet(withResends(allowed), { cluster: false });
       fleet.simulator.state.change({ latencyMs: 100 });
-      const sentinels = await startSentinels(fleet.redis.servers[0], { unknownResends: allowed });
+      const sentinels = await startSentinels(fleet.redis.servers[0], { maxResendsAfterUnknown: allowed });
       const environment = gatewayEnvironment(sentinels.url, fleet.simulator);
       const api = await fleet.startApi(sentinels.url);
       const enqueued = await fleet.enqueue(full ? 5_000 : 1_000);
@@ -283,7 +283,7 @@ describe('a master that dies with Sentinel watching', { timeout: minutes(4) }, (
       const acceptedMs = Date.now() - killedAt;
       const otps = await sentinels.settled(enqueued, minutes(2));
       faultRow(
-        `the master killed, its replica promoted by Sentinel, UNKNOWN_RESENDS=${allowed}`,
+        `the master killed, its replica promoted by Sentinel, MAX_RESENDS_AFTER_UNKNOWN=${allowed}`,
         {
           acceptingAgainAfterMs: acceptedMs,
           ...countByStatus(otps),

@@ -33,7 +33,7 @@ describe('two workers', { timeout: minutes(5) }, () => {
 
 describe('workers restarted one after the other with SIGTERM', { timeout: minutes(5) }, () => {
   it('finish what they hold: nothing is unknown, doubled or lost, and each exits 0', async () => {
-    fleet = await startFleet({ UNKNOWN_RESENDS: '0', WORKER_CONCURRENCY: '20' });
+    fleet = await startFleet({ MAX_RESENDS_AFTER_UNKNOWN: '0', WORKER_CONCURRENCY: '20' });
     fleet.simulator.state.change({ latencyMs: { min: 200, max: 800 } });
     const count = full ? 2_000 : 300;
     fleet.startWorker();
@@ -48,7 +48,7 @@ describe('workers restarted one after the other with SIGTERM', { timeout: minute
     }
     const otps = await fleet.settled(enqueued, minutes(2));
     faultRow(
-      `${count} OTPs, 2 workers × 20 replaced one after the other with SIGTERM, UNKNOWN_RESENDS=0`,
+      `${count} OTPs, 2 workers × 20 replaced one after the other with SIGTERM, MAX_RESENDS_AFTER_UNKNOWN=0`,
       { restarts: exits.length, ...countByStatus(otps), ...providerSaw(fleet, otps) },
       'nothing unknown, doubled or lost; each exits 0',
     );
@@ -59,9 +59,9 @@ describe('workers restarted one after the other with SIGTERM', { timeout: minute
 });
 
 describe('a worker frozen past its lock and thawed', { timeout: minutes(5) }, () => {
-  it.each([0, 1])('sends at most 1 + %i times', async (unknownResends) => {
+  it.each([0, 1])('sends at most 1 + %i times', async (maxResendsAfterUnknown) => {
     fleet = await startFleet({
-      UNKNOWN_RESENDS: String(unknownResends),
+      MAX_RESENDS_AFTER_UNKNOWN: String(maxResendsAfterUnknown),
       ISMS_SEND_TIMEOUT_MS: '10000',
       WORKER_CONCURRENCY: '20',
     });
@@ -76,18 +76,18 @@ describe('a worker frozen past its lock and thawed', { timeout: minutes(5) }, ()
     const otps = await fleet.settled(enqueued, minutes(2));
     const saw = providerSaw(fleet, otps);
     faultRow(
-      `${otps.length} OTPs, a worker stopped for 25 s, past its lock, UNKNOWN_RESENDS=${unknownResends}`,
+      `${otps.length} OTPs, a worker stopped for 25 s, past its lock, MAX_RESENDS_AFTER_UNKNOWN=${maxResendsAfterUnknown}`,
       { ...countByStatus(otps), ...saw },
-      `provider calls per OTP ≤ ${1 + unknownResends}, 0 lost`,
+      `provider calls per OTP ≤ ${1 + maxResendsAfterUnknown}, 0 lost`,
     );
-    expect(saw.mostCalls).toBeLessThanOrEqual(1 + unknownResends);
-    if (unknownResends === 0) expect(saw.doubled).toBe(0);
+    expect(saw.mostCalls).toBeLessThanOrEqual(1 + maxResendsAfterUnknown);
+    if (maxResendsAfterUnknown === 0) expect(saw.doubled).toBe(0);
   });
 });
 
 describe('the provider', { timeout: minutes(5) }, () => {
   it('switched off for a while in the middle costs nothing: all go out afterwards, none twice', async () => {
-    fleet = await startFleet({ WORKER_CONCURRENCY: '20', UNKNOWN_RESENDS: '0' });
+    fleet = await startFleet({ WORKER_CONCURRENCY: '20', MAX_RESENDS_AFTER_UNKNOWN: '0' });
     fleet.simulator.state.change({ latencyMs: 50 });
     fleet.startWorker();
     fleet.startWorker();
@@ -97,7 +97,7 @@ describe('the provider', { timeout: minutes(5) }, () => {
     const otps = await fleet.settled(await enqueued, minutes(3));
     const saw = providerSaw(fleet, otps);
     faultRow(
-      `${otps.length} OTPs, the provider switched off for 20 s in the middle, UNKNOWN_RESENDS=0`,
+      `${otps.length} OTPs, the provider switched off for 20 s in the middle, MAX_RESENDS_AFTER_UNKNOWN=0`,
       { ...countByStatus(otps), ...saw },
       'all go out afterwards, none twice',
     );
@@ -137,7 +137,7 @@ describe('the provider', { timeout: minutes(5) }, () => {
 describe('Redis killed and restarted in the middle', { timeout: minutes(10) }, () => {
   it('loses and doubles nothing, and work resumes within 10 seconds', async () => {
     fleet = await startFleet({
-      UNKNOWN_RESENDS: '0',
+      MAX_RESENDS_AFTER_UNKNOWN: '0',
       ISMS_SEND_TIMEOUT_MS: '10000',
       WORKER_CONCURRENCY: '20',
     });
@@ -161,7 +161,7 @@ describe('Redis killed and restarted in the middle', { timeout: minutes(10) }, (
     const otps = await fleet.settled(enqueued, minutes(4));
     const saw = providerSaw(fleet, otps);
     faultRow(
-      `${count} OTPs, Redis killed with kill -9 and restarted ${kills} times, UNKNOWN_RESENDS=0`,
+      `${count} OTPs, Redis killed with kill -9 and restarted ${kills} times, MAX_RESENDS_AFTER_UNKNOWN=0`,
       { ...countByStatus(otps), ...saw, resumedWithinMs: Math.max(...resumedAfterMs) },
       '0 sent twice, 0 lost of what was acknowledged, work resumes within 10 s',
     );

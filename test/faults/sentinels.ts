@@ -22,7 +22,7 @@ export interface Sentinels {
 
 export interface SentinelsOptions {
   /** As the processes under test have it. */
-  unknownResends?: number;
+  maxResendsAfterUnknown?: number;
   /** Of Sentinel as clients see it; its events come at once. */
   repliesTakeMs?: number;
 }
@@ -36,7 +36,7 @@ sentinel failover-timeout gateway 5000
 
 export async function startSentinels(
   master: RedisServer,
-  { unknownResends = 0, repliesTakeMs = 0 }: SentinelsOptions = {},
+  { maxResendsAfterUnknown = 0, repliesTakeMs = 0 }: SentinelsOptions = {},
 ): Promise<Sentinels> {
   const tls = master.url.startsWith('rediss:');
   const replica = await startRedisServer({ tls });
@@ -56,7 +56,7 @@ export async function startSentinels(
   toSentinel.on('error', () => {});
   while (!/slaves=1/.test(await toSentinel.info('sentinel'))) await sleep(50);
   const proxy = await startTcpProxy(port, repliesTakeMs);
-  const store = testStore(toReplica, { unknownResends, sendLeaseMs: 6_000, keepMs: 3_600_000 });
+  const store = testStore(toReplica, { maxResendsAfterUnknown, sendLeaseMs: 6_000, keepMs: 3_600_000 });
   return {
     url: `redis${tls ? 's' : ''}+sentinel://127.0.0.1:${proxy.port}/gateway`,
     replicated: async () => {

@@ -6,7 +6,7 @@ import { countByStatus, type Fleet, nthNumber, providerSaw, startFleet } from '.
 import { type Sentinels, startSentinels } from './sentinels.js';
 
 const minutes = (n: number) => n * 60_000;
-const env = { ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20', UNKNOWN_RESENDS: '0' };
+const env = { ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20', MAX_RESENDS_AFTER_UNKNOWN: '0' };
 
 let fleet: Fleet;
 let sentinels: Sentinels;
@@ -34,7 +34,7 @@ it('API and worker follow a failover that Sentinel tells of at once, while its r
   const otps = await sentinels.settled(enqueued, minutes(1));
   const saw = { ...countByStatus(otps), ...providerSaw(fleet, otps) };
   faultRow(
-    'the master killed, Sentinel’s replies take 900 ms and its events none, UNKNOWN_RESENDS=0',
+    'the master killed, Sentinel’s replies take 900 ms and its events none, MAX_RESENDS_AFTER_UNKNOWN=0',
     { acceptingAgainAfterMs, ...saw },
     'API 503 meanwhile, API and worker come back by themselves, 0 sent twice',
   );

@@ -16,7 +16,7 @@ const minutes = (n: number) => n * 60_000;
 let fleet: Fleet;
 afterEach(() => fleet.close());
 
-const strict = { UNKNOWN_RESENDS: '0', ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20' };
+const strict = { MAX_RESENDS_AFTER_UNKNOWN: '0', ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20' };
 const stallMs = 3_000;
 /** A module by which a process computes for so long when it gets SIGUSR2. */
 const blockOnSignal = `data:text/javascript,${encodeURIComponent(
@@ -30,7 +30,7 @@ function startLoad(api: FleetApi) {
   let [asked, answered, stopped] = [0, 0, false];
   const ask = async () => {
     while (!stopped) {
-      const reply = await api.post({ to: nthNumber(asked++).e164, sendWithinSeconds: 1_800 });
+      const reply = await api.post({ to: nthNumber(asked++).e164, sendDeadlineSeconds: 1_800 });
       answers[reply.status] = (answers[reply.status] ?? 0) + 1;
       if (reply.status === 202) accepted.push({ app: 'shop', ...((await reply.json()) as { id: string }) });
       answered += 1;

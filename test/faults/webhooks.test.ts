@@ -27,7 +27,7 @@ it('every event reaches a failing webhook though workers are killed, none twice 
     return 503;
   });
   const fleet = await startFleet({
-    UNKNOWN_RESENDS: '0',
+    MAX_RESENDS_AFTER_UNKNOWN: '0',
     ISMS_SEND_TIMEOUT_MS: '5000',
     WEBHOOK_URL: receiver.url,
     WEBHOOK_SECRET: secret,

@@ -20,7 +20,7 @@ const config: AppsConfig = {
   appsFile: file,
   apiKeys: undefined,
   allowedCountries: ['MY'],
-  messageRules: 'enforce',
+  contentPolicy: 'enforce',
 };
 const shop = {
   keys: [digest('shop-key')],
@@ -31,7 +31,7 @@ const shop = {
   freeText: false,
   senderId: 'Shop',
   countries: ['MY', 'SG'],
-  limits: { phoneCooldownSeconds: 60, perSecond: 5 },
+  limits: { recipientCooldownSeconds: 60, perSecond: 5 },
   webhook: {
     url: 'https://shop.example/hook',
     secrets: [`whsec_${Buffer.alloc(32, 'secret').toString('base64')}`],
@@ -62,7 +62,7 @@ describe('APPS_FILE', () => {
     expect(apps.of('shop')).toMatchObject({
       freeText: false,
       senderId: 'Shop',
-      limits: { phoneCooldownMs: 60_000, appPerSecond: 5 },
+      limits: { recipientCooldownMs: 60_000, appPerSecond: 5 },
     });
     expect(apps.of('shop').testNumbers.get(number().e164)).toBe('246810');
     expect(apps.of('bank')).toMatchObject({ freeText: true, senderId: null, countries: null, webhook: null });

@@ -110,7 +110,7 @@ describe('doctor', () => {
     expect(of(found, 'redis').map(({ level }) => level)).toEqual(['ok', 'ok']);
     expect(of(found, 'clock')[0]?.level).toBe('ok');
     expect(of(found, 'isms')[0]?.text).toMatch(/iSMS accepts the account and this address: \d+/);
-    for (const secret of [environment['ISMS_PASSWORD'], environment['DATA_KEY']])
+    for (const secret of [environment['ISMS_PASSWORD'], environment['ENCRYPTION_KEYS']])
       expect(said).not.toContain(secret);
     await redis.stop();
   });
@@ -156,11 +156,11 @@ describe('doctor', () => {
   });
 
   it('says what an API or a worker lacks, and when Redis does not tell how it is set', async () => {
-    const { DATA_KEY: _, API_KEYS: _keys, ...without } = environment;
+    const { ENCRYPTION_KEYS: _, API_KEYS: _keys, ...without } = environment;
     const lacking = await findings(without);
     expect(of(lacking.found, 'settings').map(({ level, advice }) => [level, advice])).toEqual([
-      ['warning', expect.stringMatching(/DATA_KEY, API_KEYS\.$/)],
-      ['warning', expect.stringMatching(/DATA_KEY\.$/)],
+      ['warning', expect.stringMatching(/ENCRYPTION_KEYS, API_KEYS\.$/)],
+      ['warning', expect.stringMatching(/ENCRYPTION_KEYS\.$/)],
     ]);
     const redis = await startRedisServer();
     const client = redis.connect();
@@ -198,7 +198,7 @@ describe('--json', () => {
   it('makes check-config and the operator’s commands answer programs', async () => {
     const { said } = await run(['check-config', '--json'], environment);
     expect(JSON.parse(said)).toMatchObject({
-      SEND_RETRIES: '10',
+      MAX_SEND_RETRIES: '10',
       ISMS_PASSWORD: expect.stringMatching(/\[secret\]/),
     });
     expect(JSON.parse((await run(['ranges', '--json'], environment)).said)).toEqual([]);

@@ -29,7 +29,7 @@ describe('a command', () => {
     async (command) => {
       const { code, said } = await ended(command);
       expect(code).toBe(1);
-      for (const name of ['REDIS_URL', 'DATA_KEY', 'ISMS_USERNAME', 'ISMS_PASSWORD'])
+      for (const name of ['REDIS_URL', 'ENCRYPTION_KEYS', 'ISMS_USERNAME', 'ISMS_PASSWORD'])
         expect(said).toContain(name);
       expect(said).not.toContain('    at ');
     },
@@ -56,9 +56,9 @@ describe('check-config', () => {
   it('shows what the environment means, with secrets masked', async () => {
     const { code, said } = await ended('check-config', environment);
     expect(code).toBe(0);
-    expect(said).toContain('SEND_RETRIES');
+    expect(said).toContain('MAX_SEND_RETRIES');
     expect(said).not.toContain(environment['ISMS_PASSWORD']);
-    expect(said).not.toContain(environment['DATA_KEY']);
+    expect(said).not.toContain(environment['ENCRYPTION_KEYS']);
   });
 
   it('exits 1 with every mistake', async () => {
@@ -191,7 +191,7 @@ describe('the operator’s commands', () => {
     const id = await admitted(store, { reference: 'order-1' });
     const otp = await store.otps.find('shop', id);
     if (otp) await queue.add(otp);
-    const audited = { ...environment, AUDIT_KEEP_DAYS: '7' };
+    const audited = { ...environment, AUDIT_RETENTION_DAYS: '7' };
     const found = await run(['person', '0123456789'], audited);
     const [kept = '', limits = ''] = found.said.split('\n');
     expect(JSON.parse(limits)).toEqual({
@@ -287,7 +287,7 @@ describe('a default message', () => {
     expect(said).toMatch(/DEFAULT_MESSAGE.*link/);
     const off = await ended('check-config', {
       DEFAULT_MESSAGE: 'Use %OTP% at https://example.com',
-      MESSAGE_RULES: 'off',
+      CONTENT_POLICY: 'off',
     });
     expect(off.code).toBe(0);
   });

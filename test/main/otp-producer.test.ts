@@ -11,7 +11,7 @@ it('prints no password of Redis, whatever the app’s logger prints of an error'
   const lines: string[] = [];
   const logger = pino({}, { write: (line: string) => void lines.push(line) });
   const REDIS_URL = server.url.replace('//', '//:wrong-password-canary@');
-  const env = { REDIS_URL, DATA_KEY: encryptionKey.toString('base64') };
+  const env = { REDIS_URL, ENCRYPTION_KEYS: encryptionKey.toString('base64') };
   const producer = createOtpProducer({ app: 'shop', env, logger });
   try {
     await vi.waitUntil(() => lines.some((line) => line.includes('WRONGPASS')), { timeout: 5_000 });

@@ -56,7 +56,7 @@ const topologies = [
     async () => {
       const redis = await startRedis({ tls: true, cluster: false });
       cleanups.push(() => redis.stop());
-      const sentinels = await startSentinels(redis.servers[0], { unknownResends: 1 });
+      const sentinels = await startSentinels(redis.servers[0], { maxResendsAfterUnknown: 1 });
       cleanups.push(() => sentinels.stop());
       return sentinels.url;
     },

@@ -56,7 +56,7 @@ describe('an event', () => {
       webhook: { ...webhook, events: ['balance.low'] },
       appsFile: 'apps.json',
     });
-    expect(ofApps).toEqual(expect.arrayContaining(['balance.low', 'otp.sent', 'fraud.blocked']));
+    expect(ofApps).toEqual(expect.arrayContaining(['balance.low', 'otp.sent', 'range.blocked']));
     expect(ofApps).not.toContain('sending.paused');
   });
 });

@@ -7,7 +7,7 @@ import type { System } from './system.js';
 
 /** What an app asks for. */
 export interface Asked {
-  sendWithinSeconds: number;
+  sendDeadlineSeconds: number;
   ttlSeconds: number;
   maxAttempts: number;
 }
@@ -45,10 +45,10 @@ async function admitOne(
 function note(history: History, system: System, { id, asked }: { id: string; asked: Asked }): number {
   const { memory, otps } = history;
   const { keyInFront } = system;
-  const { maxAttempts, sendWithinSeconds, ttlSeconds } = asked;
+  const { maxAttempts, sendDeadlineSeconds, ttlSeconds } = asked;
   const counts = { calls: 0, sends: 0, doubtful: new Set<number>(), asked: 0, approvals: 0 };
   const otp = otps.push({ id, keyInFront, maxAttempts, ...counts }) - 1;
-  const known = { maxAttempts, sendWithinMs: sendWithinSeconds * 1_000, ttlMs: ttlSeconds * 1_000 };
+  const known = { maxAttempts, sendDeadlineMs: sendDeadlineSeconds * 1_000, ttlMs: ttlSeconds * 1_000 };
   memory.otps.set(otp, admit(known, momentOf(history, system, otp)));
   memory.missedFrom.set(otp, system.now() + enqueueGraceMs);
   return otp;

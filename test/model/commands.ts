@@ -20,7 +20,7 @@ import { answerCommand, verifyCommand } from './verifications.js';
 /** Most often the first: one OTP whose life goes on says more than several that only began. */
 const which = fc.constantFrom(0, 0, 0, 0, 1, 2);
 const anyAsked: fc.Arbitrary<Asked> = fc.record({
-  sendWithinSeconds: fc.constantFrom(120, 40, 5),
+  sendDeadlineSeconds: fc.constantFrom(120, 40, 5),
   ttlSeconds: fc.constantFrom(300, 30),
   maxAttempts: fc.constantFrom(3, 2, 1),
 });

@@ -15,7 +15,7 @@ export interface Memory {
   erased: Set<number>;
   /** OTPs that have a job. */
   jobs: Set<number>;
-  /** Under each data key, the OTP that took the place of the number's earlier ones, and when. */
+  /** Under each encryption key, the OTP that took the place of the number's earlier ones, and when. */
   replaced: Map<number, { by: number; at: number }>;
   /** From when on a sweep must report an OTP that has no job. */
   missedFrom: Map<number, number>;
@@ -26,7 +26,7 @@ export interface Memory {
 /** What happened to an OTP in the world; no Redis takes that back. */
 export interface Facts {
   id: string;
-  /** Which data key its number was hashed under. */
+  /** Which encryption key its number was hashed under. */
   keyInFront: number;
   maxAttempts: number;
   /** Calls that reached iSMS, and those of them that may have sent an SMS. */
@@ -176,6 +176,6 @@ function mayBeGone(otp: KnownOtp, { rules }: History, { now }: System): boolean 
 
 /** An end that nobody wrote down lets the record stay as long as it might have lasted. */
 function mustBeGone(otp: KnownOtp, { rules }: History, { now }: System): boolean {
-  const last = Math.max(otp.since, otp.sendBefore, otp.claim?.endsAt ?? 0, otp.expiresAt);
+  const last = Math.max(otp.since, otp.sendDeadline, otp.claim?.endsAt ?? 0, otp.expiresAt);
   return hasEnded(otp) && last + rules.keepMs <= now();
 }

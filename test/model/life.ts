@@ -9,10 +9,10 @@ const { keepMs, sendLeaseMs, verifyLeaseMs } = policy;
 
 const anyRules: fc.Arbitrary<Rules> = fc
   .record({
-    unknownResends: fc.constantFrom(1, 0, 2),
+    maxResendsAfterUnknown: fc.constantFrom(1, 0, 2),
     durable: fc.constantFrom(false, false, true),
   })
-  .map((rules) => ({ ...rules, keepMs, sendLeaseMs, verifyLeaseMs, sendRetries: 1 }));
+  .map((rules) => ({ ...rules, keepMs, sendLeaseMs, verifyLeaseMs, maxSendRetries: 1 }));
 
 /** Whatever happens to OTPs, the gateway does what the model says. */
 export function life(system: System) {

@@ -7,8 +7,8 @@ export interface Rules {
   keepMs: number;
   sendLeaseMs: number;
   verifyLeaseMs: number;
-  sendRetries: number;
-  unknownResends: number;
+  maxSendRetries: number;
+  maxResendsAfterUnknown: number;
   /** Whether Redis syncs every write: then a crash loses nothing. */
   durable: boolean;
 }
@@ -27,7 +27,7 @@ export interface Claim {
 /** One OTP, as Redis knows it. */
 export interface KnownOtp {
   readonly createdAt: number;
-  readonly sendBefore: number;
+  readonly sendDeadline: number;
   readonly ttlMs: number;
   readonly maxAttempts: number;
   status: Status;
@@ -77,14 +77,14 @@ export function triesOf({ retries, unknowns, presumed }: KnownOtp): number {
 
 /** A newly admitted OTP. */
 export function admit(
-  asked: { sendWithinMs: number; ttlMs: number; maxAttempts: number },
+  asked: { sendDeadlineMs: number; ttlMs: number; maxAttempts: number },
   { now, losses }: Moment,
 ): KnownOtp {
-  const { sendWithinMs, ttlMs, maxAttempts } = asked;
+  const { sendDeadlineMs, ttlMs, maxAttempts } = asked;
   return {
     ...{
       createdAt: now,
-      sendBefore: now + sendWithinMs,
+      sendDeadline: now + sendDeadlineMs,
       ttlMs,
       maxAttempts,
       status: 'queued',
@@ -122,7 +122,7 @@ function countUnknown(otp: KnownOtp, at: number, { now, losses, rules }: Moment)
   otp.unknowns += 1;
   otp.unknownAt = now;
   otp.mayHaveSent = true;
-  const again = otp.unknowns <= rules.unknownResends && at < otp.sendBefore;
+  const again = otp.unknowns <= rules.maxResendsAfterUnknown && at < otp.sendDeadline;
   if (otp.accepted) becomeSent(otp, otp.accepted, at);
   else become(otp, again ? 'queued' : 'unknown', at);
 }
@@ -142,7 +142,7 @@ function lockIfExhausted(otp: KnownOtp, now: number): void {
 
 /** Cancels an OTP in whose place another one was admitted, unless it had ended by then. */
 function replace(otp: KnownOtp, replacedAt: number): void {
-  const endsAt = { queued: otp.sendBefore, sent: otp.expiresAt }[otp.status as 'queued' | 'sent'];
+  const endsAt = { queued: otp.sendDeadline, sent: otp.expiresAt }[otp.status as 'queued' | 'sent'];
   const isLive = !hasEnded(otp) || otp.status === 'unknown';
   if (isLive && replacedAt < (endsAt ?? Number.POSITIVE_INFINITY))
     become(otp, 'cancelled', Math.max(replacedAt, otp.since));
@@ -154,9 +154,9 @@ export function tick(otp: KnownOtp, moment: Moment): void {
   if (replacedAt !== null) replace(otp, replacedAt);
   if (otp.status === 'sending' && otp.claim && now >= otp.claim.endsAt)
     countUnknown(otp, otp.claim.endsAt, moment);
-  if (otp.status === 'queued' && now >= otp.sendBefore) {
+  if (otp.status === 'queued' && now >= otp.sendDeadline) {
     const mayHaveSent = otp.mayHaveSent || otp.losses < losses;
-    become(otp, mayHaveSent ? 'unknown' : otp.isRefused ? 'failed' : 'expired', otp.sendBefore);
+    become(otp, mayHaveSent ? 'unknown' : otp.isRefused ? 'failed' : 'expired', otp.sendDeadline);
   }
   if (otp.status === 'sent') lockIfExhausted(otp, now);
   if (otp.status === 'sent' && now >= otp.expiresAt) become(otp, 'expired', otp.expiresAt);
@@ -164,7 +164,7 @@ export function tick(otp: KnownOtp, moment: Moment): void {
 
 /** When a sweep looks at it, if not before. */
 export function dueAt(otp: KnownOtp): number {
-  if (otp.status === 'queued') return otp.sendBefore;
+  if (otp.status === 'queued') return otp.sendDeadline;
   if (otp.status === 'sending') return otp.claim?.endsAt ?? 0;
   if (otp.status !== 'sent') return Number.POSITIVE_INFINITY;
   const isExhausted = otp.attempts >= otp.maxAttempts;
@@ -235,7 +235,7 @@ function settleCurrent(otp: KnownOtp, outcome: SendOutcome, moment: Moment): voi
   else {
     if (outcome.kind === 'unrecognised') otp.isRefused = true;
     if (outcome.kind === 'deferred' && spendsRetry(outcome.reason)) otp.retries += 1;
-    if (otp.retries <= rules.sendRetries) become(otp, 'queued', now);
+    if (otp.retries <= rules.maxSendRetries) become(otp, 'queued', now);
     else fail(otp, now);
   }
 }

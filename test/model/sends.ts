@@ -55,7 +55,10 @@ async function call(history: History, system: System, one: HeldClaim, answer: Se
   facts.sends += 1;
   const { resends } = one.claim;
   never(`OTP ${one.otp} is sent ${facts.sends} times after ${resends} unknowns`, facts.sends > 1 + resends);
-  never(`OTP ${one.otp} is sent more often than allowed`, facts.sends > 1 + history.rules.unknownResends);
+  never(
+    `OTP ${one.otp} is sent more often than allowed`,
+    facts.sends > 1 + history.rules.maxResendsAfterUnknown,
+  );
 }
 
 /** A worker writes down how its call ended: for the first time, or again after a lost reply, or late. */

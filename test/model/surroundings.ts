@@ -38,8 +38,10 @@ export const crashRedisCommand = command('crash of Redis', nothing, async (histo
   }
 });
 
-/** A process of the gateway starts with another data key in front. */
-export const rotateCommand = command('rotate the data key', nothing, async (_, system) => system.rotateKey());
+/** A process of the gateway starts with another encryption key in front. */
+export const rotateCommand = command('rotate the encryption key', nothing, async (_, system) =>
+  system.rotateKey(),
+);
 
 /** Other OTPs are sent again, as many as the retry budget allows. */
 export const spendBudgetCommand = command(

@@ -20,7 +20,7 @@ export interface System {
   readonly counts: { commands: number; calls: number; losses: number };
   /** What the newest process of the gateway works with. */
   readonly store: Store;
-  /** Which data key it hashes and encrypts with: 0 or 1. */
+  /** Which encryption key it hashes and encrypts with: 0 or 1. */
   readonly keyInFront: number;
   /** Redis's time. */
   now(): number;
@@ -30,7 +30,7 @@ export interface System {
   advance(ms: number): Promise<void>;
   /** Redis drops what has expired, which by the real clock it has not. */
   expire(): Promise<void>;
-  /** The next process of the gateway has the other data key in front. */
+  /** The next process of the gateway has the other encryption key in front. */
   rotateKey(): void;
   /** Redis has everything of this moment on its disk. */
   sync(): Promise<void>;
@@ -48,7 +48,7 @@ export interface System {
 }
 
 /** Fixed, so that a seed says everything. */
-const dataKeys: [Buffer, Buffer] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+const encryptionKeys: [Buffer, Buffer] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
 /** A call may leave for so long after its claim was asked for (`src/workers/send-otp.ts`). */
 const leaveWithinMs = 1_000;
 
@@ -78,7 +78,7 @@ const lua = {
 export function createSystem(server: RedisServer, rewrite?: (source: string) => string): System {
   const raw = server.connect();
   const clock = redisClock(raw, rewrite);
-  const ids = testStore(raw, {}, dataKeys).phones.idsOf(number(), '00'.repeat(16));
+  const ids = testStore(raw, {}, encryptionKeys).phones.idsOf(number(), '00'.repeat(16));
   const partitions = ids.map((id) => partitionOfId(id) ?? '');
   const histories = partitions.map(keys.history);
   const run = (source: string, ...args: (string | number)[]) =>
@@ -92,8 +92,8 @@ export function createSystem(server: RedisServer, rewrite?: (source: string) => 
   const redis = withShortcuts(clock.redis, { partitions, isDurable: () => rules.durable });
   const { note } = createHistories(redis, () => {});
   const store = () => {
-    const name = `${keyInFront} ${rules.unknownResends}`;
-    const [first, second] = dataKeys;
+    const name = `${keyInFront} ${rules.maxResendsAfterUnknown}`;
+    const [first, second] = encryptionKeys;
     const found =
       stores.get(name) ?? testStore(redis, rules, keyInFront === 0 ? [first, second] : [second, first]);
     stores.set(name, found);

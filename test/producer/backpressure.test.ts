@@ -11,7 +11,7 @@ interface Load {
 const backlogOf = (single: number) => ({ single, bulk: 0, bulkByApp: new Map<string, number>() });
 
 /** What the load looks like at a moment, second by second. */
-async function judged(looks: readonly (Load | null)[], sendWithinSeconds: number) {
+async function judged(looks: readonly (Load | null)[], sendDeadlineSeconds: number) {
   let second = 0;
   const current = () => looks[Math.min(second, looks.length - 1)] ?? { backlog: 0, done: 0 };
   const backpressure = createBackpressure({
@@ -21,10 +21,10 @@ async function judged(looks: readonly (Load | null)[], sendWithinSeconds: number
   });
   for (; second < looks.length; second++) {
     if (looks[second] === null) continue;
-    backpressure.refuses(sendWithinSeconds, null);
+    backpressure.refuses(sendDeadlineSeconds, null);
     await new Promise((resolve) => setImmediate(resolve));
   }
-  return backpressure.refuses(sendWithinSeconds, null);
+  return backpressure.refuses(sendDeadlineSeconds, null);
 }
 
 const steady = (backlog: number, perSecond: number, seconds = 20) =>

@@ -8,7 +8,7 @@ import { connect, databaseUrl } from '../support/redis.js';
 const redis = await connect();
 const store = testStore(redis);
 const queue = createSendOtpQueue({ connection: redis, onError: () => {} });
-const env = { DATA_KEY: encryptionKey.toString('base64'), REDIS_URL: databaseUrl() };
+const env = { ENCRYPTION_KEYS: encryptionKey.toString('base64'), REDIS_URL: databaseUrl() };
 const producer = createOtpProducer({ app: 'shop', env });
 afterAll(() => producer.close());
 
@@ -138,16 +138,20 @@ describe('sendMany', () => {
 
 describe('createOtpProducer', () => {
   it('works over a connection of the app, and leaves it open', async () => {
-    const own = createOtpProducer({ app: 'bank', env: { DATA_KEY: env.DATA_KEY }, redis });
+    const own = createOtpProducer({ app: 'bank', env: { ENCRYPTION_KEYS: env.ENCRYPTION_KEYS }, redis });
     expect(await own.send({ to: number() })).toMatchObject({ accepted: true });
     await own.close();
     expect(await redis.ping()).toBe('PONG');
   });
 
   it('names every mistake in the settings', () => {
-    const make = () => createOtpProducer({ app: 'shop', env: { LIMIT_PHONE_PER_DAY: 'many' } });
-    expect(make).toThrow(/LIMIT_PHONE_PER_DAY[\s\S]*DATA_KEY|DATA_KEY[\s\S]*LIMIT_PHONE_PER_DAY/);
-    expect(() => createOtpProducer({ app: 'shop', env: { DATA_KEY: env.DATA_KEY } })).toThrow(/REDIS_URL/);
+    const make = () => createOtpProducer({ app: 'shop', env: { LIMIT_RECIPIENT_PER_DAY: 'many' } });
+    expect(make).toThrow(
+      /LIMIT_RECIPIENT_PER_DAY[\s\S]*ENCRYPTION_KEYS|ENCRYPTION_KEYS[\s\S]*LIMIT_RECIPIENT_PER_DAY/,
+    );
+    expect(() => createOtpProducer({ app: 'shop', env: { ENCRYPTION_KEYS: env.ENCRYPTION_KEYS } })).toThrow(
+      /REDIS_URL/,
+    );
   });
 
   it('answers queue_unavailable while Redis is away', async () => {

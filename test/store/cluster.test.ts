@@ -67,7 +67,7 @@ describe('on a cluster of three masters', () => {
   });
 
   it('a key whose admission broke off is in flight for another body, and the same body goes on with it', async () => {
-    const strict = storeWith({ phoneCooldownMs: 60_000 });
+    const strict = storeWith({ recipientCooldownMs: 60_000 });
     const to = fresh();
     const first = await strict.otps.admit(request({ to }), key('begun'));
     if (first.kind !== 'admitted') throw new Error(first.kind);
@@ -93,11 +93,11 @@ describe('on a cluster of three masters', () => {
   });
 
   it('two requests that go on under one key admit one OTP, whichever is refused', async () => {
-    const strict = storeWith({ phoneCooldownMs: 60_000 });
+    const strict = storeWith({ recipientCooldownMs: 60_000 });
     const to = fresh();
     const both = await Promise.all([
       strict.otps.admit(request({ to }), key('shared')),
-      storeWith({ phoneCooldownMs: 60_000 }).otps.admit(request({ to }), key('shared')),
+      storeWith({ recipientCooldownMs: 60_000 }).otps.admit(request({ to }), key('shared')),
     ]);
     const ids = both.map((admission) => ('otp' in admission ? admission.otp.id : admission.kind));
     expect(new Set(ids).size).toBe(1);
@@ -106,7 +106,7 @@ describe('on a cluster of three masters', () => {
   });
 
   it('a refused request gives its key and its turns back', async () => {
-    const strict = storeWith({ phoneCooldownMs: 60_000, appPerSecond: 1_000, clientIpPer10Minutes: 3 });
+    const strict = storeWith({ recipientCooldownMs: 60_000, appPerSecond: 1_000, clientIpPer10Minutes: 3 });
     const [to, clientIp] = [fresh(), '192.0.2.7'];
     const ask = (name: string, number = to) =>
       strict.otps.admit(request({ to: number, clientIp }), key(name));

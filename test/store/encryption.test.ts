@@ -27,7 +27,7 @@ describe('encrypt', () => {
   it('opens under a key that no longer encrypts, and says so when the key is gone', () => {
     const encrypted = encrypter.encrypt('otp_1', 'a text');
     expect(createEncrypter([newKey, oldKey]).decrypt('otp_1', encrypted)).toBe('a text');
-    expect(() => createEncrypter([newKey]).decrypt('otp_1', encrypted)).toThrow(/DATA_KEY/);
+    expect(() => createEncrypter([newKey]).decrypt('otp_1', encrypted)).toThrow(/ENCRYPTION_KEYS/);
   });
 });
 

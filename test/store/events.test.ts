@@ -38,13 +38,13 @@ describe('an event is written down', () => {
   });
 
   it('for each way an OTP can go', async () => {
-    const short = storeWith({ unknownResends: 0 });
+    const short = storeWith({ maxResendsAfterUnknown: 0 });
     const refused = await claimed(short, await admitted(short));
     await short.sendAttempts.settle(refused, rejected);
     const lost = await claimed(short, await admitted(short));
     await short.sendAttempts.settle(lost, unknown);
     await short.sendAttempts.settle(lost, accepted(2));
-    await admitted(short, { sendWithinSeconds: 10 });
+    await admitted(short, { sendDeadlineSeconds: 10 });
     const verified = await sent(short);
     const admission = await short.verificationAttempts.admit({
       app: 'shop',

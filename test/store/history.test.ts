@@ -32,7 +32,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-async function server(appendfsync: 'always' | 'everysec', unknownResends = 0) {
+async function server(appendfsync: 'always' | 'everysec', maxResendsAfterUnknown = 0) {
   const started = await startRedisServer({ appendfsync });
   const redis = new Redis(started.url, { maxRetriesPerRequest: null, retryStrategy: () => 20 });
   redis.on('error', () => {});
@@ -43,7 +43,7 @@ async function server(appendfsync: 'always' | 'everysec', unknownResends = 0) {
   const store = createStore({
     redis: clock.redis,
     encrypter: createEncrypter([encryptionKey]),
-    policy: { ...policy, unknownResends },
+    policy: { ...policy, maxResendsAfterUnknown },
     operatorPauseKeys: [operatorPauseKey],
     balanceLimits,
     onNewHistory: (finding) => findings.push(finding),
@@ -154,7 +154,7 @@ describe('after a restart', () => {
 
   it('a read shows at once that an OTP may have been sent, before anybody noted the restart', async () => {
     const one = await server('everysec');
-    const id = await admitted(one.store, { sendWithinSeconds: 10 });
+    const id = await admitted(one.store, { sendDeadlineSeconds: 10 });
     await restarted(one);
     await advance(10_000);
     expect(await one.store.otps.find('shop', id)).toMatchObject({ status: 'unknown' });
@@ -213,8 +213,11 @@ it('a history is noted before the first OTP of its partition', async () => {
 const lossWindowMs = 3_000;
 
 /** Two masters that know the same, as the old and the new one of a failover do; what one does, the other forgets. */
-async function forked(unknownResends: number) {
-  const [old, next] = [await server('always', unknownResends), await server('always', unknownResends)];
+async function forked(maxResendsAfterUnknown: number) {
+  const [old, next] = [
+    await server('always', maxResendsAfterUnknown),
+    await server('always', maxResendsAfterUnknown),
+  ];
   const id = await admitted(old.store);
   await follow(next.redis, old.server);
   await next.redis.replicaof('NO', 'ONE');
@@ -246,7 +249,7 @@ describe('one loss', () => {
   it('in the middle of a sweep hides no OTP whose job may be missing', async () => {
     const one = await server('always');
     const waiting = await admitted(one.store);
-    await admitted(one.store, { sendWithinSeconds: 10 });
+    await admitted(one.store, { sendDeadlineSeconds: 10 });
     await one.redis.zadd(keys.due(partitionOfId(waiting) ?? ''), 1, waiting);
     await restarted(one);
     await advance(10_000);

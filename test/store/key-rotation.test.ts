@@ -12,7 +12,7 @@ beforeEach(() => redis.flushdb());
 const newKey = randomBytes(32);
 const to = number();
 
-/** The same gateway before and after another data key was put in front. */
+/** The same gateway before and after another encryption key was put in front. */
 function rotated(overrides: Partial<Policy>, client = redis) {
   const before = testStore(client, overrides);
   const after = testStore(client, overrides, [newKey, encryptionKey]);
@@ -26,7 +26,7 @@ async function typeCode(store: Store, id: string, verdict: 'correct' | 'incorrec
   await store.verificationAttempts.settle(verification, verdict);
 }
 
-describe('another data key in front', () => {
+describe('another encryption key in front', () => {
   it('keeps a locked number locked, until an operator lifts it', async () => {
     const { before, after, ask } = rotated({ wrongCodes: 1 });
     await typeCode(before, await sent(before), 'incorrect');
@@ -36,7 +36,7 @@ describe('another data key in front', () => {
   });
 
   it('keeps what is left of the limits of a number and of a client', async () => {
-    const { before, ask } = rotated({ phonePerDay: 1, clientIpPer10Minutes: 1 });
+    const { before, ask } = rotated({ recipientPerDay: 1, clientIpPer10Minutes: 1 });
     await before.otps.admit(request({ clientIp: '192.0.2.1' }), null);
     expect(await ask()).toMatchObject({ kind: 'limited', by: 'phone' });
     const other = { to: number('0123456780'), clientIp: '192.0.2.1' };

@@ -28,7 +28,7 @@ async function admittedId(store: Store, overrides: Partial<OtpRequest> = {}): Pr
 
 describe('the cooldown of a number', () => {
   it('holds for a number that an earlier version wrote down, which kept the id of the newest alone', async () => {
-    const store = testStore(redis, { phoneCooldownMs: 30_000 });
+    const store = testStore(redis, { recipientCooldownMs: 30_000 });
     await ask(store);
     const [key = ''] = await redis.keys('*:phone:*');
     const forgetIds =
@@ -38,7 +38,7 @@ describe('the cooldown of a number', () => {
   });
 
   it('lets a second OTP in exactly when it said', async () => {
-    const { clock, store } = await atHand({ phoneCooldownMs: 30_000 });
+    const { clock, store } = await atHand({ recipientCooldownMs: 30_000 });
     await ask(store);
     await clock.advance(10_000);
     expect(await ask(store)).toMatchObject({ kind: 'limited', by: 'phone', retryAfterMs: 20_000 });
@@ -49,7 +49,7 @@ describe('the cooldown of a number', () => {
   });
 
   it('holds for one app and one number only', async () => {
-    const store = testStore(redis, { phoneCooldownMs: 30_000 });
+    const store = testStore(redis, { recipientCooldownMs: 30_000 });
     await ask(store);
     expect(await ask(store, { app: 'bank' })).toMatchObject({ kind: 'admitted' });
     expect(await ask(store, { to: number('0123456780') })).toMatchObject({ kind: 'admitted' });
@@ -59,15 +59,15 @@ describe('the cooldown of a number', () => {
     ['was refused by the provider', rejected],
     ['was never sent, its retries used up', deferred],
   ])('is given back by an OTP that %s', async (_, outcome) => {
-    const store = testStore(redis, { phoneCooldownMs: 30_000, sendRetries: 0 });
+    const store = testStore(redis, { recipientCooldownMs: 30_000, maxSendRetries: 0 });
     const id = await admittedId(store);
     await store.sendAttempts.settle(await claimed(store, id), outcome);
     expect(await ask(store)).toMatchObject({ kind: 'admitted' });
   });
 
   it('is given back by an OTP that was not sent in time, or cancelled before it was sent', async () => {
-    const { clock, store } = await atHand({ phoneCooldownMs: 300_000 });
-    await ask(store, { sendWithinSeconds: 10 });
+    const { clock, store } = await atHand({ recipientCooldownMs: 300_000 });
+    await ask(store, { sendDeadlineSeconds: 10 });
     await clock.advance(10_000);
     const id = await admittedId(store);
     await store.otps.cancel('shop', id);
@@ -75,7 +75,7 @@ describe('the cooldown of a number', () => {
   });
 
   it('is not given back by an OTP that may have gone out', async () => {
-    const store = testStore(redis, { phoneCooldownMs: 30_000, unknownResends: 0 });
+    const store = testStore(redis, { recipientCooldownMs: 30_000, maxResendsAfterUnknown: 0 });
     const to = [number('0123456781'), number('0123456782'), number('0123456783')] as const;
     const lost = await admittedId(store, { to: to[0] });
     await store.sendAttempts.settle(await claimed(store, lost), { kind: 'unknown', reason: 'timeout' });
@@ -92,7 +92,7 @@ describe('the cooldown of a number', () => {
 
 describe('the windows of a number', () => {
   it('take so many in ten minutes, and one more exactly when the oldest leaves', async () => {
-    const { clock, store } = await atHand({ phonePer10Minutes: 3 });
+    const { clock, store } = await atHand({ recipientPer10Minutes: 3 });
     for (let i = 0; i < 3; i++) {
       await ask(store);
       await clock.advance(60_000);
@@ -104,7 +104,7 @@ describe('the windows of a number', () => {
   });
 
   it('take so many in a day', async () => {
-    const { clock, store } = await atHand({ phonePerDay: 2 });
+    const { clock, store } = await atHand({ recipientPerDay: 2 });
     await ask(store);
     await clock.advance(3_600_000);
     await ask(store);
@@ -112,13 +112,13 @@ describe('the windows of a number', () => {
   });
 
   it('let exactly the limit in when 50 come at the same moment', async () => {
-    const store = testStore(redis, { phonePer10Minutes: 5, phonePerDay: 10 });
+    const store = testStore(redis, { recipientPer10Minutes: 5, recipientPerDay: 10 });
     const found = await kinds(Array.from({ length: 50 }, () => ask(store)));
     expect([count(found, 'admitted'), count(found, 'limited')]).toEqual([5, 45]);
   });
 
   it('count nothing that was refused, nor an OTP that is only asked for again with its key', async () => {
-    const store = testStore(redis, { phonePer10Minutes: 2 });
+    const store = testStore(redis, { recipientPer10Minutes: 2 });
     const key = { endpoint: 'POST /v1/otps', key: 'once', body: '{}' };
     await store.otps.admit(request(), key);
     for (let i = 0; i < 5; i++) {
@@ -130,7 +130,11 @@ describe('the windows of a number', () => {
   });
 
   it('count OTPs to a test number in no limit of another app, nor in those of real OTPs to it', async () => {
-    const store = testStore(redis, { phonePer10Minutes: 2, phonePerDay: 2, numberPerDay: 3 });
+    const store = testStore(redis, {
+      recipientPer10Minutes: 2,
+      recipientPerDay: 2,
+      recipientPerDayAllApps: 3,
+    });
     for (let i = 0; i < 20; i++) {
       expect(await ask(store, { app: 'tester', isTest: true })).toMatchObject({ kind: 'admitted' });
     }
@@ -149,7 +153,7 @@ describe('the windows of a number', () => {
   });
 
   it('of all apps together tell an app neither how much nor when the others sent', async () => {
-    const { clock, store } = await atHand({ numberPerDay: 3, phonePerDay: 10 });
+    const { clock, store } = await atHand({ recipientPerDayAllApps: 3, recipientPerDay: 10 });
     for (const app of ['one', 'two', 'three']) {
       await ask(store, { app });
       await clock.advance(1_234_567);
@@ -220,7 +224,7 @@ describe('the limit of a client address', () => {
 
 describe('of several limits', () => {
   it('the one with the longest wait answers, so that whoever waits so long gets in', async () => {
-    const { clock, store } = await atHand({ phoneCooldownMs: 30_000, phonePer10Minutes: 1 });
+    const { clock, store } = await atHand({ recipientCooldownMs: 30_000, recipientPer10Minutes: 1 });
     await ask(store);
     expect(await ask(store)).toMatchObject({ retryAfterMs: 600_000 });
     await clock.advance(600_000);
@@ -228,7 +232,7 @@ describe('of several limits', () => {
   });
 
   it('what is left is told', async () => {
-    const store = testStore(redis, { phonePer10Minutes: 5, phonePerDay: 10, appPerSecond: 100 });
+    const store = testStore(redis, { recipientPer10Minutes: 5, recipientPerDay: 10, appPerSecond: 100 });
     await ask(store);
     const admission = await ask(store);
     expect(admission).toMatchObject({
@@ -309,7 +313,7 @@ describe('wrong codes in a row', () => {
   });
 
   it('of one app do not keep what is known of another for longer', async () => {
-    const store = testStore(redis, { wrongCodes: 1, phonePerDay: 5 });
+    const store = testStore(redis, { wrongCodes: 1, recipientPerDay: 5 });
     await attempt(store, await sentOtp(store), 'incorrect');
     await store.phones.unlock('shop', number());
     await ask(store, { app: 'bank' });
@@ -319,7 +323,7 @@ describe('wrong codes in a row', () => {
   });
 
   it('are kept after the OTPs are gone', async () => {
-    const store = testStore(redis, { wrongCodes: 1, phonePerDay: 5 });
+    const store = testStore(redis, { wrongCodes: 1, recipientPerDay: 5 });
     await attempt(store, await sentOtp(store), 'incorrect');
     for (const key of await redis.keys('*:phone:*')) {
       expect(await redis.pttl(key)).toBeGreaterThan(300 * 86_400_000);

@@ -26,7 +26,7 @@ import { redisClock } from '../support/redis-clock.js';
 const redis = await connect();
 const clock = redisClock(redis);
 const store = testStore(clock.redis);
-const strict = testStore(clock.redis, { unknownResends: 0 });
+const strict = testStore(clock.redis, { maxResendsAfterUnknown: 0 });
 const recordKey = (id: string) => keys.record(partitionOfId(id) ?? '', id);
 const due = (id: string) => keys.due(partitionOfId(id) ?? '');
 const stored = async (id: string) => JSON.parse((await redis.get(recordKey(id))) ?? 'null');
@@ -61,7 +61,7 @@ describe('claim', () => {
 
 describe('settle', () => {
   it('unknown after the deadline: ends at once, with no resend', async () => {
-    const id = await admitted(store, { sendWithinSeconds: 10 });
+    const id = await admitted(store, { sendDeadlineSeconds: 10 });
     const claim = await claimed(store, id);
     await clock.advance(10_000);
     await store.sendAttempts.settle(claim, unknown);
@@ -122,7 +122,7 @@ it('an admission that arrives again, however late, changes nothing on its OTP', 
   expect(await find(id)).toMatchObject({ status: 'sent' });
 });
 
-it('a replay whose record no data key opens takes no other admission with it', async () => {
+it('a replay whose record no encryption key opens takes no other admission with it', async () => {
   const key = { endpoint: 'POST /v1/otps', key: 'unreadable', body: '{}' };
   const first = await store.otps.admit(request(), key);
   if (first.kind !== 'admitted') throw new Error(first.kind);
@@ -136,7 +136,7 @@ it('a replay whose record no data key opens takes no other admission with it', a
   expect(other).toMatchObject({ kind: 'admitted' });
 });
 
-it('an OTP that no data key opens does not hide the others from the sweeper', async () => {
+it('an OTP that no encryption key opens does not hide the others from the sweeper', async () => {
   const encrypter = createEncrypter([randomBytes(32)]);
   const foreign = createStore({
     redis: clock.redis,
@@ -154,7 +154,7 @@ it('an OTP that no data key opens does not hide the others from the sweeper', as
 
 describe('how long a record is kept', () => {
   it('is counted from the end of a call that may outlast the deadline', async () => {
-    const id = await admitted(store, { sendWithinSeconds: 10 });
+    const id = await admitted(store, { sendDeadlineSeconds: 10 });
     await claimed(store, id);
     expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(
       policy.keepMs + policy.sendLeaseMs,
@@ -194,7 +194,7 @@ describe('what a read has shown', () => {
 it.each([
   ['is cut off', () => '{'],
   ['is no object', () => '"text"'],
-  ['misses what the functions need', (raw: string) => raw.replace('sendBefore', 'lost')],
+  ['misses what the functions need', (raw: string) => raw.replace('sendDeadline', 'lost')],
   ['misses its id', (raw: string) => raw.replace('"id"', '"lost"')],
   ['misses what only we read', (raw: string) => raw.replace('"credits"', '"lost"')],
 ])('a broken record that %s does not hide the others from the sweeper, which names it', async (_, damage) => {
@@ -221,7 +221,7 @@ it('cancel leaves an OTP alone that the clock has ended, though nobody wrote it 
   expect(await find(id)).toMatchObject({ status: 'expired' });
 });
 
-it('an idempotency key answers under a data key that was rotated out, too', async () => {
+it('an idempotency key answers under a encryption key that was rotated out, too', async () => {
   const newer = randomBytes(32);
   const rotated = createStore({
     redis: clock.redis,

@@ -293,7 +293,7 @@ describe('a range whose OTPs were not sent', () => {
     const store = guardedStore('enforce');
     const ids: string[] = [];
     for (let n = 0; n < 20; n++) {
-      const admission = await store.otps.admit(request({ to: inRange(n), sendWithinSeconds: 600 }), null);
+      const admission = await store.otps.admit(request({ to: inRange(n), sendDeadlineSeconds: 600 }), null);
       if (admission.kind === 'admitted') ids.push(admission.otp.id);
     }
     await clock.advance(300_000);

@@ -26,7 +26,7 @@ import { redisClock } from '../support/redis-clock.js';
 const redis = await connect();
 const clock = redisClock(redis);
 const store = testStore(clock.redis);
-const strict = testStore(clock.redis, { unknownResends: 0 });
+const strict = testStore(clock.redis, { maxResendsAfterUnknown: 0 });
 const { sendAttempts } = store;
 
 const find = (id: string) => store.otps.find('shop', id);
@@ -71,7 +71,7 @@ describe('claim', () => {
   });
 
   it('drops an OTP that could not be sent before its deadline', async () => {
-    const id = await admitted(store, { sendWithinSeconds: 10 });
+    const id = await admitted(store, { sendDeadlineSeconds: 10 });
     await clock.advance(10_000);
     expect(await find(id)).toMatchObject({ status: 'expired', failure: 'not_sent_in_time' });
     expect(await sendAttempts.claim(id, 'late')).toMatchObject({ kind: 'ended', otp: { status: 'expired' } });
@@ -88,7 +88,7 @@ describe('claim', () => {
     expect(await sendAttempts.claim(id, 'third')).toMatchObject({ kind: 'ended' });
   });
 
-  it('never sends twice with UNKNOWN_RESENDS=0, however the job comes back', async () => {
+  it('never sends twice with MAX_RESENDS_AFTER_UNKNOWN=0, however the job comes back', async () => {
     const id = await admitted(strict);
     await claimed(strict, id);
     await clock.advance(policy.sendLeaseMs);
@@ -108,7 +108,7 @@ describe('claim', () => {
     expect(await redis.get(recordKey(id))).toBe(before);
   });
 
-  it('is given back by a worker whose DATA_KEY cannot open the OTP', async () => {
+  it('is given back by a worker whose ENCRYPTION_KEYS cannot open the OTP', async () => {
     const misconfigured = createStore({
       redis: clock.redis,
       encrypter: createEncrypter([randomBytes(32)]),
@@ -117,7 +117,7 @@ describe('claim', () => {
       balanceLimits,
     });
     const id = await admitted(strict);
-    await expect(misconfigured.sendAttempts.claim(id, 't')).rejects.toThrow(/DATA_KEY/);
+    await expect(misconfigured.sendAttempts.claim(id, 't')).rejects.toThrow(/ENCRYPTION_KEYS/);
     expect(await find(id)).toMatchObject({ status: 'queued' });
     expect((await claimed(strict, id)).attempt).toBe(2);
   });
@@ -152,7 +152,7 @@ describe('settle', () => {
   });
 
   it('proven unsent: queued again, failed only when all retries are used up', async () => {
-    const impatient = testStore(redis, { sendRetries: 2 });
+    const impatient = testStore(redis, { maxSendRetries: 2 });
     const id = await admitted(impatient);
     for (const status of ['queued', 'queued', 'failed']) {
       const settled = await impatient.sendAttempts.settle(await claimed(impatient, id), deferred);
@@ -162,7 +162,7 @@ describe('settle', () => {
   });
 
   it('uses no retry for account trouble or for a claim that was given back', async () => {
-    const impatient = testStore(redis, { sendRetries: 0 });
+    const impatient = testStore(redis, { maxSendRetries: 0 });
     const id = await admitted(impatient);
     for (const outcome of [blocked, { kind: 'deferred', reason: 'stale_claim' } as const, blocked]) {
       const settled = await impatient.sendAttempts.settle(await claimed(impatient, id), outcome);
@@ -186,7 +186,7 @@ describe('settle', () => {
     await sendAttempts.settle(await claimed(store, refused), rejected);
     expect(await find(refused)).toMatchObject({ status: 'unknown' });
 
-    const late = await admitted(store, { sendWithinSeconds: 10 });
+    const late = await admitted(store, { sendDeadlineSeconds: 10 });
     await sendAttempts.settle(await claimed(store, late), unknown);
     await clock.advance(10_000);
     expect(await find(late)).toMatchObject({ status: 'unknown', failure: 'outcome_unknown' });
@@ -248,7 +248,7 @@ describe('a late answer', () => {
   });
 
   it('of the newer of two given-up attempts serves, whichever comes first', async () => {
-    const patient = testStore(clock.redis, { unknownResends: 2 });
+    const patient = testStore(clock.redis, { maxResendsAfterUnknown: 2 });
     const id = await admitted(patient);
     const oldest = await claimed(patient, id);
     await clock.advance(policy.sendLeaseMs);
@@ -270,7 +270,7 @@ describe('a late answer', () => {
   });
 
   it('is dropped once the record’s time to be kept is over', async () => {
-    const id = await admitted(strict, { sendWithinSeconds: 10 });
+    const id = await admitted(strict, { sendDeadlineSeconds: 10 });
     const claim = await claimed(strict, id);
     await clock.advance(10_000 + policy.sendLeaseMs + policy.keepMs);
     await expireKeys(redis, clock.now());
@@ -348,7 +348,7 @@ describe('tries', () => {
 
 describe('sweep', () => {
   it('ends what the clock ended, with nobody left to do it', async () => {
-    const unsent = await admitted(strict, { sendWithinSeconds: 10 });
+    const unsent = await admitted(strict, { sendDeadlineSeconds: 10 });
     const abandoned = await admitted(strict);
     await claimed(strict, abandoned);
     const old = await admitted(strict, { ttlSeconds: 10 });
@@ -374,7 +374,7 @@ describe('sweep', () => {
     await redis.zadd(due, 1, id);
     expect(await named()).toHaveLength(1);
     if (otp) await sendAttempts.markEnqueued([otp]);
-    expect(await nextLook()).toBe(otp?.sendBefore);
+    expect(await nextLook()).toBe(otp?.sendDeadline);
   });
 
   it('names an OTP, too, that the end of its attempt’s time gave back for a resend', async () => {

@@ -169,7 +169,7 @@ describe('no attempt is admitted', () => {
     expect(await verificationAttempts.admit(attempt(id))).toEqual({ kind: 'not_sent' });
     await claimed(store, id);
     expect(await verificationAttempts.admit(attempt(id))).toEqual({ kind: 'not_sent' });
-    const late = await admitted(store, { sendWithinSeconds: 10 });
+    const late = await admitted(store, { sendDeadlineSeconds: 10 });
     await clock.advance(10_000);
     expect(await verificationAttempts.admit(attempt(late))).toEqual({ kind: 'not_sent' });
   });

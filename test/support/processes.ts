@@ -66,7 +66,7 @@ export function gatewayEnvironment(
 ): Record<string, string> {
   return {
     REDIS_URL: redisUrl,
-    DATA_KEY: encryptionKey.toString('base64'),
+    ENCRYPTION_KEYS: encryptionKey.toString('base64'),
     ISMS_URL: simulator.endpoint,
     ISMS_USERNAME: account.username,
     ISMS_PASSWORD: account.password,

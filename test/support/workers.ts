@@ -123,7 +123,7 @@ export async function createScene(
         servedShards: null,
         sendTimeoutMs,
         sendsPerSecond,
-        keepSeconds: 60,
+        retentionSeconds: 60,
         balanceEveryMs: everyMs,
       });
       running.push(workers);

@@ -91,7 +91,7 @@ const secretFields = {
   'api-key': password,
   api_key: password,
   key: password,
-  DATA_KEY: password,
+  ENCRYPTION_KEYS: password,
   code,
   otp: code,
   to: phone,

@@ -102,7 +102,7 @@ async function refuseConnections() {
 
 describe('while iSMS refuses connections', () => {
   it('few calls are made, and what waits uses no retry: all is sent afterwards, once', async () => {
-    await set({ sendRetries: 0 });
+    await set({ maxSendRetries: 0 });
     const startAgain = await refuseConnections();
     await scene.start();
     const first = await send(5);
@@ -121,7 +121,7 @@ describe('while iSMS refuses connections', () => {
   });
 
   it('for eight seconds, one batch and one probe go wrong; all is sent afterwards, once', async () => {
-    await set({ sendRetries: 2 });
+    await set({ maxSendRetries: 2 });
     const startAgain = await refuseConnections();
     await scene.start();
     const ids = await send(100);
@@ -146,7 +146,7 @@ describe('while iSMS refuses connections', () => {
 
 describe('an open circuit', () => {
   it('has a send in hand wait in its place, without using a retry', async () => {
-    await set({ sendRetries: 0 });
+    await set({ maxSendRetries: 0 });
     let closed = false;
     const jobGate: SendOtpDependencies['jobGate'] = {
       get closed() {
@@ -186,7 +186,7 @@ describe('an open circuit', () => {
 
 describe('a half-open circuit', () => {
   it('has one send made, and no job claimed for nothing, until that one is answered', async () => {
-    await set({ sendRetries: 0 });
+    await set({ maxSendRetries: 0 });
     const startAgain = await refuseConnections();
     await scene.start();
     await statuses(await send(5));
@@ -211,7 +211,7 @@ describe('a half-open circuit', () => {
   });
 
   it('is probed although sends of before still hang', async () => {
-    await set({ unknownResends: 0 });
+    await set({ maxResendsAfterUnknown: 0 });
     await scene.start();
     const hanging = Array.from({ length: 3 }, () => scene.send({ to: reserved('10') }));
     await Promise.all(hanging);
@@ -229,7 +229,7 @@ describe('a half-open circuit', () => {
 
 describe('while sends hang', () => {
   it('fewer are made at a time, verification answers, and it grows back', async () => {
-    await set({ unknownResends: 10 });
+    await set({ maxResendsAfterUnknown: 10 });
     const held = holdSends();
     await scene.start();
     await send(300);
@@ -283,7 +283,7 @@ describe('the retry budget', () => {
     ['a retry', '31'],
     ['a resend', '32'],
   ])('holds %s back without using it up, and lets it go later', async (_what, lastDigits) => {
-    await set({ sendRetries: 1, unknownResends: 1 });
+    await set({ maxSendRetries: 1, maxResendsAfterUnknown: 1 });
     await scene.start();
     const call = {
       app: 'shop',

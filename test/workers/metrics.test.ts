@@ -63,8 +63,8 @@ describe('a worker counts', () => {
 
   it('what the clock ended, once, whoever of sweeper and worker writes it down', async () => {
     scene = await createScene(redis);
-    const taken = await scene.send({ to: number('0123456703'), sendWithinSeconds: 0.1 });
-    const swept = await scene.send({ to: number('0123456704'), sendWithinSeconds: 0.1 });
+    const taken = await scene.send({ to: number('0123456703'), sendDeadlineSeconds: 0.1 });
+    const swept = await scene.send({ to: number('0123456704'), sendDeadlineSeconds: 0.1 });
     await scene.queue.remove(swept);
     for (const id of [taken, swept]) expect(await scene.settled(id)).toBe('expired');
     await scene.start();
@@ -78,7 +78,7 @@ describe('a worker counts', () => {
   });
 
   it('an outcome that a dead worker left behind', async () => {
-    scene = await createScene(redis, { sendLeaseMs: 1_000, unknownResends: 0 });
+    scene = await createScene(redis, { sendLeaseMs: 1_000, maxResendsAfterUnknown: 0 });
     const id = await send('0123456705');
     expect((await scene.store.sendAttempts.claim(id, 'of-a-dead-worker')).kind).toBe('claimed');
     expect(await scene.settled(id)).toBe('unknown');

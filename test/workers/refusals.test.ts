@@ -26,7 +26,7 @@ afterEach(() => scene.close());
 
 const nth = (n: number) => number(`+6012345${String(n).padStart(4, '0')}`);
 const send = (count: number) =>
-  Promise.all(Array.from({ length: count }, (_, n) => scene.send({ to: nth(n), sendWithinSeconds: 300 })));
+  Promise.all(Array.from({ length: count }, (_, n) => scene.send({ to: nth(n), sendDeadlineSeconds: 300 })));
 const until = async (condition: () => boolean) => {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 };
@@ -52,7 +52,9 @@ describe('an app whose 200 lines are all refused in unknown words', () => {
   it('holds up no other app, and is on hold itself', { timeout: 60_000 }, async () => {
     refuses = (n) => n < 200;
     const dead = await Promise.all(
-      Array.from({ length: 200 }, (_, n) => scene.send({ app: 'mall', to: nth(n), sendWithinSeconds: 300 })),
+      Array.from({ length: 200 }, (_, n) =>
+        scene.send({ app: 'mall', to: nth(n), sendDeadlineSeconds: 300 }),
+      ),
     );
     await scene.start();
     await scene.start();
@@ -86,10 +88,16 @@ describe('an app whose 200 lines are all refused in unknown words', () => {
     const statuses = await Promise.all(ids.map((id) => scene.settled(id)));
     expect(statuses).toEqual(ids.map((_, n) => (n === 3 ? 'failed' : 'sent')));
     expect(events('sending.resumed')).toMatchObject([{ app: 'shop' }]);
-    const ofThird = scene.log.filter(
-      (line) => line['otpId'] === ids[3] && line['outcome'] === 'unrecognised',
+    // While the app is on hold the OTP may be tried, and refused, without that counting.
+    const refusedBetween = (from: number, to: number) =>
+      scene.log
+        .slice(from, to)
+        .filter((line) => line['otpId'] === ids[3] && line['outcome'] === 'unrecognised').length;
+    const [paused, resumed] = ['sending.paused', 'sending.resumed'].map((event) =>
+      scene.log.findIndex((line) => line.event === event),
     );
-    expect(ofThird.length).toBeLessThanOrEqual(2);
+    expect(refusedBetween(0, paused ?? 0)).toBeLessThanOrEqual(1);
+    expect(refusedBetween(resumed ?? 0, scene.log.length)).toBeLessThanOrEqual(1);
   });
 });
 

@@ -156,7 +156,7 @@ describe('a send', () => {
   });
 
   it('whose deadline passed while it waited is dropped, not sent late', async () => {
-    const id = await scene.send({ sendWithinSeconds: 0.05 });
+    const id = await scene.send({ sendDeadlineSeconds: 0.05 });
     await expect.poll(async () => (await find(id))?.status).toBe('expired');
     await scene.start();
     expect((await jobIn('failed', id))?.failedReason).toMatch(/^not_sent_in_time/);
@@ -180,7 +180,7 @@ describe('a broken record', () => {
 
   it.each([
     ['that is no JSON', () => '{"id":"otp_'],
-    ['that lacks its deadline', without('sendBefore')],
+    ['that lacks its deadline', without('sendDeadline')],
     ['whose status is none', (record: object) => JSON.stringify(record).replace('"queued"', '"lost"')],
     ['of another OTP', (record: object) => JSON.stringify(record).replace('"id":"otp_', '"id":"otp_x')],
     ['whose encrypted part was changed', withEncrypted((encrypted) => `${encrypted.slice(0, -4)}AAAA`)],

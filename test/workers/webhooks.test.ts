@@ -22,7 +22,7 @@ const stops: (() => Promise<unknown>)[] = [];
 beforeEach(async () => {
   await redis.flushdb();
   status = 204;
-  scene = await createScene(redis, { events: wantedEvents(eventTypes), unknownResends: 0 });
+  scene = await createScene(redis, { events: wantedEvents(eventTypes), maxResendsAfterUnknown: 0 });
   receiver = await startReceiver(() => status);
 });
 afterEach(async () => {

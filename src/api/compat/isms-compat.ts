@@ -35,7 +35,7 @@ const path = '/2FA/request.php';
 
 /** Clients wait 30 s at most (the vendor's sample); what is not under way by then is dropped. */
 const answerWithinSeconds = 27;
-const sendWithinSeconds = 25;
+const sendDeadlineSeconds = 25;
 
 /** Stands where the vendor's answers hold the code. */
 const hiddenCode = '******';
@@ -211,7 +211,7 @@ function sendCall(dependencies: IsmsCompatDependencies) {
     const senderId = parameter('sendid');
     const read = reader.read(app, {
       to: numberOf(parameter, settings).e164,
-      sendWithinSeconds,
+      sendDeadlineSeconds,
       ...(message !== '' && { message }),
       ...(senderId !== '' && { senderId }),
     });

@@ -49,7 +49,7 @@ const twilioErrors: Partial<Record<ProblemCode, readonly [status: number, code: 
   phone_locked: [429, 60_202],
   verification_in_progress: [429, 60_202],
   phone_rate_limited: [429, 60_203],
-  prefix_blocked: [403, 60_410],
+  range_blocked: [403, 60_410],
 };
 
 /** The same for what only Twilio knows as an error of its own, by the problem's reason. */

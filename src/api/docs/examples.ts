@@ -14,7 +14,7 @@ export const queuedOtp = {
   reference: 'signup-4711',
   purpose: null,
   createdAt: '2025-04-01T08:00:00.000Z',
-  sendBefore: '2025-04-01T08:02:00.000Z',
+  sendDeadline: '2025-04-01T08:02:00.000Z',
   sentAt: null,
   expiresAt: null,
   attemptsRemaining: 5,

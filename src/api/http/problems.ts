@@ -44,7 +44,7 @@ const table = {
   },
   otp_not_found: {
     advice:
-      'Check the id and whose key asks: an OTP of another app looks the same. Finished ones go after `KEEP_SECONDS`.',
+      'Check the id and whose key asks: an OTP of another app looks the same. Finished ones go after `OTP_RETENTION_SECONDS`.',
     status: 404,
     title: 'OTP not found',
     detail: 'There is no such OTP, or not any more.',
@@ -74,7 +74,7 @@ const table = {
     detail: 'The OTP has been verified before; a code counts once.',
   },
   not_sent: {
-    advice: 'Let the person wait a moment and try the same code again; offer a new one after `sendBefore`.',
+    advice: 'Let the person wait a moment and try the same code again; offer a new one after `sendDeadline`.',
     status: 409,
     title: 'Not sent',
     detail: 'The OTP is still on its way, or was dropped because it could not be sent in time.',
@@ -97,7 +97,7 @@ const table = {
     status: 409,
     title: 'Too many jobs',
     detail:
-      'More than 10,000 jobs are concerned, and Redis would stand still for all while it removes them. Pause the queue instead: what waits is dropped at its deadline, and jobs that ended go by themselves after KEEP_SECONDS.',
+      'More than 10,000 jobs are concerned, and Redis would stand still for all while it removes them. Pause the queue instead: what waits is dropped at its deadline, and jobs that ended go by themselves after OTP_RETENTION_SECONDS.',
   },
   otp_expired: {
     advice: 'Offer to send again.',
@@ -225,12 +225,12 @@ const table = {
     title: 'Too many refused',
     detail: refusalMessages.too_many_refused,
   },
-  prefix_blocked: {
+  range_blocked: {
     advice:
       'Send the same request again after `Retry-After`, not before. If the numbers are real, the operator lifts it: `isms-otp forget-range`.',
     status: 429,
     title: 'Prefix blocked',
-    detail: refusalMessages.prefix_blocked,
+    detail: refusalMessages.range_blocked,
   },
   phone_locked: {
     advice: 'Send the person to your support; the operator lifts it: `isms-otp unlock`.',

@@ -61,7 +61,7 @@ interface CountedUpload extends Pick<Upload, 'batchId'> {
 
 /** `POST /v1/otps/bulk`: as one JSON document, or line by line. */
 export function bulkRoute({ store, enqueuer, settings, metrics, slices }: BulkDependencies): Route {
-  const bulkSettings = { ...settings, sendWithinSeconds: settings.bulkSendWithinSeconds };
+  const bulkSettings = { ...settings, sendDeadlineSeconds: settings.bulkSendDeadlineSeconds };
   const reader = createRequestReader(bulkSettings);
   const slots = createAppSlots('too_many_uploads');
   const toLine = (app: string, line: ReadLine, defaults?: object) =>
@@ -100,7 +100,7 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: BulkDe
       'which is answered line by line and ends with `{"summary": {…}}`; read the answers while you write. An OTP may have ' +
       `${longestLineBytes / 1_024} KiB. One bad OTP never spoils the others. Single OTPs overtake them, and apps take turns. ` +
       `An app may have ${slotsPerApp} uploads under way at a time. Lines over an app's limit wait for it, in JSON for ` +
-      `${jsonWithinMs / 1_000} s at most. \`sendWithinSeconds\` is ${settings.bulkSendWithinSeconds} where an OTP says nothing else.`,
+      `${jsonWithinMs / 1_000} s at most. \`sendDeadlineSeconds\` is ${settings.bulkSendDeadlineSeconds} where an OTP says nothing else.`,
     body: {
       name: 'BulkRequest',
       schema: bodySchema,

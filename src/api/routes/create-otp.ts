@@ -71,7 +71,7 @@ const refusals = [
   'phone_rate_limited',
   'app_rate_limited',
   'client_ip_rate_limited',
-  'prefix_blocked',
+  'range_blocked',
   'phone_locked',
   'sending_paused',
   'overloaded',
@@ -186,7 +186,7 @@ function againOf(
   return {
     ...{ app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds },
     maxAttempts,
-    sendWithinSeconds: settings.sendWithinSeconds,
+    sendDeadlineSeconds: settings.sendDeadlineSeconds,
     replacesEarlier: true,
     clientIp: clientIp === undefined ? earlier.clientIp : countedAddress(clientIp),
     ...limitsFor(settings.apps.of(app), to),

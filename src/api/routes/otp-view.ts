@@ -13,7 +13,7 @@ export function otpView(otp: Otp): z.output<typeof otpSchema> {
     reference: otp.reference,
     purpose: otp.purpose,
     createdAt: isoTime(otp.createdAt),
-    sendBefore: isoTime(otp.sendBefore),
+    sendDeadline: isoTime(otp.sendDeadline),
     sentAt: time(otp.sentAt),
     expiresAt: time(otp.expiresAt),
     attemptsRemaining: otp.attemptsRemaining,

@@ -34,7 +34,7 @@ export const otpSchema = z.object({
   reference: z.string().nullable(),
   purpose: z.string().nullable(),
   createdAt: timeSchema,
-  sendBefore: timeSchema.describe('When it is dropped unless it was sent.'),
+  sendDeadline: timeSchema.describe('When it is dropped unless it was sent.'),
   sentAt: timeSchema.nullable(),
   expiresAt: timeSchema.nullable().describe('Until when the code can be verified; known once it is sent.'),
   attemptsRemaining: z.int(),

@@ -60,7 +60,7 @@ local function judged(item, phone)
   local decided, wait, why = guard(g, { exempt = is_exempt(phone), bulk = item.batch ~= nil }, t)
   if decided ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
   if decided == 'blocked' then
-    emit(KEYS[call.rangeEvents], 'fraud.blocked', 'at', digits(t), 'range', item.rangeName)
+    emit(KEYS[call.rangeEvents], 'range.blocked', 'at', digits(t), 'range', item.rangeName)
   end
   save_range(KEYS[item.range], g, t)
   return wait > 0 and {'blocked', wait, decided, why} or nil, decided
@@ -72,15 +72,15 @@ local function reserve(item, longest_life)
 end
 
 local function write_record(item, text, losses)
-  local send_before = t + item.sendWithinMs
-  local decided = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendBefore":' .. digits(send_before)
+  local send_deadline = t + item.sendDeadlineMs
+  local decided = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendDeadline":' .. digits(send_deadline)
   if losses > 0 then decided = decided .. ',"losses":' .. digits(losses) end
   local place = string.find(text, ENCRYPTED, 1, true)
   local raw = string.sub(text, 1, place - 1) .. decided .. string.sub(text, place)
-  redis.call('SET', here.record, raw, 'PXAT', digits(send_before + POLICY.keepMs))
+  redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.keepMs))
   -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
-  look_soon(here.id, send_before, t)
-  return send_before
+  look_soon(here.id, send_deadline, t)
+  return send_deadline
 end
 
 -- No earlier OTP lives that long: sent within a day, and verified within ten minutes of that.
@@ -134,8 +134,8 @@ local function admit(item, text)
   local refusal, decided = judged(item, phone)
   if refusal then return refusal end
 
-  local send_before = write_record(item, text, h.losses)
-  local longest_life = send_before + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs
+  local send_deadline = write_record(item, text, h.losses)
+  local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs
   if item.idempotency then reserve(item, longest_life) end
   count_admitted(phone, item, t)
   save_phone(number, t)

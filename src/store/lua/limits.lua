@@ -3,8 +3,8 @@ local TEN_MINUTES_MS = 600000
 
 -- What holds for an item: what its app has of its own, or the gateway's.
 local GATEWAY_LIMITS = {
-  phoneCooldownMs = POLICY.phoneCooldownMs, phonePer10Minutes = POLICY.phonePer10Minutes,
-  phonePerDay = POLICY.phonePerDay, numberPerDay = POLICY.numberPerDay, appPerSecond = POLICY.appPerSecond,
+  recipientCooldownMs = POLICY.recipientCooldownMs, recipientPer10Minutes = POLICY.recipientPer10Minutes,
+  recipientPerDay = POLICY.recipientPerDay, recipientPerDayAllApps = POLICY.recipientPerDayAllApps, appPerSecond = POLICY.appPerSecond,
   clientIpPer10Minutes = POLICY.clientIpPer10Minutes,
 }
 
@@ -58,9 +58,9 @@ end
 local function phone_wait(p, item, t)
   local limits, times = limits_of(item), times_of(p, item)
   return math.max(
-    cooldown_wait(p, limits.phoneCooldownMs, t),
-    window_wait(times, limits.phonePer10Minutes, TEN_MINUTES_MS, t),
-    window_wait(times, limits.phonePerDay, DAY_MS, t))
+    cooldown_wait(p, limits.recipientCooldownMs, t),
+    window_wait(times, limits.recipientPer10Minutes, TEN_MINUTES_MS, t),
+    window_wait(times, limits.recipientPerDay, DAY_MS, t))
 end
 
 -- All apps together. The answer is the same whenever and however often other apps sent something.
@@ -95,10 +95,10 @@ end
 local function quotas(p, item, t)
   local found, limits, times = {}, limits_of(item), times_of(p, item)
   local function add(quota) found[#found + 1] = quota end
-  if limits.phonePer10Minutes > 0 then
-    add(phone_quota('phone-10min', times, limits.phonePer10Minutes, TEN_MINUTES_MS, t))
+  if limits.recipientPer10Minutes > 0 then
+    add(phone_quota('phone-10min', times, limits.recipientPer10Minutes, TEN_MINUTES_MS, t))
   end
-  if limits.phonePerDay > 0 then add(phone_quota('phone-day', times, limits.phonePerDay, DAY_MS, t)) end
+  if limits.recipientPerDay > 0 then add(phone_quota('phone-day', times, limits.recipientPerDay, DAY_MS, t)) end
   if item.appWindow then add(counter_quota('app', KEYS[item.appWindow], limits.appPerSecond, 1000)) end
   if item.clientIp then
     add(counter_quota('client-ip', KEYS[item.clientIp], limits.clientIpPer10Minutes, TEN_MINUTES_MS))
@@ -116,7 +116,7 @@ local function limited(p, number, item, t)
     if ms > longest.ms then longest = { by = by, ms = ms, own = own } end
   end
   consider('phone', phone_wait(p, item, t), true)
-  consider('phone', number_wait(number, limits.numberPerDay, t), false)
+  consider('phone', number_wait(number, limits.recipientPerDayAllApps, t), false)
   if item.appWindow then consider('app', counter_wait(KEYS[item.appWindow], limits.appPerSecond), true) end
   if item.clientIp then
     consider('client_ip', counter_wait(KEYS[item.clientIp], limits.clientIpPer10Minutes), true)
@@ -130,7 +130,7 @@ end
 -- Counts one that is admitted. Only as many times are kept as the limits look at.
 local function count_admitted(p, item, t)
   local limits, times = limits_of(item), times_of(p, item)
-  local kept = math.max(1, limits.phonePer10Minutes, limits.phonePerDay, limits.numberPerDay)
+  local kept = math.max(1, limits.recipientPer10Minutes, limits.recipientPerDay, limits.recipientPerDayAllApps)
   times[#times + 1] = t
   while #times > kept or times[1] + DAY_MS <= t do table.remove(times, 1) end
   p.ids[#p.ids + 1] = here.id

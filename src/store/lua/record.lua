@@ -70,7 +70,7 @@ end
 -- Whether all is there that functions read without asking.
 local function is_whole(r)
   return r.id == here.id and type(r.app) == 'string' and type(r.phone) == 'string' and type(r.status) == 'string'
-    and type(r.createdAt) == 'number' and type(r.sendBefore) == 'number'
+    and type(r.createdAt) == 'number' and type(r.sendDeadline) == 'number'
     and type(r.ttlSeconds) == 'number' and type(r.maxAttempts) == 'number'
     and (r.status ~= 'sending' or type(r.attemptEndsAt) == 'number')
     and (r.status ~= 'sent' or type(r.expiresAt) == 'number')
@@ -121,7 +121,7 @@ end
 
 -- When the sweeper must look at the record again; nil: never, it has ended. Redelivery looks at a claimed one before.
 local function due(r)
-  if r.status == 'queued' then return r.sendBefore end
+  if r.status == 'queued' then return r.sendDeadline end
   if r.status == 'sending' then return r.attemptEndsAt end
   if r.status == 'sent' then return math.min(r.expiresAt, r.lockAt or r.expiresAt) end
   return nil
@@ -129,8 +129,8 @@ end
 
 -- When the OTP is over at the latest, should nothing more happen to it.
 local function ends_at(r)
-  if r.status == 'queued' then return r.sendBefore end
-  if r.status == 'sending' then return math.max(r.attemptEndsAt, r.sendBefore) end
+  if r.status == 'queued' then return r.sendDeadline end
+  if r.status == 'sending' then return math.max(r.attemptEndsAt, r.sendDeadline) end
   if r.status == 'sent' then return r.expiresAt end
   -- A call may still be under way: its answer must find the OTP cancelled.
   if r.status == 'cancelled' then return math.max(r.at, r.attemptEndsAt or 0) end
@@ -162,7 +162,7 @@ end
 
 -- Since when the clock alone would have ended it; nil: not by the clock.
 local function lapses_at(r)
-  if r.status == 'queued' then return r.sendBefore end
+  if r.status == 'queued' then return r.sendDeadline end
   if r.status == 'sent' then return r.expiresAt end
 end
 
@@ -207,18 +207,18 @@ local function save(r)
 end
 
 -- The sweeper looks soon, in case the job of a queued record is missing.
-local function look_soon(id, send_before, t)
-  redis.call('ZADD', here.due, digits(math.min(t + POLICY.enqueueGraceMs, send_before)), id)
+local function look_soon(id, send_deadline, t)
+  redis.call('ZADD', here.due, digits(math.min(t + POLICY.enqueueGraceMs, send_deadline)), id)
 end
 
 -- Decides whether a send that is proven not to have happened is tried again.
 local function may_retry(r)
-  return r.retries <= POLICY.sendRetries
+  return r.retries <= POLICY.maxSendRetries
 end
 
 -- Decides whether an OTP is sent again after an attempt whose outcome nobody can know.
 local function may_resend(r, at)
-  return r.unknowns <= POLICY.unknownResends and at < r.sendBefore
+  return r.unknowns <= POLICY.maxResendsAfterUnknown and at < r.sendDeadline
 end
 
 local function become_sent(r, at, ids)
@@ -295,15 +295,15 @@ local function advance(r, t)
   local withdrawn = withdrawn_at(r)
   if withdrawn then move(r, 'cancelled', math.max(withdrawn, r.at)) end
   if r.status == 'sending' and t >= r.attemptEndsAt then count_unknown(r, r.attemptEndsAt) end
-  if r.status == 'queued' and t >= r.sendBefore then
+  if r.status == 'queued' and t >= r.sendDeadline then
     if r.mayHaveSent or claim_may_be_lost(r) then
       r.mayHaveSent = true
-      become_unknown(r, r.sendBefore)
+      become_unknown(r, r.sendDeadline)
     elseif r.refusal then
-      become_failed(r, r.sendBefore, r.refusal)
+      become_failed(r, r.sendDeadline, r.refusal)
     else
       r.failure = 'not_sent_in_time'
-      move(r, 'expired', r.sendBefore)
+      move(r, 'expired', r.sendDeadline)
     end
   end
   if r.status == 'sent' then lock_if_exhausted(r, t) end

@@ -86,9 +86,9 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   advance(r, t)
   save(r)
   -- Its job may have been forgotten, too: the sweeper looks soon.
-  if brought_back and r.status == 'queued' then look_soon(r.id, r.sendBefore, t) end
+  if brought_back and r.status == 'queued' then look_soon(r.id, r.sendDeadline, t) end
   return {
     'settled', r.status, r.failure or '', r.uuid or '', r.smsId or '', r.sentAt or 0, r.expiresAt or 0,
-    tries(r), math.max(0, r.sendBefore - t), r.status ~= before and 1 or 0,
+    tries(r), math.max(0, r.sendDeadline - t), r.status ~= before and 1 or 0,
   }
 end)

@@ -5,7 +5,7 @@ import { fullGatewayKey, startFullGateway } from '../../support/full-gateway.js'
 import { connect } from '../../support/redis.js';
 
 await connect();
-const gateway = await startFullGateway({ ISMS_DOOR: 'get', LIMIT_PHONE_COOLDOWN_SECONDS: '0' });
+const gateway = await startFullGateway({ ISMS_COMPAT_API: 'get', LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0' });
 afterAll(() => gateway.close());
 
 type Answer = Record<string, string>;

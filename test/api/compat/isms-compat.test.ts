@@ -255,7 +255,8 @@ describe('the door', () => {
   });
 
   it('answers GET only where that is allowed, and nothing at all where it is off', async () => {
-    const withDoor = async (ismsDoor: 'off' | 'post') => await startGateway({ dependencies: { ismsDoor } });
+    const withDoor = async (ismsCompatApi: 'off' | 'post') =>
+      await startGateway({ dependencies: { ismsCompatApi } });
     const post = await withDoor('post');
     const path = `/2FA/request.php?un=shop&pass=${shopKey}&method=balance`;
     const refused = await post.call('GET', path, { key: null });

@@ -290,7 +290,7 @@ describe('the twilio library', () => {
     const code = await sms(to);
     for (let i = 0; i < 5; i++) expect(await check(to, wrong(code))).toMatchObject({ valid: false });
     expect(await failure(check(to, code))).toMatchObject({ status: 429, code: 60202 });
-    const limited = await startGateway({ policy: { phonePer10Minutes: 1 } });
+    const limited = await startGateway({ policy: { recipientPer10Minutes: 1 } });
     const verifications = clientWith(shopKey, limited.url).services(service).verifications;
     const ask = () => verifications.create({ to: '+60123456899', channel: 'sms' });
     await ask();

@@ -4,8 +4,8 @@ import { number } from '../../support/otps.js';
 import { bankKey, expectProblem, type Gateway, type Reply, settings, startGateway } from '../gateway.js';
 
 const limits: Partial<Policy> = {
-  phonePer10Minutes: 2,
-  phonePerDay: 10,
+  recipientPer10Minutes: 2,
+  recipientPerDay: 10,
   appPerSecond: 1_000,
   clientIpPer10Minutes: 3,
   wrongCodes: 2,
@@ -27,7 +27,9 @@ describe('202', () => {
   });
 
   it('a message with a link, with the setting warn: the log names the rule and the id', async () => {
-    const warning = await startGateway({ dependencies: { settings: { ...settings, messageRules: 'warn' } } });
+    const warning = await startGateway({
+      dependencies: { settings: { ...settings, contentPolicy: 'warn' } },
+    });
     const reply = await ask({ to: '0123450003', message: 'Use %OTP% at https://example.com/login' }, warning);
     expect(reply.status).toBe(202);
     expect(warning.logs.filter((line) => line.includes('otp.message_not_allowed'))).toHaveLength(1);
@@ -82,7 +84,7 @@ describe('429', () => {
     }
   });
 
-  it('prefix_blocked: a range that is pumped; the log names the range and no number', async () => {
+  it('range_blocked: a range that is pumped; the log names the range and no number', async () => {
     const guarded = await startGateway({ policy: { fraudGuard: 'enforce' } });
     const replies: Reply[] = [];
     for (let n = 10; n < 40; n++) replies.push(await ask({ to: `0179${n}12${n}` }, guarded));
@@ -93,11 +95,11 @@ describe('429', () => {
     const refused = pumped.filter(({ status }) => status === 429);
     expect(refused).toHaveLength(5);
     for (const reply of refused) {
-      expectProblem(reply, 429, 'prefix_blocked');
+      expectProblem(reply, 429, 'range_blocked');
       expect(reply.json).toMatchObject({ detail: expect.stringMatching(/not verified yet/) });
     }
     expect(retryAfter(refused[0] as Reply)).toBeGreaterThan(0);
-    const told = guarded.logs.filter((line) => line.includes('fraud.range_capped'));
+    const told = guarded.logs.filter((line) => line.includes('range.capped'));
     expect(told).toHaveLength(1);
     expect(JSON.parse(told[0] ?? '')).toMatchObject({ app: 'shop', range: '6017-555xxxx' });
     expect(guarded.logs.join()).not.toMatch(/0175550|6017555\d{4}/);

@@ -24,14 +24,14 @@ const shop: App = {
   freeText: false,
   senderId: 'Shop',
   countries: ['MY', 'SG'],
-  limits: { phoneCooldownMs: 60_000 },
+  limits: { recipientCooldownMs: 60_000 },
   testNumbers: new Map([[testNumber, '246810']]),
 };
 const apps = { of: (name: string) => (name === 'shop' ? shop : plainApp(name)) };
 const gateway = await startGateway({
   dependencies: { settings: { ...settings, apps } },
   guard: (provider) => withTestNumbers(provider, apps),
-  policy: { phonePer10Minutes: 5 },
+  policy: { recipientPer10Minutes: 5 },
 });
 const send = (body: object, key = shopKey) => gateway.call('POST', '/v1/otps', { body, key });
 let next = 10;

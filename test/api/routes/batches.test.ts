@@ -93,7 +93,7 @@ describe('200', () => {
     expect((await get(`/v1/batches/${batchId}`)).json).toMatchObject({ lines: 3, counts: { queued: 2 } });
   });
 
-  it('leaves out a line whose record no data key opens', async () => {
+  it('leaves out a line whose record no encryption key opens', async () => {
     const { batch, ids } = await batchOf(3);
     const key = keys.recordOfId(ids[1] ?? '');
     const raw = (await gateway.redis.get(key)) ?? '';
@@ -187,7 +187,7 @@ describe('204', () => {
   });
 
   it('gives the cooldown of cancelled OTPs back', async () => {
-    const strict = await startGateway({ policy: { phoneCooldownMs: 60_000 } });
+    const strict = await startGateway({ policy: { recipientCooldownMs: 60_000 } });
     const to = `012${next++}`;
     const bulk = await strict.call('POST', '/v1/otps/bulk', { body: { otps: [{ to }] } });
     const { batchId } = bulk.json as { batchId: string };

@@ -5,7 +5,7 @@ import { bankKey, expectProblem, shopKey, startGateway } from '../gateway.js';
 
 /** As if workers kept up: none runs here. */
 const load = { addDone: async () => {}, done: async () => Date.now(), memory: async () => 0 };
-const gateway = await startGateway({ policy: { phoneCooldownMs: 30_000 }, load });
+const gateway = await startGateway({ policy: { recipientCooldownMs: 30_000 }, load });
 const send = createSendOtpQueue({ connection: gateway.redis, onError: () => {} });
 const [queue] = send.queues;
 let next = 1_000_000;
@@ -131,11 +131,11 @@ describe('202', () => {
   it('completes each OTP with the defaults, and gives bulk its longer deadline', async () => {
     const { result } = await upload({
       defaults: { ttlSeconds: 60, reference: 'all' },
-      otps: [{ to: number() }, { to: number(), reference: 'own', sendWithinSeconds: 60 }],
+      otps: [{ to: number() }, { to: number(), reference: 'own', sendDeadlineSeconds: 60 }],
     });
     const [first, second] = await Promise.all(result.results.map(({ id }) => find(id)));
-    const within = ({ createdAt, sendBefore }: Record<string, unknown>) =>
-      (Date.parse(String(sendBefore)) - Date.parse(String(createdAt))) / 1_000;
+    const within = ({ createdAt, sendDeadline }: Record<string, unknown>) =>
+      (Date.parse(String(sendDeadline)) - Date.parse(String(createdAt))) / 1_000;
     expect(first).toMatchObject({ reference: 'all' });
     expect(second).toMatchObject({ reference: 'own' });
     expect([within(first ?? {}), within(second ?? {})]).toEqual([3_600, 60]);

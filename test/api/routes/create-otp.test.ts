@@ -25,7 +25,7 @@ describe('202', () => {
       reference: 'mine',
       purpose: null,
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
-      sendBefore: expect.any(String),
+      sendDeadline: expect.any(String),
       sentAt: null,
       expiresAt: null,
       attemptsRemaining: 5,
@@ -59,15 +59,15 @@ describe('202', () => {
   it('takes every option at its limits', async () => {
     const options = {
       ttlSeconds: 600,
-      sendWithinSeconds: 86_400,
+      sendDeadlineSeconds: 86_400,
       maxAttempts: 1,
       senderId: 'Shop',
       clientIp: '::1',
     };
     const reply = await create({ to, ...options });
     expect(reply.status).toBe(202);
-    const { createdAt, sendBefore } = reply.json as { createdAt: string; sendBefore: string };
-    expect(Date.parse(sendBefore) - Date.parse(createdAt)).toBe(86_400_000);
+    const { createdAt, sendDeadline } = reply.json as { createdAt: string; sendDeadline: string };
+    expect(Date.parse(sendDeadline) - Date.parse(createdAt)).toBe(86_400_000);
     expect(reply.json).toMatchObject({ attemptsRemaining: 1 });
   });
 
@@ -164,8 +164,8 @@ describe('400', () => {
     ['a code that lives too short', { to, ttlSeconds: 29 }, 'ttlSeconds'],
     ['a code that lives too long', { to, ttlSeconds: 601 }, 'ttlSeconds'],
     ['half a second', { to, ttlSeconds: 60.5 }, 'ttlSeconds'],
-    ['no time to send', { to, sendWithinSeconds: 0 }, 'sendWithinSeconds'],
-    ['more than a day to send', { to, sendWithinSeconds: 86_401 }, 'sendWithinSeconds'],
+    ['no time to send', { to, sendDeadlineSeconds: 0 }, 'sendDeadlineSeconds'],
+    ['more than a day to send', { to, sendDeadlineSeconds: 86_401 }, 'sendDeadlineSeconds'],
     ['more attempts than the default', { to, maxAttempts: 6 }, 'maxAttempts'],
     ['no attempts', { to, maxAttempts: 0 }, 'maxAttempts'],
     ['an empty reference', { to, reference: '' }, 'reference'],

@@ -144,7 +144,7 @@ describe('refused', () => {
   });
 
   it('429 by the limits of the number, and then the earlier code still counts', async () => {
-    const limited = await startGateway({ policy: { phonePer10Minutes: 1 } });
+    const limited = await startGateway({ policy: { recipientPer10Minutes: 1 } });
     const { id, code } = await limited.sent({ to: '0123456787' });
     expectProblem(await limited.call('POST', `/v1/otps/${id}/resend`), 429, 'phone_rate_limited');
     expect((await limited.call('POST', `/v1/otps/${id}/verify`, { body: { code } })).status).toBe(200);

@@ -132,7 +132,7 @@ describe('409', () => {
   });
 
   it('says that it was not sent in time', async () => {
-    const id = await admitted(store, { sendWithinSeconds: 0.01 });
+    const id = await admitted(store, { sendDeadlineSeconds: 0.01 });
     await expect.poll(async () => (await store.otps.find('shop', id))?.status).toBe('expired');
     expectProblem(await verify(id, '123456'), 409, 'not_sent');
   });
@@ -141,7 +141,7 @@ describe('409', () => {
     const failed = await admitted(store);
     await store.sendAttempts.settle(await claimed(store, failed), rejected);
     expectProblem(await verify(failed, '123456'), 409, 'not_verifiable');
-    const strict = testStore(gateway.redis, { unknownResends: 0 });
+    const strict = testStore(gateway.redis, { maxResendsAfterUnknown: 0 });
     const lost = await admitted(strict);
     await strict.sendAttempts.settle(await claimed(strict, lost), unknown);
     expectProblem(await verify(lost, '123456'), 409, 'not_verifiable');
