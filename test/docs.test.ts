@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { moves } from '../src/otp/states.js';
 
@@ -29,3 +30,59 @@ it('docs/operations.md explains every event that is logged, and no other', () =>
   ).toEqual([]);
   expect(explained.filter((name) => !logged.some((each) => name.startsWith(each ?? '')))).toEqual([]);
 });
+
+const pages = [
+  ...listMarkdown('.', false),
+  ...['docs', 'examples', 'packages'].filter(existsSync).flatMap((folder) => listMarkdown(folder, true)),
+];
+
+it('every link between pages leads to a file, and to a heading in it', () => {
+  expect(pages.length).toBeGreaterThan(50);
+  const broken = pages.flatMap((page) => {
+    const links = [...readFileSync(page, 'utf8').matchAll(/\]\((?!\w+:)([^)\s]+)\)/g)].map(
+      ([, link]) => link ?? '',
+    );
+    return links.filter((link) => !leadsSomewhere(page, link)).map((link) => `${page}: ${link}`);
+  });
+  expect(broken).toEqual([]);
+});
+
+it('every source and test file that a page names exists', () => {
+  // Decisions and the changelog tell of what was.
+  const current = pages.filter((page) => !/^docs\/adr\/0|^CHANGELOG/.test(page));
+  const named = current.flatMap((page) =>
+    [...readFileSync(page, 'utf8').matchAll(/`((?:src|test|bench|deploy|packages)\/[\w./-]+)`/g)].map(
+      ([, path]) => path ?? '',
+    ),
+  );
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter((path) => !existsSync(path))).toEqual([]);
+});
+
+function listMarkdown(folder: string, recursive: boolean): string[] {
+  return readdirSync(folder, { recursive, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.md') && !path.includes('node_modules'))
+    .map((path) => join(folder, path));
+}
+
+function leadsSomewhere(page: string, link: string): boolean {
+  const [path = '', anchor] = link.split('#');
+  const file = path === '' ? page : join(dirname(page), path);
+  if (!existsSync(file)) return false;
+  return anchor === undefined || anchorsOf(file).has(anchor);
+}
+
+/** The ids that GitHub gives the headings of a page. */
+function anchorsOf(file: string): Set<string> {
+  const headings = [...readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm)].map(
+    ([, heading]) => heading ?? '',
+  );
+  return new Set(
+    headings.map((text) =>
+      text
+        .toLowerCase()
+        .replaceAll(/[^\w -]/g, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
