@@ -169,6 +169,7 @@ describe('a running API', () => {
     const url = /"url":"([^"]+)"/.exec(api.output)?.[1] ?? '';
     const ask = async () =>
       (await fetch(`${url}/v1/otps?reference=x`, { headers: { authorization: `Bearer ${key}` } })).status;
+    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(200);
     expect(await ask()).toBe(401);
     writeFileSync(file, JSON.stringify({ apps: { shop: { ...shop, keys: [digest(key)] } } }));
     api.child.kill('SIGHUP');
