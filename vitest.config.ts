@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Needs no Redis and takes seconds: `npm run test:unit`. */
 const unit = [
   'test/{boundaries,docker-compose,docs,package-lock,waits}.test.ts',
-  'test/{config,isms,otp,simulator,telemetry}/*.test.ts',
+  'test/{config,isms,otp,provider,simulator,telemetry}/*.test.ts',
   'test/api/http/{html,http-server,lines,prefer,serve-routes}.test.ts',
   'test/api/{docs/errors-markdown,routes/bulk-document}.test.ts',
   'test/bench/pairs.test.ts',

@@ -4,8 +4,8 @@ import { createApi } from '../api/api.js';
 import { appOfAuthorization } from '../api/http/authentication.js';
 import { createHttpServer } from '../api/http/http-server.js';
 import type { ConfigFor } from '../config/commands.js';
-import { withTestNumbers } from '../otp/test-numbers.js';
 import { createEnqueuer } from '../producer/enqueue.js';
+import { decoratedProvider } from '../provider/decorated-provider.js';
 import { createBalanceQueue } from '../queues/balance.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue } from '../queues/webhook.js';
@@ -13,11 +13,9 @@ import { continueTracesOf } from '../telemetry/caller-trace.js';
 import { createAppRegistry, reloadOnHangup } from './apps.js';
 import { disconnect, failWithout, ismsProvider, requestSettings, storeOf } from './composition.js';
 import { readGatewayState } from './gateway-state.js';
-import { instrumentedProvider } from './instrumented-provider.js';
 import { listen } from './listen.js';
 import { packageVersion } from './package-version.js';
 import { connectForRequests, warnOfRedis } from './redis.js';
-import { resilientProvider } from './resilient-provider.js';
 import type { Parts } from './running.js';
 import { recordStats } from './stats-recorder.js';
 import type { Telemetry } from './telemetry.js';
@@ -39,9 +37,10 @@ export async function runApi(
   const onQueueError = (err: Error) => logger.error({ event: 'queue.error', err }, 'queue error');
   failWithout(redis, parts, logger);
   parts.add({ close: () => disconnect(redis) });
-  const isms = instrumentedProvider(parts.add(ismsProvider(config)), metrics);
-  const guarded = resilientProvider(isms, { logger, onCircuit: metrics.circuit });
-  const provider = withTestNumbers(guarded.provider, apps);
+  const isms = parts.add(ismsProvider(config));
+  const { provider } = decoratedProvider(isms, {
+    ...{ apps, logger, onCall: metrics.call, onCircuit: metrics.circuit },
+  });
   const store = storeOf(redis, config, logger);
   const sendOtpQueue = createSendOtpQueue({
     connection: redis,

@@ -1,6 +1,6 @@
 import { BullMQOtel } from 'bullmq-otel';
 import type { ConfigFor } from '../config/commands.js';
-import { withTestNumbers } from '../otp/test-numbers.js';
+import { decoratedProvider } from '../provider/decorated-provider.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue } from '../queues/webhook.js';
 import { webhookTimeoutMs } from '../webhooks/endpoint.js';
@@ -8,9 +8,7 @@ import { startWorkers } from '../workers/workers.js';
 import { createAppRegistry, reloadOnHangup } from './apps.js';
 import { disconnect, failWithout, ismsProvider, storeOf } from './composition.js';
 import { readGatewayState } from './gateway-state.js';
-import { instrumentedProvider } from './instrumented-provider.js';
 import { connectForWork, warnOfRedis } from './redis.js';
-import { resilientProvider } from './resilient-provider.js';
 import type { Parts } from './running.js';
 import { recordStats } from './stats-recorder.js';
 import type { Telemetry } from './telemetry.js';
@@ -33,8 +31,10 @@ export async function runWorker(
   );
   failWithout(redis, parts, logger);
   parts.add({ close: () => disconnect(redis) });
-  const isms = instrumentedProvider(parts.add(ismsProvider(config)), metrics);
-  const { provider, sendCircuit } = resilientProvider(isms, { logger, onCircuit: metrics.circuit });
+  const isms = parts.add(ismsProvider(config));
+  const { provider, sendCircuit } = decoratedProvider(isms, {
+    ...{ apps, logger, onCall: metrics.call, onCircuit: metrics.circuit },
+  });
   const store = storeOf(redis, config, logger);
   if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', resolve));
   warnOfRedis(redis, config.queues.shards, logger).catch(() => {});
@@ -54,7 +54,7 @@ export async function runWorker(
   const workers = await startWorkers({
     redis,
     store,
-    provider: withTestNumbers(provider, apps),
+    provider,
     sendCircuit,
     sendOtpQueue,
     webhooks: receivers && webhookQueue && { receivers, queue: webhookQueue },

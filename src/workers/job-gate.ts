@@ -1,5 +1,5 @@
-import type { CircuitBreaker, CircuitState } from '../otp/circuit-breaker.js';
 import type { SendOutcome } from '../otp/outcome.js';
+import type { CircuitBreaker, CircuitState } from '../provider/circuit-breaker.js';
 import type { AdaptiveConcurrency } from './adaptive-concurrency.js';
 
 /** Why a worker takes no jobs. */

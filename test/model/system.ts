@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
-import { resilientProvider } from '../../src/main/resilient-provider.js';
-import type { Clock } from '../../src/otp/circuit-breaker.js';
 import { partitionOfId } from '../../src/otp/otp-id.js';
 import type { SendOutcome } from '../../src/otp/outcome.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
+import type { Clock } from '../../src/provider/circuit-breaker.js';
+import { resilientProvider } from '../../src/provider/resilient-provider.js';
 import { createHistories } from '../../src/store/history.js';
 import { keys } from '../../src/store/keys.js';
 import type { SendClaim } from '../../src/store/send-attempts.js';
@@ -160,7 +160,7 @@ function createWorker(clock: Clock) {
     balance: () => Promise.reject(new Error('nothing is paused')),
     close: async () => {},
   };
-  const { provider } = resilientProvider(isms, { logger: { info: () => {}, warn: () => {} } }, clock);
+  const { provider } = resilientProvider(isms, { logger: { info: () => {}, warn: () => {} }, clock });
   const window = { leaveBy: momentIn(leaveWithinMs), endBy: Number.POSITIVE_INFINITY };
   const send = async (call: Parameters<Provider['send']>[0], outcome: SendOutcome) => {
     [answer, reached] = [outcome, false];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { plainApp, testCodeOf, textOf } from '../../src/otp/app.js';
-import { withTestNumbers } from '../../src/otp/test-numbers.js';
+import { withTestNumbers } from '../../src/provider/decorated-provider.js';
 import { number } from '../support/otps.js';
 
 const template = new Map([

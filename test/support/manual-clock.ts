@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/otp/circuit-breaker.js';
+import type { Clock } from '../../src/provider/circuit-breaker.js';
 
 /** A clock that only the test moves; work that falls due is done in its order, each at its own time. */
 export function manualClock(): Clock & { advance(ms: number): void } {

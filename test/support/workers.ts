@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
 import { createIsmsProvider } from '../../src/isms/provider.js';
 import type { Logger } from '../../src/lib/logger.js';
-import { resilientProvider } from '../../src/main/resilient-provider.js';
-import type { CircuitBreaker, Clock } from '../../src/otp/circuit-breaker.js';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import type { Provider } from '../../src/otp/provider.js';
+import type { CircuitBreaker, Clock } from '../../src/provider/circuit-breaker.js';
+import { resilientProvider } from '../../src/provider/resilient-provider.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
 import type { Policy } from '../../src/store/script.js';
@@ -95,7 +95,7 @@ export async function createScene(
   const log: LogLine[] = [];
   const at = (level: LogLine['level']) => (fields: object) => void log.push({ level, ...fields });
   const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') };
-  const { provider, sendCircuit } = resilientProvider(watch(isms), { logger }, clock);
+  const { provider, sendCircuit } = resilientProvider(watch(isms), { logger, ...(clock && { clock }) });
   const metrics = createMetrics('0.0.0');
   const running: Workers[] = [];
   const find = async (id: string) => (await store.otps.find('shop', id))?.status ?? 'gone';

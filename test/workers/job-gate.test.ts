@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type CircuitBreaker, createCircuitBreaker } from '../../src/otp/circuit-breaker.js';
+import { type CircuitBreaker, createCircuitBreaker } from '../../src/provider/circuit-breaker.js';
 import { createAdaptiveConcurrency } from '../../src/workers/adaptive-concurrency.js';
 import { createJobGate, type JobGate, type JobTaker } from '../../src/workers/job-gate.js';
 import { manualClock } from '../support/manual-clock.js';

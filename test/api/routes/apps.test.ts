@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { ApiKey } from '../../../src/api/http/authentication.js';
 import { type App, plainApp } from '../../../src/otp/app.js';
-import { withTestNumbers } from '../../../src/otp/test-numbers.js';
+import { withTestNumbers } from '../../../src/provider/decorated-provider.js';
 import { expectProblem, settings, shopKey, startGateway } from '../gateway.js';
 
 const to = '+60123456789';

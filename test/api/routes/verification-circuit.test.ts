@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { resilientProvider } from '../../../src/main/resilient-provider.js';
+import { resilientProvider } from '../../../src/provider/resilient-provider.js';
 import { manualClock } from '../../support/manual-clock.js';
 import { expectProblem, startGateway } from '../gateway.js';
 
@@ -19,7 +19,7 @@ const gateway = await startGateway({
         return await provider.verify(call);
       },
     };
-    return resilientProvider(held, { logger: { info: keep, warn: keep } }, clock).provider;
+    return resilientProvider(held, { logger: { info: keep, warn: keep }, clock }).provider;
   },
 });
 const { store, simulator } = gateway;

@@ -1,6 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type CircuitBreaker, createCircuitBreaker, type Permit } from '../../src/otp/circuit-breaker.js';
 import type { HealthSignal } from '../../src/otp/health-signal.js';
+import {
+  type CircuitBreaker,
+  createCircuitBreaker,
+  type Permit,
+} from '../../src/provider/circuit-breaker.js';
 import { manualClock } from '../support/manual-clock.js';
 
 let clock: ReturnType<typeof manualClock>;
@@ -14,7 +18,7 @@ beforeEach(() => {
   circuit.onChange((state) => changes.push(state));
 });
 
-/** Leave for a call that the circuit must let through. */
+/** The permit of a call that the circuit must allow. */
 function enter(): Permit {
   const permit = circuit.enter();
   if (!permit) throw new Error('refused');
@@ -25,28 +29,27 @@ const call = (...signals: HealthSignal[]) => {
 };
 const times = (n: number, ...signals: HealthSignal[]) => Array.from({ length: n }, () => signals).flat();
 
-/** Opens it with calls that are over. */
 const trip = () => call(...times(5, 'failure'));
-/** Trips it and waits until it is half-open. */
+/** Opens it and waits until it is half-open. */
 const tripAndWait = () => {
   trip();
   clock.advance(5_000);
 };
 
 describe('a closed circuit', () => {
-  it('lets any number of calls through at once', () => {
+  it('allows any number of calls at once', () => {
     const permits = Array.from({ length: 100 }, enter);
     expect(permits.some(({ probe }) => probe)).toBe(false);
   });
 
-  it('opens after five ill calls in a row, and not after four', () => {
+  it('opens after five failures in a row, and not after four', () => {
     call(...times(4, 'failure'));
     expect(circuit.state).toBe('closed');
     call('failure');
     expect(circuit.state).toBe('open');
   });
 
-  it('counts five in a row however long they take', () => {
+  it('counts five failures in a row over any period', () => {
     for (let i = 0; i < 5; i++) {
       call('failure');
       clock.advance(60_000);
@@ -54,45 +57,45 @@ describe('a closed circuit', () => {
     expect(changes[0]).toBe('open');
   });
 
-  it('begins to count anew after an answer', () => {
+  it('starts counting again after a success', () => {
     call(...times(4, 'failure'), 'success', ...times(4, 'failure'));
     expect(circuit.state).toBe('closed');
   });
 
-  it('opens when half of twenty calls went ill, and not with nineteen', () => {
+  it('opens when half of twenty calls failed, and not with nineteen calls', () => {
     call('failure', ...times(9, 'success', 'failure'));
     expect(circuit.state).toBe('closed');
     call('success');
     expect(circuit.state).toBe('open');
   });
 
-  it('stays closed when less than half went ill', () => {
+  it('stays closed when less than half failed', () => {
     call(...times(100, 'success', 'failure', 'success'));
     expect(circuit.state).toBe('closed');
   });
 
-  it('forgets what is older than ten seconds', () => {
+  it('ignores failures older than ten seconds', () => {
     call(...times(9, 'failure', 'success'));
     clock.advance(10_000);
     call('failure', 'success');
     expect(circuit.state).toBe('closed');
   });
 
-  it('remembers what is almost ten seconds old', () => {
+  it('counts failures that are almost ten seconds old', () => {
     call(...times(9, 'failure', 'success'));
     clock.advance(9_899);
     call('failure', 'success');
     expect(circuit.state).toBe('open');
   });
 
-  it('takes no notice of calls that we kept back ourselves', () => {
+  it('ignores calls that the gateway did not make', () => {
     call(...times(4, 'failure'), ...times(50, 'ignored'));
     expect(circuit.state).toBe('closed');
     call('failure');
     expect(circuit.state).toBe('open');
   });
 
-  it('counts a call once, however often it is settled', () => {
+  it('counts a call once when it is settled repeatedly', () => {
     const permit = enter();
     for (let i = 0; i < 10; i++) permit.settle('failure');
     expect(circuit.state).toBe('closed');
@@ -100,7 +103,7 @@ describe('a closed circuit', () => {
 });
 
 describe('an open circuit', () => {
-  it('refuses every call for five seconds, then it is half-open', () => {
+  it('rejects every call for five seconds, then becomes half-open', () => {
     trip();
     clock.advance(4_999);
     expect(circuit.enter()).toBeNull();
@@ -108,7 +111,7 @@ describe('an open circuit', () => {
     expect(circuit.state).toBe('half_open');
   });
 
-  it('opens once when calls under way go ill, too', () => {
+  it('opens once when calls under way fail as well', () => {
     const late = times(20, 'failure').map(() => enter());
     trip();
     for (const permit of late) permit.settle('failure');
@@ -117,7 +120,7 @@ describe('an open circuit', () => {
     expect(changes).toEqual(['open', 'half_open']);
   });
 
-  it('is not closed by a late answer', () => {
+  it('is not closed by a call that began before', () => {
     const late = enter();
     trip();
     late.settle('success');
@@ -126,13 +129,13 @@ describe('an open circuit', () => {
 });
 
 describe('a half-open circuit', () => {
-  it('lets one call through at a time', () => {
+  it('allows one call at a time', () => {
     tripAndWait();
     expect(enter().probe).toBe(true);
     expect(circuit.enter()).toBeNull();
   });
 
-  it('closes when the probe is answered, and forgets what was before', () => {
+  it('closes when the probe succeeds, and starts counting again', () => {
     tripAndWait();
     call('success');
     expect(circuit.state).toBe('closed');
@@ -141,14 +144,14 @@ describe('a half-open circuit', () => {
     expect(changes).toEqual(['open', 'half_open', 'closed']);
   });
 
-  it('lets the next call probe when the last one was kept back', () => {
+  it('probes with the next call when the last one was not made', () => {
     tripAndWait();
     call('ignored');
     expect(circuit.state).toBe('half_open');
     expect(enter().probe).toBe(true);
   });
 
-  it('opens for twice as long with each ill probe, up to thirty seconds', () => {
+  it('opens for twice as long with each failed probe, up to thirty seconds', () => {
     tripAndWait();
     for (const openMs of [10_000, 20_000, 30_000, 30_000]) {
       call('failure');
@@ -159,7 +162,7 @@ describe('a half-open circuit', () => {
     }
   });
 
-  it('is open for five seconds again the next time, once it was closed', () => {
+  it('opens for five seconds again after it was closed', () => {
     tripAndWait();
     call('failure');
     clock.advance(10_000);
@@ -169,7 +172,7 @@ describe('a half-open circuit', () => {
   });
 
   it.each(['success', 'failure', 'ignored'] as const)(
-    'is neither closed, opened nor let in on by a late outcome: %s',
+    'ignores the outcome of a call that began before it opened: %s',
     (signal) => {
       const late = enter();
       tripAndWait();
@@ -183,7 +186,7 @@ describe('a half-open circuit', () => {
     },
   );
 
-  it('counts no late outcome once it is closed again', () => {
+  it('ignores calls from before it opened once it is closed again', () => {
     const late = times(20, 'failure').map(() => enter());
     tripAndWait();
     call('success');
@@ -192,7 +195,7 @@ describe('a half-open circuit', () => {
   });
 });
 
-it('whoever listens no more hears nothing', () => {
+it('onChange returns a function that unsubscribes', () => {
   const heard: string[] = [];
   circuit.onChange((state) => heard.push(state))();
   trip();

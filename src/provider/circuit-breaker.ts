@@ -1,43 +1,42 @@
-import { createSlidingSum, type SlidingSum } from '../lib/sliding-sum.js';
-import type { HealthSignal } from './health-signal.js';
+import { createSlidingSum } from '../lib/sliding-sum.js';
+import type { HealthSignal } from '../otp/health-signal.js';
 
 const windowMs = 10_000;
-/** Half of fewer calls than these says nothing. */
+/** Half of fewer calls than these is not enough to open the circuit. */
 const callsToJudge = 20;
-const illInARow = 5;
+const failuresInARow = 5;
 const shortestOpenMs = 5_000;
 const longestOpenMs = 30_000;
 
-/** `open`: no call is made. `half_open`: one at a time, to see whether the provider is well again. */
+/** `open`: no call is made. `half_open`: one at a time, to probe whether the provider works again. */
 export type CircuitState = 'closed' | 'open' | 'half_open';
 
-/** Milliseconds of a clock that never goes back, and work to be done after some of them. */
+/** A monotonic clock in milliseconds, and work to run after a delay. */
 export interface Clock {
   now(): number;
   later(ms: number, work: () => void): void;
 }
 
-/** Leave for one call. */
+/** Permission for one call. */
 export interface Permit {
   /** True for the one call that a half-open circuit lets through. */
   readonly probe: boolean;
-  /** Says how the call went; must be called once, further ones are ignored. */
+  /** Reports how the call went. Only the first report counts. */
   settle(signal: HealthSignal): void;
 }
 
 /** Whether calls of one kind are made, as one process sees it. */
 export interface CircuitBreaker {
   readonly state: CircuitState;
-  /** Null: the circuit is open, or half-open with its probe under way, and no call may be made. */
+  /** Null: the circuit is open, or half-open with its probe under way. */
   enter(): Permit | null;
-  /** `listener` hears of every change right when it happens; returns what ends that. */
+  /** Calls `listener` synchronously on every change; returns the function that unsubscribes. */
   onChange(listener: (state: CircuitState) => void): () => void;
 }
 
 /**
- * Keeps calls from a provider that is ill. It opens when half or more of at least 20 calls within 10 s, or 5 in a
- * row, went ill; is open for 5 s; then one probe closes it, or opens it for twice as long, up to 30 s. The outcome
- * of a call that began before the last change counts for nothing: it tells of a time that is over.
+ * Opens when at least half of 20 or more calls within 10 s failed, or 5 in a row. After 5 s one probe closes it, or opens
+ * it for twice as long, up to 30 s. Outcomes of calls that began before the last change of state are ignored.
  */
 export function createCircuitBreaker(clock: Clock): CircuitBreaker {
   const listeners = new Set<(state: CircuitState) => void>();
@@ -69,7 +68,7 @@ export function createCircuitBreaker(clock: Clock): CircuitBreaker {
   };
   const settleCall = (signal: HealthSignal) => {
     record.add(signal);
-    if (record.looksIll) open(shortestOpenMs);
+    if (record.isFailing) open(shortestOpenMs);
   };
 
   return {
@@ -99,18 +98,19 @@ export function createCircuitBreaker(clock: Clock): CircuitBreaker {
 
 /** The calls of a closed circuit. */
 function createCallRecord(now: () => number) {
-  const calls: SlidingSum = createSlidingSum(windowMs, now);
-  const ill: SlidingSum = createSlidingSum(windowMs, now);
+  const calls = createSlidingSum(windowMs, now);
+  const failures = createSlidingSum(windowMs, now);
   let inARow = 0;
   return {
     add: (signal: HealthSignal) => {
       if (signal === 'ignored') return;
       inARow = signal === 'failure' ? inARow + 1 : 0;
       calls.add(1);
-      ill.add(signal === 'failure' ? 1 : 0);
+      failures.add(signal === 'failure' ? 1 : 0);
     },
-    get looksIll() {
-      return inARow >= illInARow || (calls.total >= callsToJudge && ill.total * 2 >= calls.total);
+    get isFailing() {
+      const halfFailed = calls.total >= callsToJudge && failures.total * 2 >= calls.total;
+      return inARow >= failuresInARow || halfFailed;
     },
   };
 }
