@@ -66,7 +66,7 @@ describe('the package', () => {
       'dist/cli.js',
       'dist/client/index.js',
       'dist/client/index.d.ts',
-      'dist/store/lua/admit.lua',
+      'dist/store/lua/otp/admit.lua',
       'dist/api/admin/browser/overview.js',
     ]) {
       expect(files).toContain(`package/${file}`);

@@ -5,12 +5,8 @@ import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admissio
 import type { Encrypter } from './encryption.js';
 import { type HashedKey, hashedKey } from './key-rotation.js';
 import { keys } from './keys.js';
-import { rangeParts } from './number-ranges.js';
 import { encryptRequest } from './record.js';
 import type { Policy } from './script.js';
-
-/** What `lua/admit.lua` is made of beside the shared part of records. */
-export const admissionParts = ['phone', 'limits', ...rangeParts, 'reference'] as const;
 
 /** An OTP to be, with all that the Lua function needs to decide about it. */
 export interface Candidate {

@@ -1,23 +1,19 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
-import { admissionParts, type Candidate, type Decide, partitionCallOf } from './admission-candidate.js';
+import { type Candidate, type Decide, partitionCallOf } from './admission-candidate.js';
 import { type Case, each, refuse, type Step } from './admission-case.js';
 import type { AdmissionOptions, Quota } from './admission-request.js';
 import { loadHolds } from './app-holds.js';
 import { rotateKey } from './key-rotation.js';
 import { keys } from './keys.js';
-import { rangeParts } from './number-ranges.js';
 import { createPauseReader, lastKnown } from './pause-reader.js';
 import { reserveKeys } from './reserve-keys.js';
 import {
   againAfterNewHistory,
   bySlot,
   loadListScript,
-  loadPlainScript,
-  loadRecordSource,
   loadScript,
   longestLifeMs,
-  plainSource,
   type RecordBatch,
 } from './script.js';
 
@@ -55,7 +51,7 @@ export function decideOnCluster(options: AdmissionOptions): Decide {
 /** What belongs to the numbers of each partition, decided there. */
 function decideInPartitions(options: AdmissionOptions, peek: boolean): RecordBatch<Candidate> {
   const { redis, policy } = options;
-  const script = loadScript(redis, loadRecordSource(policy, 'admit', admissionParts));
+  const script = loadScript(redis, 'otp/admit', policy);
   const ask = againAfterNewHistory<Candidate>(options, async (candidates) => {
     const { scriptKeys, args } = partitionCallOf(candidates, peek);
     return (await script(scriptKeys, args)) as unknown[];
@@ -93,7 +89,7 @@ const windowReply = z.tuple([z.number(), z.number(), z.number()]);
 
 function takeWindows(options: AdmissionOptions): Step {
   const { policy, redis } = options;
-  const take = loadListScript(redis, plainSource('take-window'));
+  const take = loadListScript(redis, 'limits/take-window');
   const windows = [
     {
       by: 'app',
@@ -158,9 +154,9 @@ const toReply = (quotas: readonly Quota[]) =>
 
 function askTheGuard(options: AdmissionOptions): Step {
   const { redis, policy } = options;
-  const take = loadListScript(redis, plainSource('take-range', rangeParts, policy));
-  const note = loadListScript(redis, plainSource('note-range', rangeParts));
-  const emitBlocked = loadScript(redis, plainSource('emit-blocked', ['events'], policy));
+  const take = loadListScript(redis, 'ranges/take-range', policy);
+  const note = loadListScript(redis, 'ranges/note-range', policy);
+  const emitBlocked = loadScript(redis, 'ranges/emit-blocked', policy);
   return async (cases) => {
     const guarded = cases.filter(({ candidate }) => candidate.keys.range !== null);
     const ranges = [...groupBy(guarded, ({ candidate }) => candidate.keys.range ?? '')];
@@ -207,7 +203,7 @@ const admittedReply = z.union([
 function admit(options: AdmissionOptions): Step {
   const { redis, policy } = options;
   const decide = decideInPartitions(options, false);
-  const keepReference = loadPlainScript(redis, 'keep-reference', ['reference']);
+  const keepReference = loadScript(redis, 'otp/keep-reference');
   return async (cases) => {
     const answers = await decide(cases.map(({ candidate }) => candidate));
     await each(cases, async (one) => {

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { Otp } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
-import { admissionParts, type Candidate, callOf, candidateOf, type Decide } from './admission-candidate.js';
+import { type Candidate, callOf, candidateOf, type Decide } from './admission-candidate.js';
 import { decideOnCluster } from './admission-on-cluster.js';
 import type { AdmissionOptions, AdmissionRequest, Quota } from './admission-request.js';
 import type { Encrypter } from './encryption.js';
 import { rotateKey } from './key-rotation.js';
 import type { RangeRefusal } from './number-ranges.js';
 import { newOtp, recordSchema, toOtp } from './record.js';
-import { againAfterNewHistory, loadRecordSource, loadScript } from './script.js';
+import { againAfterNewHistory, loadScript } from './script.js';
 
 /** What the toll-fraud guard decided about a number range with this very OTP. */
 export interface RangeDecision {
@@ -49,7 +49,7 @@ const reply = z.union([
   z.tuple([z.enum(['key_reused', 'key_in_flight', 'phone_locked', 'overloaded'])]),
 ]);
 
-/** Decides everything about new OTPs: in one call to Redis (`lua/admit.lua`), or slot by slot on a cluster. */
+/** Decides everything about new OTPs: in one call to Redis (`lua/otp/admit.lua`), or slot by slot on a cluster. */
 export function createAdmission(options: AdmissionOptions): AdmitMany {
   const decide = options.redis.isCluster ? decideOnCluster(options) : decideInOneCall(options);
   return async (requests) => {
@@ -68,7 +68,7 @@ export function createAdmission(options: AdmissionOptions): AdmitMany {
 }
 
 function decideInOneCall(options: AdmissionOptions): Decide {
-  const script = loadScript(options.redis, loadRecordSource(options.policy, 'admit', admissionParts));
+  const script = loadScript(options.redis, 'otp/admit', options.policy);
   const ask = againAfterNewHistory<Candidate>(options, async (candidates) => {
     const { scriptKeys, args } = callOf(options, candidates);
     return (await script(scriptKeys, args)) as unknown[];

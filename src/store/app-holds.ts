@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
-import { loadScript, type Policy, plainSource, type RedisClient } from './script.js';
+import { loadScript, type Policy, type RedisClient } from './script.js';
 import type { EarlierRefusal } from './send-attempts.js';
 
 /** Different numbers of an app, refused in a row, that put it on hold: one bad number in ten never gets there. */
@@ -59,7 +59,7 @@ export interface AppHoldsOptions {
 
 /** Reads the holds. */
 export function loadHolds(redis: RedisClient): () => Promise<AppHold[]> {
-  const read = loadScript(redis, plainSource('read-holds', ['app-calls']));
+  const read = loadScript(redis, 'sending/read-holds');
   return async () =>
     holdsReply
       .parse(await read([keys.appCalls], []))
@@ -67,7 +67,7 @@ export function loadHolds(redis: RedisClient): () => Promise<AppHold[]> {
 }
 
 export function createAppHolds({ redis, encrypter, policy }: AppHoldsOptions): AppHolds {
-  const load = (name: string) => loadScript(redis, plainSource(name, ['events', 'app-calls'], policy));
+  const load = (name: string) => loadScript(redis, `sending/${name}`, policy);
   const noteAccepted = load('note-accepted');
   const noteRefusal = load('note-refusal');
   const takeTrial = load('take-trial');

@@ -8,7 +8,7 @@ import {
   consumptionDays,
 } from '../otp/balance.js';
 import { keys } from './keys.js';
-import { loadScript, type Policy, plainSource, type RedisClient } from './script.js';
+import { loadScript, type Policy, type RedisClient } from './script.js';
 
 const dayMs = 86_400_000;
 const historyKeptMs = 90 * dayMs;
@@ -55,7 +55,7 @@ export function createBalanceStore({
   policy,
   balanceLimits: limits,
 }: BalanceStoreOptions): BalanceStore {
-  const record = loadScript(redis, plainSource('record-balance', ['events'], policy));
+  const record = loadScript(redis, 'gateway/record-balance', policy);
   const parse = (raw: string) => snapshotSchema.parse(JSON.parse(raw));
   const history: BalanceStore['history'] = async ({ since, until, limit }) => {
     const raws = await redis.zrevrangebyscore(keys.balanceHistory, `(${until}`, since, 'LIMIT', 0, limit);

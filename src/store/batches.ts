@@ -5,14 +5,7 @@ import { newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
 import { type Status, statuses } from '../otp/states.js';
 import type { Encrypter } from './encryption.js';
 import { batchId, batchOfId, keys, newBatch } from './keys.js';
-import {
-  loadListScript,
-  loadPlainScript,
-  longestLifeMs,
-  type Policy,
-  plainSource,
-  type RedisClient,
-} from './script.js';
+import { loadListScript, loadScript, longestLifeMs, type Policy, type RedisClient } from './script.js';
 
 /** Lines whose ids are kept in one key. What is reserved at once lies within one. */
 export const linesPerChunk = 200;
@@ -95,9 +88,9 @@ const cancelReply = z.tuple([z.string(), z.number()]).nullable();
 
 /** Batches in Redis: their lines in slots of their own, their counts beside the OTPs. */
 export function createBatches({ redis, encrypter, policy }: BatchesOptions): Batches {
-  const mergeScript = loadPlainScript(redis, 'merge-lines');
-  const cancelScript = loadPlainScript(redis, 'cancel-batch');
-  const cancelInPartitions = loadListScript(redis, plainSource('cancel-in-partition'));
+  const mergeScript = loadScript(redis, 'batches/merge-lines');
+  const cancelScript = loadScript(redis, 'batches/cancel-batch');
+  const cancelInPartitions = loadListScript(redis, 'batches/cancel-in-partition');
   const ofApp = async (app: string, id: string) => {
     const batch = batchOfId(id);
     const facts = batch === null ? {} : await redis.hgetall(keys.batch(batch));

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { createBatcher } from '../lib/batcher.js';
 import type { Otp } from '../otp/otp.js';
 import { keys } from './keys.js';
-import { loadPlainScript, loadScript, type Policy, plainSource, type RedisClient } from './script.js';
+import { loadScript, type Policy, type RedisClient } from './script.js';
 
 /** Hardly any OTPs of an app to a country are verified, as when SMS are pumped. Times are ms of Redis's clock. */
 export interface ConversionAlarm {
@@ -57,8 +57,8 @@ export function createConversion({
   redis: RedisClient;
   policy: Pick<Policy, 'events'>;
 }): Conversion {
-  const noteScript = loadPlainScript(redis, 'note-conversion', ['cohorts']);
-  const judgeScript = loadScript(redis, plainSource('judge-conversion', ['cohorts', 'events'], policy));
+  const noteScript = loadScript(redis, 'ranges/note-conversion');
+  const judgeScript = loadScript(redis, 'ranges/judge-conversion', policy);
   const noteGathered = createBatcher(async (notes: Note[]) => {
     await noteScript([keys.conversion], summed(notes));
     return notes;

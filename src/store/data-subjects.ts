@@ -33,7 +33,7 @@ function readable(raw: string): z.output<typeof ofRecord> | null {
 /** Persons by the keyed hashes of their number, under every encryption key. */
 export function createDataSubjects(options: RecordStoreOptions): DataSubjects {
   const { redis, encrypter } = options;
-  const eraseScript = loadRecordScript(options, 'erase');
+  const eraseScript = loadRecordScript(options, 'otp/erase');
   const hashesOf = (to: PhoneNumber) => encrypter.hashes('phone number', to.e164);
 
   async function* recordsIn(partition: string) {

@@ -6,7 +6,7 @@ import { partitions } from '../otp/otp-id.js';
 import { keys } from './keys.js';
 import { shownRange } from './number-ranges.js';
 import { failureCodes } from './record.js';
-import { loadListScript, plainSource, type RedisClient } from './script.js';
+import { loadListScript, type RedisClient } from './script.js';
 
 /** Events that were written down with what they tell of, and wait to be passed on. */
 export interface Events {
@@ -64,8 +64,8 @@ const entriesReply = z.array(z.tuple([z.string(), z.array(z.string())]));
 
 /** The events in Redis: a stream in each partition, and one beside each thing that all share. */
 export function createEvents(redis: RedisClient): Events {
-  const readScript = loadListScript(redis, plainSource('read-events'));
-  const forgetScript = loadListScript(redis, plainSource('forget-events'));
+  const readScript = loadListScript(redis, 'gateway/read-events');
+  const forgetScript = loadListScript(redis, 'gateway/forget-events');
   const away = new Set<string>();
   /** One whose master is away holds no other up, and is asked again once it has answered. */
   const readOne = async (key: string): Promise<unknown> => {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
-import { loadPlainScript, type RedisClient } from './script.js';
+import { loadScript, type RedisClient } from './script.js';
 
 const mostFailures = 10;
 const windowMs = 600_000;
@@ -35,7 +35,7 @@ export function createFailedLogins({
   redis: RedisClient;
   encrypter: Encrypter;
 }): FailedLogins {
-  const countFailure = loadPlainScript(redis, 'count-failure');
+  const countFailure = loadScript(redis, 'limits/count-failure');
   const noteOne = async (client: string, most: number, added: 0 | 1): Promise<LoginBlock> => {
     const [hash] = encrypter.hashes('client address', client);
     const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);

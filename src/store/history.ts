@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { partitions } from '../otp/otp-id.js';
 import { keys } from './keys.js';
-import { loadPlainScript, masterOf, mastersOf, type RedisClient } from './script.js';
+import { loadScript, masterOf, mastersOf, type RedisClient } from './script.js';
 
 /** What another history of Redis's data means: all of it came back, its last moments may be missing, or all of it is. */
 export type HistoryFinding = 'whole' | 'may_have_lost' | 'emptied';
@@ -21,7 +21,7 @@ export interface Histories {
  * were admitted before it and look queued count one unknown attempt.
  */
 export function createHistories(redis: RedisClient, onNew: (finding: HistoryFinding) => void): Histories {
-  const script = loadPlainScript(redis, 'note-history');
+  const script = loadScript(redis, 'gateway/note-history');
   const told = new Set<string>();
   let seen: string[] = [];
   /** Once: the next look begins anew. */

@@ -31,7 +31,7 @@ export function tagOf(key: string): string {
 export const keys = {
   /** String, JSON: an OTP's record. */
   record: (partition: string, id: string) => `${prefix}:{${partition}}:${id}`,
-  /** The same for an id of ours. Where it was erased, `erased:<id>` stands beside it for a while (`lua/erase.lua`). */
+  /** The same for an id of ours. Where it was erased, `erased:<id>` stands beside it for a while (`lua/otp/erase.lua`). */
   recordOfId: (id: string) => `${prefix}:{${partitionOfId(id) ?? ''}}:${id}`,
   /** Sorted set: ids of a partition's OTPs that have not ended, by when the sweeper must look. */
   due: (partition: string) => `${prefix}:{${partition}}:due`,
@@ -65,7 +65,7 @@ export const keys = {
   reference: (hash: string) => `${prefix}:{${hash}}:reference`,
   /** Hash: the account trouble that pauses sending. */
   pause: `${prefix}:{sending}:pause`,
-  /** Hash, JSON by app: what is known of the calls for its OTPs (`lua/app-calls.lua`). */
+  /** Hash, JSON by app: what is known of the calls for its OTPs (`lua/sending/app-calls.lua`). */
   appCalls: `${prefix}:{sending}:app-calls`,
   /** String: how many OTPs the workers are done with. */
   done: `${prefix}:{sending}:done`,

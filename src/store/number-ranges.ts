@@ -6,7 +6,7 @@ import type { PhoneNumber } from '../otp/phone-number.js';
 import type { Encrypter } from './encryption.js';
 import { type HashedKey, hashedKey, rotateKey } from './key-rotation.js';
 import { keys } from './keys.js';
-import { loadListScript, loadPlainScript, type Policy, plainSource, type RedisClient } from './script.js';
+import { loadListScript, loadScript, type Policy, type RedisClient } from './script.js';
 
 /** A range that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's clock; those past are over. */
 export interface JudgedRange {
@@ -26,10 +26,7 @@ export interface JudgedRange {
 /** Why the guard refuses an OTP: too few codes of its range are verified, or too many wait to be. */
 export type RangeRefusal = 'slowed' | 'blocked' | 'capped';
 
-/** What `lua/range.lua` is made of. */
-export const rangeParts = ['cohorts', 'range'] as const;
-
-/** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/range.lua`). */
+/** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/ranges/range.lua`). */
 export interface NumberRanges {
   /** The range of an OTP to this number, or null when the guard leaves it alone. */
   guarded(app: string, to: PhoneNumber): { name: string; key: HashedKey } | null;
@@ -65,8 +62,8 @@ export interface NumberRangesOptions {
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
 export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const { redis, encrypter, policy, safeRanges } = options;
-  const noteMany = loadListScript(redis, plainSource('note-range', rangeParts));
-  const readScript = loadPlainScript(redis, 'read-range');
+  const noteMany = loadListScript(redis, 'ranges/note-range', policy);
+  const readScript = loadScript(redis, 'ranges/read-range');
   // On a cluster, a note whose master is away must not hold up the others.
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
   const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });

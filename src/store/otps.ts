@@ -47,8 +47,8 @@ export interface RecordStoreOptions extends RecordScripts {
 export function createOtps(options: AdmissionOptions): Otps {
   const { redis, encrypter, ranges } = options;
   const scripts = {
-    read: loadRecordScript(options, 'read'),
-    cancel: loadRecordScript(options, 'cancel'),
+    read: loadRecordScript(options, 'otp/read'),
+    cancel: loadRecordScript(options, 'otp/cancel'),
   };
 
   const read = async (id: string): Promise<OtpRecord | null> => {

@@ -3,7 +3,7 @@ import { idOfHex, partitionOf } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
-import { loadPlainScript, type RedisClient } from './script.js';
+import { loadScript, type RedisClient } from './script.js';
 
 /** What one app's limits and locks know of a phone number. Times are ms of Redis's clock. */
 export interface KnownPhone {
@@ -18,7 +18,7 @@ export interface KnownPhone {
   otpIds: string[];
 }
 
-/** What is kept about phone numbers beside their OTPs (`lua/phone.lua`). */
+/** What is kept about phone numbers beside their OTPs (`lua/verification/phone.lua`). */
 export interface Phones {
   /**
    * Forgets the limits and the wrong codes of one app and number, so that it can be sent to and verified again at
@@ -43,8 +43,8 @@ const knownReply = z.array(
 
 /** Finds a number by its hash under every encryption key. */
 export function createPhones({ redis, encrypter }: { redis: RedisClient; encrypter: Encrypter }): Phones {
-  const unlock = loadPlainScript(redis, 'unlock');
-  const read = loadPlainScript(redis, 'read-phone');
+  const unlock = loadScript(redis, 'verification/unlock');
+  const read = loadScript(redis, 'verification/read-phone');
   const keysOf = (to: PhoneNumber) =>
     encrypter.hashes('phone number', to.e164).map((hash) => keys.phone(partitionOf(hash), hash));
   /** The current encryption key's first. */

@@ -3,7 +3,7 @@ import { type Candidate, candidateOf } from './admission-candidate.js';
 import { type Case, each, refuse, type Step } from './admission-case.js';
 import type { AdmissionOptions } from './admission-request.js';
 import { keys } from './keys.js';
-import { loadPlainScript, loadRecordScript, longestLifeMs } from './script.js';
+import { loadRecordScript, loadScript, longestLifeMs } from './script.js';
 
 /** An admission takes no longer: what reserved a key before that and has no OTP is over. */
 const inFlightMs = 10_000;
@@ -13,9 +13,9 @@ const heldReply = z.tuple([z.string(), z.number(), z.number()]).nullable();
 /** Reserves idempotency keys; a request that is known under its key is answered with the OTP it has. */
 export function reserveKeys(options: AdmissionOptions): Step {
   const { redis, policy } = options;
-  const reserve = loadPlainScript(redis, 'reserve-key');
-  const release = loadPlainScript(redis, 'release-key');
-  const read = loadRecordScript(options, 'read');
+  const reserve = loadScript(redis, 'otp/reserve-key');
+  const release = loadScript(redis, 'otp/release-key');
+  const read = loadRecordScript(options, 'otp/read');
   const heldBy = async (one: Case, key: string, takenFrom = '') => {
     const { id, facts } = one.candidate;
     const args = [

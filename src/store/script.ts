@@ -77,29 +77,39 @@ export function masterOf(redis: RedisClient, key: string): Redis {
 
 export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
 
-/** The state machine as a Lua text of `from>to ` moves: to make a table of it would cost each call more than it does. */
-function movesLiteral(): string {
+/** What `POLICY.name` stands for in Lua sources: the operator's numbers, and those that nobody sets. */
+function luaValues(policy: Partial<Policy>): Map<string, string | number> {
+  // To make a table of the moves would cost each call more than to search this text.
   const pairs = statuses.flatMap((from) => moves[from].map((to) => `${from}>${to} `));
-  return `local MOVES = ${JSON.stringify(pairs.join(''))}`;
+  return new Map(
+    Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs, moves: pairs.join('') }),
+  );
 }
 
-/** The shared part of every function on records, in front of it. */
-function preamble(parts: readonly string[]): string {
-  return [movesLiteral(), ...['clock', 'events', 'record', ...parts].map(readLua)].join('\n');
+/** `lua/<name>.lua` with what it includes, each file once, before its own text. */
+function readLua(name: string, included = new Set<string>()): string {
+  if (included.has(name)) return '';
+  included.add(name);
+  const text = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+  return text.replaceAll(/^--- @include "(.+)"\n/gm, (_, other: string) => readLua(other, included));
 }
 
-/** A Lua text in which every `POLICY.name` is the number that the policy says. */
-function withPolicy(source: string, policy: Partial<Policy>): string {
-  const values = new Map(Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs }));
-  return source.replaceAll(/\bPOLICY\.(\w+)/g, (_, name: string) => JSON.stringify(values.get(name)));
+/**
+ * The source of `lua/<name>.lua` under a policy. Throws where it names a `POLICY` value that does not exist, so that a
+ * misspelt name stops the process at its start.
+ */
+export function luaSource(name: string, policy: Partial<Policy> = {}): string {
+  const values = luaValues(policy);
+  return readLua(name).replaceAll(/\bPOLICY\.(\w+)/g, (_, key: string) => {
+    const value = values.get(key);
+    if (value === undefined) throw new Error(`lua/${name}.lua: there is no POLICY.${key}`);
+    return JSON.stringify(value);
+  });
 }
 
-function readLua(name: string): string {
-  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
-}
-
-/** A Lua function, called by its SHA and loaded when Redis does not know it. */
-export function loadScript(redis: RedisClient, source: string): Script {
+/** `lua/<name>.lua`, called by its SHA and loaded when Redis does not know it. */
+export function loadScript(redis: RedisClient, name: string, policy: Partial<Policy> = {}): Script {
+  const source = luaSource(name, policy);
   const sha = createHash('sha1').update(source).digest('hex');
   return async (keys, args) => {
     try {
@@ -128,11 +138,6 @@ export interface RecordCall {
 /** Answers each call in its place; an `Error` where that record could not be handled. */
 export type RecordBatch<C extends RecordCall = RecordCall> = (calls: C[]) => Promise<unknown[]>;
 
-/** `lua/<name>.lua` behind the shared part of `lua/record.lua` under this policy and further `parts`. */
-export function loadRecordSource(policy: Policy, name: string, parts: readonly string[] = []): string {
-  return withPolicy(`${preamble(parts)}\n${readLua(name)}`, policy);
-}
-
 /**
  * A function on one OTP record. What is asked for at the same time goes to Redis in one call, on a cluster in one per
  * partition. When it finds that Redis's data has another history, it is asked again after that was noted.
@@ -140,10 +145,10 @@ export function loadRecordSource(policy: Policy, name: string, parts: readonly s
 export function loadRecordScript(
   options: RecordScripts,
   name: string,
-  { parts = [], most = gathered.most }: { parts?: readonly string[]; most?: number } = {},
+  { most = gathered.most }: { most?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
-  const script = loadListScript(redis, loadRecordSource(policy, name, parts));
+  const script = loadListScript(redis, name, policy);
   const groupOf = redis.isCluster ? ({ key }: RecordCall) => tagOf(key) : undefined;
   const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most }, groupOf);
   return async (key, args) => {
@@ -154,8 +159,8 @@ export function loadRecordScript(
 }
 
 /** A function that is called for a list of keys, each with its share of the arguments, and answers a list. */
-export function loadListScript(redis: RedisClient, source: string): RecordBatch {
-  const script = loadScript(redis, source);
+export function loadListScript(redis: RedisClient, name: string, policy: Partial<Policy> = {}): RecordBatch {
+  const script = loadScript(redis, name, policy);
   return bySlot(redis, async (calls) => {
     const scriptKeys = calls.map(({ key }) => key);
     const args = calls.flatMap((call) => call.args);
@@ -203,15 +208,4 @@ export function againAfterNewHistory<C extends RecordCall>(
     const repeated = await run(again);
     return answers.map((answer, i) => (changed[i] === null ? answer : repeated.shift()));
   };
-}
-
-/** A function that touches no OTP record: `lua/<name>.lua`, after the clock and further parts. */
-export function loadPlainScript(redis: RedisClient, name: string, parts: readonly string[] = []): Script {
-  return loadScript(redis, plainSource(name, parts));
-}
-
-/** The text of such a function; one that decides by the policy is made with it. */
-export function plainSource(name: string, parts: readonly string[] = [], policy?: Partial<Policy>): string {
-  const source = ['clock', ...parts, name].map(readLua).join('\n');
-  return policy ? withPolicy(source, policy) : source;
 }

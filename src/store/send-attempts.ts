@@ -11,7 +11,7 @@ import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { factsOf, failureCodes, type OtpFacts, type OtpRecord, recordSchema, toOtp } from './record.js';
-import { loadListScript, loadRecordScript, plainSource } from './script.js';
+import { loadListScript, loadRecordScript } from './script.js';
 
 /** How many records of one partition a sweep looks at in one call. */
 const sweepBatch = 200;
@@ -153,11 +153,11 @@ export function createSendAttempts(
 ): SendAttempts {
   const { redis, encrypter, ranges, conversion } = options;
   const leaseMs = options.policy.sendLeaseMs;
-  const claimScript = loadRecordScript(options, 'claim');
-  const settleScript = loadRecordScript(options, 'settle');
+  const claimScript = loadRecordScript(options, 'otp/claim');
+  const settleScript = loadRecordScript(options, 'otp/settle');
   // One partition a call: a sweep of all in one would hold others up.
-  const sweepScript = loadRecordScript(options, 'sweep', { most: 1 });
-  const markEnqueuedScript = loadListScript(redis, plainSource('mark-enqueued'));
+  const sweepScript = loadRecordScript(options, 'otp/sweep', { most: 1 });
+  const markEnqueuedScript = loadListScript(redis, 'otp/mark-enqueued');
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const tryParse = (raw: string): OtpRecord | null => {
     try {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys } from './keys.js';
 import { createPauseReader } from './pause-reader.js';
-import { loadScript, type Policy, plainSource, type RedisClient } from './script.js';
+import { loadScript, type Policy, type RedisClient } from './script.js';
 
 /** Why sending is paused, and since when (ms of Redis's clock). */
 export interface Pause {
@@ -42,7 +42,7 @@ export interface SendingPauseOptions {
 
 export function createSendingPause({ redis, policy, operatorPauseKeys }: SendingPauseOptions): SendingPause {
   const readReason = createPauseReader(redis, { operatorPauseKeys, whileTrying: true });
-  const load = (name: string) => loadScript(redis, plainSource(name, ['events', 'pause'], policy));
+  const load = (name: string) => loadScript(redis, `sending/${name}`, policy);
   const read = load('read-pause');
   const report = load('report-trouble');
   const startTrying = load('try-sending');

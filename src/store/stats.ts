@@ -1,5 +1,5 @@
 import { keys } from './keys.js';
-import { loadPlainScript, type RedisClient } from './script.js';
+import { loadScript, type RedisClient } from './script.js';
 
 /** What happened in five minutes. */
 export interface StatsSlot {
@@ -25,7 +25,7 @@ const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
 
 /** Statistics in Redis: a hash a day. */
 export function createStats(redis: RedisClient): Stats {
-  const addScript = loadPlainScript(redis, 'add-stats');
+  const addScript = loadScript(redis, 'gateway/add-stats');
   const readDay = async (day: string) => {
     const slots = new Map<number, Record<string, number>>();
     for (const [field, value] of Object.entries(await redis.hgetall(keys.stats(day)))) {

@@ -15,7 +15,7 @@ import { createLoad, evictionPolicy, type Load } from './load.js';
 import { createNumberRanges, type NumberRanges } from './number-ranges.js';
 import { createOtps, type Otps } from './otps.js';
 import { createPhones, type Phones } from './phones.js';
-import { loadPlainScript, type Policy, type RedisClient } from './script.js';
+import { loadScript, type Policy, type RedisClient } from './script.js';
 import { createSendAttempts, type SendAttempts } from './send-attempts.js';
 import { createSendingPause, type SendingPause } from './sending-pause.js';
 import { createStats, type Stats } from './stats.js';
@@ -84,7 +84,7 @@ export function createStore({
   const conversion = createConversion(stores);
   const histories = createHistories(redis, onNewHistory);
   const options = { ...stores, ranges, conversion, noteHistory: histories.note };
-  const keepLease = loadPlainScript(redis, 'keep-lease');
+  const keepLease = loadScript(redis, 'gateway/keep-lease');
   // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
   const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));
   return {

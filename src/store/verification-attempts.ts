@@ -80,8 +80,8 @@ export function createVerificationAttempts(
   options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): VerificationAttempts {
   const { encrypter, ranges, conversion } = options;
-  const admitScript = loadRecordScript(options, 'admit-attempt', { parts: ['phone'] });
-  const settleScript = loadRecordScript(options, 'settle-attempt', { parts: ['phone'] });
+  const admitScript = loadRecordScript(options, 'verification/admit-attempt');
+  const settleScript = loadRecordScript(options, 'verification/settle-attempt');
   /** What an admission opened, its settling need not open again. */
   const opened = new WeakMap<Verification, Otp>();
   const open = (raw: string | undefined) => toOtp(encrypter, recordSchema.parse(JSON.parse(raw ?? '')));

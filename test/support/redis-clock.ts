@@ -34,7 +34,7 @@ export function redisClock(redis: Redis, mutate = (source: string) => source): R
   void show();
   const withTime = (source: string, time: string) => {
     const text = mutate(source).replaceAll("redis.call('TIME')", time);
-    if (!text.includes(time)) throw new Error('this function reads no clock');
+    if (/\bnow\(\)/.test(text) && !text.includes(time)) throw new Error('this function reads another clock');
     sources.set(sha1(source), source);
     return text;
   };

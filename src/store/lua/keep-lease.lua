@@ -1,5 +1,0 @@
--- Takes a lease, or keeps one that is held by this token. Answers 1 when it is held now. KEYS: lease. ARGV: token, ms.
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1

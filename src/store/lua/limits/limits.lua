@@ -1,0 +1,142 @@
+--- @include "verification/phone"
+-- The limits that admission obeys. Each …_wait answers in how many milliseconds one more would be admitted: 0 is now.
+local TEN_MINUTES_MS = 600000
+
+-- What holds for an item: what its app has of its own, or the gateway's.
+local GATEWAY_LIMITS = {
+  recipientCooldownMs = POLICY.recipientCooldownMs, recipientPer10Minutes = POLICY.recipientPer10Minutes,
+  recipientPerDay = POLICY.recipientPerDay, recipientPerDayAllApps = POLICY.recipientPerDayAllApps, appPerSecond = POLICY.appPerSecond,
+  clientIpPer10Minutes = POLICY.clientIpPer10Minutes,
+}
+
+-- When the app's OTPs to this number were admitted. Those to a test number are kept apart: they count in no other limit
+-- but their own.
+local function times_of(p, item)
+  if not item.isTest then return p.sends end
+  p.tests = p.tests or {}
+  return p.tests
+end
+
+local function limits_of(item)
+  return item.limits or GATEWAY_LIMITS
+end
+
+-- A sliding window: `times` are when the earlier ones were admitted, oldest first.
+local function window_wait(times, limit, window_ms, t)
+  if limit == 0 or #times < limit then return 0 end
+  return math.max(0, times[#times - limit + 1] + window_ms - t)
+end
+
+local function in_window(times, window_ms, t)
+  local count, oldest = 0, nil
+  for i = #times, 1, -1 do
+    if times[i] + window_ms <= t then break end
+    count, oldest = count + 1, times[i]
+  end
+  return count, oldest
+end
+
+-- True when nothing of that OTP can have reached the phone: its cooldown is given back.
+local function ended_without_sms(id, t)
+  local raw = redis.call('GET', here.prefix .. id)
+  if not raw then return false end
+  local r = decode(raw)
+  advance(r, t)
+  if r.mayHaveSent or r.uuid then return false end
+  return r.status == 'failed' or r.status == 'expired' or (r.status == 'cancelled' and r.sends == 0)
+end
+
+local function cooldown_wait(p, cooldown_ms, t)
+  local last = p.sends[#p.sends]
+  if cooldown_ms == 0 or not last then return 0 end
+  local wait = last + cooldown_ms - t
+  -- An earlier version kept the newest alone.
+  local newest = p.ids[#p.ids] or p.last
+  if wait <= 0 or (newest and ended_without_sms(newest, t)) then return 0 end
+  return wait
+end
+
+local function phone_wait(p, item, t)
+  local limits, times = limits_of(item), times_of(p, item)
+  return math.max(
+    cooldown_wait(p, limits.recipientCooldownMs, t),
+    window_wait(times, limits.recipientPer10Minutes, TEN_MINUTES_MS, t),
+    window_wait(times, limits.recipientPerDay, DAY_MS, t))
+end
+
+-- All apps together. The answer is the same whenever and however often other apps sent something.
+local function number_wait(number, most, t)
+  if most == 0 then return 0 end
+  local sum = 0
+  for _, p in pairs(number.apps) do sum = sum + in_window(p.sends, DAY_MS, t) end
+  return sum >= most and 3600000 or 0
+end
+
+-- A fixed window, counted in a key that expires with it.
+local function counter_wait(key, limit)
+  if tonumber(redis.call('GET', key) or 0) < limit then return 0 end
+  return math.max(1, redis.call('PTTL', key))
+end
+
+local function count(key, window_ms)
+  if redis.call('INCR', key) == 1 then redis.call('PEXPIRE', key, window_ms) end
+end
+
+-- What is left of each limit that is on: name, quota, window in ms, remaining, ms until more is.
+local function counter_quota(name, key, limit, window_ms)
+  local used = tonumber(redis.call('GET', key) or 0)
+  return { name, limit, window_ms, math.max(0, limit - used), math.max(0, redis.call('PTTL', key)) }
+end
+
+local function phone_quota(name, times, limit, window_ms, t)
+  local used, oldest = in_window(times, window_ms, t)
+  return { name, limit, window_ms, math.max(0, limit - used), oldest and oldest + window_ms - t or 0 }
+end
+
+local function quotas(p, item, t)
+  local found, limits, times = {}, limits_of(item), times_of(p, item)
+  local function add(quota) found[#found + 1] = quota end
+  if limits.recipientPer10Minutes > 0 then
+    add(phone_quota('phone-10min', times, limits.recipientPer10Minutes, TEN_MINUTES_MS, t))
+  end
+  if limits.recipientPerDay > 0 then add(phone_quota('phone-day', times, limits.recipientPerDay, DAY_MS, t)) end
+  if item.appWindow then add(counter_quota('app', KEYS[item.appWindow], limits.appPerSecond, 1000)) end
+  if item.clientIp then
+    add(counter_quota('client-ip', KEYS[item.clientIp], limits.clientIpPer10Minutes, TEN_MINUTES_MS))
+  end
+  if item.clientNetwork then
+    add(counter_quota('client-ip-56', KEYS[item.clientNetwork], item.clientNetworkLimit, TEN_MINUTES_MS))
+  end
+  return found
+end
+
+-- The limit with the longest wait; nil when none stands in the way.
+local function limited(p, number, item, t)
+  local longest, limits = { ms = 0 }, limits_of(item)
+  local function consider(by, ms, own)
+    if ms > longest.ms then longest = { by = by, ms = ms, own = own } end
+  end
+  consider('phone', phone_wait(p, item, t), true)
+  consider('phone', number_wait(number, limits.recipientPerDayAllApps, t), false)
+  if item.appWindow then consider('app', counter_wait(KEYS[item.appWindow], limits.appPerSecond), true) end
+  if item.clientIp then
+    consider('client_ip', counter_wait(KEYS[item.clientIp], limits.clientIpPer10Minutes), true)
+  end
+  if item.clientNetwork then
+    consider('client_ip', counter_wait(KEYS[item.clientNetwork], item.clientNetworkLimit), true)
+  end
+  if longest.ms > 0 then return longest end
+end
+
+-- Counts one that is admitted. Only as many times are kept as the limits look at.
+local function count_admitted(p, item, t)
+  local limits, times = limits_of(item), times_of(p, item)
+  local kept = math.max(1, limits.recipientPer10Minutes, limits.recipientPerDay, limits.recipientPerDayAllApps)
+  times[#times + 1] = t
+  while #times > kept or times[1] + DAY_MS <= t do table.remove(times, 1) end
+  p.ids[#p.ids + 1] = here.id
+  if #p.ids > MOST_IDS then table.remove(p.ids, 1) end
+  if item.appWindow then count(KEYS[item.appWindow], 1000) end
+  if item.clientIp then count(KEYS[item.clientIp], TEN_MINUTES_MS) end
+  if item.clientNetwork then count(KEYS[item.clientNetwork], TEN_MINUTES_MS) end
+end

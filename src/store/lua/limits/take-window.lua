@@ -1,0 +1,12 @@
+-- Takes turns of fixed windows, which expire by themselves. KEYS: windows. ARGV for each: most in a window, ms of it, how
+-- many to take; a negative number gives back. Returns for each: how many were taken, how many are used, ms that it lasts.
+local answers = {}
+for i, key in ipairs(KEYS) do
+  local limit, window_ms, wanted = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+  local used = tonumber(redis.call('GET', key) or 0)
+  local taken = math.max(-used, math.min(wanted, limit - used))
+  if wanted > 0 then taken = math.max(0, taken) end
+  if taken ~= 0 and redis.call('INCRBY', key, taken) == taken then redis.call('PEXPIRE', key, window_ms) end
+  answers[i] = { taken, used + taken, math.max(1, redis.call('PTTL', key)) }
+end
+return answers

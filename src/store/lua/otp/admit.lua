@@ -1,0 +1,164 @@
+--- @include "shared/record"
+--- @include "verification/phone"
+--- @include "limits/limits"
+--- @include "ranges/cohorts"
+--- @include "ranges/range"
+--- @include "otp/reference"
+-- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard and the record in one step. On a Redis Cluster, where
+-- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
+-- is left out (see admission-on-cluster.ts); with `peek`, nothing is written.
+-- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see admission-candidate.ts;
+-- for each item its record, a JSON object that lacks what is decided here.
+local t = now()
+local call = cjson.decode(ARGV[1])
+
+-- What pauses sending now, by the operator or for account trouble.
+local function pause()
+  if not call.pause then return nil end
+  for _, place in ipairs(call.operatorPauses) do
+    if redis.call('HEXISTS', KEYS[place], 'paused') == 1 then return 'operator' end
+  end
+  return redis.call('HGET', KEYS[call.pause], 'trouble')
+end
+
+local on_hold = {}
+
+-- Whether the app's OTPs wait for one that the provider accepts; see app-calls.lua.
+local function is_on_hold(app)
+  if not call.appCalls then return false end
+  if on_hold[app] == nil then
+    local raw = redis.call('HGET', KEYS[call.appCalls], app)
+    local hold = raw and cjson.decode(raw).hold
+    on_hold[app] = hold ~= nil and hold ~= false and t < hold.tryAt
+  end
+  return on_hold[app]
+end
+
+-- What an idempotency key stands for already; nil: nothing, or nothing that is still kept.
+local function held(item)
+  for _, place in ipairs(item.idempotency) do
+    local raw = redis.call('GET', KEYS[place])
+    local reservation = raw and cjson.decode(raw)
+    local stored = reservation and redis.call('GET', reservation.recordKey)
+    if stored then
+      for _, fingerprint in ipairs(item.fingerprints) do
+        if fingerprint == reservation.fingerprint then
+          go_to(reservation.recordKey)
+          local r = decode(stored)
+          advance(r, t)
+          return {'replayed', encode(r)}
+        end
+      end
+      return {'key_reused'}
+    end
+  end
+end
+
+-- Numbers that were verified lately.
+local function is_exempt(phone)
+  return phone.verifiedAt and phone.verifiedAt + VERIFIED_KEPT_MS > t
+end
+
+-- The guard's answer, when it refuses; and what it decided about the range.
+local function judged(item, phone)
+  if not item.range then return nil, '' end
+  local g = load_range(KEYS[item.range], t)
+  local decided, wait, why = guard(g, { exempt = is_exempt(phone), bulk = item.batch ~= nil }, t)
+  if decided ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
+  if decided == 'blocked' then
+    emit(KEYS[call.rangeEvents], 'range.blocked', 'at', digits(t), 'range', item.rangeName)
+  end
+  save_range(KEYS[item.range], g, t)
+  return wait > 0 and {'blocked', wait, decided, why} or nil, decided
+end
+
+local function reserve(item, longest_life)
+  local reservation = cjson.encode({ recordKey = here.record, fingerprint = item.fingerprints[1] })
+  redis.call('SET', KEYS[item.idempotency[1]], reservation, 'PXAT', digits(longest_life))
+end
+
+local function write_record(item, text, losses)
+  local send_deadline = t + item.sendDeadlineMs
+  local decided = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendDeadline":' .. digits(send_deadline)
+  if losses > 0 then decided = decided .. ',"losses":' .. digits(losses) end
+  local place = string.find(text, ',"encrypted":"[%w_-]+"}$')
+  if not place then error('a record must end with its encrypted part') end
+  local raw = string.sub(text, 1, place - 1) .. decided .. string.sub(text, place)
+  redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.keepMs))
+  -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
+  look_soon(here.id, send_deadline, t)
+  return send_deadline
+end
+
+-- No earlier OTP lives that long: sent within a day, and verified within ten minutes of that.
+local SUPERSEDED_KEPT_MS = 2 * DAY_MS
+
+local function supersede_earlier(item, t)
+  local key = here.superseded .. item.phone
+  redis.call('HSET', key, superseded_field(item.app, item.supersedes), digits(t) .. ' ' .. here.id)
+  redis.call('PEXPIREAT', key, digits(t + SUPERSEDED_KEPT_MS))
+end
+
+-- New OTPs by the batch they belong to, counted together at the end.
+local batched = {}
+
+local function note_batch(batch, longest_life)
+  local key = batch_key(batch)
+  local new = batched[key] or { count = 0, longest_life = 0 }
+  new.count, new.longest_life = new.count + 1, math.max(new.longest_life, longest_life)
+  batched[key] = new
+end
+
+local function count_batches()
+  for key, new in pairs(batched) do
+    redis.call('HINCRBY', key, 'queued', new.count)
+    if redis.call('PTTL', key) < new.longest_life - t then
+      redis.call('PEXPIREAT', key, digits(new.longest_life))
+    end
+  end
+end
+
+local function admit(item, text)
+  -- A client that reconnects sends its command twice, perhaps much later: this very OTP was admitted before.
+  local known = load()
+  if known then
+    advance(known, t)
+    return {'known', encode(known)}
+  end
+  local replay = item.idempotency and held(item)
+  if replay then return replay end
+  if call.paused then return {'paused', call.paused} end
+  if is_on_hold(item.app) then return {'paused', 'unrecognised_refusal'} end
+  if item.overloaded then return {'overloaded'} end
+
+  local h = history()
+  local phone, number = load_phone(item.phone, item.app)
+  if is_locked(phone) then return {'phone_locked'} end
+  local limit = limited(phone, number, item, t)
+  -- What is left of an app's own limits would tell that it was not them.
+  if limit then return {'limited', limit.by, limit.ms, limit.own and quotas(phone, item, t) or {}} end
+  if call.peek then return {'free', is_exempt(phone) and 1 or 0} end
+  local refusal, decided = judged(item, phone)
+  if refusal then return refusal end
+
+  local send_deadline = write_record(item, text, h.losses)
+  local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs
+  if item.idempotency then reserve(item, longest_life) end
+  count_admitted(phone, item, t)
+  save_phone(number, t)
+  if item.reference then keep_reference(KEYS[item.reference], here.id, longest_life, t) end
+  if item.supersedes then supersede_earlier(item, t) end
+  if item.batch then note_batch(item.batch, longest_life) end
+  -- Most often there is nothing more to say.
+  if decided == '' and not item.quotas then return t end
+  return {'admitted', t, decided, item.quotas and quotas(phone, item, t) or {}}
+end
+
+call.paused = pause() or nil
+local answers = {}
+for i, item in ipairs(call.items) do
+  go_to(KEYS[i])
+  answers[i] = guarded(admit, item, ARGV[i + 1])
+end
+count_batches()
+return answers

@@ -1,0 +1,95 @@
+--- @include "shared/record"
+-- Records the outcomes of claimed sends.
+-- KEYS: records. ARGV, for each: {token, attempt, claimedAt}, outcome, and the claimed record or '' to be asked for it.
+-- Returns for each: `missing`, `needs_record`, or `settled` with status, failure, uuid and SMS id ('' for none), when it was
+-- sent and expires (0 for not), retries and resends so far, ms until its send deadline, 1 when this changed the status.
+local t = now()
+
+-- A record that was rolled back has forgotten this claim: it is taken up again, with what had been counted by then,
+-- unless somebody else claimed it after this one: later by the clock, or under another history.
+local function take_up(r, claim, claimed)
+  local same_history = (r.losses or 0) <= (claimed.losses or 0)
+  local older = r.status == 'queued'
+    or (r.status == 'sending' and same_history and r.claimedAt <= claim.claimedAt)
+  if not older or claim.attempt <= r.sends then return false end
+  if claimed.unknowns > r.unknowns then r.unknowns, r.presumed = claimed.unknowns, claimed.presumed end
+  r.retries = math.max(r.retries, claimed.retries)
+  r.mayHaveSent = r.mayHaveSent or claimed.mayHaveSent
+  move(r, 'sending', t)
+  r.sends, r.token = claim.attempt, claim.token
+  r.claimedAt, r.attemptEndsAt = claim.claimedAt, claim.claimedAt + POLICY.sendLeaseMs
+  return true
+end
+
+-- The loss that an unknown was presumed for took this very claim: its own unknown is counted instead.
+local function replace_presumed(r, claimed)
+  if (r.presumed or 0) == 0 or (r.losses or 0) <= (claimed.losses or 0) then return end
+  r.unknowns, r.presumed = r.unknowns - 1, r.presumed - 1
+end
+
+local function settle_current(r, outcome, ids)
+  if outcome.kind == 'accepted' then
+    become_sent(r, t, ids)
+  elseif outcome.kind == 'rejected' then
+    become_failed(r, t, outcome.failure)
+  elseif outcome.kind == 'unknown' then
+    r.refusal, r.refusedAt, r.firstRefusedAt = nil, nil, nil
+    count_unknown(r, t)
+  elseif not serve_spare(r, t) then
+    if outcome.spendsRetry then r.retries = r.retries + 1 end
+    if outcome.kind == 'unrecognised' then
+      r.refusal, r.refusedAt = outcome.failure, ids.claimedAt
+      r.firstRefusedAt = r.firstRefusedAt or ids.claimedAt
+    end
+    if may_retry(r) then move(r, 'queued', t) else become_failed(r, t, 'provider_unreachable') end
+  end
+end
+
+local function keep_late_success(r, ids)
+  if r.status == 'unknown' or r.status == 'queued' then
+    become_sent(r, t, ids)
+  elseif r.status == 'sending' then
+    if not r.spare or ids.attempt > r.spare.attempt then r.spare = ids end
+  elseif r.status == 'sent' and ids.attempt > r.sentBy then
+    become_sent(r, t, ids)
+  elseif r.status == 'cancelled' and not r.uuid then
+    r.uuid, r.smsId = ids.uuid, ids.smsId
+  end
+end
+
+return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
+  local claim, outcome = cjson.decode(raw_claim), cjson.decode(raw_outcome)
+  local readable, r = pcall(load)
+  if not readable then r = nil end
+  local brought_back, before = not r, r and r.status
+  if not r then
+    -- Redis lost it, or broke it, unless the OTP may have ended right after the claim and its time to be kept is over, or was
+    -- erased.
+    if t >= claim.claimedAt + POLICY.keepMs or redis.call('EXISTS', erased_key()) == 1 then return {'missing'} end
+    if raw_claimed == '' then return {'needs_record'} end
+    r = decode(raw_claimed)
+  end
+  -- What a read may have shown as ended stays ended.
+  advance(r, t)
+  local current = r.status == 'sending' and r.token == claim.token
+  if not current and raw_claimed == '' then return {'needs_record'} end
+  local claimed = not current and decode(raw_claimed)
+  if claimed and take_up(r, claim, claimed) then
+    current, brought_back = true, true
+    if outcome.kind == 'unknown' then replace_presumed(r, claimed) end
+  end
+  local ids = { uuid = outcome.uuid, smsId = outcome.smsId, attempt = claim.attempt, claimedAt = claim.claimedAt }
+  if current then
+    settle_current(r, outcome, ids)
+  elseif outcome.kind == 'accepted' then
+    keep_late_success(r, ids)
+  end
+  advance(r, t)
+  save(r)
+  -- Its job may have been forgotten, too: the sweeper looks soon.
+  if brought_back and r.status == 'queued' then look_soon(r.id, r.sendDeadline, t) end
+  return {
+    'settled', r.status, r.failure or '', r.uuid or '', r.smsId or '', r.sentAt or 0, r.expiresAt or 0,
+    tries(r), math.max(0, r.sendDeadline - t), r.status ~= before and 1 or 0,
+  }
+end)

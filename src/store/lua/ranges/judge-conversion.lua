@@ -1,0 +1,48 @@
+--- @include "shared/clock"
+--- @include "ranges/cohorts"
+--- @include "shared/events"
+-- Judges how many OTPs of each app and country are verified, and switches the alarms. KEYS: counts, alarms, events.
+-- Returns for each alarm that was switched: app and country, how many were sent and verified (both 0: it ended).
+local LEAST_SENDS = 200
+local LEAST_SENDS_OF_DAY = 500
+local HELD_MS = 3600000
+local t = now()
+local switched = {}
+
+local function raise(name, sent, verified)
+  local raw = redis.call('HGET', KEYS[2], name)
+  local since = raw and cjson.decode(raw).since or t
+  local alarm = { since = since, ends = t + HELD_MS, sent = sent, verified = verified }
+  redis.call('HSET', KEYS[2], name, cjson.encode(alarm))
+  if raw then return end
+  local app, country = string.match(name, '^(%S+) (%S+)$')
+  emit(KEYS[3], 'conversion.low', 'at', digits(t), 'app', app, 'country', country,
+    'sent', digits(sent), 'verified', digits(verified))
+  switched[#switched + 1] = { name, sent, verified }
+end
+
+local function judge(name, raw)
+  local counts = cmsgpack.unpack(raw)
+  prune_minutes(counts, t)
+  local badly, sent, verified = converts_badly(counts, LEAST_SENDS, LEAST_SENDS_OF_DAY, t)
+  if badly then
+    judge_anew(counts, t)
+    raise(name, sent, verified)
+  end
+  if #counts.minutes == 0 and counts.long[2] == 0 then
+    redis.call('HDEL', KEYS[1], name)
+  else
+    redis.call('HSET', KEYS[1], name, cmsgpack.pack(counts))
+  end
+end
+
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do judge(all[i], all[i + 1]) end
+local alarms = redis.call('HGETALL', KEYS[2])
+for i = 1, #alarms, 2 do
+  if cjson.decode(alarms[i + 1]).ends <= t then
+    redis.call('HDEL', KEYS[2], alarms[i])
+    switched[#switched + 1] = { alarms[i], 0, 0 }
+  end
+end
+return switched

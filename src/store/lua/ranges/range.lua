@@ -1,0 +1,110 @@
+--- @include "shared/clock"
+--- @include "ranges/cohorts"
+-- The toll-fraud guard: what is known of one app and one number range (10,000 numbers), as MessagePack: the counts of
+-- cohorts.lua; `days`: [day, verified]. Only once something was decided: `slowUntil`, `blockedUntil`, `strikes`;
+-- `cappedUntil`: until when a place may have to be waited for; `toldUntil`: until when that was told; `admittedAt`: the
+-- newest that was let through; `refused`: how many were; `wouldRefuse`: how many would have been, had it not only watched.
+local LEAST_SENDS = 20
+local LEAST_SENDS_OF_DAY = 50
+local SLOW_MS = 900000
+local SLOW_EVERY_MS = 20000
+local FIRST_BLOCK_MS = 3600000
+local BLOCK_MS = 86400000
+local OUTSTANDING = 20
+local HISTORY_SHARE = 0.1
+local QUEUED_MS = 180000
+local KEPT_MS = 172800000
+
+local function load_range(key, t)
+  local raw = redis.call('GET', key)
+  if raw then return cmsgpack.unpack(raw) end
+  local g = new_counts(t)
+  g.days = {}
+  return g
+end
+
+local function save_range(key, g, t)
+  local gone_at = math.max(t, g.blockedUntil or 0) + KEPT_MS
+  redis.call('SET', key, cmsgpack.pack(g), 'PXAT', digits(gone_at))
+end
+
+local function prune(g, t)
+  prune_minutes(g, t)
+  while g.days[1] and (g.days[1][1] + 2) * COUNTED_DAY_MS <= t do table.remove(g.days, 1) end
+end
+
+-- Slowed at first, then blocked for an hour, then for a day each time. Returns what was decided now, or nil.
+local function judge(g, t)
+  local badly = t >= (g.blockedUntil or 0) and converts_badly(g, LEAST_SENDS, LEAST_SENDS_OF_DAY, t)
+  if not badly then
+    if t >= (g.slowUntil or 0) + BLOCK_MS then g.strikes = nil end
+    return nil
+  end
+  judge_anew(g, t)
+  if t >= (g.slowUntil or 0) and badly == 'lately' then
+    g.slowUntil = t + SLOW_MS
+    return 'slowed'
+  end
+  g.strikes = (g.strikes or 0) + 1
+  g.blockedUntil = t + (g.strikes == 1 and FIRST_BLOCK_MS or BLOCK_MS)
+  g.slowUntil = g.blockedUntil + SLOW_MS
+  return 'blocked'
+end
+
+-- How many single OTPs of the range may be unverified at a time: more where more were verified before. What was admitted
+-- lately counts as if it were sent; after a while only what was sent does, so that an outage blocks nothing for long.
+local function outstanding_wait(g, t)
+  local outstanding, oldest, verified = 0, nil, 0
+  for _, m in ipairs(g.minutes) do
+    local begins = m[1] * MINUTE_MS
+    local sent, typed = m[SENT] - (m[BULK_SENT] or 0), m[VERIFIED] - (m[BULK_VERIFIED] or 0)
+    local out = begins + QUEUED_MS > t and math.max(sent, m[ADMITTED] - m[UNSENT]) or sent
+    outstanding = outstanding + out - typed
+    if out > typed then oldest = oldest or begins end
+  end
+  for _, day in ipairs(g.days) do verified = math.max(verified, day[2]) end
+  if outstanding < OUTSTANDING + verified * HISTORY_SHARE then return 0 end
+  return math.max(1, (oldest or t) + MINUTE_MS + WINDOW_MS - t)
+end
+
+-- Milliseconds until the range takes one more, and what it has to wait for; 0: it takes one now.
+local function range_wait(g, bulk, t)
+  if t < (g.blockedUntil or 0) then return g.blockedUntil - t, 'blocked' end
+  if t < (g.slowUntil or 0) then return math.max(0, (g.admittedAt or 0) + SLOW_EVERY_MS - t), 'slowed' end
+  -- An upload comes at once: that none of it is verified yet says nothing. It is judged by the codes that people had the
+  -- time to type.
+  if bulk then return 0, '' end
+  return outstanding_wait(g, t), 'capped'
+end
+
+-- Counts one that is refused, or would be. Returns 'capped' when the operator should hear of it: the cap is no decision
+-- that lasts, and is told once in a while.
+local function count_refused(g, wait, why, t)
+  local name = POLICY.fraudGuard == 'enforce' and 'refused' or 'wouldRefuse'
+  g[name] = (g[name] or 0) + 1
+  if why ~= 'capped' then return nil end
+  g.cappedUntil = t + wait
+  if t < (g.toldUntil or 0) then return nil end
+  g.toldUntil = t + WINDOW_MS
+  return 'capped'
+end
+
+-- Decides about one more OTP, and counts it. Returns what was decided about the range now ('' for nothing), for how many
+-- milliseconds this OTP is refused (0: admit it), and why. Numbers verified lately are exempt, so that nobody's customers
+-- are locked out with the pumped numbers beside theirs.
+local function guard(g, otp, t)
+  prune(g, t)
+  local decided = judge(g, t)
+  local wait, why = 0, ''
+  if not otp.exempt then wait, why = range_wait(g, otp.bulk, t) end
+  if wait > 0 then
+    decided = count_refused(g, wait, why, t) or decided
+    if POLICY.fraudGuard == 'enforce' then return decided or '', wait, why end
+  end
+  -- Exempt numbers use up none of the turns of a slowed range, and uploads no place of single OTPs.
+  if not otp.exempt then
+    if not otp.bulk then note(g, ADMITTED, t, 1) end
+    if g.slowUntil and wait == 0 then g.admittedAt = t end
+  end
+  return decided or '', 0, ''
+end

@@ -1,0 +1,61 @@
+--- @include "shared/record"
+--- @include "verification/phone"
+-- Records the provider's answers to verification attempts.
+-- KEYS: records. ARGV, for each: lease token, outcome, keyed hash of idempotency key and code ('' for none).
+-- Returns for each: the result, the status, attempts left, when it was verified (0 for not), 1 when the number is locked.
+local t = now()
+
+local function note_right_code(r, token, replay)
+  move(r, 'verified', t)
+  r.verifiedAt, r.verifiedBy = t, token
+  if replay ~= '' then r.verifiedKey = replay end
+  if r.isTest then return end
+  local phone, number = load_phone(r.phone, r.app)
+  phone.wrong, phone.verifiedAt = nil, t
+  save_phone(number, t)
+end
+
+-- Returns what became of a right code.
+local function settle_correct(r, token, replay)
+  -- The same command again, after a reconnect: this very attempt verified the OTP.
+  if r.verifiedBy == token then return 'correct' end
+  -- Admitted before the expiry, it may finish after it; once its lease has lapsed, it may not.
+  local lease = r.leases and r.leases[token]
+  if not lease or lease <= t then return 'unavailable' end
+  if r.status == 'cancelled' then return 'otp_cancelled' end
+  if r.status == 'verified' then return 'already_verified' end
+  note_right_code(r, token, replay)
+  return 'correct'
+end
+
+-- It says nothing about the person: the attempt does not count across the number's OTPs.
+local function take_off_number(r)
+  local phone, number = load_phone(r.phone, r.app)
+  if r.isTest or not phone.wrong then return end
+  phone.wrong = phone.wrong > 1 and phone.wrong - 1 or nil
+  save_phone(number, t)
+end
+
+local function give_back(r)
+  if r.status ~= 'locked' then r.attempts = r.attempts - 1 end
+  take_off_number(r)
+end
+
+return for_each_record(function(token, verdict, replay)
+  local r = load()
+  if not r then return {'otp_not_found'} end
+  local answer = verdict
+  advance(r, t)
+  if verdict == 'correct' then
+    answer = settle_correct(r, token, replay)
+  elseif verdict == 'unsent' and r.leases and r.leases[token] then
+    give_back(r)
+  elseif verdict == 'unrecognised' and r.leases and r.leases[token] then
+    take_off_number(r)
+  end
+  if r.leases then r.leases[token] = nil end
+  if r.status == 'sent' then lock_if_exhausted(r, t) end
+  local locked = verdict ~= 'correct' and is_locked((load_phone(r.phone, r.app)))
+  save(r)
+  return {answer, r.status, r.maxAttempts - r.attempts, r.verifiedAt or 0, locked and 1 or 0}
+end)

@@ -1,0 +1,36 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { luaSource } from '../../src/store/script.js';
+import { policy } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+
+const redis = await connect();
+const names = readdirSync('src/store/lua', { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.lua'))
+  .map((path) => path.replace(/\.lua$/, ''));
+const textOf = (name: string) => readFileSync(`src/store/lua/${name}.lua`, 'utf8');
+const included = new Set(
+  names.flatMap((name) => [...textOf(name).matchAll(/@include "(.+)"/g)].map(([, other]) => other)),
+);
+
+describe('luaSource', () => {
+  it('throws for a policy value that does not exist', () => {
+    const { sendLeaseMs: _, ...incomplete } = policy;
+    expect(() => luaSource('otp/claim', incomplete)).toThrow(
+      'lua/otp/claim.lua: there is no POLICY.sendLeaseMs',
+    );
+  });
+
+  it('includes each file once, also where several include it', () => {
+    expect(luaSource('otp/admit', policy).match(/^local function now\(\)/gm)).toHaveLength(1);
+  });
+
+  it.each(names.filter((name) => !included.has(name)))(
+    '%s compiles, and its header names KEYS',
+    async (name) => {
+      expect(await redis.script('LOAD', luaSource(name, policy))).toMatch(/^[0-9a-f]{40}$/);
+      const header = /^(?:---? .*\n)+/.exec(textOf(name))?.[0] ?? '';
+      expect(header).toMatch(/KEYS/);
+    },
+  );
+});
