@@ -81,8 +81,10 @@ local function write_record(item, text, losses)
   local send_deadline = t + item.sendDeadlineMs
   local decided = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendDeadline":' .. digits(send_deadline)
   if losses > 0 then decided = decided .. ',"losses":' .. digits(losses) end
-  local place = string.find(text, ',"encrypted":"[%w_-]+"}$')
-  if not place then error('a record must end with its encrypted part') end
+  local place = string.find(text, ENCRYPTED, 1, true)
+  -- decode() cuts the record here: nothing may follow the encrypted part.
+  local is_last = place and string.find(text, '"', place + #ENCRYPTED, true) == #text - 1
+  if not is_last then error('a record must end with its encrypted part') end
   local raw = string.sub(text, 1, place - 1) .. decided .. string.sub(text, place)
   redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.keepMs))
   -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
