@@ -16,6 +16,8 @@ export interface FakeProvider {
   readonly open: number;
   /** Bytes that arrived after the TLS handshake, if there is one. */
   readonly bytes: number;
+  /** Refuses new connections from now on; those that are open go on. */
+  stopListening(): void;
   close(): Promise<void>;
 }
 
@@ -54,6 +56,7 @@ export async function startFakeProvider(behave: Behaviour, tls = false): Promise
     get bytes() {
       return state.bytes;
     },
+    stopListening: () => void server.close(),
     close: () => stop(server, sockets),
   };
 }
@@ -75,9 +78,10 @@ async function listen(server: Server): Promise<number> {
 }
 
 async function stop(server: Server, sockets: Set<Socket>): Promise<void> {
+  for (const socket of sockets) socket.destroy();
+  if (!server.listening) return;
   const closed = once(server, 'close');
   server.close();
-  for (const socket of sockets) socket.destroy();
   await closed;
 }
 

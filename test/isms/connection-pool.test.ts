@@ -117,10 +117,9 @@ test('a call that found no free connection until its end is proven unsent, and s
 });
 
 test('a verification that found no free connection gives its attempt back', async () => {
-  const { provider, server } = await setScene(() => undefined, {
-    verifyConnections: 1,
-    verifyTimeoutMs: 1_000,
-  });
+  // Where the first call ends a moment before the second, its place must not become a connection for the second.
+  const hang: Behaviour = () => server.stopListening();
+  const { provider, server } = await setScene(hang, { verifyConnections: 1, verifyTimeoutMs: 1_000 });
   const calls = [provider.verify(verifyCall), provider.verify(verifyCall)];
   expect(await Promise.all(calls)).toEqual([
     { kind: 'unavailable', reason: 'timeout' },
