@@ -7,7 +7,7 @@ const unit = [
   'test/api/http/{html,http-server,lines,prefer,serve-routes}.test.ts',
   'test/api/{docs/errors-markdown,routes/bulk-document}.test.ts',
   'test/bench/pairs.test.ts',
-  'test/lib/{batcher,map-ordered,time-slices}.test.ts',
+  'test/lib/{batcher,map-ordered,memoize,sliding-sum,time-slices}.test.ts',
   'test/main/webhook-receivers.test.ts',
   'test/client/{errors,pages,retry,upload,wait,webhook}.test.ts',
   'test/store/encryption.test.ts',

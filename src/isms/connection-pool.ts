@@ -11,7 +11,7 @@ const maxReplyBytes = 64 * 1024;
  */
 const keepAlive = { keepAliveTimeout: 2_000, keepAliveMaxTimeout: 2_000, keepAliveTimeoutThreshold: 1_000 };
 
-export interface ConnectionPoolOptions {
+interface ConnectionPoolOptions {
   url: URL;
   /** Query parameters of every call: the account's. */
   common: Record<string, string>;
@@ -21,7 +21,7 @@ export interface ConnectionPoolOptions {
 }
 
 /** Connections to the provider for one kind of calls, so that kinds cannot take them from one another. */
-export interface ConnectionPool {
+interface ConnectionPool {
   /** Makes one call with these query parameters; never rejects. After `close` it makes none. */
   call(parameters: Record<string, string>, window: SendWindow): Promise<Exchange>;
   /** Waits for the calls under way, then ends every connection. */

@@ -1,7 +1,6 @@
 import { type Dispatcher, errors } from 'undici';
 import type { UnknownReason, UnsentReason } from '../otp/outcome.js';
-import type { SendWindow } from '../otp/provider.js';
-import { createDispatchGuard, type DispatchGuard } from './dispatch-guard.js';
+import { isPast, type Moment, type SendWindow } from '../otp/provider.js';
 
 /**
  * What became of one GET. `unsent`: proven not to have left, or turned away unprocessed. `lost`: it left and
@@ -105,4 +104,45 @@ function lostReason(error: unknown): UnknownReason {
   const cutOff = 'HPE_INVALID_EOF_STATE';
   if (error instanceof errors.HTTPParserError && error.code !== cutOff) return 'reply_wrong_shape';
   return 'connection_lost';
+}
+
+/** Knows of one call whether its request left this machine, and keeps it from leaving late or twice. */
+interface DispatchGuard {
+  /** True from the moment right before the first byte is handed to a connected socket; never false again. */
+  readonly left: boolean;
+  /** Why the request did not leave; only meaningful while `left` is false. */
+  readonly unsentReason: UnsentReason;
+  /** From now on nothing leaves. What has left before is not called back. */
+  shut(): void;
+  /**
+   * Lets the request leave, once; to be called in the same tick as it is written. Throws where it may not, instead of
+   * aborting: an abort would destroy the fresh connection, which the next call can use.
+   */
+  pass(): void;
+}
+
+/** A fence that lets one request pass, until `leaveBy`. */
+export function createDispatchGuard(leaveBy: Moment): DispatchGuard {
+  let state: 'waiting' | 'left' | 'shut' = 'waiting';
+  let stale = false;
+
+  return {
+    get left() {
+      return state === 'left';
+    },
+    get unsentReason() {
+      return stale ? 'stale_claim' : 'not_connected';
+    },
+    shut() {
+      if (state === 'waiting') state = 'shut';
+    },
+    pass() {
+      if (state === 'waiting' && isPast(leaveBy)) {
+        stale = true;
+        state = 'shut';
+      }
+      if (state !== 'waiting') throw new Error('The request may not leave.');
+      state = 'left';
+    },
+  };
 }

@@ -1,9 +1,14 @@
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
-import { balanceOutcome, balanceParameters } from './balance.js';
+import {
+  balanceOutcome,
+  balanceParameters,
+  sendOutcome,
+  sendParameters,
+  verifyOutcome,
+  verifyParameters,
+} from './calls.js';
 import { createConnectionPool } from './connection-pool.js';
-import { withoutSecrets } from './quoted-text.js';
-import { sendOutcome, sendParameters } from './send.js';
-import { verifyOutcome, verifyParameters } from './verify.js';
+import { withoutSecrets } from './replies.js';
 
 export interface IsmsOptions {
   /** The endpoint; all three calls go there. */

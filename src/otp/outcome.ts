@@ -1,7 +1,7 @@
 import type { FailureCode } from './failure.js';
 
 /**
- * Account trouble: no OTP can be sent until the operator or time ends it. `unrecognised_refusal` setOtpId one app: the
+ * Account trouble: no OTP can be sent until the operator or time ends it. `unrecognised_refusal` concerns one app: the
  * provider refuses its numbers one after the other in words that are not in the table of replies.
  */
 export const accountTroubles = [

@@ -7,8 +7,7 @@ import { brokenContentRules } from '../otp/content-rules.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import type { QueuedOtp, SendOtpQueue } from '../queues/send-otp.js';
 import { traceMetadata } from '../queues/trace.js';
-import type { Admission } from '../store/admission.js';
-import type { AdmissionRequest, Idempotency, Quota } from '../store/admission-request.js';
+import type { Admission, AdmissionRequest, Idempotency, Quota } from '../store/admission.js';
 import { type RangeRefusal, shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { createBackpressure, type Overload } from './backpressure.js';
@@ -17,7 +16,7 @@ import { type Refusal, refusalOf, refuse } from './refusal.js';
 import type { RequestSettings } from './settings.js';
 
 /** What accepting OTPs needs. */
-export interface EnqueuerDependencies {
+interface EnqueuerDependencies {
   store: Pick<Store, 'otps' | 'load' | 'sendAttempts'>;
   sendOtpQueue: Pick<SendOtpQueue, 'add' | 'addBulk' | 'shardOf' | 'withoutJob' | 'backlog'>;
   settings: Pick<RequestSettings, 'contentPolicy' | 'fraudGuardEnforces'>;

@@ -1,6 +1,5 @@
 import type { AccountTrouble } from '../otp/outcome.js';
-import type { Admission, LimitKind } from '../store/admission.js';
-import type { Quota } from '../store/admission-request.js';
+import type { Admission, LimitKind, Quota } from '../store/admission.js';
 import type { RangeRefusal } from '../store/number-ranges.js';
 import type { Overload } from './backpressure.js';
 import type { InputError } from './input-errors.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AdmissionRequest } from '../store/admission-request.js';
+import type { AdmissionRequest } from '../store/admission.js';
 import { batchId, type Line, linesPerChunk, type ReservedLine } from '../store/batches.js';
 import type { Store } from '../store/store.js';
 import type { Acceptance, Enqueuer } from './enqueue.js';

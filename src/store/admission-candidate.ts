@@ -1,10 +1,9 @@
 import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
-import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission-request.js';
+import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
 import type { Encrypter } from './encryption.js';
-import { type HashedKey, hashedKey } from './key-rotation.js';
-import { keys } from './keys.js';
+import { type HashedKey, hashedKey, keys } from './keys.js';
 import { encryptRequest } from './record.js';
 import type { Policy } from './script.js';
 
@@ -50,7 +49,7 @@ export interface Candidate {
 }
 
 /** The limits that hold for one OTP: its app's own, or the gateway's. */
-export type CandidateLimits = Pick<
+type CandidateLimits = Pick<
   Policy,
   | 'recipientCooldownMs'
   | 'recipientPer10Minutes'

@@ -1,21 +1,19 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
-import { type Candidate, type Decide, partitionCallOf } from './admission-candidate.js';
-import { type Case, each, refuse, type Step } from './admission-case.js';
-import type { AdmissionOptions, Quota } from './admission-request.js';
+import type { AdmissionOptions, Quota } from './admission.js';
+import { type Candidate, candidateOf, type Decide, partitionCallOf } from './admission-candidate.js';
 import { loadHolds } from './app-holds.js';
-import { rotateKey } from './key-rotation.js';
-import { keys } from './keys.js';
-import { createPauseReader, lastKnown } from './pause-reader.js';
-import { reserveKeys } from './reserve-keys.js';
+import { keys, rotateKey } from './keys.js';
 import {
   againAfterNewHistory,
   bySlot,
   loadListScript,
+  loadRecordScript,
   loadScript,
   longestLifeMs,
   type RecordBatch,
 } from './script.js';
+import { createPauseReader, lastKnown } from './sending-pause.js';
 
 const tenMinutesMs = 600_000;
 /** How long giving a turn back may take on its way. */
@@ -225,4 +223,100 @@ function admit(options: AdmissionOptions): Step {
       one.answer = ['admitted', createdAt, one.decided, [...quotas, ...toReply(one.quotas)]];
     });
   };
+}
+
+/** What is being decided, and what it has taken that must be given back when it is refused. */
+interface Case {
+  candidate: Candidate;
+  answer?: unknown;
+  exempt: boolean;
+  decided: string;
+  quotas: Quota[];
+  giveBack: (() => Promise<unknown>)[];
+  /** Goes on with what another request of the same key began: whichever comes second is a replay. */
+  joined?: boolean;
+  /** Lets go of the idempotency key, unless an OTP was admitted under it after all. */
+  releaseKey?: () => Promise<unknown>;
+}
+
+/** One step of an admission, for all cases that are still open. */
+export type Step = (cases: Case[]) => Promise<void>;
+
+/** Ends a case with a refusal, and gives back what it took; losing that only makes limits a little stricter. */
+export async function refuse(one: Case, answer: unknown): Promise<void> {
+  const isKnown = Array.isArray(answer) && answer[0] === 'known';
+  one.answer = isKnown && one.joined ? ['replayed', answer[1]] : answer;
+  const back = one.releaseKey && !isKnown ? [...one.giveBack, one.releaseKey] : one.giveBack;
+  await Promise.all(back.map((give) => give().catch(() => {})));
+}
+
+/** Each on its own: where Redis fails one, the others go on. */
+export async function each(cases: readonly Case[], work: (one: Case) => Promise<void>): Promise<void> {
+  await Promise.all(
+    cases.map((one) =>
+      work(one).catch((error: unknown) => {
+        one.answer = error;
+      }),
+    ),
+  );
+}
+
+/** An admission takes no longer: what reserved a key before that and has no OTP is over. */
+const inFlightMs = 10_000;
+
+const heldReply = z.tuple([z.string(), z.number(), z.number()]).nullable();
+
+/** Reserves idempotency keys; a request that is known under its key is answered with the OTP it has. */
+function reserveKeys(options: AdmissionOptions): Step {
+  const { redis, policy } = options;
+  const reserve = loadScript(redis, 'otp/reserve-key');
+  const release = loadScript(redis, 'otp/release-key');
+  const read = loadRecordScript(options, 'otp/read');
+  const heldBy = async (one: Case, key: string, takenFrom = '') => {
+    const { id, facts } = one.candidate;
+    const args = [
+      id,
+      JSON.stringify(facts.fingerprints),
+      longestLifeMs(one.candidate.facts, policy),
+      takenFrom,
+    ];
+    return heldReply.parse(await reserve([key], args));
+  };
+  const reserveOne = async (one: Case) => {
+    const { idempotency } = one.candidate.keys;
+    // Older encryption keys first: what is held under one of them is still the same request.
+    for (const key of idempotency.toReversed()) {
+      const isCurrent = key === idempotency[0];
+      if (!isCurrent && (await redis.exists(key)) === 0) continue;
+      const held = await heldBy(one, key);
+      if (!held) {
+        const { id } = one.candidate;
+        one.releaseKey = () => release([key], [id]);
+        return;
+      }
+      const [id, fits, ageMs] = held;
+      const [raw] = z.tuple([z.string().optional()]).parse(await read(keys.recordOfId(id), []));
+      if (raw !== undefined) return await refuse(one, fits === 1 ? ['replayed', raw] : ['key_reused']);
+      if (fits === 0 && ageMs < inFlightMs) return await refuse(one, ['key_in_flight']);
+      // The same request broke off, or is just being admitted: under the same id it is admitted once.
+      if (fits === 1) {
+        one.candidate = underId(options, one.candidate, id);
+        one.joined = true;
+        return;
+      }
+      const heldNow = await heldBy(one, key, id);
+      // A client that reconnects asks twice, and finds itself.
+      if (heldNow && heldNow[0] !== one.candidate.id) await refuse(one, ['key_in_flight']);
+      return;
+    }
+  };
+  return (cases) =>
+    each(
+      cases.filter(({ candidate }) => candidate.keys.idempotency.length > 0),
+      reserveOne,
+    );
+}
+
+function underId(options: AdmissionOptions, { asked, facts }: Candidate, id: string): Candidate {
+  return candidateOf(options, { ...asked, reserved: { id, phone: facts.phone } });
 }

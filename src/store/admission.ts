@@ -1,17 +1,16 @@
 import { z } from 'zod';
-import type { Otp } from '../otp/otp.js';
+import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { type Candidate, callOf, candidateOf, type Decide } from './admission-candidate.js';
 import { decideOnCluster } from './admission-on-cluster.js';
-import type { AdmissionOptions, AdmissionRequest, Quota } from './admission-request.js';
 import type { Encrypter } from './encryption.js';
-import { rotateKey } from './key-rotation.js';
-import type { RangeRefusal } from './number-ranges.js';
+import { rotateKey } from './keys.js';
+import type { NumberRanges, RangeRefusal } from './number-ranges.js';
 import { newOtp, recordSchema, toOtp } from './record.js';
-import { againAfterNewHistory, loadScript } from './script.js';
+import { againAfterNewHistory, loadScript, type RecordScripts } from './script.js';
 
 /** What the toll-fraud guard decided about a number range with this very OTP. */
-export interface RangeDecision {
+interface RangeDecision {
   decision: RangeRefusal;
   range: string;
 }
@@ -124,4 +123,40 @@ function toAdmission(
 
 function toQuota([name, quota, windowMs, remaining, resetMs]: z.output<typeof quotasReply>[number]): Quota {
   return { name, quota, windowMs, remaining, resetMs };
+}
+
+/** An app's idempotency key, and the request body it must come with again. */
+export interface Idempotency {
+  endpoint: string;
+  key: string;
+  body: string;
+}
+
+/** What is left of one limit: `remaining` of `quota` in `windowMs`; more in `resetMs`. */
+export interface Quota {
+  name: string;
+  quota: number;
+  windowMs: number;
+  remaining: number;
+  resetMs: number;
+}
+
+/** One OTP to decide about. */
+export interface AdmissionRequest {
+  request: OtpRequest;
+  idempotency?: Idempotency | null;
+  /** Only what was admitted before is answered. */
+  overloaded?: boolean;
+  /** Whether to tell what is left of the limits. */
+  quotas?: boolean;
+  /** The id that was reserved for it, its number's keyed hash, and the batch of which it is a line. */
+  reserved?: { id: string; phone: string; batch?: string };
+}
+
+/** What admission decides with. */
+export interface AdmissionOptions extends RecordScripts {
+  encrypter: Encrypter;
+  /** The hashes whose field `paused` BullMQ sets while an operator pauses a send queue. */
+  operatorPauseKeys: readonly string[];
+  ranges: Pick<NumberRanges, 'guarded' | 'note'>;
 }

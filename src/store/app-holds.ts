@@ -51,7 +51,7 @@ const holdsReply = z.array(z.tuple([z.string(), z.number(), z.string(), z.number
 const notedReply = z.tuple([z.number(), z.number()]);
 const verdict = z.enum(['final', 'again', 'held']);
 
-export interface AppHoldsOptions {
+interface AppHoldsOptions {
   redis: RedisClient;
   encrypter: Pick<Encrypter, 'hashes'>;
   policy: Policy;

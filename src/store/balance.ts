@@ -43,7 +43,7 @@ export interface BalanceStore {
 
 const recordReply = z.tuple([z.string(), z.array(z.enum(['low', 'expiring']))]);
 
-export interface BalanceStoreOptions {
+interface BalanceStoreOptions {
   redis: RedisClient;
   policy: Policy;
   balanceLimits: BalanceLimits;

@@ -34,7 +34,7 @@ export interface Line {
 }
 
 /** The id that a line was given, and its number's keyed hash. */
-export interface LineId {
+interface LineId {
   id: string;
   phone: string;
 }
@@ -77,7 +77,7 @@ export interface Batches {
 
 export { batchId };
 
-export interface BatchesOptions {
+interface BatchesOptions {
   redis: RedisClient;
   encrypter: Encrypter;
   policy: Pick<Policy, 'keepMs' | 'sendLeaseMs'>;

@@ -17,7 +17,7 @@ export interface Events {
 }
 
 /** An event and where it is kept. */
-export interface StoredEvent {
+interface StoredEvent {
   key: string;
   entry: string;
   /** Null: it makes no sense here, such as an event of a newer version. */

@@ -8,7 +8,7 @@ const mostFailures = 10;
 const windowMs = 600_000;
 
 /** What a login means for its client: whether that is blocked now, by this very failure, and until when. */
-export interface LoginBlock {
+interface LoginBlock {
   blocked: boolean;
   begins: boolean;
   /** Milliseconds until the client's failures are forgotten. */

@@ -4,8 +4,7 @@ import { memoize } from '../lib/memoize.js';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { Encrypter } from './encryption.js';
-import { type HashedKey, hashedKey, rotateKey } from './key-rotation.js';
-import { keys } from './keys.js';
+import { type HashedKey, hashedKey, keys, rotateKey } from './keys.js';
 import { loadListScript, loadScript, type Policy, type RedisClient } from './script.js';
 
 /** A range that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's clock; those past are over. */
@@ -51,7 +50,7 @@ const mostPending = 10_000;
 /** Slowed until, blocked until, capped until, refused, would refuse. */
 const readReply = z.tuple([z.number(), z.number(), z.number(), z.number(), z.number()]).nullable();
 
-export interface NumberRangesOptions {
+interface NumberRangesOptions {
   redis: RedisClient;
   encrypter: Encrypter;
   policy: Pick<Policy, 'fraudGuard'>;

@@ -2,8 +2,14 @@ import { z } from 'zod';
 import { createBatcher, gathered } from '../lib/batcher.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
-import { type Admission, type AdmitMany, createAdmission } from './admission.js';
-import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission-request.js';
+import {
+  type Admission,
+  type AdmissionOptions,
+  type AdmissionRequest,
+  type AdmitMany,
+  createAdmission,
+  type Idempotency,
+} from './admission.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';

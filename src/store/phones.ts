@@ -6,7 +6,7 @@ import { keys } from './keys.js';
 import { loadScript, type RedisClient } from './script.js';
 
 /** What one app's limits and locks know of a phone number. Times are ms of Redis's clock. */
-export interface KnownPhone {
+interface KnownPhone {
   app: string;
   /** When its newest OTPs were admitted: as many as the limits look at. */
   admittedAt: number[];

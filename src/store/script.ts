@@ -130,7 +130,7 @@ export interface RecordScripts {
 }
 
 /** One record's share of a call: its key, and the arguments that belong to it. */
-export interface RecordCall {
+interface RecordCall {
   key: string;
   args: (string | number)[];
 }

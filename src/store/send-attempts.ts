@@ -46,7 +46,7 @@ export interface EarlierRefusal {
 /** A claim on an OTP's next send: who holds it, which attempt it is, and the record it was given. */
 export type SendClaim = Claimed & { otp: Otp };
 
-export type ClaimResult =
+type ClaimResult =
   | { kind: 'claimed'; claim: SendClaim }
   /** Another attempt may still be calling the provider, or a resend must be held back, for so long. */
   | { kind: 'in_flight'; remainingMs: number }
@@ -67,14 +67,14 @@ export interface SettledSend {
 }
 
 /** An OTP that the clock ended, or gave back for a resend. */
-export interface MovedOtp {
+interface MovedOtp {
   app: string;
   status: Status;
   failure: FailureCode | null;
 }
 
 /** What a sweep found. */
-export interface Swept {
+interface Swept {
   looked: number;
   moved: MovedOtp[];
   /** OTPs whose job may be missing. */

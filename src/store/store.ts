@@ -58,7 +58,7 @@ export interface Store {
   keepLease(name: string, token: string, periodMs: number): Promise<boolean>;
 }
 
-export interface StoreOptions {
+interface StoreOptions {
   redis: RedisClient;
   encrypter: Encrypter;
   policy: Policy;

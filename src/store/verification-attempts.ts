@@ -23,7 +23,7 @@ const refusals = [
 ] as const;
 
 /** Why no attempt was admitted, or why a right code no longer counts: the contract's problem codes. */
-export type VerificationRefusal = (typeof refusals)[number];
+type VerificationRefusal = (typeof refusals)[number];
 
 /** Which verification: of whose OTP, and under which idempotency key with which code, if any. */
 export interface Verification {

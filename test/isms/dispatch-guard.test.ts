@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { createDispatchGuard } from '../../src/isms/dispatch-guard.js';
+import { createDispatchGuard } from '../../src/isms/exchange.js';
 import { momentIn } from '../../src/otp/provider.js';
 import { echoed, sendCall, windowOf } from './account.js';
 import { always, reply } from './fake-provider.js';

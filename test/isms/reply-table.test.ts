@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { refusalByCode, refusalByText } from '../../src/isms/reply-table.js';
+import { refusalByCode, refusalByText } from '../../src/isms/replies.js';
 
 test.each([
   ['-1001', { trouble: 'authentication_failed' }],

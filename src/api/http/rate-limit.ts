@@ -1,4 +1,4 @@
-import type { Quota } from '../../store/admission-request.js';
+import type { Quota } from '../../store/admission.js';
 
 const seconds = (ms: number) => Math.ceil(ms / 1_000);
 

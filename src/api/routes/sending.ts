@@ -2,7 +2,7 @@ import type { Otp, OtpRequest } from '../../otp/otp.js';
 import { isPending } from '../../otp/states.js';
 import type { Enqueuer } from '../../producer/enqueue.js';
 import type { SendOtpQueue } from '../../queues/send-otp.js';
-import type { Idempotency } from '../../store/admission-request.js';
+import type { Idempotency } from '../../store/admission.js';
 import type { Store } from '../../store/store.js';
 import type { RequestEnd } from '../http/context.js';
 import type { Answer } from '../http/route.js';
