@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const unit = [
   'test/{boundaries,docker-compose,docs,package-lock,waits}.test.ts',
   'test/{config,isms,otp,provider,simulator,telemetry}/*.test.ts',
-  'test/api/http/{html,http-server,lines,prefer,serve-routes}.test.ts',
+  'test/api/http/{body,html,http-server,request,route}.test.ts',
   'test/api/{docs/errors-markdown,routes/bulk-document}.test.ts',
   'test/bench/pairs.test.ts',
   'test/lib/{batcher,map-ordered,memoize,sliding-sum,time-slices}.test.ts',

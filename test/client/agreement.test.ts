@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { OpenApiDocument, Operation } from '../../src/api/docs/openapi-types.js';
+import type { OpenApiDocument, Operation } from '../../src/api/docs/openapi.js';
 import {
   balanceSchema,
   batchOtpSchema,

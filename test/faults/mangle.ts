@@ -1,4 +1,4 @@
-import type { OpenApiDocument, Operation, Parameter } from '../../src/api/docs/openapi-types.js';
+import type { OpenApiDocument, Operation, Parameter } from '../../src/api/docs/openapi.js';
 
 /** An HTTP/1.1 request, taken apart so that every part can be spoilt. */
 export interface Draft {

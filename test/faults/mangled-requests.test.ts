@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import type { OpenApiDocument } from '../../src/api/docs/openapi-types.js';
+import type { OpenApiDocument } from '../../src/api/docs/openapi.js';
 import { problemMediaType } from '../../src/api/http/problem.js';
 import { type problemCodes, problems } from '../../src/api/http/problems.js';
 import { shopKey, startGateway } from '../api/gateway.js';

@@ -1,4 +1,4 @@
-import { otpsOfNumber } from '../../src/api/routes/otps-of-number.js';
+import { otpsOfNumber } from '../../src/api/routes/otps.js';
 import { number, request } from '../support/otps.js';
 import { anyOtp, command, enqueueGraceMs, nothing } from './command.js';
 import { agree, type History, momentOf, viewOf } from './history.js';

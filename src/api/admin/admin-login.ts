@@ -6,9 +6,9 @@ import { maskedAddress } from '../../otp/client-address.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
 import type { Store } from '../../store/store.js';
 import { readBasic, sha256 } from '../http/authentication.js';
-import { clientAddress } from '../http/client-address.js';
 import { contextOf } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
+import { clientAddress } from '../http/request.js';
 
 /** The one login of the admin pages. */
 export interface AdminLogin {

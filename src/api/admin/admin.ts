@@ -1,8 +1,8 @@
 import { type RequestHandler, Router } from 'express';
 import helmet from 'helmet';
+import type { ApiMetrics } from '../http/context.js';
 import { contextOf } from '../http/context.js';
 import { ApiProblem } from '../http/problem.js';
-import type { ApiMetrics } from '../routes/metrics.js';
 import { type AdminLogin, type AdminLoginDependencies, authenticateAdmin } from './admin-login.js';
 import { type BullBoardDependencies, bullBoard } from './bull-board.js';
 import { type OverviewPagesDependencies, overviewPages } from './overview.js';

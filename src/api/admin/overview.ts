@@ -8,10 +8,10 @@ import { PhoneNumber } from '../../otp/phone-number.js';
 import type { RequestSettings } from '../../producer/settings.js';
 import type { Store } from '../../store/store.js';
 import { readJson } from '../http/body.js';
-import { parseInput } from '../http/input.js';
 import { ApiProblem } from '../http/problem.js';
-import { unreadable } from '../http/unreadable-record.js';
-import { otpView } from '../routes/otp-view.js';
+import { parseInput } from '../http/request.js';
+
+import { otpView, skipUnreadable } from '../routes/otps.js';
 import { type OverviewDependencies, type OverviewHours, overviewOf } from './overview-data.js';
 import { overviewPage } from './overview-page.js';
 import { overviewStyle } from './overview-style.js';
@@ -83,7 +83,7 @@ async function lookUp(
 ): Promise<Otp[]> {
   const to = PhoneNumber.parse(query, country);
   const ids = to ? (await phones.known(to)).flatMap(({ otpIds }) => otpIds) : [query];
-  const found = await Promise.all(ids.map((id) => otps.findOfAnyApp(id).catch(unreadable)));
+  const found = await Promise.all(ids.map((id) => otps.findOfAnyApp(id).catch(skipUnreadable)));
   return found.filter((otp) => otp !== null).sort((a, b) => b.createdAt - a.createdAt);
 }
 

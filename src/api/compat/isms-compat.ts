@@ -5,92 +5,86 @@ import { hexOf } from '../../otp/otp-id.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
 import { createRequestReader } from '../../producer/otp-request.js';
 import type { RequestSettings } from '../../producer/settings.js';
-import type { SendOtpQueue } from '../../queues/send-otp.js';
 import type { Store } from '../../store/store.js';
-import { knownProblem } from '../http/answer-errors.js';
-import { type ApiKey, appOfKey } from '../http/authentication.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { appOfKey } from '../http/authentication.js';
 import { isMediaType, readForm, readJson, readQuery } from '../http/body.js';
-import { contextOf, type RequestContext } from '../http/context.js';
-import { ApiProblem, problemDocument } from '../http/problem.js';
+import { contextOf } from '../http/context.js';
+import { ApiProblem, knownProblem, noteProblem, problemDocument } from '../http/problem.js';
 import { abortSignal } from '../http/route.js';
-import { readable } from '../routes/acceptance-answer.js';
-import { otpsOfNumber } from '../routes/otps-of-number.js';
-import { countRefusals, createCancel, createSend, type SendingDependencies } from '../routes/sending.js';
-import { createVerify, type VerificationDependencies } from '../routes/verification.js';
+import { createCancel, otpsOfNumber } from '../routes/otps.js';
+import { countRefusals, createSend, readable } from '../routes/sending.js';
+import { countVerifications, createVerify } from '../routes/verify.js';
 
-/** Which requests the door answers: none, POST, or GET as well, whose query string holds the key. */
-export type IsmsCompatApi = 'off' | 'post' | 'get';
-
-export interface IsmsCompatDependencies extends VerificationDependencies {
-  store: SendingDependencies['store'] & VerificationDependencies['store'] & Pick<Store, 'phones' | 'balance'>;
-  enqueuer: SendingDependencies['enqueuer'];
-  metrics: SendingDependencies['metrics'] & VerificationDependencies['metrics'];
-  sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
-  settings: RequestSettings;
-  apiKeys: () => readonly ApiKey[];
-}
-
-/** Where the vendor's own endpoint is. */
+/** The path of iSMS's own endpoint. */
 const path = '/2FA/request.php';
 
-/** Clients wait 30 s at most (the vendor's sample); what is not under way by then is dropped. */
+/** Clients wait 30 s at most (iSMS's sample code); an OTP that is still queued then is cancelled. */
 const answerWithinSeconds = 27;
 const sendDeadlineSeconds = 25;
 
-/** Stands where the vendor's answers hold the code. */
+/** Replaces the code, which iSMS's own answers contain. */
 const hiddenCode = '******';
 const sixDigits = /^[0-9]{6}$/;
 const uuidShape = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
-/** A parameter's value; empty where it is not given. */
+/** The value of a parameter, or empty. */
 type Parameter = (name: string) => string;
-/** One request of a known app. */
-interface Asked {
+
+/** A request of a known app. */
+interface Call {
   app: string;
   parameter: Parameter;
-  /** Of all parameters that are given. */
+  /** The names of all parameters that are present. */
   names: readonly string[];
   res: Response;
+  setOtpId(otpId: string): void;
 }
 
-/** What one method of the protocol does, and how the audit trail calls it. */
-interface Call {
+/** A method of the protocol. */
+interface Method {
+  /** Its name in the audit log. */
   operation: string;
-  /** By GET as well. */
+  /** Whether it changes something, also by GET. */
   changes: boolean;
-  work(asked: Asked): Promise<object>;
+  handle(call: Call): Promise<object>;
 }
 
 /**
- * The vendor's own protocol, for apps that call iSMS today: they change the URL, `un` to their app and `pass` to its
- * key. Sends wait for what becomes of them. Whatever comes of a request is answered with 200 and `status`, since that is
- * what these apps look at. https://www.isms.com.my/2FA is the page that this follows.
+ * Compatibility API for apps that call iSMS directly: they change the URL, `un` to their app and `pass` to its key. A send
+ * waits until the SMS is sent or fails. Every answer has the HTTP status 200; its member `status` tells the result, as in
+ * iSMS's protocol (https://www.isms.com.my/2FA).
  */
-export function ismsCompat(door: IsmsCompatApi, dependencies: IsmsCompatDependencies): Router {
+export function ismsCompat(dependencies: ApiDependencies): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  if (door === 'off') return router;
-  const calls = new Map<string, Call>([
-    ['', { operation: 'isms send', changes: true, work: sendCall(dependencies) }],
-    ['verify', { operation: 'isms verify', changes: true, work: verifyCall(dependencies) }],
-    ['balance', { operation: 'isms balance', changes: false, work: balanceCall(dependencies) }],
+  if (dependencies.ismsCompatApi === 'off') return router;
+  const acceptsGet = dependencies.ismsCompatApi === 'get';
+  const methods = new Map<string, Method>([
+    ['', { operation: 'isms send', changes: true, handle: sendMethod(dependencies) }],
+    ['verify', { operation: 'isms verify', changes: true, handle: verifyMethod(dependencies) }],
+    ['balance', { operation: 'isms balance', changes: false, handle: balanceMethod(dependencies) }],
   ]);
   router.all(path, async (req, res) => {
     const context = contextOf(res);
     context.route = path;
     try {
-      const parameters = parametersOf(await givenBy(req, door));
+      const parameters = parametersOf(await readParameters(req, acceptsGet));
       const parameter = (name: string) => parameters.get(name) ?? '';
       const app = parameter('un');
       if (app === '' || appOfKey(dependencies.apiKeys(), parameter('pass')) !== app) {
         context.problem = 'unauthorized';
         return answer(res, failed('Authentication Failed'));
       }
-      const call = calls.get(parameter('method'));
-      Object.assign(context, { app, operation: call?.operation ?? 'isms', changes: call?.changes ?? false });
-      const asked = { app, parameter, names: [...parameters.keys()], res };
-      answer(res, call ? await call.work(asked) : failed('Unknown method'));
+      const method = methods.get(parameter('method'));
+      const { operation, changes } = method ?? { operation: 'isms', changes: false };
+      Object.assign(context, { app, operation, changes });
+      const setOtpId = (otpId: string) => {
+        context.otpId = otpId;
+      };
+      const call = { app, parameter, names: [...parameters.keys()], res, setOtpId };
+      answer(res, method ? await method.handle(call) : failed('Unknown method'));
     } catch (error) {
-      answer(res, failed(messageOf(error, context)));
+      answer(res, failed(messageOf(error, res)));
     }
   });
   return router;
@@ -102,70 +96,69 @@ function answer(res: Response, body: object): void {
 
 const failed = (message: string) => ({ status: 'Failed', message });
 
-/** What the protocol calls what we call otherwise. */
-const theirNames = new Map([
+/** Parameter names of iSMS's protocol by member name. */
+const ismsNames = new Map([
   ['to', 'mobile'],
   ['senderId', 'sendid'],
 ]);
 
-/** What a problem says to who reads the vendor's answers; throws what is none. */
-function messageOf(error: unknown, context: RequestContext): string {
+/** The message of a problem in iSMS's protocol; rethrows other errors. */
+function messageOf(error: unknown, res: Response): string {
   const problem = knownProblem(error);
   if (!problem) throw error;
-  context.problem = problem.code;
-  context.reason = problem.facts.reason ?? null;
+  noteProblem(res, problem);
   if (problem.code === 'incorrect_code') return 'Incorrect OTP Code';
   const { detail, errors = [] } = problemDocument(problem);
   const [first] = errors;
-  return first ? `${theirNames.get(first.path) ?? first.path} ${first.message}` : detail;
+  return first ? `${ismsNames.get(first.path) ?? first.path} ${first.message}` : detail;
 }
 
 /**
- * What the URL's query and the body hold, a form or a JSON object. A query holds the key and codes, so it is read only
- * where GET is allowed, of a POST as well.
+ * The parameters of the URL's query and of the body, a form or a JSON object. A query string exposes the key and codes to
+ * logs, so it is accepted only if GET is.
  */
-async function givenBy(req: Request, door: IsmsCompatApi): Promise<[string, string][]> {
+async function readParameters(req: Request, acceptsGet: boolean): Promise<[string, string][]> {
   const query = [...readQuery(req)];
-  const allowed = req.method === 'GET' ? door === 'get' : req.method === 'POST';
-  if (!allowed || (query.length > 0 && door !== 'get')) {
+  const allowed = req.method === 'GET' ? acceptsGet : req.method === 'POST';
+  if (!allowed || (query.length > 0 && !acceptsGet)) {
     const detail =
-      'Send the parameters by POST, in the body (application/x-www-form-urlencoded): URLs end in logs.';
+      'Send the parameters by POST, in the body (application/x-www-form-urlencoded): URLs are logged.';
     throw new ApiProblem('method_not_allowed', { detail });
   }
-  return req.method === 'GET' ? query : [...query, ...(await givenByBody(req))];
+  return req.method === 'GET' ? query : [...query, ...(await readBodyParameters(req))];
 }
 
-async function givenByBody(req: Request): Promise<[string, string][]> {
+async function readBodyParameters(req: Request): Promise<[string, string][]> {
   if (isMediaType(req, 'application/x-www-form-urlencoded')) return [...(await readForm(req))];
   const json = (await readJson(req)) ?? {};
-  // Laravel sends an empty array for no data.
+  // Laravel sends an empty array without data.
   if (typeof json !== 'object' || (Array.isArray(json) && json.length > 0)) {
-    throw new ApiProblem('invalid_request', { detail: 'The JSON body is no object.' });
+    throw new ApiProblem('invalid_request', { detail: 'The JSON body is not an object.' });
   }
   return Object.entries(json).map(([name, value]) => {
     if (typeof value !== 'string' && typeof value !== 'number') {
-      throw invalid(theirs(name), 'must be text or a number');
+      throw invalid(canonical(name), 'must be text or a number');
     }
     return [name, String(value)];
   });
 }
 
-/** The text is `message` in the vendor's 2FA API, `msg` in its others, and many apps call it that here. */
-const theirs = (name: string) => (name === 'msg' ? 'message' : name);
+/** The text is `message` in iSMS's 2FA API and `msg` in its other APIs; many apps send `msg`. */
+const canonical = (name: string) => (name === 'msg' ? 'message' : name);
 
-/** By name, without those that are empty; an empty text is kept, to be refused. */
+/** Parameters by name, without empty ones; an empty message is kept, to be rejected. */
 function parametersOf(given: readonly [string, string][]): Map<string, string> {
   const parameters = new Map<string, string>();
   for (const [name, value] of given) {
-    if (value === '' && theirs(name) !== 'message') continue;
-    const known = parameters.get(theirs(name)) ?? value;
-    if (known !== value) throw invalid(theirs(name), 'is given twice, with different values');
-    parameters.set(theirs(name), value);
+    if (value === '' && canonical(name) !== 'message') continue;
+    const known = parameters.get(canonical(name)) ?? value;
+    if (known !== value) throw invalid(canonical(name), 'appears twice, with different values');
+    parameters.set(canonical(name), value);
   }
   return parameters;
 }
 
-/** Answers quote no more than this of a name. */
+/** Answers quote a parameter name up to this length. */
 const longestName = 40;
 
 function invalid(name: string, message: string): ApiProblem {
@@ -173,7 +166,7 @@ function invalid(name: string, message: string): ApiProblem {
   return new ApiProblem('invalid_request', { errors: [{ path, message }] });
 }
 
-/** National digits with or without their zero, behind the country's calling code. */
+/** `country_code` and national digits, with or without their leading zero. */
 function numberOf(parameter: Parameter, settings: RequestSettings): PhoneNumber {
   const national = parameter('mobile').replace(/\D/g, '').replace(/^0/, '');
   const number = PhoneNumber.parse(
@@ -185,28 +178,27 @@ function numberOf(parameter: Parameter, settings: RequestSettings): PhoneNumber 
 }
 
 /**
- * Of a send. `type` follows from the message, `interval` counts when the code is verified, `agreedterm` is from the
- * vendor's SMS API.
+ * Parameters of a send. `type` follows from the message, `interval` applies to the verification, `agreedterm` belongs to
+ * iSMS's SMS API.
  */
 const sendParameters = new Set(
   'un pass method mobile country_code message sendid type interval agreedterm'.split(' '),
 );
 
-function sendCall(dependencies: IsmsCompatDependencies) {
-  const { settings, metrics } = dependencies;
+function sendMethod(dependencies: ApiDependencies) {
+  const { settings } = dependencies;
   const reader = createRequestReader(settings);
   const send = createSend(dependencies);
   const cancel = createCancel(dependencies);
-  return async ({ app, parameter, names, res }: Asked): Promise<object> => {
-    const context = contextOf(res);
-    context.ended = countRefusals(metrics);
+  return async ({ app, parameter, names, res, setOtpId }: Call): Promise<object> => {
+    contextOf(res).ended = countRefusals(dependencies);
     const unknown = names.find((name) => !sendParameters.has(name));
-    // Ignored, it could make another SMS of what was asked for.
+    // Ignoring a parameter could change the SMS.
     if (unknown !== undefined) throw invalid(unknown, 'is not a parameter of a send');
     const message = parameter('message');
-    // It is most likely a variable that the app left empty.
+    // Most likely an empty variable of the app.
     if (message === '' && names.includes('message')) {
-      throw invalid('message', 'is empty: leave it out to send the default text');
+      throw invalid('message', 'is empty; omit it to send the default text');
     }
     const senderId = parameter('sendid');
     const read = reader.read(app, {
@@ -220,17 +212,15 @@ function sendCall(dependencies: IsmsCompatDependencies) {
       idempotency: null,
       waitSeconds: answerWithinSeconds,
       signal: abortSignal(res),
-      setOtpId: (id) => {
-        context.otpId = id;
-      },
+      setOtpId,
     });
-    // Nobody would ever ask for it again.
+    // The client gives up now, so a later SMS would be useless.
     if (otp.status === 'queued') await cancel(app, otp.id);
     return sentView(app, otp);
   };
 }
 
-/** One that is under way when nobody can wait any longer has most likely been sent. */
+/** An OTP that is still `sending` when the wait ends has most likely been sent. */
 function sentView(app: string, otp: Otp): object {
   const ids = idsOf(otp);
   if (otp.status === 'sent' || otp.status === 'sending') {
@@ -245,19 +235,17 @@ function sentView(app: string, otp: Otp): object {
   };
 }
 
-/** The OTP's id, written as a UUID, which is what apps keep until the code is typed. */
+/** The OTP's id as a UUID, which apps keep for the verification. */
 function idsOf(otp: Otp) {
   const uuid = hexOf(otp.id).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   return { uuid, sms_id: otp.smsId?.replace(/\D/g, '') || '0', mobile: otp.to.e164 };
 }
 
-function verifyCall(dependencies: IsmsCompatDependencies) {
-  const { store, settings, metrics } = dependencies;
+function verifyMethod(dependencies: ApiDependencies) {
+  const { store, settings } = dependencies;
   const verify = createVerify(dependencies);
-  return async ({ app, parameter, res }: Asked): Promise<object> => {
-    const context = contextOf(res);
-    context.ended = ({ problem, aborted }) =>
-      metrics.verification(app, problem ?? (aborted ? 'aborted' : 'verified'));
+  return async ({ app, parameter, res, setOtpId }: Call): Promise<object> => {
+    contextOf(res).ended = countVerifications(dependencies);
     const to = numberOf(parameter, settings);
     const echoed = {
       uuid: parameter('uuid'),
@@ -268,21 +256,18 @@ function verifyCall(dependencies: IsmsCompatDependencies) {
     try {
       const otp = await otpOf(store, { app, to, uuid: parameter('uuid') });
       const code = parameter('code').trim();
-      // No code of ours, so no attempt is spent.
+      // Not a possible code, so no attempt is counted.
       if (!sixDigits.test(code)) throw new ApiProblem('incorrect_code');
       if (isOver(otp, parameter('interval'))) throw new ApiProblem('otp_expired');
-      const setOtpId = (id: string) => {
-        context.otpId = id;
-      };
       await verify({ app, id: otp.id, code, key: undefined, setOtpId });
       return { status: 'Verified', ...echoed, ...idsOf(otp) };
     } catch (error) {
-      return { ...failed(messageOf(error, context)), ...echoed };
+      return { ...failed(messageOf(error, res)), ...echoed };
     }
   };
 }
 
-/** The OTP of a number that was answered under this UUID; without one, its newest without a purpose. */
+/** The OTP of a number by its UUID, or without a UUID the number's newest OTP without a purpose. */
 async function otpOf(
   store: Pick<Store, 'otps' | 'phones'>,
   { app, to, uuid }: { app: string; to: PhoneNumber; uuid: string },
@@ -305,7 +290,7 @@ async function byUuid(
 
 const minuteMs = 60_000;
 
-/** `interval`: for how many minutes the app lets a code count; never longer than the gateway does. */
+/** `interval`: minutes for which the app accepts the code; the gateway's own limit applies as well. */
 function isOver({ sentAt }: Otp, interval: string): boolean {
   return (
     /^[1-9]\d{0,3}$/.test(interval) && sentAt !== null && Date.now() > sentAt + Number(interval) * minuteMs
@@ -314,8 +299,8 @@ function isOver({ sentAt }: Otp, interval: string): boolean {
 
 const monthNames = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
 
-/** From the latest snapshot: iSMS is not asked. */
-function balanceCall({ store }: IsmsCompatDependencies) {
+/** The latest snapshot, without a call to iSMS. */
+function balanceMethod({ store }: ApiDependencies) {
   return async (): Promise<object> => {
     const snapshot = await store.balance.latest();
     if (!snapshot) throw new ApiProblem('balance_unavailable', { reason: 'no_snapshot' });

@@ -1,7 +1,7 @@
 import { Html, html, prose } from '../http/html.js';
 import { docsStyle } from './docs-style.js';
 import { answerTable, memberTable, parameterTable, problemTable } from './docs-tables.js';
-import type { OpenApiDocument, Operation, ResponseObject } from './openapi-types.js';
+import type { OpenApiDocument, Operation, ResponseObject } from './openapi.js';
 
 type Method = 'get' | 'post' | 'delete';
 

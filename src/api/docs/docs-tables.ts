@@ -1,6 +1,6 @@
 import { Html, html, prose } from '../http/html.js';
 import { type ProblemCode, problemCodes, problems } from '../http/problems.js';
-import type { Parameter, ResponseObject, Schema } from './openapi-types.js';
+import type { Parameter, ResponseObject, Schema } from './openapi.js';
 
 /** What goes into path, query and headers; nothing when nothing does. */
 export function parameterTable(parameters: readonly Parameter[]): Html | [] {

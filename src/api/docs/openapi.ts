@@ -1,13 +1,82 @@
+import { z } from 'zod';
 import { ApiProblem, problemDocument, problemMediaType } from '../http/problem.js';
 import { type ProblemCode, problemCodes, problems } from '../http/problems.js';
 import type { DocumentedAnswer, NamedBody, Route } from '../http/route.js';
-import { componentSchemas, parameterSchemas, schemaReference } from './openapi-schemas.js';
-import type { MediaType, OpenApiDocument, Operation, Parameter, ResponseObject } from './openapi-types.js';
+
+/** An OpenAPI 3.1 document, as far as this API uses it (https://spec.openapis.org/oas/v3.1.1). */
+export interface OpenApiDocument {
+  openapi: '3.1.1';
+  info: {
+    title: string;
+    version: string;
+    description: string;
+    license: { name: string; identifier: string };
+  };
+  servers: { url: string; description: string }[];
+  tags: { name: string; description: string }[];
+  security: Record<string, string[]>[];
+  paths: Record<string, PathItem>;
+  components: {
+    schemas: Record<string, Schema>;
+    securitySchemes: Record<string, { type: 'http'; scheme: string; description: string }>;
+  };
+}
+
+type PathItem = Partial<Record<'get' | 'post' | 'delete', Operation>>;
+
+export interface Operation {
+  operationId: string;
+  tags: string[];
+  summary: string;
+  description: string;
+  security: Record<string, string[]>[];
+  parameters: Parameter[];
+  requestBody?: { required: boolean; content: Record<string, MediaType> };
+  responses: Record<string, ResponseObject>;
+}
+
+export interface Parameter {
+  name: string;
+  in: 'path' | 'query' | 'header';
+  required: boolean;
+  description: string;
+  schema: Schema;
+}
+
+export interface ResponseObject {
+  description: string;
+  headers?: Record<string, { description: string; required: boolean; schema: Schema }>;
+  content?: Record<string, MediaType>;
+}
+
+export interface MediaType {
+  schema?: Schema;
+  examples?: Record<string, { value: unknown }>;
+}
+
+/** JSON Schema 2020-12, as far as the documentation page reads it. */
+export interface Schema {
+  $ref?: string;
+  type?: string;
+  description?: string;
+  format?: string;
+  pattern?: string;
+  default?: unknown;
+  enum?: unknown[];
+  const?: unknown;
+  minimum?: number;
+  maximum?: number;
+  anyOf?: Schema[];
+  items?: Schema;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  [keyword: string]: unknown;
+}
 
 const description = `Sends one-time passwords by SMS through the iSMS 2FA API, and verifies them.
 
-Times are UTC with milliseconds, codes are strings, ids are opaque. Ignore members that you do not know.
-Errors are problem documents (RFC 9457) with a stable \`code\`. Every answer to a request that can be read has an \`X-Request-Id\`.`;
+Times are UTC with milliseconds, codes are strings, ids are opaque. Ignore unknown members.
+Errors are problem documents (RFC 9457) with a stable \`code\`. Answers have an \`X-Request-Id\`, under which the log holds more.`;
 
 const bearer = { apiKey: [] };
 
@@ -27,18 +96,22 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
     },
     servers: [{ url: '/', description: 'This gateway' }],
     tags: [
-      { name: 'OTPs', description: 'Sending, looking up, verifying and cancelling.' },
-      { name: 'Batches', description: 'Many OTPs at once: uploading, counting, listing, cancelling.' },
+      { name: 'OTPs', description: 'Send, find, verify and cancel OTPs.' },
+      { name: 'Batches', description: 'Upload many OTPs at once; count, list and cancel them.' },
       { name: 'Balance', description: 'Credits of the iSMS account.' },
-      { name: 'Health', description: 'For orchestrators and load balancers; no key needed.' },
-      { name: 'Documentation', description: 'No key needed.' },
+      { name: 'Health', description: 'Probes for orchestrators and load balancers, without a key.' },
+      { name: 'Documentation', description: 'Without a key.' },
     ],
     security: [bearer],
     paths,
     components: {
       schemas: componentSchemas(routes),
       securitySchemes: {
-        apiKey: { type: 'http', scheme: 'bearer', description: 'A key of your app, from the operator.' },
+        apiKey: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'API key of your app; the operator issues it.',
+        },
       },
     },
   };
@@ -82,8 +155,8 @@ function parameters({ path, query, headers }: Route): Parameter[] {
   return [...ids, ...others];
 }
 
-/** Codes that a route names itself, and those that any route of its kind can answer. */
-export function problemsOf(route: Route): ProblemCode[] {
+/** The problem codes of a route, and those of every route of its kind. */
+function problemsOf(route: Route): ProblemCode[] {
   const readsInput = route.body !== null || route.query !== null || route.headers !== null;
   const all = new Set<ProblemCode>(route.problems);
   if (readsInput) all.add('invalid_request');
@@ -126,7 +199,7 @@ function problemResponse(codes: readonly ProblemCode[]): ResponseObject {
   const retries = codes.some((code) => problems[code].retryAfterSeconds !== undefined);
   return {
     description: codes.map((code) => `\`${code}\``).join(', '),
-    headers: documentedHeaders(retries ? { 'Retry-After': 'Seconds until it makes sense to ask again' } : {}),
+    headers: documentedHeaders(retries ? { 'Retry-After': 'Seconds until a retry makes sense' } : {}),
     content: {
       [problemMediaType]: {
         schema: schemaReference('Problem'),
@@ -151,4 +224,68 @@ function documentedHeaders(headers: Record<string, string>): NonNullable<Respons
       { description, required: false, schema: { type: 'string' } },
     ]),
   );
+}
+
+/** Schema of every error. */
+export const problemSchema = z.looseObject({
+  type: z.string().describe('Path of the explanation on the documentation page.'),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.enum(problemCodes as [ProblemCode, ...ProblemCode[]]).describe('Stable identifier of the problem.'),
+  errors: z
+    .array(z.object({ path: z.string(), message: z.string() }))
+    .optional()
+    .describe('Each mistake in the input, with its path.'),
+});
+
+/** A reference to a named schema. */
+function schemaReference(name: string): Schema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** The named schemas of the routes, and `Problem`; the same schemas validate the requests. */
+function componentSchemas(routes: readonly Route[]): Record<string, Schema> {
+  const registry = z.registry<{ id: string }>();
+  const names = new Set<string>();
+  const add = (name: string, schema: z.ZodType) => {
+    if (!names.has(name)) registry.add(schema, { id: name });
+    names.add(name);
+  };
+  const addBody = ({ name, schema, records }: NamedBody) => {
+    add(name, schema);
+    if (records) add(records.name, records.schema);
+  };
+  for (const { body, answers } of routes) {
+    if (body) addBody(body);
+    for (const answer of Object.values(answers)) {
+      if (answer.body && 'schema' in answer.body) addBody(answer.body);
+    }
+  }
+  add('Problem', problemSchema);
+  const { schemas } = z.toJSONSchema(registry, {
+    io: 'input',
+    uri: (id) => `#/components/schemas/${id}`,
+    override: plainer,
+  });
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, withoutIdentity(schema)]));
+}
+
+/** The members of an object schema after parsing, and whether they are required. */
+function parameterSchemas(schema: z.ZodObject): { name: string; schema: Schema; required: boolean }[] {
+  return Object.entries(schema.shape).map(([name, member]) => ({
+    name,
+    schema: withoutIdentity(z.toJSONSchema(member, { io: 'output', override: plainer })),
+    required: !z.safeParse(member, undefined).success,
+  }));
+}
+
+/** Drops the pattern of a format: several hundred characters without further information. */
+function plainer({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+}
+
+function withoutIdentity(schema: z.core.JSONSchema.BaseSchema): Schema {
+  const { $schema: _dialect, $id: _id, ...rest } = schema;
+  return rest as Schema;
 }

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { contextOf } from './context.js';
 import { ApiProblem } from './problem.js';
 
-/** A key that may call the API, known by its digest only. */
+/** An API key, known by its digest only. */
 export interface ApiKey {
   app: string;
   /** SHA-256, 32 bytes. */
@@ -14,8 +14,8 @@ export interface ApiKey {
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
 /**
- * Lets in who presents a known key; everybody else gets the same answer. The key is compared with all digests in
- * constant time, so that neither the answer nor its time says how close a guess was.
+ * Requires a known key. Answers a missing, a malformed and an unknown key alike, and compares with all digests in constant
+ * time, so that neither the answer nor its time tells how close a guess was.
  */
 export function authenticate(apiKeys: () => readonly ApiKey[]): RequestHandler {
   return (req, res, next) => {
@@ -29,23 +29,20 @@ export function authenticate(apiKeys: () => readonly ApiKey[]): RequestHandler {
   };
 }
 
-/** The app that this key belongs to, or null; in constant time. */
+/** The app that a key belongs to, or null; in constant time. */
 export function appOfKey(apiKeys: readonly ApiKey[], key: string): string | null {
   const digest = sha256(key);
   return apiKeys.filter((known) => timingSafeEqual(known.digest, digest))[0]?.app ?? null;
 }
 
-/**
- * The app whose key an `Authorization` presents: by Bearer, or as the password of HTTP Basic, as Twilio's libraries have
- * it; null for anybody else.
- */
+/** The app whose key an `Authorization` header holds, as Bearer or as the password of HTTP Basic; null for an unknown key. */
 export function appOfAuthorization(apiKeys: readonly ApiKey[], header: string): string | null {
   return appOfKey(apiKeys, bearer.exec(header)?.[1] ?? readBasic(header).password);
 }
 
 const basic = /^Basic +([A-Za-z0-9+/]+=*) *$/i;
 
-/** What HTTP Basic (RFC 7617) presents; both are empty where there is none. */
+/** The credentials of HTTP Basic (RFC 7617); empty without them. */
 export function readBasic(header: string): { username: string; password: string } {
   const decoded = Buffer.from(basic.exec(header)?.[1] ?? '', 'base64').toString('utf8');
   // A user name has no colon.
@@ -53,7 +50,7 @@ export function readBasic(header: string): { username: string; password: string 
   return { username, password: password.join(':') };
 }
 
-/** SHA-256 of a text, 32 bytes: secrets are compared by it, so that their length does not show. */
+/** SHA-256 of a text, 32 bytes: secrets are compared by digest, so that their length does not show. */
 export function sha256(text: string): Buffer {
   return hash('sha256', text, 'buffer');
 }

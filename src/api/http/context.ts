@@ -1,41 +1,63 @@
-import type { Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
+import type { Logger } from '../../lib/logger.js';
+import type { Lane } from '../../otp/otp.js';
+import { randomText } from '../../otp/otp-id.js';
+import type { Audit, AuditEntry } from '../../store/audit.js';
 import type { ProblemCode } from './problems.js';
 
-/** What the log line of a request will say; filled in as the request is understood. */
+/** Counters of the API. Labels have few values: apps, countries, routes, stable codes; never an OTP's data. */
+export interface ApiMetrics {
+  /** A finished request; `route` as in the documentation, null where none matched. */
+  request(request: { method: string; route: string | null; status: number; seconds: number }): void;
+  /** OTPs accepted for the first time. */
+  accepted(app: string, lane: Lane, count?: number): void;
+  /** A refused OTP, by its problem code. */
+  refused(app: string, lane: Lane, code: string): void;
+  /** A verification's result: `verified`, a problem code, or `aborted` by a client that disconnected. */
+  verification(app: string, result: string): void;
+  /** A verified OTP. */
+  verified(app: string, country: string): void;
+  /** A refusal of iSMS whose text the gateway does not know. */
+  unrecognised(call: 'verify'): void;
+  /** All metrics of this process in Prometheus's format. */
+  exposition(): Promise<{ contentType: string; text: string }>;
+}
+
+/** Facts of a request for its log line and audit entry; filled in while the request is handled. */
 export interface RequestContext {
   requestId: string;
   startedAt: number;
-  /** As in the documentation: `/v1/otps/{id}`. Null while, or because, no route matched. */
+  /** As in the documentation: `/v1/otps/{id}`. Null until a route matches. */
   route: string | null;
   app: string | null;
   /** The name of the admin's login. */
   admin: string | null;
-  /** Whether it is to change something, where its method does not tell. */
+  /** Whether the request changes something, where its method does not tell. */
   changes: boolean | null;
-  /** What is asked for, by a word that stays; null while, or because, that is not known. */
+  /** A stable name of the operation; null until it is known. */
   operation: string | null;
-  /** Only of an OTP that was found: an id in a path can be anything. */
+  /** Set only once the OTP is found: an id in a path can be anything. */
   otpId: string | null;
   batchId: string | null;
   problem: ProblemCode | null;
-  /** A stable word for what is behind the problem. */
+  /** A stable word for the problem's cause. */
   reason: string | null;
-  /** What the route counts when the request is over. */
+  /** Called when the request of a known app is over. */
   ended: ((end: RequestEnd) => void) | null;
 }
 
 /** How a request of a known app ended. */
 export interface RequestEnd {
   app: string;
-  /** Null when it was answered as asked, or not at all. */
+  /** Null when the request succeeded or was aborted. */
   problem: ProblemCode | null;
-  /** The client was gone before it was answered. */
+  /** The client disconnected before the answer. */
   aborted: boolean;
 }
 
 const contexts = new WeakMap<Response, RequestContext>();
 
-/** Begins the context of a request. */
+/** Creates the context of a request. */
 export function beginContext(res: Response, requestId: string): RequestContext {
   const context: RequestContext = {
     requestId,
@@ -55,9 +77,85 @@ export function beginContext(res: Response, requestId: string): RequestContext {
   return context;
 }
 
-/** The context of a request; throws for one that was never begun. */
+/** The context of a request; throws if there is none. */
 export function contextOf(res: Response): RequestContext {
   const context = contexts.get(res);
   if (!context) throw new Error('the request has no context');
   return context;
+}
+
+/** nginx's status for a request whose client disconnected before the answer. */
+const clientClosedStatus = 499;
+
+/** Gives each request an id (`X-Request-Id`); at its end, counts it, logs it and, if it changes something, audits it. */
+export function trackRequests({
+  logger,
+  metrics,
+  store,
+}: {
+  logger: Logger;
+  metrics: Pick<ApiMetrics, 'request'>;
+  store: { audit: Audit };
+}): RequestHandler {
+  return (req, res, next) => {
+    const context = beginContext(res, `req_${randomText()}`);
+    res.setHeader('X-Request-Id', context.requestId);
+    res.once('close', () => {
+      const { startedAt, requestId, route, app, otpId, batchId, problem, reason } = context;
+      const durationMs = performance.now() - startedAt;
+      const aborted = !res.writableFinished;
+      const status = aborted ? clientClosedStatus : res.statusCode;
+      metrics.request({ method: req.method, route, status, seconds: durationMs / 1_000 });
+      if (app !== null) context.ended?.({ app, problem, aborted });
+      const entry = auditEntryOf(req, res, context);
+      if (entry) {
+        store.audit.add(entry).catch((err: unknown) => {
+          logger.error({ event: 'audit.lost', requestId, err }, 'Could not write an audit log entry');
+        });
+      }
+      const line = {
+        event: 'http.request',
+        requestId,
+        method: req.method,
+        status: res.statusCode,
+        durationMs: Math.round(durationMs),
+        // Undefined members are left out of the line.
+        route: route ?? undefined,
+        app: app ?? undefined,
+        otpId: otpId ?? undefined,
+        batchId: batchId ?? undefined,
+        problem: problem ?? undefined,
+        reason: reason ?? undefined,
+        aborted: aborted ? true : undefined,
+      };
+      logger.info(line, 'request');
+    });
+    next();
+  };
+}
+
+/** The audit entry of a request that changes something; null for reads and for unauthenticated requests. */
+function auditEntryOf(req: Request, res: Response, context: RequestContext): AuditEntry | null {
+  const { app, admin, changes, operation, route, otpId, batchId, problem, requestId } = context;
+  const actor = app !== null ? `app:${app}` : admin !== null ? `admin:${admin}` : null;
+  if (actor === null || !(changes ?? !['GET', 'HEAD'].includes(req.method))) return null;
+  const subject = otpId ?? batchId;
+  return {
+    at: Date.now(),
+    actor,
+    action:
+      operation ??
+      `${req.method} ${admin !== null && res.statusCode < 400 ? pathOf(req) : (route ?? 'none')}`,
+    ...(subject !== null && { subject }),
+    result: res.writableFinished ? String(res.statusCode) : 'aborted',
+    ...(problem !== null && { code: problem }),
+    requestId,
+  };
+}
+
+const longestPath = 200;
+
+/** The path of an admin request, which names the action; only the admin can choose it. */
+function pathOf({ originalUrl }: Request): string {
+  return originalUrl.split('?')[0]?.slice(0, longestPath) ?? '';
 }

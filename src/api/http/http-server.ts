@@ -6,35 +6,35 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { Socket } from 'node:net';
-import { beginBodyDeadline } from './body-deadline.js';
-import { ApiProblem } from './problem.js';
-import { answerRefused, answerTunnel, answerUnreadable, noteAnswer } from './unreadable-request.js';
+import type { Duplex } from 'node:stream';
+import { beginBodyDeadline } from './body.js';
+import { ApiProblem, problemDocument, problemHeaders, problemMediaType } from './problem.js';
+import { type ProblemCode, problems } from './problems.js';
 
 /**
- * How slow a client may be: until its headers are there, counted from their first byte or from the connection while
- * there is none, and from then on until its body is there. The worst client, silent until the last moment and slow
- * from then on, is gone 9.5 s after it connected (twice 2 s + 0.5 s, then 4.5 s); 10 s are promised. Large bodies of
- * known apps may take longer (`takesItsTime`); Node has only one time for all requests, so it is off.
+ * Deadlines for slow clients: 2 s for the headers, from their first byte or from the connection while there is none, then
+ * 4.5 s for the body. The slowest client is gone 9.5 s after it connected (twice 2 s + 0.5 s, then 4.5 s); 10 s are
+ * promised. Large bodies of known apps may take longer (`allowSlowBody`); Node has one time for all requests, so it is off.
  */
 const slowness = { headersTimeout: 2_000, requestTimeout: 0, connectionsCheckingInterval: 500 };
 const bodyWithinMs = 4_500;
 
 /**
- * Ends a connection on which an answer is not read, after twice this at most (measured). Longer than the longest
- * `Prefer: wait`, during which nothing is said.
+ * Ends a connection whose answer is not read, after twice this time at most (measured). Longer than the longest
+ * `Prefer: wait`, during which nothing is sent.
  */
 const silenceMs = 40_000;
 
 const mostHeaders = 100;
 
-/** Pipelined requests of one connection that wait for their turn; a few KB of memory each. */
+/** Pipelined requests that one connection may have waiting; a few KB of memory each. */
 const mostPipelined = 100;
 
 const settings = {
   ...slowness,
-  /** Of all header lines and the request line together. */
+  /** Limit of all header lines and the request line together. */
   maxHeaderSize: 16 * 1_024,
-  /** Bytes of a body that wait to be read. In one-byte chunks, each takes about 400 bytes of memory. */
+  /** Bytes of a body that are buffered. In one-byte chunks, each takes about 400 bytes of memory. */
   highWaterMark: 4 * 1_024,
   // Checked below: Node would answer without a problem document.
   requireHostHeader: false,
@@ -42,10 +42,9 @@ const settings = {
 };
 
 /**
- * The server in front of an app, which listens nowhere yet. Holds every setting that a client could exhaust it by,
- * and answers by itself, with problem documents, what never gets to the app: bytes that are no request, what
- * HTTP/1.1 forbids, tunnels, expectations that nobody meets, requests that do not arrive in time. A request to
- * upgrade is answered as one that does not ask for it (RFC 9110 §7.8).
+ * The HTTP server in front of an app; it does not listen yet. Holds every limit on what a client may use, and answers with
+ * problem documents what never reaches the app: unparsable bytes, requests that HTTP/1.1 forbids, tunnels, unmet
+ * expectations, late requests. An upgrade request is answered as one without an upgrade (RFC 9110 §7.8).
  */
 export function createHttpServer(app: RequestListener): Server {
   const serveInOrder = createPipelining();
@@ -68,14 +67,14 @@ export function createHttpServer(app: RequestListener): Server {
   server.on('connect', (_req, socket) => answerTunnel(socket));
   server.on('clientError', answerUnreadable);
   server.timeout = silenceMs;
-  // Node would drop what is beyond its own limit in silence, an Authorization header for example.
+  // Node would silently drop the headers beyond its own limit, an Authorization header for example.
   server.maxHeadersCount = 0;
   return server;
 }
 
 /**
- * Serves the requests of a connection one after the other. Node gives a pipelined response its socket when its turn
- * comes; before that it never emits `close`, so whatever waits for the end of the request would wait for ever.
+ * Serves the requests of a connection one after the other. Node gives a pipelined response its socket when its turn comes,
+ * and never emits `close` before that, so code that waits for the end of the request would wait for ever.
  */
 function createPipelining() {
   const waiting = new WeakMap<Socket, number>();
@@ -101,24 +100,24 @@ function createPipelining() {
   };
 }
 
-/** What Node itself says of a request that does not arrive in time. */
+/** The error that Node itself reports for a late request. */
 function lateError(): NodeJS.ErrnoException {
   return Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
 }
 
-/** Why a request that could be read is none for the app, or null. */
+/** Why a parsed request is not for the app, or null. */
 function refusalOf({ httpVersion, rawHeaders }: IncomingMessage): ApiProblem | null {
   if (rawHeaders.length / 2 > mostHeaders) return new ApiProblem('headers_too_large');
-  // Node reads HTTP/0.9 and 2.0 in this shape, too.
-  if (!/^1\.[01]$/.test(httpVersion)) return invalid('Only HTTP/1.1 and HTTP/1.0 are spoken here.');
+  // Node also accepts HTTP/0.9 and 2.0 in this form.
+  if (!/^1\.[01]$/.test(httpVersion)) return invalid('This server supports HTTP/1.1 and HTTP/1.0 only.');
   const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
   const missing = hosts === 0 && httpVersion === '1.1';
   return missing || hosts > 1 ? invalid('A request has exactly one Host header (RFC 9112 §3.2).') : null;
 }
 
 /**
- * The path and query that a target means, also an absolute one (RFC 9112 §3.2.2), or null: Express would answer a
- * target that it cannot read with a page of its own.
+ * The path and query of a request target, also of an absolute one (RFC 9112 §3.2.2). Null for an unreadable one, which
+ * Express would answer with a page of its own.
  */
 function originForm(target = ''): string | null {
   if (target.startsWith('/')) return target;
@@ -133,4 +132,91 @@ function unreadableTarget(): ApiProblem {
 
 function invalid(detail: string): ApiProblem {
   return new ApiProblem('invalid_request', { detail });
+}
+
+/** Problems for the errors of Node's parser. */
+const codes: Record<string, ProblemCode> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'body_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/** How long a client may take to read a last answer; closing at once could discard it unread. */
+const lingerMs = 1_000;
+
+/** The two newest answers of each connection; earlier ones are complete. */
+const answers = new WeakMap<Duplex, { previous: ServerResponse | undefined; latest: ServerResponse }>();
+const closing = new WeakSet<Duplex>();
+
+/** Registers each answer that begins, so that none is written into the middle of another. */
+function noteAnswer(res: ServerResponse): void {
+  // A pipelined answer has no socket of its own before its turn comes.
+  const { socket } = res.req;
+  answers.set(socket, { previous: answers.get(socket)?.latest, latest: res });
+}
+
+/**
+ * Answers bytes that never became a request, for the server's `clientError` event: Node by itself would answer without a
+ * problem document. Earlier requests of the connection are answered first.
+ */
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const code = codes[error.code ?? ''];
+  const problem = code ? new ApiProblem(code) : invalid('The bytes are not a readable HTTP request.');
+  const { previous, latest } = answers.get(socket) ?? {};
+  const inBody = latest !== undefined && !latest.req.complete;
+  // A request whose body breaks off gets this problem as well, unless its answer has begun.
+  if (inBody) endInTurn(socket, previous, () => (latest.headersSent ? null : problem));
+  else endInTurn(socket, latest, () => problem);
+}
+
+/** Answers a connection that asks for a tunnel (CONNECT), and closes it. */
+function answerTunnel(socket: Duplex): void {
+  // Node no longer handles errors of this connection.
+  socket.on('error', () => socket.destroy());
+  const problem = new ApiProblem('method_not_allowed', {
+    detail: 'This server is not a proxy.',
+    headers: { Allow: 'DELETE, GET, HEAD, POST' },
+  });
+  endInTurn(socket, answers.get(socket)?.latest, () => problem);
+}
+
+/** Answers a request without the app, and closes its connection. */
+function answerRefused(res: ServerResponse, problem: ApiProblem): void {
+  const { status, headers, body } = rawAnswer(problem);
+  res.writeHead(status, headers);
+  res.end(body);
+}
+
+function endInTurn(socket: Duplex, after: ServerResponse | undefined, answer: () => ApiProblem | null): void {
+  // Further bytes of this connection are part of the same error.
+  if (closing.has(socket)) return;
+  closing.add(socket);
+  const end = () => {
+    const problem = answer();
+    if (socket.writable) socket.end(problem ? rawText(problem) : undefined);
+    setTimeout(() => socket.destroy(), lingerMs).unref();
+  };
+  if (after && !after.closed) after.once('close', end);
+  else end();
+}
+
+function rawText(problem: ApiProblem): string {
+  const { status, headers, body } = rawAnswer(problem);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  return [`HTTP/1.1 ${status} ${problems[problem.code].title}`, ...lines, '', body].join('\r\n');
+}
+
+function rawAnswer(problem: ApiProblem): { status: number; headers: Record<string, string>; body: string } {
+  const body = JSON.stringify(problemDocument(problem));
+  const headers = {
+    'Content-Type': problemMediaType,
+    'Content-Length': String(Buffer.byteLength(body)),
+    Connection: 'close',
+    ...problemHeaders(problem),
+  };
+  return { status: problems[problem.code].status, headers, body };
 }

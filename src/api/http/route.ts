@@ -1,48 +1,47 @@
-import type { Request, Response } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { z } from 'zod';
 import { readJson } from './body.js';
 import { contextOf, type RequestEnd } from './context.js';
-import { parseInput } from './input.js';
+import { ApiProblem } from './problem.js';
 import type { ProblemCode } from './problems.js';
+import { parseHeaders, parseInput } from './request.js';
 
-/** What a route answers when all went well. */
+/** A successful answer. */
 export interface Answer {
   status: number;
   headers?: Record<string, string>;
-  /** Text goes out as it is, what comes bit by bit as it comes, anything else as JSON. */
+  /** Text is sent as it is, an async iterable in parts, any other object as JSON. */
   body?: string | AsyncIterable<string> | object | undefined;
 }
 
-/** A good answer, as the documentation shows it. */
+/** A successful answer, as the documentation shows it. */
 export interface DocumentedAnswer {
   description: string;
-  /** Names of headers, and what they say. */
+  /** Descriptions by header name. */
   headers?: Record<string, string>;
-  /** A named JSON body, or the media type of another one. */
   body?: NamedBody | { mediaType: string };
 }
 
-/** A JSON body by the name of its schema. */
+/** A JSON body with the name of its schema. */
 export interface NamedBody<S extends z.ZodType = z.ZodType> {
   name: string;
   schema: S;
   example: unknown;
-  /** Other media types of the same, such as newline-delimited JSON: what each of their records is. */
+  /** The same data as records in other media types, such as newline-delimited JSON. */
   records?: { mediaTypes: readonly string[]; name: string; schema: z.ZodType };
 }
 
-/** What a request is made of, and how much of it is read. */
+/** A request body, and how it is read. */
 export interface RequestBody<S extends z.ZodType = z.ZodType> extends NamedBody<S> {
-  /** Whether there may be none. */
   optional?: true;
-  /** What the schema is given; by default all of a JSON body of at most 16 KiB. */
+  /** Reads the input for the schema; by default a JSON body of at most 16 KiB. */
   read?: (req: Request) => Promise<unknown>;
 }
 
-/** Everything about a route but its code: what the router, the OpenAPI document and the page are made from. */
+/** A route without its handler: source of the router, the OpenAPI document and the documentation page. */
 export interface RouteFacts {
   method: 'get' | 'post' | 'delete';
-  /** In OpenAPI's notation: `/v1/otps/{id}`. Those under `/v1` need a key. */
+  /** In OpenAPI's notation: `/v1/otps/{id}`. Paths under `/v1` need a key. */
   path: string;
   operationId: string;
   tag: string;
@@ -50,26 +49,26 @@ export interface RouteFacts {
   description: string;
   answers: Record<number, DocumentedAnswer>;
   problems: readonly ProblemCode[];
-  /** Counts a request of a known app that is over, however it ended. */
+  /** Called after each request of a known app, for metrics. */
   ended?: (end: RequestEnd) => void;
 }
 
-/** What a route is called with; all of it checked. */
+/** The validated input of a route's handler. */
 export interface RouteInput<B, Q, H> {
   app: string;
-  /** `{id}` of the path, empty where there is none. */
+  /** `{id}` of the path, or empty. */
   id: string;
   body: B;
   query: Q;
   headers: H;
-  /** The one of these media types that the client likes best; empty when it likes none. */
+  /** The media type that the client prefers; empty if it accepts none of them. */
   accepts(mediaTypes: readonly string[]): string;
-  /** Notes in the log and the audit trail which OTP this was about. */
+  /** Sets the OTP of the log line and the audit entry. */
   setOtpId(otpId: string): void;
-  /** The same of a batch. */
+  /** Sets the batch of the log line and the audit entry. */
   setBatchId(batchId: string): void;
-  /** Aborts when the client is gone, or the answer must not wait any longer. */
-  gone(withinMs?: number): AbortSignal;
+  /** Aborts when the client disconnects, or after `withinMs`. */
+  abortSignal(withinMs?: number): AbortSignal;
 }
 
 export interface Route extends RouteFacts {
@@ -81,7 +80,7 @@ export interface Route extends RouteFacts {
 
 const nothing = z.strictObject({});
 
-/** Makes a route of its facts, the schemas of its input (names of headers as in HTTP) and its code. */
+/** Defines a route by its documentation, the schemas of its input (header names as in HTTP) and its handler. */
 export function defineRoute<
   B extends z.ZodType = z.ZodUndefined,
   Q extends z.ZodObject = typeof nothing,
@@ -115,24 +114,17 @@ export function defineRoute<
         setBatchId: (batchId) => {
           context.batchId = batchId;
         },
-        gone: (withinMs) => abortSignal(res, withinMs),
+        abortSignal: (withinMs) => abortSignal(res, withinMs),
       });
     },
   };
 }
 
-/** The headers that a schema names, checked by it. */
-export function parseHeaders<S extends z.ZodType>(schema: S, req: Request): z.output<S> {
-  const names = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-  const values = names.map((name) => [name, req.get(name)] as const);
-  return parseInput(schema, Object.fromEntries(values.filter(([, value]) => value !== undefined)));
-}
-
-/** Aborts when the client is gone, or after `withinMs`. `AbortSignal.any` would forget a time-out that nobody holds. */
+/** Aborts when the client disconnects, or after `withinMs`. (`AbortSignal.any` drops an unreferenced time-out.) */
 export function abortSignal(res: Response, withinMs?: number): AbortSignal {
   const controller = new AbortController();
   const abort = () => controller.abort();
-  // A client that reset at once is gone already, and says so no more.
+  // A response that is closed already emits no `close`.
   if (res.closed) abort();
   else res.once('close', abort);
   if (withinMs !== undefined && !controller.signal.aborted) {
@@ -140,4 +132,90 @@ export function abortSignal(res: Response, withinMs?: number): AbortSignal {
     controller.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
   }
   return controller.signal;
+}
+
+/** A router for the routes, which answers other methods on their paths with 405. */
+export function serveRoutes(routes: readonly Route[]): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  for (const [path, ofPath] of byPath(routes)) {
+    const expressPath = path.replaceAll(/\{(\w+)\}/g, ':$1');
+    const handlers = new Map(ofPath.map((route) => [route.method.toUpperCase(), serve(route)]));
+    const get = handlers.get('GET');
+    if (get) handlers.set('HEAD', get);
+    const otherwise = refuseMethod(ofPath);
+    // One layer per path: Express tries every layer in turn.
+    router.all(expressPath, (req, res, next) => {
+      contextOf(res).route = path;
+      return (handlers.get(req.method) ?? otherwise)(req, res, next);
+    });
+  }
+  return router;
+}
+
+function byPath(routes: readonly Route[]): Map<string, Route[]> {
+  const grouped = new Map<string, Route[]>();
+  for (const route of routes) grouped.set(route.path, [...(grouped.get(route.path) ?? []), route]);
+  return grouped;
+}
+
+function serve(route: Route): RequestHandler {
+  return async (req, res) => {
+    const context = contextOf(res);
+    context.ended = route.ended ?? null;
+    context.operation = route.operationId;
+    const { status, headers = {}, body }: Answer = await route.run(req, res);
+    res.statusCode = status;
+    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+    if (body === undefined) res.end();
+    else if (typeof body === 'string' || !(Symbol.asyncIterator in body)) sendText(res, body);
+    else if (req.method === 'HEAD') res.end();
+    else await sendParts(res, body);
+  };
+}
+
+/** Does what Express's `send` and `json` would do here, in a fifth of their time (measured). */
+function sendText(res: Response, body: string | object): void {
+  const isText = typeof body === 'string';
+  const bytes = Buffer.from(isText ? body : JSON.stringify(body));
+  if (!res.hasHeader('Content-Type')) {
+    res.setHeader('Content-Type', isText ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8');
+  }
+  res.setHeader('Content-Length', bytes.length);
+  res.end(bytes);
+}
+
+/**
+ * Unread bytes of an answer after which no more of it is made, beside the network's buffers: about 13,000 results of an
+ * upload's lines. A client that writes more than that must read meanwhile.
+ */
+const mostUnreadBytes = 1_024 * 1_024;
+
+async function sendParts(res: Response, parts: AsyncIterable<string>): Promise<void> {
+  // `Location` reaches the client before the first part.
+  res.flushHeaders();
+  for await (const part of parts) {
+    if (res.closed) return;
+    if (res.write(part) || res.writableLength < mostUnreadBytes) continue;
+    await drained(res);
+  }
+  res.end();
+}
+
+/** Resolves when more may be written, or the client is gone. */
+async function drained(res: Response): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const go = () => {
+      res.off('drain', go).off('close', go);
+      resolve();
+    };
+    res.once('drain', go).once('close', go);
+  });
+}
+
+function refuseMethod(routes: readonly Route[]): RequestHandler {
+  const methods = routes.map(({ method }) => method.toUpperCase());
+  const allow = methods.includes('GET') ? ['HEAD', ...methods] : methods;
+  return () => {
+    throw new ApiProblem('method_not_allowed', { headers: { Allow: allow.sort().join(', ') } });
+  };
 }

@@ -1,10 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { alarmMessage } from '../../otp/balance.js';
 import type { BalanceSnapshot } from '../../store/balance.js';
+import type { Store } from '../../store/store.js';
+import type { ApiDependencies } from '../dependencies.js';
 import { balanceExample, historyExample } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { type BalanceRefreshDependencies, createBalanceRefresh } from './balance-refresh.js';
-import { isoTime } from './otp-view.js';
+import { isoTime } from './otps.js';
 import { balanceSchema, historySchema } from './schemas.js';
 
 const dayMs = 86_400_000;
@@ -16,8 +19,10 @@ const instant = z.iso.datetime({
 });
 
 const historyQuery = z.strictObject({
-  since: instant.optional().describe('From then on. Default: as far back as snapshots are kept, 90 days.'),
-  until: instant.optional().describe('Before then. Default: now.'),
+  since: instant
+    .optional()
+    .describe('Start, inclusive. Default: the oldest snapshot; they are kept for 90 days.'),
+  until: instant.optional().describe('End, exclusive. Default: now.'),
   limit: z
     .string()
     .regex(/^\d{1,4}$/, 'must be a whole number from 1 to 1000')
@@ -26,12 +31,12 @@ const historyQuery = z.strictObject({
     .default(100),
 });
 
-/** The account's balance, from snapshots. */
-export function balanceRoutes(dependencies: BalanceRefreshDependencies): Route[] {
+/** Read the account's balance from snapshots. */
+export function balanceRoutes(dependencies: ApiDependencies): Route[] {
   return [getBalance(dependencies), getHistory(dependencies)];
 }
 
-function getBalance(dependencies: BalanceRefreshDependencies): Route {
+function getBalance(dependencies: ApiDependencies): Route {
   const { store } = dependencies;
   const refresh = createBalanceRefresh(dependencies);
   return defineRoute({
@@ -40,12 +45,15 @@ function getBalance(dependencies: BalanceRefreshDependencies): Route {
     operationId: 'getBalance',
     tag,
     summary: "Read the iSMS account's balance",
-    description: 'From the latest snapshot, with what is used per day and when that runs out.',
+    description:
+      'The latest snapshot, with the daily consumption and the day on which the credits run out at that rate.',
     query: z.strictObject({
       refresh: z
         .enum(['true', 'false'])
         .optional()
-        .describe('`true` asks iSMS now: one call for all who ask at once, at most one in 10 s.'),
+        .describe(
+          '`true` asks iSMS now; concurrent requests share one call, and there is at most one call in 10 s.',
+        ),
     }),
     answers: {
       200: {
@@ -74,14 +82,14 @@ function balanceView({ credits, expiresOn, at }: BalanceSnapshot) {
   return { credits, expiresOn, checkedAt: isoTime(at) };
 }
 
-function getHistory({ store }: BalanceRefreshDependencies): Route {
+function getHistory({ store }: ApiDependencies): Route {
   return defineRoute({
     method: 'get',
     path: '/v1/balance/history',
     operationId: 'getBalanceHistory',
     tag,
     summary: 'Read past balances',
-    description: 'Snapshots, the newest first.',
+    description: 'Snapshots, newest first.',
     query: historyQuery,
     answers: {
       200: {
@@ -101,4 +109,56 @@ function getHistory({ store }: BalanceRefreshDependencies): Route {
       return { status: 200, body: { snapshots, next } };
     },
   });
+}
+
+/** All processes together ask iSMS at most once in this time. */
+const periodMs = 10_000;
+/** How long the other processes wait for the snapshot of the one that asks. */
+const waitMs = 3_000;
+const pollEveryMs = 250;
+
+/**
+ * Reads the balance from iSMS and records it; concurrent requests share one call. Within 10 s of another process's call,
+ * resolves with that call's snapshot, or the latest. Throws `balance_unavailable` if iSMS gives no balance.
+ */
+function createBalanceRefresh(dependencies: ApiDependencies) {
+  const { store } = dependencies;
+  let running: Promise<BalanceSnapshot | null> | null = null;
+  const refresh = async () => {
+    const mine = await store.holdLease('balance', periodMs);
+    return mine ? await ask(dependencies) : await waitForOther(store.balance);
+  };
+  return async (): Promise<BalanceSnapshot | null> => {
+    running ??= refresh().finally(() => {
+      running = null;
+    });
+    return await running;
+  };
+}
+
+async function ask({ store, provider, logger }: ApiDependencies) {
+  const outcome = await provider.balance();
+  if (outcome.kind !== 'known') {
+    const reason = outcome.kind === 'blocked' ? outcome.trouble : outcome.reason;
+    throw new ApiProblem('balance_unavailable', { reason });
+  }
+  const { credits, expiresOn } = outcome;
+  const { snapshot, switched } = await store.balance.record({ credits, expiresOn });
+  for (const { alarm, on } of switched) {
+    const fields = { event: `balance.${alarm}`, on, credits, expiresOn };
+    if (on) logger.warn(fields, alarmMessage(alarm, on));
+    else logger.info(fields, alarmMessage(alarm, on));
+  }
+  return snapshot;
+}
+
+/** The snapshot of the process that holds the lease, once recorded; a clock difference only lengthens the wait. */
+async function waitForOther(balance: Store['balance']): Promise<BalanceSnapshot | null> {
+  const until = performance.now() + waitMs;
+  for (;;) {
+    const latest = await balance.latest();
+    const fresh = latest !== null && Date.now() - latest.at < periodMs;
+    if (fresh || performance.now() >= until) return latest;
+    await sleep(pollEveryMs);
+  }
 }

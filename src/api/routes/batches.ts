@@ -5,52 +5,48 @@ import { type Status, statuses } from '../../otp/states.js';
 import type { Batch } from '../../store/batches.js';
 import type { Store } from '../../store/store.js';
 import { batchExample, batchOtpsExample } from '../docs/examples.js';
-import { createAppSlots, slotsPerApp } from '../http/app-slots.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { unreadable } from '../http/unreadable-record.js';
-import { batchOtpsCsv } from './batch-csv.js';
-import { ndjson } from './bulk.js';
-import { isoTime, otpView } from './otp-view.js';
+import { createAppSlots, ndjson, slotsPerApp } from './bulk.js';
+import { isoTime, otpView, skipUnreadable } from './otps.js';
 import { type BatchOtp, batchOtpSchema, batchSchema } from './schemas.js';
-
-export interface BatchesDependencies {
-  store: Pick<Store, 'batches' | 'otps'>;
-  slices: TimeSlices;
-}
 
 const tag = 'Batches';
 const json = 'application/json';
 const csv = 'text/csv';
 
-/** Lines that are read at a time, and of one page at most: a rare status must not make a request endless. */
+/** Lines read at a time, and lines read for one page: a rare status must not make a request endless. */
 const linesAtATime = 50;
 const mostLinesOfPage = 10_000;
 const mostLimit = 1_000;
 const defaultLimit = 100;
 
 const querySchema = z.strictObject({
-  status: z.enum(statuses).optional().describe('Only those that have it now.'),
+  status: z.enum(statuses).optional().describe('Only OTPs that have this status now.'),
   cursor: z.coerce
     .number<string>()
     .int()
     .min(0)
     .max(Number.MAX_SAFE_INTEGER)
     .default(0)
-    .describe('`next` of the page before.'),
+    .describe('`next` of the previous page.'),
   limit: z.coerce
     .number<string>()
     .int()
     .min(1)
     .max(mostLimit)
     .default(defaultLimit)
-    .describe(
-      `JSON: at most so many on a page, up to ${mostLimit}. NDJSON and CSV hold everything from \`cursor\` on.`,
-    ),
+    .describe(`JSON: OTPs on a page, at most ${mostLimit}. NDJSON and CSV hold all OTPs from \`cursor\` on.`),
 });
 
-/** Looking after many OTPs that were uploaded together. Batches of other apps do not exist. */
-export function batchRoutes({ store, slices }: BatchesDependencies): Route[] {
+/** Count, list and cancel the OTPs of an upload. Batches of other apps look like missing ones. */
+export function batchRoutes({
+  store,
+  slices,
+}: {
+  store: Pick<Store, 'batches' | 'otps'>;
+  slices: TimeSlices;
+}): Route[] {
   const exportSlots = createAppSlots('too_many_exports');
   const found = async (app: string, id: string): Promise<Batch> => {
     const batch = await store.batches.find(app, id);
@@ -63,7 +59,7 @@ export function batchRoutes({ store, slices }: BatchesDependencies): Route[] {
     operationId: 'getBatch',
     tag,
     summary: 'Count the OTPs of a batch',
-    description: 'How many of its OTPs have which status.',
+    description: 'The number of OTPs of the batch by status.',
     answers: {
       200: { description: 'The batch.', body: { name: 'Batch', schema: batchSchema, example: batchExample } },
     },
@@ -81,13 +77,13 @@ export function batchRoutes({ store, slices }: BatchesDependencies): Route[] {
     summary: 'List the OTPs of a batch',
     description:
       `In the order of the upload: a page as JSON, or all from \`cursor\` on as \`${ndjson}\` or \`${csv}\`, by ` +
-      '`Accept`. A page may be short, or empty, while `next` says that there is more. ' +
-      `An app may have ${slotsPerApp} NDJSON and CSV exports under way at a time.`,
+      '`Accept`. A page may be short or empty although `next` is set. ' +
+      `An app may run ${slotsPerApp} NDJSON and CSV exports at a time.`,
     query: querySchema,
     answers: {
       200: {
-        description: 'The OTPs as they are now.',
-        headers: { 'Content-Disposition': 'CSV only: a name for the file' },
+        description: 'The OTPs with their current status.',
+        headers: { 'Content-Disposition': 'CSV only: a file name' },
         body: {
           name: 'BatchOtps',
           schema: z.object({ otps: z.array(batchOtpSchema), next: z.string().nullable() }),
@@ -97,14 +93,14 @@ export function batchRoutes({ store, slices }: BatchesDependencies): Route[] {
       },
     },
     problems: ['batch_not_found', 'not_acceptable', 'too_many_exports', 'queue_unavailable'],
-    handle: async ({ app, id, query, accepts, gone }) => {
+    handle: async ({ app, id, query, accepts, abortSignal }) => {
       const mediaType = accepts([json, ndjson, csv]);
       if (mediaType === '') throw new ApiProblem('not_acceptable');
       const { lines } = await found(app, id);
       const { status, cursor, limit } = query;
       const read = { app, id, status, lines, slices };
       if (mediaType === json) return { status: 200, body: await page(store, read, { cursor, limit }) };
-      exportSlots.take(app, gone());
+      exportSlots.take(app, abortSignal());
       const records = exported(store, read, cursor);
       if (mediaType === ndjson)
         return { status: 200, headers: { 'Content-Type': ndjson }, body: asNdjson(records) };
@@ -119,8 +115,8 @@ export function batchRoutes({ store, slices }: BatchesDependencies): Route[] {
     tag,
     summary: 'Cancel a batch',
     description:
-      'Nothing of it is sent any more, and nothing can be added to it. What has been sent can still be verified.',
-    answers: { 204: { description: 'Cancelled, now or before.' } },
+      'Cancels the unsent OTPs and closes the batch to further lines. Codes already sent can still be verified.',
+    answers: { 204: { description: 'Cancelled, or cancelled before.' } },
     problems: ['batch_not_found', 'queue_unavailable'],
     handle: async ({ app, id, setBatchId }) => {
       if (!(await store.batches.cancel(app, id))) throw new ApiProblem('batch_not_found');
@@ -140,7 +136,7 @@ interface ReadOptions {
 }
 
 async function page(
-  store: BatchesDependencies['store'],
+  store: Pick<Store, 'batches' | 'otps'>,
   read: ReadOptions,
   { cursor, limit }: { cursor: number; limit: number },
 ): Promise<{ otps: BatchOtp[]; next: string | null }> {
@@ -155,16 +151,16 @@ async function page(
 }
 
 async function* exported(
-  store: BatchesDependencies['store'],
+  store: Pick<Store, 'batches' | 'otps'>,
   read: ReadOptions,
   cursor: number,
 ): AsyncGenerator<BatchOtp[]> {
   for (let from = cursor; from < read.lines; from += linesAtATime) yield await recordsOf(store, read, from);
 }
 
-/** Those of the next lines that were accepted, are still kept, and have the status. */
+/** The OTPs of the next lines that were accepted, are still stored, and have the status. */
 async function recordsOf(
-  { batches, otps }: BatchesDependencies['store'],
+  { batches, otps }: Pick<Store, 'batches' | 'otps'>,
   { app, id, status, lines, slices }: ReadOptions,
   from: number,
 ): Promise<BatchOtp[]> {
@@ -172,7 +168,7 @@ async function recordsOf(
   if (turn) await turn;
   const ids = await batches.ids(id, from, Math.min(linesAtATime, lines - from));
   const found = await Promise.all(
-    ids.map((otp) => (otp === null ? null : otps.find(app, otp).catch(unreadable))),
+    ids.map((otp) => (otp === null ? null : otps.find(app, otp).catch(skipUnreadable))),
   );
   const view = (otp: Otp | null, i: number) =>
     otp && (status === undefined || otp.status === status) ? [{ index: from + i, ...otpView(otp) }] : [];
@@ -181,4 +177,44 @@ async function recordsOf(
 
 async function* asNdjson(groups: AsyncIterable<BatchOtp[]>): AsyncGenerator<string> {
   for await (const records of groups) yield records.map((record) => `${JSON.stringify(record)}\n`).join('');
+}
+
+/** Columns of the CSV export; new ones are added after `failure`. */
+const columns: Record<string, (otp: BatchOtp) => string | number | null> = {
+  index: ({ index }) => index,
+  id: ({ id }) => id,
+  to: ({ to }) => to,
+  reference: ({ reference }) => reference,
+  status: ({ status }) => status,
+  createdAt: ({ createdAt }) => createdAt,
+  sentAt: ({ sentAt }) => sentAt,
+  expiresAt: ({ expiresAt }) => expiresAt,
+  uuid: ({ uuid }) => uuid,
+  smsId: ({ smsId }) => smsId,
+  credits: ({ credits }) => credits,
+  failure: ({ failure }) => failure?.code ?? null,
+};
+
+/**
+ * OTPs as CSV with a header line (RFC 4180). A cell that a spreadsheet would compute gets an apostrophe in front, except
+ * phone numbers in E.164, which compute to themselves.
+ */
+export async function* batchOtpsCsv(groups: AsyncIterable<BatchOtp[]>): AsyncGenerator<string> {
+  yield line(Object.keys(columns));
+  for await (const otps of groups) {
+    yield otps.map((otp) => line(Object.values(columns).map((column) => column(otp)))).join('');
+  }
+}
+
+function line(values: readonly (string | number | null)[]): string {
+  return `${values.map((value) => field(String(value ?? ''))).join(',')}\r\n`;
+}
+
+/** CSV injection (OWASP): a spreadsheet computes a cell with this beginning. */
+const formula = /^(?!\+\d+$)[=+\-@\t\r]/;
+
+/** Quotes semicolons as well: spreadsheets split at them in locales with a decimal comma. */
+function field(value: string): string {
+  const text = formula.test(value) ? `'${value}` : value;
+  return /[",;\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

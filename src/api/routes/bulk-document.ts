@@ -1,17 +1,17 @@
 import type { TimeSlices } from '../../lib/time-slices.js';
-import { longestLineBytes, type ReadLine } from '../http/lines.js';
+import { longestLineBytes, type ReadLine } from '../http/body.js';
 import { ApiProblem } from '../http/problem.js';
 
-/** More members of the document are not even counted; it has two. */
+/** Limit of the document's members; it has two. */
 const mostMembers = 32;
 
-/** A JSON text of at most 16 Ki characters; null: a longer one, which is dropped as it comes. */
+/** A JSON text of at most 16 Ki characters; null: a longer one, which is dropped as it arrives. */
 type Text = string | null;
 
 /**
- * Reads an upload that comes as one JSON document without building it in memory: its members, of which `otps` is a list of
- * JSON texts, to be read one by one like lines (`readItem`). What nests deeply or has members without end is one long
- * text. Throws the problem of a body that is not JSON as soon as that is seen, and takes no more of one that holds too much.
+ * Reads an upload in one JSON document without building it in memory. Resolves with its members; `otps` is a list of JSON
+ * texts, to be parsed one by one like lines (`readItem`), so that deep nesting or many members are one long text. Throws as
+ * soon as the body is seen not to be JSON, and stops reading a document with too many OTPs.
  */
 export async function readDocument(
   parts: AsyncIterable<string>,
@@ -29,16 +29,16 @@ export async function readDocument(
   return step.done ? step.value : {};
 }
 
-/** One of the texts in `otps`; what is none was too long. */
+/** Parses one of the texts in `otps`. */
 export function readItem(text: unknown): ReadLine {
-  if (typeof text !== 'string') return { problem: `An OTP may have ${longestLineBytes} characters.` };
+  if (typeof text !== 'string') return { problem: `The OTP is longer than ${longestLineBytes} characters.` };
   return { json: parsed(text) };
 }
 
-/** A walk through a text, which stands still until it is given the next part of it; null: the text is over. */
+/** A parser that pauses until it is given the next part of the text; null: the text has ended. */
 type Walk<T> = Generator<void, T, string | null>;
 
-/** The members of a document; ends early where it holds too many OTPs, for the schema to say so. */
+/** The members of a document; stops early at too many OTPs, which the schema then rejects. */
 function* walkDocument(mostOtps: number): Walk<Record<string, unknown>> {
   const text = createText();
   const members: [string, unknown][] = [];
@@ -52,7 +52,7 @@ function* walkDocument(mostOtps: number): Walk<Record<string, unknown>> {
       members.push([name, knownValue(name, yield* text.value())]);
       continue;
     }
-    if (!(yield* text.skip('['))) throw unreadable('The member otps must be a list.');
+    if (!(yield* text.skip('['))) throw unreadable('`otps` must be an array.');
     const otps = yield* walkItems(text, mostOtps);
     members.push([name, otps]);
     if (otps.length > mostOtps) return Object.fromEntries(members);
@@ -61,12 +61,12 @@ function* walkDocument(mostOtps: number): Walk<Record<string, unknown>> {
   return Object.fromEntries(members);
 }
 
-/** One more than `mostOtps` shows that there are too many. */
+/** Keeps one more than `mostOtps`, so that the schema sees too many. */
 function* walkItems(text: ReturnType<typeof createText>, mostOtps: number): Walk<Text[]> {
   const items: Text[] = [];
   for (let more = !(yield* text.skip(']')); more; more = yield* text.commaOr(']')) {
     const item = yield* text.value();
-    // All of the document is looked at before any of it is accepted, and built only then.
+    // The whole document is checked before any OTP is accepted.
     if (item !== null) parsed(item);
     if (items.push(item) > mostOtps) break;
   }
@@ -74,20 +74,20 @@ function* walkItems(text: ReturnType<typeof createText>, mostOtps: number): Walk
 }
 
 function knownName(text: Text): unknown {
-  if (text === null) throw unreadable(`The name of a member may have ${longestLineBytes} characters.`);
+  if (text === null) throw unreadable(`A member name is longer than ${longestLineBytes} characters.`);
   return parsed(text);
 }
 
-/** What is not known is only named. */
+/** Values of unknown members are dropped; the schema rejects their names. */
 function knownValue(name: string, text: Text): unknown {
   if (name !== 'defaults') return null;
-  if (text === null) throw unreadable(`defaults may have ${longestLineBytes} characters.`);
+  if (text === null) throw unreadable(`\`defaults\` is longer than ${longestLineBytes} characters.`);
   return parsed(text);
 }
 
 const [quote, backslash] = ['"', '\\'].map((character) => character.charCodeAt(0));
 const spaces = ' \t\n\r';
-/** What each ASCII character is outside of strings; those left out are part of a scalar. */
+/** The meaning of each ASCII character outside of strings; the others are part of a scalar. */
 const kinds: readonly (Kind | undefined)[] = (() => {
   const table: (Kind | undefined)[] = Array.from({ length: 128 }, () => undefined);
   const note = (characters: string, kind: Kind) => {
@@ -101,10 +101,7 @@ const kinds: readonly (Kind | undefined)[] = (() => {
 })();
 type Kind = 'opening' | 'closing' | 'between' | 'quote';
 
-/**
- * A text that comes in parts. Tells values apart by brackets and quotes alone: whether a value itself is JSON is for
- * `JSON.parse` to say.
- */
+/** A text in parts. Separates values by brackets and quotes alone; `JSON.parse` checks each value. */
 function createText() {
   let part = '';
   let at = 0;
@@ -121,7 +118,7 @@ function createText() {
       if (!(yield* nextPart())) return false;
     }
   };
-  /** Whether this character comes next, which is skipped then. */
+  /** Skips this character if it is next. */
   const skip = function* (character: string): Walk<boolean> {
     if (!(yield* skipSpaces())) throw notJson();
     const isNext = part[at] === character;
@@ -134,7 +131,7 @@ function createText() {
   return {
     skip,
     expect,
-    /** Whether the list goes on; it ends with this character. */
+    /** Whether the list goes on, or ends with this character. */
     commaOr: function* (end: string): Walk<boolean> {
       if (yield* skip(end)) return false;
       yield* expect(',');
@@ -159,14 +156,14 @@ function createText() {
   };
 }
 
-/** Where in a value a text is. */
+/** The position inside a value. */
 interface Nesting {
   depth: number;
   inString: boolean;
   escaped: boolean;
 }
 
-/** Where in this part a value ends that goes on at `from`; the part's length: not in this part. */
+/** The end in this part of a value that continues at `from`; the part's length if it ends later. */
 function endOfValue(part: string, from: number, nesting: Nesting): number {
   let { depth, inString, escaped } = nesting;
   let at = from;

@@ -1,11 +1,9 @@
 import { z } from 'zod';
 import { mapOrdered } from '../../lib/map-ordered.js';
 import type { TimeSlices } from '../../lib/time-slices.js';
-import type { Enqueuer } from '../../producer/enqueue.js';
 import { createRequestReader, type Read } from '../../producer/otp-request.js';
 import { otpRequestSchema } from '../../producer/otp-request-schema.js';
 import { refuse } from '../../producer/refusal.js';
-import type { RequestSettings } from '../../producer/settings.js';
 import {
   beginUpload,
   createGrouping,
@@ -16,51 +14,49 @@ import {
   type Upload,
   type UploadLine,
 } from '../../producer/upload.js';
-import type { Store } from '../../store/store.js';
+import type { ApiDependencies } from '../dependencies.js';
 import { bulkRequestExample, bulkResultExample } from '../docs/examples.js';
-import { createAppSlots, slotsPerApp } from '../http/app-slots.js';
-import { isMediaType, jsonText } from '../http/body.js';
-import { allowSlowBody } from '../http/body-deadline.js';
+import {
+  allowSlowBody,
+  isMediaType,
+  jsonText,
+  longestLineBytes,
+  type ReadLine,
+  readLines,
+} from '../http/body.js';
 import { contextOf } from '../http/context.js';
-import { idempotencyKeyHeader } from '../http/idempotency-key.js';
-import { longestLineBytes, type ReadLine, readLines } from '../http/lines.js';
-import { ApiProblem } from '../http/problem.js';
-import { type Answer, abortSignal, defineRoute, parseHeaders, type Route } from '../http/route.js';
+import { ApiProblem, retryAfter } from '../http/problem.js';
+import type { ProblemCode } from '../http/problems.js';
+import { idempotencyKeyHeader, parseHeaders } from '../http/request.js';
+import { type Answer, abortSignal, defineRoute, type Route } from '../http/route.js';
 import { readDocument, readItem } from './bulk-document.js';
-import type { ApiMetrics } from './metrics.js';
 import { bulkLineSchema, bulkResultSchema } from './schemas.js';
 
-/** What accepting many OTPs needs. */
-export interface BulkDependencies {
-  store: Pick<Store, 'batches'>;
-  enqueuer: Pick<Enqueuer, 'enqueueMany' | 'refusesBulk'>;
-  settings: RequestSettings;
-  metrics: Pick<ApiMetrics, 'accepted' | 'refused'>;
-  slices: TimeSlices;
-}
-
 const mostOtps = 10_000;
-/** An OTP has eight. */
+/** Members of one OTP; more are rejected unread. */
 const mostMembers = 32;
 /** 10,000 OTPs of 200 bytes each. */
 const mostBytes = 2 * 1_024 * 1_024;
-/** A JSON answer comes as a whole, so it waits for an app's limit no longer than any other answer may take. */
+/** How long a JSON upload waits for its app's limit: its answer is sent as a whole. */
 const jsonWithinMs = 30_000;
 export const ndjson = 'application/x-ndjson';
 
 const headersSchema = z.object({
   'Idempotency-Key': idempotencyKeyHeader
     .optional()
-    .describe('With it, a broken upload is simply sent again: each line counts once.'),
+    .describe('Allows to repeat a broken upload: each line counts once.'),
 });
 
-/** An upload whose lines are counted. */
+/** An upload whose lines are counted in the metrics. */
 interface CountedUpload extends Pick<Upload, 'batchId'> {
   accept(group: Group, signal: AbortSignal): Promise<LineResult[]>;
 }
 
-/** `POST /v1/otps/bulk`: as one JSON document, or line by line. */
-export function bulkRoute({ store, enqueuer, settings, metrics, slices }: BulkDependencies): Route {
+/** `POST /v1/otps/bulk`: one JSON document, or newline-delimited JSON. */
+export function bulkRoute(
+  { store, enqueuer, settings, metrics }: ApiDependencies,
+  slices: TimeSlices,
+): Route {
   const bulkSettings = { ...settings, sendDeadlineSeconds: settings.bulkSendDeadlineSeconds };
   const reader = createRequestReader(bulkSettings);
   const slots = createAppSlots('too_many_uploads');
@@ -81,12 +77,12 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: BulkDe
     defaults: otpRequestSchema(bulkSettings)
       .omit({ to: true })
       .optional()
-      .describe('Members for every OTP that has none of its own.'),
+      .describe('Members for each OTP that does not have its own.'),
     otps: z
       .array(z.unknown())
       .min(1)
       .max(mostOtps)
-      .describe(`At most ${mostOtps.toLocaleString('en')}; each is shaped as an OtpRequest.`)
+      .describe(`At most ${mostOtps.toLocaleString('en')}; each is an OtpRequest.`)
       .meta({ items: { $ref: '#/components/schemas/OtpRequest' } }),
   });
   const json = defineRoute({
@@ -96,11 +92,11 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: BulkDe
     tag: 'Batches',
     summary: 'Send many OTPs',
     description:
-      `Accepts up to ${mostOtps.toLocaleString('en')} OTPs as JSON, ${mostBytes / 2 ** 20} MiB at most, or any number as \`${ndjson}\`, one OTP a line, ` +
-      'which is answered line by line and ends with `{"summary": {…}}`; read the answers while you write. An OTP may have ' +
-      `${longestLineBytes / 1_024} KiB. One bad OTP never spoils the others. Single OTPs overtake them, and apps take turns. ` +
-      `An app may have ${slotsPerApp} uploads under way at a time. Lines over an app's limit wait for it, in JSON for ` +
-      `${jsonWithinMs / 1_000} s at most. \`sendDeadlineSeconds\` is ${settings.bulkSendDeadlineSeconds} where an OTP says nothing else.`,
+      `Accepts up to ${mostOtps.toLocaleString('en')} OTPs as JSON, ${mostBytes / 2 ** 20} MiB at most, or any number as \`${ndjson}\`, one OTP per ` +
+      'line, which is answered line by line and ends with `{"summary": {…}}`; read the answers while you write. An OTP may ' +
+      `have ${longestLineBytes / 1_024} KiB. An invalid OTP does not affect the others. Single OTPs are sent first, and apps are served in turn. ` +
+      `An app may run ${slotsPerApp} uploads at a time. Lines over the app's limit wait for it, in JSON for ` +
+      `${jsonWithinMs / 1_000} s at most. \`sendDeadlineSeconds\` is ${settings.bulkSendDeadlineSeconds} by default.`,
     body: {
       name: 'BulkRequest',
       schema: bodySchema,
@@ -111,8 +107,7 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: BulkDe
     headers: headersSchema,
     answers: {
       202: {
-        description:
-          'Every OTP was looked at; `results` says what became of each. Where none was accepted there may be no batch.',
+        description: '`results` holds a result for each OTP. If none was accepted, the batch may not exist.',
         headers: { Location: 'Path of the batch' },
         body: {
           name: 'BulkResult',
@@ -128,13 +123,13 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: BulkDe
       'too_many_uploads',
       'queue_unavailable',
       'batch_cancelled',
-      // Of lines, as the codes of single OTPs are.
+      // Answered for a line, like the problem codes of single OTPs.
       'too_many_refused',
     ],
-    handle: async ({ app, body, headers, gone, setBatchId }) => {
+    handle: async ({ app, body, headers, abortSignal, setBatchId }) => {
       const upload = await begin(app, headers['Idempotency-Key']);
       setBatchId(upload.batchId);
-      const signal = gone(jsonWithinMs);
+      const signal = abortSignal(jsonWithinMs);
       const lines = mapped(body.otps, (text) => toLine(app, readItem(text), body.defaults));
       const groups = groupsOf([lines], slices);
       const results: LineResult[] = [];
@@ -165,8 +160,8 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: BulkDe
   };
 }
 
-/** A line that comes again was counted before. */
-function countLines(metrics: BulkDependencies['metrics'], app: string, results: readonly LineResult[]): void {
+/** Counts new lines; a repeated line was counted before. */
+function countLines(metrics: ApiDependencies['metrics'], app: string, results: readonly LineResult[]): void {
   let fresh = 0;
   for (const result of results) {
     if ('refusal' in result) metrics.refused(app, 'bulk', result.refusal.code);
@@ -181,7 +176,7 @@ function answer({ batchId }: CountedUpload, body: object): Answer {
 
 type ReadInput = (app: string, input: unknown) => Read;
 
-/** What a line asks for, completed with the defaults; what has members without end is not even looked at. */
+/** Reads a line, completed with the defaults; rejects one with too many members unread. */
 function uploadLine(
   read: ReadInput,
   app: string,
@@ -191,7 +186,7 @@ function uploadLine(
   if ('problem' in line) return { refusal: refuse('invalid_request', { message: line.problem }) };
   const tooMany = isObject(line.json) && Object.keys(line.json).length > mostMembers;
   if (tooMany)
-    return { refusal: refuse('invalid_request', { message: 'It has members that are not known here.' }) };
+    return { refusal: refuse('invalid_request', { message: `An OTP has at most ${mostMembers} members.` }) };
   return read(app, defaults && isObject(line.json) ? { ...defaults, ...line.json } : line.json);
 }
 
@@ -211,8 +206,8 @@ function* mapped<T>(items: Iterable<T>, toLine: (item: T) => UploadLine): Genera
 }
 
 /**
- * The groups of the lines that are there at a time, each of which is read when its turn comes, in time slices. What
- * arrived is not held back until a group is full: whoever waits for its answer may send no more before.
+ * Groups the lines of each portion of the body, reading them in time slices. Does not wait until a group is full: the
+ * client may be waiting for its answers before it sends more.
  */
 async function* groupsOf(
   arrivals: AsyncIterable<Iterable<UploadLine>> | Iterable<Iterable<UploadLine>>,
@@ -220,7 +215,7 @@ async function* groupsOf(
 ): AsyncGenerator<Group> {
   const grouping = createGrouping();
   for await (const lines of arrivals) {
-    // What arrives in tiny chunks may hold no line at all.
+    // A tiny portion may hold no complete line.
     const arrival = slices.next();
     if (arrival) await arrival;
     for (const line of lines) {
@@ -257,4 +252,30 @@ function resultView(result: LineResult) {
   if ('id' in result) return { index, id: result.id };
   const { refusal } = result;
   return { index, code: refusal.code, message: refusalText(refusal) };
+}
+
+/** Uploads, and exports, that an app may run at a time in one process: each holds a few hundred lines in memory. */
+export const slotsPerApp = 4;
+
+const retryAfterMs = 5_000;
+
+/** Limits the concurrent requests of each app; `problem` answers further ones. */
+export function createAppSlots(problem: ProblemCode) {
+  const taken = new Map<string, number>();
+  return {
+    /** Takes a slot until the signal aborts at the end of the request; throws the problem if none is free. */
+    take: (app: string, over: AbortSignal): void => {
+      const before = taken.get(app) ?? 0;
+      if (before >= slotsPerApp) throw new ApiProblem(problem, { headers: retryAfter(retryAfterMs) });
+      // An aborted signal emits no event.
+      if (over.aborted) return;
+      taken.set(app, before + 1);
+      const free = () => {
+        const left = (taken.get(app) ?? 1) - 1;
+        if (left > 0) taken.set(app, left);
+        else taken.delete(app);
+      };
+      over.addEventListener('abort', free, { once: true });
+    },
+  };
 }

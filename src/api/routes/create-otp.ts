@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Logger } from '../../lib/logger.js';
 import { countedAddress } from '../../otp/client-address.js';
 import type { Otp, OtpRequest } from '../../otp/otp.js';
 import {
@@ -10,59 +9,51 @@ import {
 } from '../../producer/otp-request.js';
 import { clientIpSchema, otpRequestSchema } from '../../producer/otp-request-schema.js';
 import type { RequestSettings } from '../../producer/settings.js';
-import type { SendOtpQueue } from '../../queues/send-otp.js';
-import type { Store } from '../../store/store.js';
+import type { ApiDependencies } from '../dependencies.js';
 import { otpRequestExample, queuedOtp } from '../docs/examples.js';
-import { idempotencyKeyHeader } from '../http/idempotency-key.js';
-import { longestWaitSeconds, waitSeconds } from '../http/prefer.js';
 import { ApiProblem } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
+import { idempotencyKeyHeader, longestWaitSeconds, waitSeconds } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { problemOf, readable } from './acceptance-answer.js';
-import { otpsOfNumber } from './otps-of-number.js';
+import { createCancel, otpsOfNumber } from './otps.js';
 import { otpSchema } from './schemas.js';
-import { countRefusals, createCancel, createSend, type SendingDependencies, sentAnswer } from './sending.js';
-
-/** What accepting an OTP needs. */
-export interface CreateOtpDependencies extends SendingDependencies {
-  store: SendingDependencies['store'] & Pick<Store, 'phones'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
-  settings: RequestSettings;
-  logger: Pick<Logger, 'warn'>;
-}
+import { countRefusals, createSend, problemOf, readable, sentAnswer } from './sending.js';
 
 const headersSchema = z.object({
   'Idempotency-Key': idempotencyKeyHeader
     .optional()
-    .describe('With the same key and body again: the same OTP as it is now, and nothing is sent.'),
+    .describe(
+      'A repeated key with the same body returns the same OTP with its current status; nothing is sent again.',
+    ),
   Prefer: z
     .string()
     .optional()
     .describe(
-      `\`wait=<seconds>\`, at most ${longestWaitSeconds}: answers when the OTP leaves \`queued\`/\`sending\`.`,
+      `\`wait=<seconds>\`, at most ${longestWaitSeconds}: waits until the OTP leaves \`queued\` and \`sending\`.`,
     ),
 });
 
 const headers = {
   Location: 'Path of the OTP',
-  'Idempotent-Replayed': '`true` when this request was answered before',
+  'Idempotent-Replayed': '`true` if this key was used before',
   'Preference-Applied': 'The wait that was applied',
-  'RateLimit-Policy': 'The limits that are on, as in draft-ietf-httpapi-ratelimit-headers',
-  RateLimit: 'What is left of each',
+  'RateLimit-Policy': 'The active limits (draft-ietf-httpapi-ratelimit-headers)',
+  RateLimit: 'What remains of each limit',
 };
 
 const body = { name: 'Otp', schema: otpSchema, example: queuedOtp };
 
 const answers = {
   200: {
-    description: 'With `Prefer: wait`: it left `queued`/`sending`. Read `status`: it may be `failed`.',
+    description:
+      'With `Prefer: wait`: the OTP left `queued` and `sending`. Check `status`: it may be `failed`.',
     headers,
     body,
   },
   202: { description: 'Accepted.', headers, body },
 };
 
-/** Why an OTP that could be read is not accepted. */
+/** Refusals of a valid request. */
 const refusals = [
   'body_too_large',
   'unsupported_media_type',
@@ -78,16 +69,17 @@ const refusals = [
   'queue_unavailable',
 ] as const satisfies readonly ProblemCode[];
 
-/** What the operator decided about where SMS go, and what they say. */
+/** Refusals by the operator's rules on countries and content. */
 const rules = ['country_not_allowed', 'message_not_allowed'] as const satisfies readonly ProblemCode[];
 
-/** `POST /v1/otps`, and the same again for an OTP that did not arrive. */
-export function createOtpRoutes(dependencies: CreateOtpDependencies): Route[] {
+/** Send an OTP, and send it again. */
+export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
   return [createOtp(dependencies), resendOtp(dependencies)];
 }
 
 const tag = 'OTPs';
-function createOtp(dependencies: CreateOtpDependencies): Route {
+
+function createOtp(dependencies: ApiDependencies): Route {
   const { settings } = dependencies;
   const reader = createRequestReader(settings);
   const send = createSend(dependencies);
@@ -98,18 +90,24 @@ function createOtp(dependencies: CreateOtpDependencies): Route {
     tag,
     summary: 'Send an OTP',
     description:
-      'Accepts an OTP to be sent. iSMS makes the code and puts it in place of `%OTP%`; nobody else ever holds it.',
+      'Accepts an OTP to be sent. iSMS creates the code and puts it in place of `%OTP%`; the gateway never stores it.',
     body: { name: 'OtpRequest', schema: otpRequestSchema(settings), example: otpRequestExample },
     headers: headersSchema,
     answers,
     problems: [...refusals, 'invalid_phone_number', ...rules],
-    ended: countRefusals(dependencies.metrics),
-    handle: async ({ app, body, headers, setOtpId, gone }) => {
+    ended: countRefusals(dependencies),
+    handle: async ({ app, body, headers, setOtpId, abortSignal }) => {
       const read = readable(reader.complete(app, body));
       const key = headers['Idempotency-Key'];
       const idempotency = key === undefined ? null : { endpoint: sendEndpoint, key, body: read.text };
       const seconds = waitSeconds(headers.Prefer);
-      const sending = { request: read.request, idempotency, waitSeconds: seconds, signal: gone(), setOtpId };
+      const sending = {
+        request: read.request,
+        idempotency,
+        waitSeconds: seconds,
+        signal: abortSignal(),
+        setOtpId,
+      };
       return sentAnswer(await send(sending), seconds);
     },
   });
@@ -117,11 +115,11 @@ function createOtp(dependencies: CreateOtpDependencies): Route {
 
 const resendSchema = z.strictObject({ clientIp: clientIpSchema.optional() }).optional();
 
-function resendOtp(dependencies: CreateOtpDependencies): Route {
+function resendOtp(dependencies: ApiDependencies): Route {
   const { store, settings } = dependencies;
   const send = createSend(dependencies);
   const cancelEarlier = createCancelEarlier(dependencies);
-  const judge = createPolicyCheck(settings);
+  const checkPolicy = createPolicyCheck(settings);
   return defineRoute({
     method: 'post',
     path: '/v1/otps/{id}/resend',
@@ -129,53 +127,52 @@ function resendOtp(dependencies: CreateOtpDependencies): Route {
     tag,
     summary: 'Send an OTP again',
     description:
-      'A new OTP, with an id and a code of its own, to the same number with the same message: for a person to whom ' +
-      'nothing came. All limits and rules hold; it counts for the client address of the earlier OTP unless this request ' +
-      'names one. Once it is accepted, the earlier ones of this number and purpose are ' +
-      'cancelled, so that one code counts.',
+      'Creates a new OTP, with its own id and code, for the same number and message, for a user who got no SMS. All ' +
+      'limits and rules apply; it counts for the client address of the earlier OTP unless this request has a `clientIp`. ' +
+      'Once it is accepted, earlier OTPs of this number and purpose are cancelled, so that only one code is valid.',
     body: { name: 'ResendRequest', schema: resendSchema, example: {}, optional: true },
     headers: headersSchema,
     answers,
     problems: [...refusals, 'otp_not_found', 'already_verified', ...rules],
-    ended: countRefusals(dependencies.metrics),
-    handle: async ({ app, id, body, headers, setOtpId, gone }) => {
+    ended: countRefusals(dependencies),
+    handle: async ({ app, id, body, headers, setOtpId, abortSignal }) => {
       const earlier = await store.otps.find(app, id);
       if (!earlier) throw new ApiProblem('otp_not_found');
-      const refusal = judge(earlier);
+      const refusal = checkPolicy(earlier);
       if (refusal) throw problemOf(refusal);
       const request = againOf(earlier, { settings, clientIp: body?.clientIp });
       const key = headers['Idempotency-Key'];
       const endpoint = `POST /v1/otps/${id}/resend`;
       const idempotency = key === undefined ? null : { endpoint, key, body: JSON.stringify(body ?? {}) };
       const seconds = waitSeconds(headers.Prefer);
-      const sending = { request, idempotency, waitSeconds: seconds, signal: gone(), setOtpId };
+      const sending = { request, idempotency, waitSeconds: seconds, signal: abortSignal(), setOtpId };
       return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier(earlier) }), seconds);
     },
   });
 }
 
 /**
- * Takes the jobs of the earlier OTPs out of the queue and tells of their end at once. They count no more since the new one
- * was admitted (ADR 36), so that a failure is logged and the request goes on.
+ * Removes the jobs of earlier OTPs and ends them at once. Their codes are invalid since the admission of the new OTP
+ * (ADR 36), so a failure is only logged.
  */
-function createCancelEarlier(dependencies: CreateOtpDependencies) {
+function createCancelEarlier(dependencies: ApiDependencies) {
   const { store, logger } = dependencies;
   const cancel = createCancel(dependencies);
   return ({ id, app, to, purpose }: Otp) =>
     async (accepted: Otp): Promise<void> => {
       try {
         const ofNumber = await otpsOfNumber(store, { app, to, purpose });
-        // A request that comes again late must not cancel what was sent since.
+        // A late replay must not cancel newer OTPs.
         const older = ofNumber.filter(({ createdAt }) => createdAt < accepted.createdAt);
         const ids = new Set([id, ...older.map((otp) => otp.id)]);
         await Promise.all([...ids].map((each) => cancel(app, each)));
       } catch (err) {
-        logger.warn({ event: 'otp.cancel_failed', otpId: accepted.id, err }, 'could not cancel earlier OTPs');
+        logger.warn({ event: 'otp.cancel_failed', otpId: accepted.id, err }, 'Could not cancel earlier OTPs');
       }
     };
 }
 
-/** What was asked for the first time, for another OTP; throws the problem of one whose number needs none. */
+/** The earlier request, for a new OTP; throws `already_verified`. */
 function againOf(
   earlier: Otp,
   { settings, clientIp }: { settings: RequestSettings; clientIp: string | undefined },

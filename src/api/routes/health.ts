@@ -1,26 +1,20 @@
 import { z } from 'zod';
 import { withTimeout } from '../../lib/with-timeout.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
-import type { Store } from '../../store/store.js';
+import type { ApiDependencies } from '../dependencies.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
 
 const probeDeadlineMs = 500;
-/** Anyone may ask, so that many who ask cost Redis no more than one. */
+/** Unauthenticated requests share a probe, so that many cost Redis as little as one. */
 const probeEveryMs = 500;
 const tag = 'Health';
 
 const healthSchema = z.object({ status: z.literal('ok') });
 const ok = { name: 'Health', schema: healthSchema, example: { status: 'ok' } };
 
-export interface HealthDependencies {
-  store: Pick<Store, 'probe' | 'evictionPolicy'>;
-  /** True once the process ends, or has to be started again. */
-  isEnding(): boolean;
-}
-
-/** What orchestrators and load balancers ask. */
-export function healthRoutes({ store, isEnding }: HealthDependencies): Route[] {
+/** Probes for orchestrators and load balancers. */
+export function healthRoutes({ store, isEnding }: ApiDependencies): Route[] {
   const probe = sharedFor(probeEveryMs, () =>
     withTimeout(Promise.all([store.evictionPolicy(), store.probe()]), probeDeadlineMs),
   );
@@ -29,10 +23,10 @@ export function healthRoutes({ store, isEnding }: HealthDependencies): Route[] {
     path: '/livez',
     operationId: 'getLiveness',
     tag,
-    summary: 'Is the process up?',
+    summary: 'Liveness probe',
     description:
-      '200 while the process runs, whatever Redis does: a restart of the process would not fix Redis.',
-    answers: { 200: { description: 'It is.', body: ok } },
+      '200 while the process runs, also without Redis: restarting the process would not fix Redis.',
+    answers: { 200: { description: 'The process is up.', body: ok } },
     problems: ['not_live'],
     handle: async () => {
       if (isEnding()) throw new ApiProblem('not_live');
@@ -44,17 +38,17 @@ export function healthRoutes({ store, isEnding }: HealthDependencies): Route[] {
     path: '/readyz',
     operationId: 'getReadiness',
     tag,
-    summary: 'Can it take requests?',
+    summary: 'Readiness probe',
     description:
-      'True when Redis takes a write within 500 ms and evicts nothing; requests within 500 ms share one such write.',
-    answers: { 200: { description: 'It can.', body: ok } },
+      '200 if Redis takes a write within 500 ms and evicts no keys; requests within 500 ms share one write.',
+    answers: { 200: { description: 'Ready for requests.', body: ok } },
     problems: ['not_ready'],
     handle: async () => {
       const [policy] = await probe().catch((error: unknown) => {
         throw new ApiProblem('not_ready', { reason: redisTrouble(error) ?? 'unknown' });
       });
       if (policy !== null) {
-        const detail = `Redis evicts keys when it is full (maxmemory-policy ${policy}): set noeviction.`;
+        const detail = `Redis evicts keys when it is full (maxmemory-policy ${policy}). Set maxmemory-policy to noeviction.`;
         throw new ApiProblem('not_ready', { reason: 'redis_evicts', detail });
       }
       return { status: 200, body: { status: 'ok' } };
@@ -63,7 +57,7 @@ export function healthRoutes({ store, isEnding }: HealthDependencies): Route[] {
   return [live, ready];
 }
 
-/** Calls within `ms` of the last one that ran share its result. */
+/** Shares a result among calls within `ms`. */
 function sharedFor<T>(ms: number, run: () => Promise<T>): () => Promise<T> {
   let last: { at: number; result: Promise<T> } | null = null;
   return () => {

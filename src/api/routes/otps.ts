@@ -1,36 +1,33 @@
 import { z } from 'zod';
+import { failureMessages } from '../../otp/failure.js';
+import type { Otp } from '../../otp/otp.js';
+import type { PhoneNumber } from '../../otp/phone-number.js';
 import { referenceSchema } from '../../producer/otp-request-schema.js';
-import type { SendOtpQueue } from '../../queues/send-otp.js';
+import { redisTrouble } from '../../producer/redis-trouble.js';
 import type { Store } from '../../store/store.js';
+import type { ApiDependencies } from '../dependencies.js';
 import { sentOtp } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { otpView } from './otp-view.js';
 import { otpSchema } from './schemas.js';
-import { createCancel } from './sending.js';
-
-export interface OtpsDependencies {
-  store: Pick<Store, 'otps'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
-}
 
 const tag = 'OTPs';
 
-/** Looking OTPs up and cancelling them. Those of other apps do not exist. */
-export function otpRoutes(dependencies: OtpsDependencies): Route[] {
+/** Read and cancel OTPs. OTPs of other apps look like missing ones. */
+export function otpRoutes(dependencies: ApiDependencies): Route[] {
   return [getOtp(dependencies), listOtps(dependencies), cancelOtp(dependencies)];
 }
 
-function getOtp({ store }: OtpsDependencies): Route {
+function getOtp({ store }: ApiDependencies): Route {
   return defineRoute({
     method: 'get',
     path: '/v1/otps/{id}',
     operationId: 'getOtp',
     tag,
-    summary: 'Look an OTP up',
+    summary: 'Get an OTP',
     description:
-      'The OTP as it is now: `queued` → `sending` → `sent` → `verified`, `expired` or `locked`; or `failed`, ' +
-      '`expired` with `not_sent_in_time`, `unknown` (an SMS may have gone out, its ids are lost), `cancelled`.',
+      'The OTP with its current status: `queued` → `sending` → `sent` → `verified`, `expired` or `locked`; or ' +
+      '`failed`, `expired` with `not_sent_in_time`, `unknown` (an SMS may have been sent, its ids are lost), `cancelled`.',
     answers: {
       200: { description: 'The OTP.', body: { name: 'Otp', schema: otpSchema, example: sentOtp } },
     },
@@ -44,18 +41,18 @@ function getOtp({ store }: OtpsDependencies): Route {
   });
 }
 
-function listOtps({ store }: OtpsDependencies): Route {
+function listOtps({ store }: ApiDependencies): Route {
   return defineRoute({
     method: 'get',
     path: '/v1/otps',
     operationId: 'findOtps',
     tag,
     summary: 'Find OTPs by your own id',
-    description: 'The OTPs that carry this reference, the newest first, at most 100.',
+    description: 'The OTPs with this `reference`, newest first, at most 100.',
     query: z.strictObject({ reference: referenceSchema }),
     answers: {
       200: {
-        description: 'None, one or several.',
+        description: 'The OTPs found, if any.',
         body: {
           name: 'OtpList',
           schema: z.object({ otps: z.array(otpSchema) }),
@@ -71,7 +68,7 @@ function listOtps({ store }: OtpsDependencies): Route {
   });
 }
 
-function cancelOtp(dependencies: OtpsDependencies): Route {
+function cancelOtp(dependencies: ApiDependencies): Route {
   const cancel = createCancel(dependencies);
   return defineRoute({
     method: 'delete',
@@ -80,9 +77,9 @@ function cancelOtp(dependencies: OtpsDependencies): Route {
     tag,
     summary: 'Cancel an OTP',
     description:
-      'Takes it out of the queue if it has not been sent; a code already sent can no longer be verified. Again, ' +
-      'or on one that ended otherwise: nothing changes.',
-    answers: { 204: { description: 'Cancelled, or over before.' } },
+      'Removes an unsent OTP from the queue; a code already sent can no longer be verified. Has no effect on an OTP that ' +
+      'has ended.',
+    answers: { 204: { description: 'Cancelled, or ended before.' } },
     problems: ['otp_not_found', 'already_verified', 'queue_unavailable'],
     handle: async ({ app, id, setOtpId }) => {
       const result = await cancel(app, id);
@@ -91,4 +88,59 @@ function cancelOtp(dependencies: OtpsDependencies): Route {
       return { status: 204 };
     },
   });
+}
+
+/** Cancels an OTP and removes its job; resolves with the result. */
+export function createCancel({ store, sendOtpQueue }: Pick<ApiDependencies, 'store' | 'sendOtpQueue'>) {
+  return async (app: string, id: string) => {
+    const result = await store.otps.cancel(app, id);
+    // The record decides: a job that stays in the queue finds its OTP cancelled and ends.
+    if (result === 'cancelled') await sendOtpQueue.remove(id).catch(() => {});
+    return result;
+  };
+}
+
+/** The latest OTPs of an app to a number with one purpose (null: without a purpose), newest first. */
+export async function otpsOfNumber(
+  { phones, otps }: Pick<Store, 'phones' | 'otps'>,
+  { app, to, purpose }: { app: string; to: PhoneNumber; purpose: string | null },
+): Promise<Otp[]> {
+  const ids = await phones.idsOfApp(app, to);
+  const found = await Promise.all(ids.map((id) => otps.find(app, id)));
+  return found
+    .filter((otp) => otp !== null)
+    .filter((otp) => otp.purpose === purpose)
+    .sort((a, b) => b.createdAt - a.createdAt);
+}
+
+/** Skips one of many records that is broken or that no encryption key opens; rethrows trouble with Redis. */
+export function skipUnreadable(error: unknown): null {
+  if (redisTrouble(error) !== null) throw error;
+  return null;
+}
+
+/** An OTP as its own app sees it. */
+export function otpView(otp: Otp): z.output<typeof otpSchema> {
+  const time = (ms: number | null) => (ms === null ? null : isoTime(ms));
+  return {
+    id: otp.id,
+    status: otp.status,
+    to: otp.to.e164,
+    reference: otp.reference,
+    purpose: otp.purpose,
+    createdAt: isoTime(otp.createdAt),
+    sendDeadline: isoTime(otp.sendDeadline),
+    sentAt: time(otp.sentAt),
+    expiresAt: time(otp.expiresAt),
+    attemptsRemaining: otp.attemptsRemaining,
+    uuid: otp.uuid,
+    smsId: otp.smsId,
+    credits: otp.credits,
+    failure: otp.failure && { code: otp.failure, message: failureMessages[otp.failure] },
+  };
+}
+
+/** Milliseconds since 1970 as text: UTC with milliseconds. */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
 }

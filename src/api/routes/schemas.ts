@@ -6,8 +6,7 @@ import { purposeSchema } from '../../producer/otp-request-schema.js';
 import { type RefusalCode, refusalMessages } from '../../producer/refusal.js';
 
 /*
- * What goes over the wire. Nothing here says anything of the rest of the program in its types: apps that use the client get
- * them, too.
+ * Shapes on the wire. Their types are part of the client package, so they must not refer to other parts of the gateway.
  */
 
 const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessages)[];
@@ -17,7 +16,7 @@ export const timeSchema = z.iso.datetime({ precision: 3 });
 
 const sixDigits = /^[0-9]{6}$/;
 
-/** A code. Another shape spends no attempt. */
+/** A code. A malformed one does not count as an attempt. */
 export const codeSchema = z
   .string()
   .regex(sixDigits, 'must be six digits, as a string')
@@ -34,20 +33,20 @@ export const otpSchema = z.object({
   reference: z.string().nullable(),
   purpose: z.string().nullable(),
   createdAt: timeSchema,
-  sendDeadline: timeSchema.describe('When it is dropped unless it was sent.'),
+  sendDeadline: timeSchema.describe('The OTP is dropped if it is not sent by then.'),
   sentAt: timeSchema.nullable(),
-  expiresAt: timeSchema.nullable().describe('Until when the code can be verified; known once it is sent.'),
+  expiresAt: timeSchema.nullable().describe('The code can be verified until then; set once it is sent.'),
   attemptsRemaining: z.int(),
   uuid: z.string().nullable().describe("iSMS's id."),
-  smsId: z.string().nullable().describe("iSMS's other id."),
-  credits: z.number().describe('What one send of it costs.'),
+  smsId: z.string().nullable().describe("iSMS's id of the SMS."),
+  credits: z.number().describe('Credits that one send costs.'),
   failure: z
     .object({ code: z.enum(failureCodes), message: z.string() })
     .nullable()
-    .describe('Why it did not go well.'),
+    .describe('Why the OTP failed.'),
 });
 
-/** What a verification answers. */
+/** Answer of a verification. */
 export const verifiedSchema = z.object({
   id: z.string(),
   status: z.literal('verified'),
@@ -56,33 +55,27 @@ export const verifiedSchema = z.object({
 
 /** Body of a verification by number. */
 export const verifyByNumberSchema = z.strictObject({
-  to: z.string().describe('The number it was sent to, written as you like.'),
+  to: z.string().describe('The number of the OTP, international or national.'),
   code: codeSchema,
   purpose: purposeSchema.optional(),
 });
 
-/** OTPs that were uploaded together, counted. */
+/** The OTPs of one upload, counted by status. */
 export const batchSchema = z.object({
   id: z.string(),
   createdAt: timeSchema,
-  lines: z
-    .int()
-    .describe(
-      'Lines of the upload up to the last one that was accepted or, under an idempotency key, could be read.',
-    ),
-  cancelled: z
-    .boolean()
-    .describe('False, too, where `DELETE` could not reach all of it: then it has to be asked again.'),
+  lines: z.int().describe('Number of the last line that was accepted or, with an idempotency key, valid.'),
+  cancelled: z.boolean().describe('Also false if `DELETE` could not reach the whole batch; repeat it then.'),
   counts: z
     .object(Object.fromEntries(statuses.map((status) => [status, z.int()])) as Record<Status, z.ZodInt>)
-    .describe('Accepted OTPs by status; what ends by time alone is counted within seconds.'),
+    .describe('Accepted OTPs by status; expirations are counted within seconds.'),
 });
 
-/** An OTP and the line of the upload that asked for it. */
+/** An OTP with its line in the upload. */
 export const batchOtpSchema = z.object({ index: z.int(), ...otpSchema.shape });
 export type BatchOtp = z.output<typeof batchOtpSchema>;
 
-/** What became of one line of an upload. */
+/** Result of one line of an upload. */
 export const lineResultSchema = z.union([
   z.object({ index: z.int(), id: z.string() }),
   z.object({
@@ -92,7 +85,7 @@ export const lineResultSchema = z.union([
   }),
 ]);
 
-/** What became of an upload. */
+/** Result of an upload. */
 export const bulkResultSchema = z.object({
   batchId: z.string(),
   accepted: z.int(),
@@ -100,7 +93,7 @@ export const bulkResultSchema = z.object({
   results: z.array(lineResultSchema).describe('In the order of the OTPs; `index` counts from 0.'),
 });
 
-/** A line of the answer to an upload that came line by line. */
+/** A line of the answer to a newline-delimited upload. */
 export const bulkLineSchema = z.union([
   ...lineResultSchema.options,
   z.object({ summary: bulkResultSchema.omit({ results: true }) }),
@@ -108,15 +101,15 @@ export const bulkLineSchema = z.union([
 
 const dateSchema = z.iso.date();
 
-/** The account's balance, and what it means. */
+/** The account's balance, with alarms and outlook. */
 export const balanceSchema = z.object({
   credits: z.number(),
-  expiresOn: dateSchema.nullable().describe('Last day the credits are good for.'),
+  expiresOn: dateSchema.nullable().describe('Last day on which the credits are valid.'),
   checkedAt: timeSchema,
   low: z.boolean(),
   expiring: z.boolean(),
-  creditsPerDay: z.number().nullable().describe(`Over the last ${consumptionDays} days.`),
-  runsOutOn: dateSchema.nullable().describe('At that rate.'),
+  creditsPerDay: z.number().nullable().describe(`Average of the last ${consumptionDays} days.`),
+  runsOutOn: dateSchema.nullable().describe('Day on which the credits run out at that rate.'),
 });
 
 /** A page of past balances. */

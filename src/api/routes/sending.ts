@@ -1,94 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Otp, OtpRequest } from '../../otp/otp.js';
 import { isPending } from '../../otp/states.js';
-import type { Enqueuer } from '../../producer/enqueue.js';
-import type { SendOtpQueue } from '../../queues/send-otp.js';
-import type { Idempotency } from '../../store/admission.js';
-import type { Store } from '../../store/store.js';
+import type { Acceptance } from '../../producer/enqueue.js';
+import type { Read } from '../../producer/otp-request.js';
+import type { Refusal } from '../../producer/refusal.js';
+import type { Idempotency, Quota } from '../../store/admission.js';
+import type { ApiDependencies } from '../dependencies.js';
 import type { RequestEnd } from '../http/context.js';
+import { ApiProblem, retryAfter } from '../http/problem.js';
 import type { Answer } from '../http/route.js';
-import { accepted } from './acceptance-answer.js';
-import type { ApiMetrics } from './metrics.js';
-import { otpView } from './otp-view.js';
-import { waitForEnd } from './wait-for-end.js';
+import { otpView } from './otps.js';
 
-/** What accepting an OTP needs. */
-export interface SendingDependencies {
-  store: Pick<Store, 'otps'>;
-  enqueuer: Pick<Enqueuer, 'enqueue'>;
-  metrics: Pick<ApiMetrics, 'accepted' | 'refused'>;
-}
+type Sent = Exclude<Acceptance, { kind: 'refused' }>;
 
-/** An OTP to accept, and how long somebody waits for what becomes of it. */
-export interface Sending {
-  request: OtpRequest;
-  idempotency: Idempotency | null;
-  /** Null: the answer does not wait. */
-  waitSeconds: number | null;
-  /** Ends the wait early. */
-  signal: AbortSignal;
-  /** Told the OTP's id once it is accepted. */
-  setOtpId(otpId: string): void;
-  /** Done as soon as it is accepted, before any wait; a failure of it is not the request's, so it must not reject. */
-  onAccepted?: (otp: Otp) => Promise<void>;
-}
-
-/** An OTP that was accepted, as it was last seen. */
-export interface Sent {
-  otp: Otp;
-  replayed: boolean;
-  /** Headers that tell what is left of its limits. */
-  limits: Record<string, string>;
-}
-
-/** Accepts an OTP and waits as long as somebody wants to; throws the problem of one that was refused. */
-export type Send = (sending: Sending) => Promise<Sent>;
-
-/** What every way to send a single OTP comes to. */
-export function createSend({ store, enqueuer, metrics }: SendingDependencies): Send {
-  return async ({ request, idempotency, waitSeconds, signal, setOtpId, onAccepted }) => {
-    const { kind, otp, limits } = accepted(await enqueuer.enqueue(request, idempotency));
+/** Send path of a single OTP, shared by the REST, iSMS and Twilio APIs. Throws the problem of a refusal. */
+export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
+  return async ({
+    request,
+    idempotency,
+    waitSeconds,
+    signal,
+    setOtpId,
+    onAccepted,
+  }: {
+    request: OtpRequest;
+    idempotency: Idempotency | null;
+    /** How long to wait for the send; null: not at all. */
+    waitSeconds: number | null;
+    /** Ends the wait early. */
+    signal: AbortSignal;
+    setOtpId(otpId: string): void;
+    /** Called before the wait; must not reject. */
+    onAccepted?: (otp: Otp) => Promise<void>;
+  }): Promise<Sent> => {
+    const acceptance = await enqueuer.enqueue(request, idempotency);
+    if (acceptance.kind === 'refused') throw problemOf(acceptance.refusal);
+    const { otp } = acceptance;
     setOtpId(otp.id);
-    if (kind === 'accepted') metrics.accepted(request.app, 'single');
+    if (acceptance.kind === 'accepted') metrics.accepted(request.app, 'single');
     await onAccepted?.(otp);
+    if (waitSeconds === null) return acceptance;
     const find = () => store.otps.find(request.app, otp.id);
-    const forMs = (waitSeconds ?? 0) * 1_000;
-    const seen = waitSeconds === null ? otp : await waitForEnd(otp, { forMs, signal, find });
-    return { otp: seen, replayed: kind === 'replayed', limits };
+    return { ...acceptance, otp: await waitForSend(otp, { ms: waitSeconds * 1_000, signal, find }) };
   };
 }
 
-/** The answer to a request that sends: 200 when it waited long enough to see what became of it. */
-export function sentAnswer({ otp, replayed, limits }: Sent, waitSeconds: number | null): Answer {
+const firstPauseMs = 25;
+const longestPauseMs = 250;
+
+/**
+ * Polls until the OTP is no longer `queued` or `sending`, the time is up or the signal aborts; resolves with the OTP as
+ * last seen. A failed read does not fail the request: the OTP was accepted.
+ */
+async function waitForSend(
+  otp: Otp,
+  { ms, signal, find }: { ms: number; signal: AbortSignal; find(): Promise<Otp | null> },
+): Promise<Otp> {
+  const until = performance.now() + ms;
+  let seen = otp;
+  let pauseMs = firstPauseMs;
+  while (isPending(seen.status) && !signal.aborted) {
+    const leftMs = until - performance.now();
+    if (leftMs <= 0) break;
+    await sleep(Math.min(pauseMs, leftMs), undefined, { signal }).catch(() => {});
+    seen = (await find().catch(() => null)) ?? seen;
+    pauseMs = Math.min(pauseMs * 1.5, longestPauseMs);
+  }
+  return seen;
+}
+
+/** The answer to a send: 200 if it waited until the OTP left `queued` and `sending`, else 202. */
+export function sentAnswer(sent: Sent, waitSeconds: number | null): Answer {
+  const { kind, otp } = sent;
   return {
     status: waitSeconds !== null && !isPending(otp.status) ? 200 : 202,
     headers: {
       Location: `/v1/otps/${otp.id}`,
-      ...(replayed && { 'Idempotent-Replayed': 'true' }),
+      ...(kind === 'replayed' && { 'Idempotent-Replayed': 'true' }),
       ...(waitSeconds !== null && { 'Preference-Applied': `wait=${waitSeconds}` }),
-      ...limits,
+      ...(kind === 'accepted' && rateLimitHeaders(sent.quotas)),
     },
     body: otpView(otp),
   };
 }
 
-/** Cancels an OTP, and takes its job out of the queue; what came of it. */
-export function createCancel({
-  store,
-  sendOtpQueue,
-}: {
-  store: Pick<Store, 'otps'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'remove'>;
-}) {
-  return async (app: string, id: string) => {
-    const result = await store.otps.cancel(app, id);
-    // The record decides: a job that cannot be taken out finds its OTP cancelled and ends.
-    if (result === 'cancelled') await sendOtpQueue.remove(id).catch(() => {});
-    return result;
+/** The request that was read; throws the problem of a refused one. */
+export function readable(read: Read): Extract<Read, { request: OtpRequest }> {
+  if ('refusal' in read) throw problemOf(read.refusal);
+  return read;
+}
+
+/** The problem of a refusal. */
+export function problemOf({ code, message, errors, reason, retryAfterMs, quotas = [] }: Refusal): ApiProblem {
+  return new ApiProblem(code, {
+    detail: message,
+    ...(errors && { errors }),
+    ...(reason !== undefined && { reason }),
+    headers: {
+      ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)),
+      ...rateLimitHeaders(quotas),
+    },
+  });
+}
+
+const seconds = (ms: number) => Math.ceil(ms / 1_000);
+
+/** The headers of draft-ietf-httpapi-ratelimit-headers, one item per active limit; none without limits. */
+function rateLimitHeaders(quotas: readonly Quota[]): Record<string, string> {
+  if (quotas.length === 0) return {};
+  const list = (item: (quota: Quota) => string) => quotas.map(item).join(', ');
+  return {
+    'RateLimit-Policy': list(({ name, quota, windowMs }) => `"${name}";q=${quota};w=${seconds(windowMs)}`),
+    RateLimit: list(({ name, remaining, resetMs }) => `"${name}";r=${remaining};t=${seconds(resetMs)}`),
   };
 }
 
-/** Counts, once a request to send is over, that it was refused. */
-export function countRefusals(metrics: Pick<ApiMetrics, 'refused'>) {
+/** Counts refused sends, as a route's `ended`. */
+export function countRefusals({ metrics }: ApiDependencies) {
   return ({ app, problem }: RequestEnd): void => {
     if (problem !== null) metrics.refused(app, 'single', problem);
   };

@@ -1,29 +1,26 @@
 import { z } from 'zod';
+import type { Otp } from '../../otp/otp.js';
+import { randomText } from '../../otp/otp-id.js';
+import { accountTroubles, type VerifyOutcome } from '../../otp/outcome.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
-import type { RequestSettings } from '../../producer/settings.js';
-import type { Store } from '../../store/store.js';
+import type { Verification } from '../../store/verification-attempts.js';
+import type { ApiDependencies } from '../dependencies.js';
 import { verifiedExample, verifyByNumberExample, verifyRequestExample } from '../docs/examples.js';
-import { idempotencyKeyHeader } from '../http/idempotency-key.js';
+import type { RequestEnd } from '../http/context.js';
 import { ApiProblem } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
+import { idempotencyKeyHeader } from '../http/request.js';
 import { type Answer, defineRoute, type Route } from '../http/route.js';
-import { isoTime } from './otp-view.js';
-import { otpsOfNumber } from './otps-of-number.js';
+import { isoTime, otpsOfNumber } from './otps.js';
 import { verifiedSchema, verifyByNumberSchema, verifyRequestSchema } from './schemas.js';
-import { createVerify, type TypedCode, type VerificationDependencies } from './verification.js';
-
-export interface VerifyDependencies extends VerificationDependencies {
-  store: VerificationDependencies['store'] & Pick<Store, 'phones' | 'otps'>;
-  settings: Pick<RequestSettings, 'defaultCountry'>;
-}
 
 const headersSchema = z.object({
   'Idempotency-Key': idempotencyKeyHeader
     .optional()
-    .describe('A 200 that got lost on its way is answered again to the same key and code for 60 s.'),
+    .describe('Repeats a lost 200 to the same key and code for 60 s.'),
 });
 
-/** What a verification can come to, however its OTP is named. */
+/** Problems of a verification, by id or by number. */
 const verificationProblems = [
   'otp_not_found',
   'already_verified',
@@ -42,12 +39,12 @@ const verificationProblems = [
 ] as const satisfies readonly ProblemCode[];
 
 const onlyThisCall =
-  '200 **only** when this very call verified the OTP, so a client may look at nothing but the status. Of any ' +
-  'number of simultaneous calls at most one gets 200. An attempt is spent before iSMS is asked, and comes ' +
-  'back only when the call is proven not to have reached iSMS.';
+  '200 **only** if this very call verified the OTP, so a client needs to check nothing but the status. Of any ' +
+  'number of simultaneous calls at most one gets 200. An attempt is counted before iSMS is called, and given ' +
+  'back only if the call provably did not reach iSMS.';
 
-/** Verifying codes: 200 only when this very call verified the OTP, whatever goes wrong. */
-export function verifyRoutes(dependencies: VerifyDependencies): Route[] {
+/** Verify codes: 200 only if this very call verified the OTP. */
+export function verifyRoutes(dependencies: ApiDependencies): Route[] {
   const verify = createVerify(dependencies);
   const verified = async (typed: TypedCode): Promise<Answer> => {
     const { otp, verifiedAt, replayed } = await verify(typed);
@@ -64,12 +61,11 @@ export function verifyRoutes(dependencies: VerifyDependencies): Route[] {
     answers: {
       200: {
         description: 'This call verified the OTP.',
-        headers: { 'Idempotent-Replayed': 'true when an earlier call with this key did' },
+        headers: { 'Idempotent-Replayed': '`true` if an earlier call with this key verified it' },
         body: { name: 'Verified', schema: verifiedSchema, example: verifiedExample },
       },
     },
-    ended: ({ app, problem, aborted }) =>
-      dependencies.metrics.verification(app, problem ?? (aborted ? 'aborted' : 'verified')),
+    ended: countVerifications(dependencies),
   } as const satisfies Partial<Parameters<typeof defineRoute>[0]>;
   return [
     defineRoute({
@@ -88,7 +84,7 @@ export function verifyRoutes(dependencies: VerifyDependencies): Route[] {
       path: '/v1/verify',
       operationId: 'verifyOtpByNumber',
       summary: 'Verify a code by number',
-      description: `For apps that keep no id: the code of the newest OTP of this number and purpose. ${onlyThisCall}`,
+      description: `For apps that store no OTP id: the code of the newest OTP of this number and purpose. ${onlyThisCall}`,
       body: { name: 'VerifyByNumberRequest', schema: verifyByNumberSchema, example: verifyByNumberExample },
       problems: [...verificationProblems, 'invalid_phone_number'],
       handle: async ({ app, body: { to, code, purpose }, headers, setOtpId }) => {
@@ -101,4 +97,112 @@ export function verifyRoutes(dependencies: VerifyDependencies): Route[] {
       },
     }),
   ];
+}
+
+/** Counts verifications, as a route's `ended`. */
+export function countVerifications({ metrics }: ApiDependencies) {
+  return ({ app, problem, aborted }: RequestEnd): void =>
+    metrics.verification(app, problem ?? (aborted ? 'aborted' : 'verified'));
+}
+
+/** After refusals of this many OTPs of an app in a row whose text does not say "wrong code", iSMS is out of order. */
+const several = 3;
+const troubles: readonly string[] = accountTroubles;
+
+/** A code for an OTP of this app. */
+interface TypedCode {
+  app: string;
+  id: string;
+  code: string;
+  /** The client's idempotency key, if it sent one. */
+  key: string | undefined;
+  setOtpId(otpId: string): void;
+}
+
+/**
+ * Admits an attempt, calls iSMS and settles the outcome. Resolves only if this very call verified the OTP, or an earlier
+ * one with the same key did; else throws the problem.
+ */
+export function createVerify(dependencies: ApiDependencies) {
+  const unclearByApp = new Map<string, Set<string>>();
+  return async ({ app, id, code, key, setOtpId }: TypedCode) => {
+    const verification = { app, id, token: randomText(), replay: key === undefined ? null : { key, code } };
+    const admission = await dependencies.store.verificationAttempts.admit(verification);
+    if (!('otp' in admission)) throw new ApiProblem(admission.kind);
+    setOtpId(admission.otp.id);
+    const unclear = unclearByApp.get(app) ?? new Set();
+    unclearByApp.set(app, unclear);
+    const replayed = admission.kind === 'replayed';
+    const otp = replayed
+      ? admission.otp
+      : await decide({ ...dependencies, unclear }, { verification, otp: admission.otp, code });
+    if (otp.verifiedAt === null) throw new Error('a verified OTP has no time of verification');
+    return { otp, verifiedAt: otp.verifiedAt, replayed };
+  };
+}
+
+/** `unclear`: OTPs of the app refused in a row by a text that does not say whether the code was right. */
+type DecideDependencies = ApiDependencies & { unclear: Set<string> };
+
+async function decide(
+  dependencies: DecideDependencies,
+  { verification, otp, code }: { verification: Verification; otp: Otp; code: string },
+): Promise<Otp> {
+  const { store, provider, logger, metrics, unclear } = dependencies;
+  const outcome = await provider.verify(verifyCall(otp, code));
+  if (!otp.isTest) trackUnclear(dependencies, otp, outcome);
+  // Account trouble says as little about the code as an unknown text does.
+  const aboutAccount = outcome.kind === 'unavailable' && troubles.includes(outcome.reason);
+  const kind = aboutAccount ? 'unrecognised' : outcome.kind;
+  const settled = await store.verificationAttempts.settle(verification, kind);
+  if ('phoneLocked' in settled && settled.phoneLocked) {
+    const { app, id, to } = settled.otp;
+    logger.warn(
+      { event: 'phone.locked', app, otpId: id, to: to.masked },
+      'Number locked after too many wrong codes in a row; unlock it with `isms-otp numbers unlock`',
+    );
+  }
+  switch (settled.kind) {
+    case 'verified':
+      if (!otp.isTest) metrics.verified(settled.otp.app, settled.otp.to.country);
+      return settled.otp;
+    case 'incorrect':
+      throw incorrect(settled.otp);
+    case 'unrecognised':
+      if (outcome.kind === 'unrecognised' && unclear.size < several) throw incorrect(settled.otp);
+      throw new ApiProblem('provider_unavailable', {
+        reason: 'reason' in outcome ? outcome.reason : 'unrecognised_refusal',
+      });
+    case 'unavailable':
+      throw new ApiProblem('provider_unavailable', {
+        reason: 'reason' in outcome ? outcome.reason : 'lease_lapsed',
+      });
+    default:
+      throw new ApiProblem(settled.kind);
+  }
+}
+
+function trackUnclear(
+  { logger, metrics, unclear }: DecideDependencies,
+  { app, id }: Otp,
+  outcome: VerifyOutcome,
+): void {
+  if (outcome.kind === 'correct' || outcome.kind === 'incorrect') unclear.clear();
+  if (outcome.kind !== 'unrecognised') return;
+  if (unclear.size < several) unclear.add(id);
+  metrics.unrecognised('verify');
+  logger.warn(
+    { event: 'verification.unrecognised', app, otpId: id, refusal: outcome.text },
+    'iSMS refused a verification with an unknown text',
+  );
+}
+
+function incorrect({ attemptsRemaining }: Otp): ApiProblem {
+  return new ApiProblem('incorrect_code', { members: { attemptsRemaining } });
+}
+
+function verifyCall(otp: Otp, code: string) {
+  const { app, isTest, to, uuid, smsId, senderId, ttlSeconds } = otp;
+  if (uuid === null || smsId === null) throw new Error('a sent OTP has no ids');
+  return { app, isTest, to, uuid, smsId, code, senderId, validMinutes: Math.ceil(ttlSeconds / 60) };
 }

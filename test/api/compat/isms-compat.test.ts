@@ -111,12 +111,12 @@ describe('the door', () => {
     ['a parameter it does not know', { text: 'Kod %OTP%' }, {}, /^text is not a parameter/],
     ['a name with a space at its end', { 'message ': 'Kod %OTP%' }, {}, /^message {2}is not a parameter/],
     ['a time to send at', { msg: 'Kod %OTP%', schedule: '2030-01-01' }, {}, /^schedule is not a parameter/],
-    ['two texts', { message: 'Kod %OTP%', msg: 'Code %OTP%' }, {}, /^message is given twice/],
+    ['two texts', { message: 'Kod %OTP%', msg: 'Code %OTP%' }, {}, /^message appears twice/],
     [
       'another text in the body',
       { msg: 'Kod %OTP%' },
       { body: { msg: 'Code %OTP%' } },
-      /^message is given twice/,
+      /^message appears twice/,
     ],
     ['a JSON text that is none', { type: '1' }, { body: { msg: ['Kod %OTP%'] } }, /^message must be text/],
     ['a JSON list of something', { type: '1' }, { body: ['Kod %OTP%'] }, /JSON/],
@@ -165,7 +165,7 @@ describe('the door', () => {
       expect(reply.json).toEqual({ status: 'Failed', message: expect.stringMatching(/^message is empty/) });
     }
     const form = await door({ mobile, country_code: '60', [name]: '' });
-    expect(form.json).toEqual({ status: 'Failed', message: expect.stringMatching(/leave it out/) });
+    expect(form.json).toEqual({ status: 'Failed', message: expect.stringMatching(/omit it/) });
     expect(await otpsOf('+60123456797')).toEqual([]);
   });
 

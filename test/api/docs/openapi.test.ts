@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { apiRoutes } from '../../../src/api/api.js';
-import { problemSchema } from '../../../src/api/docs/openapi-schemas.js';
-import type { OpenApiDocument, Operation } from '../../../src/api/docs/openapi-types.js';
+import type { OpenApiDocument, Operation } from '../../../src/api/docs/openapi.js';
+import { problemSchema } from '../../../src/api/docs/openapi.js';
 import { problemCodes, problems } from '../../../src/api/http/problems.js';
 import { settings, startGateway } from '../gateway.js';
 
@@ -17,6 +17,10 @@ const routes = apiRoutes({
   balanceQueue: unused,
   webhookQueue: unused,
   provider: unused,
+  apiKeys: unused,
+  ismsCompatApi: 'off',
+  admin: null,
+  trustedProxies: [],
   logger: unused,
   metrics: unused,
   settings,

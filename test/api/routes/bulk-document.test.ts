@@ -79,7 +79,7 @@ describe('a bulk document', () => {
     const long = text.repeat(20_000);
     const end = { '[': ']'.repeat(20_000), '{"a":': `1${'}'.repeat(20_000)}`, '"': '', '1': '' }[text] ?? '';
     expect(await documentOf(`{"otps":[1,${long}`, `${end},2]}`)).toEqual({
-      otps: [{ json: 1 }, { problem: 'An OTP may have 16384 characters.' }, { json: 2 }],
+      otps: [{ json: 1 }, { problem: 'The OTP is longer than 16384 characters.' }, { json: 2 }],
     });
   });
 
@@ -102,14 +102,14 @@ describe('a bulk document', () => {
     'is refused where its otps are %s instead of a list, also before a list',
     async (otps) => {
       for (const text of [`{"otps":${otps}}`, `{"otps":${otps},"otps":[1]}`, `{"otps":[1],"otps":${otps}}`]) {
-        const detail = 'The member otps must be a list.';
+        const detail = '`otps` must be an array.';
         await expect(documentOf(text)).rejects.toMatchObject({ code: 'invalid_request', facts: { detail } });
       }
     },
   );
 
   it('is refused for the name of a member of more than 16 KiB, in words that say so', async () => {
-    const detail = 'The name of a member may have 16384 characters.';
+    const detail = 'A member name is longer than 16384 characters.';
     await expect(documentOf(`{"${'a'.repeat(20_000)}":1}`)).rejects.toMatchObject({ facts: { detail } });
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readLines } from '../../../src/api/http/lines.js';
+import { readLines } from '../../../src/api/http/body.js';
 
 /** The lines of a body that arrives in these parts. */
 async function linesOf(...parts: (string | Buffer)[]) {
@@ -43,7 +43,7 @@ describe('the lines of a body', () => {
     const long = `"${'x'.repeat(5_000)}`;
     const lines = await linesOf(long, long, long, long, '"\n', `"${'y'.repeat(16_380)}"\n`, '1');
     expect(lines).toEqual([
-      { problem: 'A line may have 16384 bytes.' },
+      { problem: 'The line is longer than 16384 bytes.' },
       { json: 'y'.repeat(16_380) },
       { json: 1 },
     ]);

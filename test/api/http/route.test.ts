@@ -4,8 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import express from 'express';
 import { expect, it } from 'vitest';
 import { beginContext } from '../../../src/api/http/context.js';
-import { defineRoute } from '../../../src/api/http/route.js';
-import { serveRoutes } from '../../../src/api/http/serve-routes.js';
+import { defineRoute, serveRoutes } from '../../../src/api/http/route.js';
 import { sleep } from '../../support/otps.js';
 
 const megabyte = 1_024 * 1_024;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { waitSeconds } from '../../../src/api/http/prefer.js';
+import { waitSeconds } from '../../../src/api/http/request.js';
 
 it.each([
   ['wait=10', 10],

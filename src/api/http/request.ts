@@ -1,0 +1,60 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import { countedAddress } from '../../otp/client-address.js';
+import { inputErrors } from '../../producer/input-errors.js';
+import { idempotencyKeySchema } from '../../producer/otp-request-schema.js';
+import { ApiProblem } from './problem.js';
+
+/** Parses input by a schema; throws `invalid_request` with every mistake. */
+export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw new ApiProblem('invalid_request', { errors: inputErrors(parsed.error) });
+}
+
+/** Parses the headers that a schema names. */
+export function parseHeaders<S extends z.ZodType>(schema: S, req: Request): z.output<S> {
+  const names = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  const values = names.map((name) => [name, req.get(name)] as const);
+  return parseInput(schema, Object.fromEntries(values.filter(([, value]) => value !== undefined)));
+}
+
+/** A string as a structured field (RFC 9651 §3.3.3). */
+const structured = /^"(?<text>(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/;
+
+/** `Idempotency-Key`. Its draft asks for a structured string, `"key"`; many clients send `key`. Both mean the same key. */
+export const idempotencyKeyHeader = z
+  .string()
+  .transform((header) => structured.exec(header)?.groups?.['text']?.replace(/\\(.)/g, '$1') ?? header)
+  .pipe(idempotencyKeySchema);
+
+/** The longest wait, in seconds; a longer `Prefer: wait` is cut to it. */
+export const longestWaitSeconds = 30;
+
+/** A longer header is ignored, so that parsing stays cheap. */
+const longestHeader = 200;
+
+/** `token`, `token=word` or `token="word"`, then anything up to the next comma outside quotes (RFC 7240 §2). */
+const preference = /^\s*([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"([^"\\]*)"|([\w!#$%&'*+.^`|~-]+)))?\s*(?:;.*)?$/;
+
+/**
+ * Seconds to wait by `Prefer: wait=…`, at most 30; null without a usable preference. By the RFC, the first of several
+ * instances counts, and an unknown preference is ignored.
+ */
+export function waitSeconds(header: string | undefined): number | null {
+  if (header === undefined || header.length > longestHeader) return null;
+  const preferences = header.match(/(?:"(?:[^"\\]|\\.)*"|[^",])+/g) ?? [];
+  const wait = preferences.map((text) => preference.exec(text)).find((m) => m?.[1]?.toLowerCase() === 'wait');
+  const value = wait?.[2] ?? wait?.[3] ?? '';
+  return /^\d+$/.test(value) ? Math.min(Number(value), longestWaitSeconds) : null;
+}
+
+/** An address with a port, as some proxies (Azure's) report it: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+const withPort = /^(?:\[(?<six>[^\]]+)\]|(?<four>[\d.]+))(?::\d+)?$/;
+
+/** The address by which a client is counted, as trusted proxies report it. Personal data: never kept, and logged as its network. */
+export function clientAddress(req: Request): string {
+  const address = req.ip ?? '';
+  const { six, four } = withPort.exec(address)?.groups ?? {};
+  return countedAddress(six ?? four ?? address);
+}
