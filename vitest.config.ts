@@ -1,15 +1,17 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /** Needs no Redis and takes seconds: `npm run test:unit`. */
 const unit = [
   'test/{boundaries,docker-compose,docs,package-lock,waits}.test.ts',
-  'test/{config,isms,otp,provider,simulator,telemetry}/*.test.ts',
+  'test/{config,isms,otp,provider,telemetry}/*.test.ts',
   'test/api/http/{body,html,http-server,request,route}.test.ts',
   'test/api/{docs/errors-markdown,routes/bulk-document}.test.ts',
   'test/bench/pairs.test.ts',
   'test/lib/{batcher,map-ordered,memoize,sliding-sum,time-slices}.test.ts',
   'test/main/webhook-receivers.test.ts',
-  'test/client/{errors,pages,retry,upload,wait,webhook}.test.ts',
+  'packages/client/test/!(edge).test.ts',
+  'packages/simulator/test/*.test.ts',
   'test/store/encryption.test.ts',
   'test/cli/input.test.ts',
   'test/webhooks/public-address.test.ts',
@@ -25,13 +27,22 @@ const system = [
   'test/api/{compat/isms-compat-php,admin/overview-page}.test.ts',
   'test/bench/bench.test.ts',
   'test/main/cluster.test.ts',
-  'test/client/edge.test.ts',
+  'packages/client/test/edge.test.ts',
 ];
 
-const all = ['test/**/*.test.ts'];
+const all = ['test/**/*.test.ts', 'packages/*/test/*.test.ts'];
 const withRedis = { globalSetup: ['test/support/global-setup.ts'] };
 
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
 export default defineConfig({
+  // Tests run the packages' sources, as tsconfig.json's `paths` has it, not their last build.
+  resolve: {
+    alias: {
+      'isms-otp-client': source('packages/client/src/index.ts'),
+      'isms-2fa-simulator': source('packages/simulator/src/index.ts'),
+    },
+  },
   test: {
     pool: 'forks',
     maxWorkers: 2,

@@ -24,12 +24,14 @@ async function restart() {
   running = start();
 }
 
-watch('src', { recursive: true }, () => {
-  clearTimeout(timer);
-  timer = setTimeout(() => {
-    pending = pending.then(restart);
-  }, quietMs);
-});
+for (const sources of ['src', 'packages/client/src', 'packages/simulator/src']) {
+  watch(sources, { recursive: true }, () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      pending = pending.then(restart);
+    }, quietMs);
+  });
+}
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {

@@ -29,7 +29,7 @@ check_node() {
 # Remembers by checksum what was installed: times of files say nothing after a checkout or a copy.
 install_packages() {
   stamp=node_modules/.setup-lock-sum
-  sum=$(cat package-lock.json package.json | cksum; uname -sm)
+  sum=$(cat package-lock.json package.json packages/*/package.json | cksum; uname -sm)
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ]; then return; fi
   # Packages that were installed by hand stay, if npm misses none.
   if [ -f "$stamp" ] || ! npm ls --all --include=dev >/dev/null 2>&1; then
@@ -108,9 +108,10 @@ check_test_tools() {
 
 # The mark is as old as the start of the last build that went well: what changed since is built again.
 build() {
-  sources='src scripts/copy-assets.mjs tsconfig.json package-lock.json'
+  sources='src packages/*/src packages/*/*.json scripts/copy-assets.mjs tsconfig.json package-lock.json'
+  built='dist/cli.js packages/client/dist/index.js packages/simulator/dist/index.js'
   # shellcheck disable=SC2086
-  if [ -f dist/.built ] && [ -f dist/cli.js ] && [ -z "$(find $sources -newer dist/.built | head -n 1)" ]; then
+  if [ -f dist/.built ] && ls $built >/dev/null 2>&1 && [ -z "$(find $sources -newer dist/.built | head -n 1)" ]; then
     return
   fi
   say 'Building …'

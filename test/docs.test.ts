@@ -11,10 +11,11 @@ it('the state diagram in docs/states.md shows every move of the state machine, a
 });
 
 it('docs/operations.md explains every event that is logged, and no other', () => {
-  const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) =>
-    path.endsWith('.ts'),
+  const texts = ['src', 'packages/simulator/src'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => readFileSync(join(folder, path), 'utf8')),
   );
-  const texts = sources.map((path) => readFileSync(`src/${path}`, 'utf8'));
   // Where a name has a part that changes, all of them begin alike.
   const logged = texts.flatMap((text) =>
     [...text.matchAll(/\bevent: ['`]([a-z_]+\.[a-z_]*)/g)].map(([, name]) => name),

@@ -4,7 +4,7 @@
 import { betterAuth } from 'better-auth';
 import { APIError } from 'better-auth/api';
 import { phoneNumber } from 'better-auth/plugins';
-import { isOtpError, OtpClient } from 'isms-otp-gateway/client';
+import { isOtpError, OtpClient } from 'isms-otp-client';
 
 /** Apart from codes that the same app sends for something else. */
 const purpose = 'sign-in';

@@ -5,7 +5,7 @@
 // In an app of your own: npm install express, and isms-otp-gateway as docs/guides/sign-in.md says
 import { randomBytes } from 'node:crypto';
 import express from 'express';
-import { isOtpError, OtpClient } from 'isms-otp-gateway/client';
+import { isOtpError, OtpClient } from 'isms-otp-client';
 import { codePage, homePage, phonePage } from './pages.js';
 
 const otps = new OtpClient({

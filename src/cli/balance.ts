@@ -1,4 +1,4 @@
-import type { Balance, OtpClient } from '../client/index.js';
+import type { Balance, OtpClient } from 'isms-otp-client';
 import { barsOf } from './chart.js';
 import { defineCommand } from './command.js';
 import { exitCodes } from './exit-codes.js';

@@ -1,4 +1,4 @@
-import type { Batch } from '../client/index.js';
+import type { Batch } from 'isms-otp-client';
 import { counted, rows } from './rows.js';
 
 /** A batch as people read it: how many of its OTPs have which status. */

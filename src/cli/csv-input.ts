@@ -1,4 +1,4 @@
-import type { OtpInput } from '../client/index.js';
+import type { OtpInput } from 'isms-otp-client';
 import { csvRows } from './csv-rows.js';
 import type { InputLine } from './input-line.js';
 import { inputError } from './input-text.js';

@@ -1,4 +1,4 @@
-import { isOtpError, type OtpError, type OtpErrorCode } from '../client/index.js';
+import { isOtpError, type OtpError, type OtpErrorCode } from 'isms-otp-client';
 import { CommandError } from './command-error.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
 

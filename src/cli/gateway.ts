@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { OtpClient } from '../client/index.js';
+import { OtpClient } from 'isms-otp-client';
 import type { Call } from './command.js';
 import { CommandError } from './command-error.js';
 

@@ -1,4 +1,4 @@
-import type { OtpInput } from '../client/index.js';
+import type { OtpInput } from 'isms-otp-client';
 
 /** An OTP of a file. */
 export interface InputLine {

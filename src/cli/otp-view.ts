@@ -1,4 +1,4 @@
-import type { Otp } from '../client/index.js';
+import type { Otp } from 'isms-otp-client';
 import { exitCodes } from './exit-codes.js';
 import type { Failure } from './failure.js';
 import { rows } from './rows.js';

@@ -1,4 +1,4 @@
-import { isOtpError, type OtpInput } from '../client/index.js';
+import { isOtpError, type OtpInput } from 'isms-otp-client';
 import { given } from './call.js';
 import { type Call, defineCommand } from './command.js';
 import { CommandError } from './command-error.js';

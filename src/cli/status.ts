@@ -1,4 +1,4 @@
-import type { Batch, Otp, OtpClient } from '../client/index.js';
+import type { Batch, Otp, OtpClient } from 'isms-otp-client';
 import { batchLine, batchText, isThrough } from './batch-view.js';
 import { type Call, defineCommand } from './command.js';
 import { CommandError } from './command-error.js';

@@ -1,4 +1,4 @@
-import { type OtpClient, OtpError, type OtpInput, type UploadResult } from '../client/index.js';
+import { type OtpClient, OtpError, type OtpInput, type UploadResult } from 'isms-otp-client';
 import type { Call } from './command.js';
 import { CommandError } from './command-error.js';
 import { exitCodes } from './exit-codes.js';

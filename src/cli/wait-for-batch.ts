@@ -1,4 +1,4 @@
-import type { Batch, OtpClient } from '../client/index.js';
+import type { Batch, OtpClient } from 'isms-otp-client';
 import { batchLine, batchText, isThrough } from './batch-view.js';
 import type { Call } from './command.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';

@@ -1,6 +1,6 @@
+import { startSimulator } from 'isms-2fa-simulator';
 import type { Logger } from 'pino';
 import type { ConfigFor } from '../config/commands.js';
-import { startSimulator } from '../simulator/simulator.js';
 import type { Parts } from './running.js';
 
 /** The iSMS simulator alone, on `HOST` and `PORT`; it asks for the account's credentials when they are set. */

@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
-import { startSimulator } from '../simulator/simulator.js';
+import { startSimulator } from 'isms-2fa-simulator';
 import { banner } from './banner.js';
 import { type DevelopmentSecrets, developmentSecrets } from './development-secrets.js';
 import { load } from './load.js';

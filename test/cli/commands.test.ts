@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { behaviours } from 'isms-2fa-simulator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { completionScript, isTerminalCommand, terminalUsage } from '../../src/cli/terminal.js';
-import { behaviours } from '../../src/simulator/behaviours.js';
 import { type FullGateway, startFullGateway } from '../support/full-gateway.js';
 import { runCommand } from '../support/processes.js';
 import { connect } from '../support/redis.js';

@@ -1,15 +1,23 @@
-import { describe, expect, it } from 'vitest';
+import type * as published from 'isms-otp-client';
+import { isOtpError, OtpClient, type UploadResult } from 'isms-otp-client';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import type { OpenApiDocument, Operation } from '../../src/api/docs/openapi.js';
+import type { ProblemCode } from '../../src/api/http/problems.js';
 import {
   balanceSchema,
   batchOtpSchema,
   batchSchema,
+  type bulkResultSchema,
   historySchema,
+  type lineResultSchema,
   otpSchema,
   verifiedSchema,
+  type verifyByNumberSchema,
 } from '../../src/api/routes/schemas.js';
-import { isOtpError, OtpClient, type UploadResult } from '../../src/client/index.js';
+import type { EventSubject, EventType } from '../../src/otp/event.js';
+import type { OtpInput } from '../../src/producer/otp-request-schema.js';
+import type { RefusalCode } from '../../src/producer/refusal.js';
 import { shopKey, startGateway } from '../api/gateway.js';
 import { claimed } from '../support/otps.js';
 
@@ -73,6 +81,42 @@ describe('the client', () => {
       .parse(document.components.schemas['BulkLine']);
     const members = anyOf.map(({ properties }) => Object.keys(properties).sort());
     expect(members).toEqual([['id', 'index'], ['code', 'index', 'message'], ['summary']]);
+  });
+});
+
+describe("the client's types", () => {
+  it('of answers are those of the API schemas', () => {
+    expectTypeOf<published.Otp>().toEqualTypeOf<z.output<typeof otpSchema>>();
+    expectTypeOf<published.Verified>().toEqualTypeOf<z.output<typeof verifiedSchema>>();
+    expectTypeOf<published.Batch>().toEqualTypeOf<z.output<typeof batchSchema>>();
+    expectTypeOf<published.BatchOtp>().toEqualTypeOf<z.output<typeof batchOtpSchema>>();
+    expectTypeOf<published.Balance>().toEqualTypeOf<z.output<typeof balanceSchema>>();
+    expectTypeOf<published.BalanceSnapshot>().toEqualTypeOf<
+      z.output<typeof historySchema>['snapshots'][number]
+    >();
+    expectTypeOf<published.UploadResult>().toEqualTypeOf<z.output<typeof lineResultSchema>>();
+    expectTypeOf<published.UploadSummary>().toEqualTypeOf<
+      Omit<z.output<typeof bulkResultSchema>, 'results'>
+    >();
+  });
+
+  it('of requests are those of the API schemas', () => {
+    expectTypeOf<published.OtpInput>().toEqualTypeOf<OtpInput>();
+    expectTypeOf<published.NumberVerification>().toEqualTypeOf<z.input<typeof verifyByNumberSchema>>();
+  });
+
+  it('of errors name every code of the gateway', () => {
+    expectTypeOf<published.ProblemCode>().toEqualTypeOf<ProblemCode>();
+    expectTypeOf<published.RefusalCode>().toEqualTypeOf<RefusalCode>();
+  });
+
+  it('of events are those that the gateway sends', () => {
+    expectTypeOf<published.WebhookEventType>().toEqualTypeOf<EventType>();
+    type Subject<K extends string> = Extract<EventSubject, Record<K, unknown>>;
+    expectTypeOf<published.BalanceEventData>().toEqualTypeOf<Subject<'credits'>>();
+    expectTypeOf<published.SendingEventData>().toEqualTypeOf<Subject<'trouble'>>();
+    expectTypeOf<Omit<published.RangeEventData, 'enforced'>>().toEqualTypeOf<Subject<'range'>>();
+    expectTypeOf<published.ConversionEventData>().toEqualTypeOf<Subject<'country'>>();
   });
 });
 

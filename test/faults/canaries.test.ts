@@ -1,8 +1,8 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { behaviours } from 'isms-2fa-simulator';
 import { afterEach, expect, it } from 'vitest';
-import { behaviours } from '../../src/simulator/behaviours.js';
 import { faultRow } from '../support/fault-table.js';
 import { sleep } from '../support/otps.js';
 import { account } from '../support/processes.js';

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { Server } from 'node:net';
+import type { SimulatorState } from 'isms-2fa-simulator';
+import { createSimulator } from 'isms-2fa-simulator';
 import type { Otp } from '../../src/otp/otp.js';
 import { isPending, type Status } from '../../src/otp/states.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
-import { createSimulator } from '../../src/simulator/simulator.js';
-import type { SimulatorState } from '../../src/simulator/state.js';
 import { keys } from '../../src/store/keys.js';
 import type { Store } from '../../src/store/store.js';
 import { number, request, sleep, testStore } from '../support/otps.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { behaviours } from 'isms-2fa-simulator';
 import { afterEach, expect, it } from 'vitest';
 import type { Otp } from '../../src/otp/otp.js';
-import { behaviours } from '../../src/simulator/behaviours.js';
 import { faultRow } from '../support/fault-table.js';
 import { number, request, sleep } from '../support/otps.js';
 import { type Fleet, nthNumber, startFleet } from './fleet.js';

@@ -1,5 +1,5 @@
+import type { SettingsUpdate } from 'isms-2fa-simulator';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { SettingsUpdate } from '../../src/simulator/settings.js';
 import { faultRow, full } from '../support/fault-table.js';
 import { sleep } from '../support/otps.js';
 import { countByStatus, type Fleet, providerSaw, startFleet } from './fleet.js';

@@ -1,5 +1,5 @@
+import { startSimulator } from 'isms-2fa-simulator';
 import { afterAll, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulator/simulator.js';
 import { account, gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { startRedis } from '../support/redis-topology.js';
 

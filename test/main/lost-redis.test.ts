@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url';
+import { startSimulator } from 'isms-2fa-simulator';
 import { afterAll, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulator/simulator.js';
 import { admitted, testStore } from '../support/otps.js';
 import { account, gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { connectTo } from '../support/redis.js';

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { createConnection } from 'node:net';
 import { UnrecoverableError, Worker } from 'bullmq';
+import { startSimulator } from 'isms-2fa-simulator';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { queueNames, queuePrefix } from '../../src/queues/queues.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { createWebhookQueue } from '../../src/queues/webhook.js';
-import { startSimulator } from '../../src/simulator/simulator.js';
 import { accepted, admitted, claimed, number, request, sent, testStore } from '../support/otps.js';
 import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { connect, databaseUrl } from '../support/redis.js';

@@ -1,8 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startSimulator } from 'isms-2fa-simulator';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulator/simulator.js';
 import { startSentinels } from '../faults/sentinels.js';
 import { account, gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { startRedis } from '../support/redis-topology.js';

@@ -1,4 +1,4 @@
-import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
+import { type Simulator, startSimulator } from 'isms-2fa-simulator';
 import { type GatewayProcess, gatewayEnvironment, runCommand, written } from './processes.js';
 import { databaseUrl } from './redis.js';
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import type { Simulator } from '../../src/simulator/simulator.js';
+import type { Simulator } from 'isms-2fa-simulator';
 import { encryptionKey, sleep } from './otps.js';
 
 export const account = { username: 'tester', password: 'a-password-for-tests' };

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { type Simulator, startSimulator } from 'isms-2fa-simulator';
 import { createIsmsProvider } from '../../src/isms/provider.js';
 import type { Logger } from '../../src/lib/logger.js';
 import type { OtpRequest } from '../../src/otp/otp.js';
@@ -6,7 +7,6 @@ import type { Provider } from '../../src/otp/provider.js';
 import type { CircuitBreaker, Clock } from '../../src/provider/circuit-breaker.js';
 import { resilientProvider } from '../../src/provider/resilient-provider.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
-import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';

@@ -1,9 +1,9 @@
 import { Worker } from 'bullmq';
+import { startSimulator } from 'isms-2fa-simulator';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SendOutcome } from '../../src/otp/outcome.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
 import { queueNames, queuePrefix } from '../../src/queues/queues.js';
-import { startSimulator } from '../../src/simulator/simulator.js';
 import { createSendOtpProcessor, type SendOtpDependencies } from '../../src/workers/send-otp.js';
 import { manualClock } from '../support/manual-clock.js';
 import { accepted, number } from '../support/otps.js';

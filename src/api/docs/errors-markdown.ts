@@ -6,7 +6,7 @@ const introduction = `# Errors
 <!-- Generated from src/api/problems.ts by \`npm run docs:write\`; do not edit. -->
 
 Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`: decide by that, never by the text. A running
-gateway has the same table at \`/docs#problems\`. \`isms-otp-gateway/client\` throws an \`OtpError\` with the same codes.
+gateway has the same table at \`/docs#problems\`. \`isms-otp-client\` throws an \`OtpError\` with the same codes.
 
 **Try again by yourself** only where \`Retry-After\` says so, and a request that sends with the \`Idempotency-Key\` it had:
 then nothing is sent twice.

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { startSimulator } from 'isms-2fa-simulator';
 import { afterAll, describe, expect, it } from 'vitest';
-import { startSimulator } from '../../../src/simulator/simulator.js';
 import { faultRow, full } from '../../support/fault-table.js';
 import { hostilities, startHostileApp } from '../../support/hostile-app.js';
 import { sleep } from '../../support/otps.js';
