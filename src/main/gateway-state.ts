@@ -33,7 +33,7 @@ export async function readGatewayState(
   const moment = (date: string | null) => (date === null ? null : Date.parse(date));
   return {
     waiting: [
-      { lane: 'single', jobs: backlog.single, since: since.single },
+      { lane: 'single', jobs: backlog.single + backlog.delayed, since: since.single },
       { lane: 'bulk', jobs: backlog.bulk, since: since.bulk },
     ],
     webhooks: events,

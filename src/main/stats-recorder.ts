@@ -23,8 +23,8 @@ export function recordStats({ store, queue, tally }: StatsRecorderDependencies):
     const counts = tally.take();
     try {
       const looks = await store.holdLease('stats', lookEveryMs);
-      const { single, bulk } = looks ? await queue.backlog() : { single: 0, bulk: 0 };
-      const seen = looks ? { waiting: single + bulk } : {};
+      const backlog = looks ? await queue.backlog() : null;
+      const seen = backlog ? { waiting: backlog.single + backlog.bulk + backlog.delayed } : {};
       if (looks || Object.keys(counts).length > 0) await store.stats.add(counts, seen);
     } catch {
       tally.giveBack(counts);

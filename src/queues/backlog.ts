@@ -4,9 +4,10 @@ import { placesLeft } from './fair-queue.js';
 
 /** Jobs that wait for a worker. */
 export interface Backlog {
-  /** Those that somebody waits for, and those that wait for a moment. */
   single: number;
   bulk: number;
+  /** Of both lanes: delayed, for a retry or because their app is on hold. They return behind the others. */
+  delayed: number;
   /** Of the bulk, about how many are an app's own; apps take turns. */
   bulkByApp: ReadonlyMap<string, number>;
 }
@@ -18,7 +19,7 @@ export async function backlogOf(redis: Redis | Cluster, queue: Queue): Promise<B
     placesLeft(redis, (name) => queue.toKey(name)),
   ]);
   const { waiting = 0, delayed = 0, prioritized = 0 } = counts;
-  return { single: waiting + delayed, bulk: prioritized, bulkByApp };
+  return { single: waiting, bulk: prioritized, delayed, bulkByApp };
 }
 
 /** What waits in all of them. */
@@ -28,7 +29,12 @@ export function sumOf(backlogs: readonly Backlog[]): Backlog {
     for (const [app, count] of backlog.bulkByApp) bulkByApp.set(app, (bulkByApp.get(app) ?? 0) + count);
   }
   const sum = (of: (backlog: Backlog) => number) => backlogs.reduce((total, each) => total + of(each), 0);
-  return { single: sum(({ single }) => single), bulk: sum(({ bulk }) => bulk), bulkByApp };
+  return {
+    single: sum(({ single }) => single),
+    bulk: sum(({ bulk }) => bulk),
+    delayed: sum(({ delayed }) => delayed),
+    bulkByApp,
+  };
 }
 
 /** Since when the next ones wait, in ms since 1970; null where none does. */

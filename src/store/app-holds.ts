@@ -44,6 +44,8 @@ export interface AppHolds {
   }): Promise<{ began: boolean; onHold: boolean }>;
   /** 0 where the caller is to try one OTP of the app; the ms until the next try; null without a hold. */
   takeTrial(app: string): Promise<number | null>;
+  /** Gives back a trial with which no call was made: the next OTP may be tried at once. */
+  returnTrial(app: string): Promise<void>;
   judge(app: string, refusal: EarlierRefusal): Promise<RefusalJudgement>;
 }
 
@@ -71,6 +73,7 @@ export function createAppHolds({ redis, encrypter, policy }: AppHoldsOptions): A
   const noteAccepted = load('note-accepted');
   const noteRefusal = load('note-refusal');
   const takeTrial = load('take-trial');
+  const returnTrial = load('return-trial');
   const judge = load('judge-refusal');
   const places = [keys.appCalls, keys.events('sending')];
   return {
@@ -89,6 +92,9 @@ export function createAppHolds({ redis, encrypter, policy }: AppHoldsOptions): A
     takeTrial: async (app) => {
       const waitMs = z.number().parse(await takeTrial([keys.appCalls], [app]));
       return waitMs < 0 ? null : waitMs;
+    },
+    returnTrial: async (app) => {
+      await returnTrial([keys.appCalls], [app]);
     },
     judge: async (app, { claimedAt, firstAt }) =>
       verdict.parse(await judge([keys.appCalls], [app, claimedAt, firstAt])),

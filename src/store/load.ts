@@ -5,7 +5,7 @@ import { mastersOf, type RedisClient } from './script.js';
 
 /** What tells how much can be taken on: how fast OTPs are dealt with, and how full Redis is. */
 export interface Load {
-  /** Adds to the number of OTPs that workers are done with: sent, or ended otherwise. */
+  /** Adds to the number of jobs that workers took out of the line: sent, ended otherwise, or delayed. */
   addDone(count: number): Promise<void>;
   /** How many all workers are done with so far. */
   done(): Promise<number>;

@@ -46,8 +46,10 @@ export interface EarlierRefusal {
 /** A claim on an OTP's next send: who holds it, which attempt it is, and the record it was given. */
 export type SendClaim = Claimed & { otp: Otp };
 
-type ClaimResult =
-  | { kind: 'claimed'; claim: SendClaim }
+type ClaimResult = { kind: 'claimed'; claim: SendClaim } | Unclaimed;
+
+/** Why an OTP cannot be claimed. */
+export type Unclaimed =
   /** Another attempt may still be calling the provider, or a resend must be held back, for so long. */
   | { kind: 'in_flight'; remainingMs: number }
   /** `now`: it was this call that wrote the end down. */
@@ -89,6 +91,8 @@ interface Swept {
 export interface SendAttempts {
   /** Repeating a claim with the same token is safe; `token` must be new for each attempt. */
   claim(id: string, token: string): Promise<ClaimResult>;
+  /** What keeps an OTP from being claimed, without claiming it; null: nothing does. */
+  peek(id: string): Promise<Unclaimed | null>;
   /** Safe to repeat. Null when the record's time to be kept is over. */
   settle(claim: SendClaim, outcome: SendOutcome): Promise<SettledSend | null>;
   /** Ends what the clock has ended in every partition. */
@@ -98,6 +102,7 @@ export interface SendAttempts {
 }
 
 const claimReply = z.union([
+  z.tuple([z.literal('free')]),
   z.tuple([z.literal('missing')]),
   z.tuple([z.literal('unreadable')]),
   z.tuple([z.literal('claimed'), z.string()]),
@@ -200,17 +205,27 @@ export function createSendAttempts(
     }
   };
 
+  const unexpected = (): never => {
+    throw new Error('claim.lua gave an answer that belongs to another question');
+  };
+  const askToClaim = async (id: string, token: string): Promise<ClaimResult | null> => {
+    const partition = partitionOfId(id);
+    if (!partition) return { kind: 'missing' };
+    const [kind, raw, detail] = claimReply.parse(await claimScript(keys.record(partition, id), [token]));
+    if (kind === 'free') return null;
+    if (kind === 'missing' || kind === 'unreadable') return { kind };
+    if (kind === 'in_flight') return { kind, remainingMs: detail };
+    const record = tryParse(raw);
+    if (!record) return { kind: 'unreadable' };
+    if (kind === 'ended') return { kind, otp: factsOf(record), now: detail === 1 };
+    return await openClaimed(claimOf(record, { id, token, leaseMs, record: raw }), record);
+  };
+
   return {
-    claim: async (id, token) => {
-      const partition = partitionOfId(id);
-      if (!partition) return { kind: 'missing' };
-      const [kind, raw, detail] = claimReply.parse(await claimScript(keys.record(partition, id), [token]));
-      if (kind === 'missing' || kind === 'unreadable') return { kind };
-      if (kind === 'in_flight') return { kind, remainingMs: detail };
-      const record = tryParse(raw);
-      if (!record) return { kind: 'unreadable' };
-      if (kind === 'ended') return { kind, otp: factsOf(record), now: detail === 1 };
-      return await openClaimed(claimOf(record, { id, token, leaseMs, record: raw }), record);
+    claim: async (id, token) => (await askToClaim(id, token)) ?? unexpected(),
+    peek: async (id) => {
+      const found = await askToClaim(id, '');
+      return found?.kind === 'claimed' ? unexpected() : found;
     },
     settle: async (claim, outcome) => {
       const [kind, status, failure, uuid, smsId, sentAt, expiresAt, tries, sendDeadlineInMs, moved] =

@@ -2,7 +2,7 @@ import type { Load } from '../store/load.js';
 
 const tellEveryMs = 1_000;
 
-/** Counts the jobs that a worker is done with, and tells the others once a second: admission judges the load by it. */
+/** Counts the jobs that a worker takes out of the line, and tells the others once a second: admission judges the load by it. */
 export function createProgress(load: Pick<Load, 'addDone'>) {
   let done = 0;
   return {

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../lib/logger.js';
 import type { Lane } from '../otp/otp.js';
 import { randomText } from '../otp/otp-id.js';
-import type { AccountTrouble, SendOutcome } from '../otp/outcome.js';
+import { type AccountTrouble, type SendOutcome, spendsRetry } from '../otp/outcome.js';
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
-import type { SendAttempts, SendClaim, SettledSend } from '../store/send-attempts.js';
+import type { SendAttempts, SendClaim, SettledSend, Unclaimed } from '../store/send-attempts.js';
 import type { AppGate, Entry } from './app-holds.js';
 import type { Credits } from './credits.js';
 import { afterSend, delay, finish, gone, park, unreadable } from './job-control.js';
@@ -49,7 +49,7 @@ export interface SendOtpDependencies {
   provider: Provider;
   jobGate: Pick<JobGate, 'closed' | 'hold' | 'note'>;
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
-  appGate: Pick<AppGate, 'enter' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
+  appGate: Pick<AppGate, 'isOnHold' | 'enter' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
   credits: Credits;
   sendTimeoutMs: number;
   logger: Logger;
@@ -68,15 +68,21 @@ async function processJob(
   job: SendOtpJob,
   lockToken: string,
 ): Promise<SendOtpResult> {
-  const { jobGate, appGate } = dependencies;
+  const { jobGate, appGate, sendAttempts } = dependencies;
   if (jobGate.closed) return await park(job, lockToken);
-  const entry = await appGate.enter(sendOtpPayload.parse(job.data).app);
+  const { id, app } = sendOtpPayload.parse(job.data);
+  if (appGate.isOnHold(app)) {
+    // A trial must not go to an OTP that has ended, and no other job of the app gets to a claim, which would say so.
+    const found = await sendAttempts.peek(id);
+    if (found) return await endOrWait(dependencies, { job, lockToken }, found);
+  }
+  const entry = await appGate.enter(app);
   if (entry === 'doubtful') return await delay(job, lockToken, between(doubtfulMs));
   if (entry === 'on_hold') return await delay(job, lockToken, between(onHoldMs[laneOf(job)]));
   try {
     return await processEntered(dependencies, { job, lockToken, entry });
   } finally {
-    entry.leave();
+    await entry.leave(false);
   }
 }
 
@@ -84,18 +90,29 @@ async function processEntered(
   dependencies: SendOtpDependencies,
   entered: { job: SendOtpJob; lockToken: string; entry: Entry },
 ): Promise<SendOtpResult> {
-  const { sendAttempts, sendTimeoutMs, logger, metrics } = dependencies;
-  const { job, lockToken } = entered;
-  const { id } = job.data;
+  const { sendAttempts, sendTimeoutMs } = dependencies;
   const began = performance.now();
   const window = sendWindow(sendTimeoutMs, began);
-  const result = await sendAttempts.claim(id, randomText());
+  const result = await sendAttempts.claim(entered.job.data.id, randomText());
+  if (result.kind !== 'claimed') return await endOrWait(dependencies, entered, result);
+  return await sendClaimed(dependencies, {
+    ...{ ...entered, window, claim: result.claim },
+    attemptEndsBy: began + result.claim.leaseMs,
+  });
+}
+
+/** Finishes or delays the job of an OTP that cannot be claimed. */
+async function endOrWait(
+  { logger, metrics }: SendOtpDependencies,
+  { job, lockToken }: { job: SendOtpJob; lockToken: string },
+  result: Unclaimed,
+): Promise<SendOtpResult> {
   switch (result.kind) {
     case 'missing':
       return gone();
     case 'unreadable':
       logger.error(
-        { event: 'otp.unreadable', otpId: id },
+        { event: 'otp.unreadable', otpId: job.data.id },
         'the record of an OTP is broken; it cannot be sent',
       );
       return unreadable();
@@ -104,11 +121,6 @@ async function processEntered(
       return finish(result.otp);
     case 'in_flight':
       return await delay(job, lockToken, result.remainingMs);
-    case 'claimed':
-      return await sendClaimed(dependencies, {
-        ...{ ...entered, window, claim: result.claim },
-        attemptEndsBy: began + result.claim.leaseMs,
-      });
   }
 }
 
@@ -128,17 +140,17 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   const isTrial = pauseGate.state === 'trial';
   const decided = await decideWithoutCall(dependencies, send);
   const outcome = decided ?? (await call(dependencies, send));
-  send.entry.leave();
   // Nothing was asked of iSMS for a test number, so its success says nothing of how iSMS is.
   if (!decided && !claim.otp.isTest) jobGate.note(outcome);
   if (outcome.kind === 'accepted' && !claim.otp.isTest) noteAccepted(dependencies, claim);
-  const noted = decided ? null : noteRefusal(dependencies, claim, outcome);
+  if (!decided) noteRefusal(dependencies, claim, outcome);
+  const left = send.entry.leave(!decided && wasCalled(claim, outcome));
   const settled = await settle(dependencies, send, outcome);
   if (!settled) return gone();
   if (!decided) countSend(metrics, send, { outcome, settled });
   else if (settled.moved) countEnd(metrics, settled.otp);
   if (outcome.kind === 'blocked') await reportTrouble(dependencies, claim, outcome.trouble);
-  await noted;
+  await left;
   const wait = settled.otp.status === 'queued' ? requeueDelay(outcome, isTrial) : null;
   if (wait === 'in_line') return await park(job, lockToken);
   if (wait !== null) return await delay(job, lockToken, wait);
@@ -200,16 +212,21 @@ function noteAccepted({ appGate, pauseGate }: SendOtpDependencies, { otp, claime
   pauseGate.noteAccepted(claimedAt);
 }
 
+/** Whether iSMS was asked at all. */
+function wasCalled({ otp }: SendClaim, outcome: SendOutcome): boolean {
+  return !otp.isTest && (outcome.kind !== 'deferred' || spendsRetry(outcome.reason));
+}
+
 /** Refusals in unknown words, also those that end their OTP, put its app on hold when there are many in a row. */
-async function noteRefusal(
+function noteRefusal(
   { appGate, metrics }: SendOtpDependencies,
   { otp, claimedAt }: SendClaim,
   outcome: SendOutcome,
-): Promise<void> {
+): void {
   const text = 'text' in outcome ? outcome.text : undefined;
   if (text === undefined) return;
   metrics.unrecognised('send');
-  await appGate.noteRefusal({ app: otp.app, to: otp.to, claimedAt, text });
+  appGate.noteRefusal({ app: otp.app, to: otp.to, claimedAt, text });
 }
 
 /**

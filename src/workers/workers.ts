@@ -1,4 +1,4 @@
-import { Worker, type WorkerOptions } from 'bullmq';
+import { DelayedError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
 import { every } from '../lib/periodic.js';
 import { withTimeout } from '../lib/with-timeout.js';
@@ -118,7 +118,12 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     const { name, prefix } = shardName(shard);
     const worker = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
       name,
-      (job, token) => withoutStacks(logger, () => processor(job, token)),
+      (job, token) =>
+        withoutStacks(logger, () => processor(job, token)).catch((error: unknown) => {
+          // It left the line: those behind it wait no longer for it.
+          if (error instanceof DelayedError) progress.count();
+          throw error;
+        }),
       {
         ...workerOptions,
         prefix,

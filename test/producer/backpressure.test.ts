@@ -8,7 +8,7 @@ interface Load {
   memory?: number;
 }
 
-const backlogOf = (single: number) => ({ single, bulk: 0, bulkByApp: new Map<string, number>() });
+const backlogOf = (single: number) => ({ single, bulk: 0, delayed: 0, bulkByApp: new Map<string, number>() });
 
 /** What the load looks like at a moment, second by second. */
 async function judged(looks: readonly (Load | null)[], sendDeadlineSeconds: number) {
@@ -126,7 +126,11 @@ describe('backpressure', () => {
       const waiting = Object.values(bulkByApp).reduce((sum, count) => sum + count, 0);
       const backpressure = createBackpressure({
         sendOtpQueue: {
-          backlog: async () => ({ single: 0, bulk: waiting, bulkByApp: new Map(Object.entries(bulkByApp)) }),
+          backlog: async () => ({
+            ...backlogOf(0),
+            bulk: waiting,
+            bulkByApp: new Map(Object.entries(bulkByApp)),
+          }),
         },
         load: { done: async () => second * 100, memory: async () => 0 },
         now: () => second * 1_000,

@@ -95,6 +95,17 @@ describe('the hold of an app', () => {
     expect(await holds.takeTrial('shop')).toBeLessThanOrEqual(60_000);
   });
 
+  it('gives a trial with which no call was made to the next caller', async () => {
+    await refuse('shop', ...numbers(10));
+    await clock.advance(40_000);
+    expect(await holds.takeTrial('shop')).toBe(0);
+    await holds.returnTrial('shop');
+    await holds.returnTrial('mall');
+    expect(await holds.takeTrial('shop')).toBe(0);
+    expect(await holds.takeTrial('shop')).toBe(10_000);
+    expect(await holds.takeTrial('mall')).toBeNull();
+  });
+
   it('has new OTPs of the app refused, and of no other, until one may be tried', async () => {
     const store = testStore(clock.redis);
     const admit = async (app: string) => (await store.otps.admit(request({ app }), null)).kind;

@@ -47,6 +47,19 @@ describe('claim', () => {
     expect(await sendAttempts.claim(id, 'twice')).toMatchObject({ kind: 'claimed', claim: { attempt: 1 } });
   });
 
+  it('can be asked for without being made, and ends an OTP whose deadline has passed', async () => {
+    const id = await admitted(store);
+    expect(await sendAttempts.peek(id)).toBeNull();
+    expect(await find(id)).toMatchObject({ status: 'queued' });
+    expect((await claimed(store, id)).attempt).toBe(1);
+    expect(await sendAttempts.peek(id)).toMatchObject({ kind: 'in_flight' });
+    const late = await admitted(store);
+    await clock.advance(120_000);
+    expect(await sendAttempts.peek(late)).toMatchObject({ kind: 'ended', now: true });
+    expect(await sendAttempts.peek(late)).toMatchObject({ kind: 'ended', now: false });
+    expect(await sendAttempts.peek('otp_unknown')).toEqual({ kind: 'missing' });
+  });
+
   it('keeps the record for as long as the OTP may still be sent again', async () => {
     const id = await admitted(store);
     await claimed(store, id);

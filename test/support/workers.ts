@@ -55,9 +55,10 @@ export const quiet = {
     noteAccepted: () => {},
   },
   appGate: {
-    enter: async () => ({ trial: false, leave: () => {} }),
+    isOnHold: () => false,
+    enter: async () => ({ trial: false, leave: async () => {} }),
     noteAccepted: () => {},
-    noteRefusal: async () => {},
+    noteRefusal: () => {},
     judge: async () => 'final',
   },
   credits: {

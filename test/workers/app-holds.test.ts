@@ -9,6 +9,7 @@ const calm: AppHolds = {
   noteAccepted: async () => [],
   noteRefusals: async () => ({ began: false, onHold: false }),
   takeTrial: async () => null,
+  returnTrial: async () => {},
   judge: async () => 'held',
 };
 const never = () => new Promise<never>(() => {});
@@ -33,22 +34,26 @@ const enter = async (gate: AppGate, app = 'shop'): Promise<Entry> => {
   if (typeof entry === 'string') throw new Error(entry);
   return entry;
 };
-const refuse = async (gate: AppGate, n: number, claimedAt = now) => {
-  const call = { app: 'shop', to: number(`01234${50_000 + n}`), claimedAt, text: 'Tidak' };
-  await gate.noteRefusal(call);
+const note = (gate: AppGate, n: number, claimedAt = now) => {
+  gate.noteRefusal({ app: 'shop', to: number(`01234${50_000 + n}`), claimedAt, text: 'Tidak' });
+};
+const refuse = async (gate: AppGate, n: number) => {
+  const entry = await enter(gate);
+  note(gate, n);
+  await entry.leave(true);
 };
 
 describe('an app refused in unknown words', () => {
   it('makes one call at a time, while other apps go on, until one is accepted', async () => {
     const gate = gateOf();
     const slow = await enter(gate);
-    await refuse(gate, 1);
+    note(gate, 1);
     expect(await gate.enter('shop')).toBe('doubtful');
     expect(await gate.enter('bank')).toMatchObject({ trial: false });
     gate.noteAccepted({ app: 'bank', claimedAt: now + 1 });
     expect(await gate.enter('shop')).toBe('doubtful');
-    slow.leave();
     gate.noteAccepted({ app: 'shop', claimedAt: now + 1 });
+    await slow.leave(true);
     expect(await gate.enter('shop')).toMatchObject({ trial: false });
   });
 
@@ -56,19 +61,19 @@ describe('an app refused in unknown words', () => {
     const gate = gateOf();
     gate.noteAccepted({ app: 'shop', claimedAt: now });
     await enter(gate);
-    await refuse(gate, 1);
+    note(gate, 1);
     for (let inFlight = 1; inFlight < 24; inFlight++) await enter(gate);
-    await refuse(gate, 2);
+    note(gate, 2);
     expect(await gate.enter('shop')).toMatchObject({ trial: false });
-    await refuse(gate, 3);
-    await refuse(gate, 4);
+    note(gate, 3);
+    note(gate, 4);
     expect(await gate.enter('shop')).toBe('doubtful');
   });
 
   it('makes calls as before after 10 s', async () => {
     const gate = gateOf();
     await enter(gate);
-    await refuse(gate, 1);
+    note(gate, 1);
     expect(await gate.enter('shop')).toBe('doubtful');
     now += 10_001;
     expect(await gate.enter('shop')).toMatchObject({ trial: false });
@@ -76,12 +81,47 @@ describe('an app refused in unknown words', () => {
 
   it('has its row told once no other call of it is under way that may still be accepted', async () => {
     const gate = gateOf();
-    const slow = await enter(gate);
-    await refuse(gate, 1);
+    const [slow, slower] = [await enter(gate), await enter(gate)];
+    note(gate, 1);
+    await slow.leave(true);
     expect(rows).toEqual([]);
-    slow.leave();
-    await refuse(gate, 2);
+    note(gate, 2);
+    await slower.leave(true);
     expect(rows).toEqual([2]);
+  });
+
+  it('has its row told after 2 s beside a call that hangs, and its OTPs held until then', async () => {
+    const gate = gateOf({ judge: async () => 'final' });
+    const hanging = await enter(gate);
+    for (let n = 1; n < 9; n++) note(gate, n, n);
+    const refusal = { failure: 'rejected', claimedAt: 3, firstAt: 3 } as const;
+    await gate.look();
+    expect(rows).toEqual([]);
+    expect(await gate.judge('shop', refusal)).toBe('held');
+    now += 2_000;
+    await gate.look();
+    expect(rows).toEqual([8]);
+    expect(await gate.judge('shop', refusal)).toBe('final');
+    await hanging.leave(true);
+    await gate.look();
+    expect(rows, 'once').toEqual([8]);
+  });
+
+  it('has a row that Redis did not take told with the next look', async () => {
+    let isAway = true;
+    const gate = gateOf({
+      noteRefusals: async () => {
+        if (isAway) throw new Error('away');
+        return { began: true, onHold: true };
+      },
+    });
+    await refuse(gate, 1);
+    isAway = false;
+    now += 2_000;
+    expect(gate.isOnHold('shop')).toBe(false);
+    await gate.look();
+    expect(rows).toEqual([1, 1]);
+    expect(gate.isOnHold('shop')).toBe(true);
   });
 });
 
@@ -100,6 +140,39 @@ describe('an app on hold', () => {
     now += 1_000;
     expect(await gate.enter('shop')).toBe('on_hold');
     expect(await gate.enter('bank')).toMatchObject({ trial: false });
+  });
+
+  it('has a trial with which no call was made given back, so that the next OTP is tried at once', async () => {
+    let returned = 0;
+    const gate = gateOf({
+      read: async () => [{ app: 'shop', since: 0, text: '', tryInMs: 0 }],
+      takeTrial: async () => 0,
+      returnTrial: async () => {
+        returned += 1;
+      },
+    });
+    await gate.look();
+    await (await enter(gate)).leave(false);
+    expect(returned).toBe(1);
+    const trial = await enter(gate);
+    expect(trial.trial).toBe(true);
+    await trial.leave(true);
+    await trial.leave(false);
+    expect(returned, 'once called, it is spent').toBe(1);
+  });
+
+  it('has accepted calls written down once in a look, however many follow', async () => {
+    let writes = 0;
+    const gate = gateOf({
+      noteAccepted: async () => {
+        writes += 1;
+        if (writes < 10) gate.noteAccepted({ app: 'shop', claimedAt: now + writes });
+        return [];
+      },
+    });
+    gate.noteAccepted({ app: 'shop', claimedAt: now });
+    await gate.look();
+    expect(writes).toBe(1);
   });
 
   it('has accepted calls written down later that Redis did not take', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SendOutcome } from '../../src/otp/outcome.js';
 import type { Provider } from '../../src/otp/provider.js';
+import { createEnqueuer } from '../../src/producer/enqueue.js';
 import { number, request } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
@@ -31,6 +32,11 @@ const until = async (condition: () => boolean) => {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 };
 const events = (event: string) => scene.log.filter((line) => line.event === event);
+const enqueuer = () =>
+  createEnqueuer({
+    ...{ store: scene.store, sendOtpQueue: scene.queue, logger: scene.logger },
+    settings: { contentPolicy: 'off', fraudGuardEnforces: false },
+  });
 
 describe('one bad number in ten, refused in unknown words and sooner than good ones are accepted', () => {
   it('never pauses sending, and each is refused once, for good', { timeout: 60_000 }, async () => {
@@ -74,6 +80,57 @@ describe('an app whose 200 lines are all refused in unknown words', () => {
     expect(refused).toEqual({ kind: 'paused', reason: 'unrecognised_refusal' });
     const statuses = await Promise.all(dead.map(async (id) => await scene.store.otps.find('mall', id)));
     expect(new Set(statuses.map((otp) => otp?.status))).toEqual(new Set(['queued']));
+  });
+
+  it('has its waiting lines keep no login of another app from being accepted', {
+    timeout: 60_000,
+  }, async () => {
+    refuses = (n) => n < 1_000;
+    const { enqueue, enqueueMany } = enqueuer();
+    const login = async (n: number) => {
+      const { kind } = await enqueue(
+        request({ app: 'bank', to: nth(1_000 + n), sendDeadlineSeconds: 60 }),
+        null,
+      );
+      return kind;
+    };
+    await scene.start();
+    expect(await login(0)).toBe('accepted');
+    const lines = Array.from({ length: 400 }, (_, n) => ({
+      request: request({ app: 'mall', to: nth(n), sendDeadlineSeconds: 3_600 }),
+      idempotency: null,
+    }));
+    await enqueueMany('mall', lines);
+    await until(() => events('sending.paused').length > 0);
+    const logins: string[] = [];
+    while (logins.length < 18) {
+      logins.push(await login(logins.length + 1));
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    expect(new Set(logins)).toEqual(new Set(['accepted']));
+    expect((await scene.queue.backlog()).delayed, 'of `mall`').toBeGreaterThan(300);
+  });
+
+  it('is tried with an OTP that can be sent, however many that ended wait beside it', {
+    timeout: 60_000,
+  }, async () => {
+    refuses = (n) => n < 100;
+    const waiting = Array.from({ length: 100 }, (_, n) => n);
+    const ended = await Promise.all(
+      waiting.map((n) => scene.send({ to: nth(n), sendDeadlineSeconds: n < 50 ? 6 : 300 })),
+    );
+    await scene.start();
+    await until(() => events('sending.paused').length > 0);
+    const began = Date.now();
+    for (const id of ended.slice(50)) await scene.store.otps.cancel('shop', id);
+    for (let n = 100; events('sending.resumed').length === 0; n++) {
+      // Rejects while none may be tried.
+      await scene.send({ to: nth(n) }).catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    // The first trial comes after 10 s.
+    expect(Date.now() - began).toBeLessThan(20_000);
+    expect((await scene.queue.backlog()).delayed, 'jobs of OTPs that ended').toBe(0);
   });
 
   it('goes on by itself once a call of it is accepted, and a second refusal is final', {

@@ -80,7 +80,7 @@ export async function overviewOf(
     now,
     hours,
     points: pointsOf(slots, overviewSpans[hours], now),
-    waiting: { single: backlog.single, bulk: backlog.bulk, longestMs: waitedMs },
+    waiting: { single: backlog.single + backlog.delayed, bulk: backlog.bulk, longestMs: waitedMs },
     paused,
     holds,
     balance: latest && {

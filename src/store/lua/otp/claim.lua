@@ -1,7 +1,8 @@
 --- @include "shared/record"
 -- Claims OTPs for sending: at most one caller at a time may call iSMS for an OTP.
--- KEYS: records. ARGV, for each: attempt token. Returns for each: `claimed`, `in_flight`, `ended`, `unreadable` or nothing,
--- with the record; for an ended one, 1 when this call ended it.
+-- KEYS: records. ARGV, for each: attempt token; empty to claim nothing and learn whether the OTP could be claimed. Returns
+-- for each: `claimed`, `free` for one that could be, `in_flight`, `ended`, `unreadable` or nothing, with the record; for an
+-- ended one, 1 when this call ended it.
 local t = now()
 return for_each_record(function(token)
   local readable, r = pcall(load)
@@ -26,6 +27,10 @@ return for_each_record(function(token)
   local wait = (r.unknownAt or 0) + POLICY.lossWindowMs - t
   if r.status == 'queued' and not h.durable and wait > 0 then
     return {'in_flight', changed and save(r) or encode(r), wait}
+  end
+  if r.status == 'queued' and token == '' then
+    if changed then save(r) end
+    return {'free'}
   end
   if r.status == 'queued' then
     move(r, 'sending', t)
