@@ -60,7 +60,7 @@ async function measure(cluster: boolean): Promise<Record<Step, Cost>> {
   await written(worker, /worker\.started/);
   const client = connectForWork(redis.url);
   const store = storeOf(client, loadConfig(env, 'worker'), pino({ enabled: false }));
-  // Nobody sends while the worker is stopped; admission would soon refuse what nobody can send in time.
+  // The worker is stopped, so that admission would soon refuse what cannot be sent in time.
   const keepUp = setInterval(() => void store.load.addDone(5_000), 500);
   const pids = { api: api.child.pid ?? 0, worker: worker.child.pid ?? 0 };
 

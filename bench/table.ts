@@ -13,7 +13,7 @@ export function tableLine(figure: Figure, judge: boolean): string {
   const { value, least, greatest, reached } = resultOf(figure);
   const show = shown(figure);
   const spread = pairs.length > 1 ? `${show(least)} … ${show(greatest)}` : '';
-  const verdict = judge ? (reached ? 'reached' : 'MISSED') : '';
+  const result = judge ? (reached ? 'reached' : 'MISSED') : '';
   return row([
     name,
     side(pairs, 'bare', unit),
@@ -21,7 +21,7 @@ export function tableLine(figure: Figure, judge: boolean): string {
     show(value),
     spread,
     wanted(figure),
-    verdict,
+    result,
   ]);
 }
 

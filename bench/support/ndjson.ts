@@ -8,7 +8,7 @@ import { notAccepted } from './upload.js';
 
 const linesPerChunk = 500;
 
-/** An upload of `count` lines, made while it is sent: nobody holds a million of them. */
+/** An upload of `count` lines, made while it is sent, so that no million of lines is held. */
 function* lines(count: number): Generator<string> {
   for (let first = 0; first < count; first += linesPerChunk) {
     const size = Math.min(linesPerChunk, count - first);

@@ -6,7 +6,7 @@ const donePerTurn = 5_000;
 
 /**
  * Tells admission that workers are getting on, where none run: otherwise backpressure would soon refuse what, by its
- * deadline, nobody could send. The count goes on growing when Redis is emptied. Until the stand ends, or until what it
+ * deadline, no OTP could be sent. The count goes on growing when Redis is emptied. Until the stand ends, or until what it
  * returns is called.
  */
 export function keepUp(stand: Stand, { load }: Pick<Store, 'load'>): () => Promise<void> {

@@ -33,7 +33,7 @@ export interface Stand {
 
 const rounds = 5;
 
-/** Runs `work` on a stand of its own, and ends whatever was started on it. */
+/** Runs `work` on a stand of its own, and ends what was started on it. */
 export async function withStand<T>(options: StandOptions, work: (stand: Stand) => Promise<T>): Promise<T> {
   const closers: (() => Promise<unknown>)[] = [];
   try {

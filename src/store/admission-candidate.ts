@@ -131,7 +131,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
   };
 }
 
-/** Nothing is sent to a test number, but its OTPs take room in Redis and turns in the queue. */
+/** Nothing is sent to a test number, but its OTPs take memory in Redis and places in the queue. */
 const testLimits = {
   recipientCooldownMs: 0,
   recipientPer10Minutes: 100,

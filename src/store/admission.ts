@@ -18,7 +18,7 @@ interface RangeDecision {
 /** Which limit refused an OTP. */
 export type LimitKind = 'phone' | 'app' | 'client_ip';
 
-/** What became of a request for an OTP. */
+/** The result of a request for an OTP. */
 export type Admission =
   /** `again`: this very OTP was admitted before. */
   | { kind: 'admitted'; otp: Otp; again: boolean; quotas: Quota[]; ranges: RangeDecision[] }

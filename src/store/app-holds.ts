@@ -51,7 +51,7 @@ export interface AppHolds {
 
 const holdsReply = z.array(z.tuple([z.string(), z.number(), z.string(), z.number()]));
 const notedReply = z.tuple([z.number(), z.number()]);
-const verdict = z.enum(['final', 'again', 'held']);
+const judgement = z.enum(['final', 'again', 'held']);
 
 interface AppHoldsOptions {
   redis: RedisClient;
@@ -97,6 +97,6 @@ export function createAppHolds({ redis, encrypter, policy }: AppHoldsOptions): A
       await returnTrial([keys.appCalls], [app]);
     },
     judge: async (app, { claimedAt, firstAt }) =>
-      verdict.parse(await judge([keys.appCalls], [app, claimedAt, firstAt])),
+      judgement.parse(await judge([keys.appCalls], [app, claimedAt, firstAt])),
   };
 }

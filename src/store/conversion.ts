@@ -17,7 +17,7 @@ export interface ConversionAlarm {
   verified: number;
 }
 
-/** The share of OTPs that are verified, by app and country, whatever range they go to. It is watched, never enforced. */
+/** The share of OTPs that are verified, by app and country. It is watched, never enforced. */
 export interface Conversion {
   /** Counts an OTP that was sent, or verified. Never rejects: an alarm does not depend on a single one. */
   note(otp: Pick<Otp, 'app' | 'to' | 'isTest' | 'sentAt'>, what: 'sent' | 'verified'): Promise<void>;

@@ -12,7 +12,7 @@ import { loadListScript, type RedisClient } from './script.js';
 export interface Events {
   /** The oldest of those that wait, in the streams that can be read. Rejects when none can. */
   read(): Promise<StoredEvent[]>;
-  /** Lets go of events that somebody else keeps from now on. */
+  /** Deletes events that the webhook queue holds from now on. */
   forget(events: readonly StoredEvent[]): Promise<void>;
 }
 
@@ -24,7 +24,7 @@ interface StoredEvent {
   event: GatewayEvent | null;
 }
 
-/** Of each stream at a time: a few hundred in all, so that nobody waits for what is read. */
+/** Of each stream at a time: a few hundred in all, so that a read blocks no other command for long. */
 const readAtATime = 10;
 /** On a cluster, a master that answers later than this is taken for away. */
 const readWithinMs = 1_000;

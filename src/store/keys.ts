@@ -27,7 +27,7 @@ export function tagOf(key: string): string {
 
 /**
  * Every key the store keeps in Redis. The part in braces is the hash tag: keys with the same tag share a slot of
- * Redis Cluster, so whatever one Lua function touches about one phone number stays together.
+ * Redis Cluster, so everything that one Lua function touches about one phone number stays together.
  */
 export const keys = {
   /** String, JSON: an OTP's record. */

@@ -30,7 +30,7 @@ export interface NumberRanges {
   /** The range of an OTP to this number, or null when the guard leaves it alone. */
   guarded(app: string, to: PhoneNumber): { name: string; key: HashedKey } | null;
   /**
-   * Counts what became of an OTP. Never rejects: losing one only makes the guard a little more strict.
+   * Counts the result of an OTP. Never rejects: a lost count only makes the guard a little stricter.
    */
   note(otp: Otp, what: 'sent' | 'unsent' | 'verified'): Promise<void>;
   /** Those that were slowed, blocked or capped lately. */
@@ -39,7 +39,7 @@ export interface NumberRanges {
   forget(app: string, range: string): Promise<boolean>;
 }
 
-/** A range as people read it, `6012-345xxxx`: never taken for a whole number by whatever masks those. */
+/** A range as people read it, `6012-345xxxx`: never taken for a whole number by the masking of logs. */
 export function shownRange(range: string): string {
   return `${range.slice(0, 4)}-${range.slice(4)}xxxx`;
 }

@@ -18,7 +18,7 @@ export interface Policy {
   verifyLeaseMs: number;
   /** Retries of a send that is proven not to have happened. */
   maxSendRetries: number;
-  /** Resends after an attempt whose outcome nobody can know. */
+  /** Resends after an attempt with an unknown outcome. */
   maxResendsAfterUnknown: number;
   /** OTPs of one app to one number: least time between two; most in 10 minutes and in a day. 0 is off, for all limits. */
   recipientCooldownMs: number;

@@ -87,7 +87,7 @@ interface Swept {
   failures: unknown[];
 }
 
-/** OTPs from the worker's side. The claim is the fence: no durable claim, no call to the provider. */
+/** OTPs from the worker's side: no call to the provider without a durable claim. */
 export interface SendAttempts {
   /** Repeating a claim with the same token is safe; `token` must be new for each attempt. */
   claim(id: string, token: string): Promise<ClaimResult>;

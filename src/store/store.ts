@@ -48,7 +48,7 @@ export interface Store {
   /** To be called from time to time where `onNewHistory` should tell that Redis was emptied. */
   lookAtHistories(): Promise<void>;
   /**
-   * Takes note that Redis was restored from a backup, which looks like no other history: whatever waits may have been
+   * Takes note that Redis was restored from a backup, which leaves no other history: what waits may have been
    * sent since, and counts one unknown attempt.
    */
   noteRestore(): Promise<void>;

@@ -46,7 +46,7 @@ export interface VerificationAttempts {
    */
   settle(
     verification: Verification,
-    verdict: VerifyOutcome['kind'],
+    outcome: VerifyOutcome['kind'],
   ): Promise<
     | { kind: 'verified'; otp: Otp }
     | { kind: 'incorrect' | 'unrecognised' | 'unavailable'; otp: Otp; phoneLocked: boolean }
@@ -100,9 +100,9 @@ export function createVerificationAttempts(
       opened.set(verification, otp);
       return { kind, otp };
     },
-    settle: async (verification, verdict) => {
+    settle: async (verification, outcome) => {
       const { id, token } = verification;
-      const args = [token, verdict, replayHash(verification)];
+      const args = [token, outcome, replayHash(verification)];
       const reply = settleReply.parse(await settleScript(keys.recordOfId(id), args));
       const otp = opened.get(verification);
       if (reply.length === 1 || !otp) return { kind: 'otp_not_found' };

@@ -24,7 +24,7 @@ export function command<T>(
   };
 }
 
-/** One of these, whatever the number. */
+/** One of these, for any number. */
 export function nth<T>(these: readonly T[], n: number): T | undefined {
   return these[n % these.length];
 }

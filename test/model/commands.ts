@@ -35,7 +35,7 @@ const anyAnswer = fc.oneof(
     { weight: 1, outcome: { kind: 'blocked', trouble: 'insufficient_credits' } },
   ].map(({ weight, outcome }) => ({ weight, arbitrary: fc.constant(outcome as SendOutcome) })),
 );
-const anyVerdict = fc.constantFrom(
+const anyOutcome = fc.constantFrom(
   ...(['correct', 'correct', 'incorrect', 'unsent', 'unavailable'] satisfies VerifyOutcome['kind'][]),
 );
 /** How a history begins: with an OTP that waits, or that was sent. */
@@ -83,7 +83,7 @@ export const anyCommands = fc.commands(
       ),
       some(
         12,
-        fc.tuple(which, anyVerdict, fc.constantFrom(1, 1, 2)).map((a) => answerCommand(...a)),
+        fc.tuple(which, anyOutcome, fc.constantFrom(1, 1, 2)).map((a) => answerCommand(...a)),
       ),
       some(1, fc.constant(eraseCommand)),
       some(1, fc.constant(rotateCommand)),
@@ -105,7 +105,7 @@ export async function finish(history: History, system: System): Promise<void> {
   await system.advance(history.rules.keepMs + 3_600_000);
   await observe(history, system);
   await system.expire();
-  // Ids of OTPs that nobody looked at go with the next sweep.
+  // Ids of OTPs that were not looked at go with the next sweep.
   await system.store.sendAttempts.sweep();
   // Sums over many OTPs are kept, and tell of none.
   const kept = (await system.kept()).filter(([key]) => !key.startsWith('isms:{conversion}:'));

@@ -174,7 +174,7 @@ function mayBeGone(otp: KnownOtp, { rules }: History, { now }: System): boolean 
   return hasEnded(otp) && otp.since + rules.keepMs <= now();
 }
 
-/** An end that nobody wrote down lets the record stay as long as it might have lasted. */
+/** An end that is not written yet lets the record stay as long as the OTP might have lasted. */
 function mustBeGone(otp: KnownOtp, { rules }: History, { now }: System): boolean {
   const last = Math.max(otp.since, otp.sendDeadline, otp.claim?.endsAt ?? 0, otp.expiresAt);
   return hasEnded(otp) && last + rules.keepMs <= now();

@@ -273,12 +273,12 @@ export function admitAttempt(otp: KnownOtp, token: string, { now, rules }: Momen
 /** What iSMS said about a code is written down. */
 export function settleAttempt(
   otp: KnownOtp,
-  { token, verdict }: { token: string; verdict: VerifyOutcome['kind'] },
+  { token, outcome }: { token: string; outcome: VerifyOutcome['kind'] },
   moment: Moment,
 ): string {
   tick(otp, moment);
-  const answer = verdict === 'correct' ? approve(otp, token, moment.now) : verdict;
-  if (verdict === 'unsent' && otp.leases.has(token) && otp.status !== 'locked') otp.attempts -= 1;
+  const answer = outcome === 'correct' ? approve(otp, token, moment.now) : outcome;
+  if (outcome === 'unsent' && otp.leases.has(token) && otp.status !== 'locked') otp.attempts -= 1;
   otp.leases.delete(token);
   if (otp.status === 'sent') lockIfExhausted(otp, moment.now);
   return answer === 'unsent' ? 'unavailable' : answer;

@@ -1,4 +1,4 @@
-/** A mistake that somebody could make in a Lua function. */
+/** A mistake that a change of a Lua function could make. */
 export interface Mutant {
   /** What the function does then. */
   does: string;
@@ -105,7 +105,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     does: 'gives back an attempt that was made',
-    from: "elseif verdict == 'unsent' and",
-    to: "elseif verdict ~= 'incorrect' and",
+    from: "elseif outcome == 'unsent' and",
+    to: "elseif outcome ~= 'incorrect' and",
   },
 ];

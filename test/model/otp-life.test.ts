@@ -18,7 +18,7 @@ const given = process.env['MODEL_SEED'];
 const first = given === undefined ? (full ? Math.floor(Math.random() * 2 ** 31) : 1) : Number(given);
 const seeds = Array.from({ length: full && given === undefined ? 100 : 1 }, (_, i) => first + i);
 
-it('an OTP does what the model says, whatever happens to it', { timeout: 7_200_000 }, async () => {
+it('an OTP does what the model says, in every history', { timeout: 7_200_000 }, async () => {
   for (const seed of seeds) {
     const found = await fc.check(life(system), { seed, numRuns: perSeed });
     const replay = `MODEL_SEED=${seed} npx vitest run test/model/otp-life.test.ts`;

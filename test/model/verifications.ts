@@ -30,15 +30,15 @@ export const verifyCommand = (n: number, count: number) =>
   });
 
 /** iSMS has said what it thinks of a code, and that is written down: once, or again after a lost reply. */
-export const answerCommand = (n: number, verdict: VerifyOutcome['kind'], times: number) =>
+export const answerCommand = (n: number, outcome: VerifyOutcome['kind'], times: number) =>
   command(
-    `answer(${n}) ${verdict}${times > 1 ? `, ${times} times` : ''}`,
+    `answer(${n}) ${outcome}${times > 1 ? `, ${times} times` : ''}`,
     ({ verifications }) => nth(verifications, n),
     async (history, system, one) => {
       history.verifications = history.verifications.filter((other) => other !== one);
       const facts = history.otps[one.otp];
       const answers = new Set<string>();
-      for (let i = 0; i < times; i++) answers.add(await answerOnce(history, system, { ...one, verdict }));
+      for (let i = 0; i < times; i++) answers.add(await answerOnce(history, system, { ...one, outcome }));
       if (!facts || !answers.has('verified')) return;
       facts.approvals += 1;
       never(`OTP ${one.otp} lets someone in twice`, facts.approvals > 1);
@@ -48,14 +48,14 @@ export const answerCommand = (n: number, verdict: VerifyOutcome['kind'], times: 
 async function answerOnce(
   history: History,
   system: System,
-  { otp, store, verification, verdict }: HeldVerification & { verdict: VerifyOutcome['kind'] },
+  { otp, store, verification, outcome }: HeldVerification & { outcome: VerifyOutcome['kind'] },
 ): Promise<string> {
   const { token } = verification;
-  const found = await store.verificationAttempts.settle(verification, verdict);
+  const found = await store.verificationAttempts.settle(verification, outcome);
   const known = history.memory.otps.get(otp);
   const before = known?.attempts ?? 0;
   const expected = known
-    ? settleAttempt(known, { token, verdict }, momentOf(history, system, otp))
+    ? settleAttempt(known, { token, outcome }, momentOf(history, system, otp))
     : 'otp_not_found';
   agree(`answer to a verification of OTP ${otp}`, found.kind, expected);
   const facts = history.otps[otp];

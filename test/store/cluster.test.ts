@@ -105,7 +105,7 @@ describe('on a cluster of three masters', () => {
     expect(again).toMatchObject({ kind: 'replayed', otp: { id: ids[0] } });
   });
 
-  it('a refused request gives its key and its turns back', async () => {
+  it('a refused request gives its key and its units back', async () => {
     const strict = storeWith({ recipientCooldownMs: 60_000, appPerSecond: 1_000, clientIpPer10Minutes: 3 });
     const [to, clientIp] = [fresh(), '192.0.2.7'];
     const ask = (name: string, number = to) =>

@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 
 describe('a person', () => {
-  it('is found by the number, in all apps, and nobody else is', async () => {
+  it('is found by the number in all apps, without OTPs of other numbers', async () => {
     const ids = [await admitted(store, { reference: 'order-1' }), await admitted(store, { app: 'bank' })];
     for (let i = 10; i < 60; i++) await admitted(store, { to: number(`01234567${i}`) });
     for (const tag of partitions) await redis.set(keys.record(tag, 'otp_broken'), 'x');

@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 
 describe('an event is written down', () => {
-  it('with the move of an OTP that it tells of, and not by moves that nobody waits for', async () => {
+  it('with the move of an OTP that it tells of, and not by moves of types that are not wanted', async () => {
     const id = await admitted(store);
     const claim = await claimed(store, id);
     expect(await read()).toEqual([]);
@@ -81,7 +81,7 @@ describe('an event is written down', () => {
     ]);
   });
 
-  it('only if somebody wants it', async () => {
+  it('only if its type is wanted', async () => {
     const few = storeWith({ events: wantedEvents(['otp.failed']) });
     await sent(few);
     const none = storeWith({ events: wantedEvents([]) });

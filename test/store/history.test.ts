@@ -168,7 +168,7 @@ describe('after a restart', () => {
 });
 
 describe('after a failover', () => {
-  it('nothing is taken for whole, whatever the new master syncs', async () => {
+  it('nothing is taken for durable, however the new master syncs', async () => {
     const [one, two] = [await server('always'), await server('always')];
     const waiting = await admitted(one.store);
     await follow(two.redis, one.server);

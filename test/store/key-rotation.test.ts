@@ -19,11 +19,11 @@ function rotated(overrides: Partial<Policy>, client = redis) {
   return { before, after, ask: (overrides = {}) => after.otps.admit(request(overrides), null) };
 }
 
-async function typeCode(store: Store, id: string, verdict: 'correct' | 'incorrect') {
+async function typeCode(store: Store, id: string, outcome: 'correct' | 'incorrect') {
   const verification = { app: 'shop', id, token: randomUUID(), replay: null };
   const { kind } = await store.verificationAttempts.admit(verification);
   if (kind !== 'admitted') throw new Error(kind);
-  await store.verificationAttempts.settle(verification, verdict);
+  await store.verificationAttempts.settle(verification, outcome);
 }
 
 describe('another encryption key in front', () => {
@@ -69,7 +69,7 @@ describe('another encryption key in front', () => {
     }
   });
 
-  it('keeps a blocked range blocked, also when what became of an OTP is noted first', async () => {
+  it('keeps a blocked range blocked, also when the result of an OTP is noted first', async () => {
     const clock = redisClock(redis);
     const { before, after, ask } = rotated({ fraudGuard: 'enforce' }, clock.redis);
     let last = '';

@@ -223,7 +223,7 @@ describe('the limit of a client address', () => {
 });
 
 describe('of several limits', () => {
-  it('the one with the longest wait answers, so that whoever waits so long gets in', async () => {
+  it('the one with the longest wait answers, so that a request after that wait is admitted', async () => {
     const { clock, store } = await atHand({ recipientCooldownMs: 30_000, recipientPer10Minutes: 1 });
     await ask(store);
     expect(await ask(store)).toMatchObject({ retryAfterMs: 600_000 });
@@ -249,12 +249,12 @@ describe('wrong codes in a row', () => {
   const attempt = async (
     store: Store,
     id: string,
-    verdict: 'correct' | 'incorrect' | 'unsent' | 'unavailable',
+    outcome: 'correct' | 'incorrect' | 'unsent' | 'unavailable',
   ) => {
     const verification = { app: 'shop', id, token: `${Math.random()}`, replay: null };
     const { kind } = await store.verificationAttempts.admit(verification);
     if (kind !== 'admitted') return kind;
-    return (await store.verificationAttempts.settle(verification, verdict)).kind;
+    return (await store.verificationAttempts.settle(verification, outcome)).kind;
   };
   const sentOtp = async (store: Store, overrides: Partial<OtpRequest> = {}) => {
     const id = await admittedId(store, overrides);

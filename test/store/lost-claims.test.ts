@@ -108,7 +108,7 @@ it('a resend waits from when its unknown was written, however late that was', as
   expect(await sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight', remainingMs: 3_000 });
 });
 
-it('a replay is answered though nobody has noted the new history of its partition', async () => {
+it('a replay is answered before the new history of its partition is noted', async () => {
   const idempotency = { endpoint: 'POST /v1/otps', key: 'a key', body: 'a body' };
   const admit = (to: string) => store.otps.admit(request({ to: number(to) }), idempotency);
   const first = await admit('0123456701');

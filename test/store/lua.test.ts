@@ -214,7 +214,7 @@ it('an OTP whose last attempt was still being decided at its expiry has expired,
   expect(await find(id)).toMatchObject({ status: 'expired' });
 });
 
-it('cancel leaves an OTP alone that the clock has ended, though nobody wrote it down', async () => {
+it('cancel leaves an expired OTP as it is, before the expiry is written', async () => {
   const id = await sent(store, { ttlSeconds: 10 });
   await clock.advance(10_000);
   await store.otps.cancel('shop', id);

@@ -197,7 +197,7 @@ describe('beside a pumped range', () => {
     expect(await send(store, { to: inRange(7_778) })).toBeNull();
   });
 
-  it('numbers that were verified lately use up none of a slowed range’s turns', async () => {
+  it('numbers that were verified lately use up no unit of a slowed range', async () => {
     const store = guardedStore('enforce');
     const regulars = [inRange(1), inRange(2)];
     for (const to of regulars) await verify(store, (await send(store, { to })) ?? '');
@@ -428,7 +428,7 @@ describe('a normal day', () => {
 });
 
 describe('OTPs to test numbers', () => {
-  it('say nothing of their range, whoever types the number how often', async () => {
+  it('count nothing against their range, however often the number is asked for', async () => {
     const store = guardedStore('enforce');
     for (let n = 0; n < 60; n++) {
       const id = await send(store, { to: inRange(1), isTest: true });

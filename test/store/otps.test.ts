@@ -129,7 +129,7 @@ describe('find', () => {
     },
   );
 
-  it('shows expiry at once, though nobody wrote it down', async () => {
+  it('shows expiry at once, before it is written', async () => {
     const id = await sent(store, { ttlSeconds: 10 });
     expect(await otps.find('shop', id)).toMatchObject({ status: 'sent' });
     await clock.advance(10_000);

@@ -360,7 +360,7 @@ describe('tries', () => {
 });
 
 describe('sweep', () => {
-  it('ends what the clock ended, with nobody left to do it', async () => {
+  it('ends OTPs whose deadline passed, with no process left to do it', async () => {
     const unsent = await admitted(strict, { sendDeadlineSeconds: 10 });
     const abandoned = await admitted(strict);
     await claimed(strict, abandoned);

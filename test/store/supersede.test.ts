@@ -47,7 +47,7 @@ it('an OTP that replaces earlier ones cancels them in the step that admits it', 
   expect(await statusOf(again)).toBe('queued');
 });
 
-it('a right code that was being checked while its OTP was replaced lets nobody in', async () => {
+it('a right code that was being checked while its OTP was replaced does not verify it', async () => {
   const to = number('0123456751');
   const id = await sent(store, { to });
   const { verificationAttempts } = store;

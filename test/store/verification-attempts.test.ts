@@ -19,11 +19,11 @@ const attempt = (id: string, replay: Verification['replay'] = null): Verificatio
 const find = (id: string) => store.otps.find('shop', id);
 
 /** Admits an attempt and settles it. */
-async function tried(id: string, verdict: 'correct' | 'incorrect' | 'unsent' | 'unavailable') {
+async function tried(id: string, outcome: 'correct' | 'incorrect' | 'unsent' | 'unavailable') {
   const verification = attempt(id);
   const admission = await verificationAttempts.admit(verification);
   if (admission.kind !== 'admitted') return admission;
-  return await verificationAttempts.settle(verification, verdict);
+  return await verificationAttempts.settle(verification, outcome);
 }
 
 describe('a verification', () => {
@@ -46,7 +46,7 @@ describe('a verification', () => {
     expect(await tried(id, 'unsent')).toMatchObject({ kind: 'unavailable', otp: { attemptsRemaining: 5 } });
   });
 
-  it('without an answer stays spent, and lets nobody in', async () => {
+  it('without an answer stays spent, and does not verify the OTP', async () => {
     const id = await sent(store, { maxAttempts: 1 });
     expect(await tried(id, 'unavailable')).toMatchObject({ kind: 'unavailable', otp: { status: 'locked' } });
   });
@@ -81,7 +81,7 @@ describe('a verification', () => {
     expect(await find(id)).toMatchObject({ status: 'cancelled' });
   });
 
-  it('whose answer came after its lease lapsed lets nobody in', async () => {
+  it('whose answer came after its lease lapsed does not verify the OTP', async () => {
     const id = await sent(store, { maxAttempts: 1 });
     const verification = attempt(id);
     await verificationAttempts.admit(verification);
@@ -108,7 +108,7 @@ describe('a verification', () => {
     }
   });
 
-  it('is locked by the sweeper once its last lease lapsed, with nobody left to settle it', async () => {
+  it('is locked by the sweeper once its last lease lapsed, with no process left to settle it', async () => {
     const id = await sent(store, { maxAttempts: 1 });
     await verificationAttempts.admit(attempt(id));
     await clock.advance(policy.verifyLeaseMs);

@@ -17,7 +17,7 @@ export interface RedisServer {
   connect(options?: ConnectOptions): Redis;
   /** `kill -9`, then waits until the process is gone. */
   kill(): Promise<void>;
-  /** Starts it again on the same port and data, this time with room on its disk. */
+  /** Starts it again on the same port and data, this time with space on its disk. */
   restart(): Promise<void>;
   /** Ends it and deletes its data. */
   stop(): Promise<void>;

@@ -1,4 +1,4 @@
--- Takes turns of fixed windows, which expire by themselves. KEYS: windows. ARGV for each: most in a window, ms of it, how
+-- Takes units of fixed windows, which expire by themselves. KEYS: windows. ARGV for each: most in a window, ms of it, how
 -- many to take; a negative number gives back. Returns for each: how many were taken, how many are used, ms that it lasts.
 local answers = {}
 for i, key in ipairs(KEYS) do

@@ -6,7 +6,7 @@
 local t = now()
 
 -- A record that was rolled back has forgotten this claim: it is taken up again, with what had been counted by then,
--- unless somebody else claimed it after this one: later by the clock, or under another history.
+-- unless another worker claimed it after this one: later by the clock, or under another history.
 local function take_up(r, claim, claimed)
   local same_history = (r.losses or 0) <= (claimed.losses or 0)
   local older = r.status == 'queued'

@@ -31,7 +31,7 @@ return for_each_record(function(most)
     end
     if changed then moved[#moved + 1] = { r.app, r.status, r.failure or '' } end
     if readable and r and r.status == 'queued' then
-      -- Looked at again soon, in case whoever adds the missing job is gone before it did; see markEnqueued.
+      -- Looked at again soon, in case the process that adds the missing job ends before; see markEnqueued.
       look_soon(id, r.sendDeadline, t)
       queued[#queued + 1] = { id, raw }
     end

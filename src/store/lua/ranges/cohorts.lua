@@ -1,4 +1,4 @@
--- OTPs counted by the minute in which they were sent, so that each is judged by what became of itself. `minutes`: [minute,
+-- OTPs counted by the minute in which they were sent, so that each minute is judged by its own OTPs. `minutes`: [minute,
 -- OTPs admitted in it, how many of those ended unsent, sent in it, how many of these were verified, of both how many in
 -- bulk]; `long`: [since when, sent, verified] of minutes gone by, for a day or since the last decision; `since`: only
 -- what was sent after it counts for the next decision.

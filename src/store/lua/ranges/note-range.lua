@@ -2,7 +2,7 @@
 --- @include "ranges/cohorts"
 --- @include "ranges/range"
 -- Made without a policy: only `guard`, which is not called here, reads one.
--- Counts what became of OTPs for the toll-fraud guard. KEYS: ranges. ARGV for each: 'sent', 'unsent' or 'verified'; the
+-- Counts results of OTPs for the toll-fraud guard. KEYS: ranges. ARGV for each: 'sent', 'unsent' or 'verified'; the
 -- moment that it counts for: when it was sent, or admitted where it never was; 1 for an OTP of an upload.
 local PLACES = { unsent = UNSENT, sent = SENT, verified = VERIFIED }
 local BULK_PLACES = { sent = BULK_SENT, verified = BULK_VERIFIED }

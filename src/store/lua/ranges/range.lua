@@ -90,7 +90,7 @@ local function count_refused(g, wait, why, t)
 end
 
 -- Decides about one more OTP, and counts it. Returns what was decided about the range now ('' for nothing), for how many
--- milliseconds this OTP is refused (0: admit it), and why. Numbers verified lately are exempt, so that nobody's customers
+-- milliseconds this OTP is refused (0: admit it), and why. Numbers verified lately are exempt, so that no app's customers
 -- are locked out with the pumped numbers beside theirs.
 local function guard(g, otp, t)
   prune(g, t)
@@ -101,7 +101,7 @@ local function guard(g, otp, t)
     decided = count_refused(g, wait, why, t) or decided
     if POLICY.fraudGuard == 'enforce' then return decided or '', wait, why end
   end
-  -- Exempt numbers use up none of the turns of a slowed range, and uploads no place of single OTPs.
+  -- Exempt numbers use up no unit of a slowed range, and uploads none of single OTPs.
   if not otp.exempt then
     if not otp.bulk then note(g, ADMITTED, t, 1) end
     if g.slowUntil and wait == 0 then g.admittedAt = t end

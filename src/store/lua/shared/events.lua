@@ -1,6 +1,6 @@
 -- Events that webhooks tell of are written down by the very function that makes them happen, so that none gets lost in
 -- between. POLICY.events: those that are wanted, each between two spaces.
--- Of one stream, should nobody pass them on: people who wait for a code need Redis's memory more than a webhook does.
+-- Limit of one stream, should no worker read it: OTPs need Redis's memory more than webhooks do.
 local MOST_EVENTS = 10000
 
 -- Names and values come in pairs.

@@ -91,7 +91,7 @@ local server
 
 -- How often Redis may have lost its last moments in this partition, and whether it could lose this one: not when every
 -- write is synced and no replica was there lately (then it keeps a backlog) that could take over without it. Another
--- replication id means another history of its data. One that nobody has judged yet ends the function before it writes
+-- replication id means another history of its data. A history that was not judged yet ends the function before it writes
 -- anything: the caller has it judged, and asks again.
 local function history()
   if here.losses then return here end
@@ -220,7 +220,7 @@ local function may_retry(r)
   return r.retries <= POLICY.maxSendRetries
 end
 
--- Decides whether an OTP is sent again after an attempt whose outcome nobody can know.
+-- Decides whether an OTP is sent again after an attempt with an unknown outcome.
 local function may_resend(r, at)
   return r.unknowns <= POLICY.maxResendsAfterUnknown and at < r.sendDeadline
 end

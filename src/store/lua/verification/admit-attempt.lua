@@ -26,7 +26,7 @@ return for_each_record(function(app, token, replay)
   -- Counted across the number's OTPs before the provider is asked: a resend does not begin anew.
   local phone, number = load_phone(r.phone, r.app)
   if is_locked(phone) then return {'phone_locked'} end
-  -- The code of a test number is written down anyway: nobody is kept out by guessing it.
+  -- The code of a test number is configured, so wrong guesses lock nothing.
   if not r.isTest then
     phone.wrong = (phone.wrong or 0) + 1
     save_phone(number, t)

@@ -15,7 +15,7 @@ local function note_right_code(r, token, replay)
   save_phone(number, t)
 end
 
--- Returns what became of a right code.
+-- Returns the result of a right code.
 local function settle_correct(r, token, replay)
   -- The same command again, after a reconnect: this very attempt verified the OTP.
   if r.verifiedBy == token then return 'correct' end
@@ -41,21 +41,21 @@ local function give_back(r)
   take_off_number(r)
 end
 
-return for_each_record(function(token, verdict, replay)
+return for_each_record(function(token, outcome, replay)
   local r = load()
   if not r then return {'otp_not_found'} end
-  local answer = verdict
+  local answer = outcome
   advance(r, t)
-  if verdict == 'correct' then
+  if outcome == 'correct' then
     answer = settle_correct(r, token, replay)
-  elseif verdict == 'unsent' and r.leases and r.leases[token] then
+  elseif outcome == 'unsent' and r.leases and r.leases[token] then
     give_back(r)
-  elseif verdict == 'unrecognised' and r.leases and r.leases[token] then
+  elseif outcome == 'unrecognised' and r.leases and r.leases[token] then
     take_off_number(r)
   end
   if r.leases then r.leases[token] = nil end
   if r.status == 'sent' then lock_if_exhausted(r, t) end
-  local locked = verdict ~= 'correct' and is_locked((load_phone(r.phone, r.app)))
+  local locked = outcome ~= 'correct' and is_locked((load_phone(r.phone, r.app)))
   save(r)
   return {answer, r.status, r.maxAttempts - r.attempts, r.verifiedAt or 0, locked and 1 or 0}
 end)
