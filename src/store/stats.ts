@@ -1,19 +1,19 @@
 import { keys } from './keys.js';
 import { loadScript, type RedisClient } from './script.js';
 
-/** What happened in five minutes. */
+/** Counts and maxima of five minutes. */
 export interface StatsSlot {
-  /** When it begins, ms since 1970. */
+  /** Start, ms since 1970. */
   at: number;
-  /** By name, what was counted and the most that was seen. */
+  /** Counts and maxima by name. */
   values: Record<string, number>;
 }
 
-/** What all processes counted, for the overview page: an operator's view, not the books. */
+/** Statistics of all processes for the overview page; not exact enough for accounting. */
 export interface Stats {
-  /** Adds to the counts of the running five minutes, and notes what is seen now if it is more than before. */
+  /** Adds counts to the current slot, and raises its maxima to the values seen. */
   add(counts: Record<string, number>, seen?: Record<string, number>): Promise<void>;
-  /** Slot by slot from `since` until now, those in which nothing happened too; at most 8 days are kept. */
+  /** Every slot from `since` until now, empty ones included; at most 8 days are kept. */
   read(since: number): Promise<StatsSlot[]>;
 }
 
@@ -23,7 +23,12 @@ const keptMs = 8 * dayMs;
 
 const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
 
-/** Statistics in Redis: a hash a day. */
+/** Slots between a moment and now; 0 in the current slot. */
+export function slotsSince(at: number): number {
+  return Math.max(0, Math.floor(Date.now() / statsSlotMs) - Math.floor(at / statsSlotMs));
+}
+
+/** Keeps statistics in one hash per day. */
 export function createStats(redis: RedisClient): Stats {
   const addScript = loadScript(redis, 'gateway/add-stats');
   const readDay = async (day: string) => {

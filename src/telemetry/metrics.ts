@@ -118,9 +118,10 @@ export function createMetrics(version: string) {
     delivered: (event: string, ok: boolean) =>
       deliveries.inc({ event, outcome: ok ? 'delivered' : 'failed' }),
     verification: (app: string, result: string) => verifications.inc({ app, result }),
-    verified: (app: string, country: string) => {
+    /** `slotsAgo`: how many slots of the statistics ago it was sent. */
+    verified: (app: string, country: string, slotsAgo: number) => {
       verified.inc({ app, country });
-      tally.add('verified');
+      tally.add(`verified:${slotsAgo}`);
     },
     /** The same counts, for the overview page. */
     tally,

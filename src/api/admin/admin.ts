@@ -1,29 +1,34 @@
+import { timingSafeEqual } from 'node:crypto';
 import { type RequestHandler, Router } from 'express';
 import helmet from 'helmet';
-import type { ApiMetrics } from '../http/context.js';
+import { withTimeout } from '../../lib/with-timeout.js';
+import { maskedAddress } from '../../otp/client-address.js';
+import { redisTrouble } from '../../producer/redis-trouble.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { readBasic, sha256 } from '../http/authentication.js';
 import { contextOf } from '../http/context.js';
-import { ApiProblem } from '../http/problem.js';
-import { type AdminLogin, type AdminLoginDependencies, authenticateAdmin } from './admin-login.js';
-import { type BullBoardDependencies, bullBoard } from './bull-board.js';
-import { type OverviewPagesDependencies, overviewPages } from './overview.js';
+import { ApiProblem, retryAfter } from '../http/problem.js';
+import { clientAddress } from '../http/request.js';
+import { bullBoard } from './bull-board.js';
+import { overviewPages } from './overview.js';
 
 const boardPath = '/admin/queues';
 const metricsPath = '/metrics';
 
-/** The admin's login, and whether the admin pages only show or also change. */
-export interface Admin extends AdminLogin {
+/** Every admin page waits for the count of failed logins, so it may take less time than other calls to Redis. */
+const countWithinMs = 500;
+
+/** The only login of the admin pages, and whether the pages offer actions or are read-only. */
+export interface Admin {
+  username: string;
+  password: string;
   actions: boolean;
 }
 
-/** What the admin pages show. */
-export type AdminPagesDependencies = AdminLoginDependencies &
-  BullBoardDependencies &
-  OverviewPagesDependencies & { metrics: Pick<ApiMetrics, 'exposition'> };
-
 /** The admin pages and this process's metrics, behind their own login. */
-export function adminPages({ actions, ...login }: Admin, dependencies: AdminPagesDependencies): Router {
+export function adminPages(admin: Admin, dependencies: ApiDependencies): Router {
   const router = Router({ caseSensitive: true });
-  const authenticated = authenticateAdmin(login, dependencies);
+  const authenticated = authenticateAdmin(admin, dependencies);
   router
     .route(metricsPath)
     .all(nameRoute(metricsPath), authenticated)
@@ -35,12 +40,12 @@ export function adminPages({ actions, ...login }: Admin, dependencies: AdminPage
       throw new ApiProblem('method_not_allowed', { headers: { Allow: 'GET, HEAD' } });
     });
   router.use('/admin', nameRoute('/admin'), authenticated, refuseCrossSite, pagePolicy);
-  router.use(boardPath, nameRoute(boardPath), bullBoard(boardPath, actions, dependencies));
-  router.use('/admin', overviewPages(actions, dependencies));
+  router.use(boardPath, nameRoute(boardPath), bullBoard(boardPath, admin.actions, dependencies));
+  router.use('/admin', overviewPages(admin.actions, dependencies));
   return router;
 }
 
-/** Bull Board runs its own scripts and nobody else's; its styles are partly inline. */
+/** Bull Board's styles are partly inline. */
 const pagePolicy = helmet.contentSecurityPolicy({
   useDefaults: false,
   directives: {
@@ -55,8 +60,8 @@ const pagePolicy = helmet.contentSecurityPolicy({
 });
 
 /**
- * A browser sends the login along with whatever another site makes it send, so changes must come from these pages.
- * Browsers say so in Sec-Fetch-Site, on plain HTTP in Origin; scripts send neither.
+ * Refuses changes that another site makes a browser send, since the browser adds the login. Browsers name the site in
+ * Sec-Fetch-Site, on plain HTTP in Origin; scripts send neither.
  */
 const refuseCrossSite: RequestHandler = (req, _res, next) => {
   const site = req.get('Sec-Fetch-Site');
@@ -73,4 +78,68 @@ function nameRoute(route: string): RequestHandler {
     contextOf(res).route = route;
     next();
   };
+}
+
+/**
+ * HTTP Basic (RFC 7617) for one login. A client address with 10 failures in 10 minutes, or an IPv6 /56 network with 20,
+ * gets 429 until the 10 minutes are over, also for the right password. Requests without a Basic login are not counted:
+ * browsers send one first, and an app's key is not a guess.
+ */
+function authenticateAdmin(admin: Admin, dependencies: ApiDependencies): RequestHandler {
+  const isRight = compareLogin(admin);
+  const noteLogin = countLogins(dependencies);
+  return async (req, res, next) => {
+    const header = req.get('Authorization') ?? '';
+    const right = isRight(header);
+    if (/^Basic /i.test(header)) await noteLogin(clientAddress(req), right ? 'right' : 'wrong');
+    if (right) {
+      contextOf(res).admin = admin.username;
+      return next();
+    }
+    const challenge = 'Basic realm="isms-otp-gateway", charset="UTF-8"';
+    throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': challenge } });
+  };
+}
+
+/** Compares both parts in constant time, so that the response time reveals nothing about a guess. */
+function compareLogin(admin: Admin): (header: string) => boolean {
+  const username = sha256(admin.username);
+  const password = sha256(admin.password);
+  return (header) => {
+    const login = readBasic(header);
+    const rightName = timingSafeEqual(sha256(login.username), username);
+    const rightPassword = timingSafeEqual(sha256(login.password), password);
+    return rightName && rightPassword;
+  };
+}
+
+/** Counts a login for all processes; throws `too_many_logins` while the client is blocked. */
+function countLogins({ store, logger }: Pick<ApiDependencies, 'store' | 'logger'>) {
+  return async (client: string, login: 'right' | 'wrong'): Promise<void> => {
+    const from = maskedAddress(client);
+    const noted = await withTimeout(store.failedLogins.note(client, login), countWithinMs).catch(
+      openWithoutRedis,
+    );
+    if (noted?.begins) {
+      const { endsInMs } = noted;
+      logger.warn(
+        { event: 'admin.login_blocked', from, endsInMs },
+        'too many failed admin logins from one address',
+      );
+    }
+    if (!noted?.blocked) {
+      if (login === 'wrong') logger.warn({ event: 'admin.login_failed', from }, 'failed admin login');
+      return;
+    }
+    throw new ApiProblem('too_many_logins', { headers: retryAfter(noted.endsInMs) });
+  };
+}
+
+/**
+ * Allows logins without a limit while Redis is away: operators need the pages then, and a password of at least 16
+ * characters is not guessed in the meantime.
+ */
+function openWithoutRedis(error: unknown): null {
+  if (redisTrouble(error) === null) throw error;
+  return null;
 }

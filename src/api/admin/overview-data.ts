@@ -1,49 +1,27 @@
-import type { RequestSettings } from '../../producer/settings.js';
-import type { SendOtpQueue } from '../../queues/send-otp.js';
-import type { WebhookQueue } from '../../queues/webhook.js';
-import type { AppHold } from '../../store/app-holds.js';
-import type { ConversionAlarm } from '../../store/conversion.js';
 import { type JudgedRange, shownRange } from '../../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../../store/stats.js';
-import type { Store } from '../../store/store.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { alarmsOf } from './overview-alarms.js';
 
-/** What the overview is made from. */
-export interface OverviewDependencies {
-  store: Pick<Store, 'stats' | 'balance' | 'sendingPause' | 'appHolds' | 'ranges' | 'conversion' | 'load'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
-  webhookQueue: Pick<WebhookQueue, 'counts'> | null;
-  settings: Pick<RequestSettings, 'fraudGuardEnforces'>;
-}
-
-/** Spans that can be shown, in hours, and how many slots of five minutes are one point of their charts. */
-export const overviewSpans = { 6: 1, 24: 3, 168: 24 } as const;
-export type OverviewHours = keyof typeof overviewSpans;
-
-/** Something that an operator should do something about. */
-export interface Alarm {
-  level: 'critical' | 'warning';
-  text: string;
-}
+/** Spans in hours, and how many slots of the statistics make one point of their charts. */
+const slotsPerPoint = { 1: 1, 6: 1, 24: 3, 168: 24 } as const;
+export type OverviewHours = keyof typeof slotsPerPoint;
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
-/** The curve of the balance shows this much of its past. */
+/** Past shown by the curve of the balance. */
 const balanceDays = 30;
-/** Of the balance's curve: more would not be seen. */
+/** Points of the balance's curve; more are not visible. */
 const mostPoints = 200;
-const longWaitMs = 30_000;
+/** Processes write their counts within this time. */
 const writtenWithinMs = 5_000;
-const nearlyFull = 0.8;
-/** As the alerts of Prometheus have it (deploy/prometheus/alerts.yml). */
-const oldBalanceMs = hourMs;
-const [mostBadShare, leastBad] = [0.1, 10];
-/** The newest two: one alone may have just begun. */
-const pointsOfLately = 2;
+/** The longest that a code can be verified after its send. */
+const longestTtlMs = 600_000;
 
-/** Everything the overview shows, read in one go. */
+/** Reads every figure that the overview shows. */
 export async function overviewOf(
-  { store, sendOtpQueue, webhookQueue, settings }: OverviewDependencies,
+  { store, sendOtpQueue, webhookQueue, settings }: ApiDependencies,
   hours: OverviewHours,
 ) {
   const now = Date.now();
@@ -57,7 +35,7 @@ export async function overviewOf(
     latest,
     outlook,
     curve,
-    ranges,
+    judged,
     webhooks,
     lowConversions,
   ] = await Promise.all([
@@ -65,7 +43,7 @@ export async function overviewOf(
     sendOtpQueue.backlog(),
     sendOtpQueue.waitingSince(),
     store.sendingPause.reason(),
-    store.appHolds.read().catch(() => []),
+    store.appHolds.read().catch(() => null),
     store.load.memory(),
     store.balance.latest(),
     store.balance.outlook(),
@@ -74,52 +52,78 @@ export async function overviewOf(
     webhookQueue?.counts() ?? null,
     store.conversion.alarms(),
   ]);
-  const alarms = latest ? store.balance.alarms(latest) : null;
-  const waitedMs = since.single === null ? 0 : Math.max(0, now - since.single);
+  const longestMs = since.single === null ? 0 : Math.max(0, now - since.single);
   const facts = {
     now,
     hours,
-    points: pointsOf(slots, overviewSpans[hours], now),
-    waiting: { single: backlog.single + backlog.delayed, bulk: backlog.bulk, longestMs: waitedMs },
+    points: pointsOf(slots, slotsPerPoint[hours], now),
+    waiting: { single: backlog.single + backlog.delayed, bulk: backlog.bulk, longestMs },
     paused,
+    /** Apps on hold; null when they could not be read. */
     holds,
     balance: latest && {
       ...latest,
       ...outlook,
-      ...alarms,
+      ...store.balance.alarms(latest),
       curve: curve.map(({ at, credits }) => ({ at, credits })),
     },
     lowConversions,
-    /** Whether the guard refuses, or only watches. */
+    /** False: the guard only monitors. */
     guardEnforces: settings.fraudGuardEnforces,
-    ranges: ranges
-      .filter((range) => Math.max(range.slowUntil, range.blockedUntil, range.cappedUntil) > now)
-      .map(({ range, ...range_ }) => ({ ...range_, range: shownRange(range) })),
+    ranges: limitedRanges(judged, now),
   };
-  return { ...facts, alarms: alarmsOf({ ...facts, memory, webhooks }) };
+  return { ...facts, alarms: alarmsOf({ ...facts, slots, memory, webhooks }) };
 }
 
 export type Overview = Awaited<ReturnType<typeof overviewOf>>;
 
-/** Several slots as one point; what nothing is known of is null, so that a chart leaves a gap. */
+/** Ranges that the guard limits now, or would limit; those with the most refusals first. */
+function limitedRanges(judged: readonly JudgedRange[], now: number) {
+  return judged
+    .flatMap(({ app, range, refused, wouldRefuse, ...until }) => {
+      const limit = limitOf(until, now);
+      return limit ? [{ app, range: shownRange(range), ...limit, refused, wouldRefuse }] : [];
+    })
+    .sort((a, b) => b.refused + b.wouldRefuse - a.refused - a.wouldRefuse);
+}
+
+function limitOf(
+  { blockedUntil, slowUntil, cappedUntil }: Pick<JudgedRange, 'blockedUntil' | 'slowUntil' | 'cappedUntil'>,
+  now: number,
+) {
+  const limits = [
+    { limit: 'blocked', until: blockedUntil },
+    { limit: 'slowed', until: slowUntil },
+    { limit: 'capped', until: cappedUntil },
+  ] as const;
+  return limits.find(({ until }) => until > now);
+}
+
+/** Combines slots into points of the charts. Null where nothing is known, so that a chart leaves a gap. */
 function pointsOf(slots: readonly StatsSlot[], perPoint: number, now: number) {
+  const conversions = conversionsOf(slots, now);
   const points = [];
   for (let i = 0; i < slots.length; i += perPoint) {
     const some = slots.slice(i, i + perPoint);
     const sum = (name: string) => some.reduce((total, { values }) => total + (values[name] ?? 0), 0);
     const seen = some.map(({ values }) => values['waiting']).filter((count) => count !== undefined);
-    const waited = waitsOf(some);
+    const waited = numbered(some, 'waited');
     const at = some[0]?.at ?? 0;
     points.push({
       at,
-      // The last one is not over yet, and what processes counted comes a moment later.
+      // The last point is still running, and the counts of other processes come a moment later.
       minutes: Math.max(1 / 2, Math.min(some.length * statsSlotMs, now - at - writtenWithinMs) / minuteMs),
       accepted: sum('accepted'),
       refused: sum('refused'),
       sent: sum('sent'),
       failed: sum('failed'),
       unknown: sum('unknown'),
-      verified: sum('verified'),
+      /** When they were verified. */
+      verified: numbered(some, 'verified').reduce((total, [, count]) => total + count, 0),
+      /** OTPs sent then whose codes can no longer be entered, and how many of these were verified. */
+      conversion: conversions
+        .slice(i, i + perPoint)
+        .reduce((a, b) => ({ sent: a.sent + b.sent, verified: a.verified + b.verified })),
       waiting: seen.length === 0 ? null : Math.max(...seen),
       waitedP50: quantile(waited, 0.5),
       waitedP95: quantile(waited, 0.95),
@@ -128,24 +132,39 @@ function pointsOf(slots: readonly StatsSlot[], perPoint: number, now: number) {
   return points;
 }
 
-/** How many waited at most so many seconds, by that limit; the last one has none. */
-function waitsOf(slots: readonly StatsSlot[]): [number, number][] {
+/** For each slot, the OTPs sent in it and how many were verified later; 0 while their codes can still be entered. */
+function conversionsOf(slots: readonly StatsSlot[], now: number) {
+  const verified = slots.map(() => 0);
+  for (const [i, slot] of slots.entries()) {
+    for (const [slotsAgo, count] of numbered([slot], 'verified')) {
+      const sentIn = i - slotsAgo;
+      if (sentIn >= 0) verified[sentIn] = (verified[sentIn] ?? 0) + count;
+    }
+  }
+  return slots.map(({ at, values }, i) => {
+    if (at + statsSlotMs + longestTtlMs + writtenWithinMs > now) return { sent: 0, verified: 0 };
+    return { sent: values['sent'] ?? 0, verified: verified[i] ?? 0 };
+  });
+}
+
+/** Counts named `name:<number>`, by that number in ascending order; `name:` counts as infinite. */
+function numbered(slots: readonly StatsSlot[], name: string): [number, number][] {
   const counts = new Map<number, number>();
   for (const { values } of slots) {
-    for (const [name, count] of Object.entries(values)) {
-      const limit = /^waited:(.*)$/.exec(name)?.[1];
-      if (limit === undefined) continue;
-      const seconds = limit === '' ? Number.POSITIVE_INFINITY : Number(limit);
-      counts.set(seconds, (counts.get(seconds) ?? 0) + count);
+    for (const [field, count] of Object.entries(values)) {
+      const [prefix, number = ''] = field.split(':');
+      if (prefix !== name) continue;
+      const key = number === '' ? Number.POSITIVE_INFINITY : Number(number);
+      counts.set(key, (counts.get(key) ?? 0) + count);
     }
   }
   return [...counts].sort(([a], [b]) => a - b);
 }
 
-/** Stands for more than an hour, the last limit that is counted by: a point of a chart must lie somewhere. */
+/** Stands for "over an hour", the last bucket of send times: a point of a chart needs a place. */
 const overAnHourSeconds = 7_200;
 
-/** The limit that this share stayed within; null when nobody waited. */
+/** The bucket limit in seconds that this share of send times stayed within; null without any. */
 function quantile(waits: readonly [number, number][], share: number): number | null {
   const total = waits.reduce((sum, [, count]) => sum + count, 0);
   let seen = 0;
@@ -154,104 +173,4 @@ function quantile(waits: readonly [number, number][], share: number): number | n
     if (seen >= total * share) return Number.isFinite(limit) ? limit : overAnHourSeconds;
   }
   return null;
-}
-
-const pauseTexts: Record<string, string> = {
-  operator: 'Sending is paused by an operator, in Bull Board.',
-  insufficient_credits: 'Sending is paused: the iSMS account is out of credits. Top it up.',
-  authentication_failed: 'Sending is paused: iSMS refuses the password of the account.',
-  account_suspended: 'Sending is paused: iSMS has suspended the account.',
-  ip_not_allowed: "Sending is paused: this address is not on iSMS's list.",
-};
-
-/** The words are the provider's, and safe to show. */
-function holdText({ app, text }: Pick<AppHold, 'app' | 'text'>): string {
-  const words = text ? `in words that the gateway does not know: "${text}"` : 'without saying why';
-  return `Sending is paused for ${app}: iSMS refuses its OTPs one after the other ${words}. Look at the account and at the numbers. One OTP at a time is tried until iSMS accepts one.`;
-}
-
-function alarmsOf(facts: {
-  waiting: { longestMs: number };
-  paused: string | null;
-  holds: readonly Pick<AppHold, 'app' | 'text'>[];
-  points: readonly { sent: number; failed: number; unknown: number }[];
-  now: number;
-  balance: {
-    at: number;
-    credits: number;
-    low?: boolean;
-    expiring?: boolean;
-    expiresOn: string | null;
-  } | null;
-  memory: number;
-  webhooks: { dead: number } | null;
-  ranges: readonly Pick<JudgedRange, 'slowUntil' | 'blockedUntil'>[];
-  guardEnforces: boolean;
-  lowConversions: readonly ConversionAlarm[];
-}): Alarm[] {
-  const { waiting, paused, holds, balance, memory, webhooks, points, now } = facts;
-  const lately = points.slice(-pointsOfLately);
-  const sum = (name: 'sent' | 'failed' | 'unknown') =>
-    lately.reduce((total, point) => total + point[name], 0);
-  const bad = sum('failed') + sum('unknown');
-  const badShare = bad / (bad + sum('sent'));
-  const critical = (text: string): Alarm => ({ level: 'critical', text });
-  const warning = (text: string): Alarm => ({ level: 'warning', text });
-  const seconds = Math.round(waiting.longestMs / 1_000);
-  return [
-    paused ? [critical(pauseTexts[paused] ?? 'Sending is paused.')] : [],
-    holds.map((hold) => critical(holdText(hold))),
-    !paused && waiting.longestMs > longWaitMs
-      ? [
-          critical(
-            `An OTP has waited ${seconds} s for a worker. Do workers run, and enough of them? Is iSMS ill?`,
-          ),
-        ]
-      : [],
-    memory > nearlyFull
-      ? [critical(`Redis uses ${Math.round(memory * 100)} % of its memory; at 90 % OTPs are refused.`)]
-      : [],
-    bad >= leastBad && badShare > mostBadShare
-      ? [critical(`${Math.round(badShare * 100)} % of the newest OTPs failed or are unknown. Is iSMS ill?`)]
-      : [],
-    facts.lowConversions.map(({ app, country, sent, verified }) =>
-      critical(
-        `Only ${shown(verified)} of ${shown(sent)} codes of ${app} to ${country} were verified. Are SMS pumped, or do they not arrive?`,
-      ),
-    ),
-    !balance ? [warning('The balance has not been read yet.')] : [],
-    balance && now - balance.at > oldBalanceMs
-      ? [warning(`The balance was last read at ${new Date(balance.at).toISOString()}. Does a worker run?`)]
-      : [],
-    balance?.low ? [warning(`Only ${balance.credits} credits are left.`)] : [],
-    balance?.expiring ? [warning(`The credits expire on ${balance.expiresOn}, and are forfeited then.`)] : [],
-    rangeTexts(facts).map(warning),
-    webhooks && webhooks.dead > 0
-      ? [warning(`${webhooks.dead} events could not be delivered; isms-otp resend-webhooks tries again.`)]
-      : [],
-  ].flat();
-}
-
-const shown = (count: number) => count.toLocaleString('en');
-
-/** What there is to say about ranges that the guard slows, blocks or caps. */
-function rangeTexts({ ranges, guardEnforces, now }: Parameters<typeof alarmsOf>[0]): string[] {
-  const pumped = ranges.filter(
-    ({ slowUntil, blockedUntil }) => Math.max(slowUntil, blockedUntil) > now,
-  ).length;
-  const capped = ranges.length - pumped;
-  const does = (refuses: string, wouldRefuse: string) =>
-    guardEnforces
-      ? `${refuses} refused; see below.`
-      : `FRAUD_GUARD=enforce would refuse ${wouldRefuse}; see below.`;
-  const looks = pumped === 1 ? '1 number range looks' : `${pumped} number ranges look`;
-  const has = capped === 1 ? '1 number range has' : `${capped} number ranges have`;
-  return [
-    ...(pumped > 0
-      ? [`${looks} pumped: too few of the codes are verified. ${does('OTPs are', 'OTPs')}`]
-      : []),
-    ...(capped > 0
-      ? [`${has} as many unverified codes as allowed. ${does('Further OTPs are', 'further OTPs')}`]
-      : []),
-  ];
 }

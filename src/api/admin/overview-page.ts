@@ -1,6 +1,6 @@
 import { html } from '../http/html.js';
 
-/** The overview without its figures, which the page asks for itself, again and again. */
+/** The overview without its figures, which the page's script fetches every 15 s. */
 export function overviewPage({
   version,
   actions,
@@ -25,7 +25,7 @@ export function overviewPage({
 <link rel="stylesheet" href="${asset('uplot.css')}">
 <link rel="stylesheet" href="${asset('overview.css')}">
 <script src="${asset('uplot.js')}" defer></script>
-<script src="${asset('overview.js')}" defer></script>
+<script src="${asset('overview.js')}" type="module"></script>
 </head>
 <body data-actions="${actions ? 'on' : 'off'}">
 <header>
@@ -39,7 +39,19 @@ export function overviewPage({
 <noscript><p class="alarm warning">This page needs JavaScript. The queues do not, nor do the metrics.</p></noscript>
 <main>
   <ul id="alarms" aria-label="Alarms"></ul>
+  <section aria-label="Find an OTP">
+    <form id="find" role="search">
+      <label for="query">Find an OTP by its id or phone number</label>
+      <div class="row"><input id="query" name="query" required maxlength="64" autocomplete="off" spellcheck="false" placeholder="otp_… or 012-345 6789"><button>Find</button></div>
+    </form>
+    <div id="found" aria-live="polite"></div>
+  </section>
+  <section aria-labelledby="ranges-title" hidden>
+    <h2 id="ranges-title"></h2>
+    <div id="ranges"></div>
+  </section>
   <fieldset id="span"><legend>Time shown</legend>
+    <label><input type="radio" name="hours" value="1"><span>1 hour</span></label>
     <label><input type="radio" name="hours" value="6" checked><span>6 hours</span></label>
     <label><input type="radio" name="hours" value="24"><span>24 hours</span></label>
     <label><input type="radio" name="hours" value="168"><span>7 days</span></label>
@@ -54,24 +66,10 @@ export function overviewPage({
   </dl>
   <div class="charts">
     ${chart('sends-chart', 'OTPs', 'a minute')}
-    ${chart('conversion-chart', 'Verified of sent')}
-    ${chart('waited-chart', 'Time to send', 'of OTPs that somebody waits for')}
+    ${chart('conversion-chart', 'Verified of sent', 'by the time of sending, without the newest 15 min')}
+    ${chart('waited-chart', 'Time to send', 'of single OTPs')}
     ${chart('waiting-chart', 'Waiting')}
     ${chart('balance-chart', 'Credits', '30 days')}
-  </div>
-  <div class="pair">
-    <section aria-labelledby="find-title">
-      <h2 id="find-title">Find an OTP</h2>
-      <form id="find">
-        <label for="query">Its id, or a phone number</label>
-        <div class="row"><input id="query" name="query" required maxlength="64" autocomplete="off" spellcheck="false" placeholder="otp_… or 012-345 6789"><button>Find</button></div>
-      </form>
-      <div id="found" aria-live="polite"></div>
-    </section>
-    <section aria-labelledby="ranges-title">
-      <h2 id="ranges-title">Number ranges that the toll-fraud guard limits</h2>
-      <div id="ranges" aria-live="polite"></div>
-    </section>
   </div>
 </main>
 <footer>isms-otp-gateway ${version} · times are yours · refreshed every 15 s</footer>

@@ -1,4 +1,4 @@
-/** The look of the overview: light and dark by the reader's setting, one column on a phone. */
+/** The overview's stylesheet: light and dark by the browser's setting, one column on a phone. */
 export const overviewStyle = `
 :root {
   color-scheme: light dark;
@@ -46,15 +46,18 @@ main { display: grid; gap: 1rem; margin-top: 1rem; }
 #span input:checked + span { color: var(--sheet); background: var(--accent); border-color: var(--accent); }
 #span input:focus-visible + span { outline: 2px solid var(--accent); outline-offset: 2px; }
 .tiles {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: 1px; margin: 0;
+  display: grid; grid-template-columns: repeat(6, 1fr); gap: 1px; margin: 0;
   background: var(--line); border: 1px solid var(--line); border-radius: 0.75rem; overflow: hidden;
 }
+@media (max-width: 64rem) { .tiles { grid-template-columns: repeat(3, 1fr); } }
+@media (max-width: 34rem) { .tiles { grid-template-columns: repeat(2, 1fr); } }
 .tiles div { background: var(--sheet); padding: 0.75rem 1rem; }
 .tiles dt { color: var(--faint); font-size: 0.875rem; }
 .tiles dd { margin: 0; font-size: 1.625rem; line-height: 1.25; font-weight: 600; font-variant-numeric: tabular-nums; letter-spacing: -0.02em; }
 .tiles dd.more, .more { color: var(--faint); font-size: 0.8125rem; font-weight: 400; letter-spacing: 0; line-height: 1.5; }
 .bad { color: var(--bad); }
 .warn { color: var(--warn); }
+.good { color: var(--good); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem; }
 figure, section {
   margin: 0; padding: 0.875rem 1rem; background: var(--sheet); border: 1px solid var(--line); border-radius: 0.75rem; min-width: 0;
@@ -67,9 +70,9 @@ figcaption { display: flex; flex-wrap: wrap; align-items: baseline; justify-cont
 .u-legend.u-inline { margin: 0; }
 .u-legend :is(th, td) { font-weight: 400; border: 0; padding: 0.1rem 0.25rem 0.1rem 0; }
 .u-legend .u-value { color: var(--ink); font-variant-numeric: tabular-nums; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem; align-items: start; }
-form label { display: block; color: var(--faint); font-size: 0.875rem; margin-top: 0.25rem; }
-.row { display: flex; gap: 0.5rem; margin-top: 0.25rem; }
+section[hidden] { display: none; }
+form label { display: block; color: var(--faint); font-size: 0.875rem; }
+.row { display: flex; gap: 0.5rem; margin-top: 0.25rem; max-width: 36rem; }
 input[name="query"] {
   flex: 1; min-width: 0; padding: 0.45rem 0.625rem; font: inherit; color: inherit;
   background: var(--ground); border: 1px solid var(--line); border-radius: 0.5rem;
@@ -80,12 +83,24 @@ button {
 button.quiet { color: var(--accent); background: none; border: 1px solid var(--line); padding: 0.2rem 0.75rem; }
 button:disabled { opacity: 0.5; cursor: default; }
 .empty { color: var(--faint); padding: 0.5rem 0 0.25rem; }
-.scroll { overflow-x: auto; }
-table { width: 100%; border-collapse: collapse; font-size: 0.9375rem; margin-top: 0.5rem; }
-th, td { padding: 0.4rem 0.75rem 0.4rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-th { color: var(--faint); font-size: 0.8125rem; font-weight: 600; white-space: nowrap; }
-td { font-variant-numeric: tabular-nums; }
+section table { width: 100%; border-collapse: collapse; font-size: 0.9375rem; margin-top: 0.5rem; }
+section :is(th, td) { padding: 0.4rem 1rem 0.4rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+section th { color: var(--faint); font-size: 0.8125rem; font-weight: 600; white-space: nowrap; }
+section td { font-variant-numeric: tabular-nums; }
+section td:last-child { padding-right: 0; }
+section tr:last-child td { border-bottom: 0; }
+section td .more { display: block; max-width: 40ch; }
+@media (max-width: 44rem) {
+  section :is(table, tbody, tr) { display: block; }
+  section thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  section tbody tr { padding: 0.5rem 0; border-bottom: 1px solid var(--line); }
+  section tbody tr:last-child { border-bottom: 0; }
+  section td { display: grid; grid-template-columns: 6.5rem 1fr; gap: 0.75rem; padding: 0.15rem 0; border: 0; }
+  section td::before { content: attr(data-label); color: var(--faint); font-size: 0.8125rem; line-height: 1.8; }
+  section td.blank { display: none; }
+}
 code { font: 0.875em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 #ranges code { white-space: nowrap; }
+time { white-space: nowrap; }
 footer { margin-top: 1.5rem; color: var(--faint); font-size: 0.8125rem; }
 `;

@@ -5,35 +5,31 @@ import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import type { Otp } from '../../otp/otp.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
-import type { RequestSettings } from '../../producer/settings.js';
-import type { Store } from '../../store/store.js';
+import { moves } from '../../otp/states.js';
+import type { ApiDependencies } from '../dependencies.js';
 import { readJson } from '../http/body.js';
+import { contextOf } from '../http/context.js';
 import { ApiProblem } from '../http/problem.js';
 import { parseInput } from '../http/request.js';
-
-import { otpView, skipUnreadable } from '../routes/otps.js';
-import { type OverviewDependencies, type OverviewHours, overviewOf } from './overview-data.js';
+import { createCancel, isoTime, otpView, skipUnreadable } from '../routes/otps.js';
+import { type OverviewHours, overviewOf } from './overview-data.js';
 import { overviewPage } from './overview-page.js';
 import { overviewStyle } from './overview-style.js';
 
-export interface OverviewPagesDependencies extends OverviewDependencies {
-  store: OverviewDependencies['store'] & Pick<Store, 'otps' | 'phones' | 'ranges'>;
-  settings: Pick<RequestSettings, 'defaultCountry' | 'fraudGuardEnforces'>;
-  version: string;
-}
-
 const querySchema = z.strictObject({
   hours: z
-    .enum(['6', '24', '168'])
+    .enum(['1', '6', '24', '168'])
     .default('6')
     .transform((hours) => Number(hours) as OverviewHours),
 });
 const lookupSchema = z.strictObject({ query: z.string().trim().min(1).max(64) });
+const cancelSchema = z.strictObject({ id: z.string().max(64) });
 const rangeSchema = z.strictObject({ app: z.string().max(64), range: z.string().max(32) });
 
-/** The overview, at the root of the admin pages: what an operator wants to see at a glance. */
-export function overviewPages(actions: boolean, dependencies: OverviewPagesDependencies): Router {
+/** The overview, at the root of the admin pages: state of the gateway, and search for an OTP. */
+export function overviewPages(actions: boolean, dependencies: ApiDependencies): Router {
   const { store, settings, version } = dependencies;
+  const cancel = createCancel(dependencies);
   const assets = overviewAssets();
   const page = overviewPage({ version, actions, digest: assets.digest });
   const router = Router({ caseSensitive: true, strict: true });
@@ -41,7 +37,7 @@ export function overviewPages(actions: boolean, dependencies: OverviewPagesDepen
   router.get('/assets/:name', (req, res) => {
     const asset = assets.byName.get(req.params.name);
     if (!asset) throw new ApiProblem('not_found');
-    // Its address changes with it; while APIs of two versions answer, one may be asked for the other's.
+    // During a rolling update, one version may be asked for another version's file.
     const own = Object.hasOwn(req.query, assets.digest);
     const kept = own ? 'private, max-age=31536000, immutable' : 'no-store';
     res.set('Cache-Control', kept).type(asset.type).send(asset.text);
@@ -55,13 +51,25 @@ export function overviewPages(actions: boolean, dependencies: OverviewPagesDepen
     const otps = await lookUp(store, query, settings.defaultCountry);
     answer(res, { otps: otps.map(maskedView) });
   });
+  router.post('/otps/cancel', async (req, res) => {
+    const context = contextOf(res);
+    context.operation = 'cancelOtp';
+    if (!actions) throw new ApiProblem('action_not_offered');
+    const { id } = parseInput(cancelSchema, await readJson(req));
+    const otp = await store.otps.findOfAnyApp(id).catch(skipUnreadable);
+    if (!otp) throw new ApiProblem('otp_not_found');
+    context.otpId = otp.id;
+    const result = await cancel(otp.app, otp.id);
+    if (result !== 'cancelled') throw new ApiProblem(result);
+    res.status(204).end();
+  });
   router.post('/ranges/forget', async (req, res) => {
     if (!actions) throw new ApiProblem('action_not_offered');
     const { app, range } = parseInput(rangeSchema, await readJson(req));
     answer(res, { known: await store.ranges.forget(app, range.replace(/\D/g, '')) });
   });
   for (const path of ['/', '/assets/:name', '/overview.json']) router.all(path, refuseMethod('GET, HEAD'));
-  for (const path of ['/otps', '/ranges/forget']) router.all(path, refuseMethod('POST'));
+  for (const path of ['/otps', '/otps/cancel', '/ranges/forget']) router.all(path, refuseMethod('POST'));
   return router;
 }
 
@@ -75,11 +83,11 @@ function refuseMethod(allow: string) {
   };
 }
 
-/** By its id, or the newest to a number, which is found by its hash. */
+/** Finds an OTP by its id, or the newest OTPs to a number. */
 async function lookUp(
-  { otps, phones }: OverviewPagesDependencies['store'],
+  { otps, phones }: ApiDependencies['store'],
   query: string,
-  country: RequestSettings['defaultCountry'],
+  country: ApiDependencies['settings']['defaultCountry'],
 ): Promise<Otp[]> {
   const to = PhoneNumber.parse(query, country);
   const ids = to ? (await phones.known(to)).flatMap(({ otpIds }) => otpIds) : [query];
@@ -87,10 +95,17 @@ async function lookUp(
   return found.filter((otp) => otp !== null).sort((a, b) => b.createdAt - a.createdAt);
 }
 
-/** An OTP as the operator sees it: no whole number, and nothing that the app wrote. */
+/** An OTP for the operator: the number is masked, the app's reference left out. */
 function maskedView(otp: Otp) {
   const { reference: _reference, ...view } = otpView(otp);
-  return { ...view, app: otp.app, to: otp.to.masked };
+  return {
+    ...view,
+    app: otp.app,
+    to: otp.to.masked,
+    verifiedAt: otp.verifiedAt === null ? null : isoTime(otp.verifiedAt),
+    attempts: { used: otp.maxAttempts - otp.attemptsRemaining, of: otp.maxAttempts },
+    canBeCancelled: moves[otp.status].includes('cancelled'),
+  };
 }
 
 interface Asset {
@@ -98,17 +113,22 @@ interface Asset {
   text: string;
 }
 
-/** Everything the page loads, and what its addresses carry so that browsers may keep it. */
+/** Files that the page loads, and the digest in their addresses that lets browsers cache them. */
 function overviewAssets(): { byName: Map<string, Asset>; digest: string } {
   const { resolve } = createRequire(import.meta.url);
-  const js = (path: string | URL) => ({ type: 'text/javascript', text: readFileSync(path, 'utf8') });
+  const read = (path: string | URL) => readFileSync(path, 'utf8');
+  const own = (name: string) => read(new URL(`./browser/${name}`, import.meta.url));
+  const js = (text: string) => ({ type: 'text/javascript', text });
   const css = (text: string) => ({ type: 'text/css', text });
   const byName = new Map<string, Asset>([
-    ['uplot.js', js(resolve('uplot/dist/uPlot.iife.min.js'))],
-    ['uplot.css', css(readFileSync(resolve('uplot/dist/uPlot.min.css'), 'utf8'))],
-    ['overview.js', js(new URL('./browser/overview.js', import.meta.url))],
+    ['uplot.js', js(read(resolve('uplot/dist/uPlot.iife.min.js')))],
+    ['uplot.css', css(read(resolve('uplot/dist/uPlot.min.css')))],
+    ['charts.js', js(own('charts.js'))],
     ['overview.css', css(overviewStyle)],
   ]);
-  const all = [...byName.values()].map(({ text }) => text).join('\n');
-  return { byName, digest: createHash('sha256').update(all).digest('hex').slice(0, 12) };
+  const script = own('overview.js');
+  const all = [...byName.values()].map(({ text }) => text).join('\n') + script;
+  const digest = createHash('sha256').update(all).digest('hex').slice(0, 12);
+  byName.set('overview.js', js(script.replace("'./charts.js'", `'./charts.js?${digest}'`)));
+  return { byName, digest };
 }

@@ -15,8 +15,8 @@ export interface ApiMetrics {
   refused(app: string, lane: Lane, code: string): void;
   /** A verification's result: `verified`, a problem code, or `aborted` by a client that disconnected. */
   verification(app: string, result: string): void;
-  /** A verified OTP. */
-  verified(app: string, country: string): void;
+  /** A verified OTP, sent so many slots of the statistics ago. */
+  verified(app: string, country: string, slotsAgo: number): void;
   /** A refusal of iSMS whose text the gateway does not know. */
   unrecognised(call: 'verify'): void;
   /** All metrics of this process in Prometheus's format. */

@@ -3,6 +3,7 @@ import type { Otp } from '../../otp/otp.js';
 import { randomText } from '../../otp/otp-id.js';
 import { accountTroubles, type VerifyOutcome } from '../../otp/outcome.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
+import { slotsSince } from '../../store/stats.js';
 import type { Verification } from '../../store/verification-attempts.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { verifiedExample, verifyByNumberExample, verifyRequestExample } from '../docs/examples.js';
@@ -164,7 +165,7 @@ async function decide(
   }
   switch (settled.kind) {
     case 'verified':
-      if (!otp.isTest) metrics.verified(settled.otp.app, settled.otp.to.country);
+      if (!otp.isTest) metrics.verified(otp.app, otp.to.country, slotsSince(otp.sentAt ?? Date.now()));
       return settled.otp;
     case 'incorrect':
       throw incorrect(settled.otp);

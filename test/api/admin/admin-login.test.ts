@@ -3,7 +3,7 @@ import { sleep } from '../../support/otps.js';
 import { freePort, startRedisServer } from '../../support/redis-server.js';
 import { admin, expectProblem, type Gateway, shopKey, startGateway } from '../gateway.js';
 
-/** Two processes behind a proxy on this machine, and one that knows of no proxy. */
+/** Two processes behind a proxy on this machine, and one without a trusted proxy. */
 const behindProxy = { dependencies: { trustedProxies: ['127.0.0.1', '10.0.0.0/8'] } };
 const gateway = await startGateway(behindProxy);
 const sibling = await startGateway(behindProxy);
@@ -30,7 +30,7 @@ async function fail(times: number, from: string, on = gateway): Promise<number[]
 }
 
 describe('429', () => {
-  it('answers every login from an address that failed 10 times, right or wrong, in every process', async () => {
+  it('answers right and wrong logins in every process from an address that failed 10 times', async () => {
     expect(await fail(6, '192.0.2.1')).toEqual(Array(6).fill(401));
     expect(await fail(4, '192.0.2.1', sibling)).toEqual(Array(4).fill(401));
     for (const on of [gateway, sibling]) {
@@ -40,7 +40,7 @@ describe('429', () => {
     expect(await login('192.0.2.2', admin.password)).toBe(200);
   });
 
-  it('says in Retry-After when it ends, and ends then', async () => {
+  it('ends when Retry-After said', async () => {
     await fail(10, '192.0.2.1');
     const right = { ...basic(admin.password), 'X-Forwarded-For': '192.0.2.1' };
     const refused = await get(gateway, right);
@@ -53,7 +53,7 @@ describe('429', () => {
     await expect.poll(async () => (await get(gateway, right)).status).toBe(200);
   });
 
-  it('is not put off by further attempts', async () => {
+  it('does not last longer after further attempts', async () => {
     await fail(10, '192.0.2.1');
     const [key = ''] = await countKeys();
     await gateway.redis.pexpire(key, 60_000);
@@ -61,7 +61,7 @@ describe('429', () => {
     expect(await gateway.redis.pttl(key)).toBeLessThanOrEqual(60_000);
   });
 
-  it('leaves a burst of simultaneous guesses 10 of them, and takes no right one after those', async () => {
+  it('answers all but 10 of many simultaneous guesses, and the right login after them', async () => {
     const guesses = fail(100, '192.0.2.1');
     const right = login('192.0.2.1', admin.password);
     const statuses = await guesses;
@@ -70,13 +70,13 @@ describe('429', () => {
     expect(await right).toBe(429);
   });
 
-  it('counts no key of an app: whoever has one cannot lock the operator out', async () => {
+  it('is not caused by API keys, so that an app cannot lock the operator out', async () => {
     const headers = { Authorization: `Bearer ${shopKey}`, 'X-Forwarded-For': '192.0.2.1' };
     for (let n = 0; n < 12; n++) expect((await get(gateway, headers)).status).toBe(401);
     expect(await login('192.0.2.1', admin.password)).toBe(200);
   });
 
-  it('counts IPv6 clients by their /64 network, and mapped IPv4 ones as IPv4', async () => {
+  it('counts IPv6 addresses by their /64 network, and mapped IPv4 addresses as IPv4', async () => {
     for (let n = 0; n < 10; n++) await fail(1, `2001:db8:1:2:${n}::1`);
     expect(await login('2001:db8:1:2:ffff::9', admin.password)).toBe(429);
     expect(await login('2001:db8:1:3::1', admin.password)).toBe(200);
@@ -93,13 +93,13 @@ describe('429', () => {
     expect(await login('2001:db8:5:300::1', admin.password)).toBe(200);
   });
 
-  it('is not evaded by the port that some proxies add', async () => {
+  it('cannot be evaded by the port that some proxies add', async () => {
     for (let n = 0; n < 5; n++) await fail(1, `192.0.2.1:${4_000 + n}`);
     for (let n = 0; n < 5; n++) await fail(1, `[::ffff:192.0.2.1]:${4_000 + n}`);
     expect(await login('192.0.2.1', admin.password)).toBe(429);
   });
 
-  it('begins with one line in the log; neither that nor Redis holds the address', async () => {
+  it('is logged once, and neither log nor Redis has the whole address', async () => {
     await fail(13, '192.0.2.123');
     const blocked = () => gateway.logs.filter((line) => line.includes('admin.login_blocked'));
     await expect.poll(() => blocked().length, { timeout: 10_000 }).toBeGreaterThan(0);
@@ -128,13 +128,13 @@ describe('a failed login', () => {
     ['::ffff:192.0.2.123', '192.0.2.0/24'],
     ['2001:db8:1:2ff::123', '2001:db8:1:200::/56'],
     ['a text of 192.0.2.123', 'unknown'],
-  ])('from %s is logged as from %s, without what was typed', async (address, from) => {
+  ])('from %s is logged as from %s, without the password', async (address, from) => {
     expect(await login(address, 'canary-password')).toBe(401);
     expect(failures()).toEqual([{ event: 'admin.login_failed', from, message: expect.any(String) }]);
     for (const line of gateway.logs) expect(line).not.toMatch(/canary|123/);
   });
 
-  it('is logged only as often as a login is compared, and no right one is', async () => {
+  it('is logged once per comparison, a right one never', async () => {
     expect(await login('192.0.2.1', admin.password)).toBe(200);
     await get(gateway, { 'X-Forwarded-For': '192.0.2.1' });
     expect(failures()).toEqual([]);
@@ -144,7 +144,7 @@ describe('a failed login', () => {
 });
 
 describe('a request without a login', () => {
-  it('is not counted: browsers ask first', async () => {
+  it('is not counted, since browsers send one before they ask the user', async () => {
     const asking = () => get(gateway, { 'X-Forwarded-For': '192.0.2.1' });
     for (let n = 0; n < 20; n++) expectProblem(await asking(), 401, 'unauthorized');
     await fail(9, '192.0.2.1');
@@ -153,12 +153,12 @@ describe('a request without a login', () => {
 });
 
 describe('X-Forwarded-For', () => {
-  it('is ignored from anybody who is no trusted proxy', async () => {
+  it('is ignored from a client that is not a trusted proxy', async () => {
     for (let n = 0; n < 10; n++) await fail(1, `192.0.2.${n}`, direct);
     expect(await login('198.51.100.1', admin.password, direct)).toBe(429);
   });
 
-  it('is believed as far as the proxies are trusted, and no further', async () => {
+  it('is believed as far as the proxies in it are trusted', async () => {
     for (let n = 0; n < 10; n++) await fail(1, `198.51.100.${n}, 192.0.2.1, 10.1.2.3`);
     expect(await login('192.0.2.1', admin.password)).toBe(429);
     expect(await login('198.51.100.1', admin.password)).toBe(200);
@@ -166,14 +166,14 @@ describe('X-Forwarded-For', () => {
 });
 
 describe('without Redis', () => {
-  it('the login works without a limit, and nothing hangs', async () => {
+  it('the login works without a limit and does not hang', async () => {
     const alone = await startGateway({ redisUrl: `redis://127.0.0.1:${await freePort()}` });
     await expectOpen(alone);
   });
 
-  it('the login works while Redis is frozen, too', async () => {
+  it('the login works while Redis is frozen', async () => {
     const server = await startRedisServer();
-    // Inside a test, afterAll comes too late to be heard.
+    // An afterAll registered inside a test is ignored.
     onTestFinished(server.stop);
     const frozen = await startGateway({ redisUrl: server.url });
     while ((await frozen.call('GET', '/readyz')).status !== 200) await sleep(20);

@@ -9,7 +9,7 @@ const call = (method: string, path: string, headers: Record<string, string> = {}
   gateway.call(method, path, { key: null, headers: { ...asAdmin, ...headers }, ...rest });
 
 describe('200', () => {
-  it('shows Bull Board, which loads nothing from anybody else', async () => {
+  it('serves Bull Board, which loads nothing from other hosts', async () => {
     const page = await call('GET', '/admin/queues');
     expect(page.status).toBe(200);
     expect(page.text).toContain('<title>isms-otp-gateway</title>');
@@ -20,7 +20,7 @@ describe('200', () => {
     expect((await call('GET', `/admin/queues/${script}`)).status).toBe(200);
   });
 
-  it('lets nobody keep what Bull Board shows, and does not say what serves it', async () => {
+  it('forbids caching of what Bull Board shows, and hides Express', async () => {
     for (const path of ['', '/api/queues', '/api/queues?activeQueue=otp-send&status=latest']) {
       const { status, headers } = await call('GET', `/admin/queues${path}`);
       expect(status).toBe(200);
@@ -48,7 +48,7 @@ describe('200', () => {
 });
 
 describe('400', () => {
-  it('answers what Bull Board cannot read', async () => {
+  it('answers requests that Bull Board cannot read', async () => {
     const json = { 'Content-Type': 'application/json' };
     expect((await call('PUT', '/admin/queues/api/queues/pause', json, { body: '{' })).status).toBe(400);
     expect((await call('GET', '/admin/queues/api/queues?activeQueue=%25')).status).toBe(400);
@@ -64,7 +64,7 @@ describe('401', () => {
   it.each([
     {},
     { Authorization: login(admin.username, 'wrong') },
-    { Authorization: login('somebody', admin.password) },
+    { Authorization: login('other', admin.password) },
     { Authorization: login(admin.username, `${admin.password}x`) },
     { Authorization: 'Basic nonsense' },
     { Authorization: `Bearer ${shopKey}` },
@@ -90,7 +90,7 @@ describe('403', () => {
     { 'Sec-Fetch-Site': 'same-site' },
     { Origin: 'https://evil.test' },
     { Origin: 'null' },
-  ])('refuses what another site makes a browser send: %j', async (headers) => {
+  ])('answers a change that another site makes a browser send: %j', async (headers) => {
     const plain = { ...headers, 'Content-Type': 'text/plain' };
     expectProblem(await call('POST', add, plain, { body: '{}' }), 403, 'cross_site_request');
     expectProblem(await call('PUT', '/admin/queues/api/queues/pause', headers), 403, 'cross_site_request');
@@ -98,7 +98,7 @@ describe('403', () => {
 });
 
 describe('404', () => {
-  it('hides everything when no login is set', async () => {
+  it('answers every admin path when no login is set', async () => {
     const bare = await startGateway({ dependencies: { admin: null } });
     for (const path of ['/admin', '/admin/queues', '/admin/queues/api/queues']) {
       expectProblem(await bare.call('GET', path, { key: null, headers: asAdmin }), 404, 'not_found');
@@ -112,7 +112,7 @@ describe('405', () => {
     ['PUT', '/admin/queues/api/queues/otp-send/empty'],
     ['PUT', '/admin/queues/api/queues/otp-send/obliterate'],
     ['POST', '/admin/queues/api/queues/otp-send/add'],
-  ])('refuses to change anything: %s %s', async (method, path) => {
+  ])('answers a change without ADMIN_ACTIONS: %s %s', async (method, path) => {
     const before = await gateway.redis.hgetall('{isms}:otp-send:meta');
     const body = { name: 'x', data: {}, options: {}, jobName: 'x', jobData: {}, jobOptions: {} };
     const reply = await call(method, path, { Origin: gateway.url }, { body });
@@ -120,7 +120,7 @@ describe('405', () => {
     expect(await gateway.redis.hgetall('{isms}:otp-send:meta')).toEqual(before);
   });
 
-  it('pauses nothing when asked to pause every queue', async () => {
+  it('leaves sending on after a request to pause every queue', async () => {
     await call('PUT', '/admin/queues/api/queues/pause');
     expect((await gateway.call('POST', '/v1/otps', { body: { to: '0123456789' } })).status).toBe(202);
   });

@@ -14,26 +14,37 @@ const trail = async () => {
   return entries.map(({ at: _at, requestId: _id, ...entry }) => entry);
 };
 
-it('the audit trail says who sent, verified, cancelled, paused and retried, and holds no number and no code', async () => {
+it('writes every change by an app or the admin to the audit log, without numbers and codes', async () => {
   const { id, code } = await gateway.sent({ to: '0123456789', reference: 'order-8731' });
   const wrong = code === '111111' ? '222222' : '111111';
   await gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code: wrong } });
   await gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
   await gateway.call('DELETE', `/v1/otps/${id}`);
+  await gateway.call('POST', '/admin/otps/cancel', { key: null, headers: basic, body: { id } });
   const bulk = await gateway.call('POST', '/v1/otps/bulk', { body: { otps: [{ to: '0123456788' }] } });
   const { batchId } = bulk.json as { batchId: string };
   await gateway.call('DELETE', `/v1/batches/${batchId}`);
   await gateway.call('PUT', '/admin/queues/api/queues/otp-send/pause', { key: null, headers: basic });
   await gateway.call('GET', `/v1/otps/${id}`);
   await gateway.call('POST', '/v1/+60123456789', { body: {} });
-  await gateway.call('POST', '/v1/otps', { key: 'a-key-that-nobody-has-at-all', body: { to: '0123456789' } });
-  await expect.poll(async () => (await trail()).length).toBe(8);
+  await gateway.call('POST', '/v1/otps', {
+    key: 'an-unknown-key-of-24-characters',
+    body: { to: '0123456789' },
+  });
+  await expect.poll(async () => (await trail()).length).toBe(9);
   const actor = 'app:shop';
   expect(await trail()).toEqual([
     { actor, action: 'createOtp', subject: id, result: '202' },
     { actor, action: 'verifyOtp', subject: id, result: '422', code: 'incorrect_code' },
     { actor, action: 'verifyOtp', subject: id, result: '200' },
     { actor, action: 'cancelOtp', subject: id, result: '409', code: 'already_verified' },
+    {
+      actor: `admin:${admin.username}`,
+      action: 'cancelOtp',
+      subject: id,
+      result: '409',
+      code: 'already_verified',
+    },
     { actor, action: 'createOtps', subject: batchId, result: '202' },
     { actor, action: 'cancelBatch', subject: batchId, result: '204' },
     {

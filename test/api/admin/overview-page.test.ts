@@ -10,7 +10,7 @@ const queue = createSendOtpQueue({ connection: gateway.redis, onError: () => {} 
 const browser = await startBrowser();
 afterAll(() => browser.close());
 
-/** What the browser complained of, and what was asked of other hosts. */
+/** Errors in the browser's console, and requests to other hosts. */
 const complaints: string[] = [];
 const pages: Page[] = [];
 afterEach(async () => {
@@ -18,7 +18,7 @@ afterEach(async () => {
   expect(complaints.splice(0)).toEqual([]);
 });
 
-async function open(options: Parameters<typeof browser.newContext>[0] = {}): Promise<Page> {
+async function open(options: Parameters<typeof browser.newContext>[0] = {}, path = '/admin'): Promise<Page> {
   const context = await browser.newContext({ httpCredentials: admin, locale: 'en-GB', ...options });
   const page = await context.newPage();
   pages.push(page);
@@ -28,13 +28,36 @@ async function open(options: Parameters<typeof browser.newContext>[0] = {}): Pro
     if (!request.url().startsWith(gateway.url) && !request.url().startsWith('data:'))
       complaints.push(request.url());
   });
-  await page.goto(`${gateway.url}/admin`);
+  await page.goto(`${gateway.url}${path}`);
+  if (path.startsWith('/admin/queues')) return page;
   await page.waitForSelector('#state:not(:text("Loading"))');
   return page;
 }
 
+/** A range as the API of the overview has it. */
+const range = {
+  app: 'shop',
+  range: '6012-345xxxx',
+  limit: 'blocked',
+  until: Date.now() + 3_600_000,
+  refused: 7,
+  wouldRefuse: 0,
+};
+
+/** Has the page show a range; none once the answered array is emptied. */
+async function showRanges(page: Page, shown: typeof range, guardEnforces = false): Promise<unknown[]> {
+  const ranges = [shown];
+  await page.route('**/overview.json*', async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ json: { ...(await answer.json()), ranges, guardEnforces } });
+  });
+  await page.getByText('24 hours').click();
+  await page.waitForSelector('#ranges td');
+  return ranges;
+}
+
 describe('the overview in a browser', { timeout: 30_000 }, () => {
-  it('shows the figures, draws them, and complains of nothing', async () => {
+  it('shows the figures and charts without an error', async () => {
     for (let i = 0; i < 3; i++) {
       const { id, code } = await gateway.sent({ to: `012345682${i}` });
       gateway.metrics.sent({ app: 'shop', country: 'MY', lane: 'single', waitedSeconds: 0.2 });
@@ -45,9 +68,14 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     const page = await open();
     await expect.poll(() => page.textContent('#sent')).toBe('3');
     expect(await page.textContent('#state')).toBe('All is well.');
-    expect(await page.textContent('#conversion')).toBe('67%');
+    expect(await page.textContent('#conversion')).toBe('–');
+    expect(await page.textContent('#conversion-more')).toBe('2 verified so far');
     expect(await page.textContent('#credits')).toBe('812.5');
-    expect(await page.locator('.chart canvas').count()).toBe(5);
+    expect(await page.locator('.chart canvas').count()).toBe(4);
+    expect(await page.textContent('#conversion-chart')).toBe('Nothing to show yet.');
+    expect(await page.textContent('#balance-chart .u-legend')).toMatch(/latest.*credits.*812\.5$/);
+    expect(await page.textContent('#credits-more time')).toMatch(/^now$|ago$/);
+    expect(await page.getAttribute('#credits-more time', 'title')).toMatch(/^\d\d\/\d\d\/\d{4}, /);
     expect(await page.getAttribute('#sends-chart', 'aria-label')).toContain('3 sent');
   });
 
@@ -59,8 +87,6 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
       for (let i = 0; i < 12 && !what.test(await focused()); i++) await page.keyboard.press('Tab');
       expect(await focused()).toMatch(what);
     };
-    await tabTo(/^<input[^>]*name="hours"/);
-    await Promise.all([page.waitForResponse(/hours=24/), page.keyboard.press('ArrowRight')]);
     await tabTo(/^<input[^>]*id="query"/);
     await page.keyboard.type('012-345 6830');
     await page.keyboard.press('Enter');
@@ -68,9 +94,33 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     const found = (await page.textContent('#found')) ?? '';
     expect(found).toContain('+60******830');
     expect(found).toContain('queued');
+    await tabTo(/^<input[^>]*name="hours"/);
+    await Promise.all([page.waitForResponse(/hours=24/), page.keyboard.press('ArrowRight')]);
   });
 
-  it('says in words what is wrong, and that its figures are old when they are', async () => {
+  it('explains a failed OTP, and cancels one after a confirmation', async () => {
+    const { id } = await gateway.sent({ to: '0123456831' });
+    const { json } = await gateway.call('POST', '/v1/otps', { body: { to: '0190000002' } });
+    const failed = (json as { id: string }).id;
+    await gateway.send(failed);
+    const page = await open({}, `/admin#${failed}`);
+    const row = page.locator('#found tbody tr');
+    await expect.poll(() => row.textContent()).toContain('iSMS refused the phone number.');
+    expect(await row.getByRole('button').count()).toBe(0);
+    await page.fill('#query', id);
+    await page.keyboard.press('Enter');
+    await expect.poll(() => row.textContent()).toContain('Not verified yet.');
+    page.once('dialog', (dialog) => dialog.dismiss());
+    await row.getByRole('button', { name: `Cancel ${id}` }).click();
+    expect((await gateway.store.otps.findOfAnyApp(id))?.status).toBe('sent');
+    page.once('dialog', (dialog) => dialog.accept());
+    await row.getByRole('button', { name: `Cancel ${id}` }).click();
+    await expect.poll(() => row.textContent()).toContain('cancelled');
+    expect((await gateway.store.otps.findOfAnyApp(id))?.status).toBe('cancelled');
+    expect(await row.getByRole('button').count()).toBe(0);
+  });
+
+  it('shows an alarm, and says when its figures are old', async () => {
     const page = await open();
     const claimedAt = Date.now() + 1_000;
     await gateway.store.sendingPause.report({ trouble: 'account_suspended', claimedAt });
@@ -89,7 +139,7 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     await page.getByText('7 days').click();
     await page.waitForSelector('#state.bad');
     await expect.poll(() => page.textContent('#state')).toBe('These figures are old: Redis did not answer.');
-    // The browser itself names what it could not load.
+    // Chromium logs the failed request.
     expect(complaints.splice(0)).toEqual([expect.stringContaining('503')]);
   });
 
@@ -97,36 +147,50 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     ['a phone', { viewport: { width: 360, height: 740 } }],
     ['a phone at night', { viewport: { width: 360, height: 740 }, colorScheme: 'dark' as const }],
   ])('fits %s without scrolling sideways', async (_name, options) => {
-    const page = await open(options);
+    const { id } = await gateway.sent({ to: '0123456832' });
+    const page = await open(options, `/admin#${id}`);
+    await showRanges(page, { ...range, range: '6012-34567890123xxxx' });
+    await page.waitForSelector('#found td');
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
+    for (const cell of await page.locator('td:visible').all()) {
+      const box = await cell.boundingBox();
+      expect((box?.x ?? 0) + (box?.width ?? 0)).toBeLessThanOrEqual(360);
+    }
   });
 
-  it('undoes a block by a button', async () => {
-    const range = {
-      app: 'shop',
-      range: '6012-345xxxx',
-      slowUntil: 0,
-      blockedUntil: Date.now() + 3_600_000,
-      cappedUntil: 0,
-      refused: 7,
-      wouldRefuse: 12,
-    };
+  it('says what the guard would do in monitor mode', async () => {
     const page = await open();
-    let forgotten = false;
-    await page.route('**/overview.json*', async (route) => {
-      const answer = await route.fetch();
-      await route.fulfill({ json: { ...(await answer.json()), ranges: forgotten ? [] : [range] } });
-    });
-    page.on('request', (request) => {
-      if (request.url().endsWith('/ranges/forget'))
-        forgotten = request.postData() === '{"app":"shop","range":"6012-345xxxx"}';
-    });
-    await page.getByText('24 hours').click();
+    expect(await page.locator('#ranges').isVisible()).toBe(false);
+    await showRanges(page, { ...range, wouldRefuse: 12 });
+    expect(await page.textContent('#ranges-title')).toMatch(/would limit/);
     const row = page.locator('#ranges tbody tr');
-    expect(await row.textContent()).toMatch(/would be: blocked until .*7, would refuse 12/);
-    await page.getByRole('button', { name: /^Undo/ }).click();
-    await expect.poll(() => page.textContent('#ranges')).toBe('None.');
-    expect(forgotten).toBe(true);
+    expect(await row.textContent()).toMatch(/would be blocked.*7would refuse 12in \d+ min/);
+  });
+
+  it('undoes the limit of a range by a button', async () => {
+    const page = await open();
+    const shown = await showRanges(page, range, true);
+    const row = page.locator('#ranges tbody tr');
+    expect(await row.textContent()).toMatch(/6012-345xxxxshopblockedNo OTPs: .*7in \d+ min/);
+    const [request] = await Promise.all([
+      page.waitForRequest(/\/ranges\/forget$/),
+      Promise.resolve(shown.splice(0)).then(() => page.getByRole('button', { name: /^Undo/ }).click()),
+    ]);
+    expect(request.postDataJSON()).toEqual({ app: 'shop', range: '6012-345xxxx' });
+    await expect.poll(() => page.locator('#ranges').isVisible()).toBe(false);
+  });
+
+  it('is linked from Bull Board, from its menu and from each send job', async () => {
+    const { id } = await gateway.sent({ to: '0123456833' });
+    const page = await open({}, '/admin/queues/queue/otp-send');
+    const [overview] = await Promise.all([
+      page.context().waitForEvent('page'),
+      page.locator(`a[href="/admin#${id}"]`).click(),
+    ]);
+    await expect.poll(() => overview.textContent('#found')).toContain(id);
+    expect(await page.getByText('Waiting Children').count()).toBe(0);
+    await page.locator('header li').last().getByRole('button').click();
+    expect(await page.getByText('Overview', { exact: true }).getAttribute('href')).toBe('/admin');
   });
 
   it('is small', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Overview } from '../../../src/api/admin/overview-data.js';
 import { recordStats } from '../../../src/main/stats-recorder.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
@@ -11,19 +11,30 @@ const acting = await startGateway({ dependencies: { admin: { ...admin, actions: 
 const basic = { Authorization: `Basic ${btoa(`${admin.username}:${admin.password}`)}` };
 const queue = createSendOtpQueue({ connection: gateway.redis, onError: () => {} });
 
+beforeEach(() => gateway.redis.flushdb());
+
 const get = (path: string, headers: Record<string, string> = basic) =>
   gateway.call('GET', `/admin${path}`, { key: null, headers });
 const post = (path: string, body: unknown, to = gateway) =>
   to.call('POST', `/admin${path}`, { key: null, headers: basic, body });
 const overview = async (hours = 6) => (await get(`/overview.json?hours=${hours}`)).json as Overview;
-/** Writes down what the gateway counted so far. */
+/** A range without any limit. */
+const judgedRange = {
+  app: 'shop',
+  slowUntil: 0,
+  blockedUntil: 0,
+  cappedUntil: 0,
+  refused: 0,
+  wouldRefuse: 0,
+};
+/** Stores what the gateway counted so far. */
 const write = async () => {
   const recorder = recordStats({ store: gateway.store, queue, tally: gateway.metrics.tally });
   await recorder.close();
 };
 
-describe('200', () => {
-  it('is a page whose parts all come from here, and may be kept only as long as they are the same', async () => {
+describe('the overview', () => {
+  it('serves every file of the page itself, cacheable for as long as it is the same', async () => {
     const page = await get('');
     expect(page.status).toBe(200);
     expect(page.headers.get('Content-Type')).toBe('text/html; charset=utf-8');
@@ -37,13 +48,15 @@ describe('200', () => {
       expect(part.status).toBe(200);
       expect(part.headers.get('Cache-Control')).toContain('immutable');
     }
-    // What another version's page asks for must not be kept for that version.
-    const others = await get('/assets/overview.js?0123456789ab');
-    expect(others.headers.get('Cache-Control')).toBe('no-store');
+    const script = await get(parts.find((path) => path.includes('overview.js'))?.replace('/admin', '') ?? '');
+    const [imported = ''] = /charts\.js\?[0-9a-f]{12}/.exec(script.text) ?? [];
+    expect((await get(`/assets/${imported}`)).headers.get('Cache-Control')).toContain('immutable');
+    const ofAnotherVersion = await get('/assets/overview.js?0123456789ab');
+    expect(ofAnotherVersion.headers.get('Cache-Control')).toBe('no-store');
     expect(page.text).not.toMatch(/(?:href|src)="https?:/);
   });
 
-  it('counts what all processes told, and what happens now', async () => {
+  it('shows the counts of all processes and the backlog', async () => {
     const before = await overview();
     await gateway.call('POST', '/v1/otps', { body: { to: '0123456801' } });
     await gateway.call('POST', '/v1/otps', { body: { to: '12' } });
@@ -66,7 +79,34 @@ describe('200', () => {
     expect(waiting).toMatchObject({ single: 1, bulk: 0 });
   });
 
+  it('counts a code as verified or not only once it can no longer be entered', async () => {
+    const slot = (minutesAgo: number, values: Record<string, number>) => ({
+      at: Date.now() - minutesAgo * 60_000,
+      values,
+    });
+    const stats = {
+      ...gateway.store.stats,
+      read: async () => [
+        slot(25, { sent: 10, 'verified:0': 4 }),
+        slot(20, { sent: 10, 'verified:1': 3, 'verified:0': 5 }),
+        slot(15, { sent: 1_000, 'verified:0': 3 }),
+        slot(10, { 'verified:2': 1 }),
+      ],
+    };
+    const rushed = await startGateway({ dependencies: { store: { ...gateway.store, stats } } });
+    const { json } = await rushed.call('GET', '/admin/overview.json', { key: null, headers: basic });
+    const { points } = json as Overview;
+    expect(points.map(({ conversion }) => conversion)).toEqual([
+      { sent: 10, verified: 7 },
+      { sent: 10, verified: 6 },
+      { sent: 0, verified: 0 },
+      { sent: 0, verified: 0 },
+    ]);
+    expect(points.map(({ verified }) => verified)).toEqual([4, 8, 3, 1]);
+  });
+
   it.each([
+    [1, 13],
     [6, 73],
     [24, 97],
     [168, 85],
@@ -74,57 +114,99 @@ describe('200', () => {
     expect(Math.abs((await overview(hours)).points.length - count)).toBeLessThanOrEqual(1);
   });
 
-  it('says what needs an operator, and when nothing does any more', async () => {
+  it('has alarms for an account out of credits and a low balance, until both are over', async () => {
     const texts = async () => (await overview()).alarms.map(({ level, text }) => `${level}: ${text}`);
     expect(await texts()).toContainEqual('warning: The balance has not been read yet.');
-    await gateway.store.balance.record({ credits: 12, expiresOn: '2030-01-01' });
+    await gateway.store.balance.record({ credits: 0.4, expiresOn: '2030-01-01' });
     await gateway.store.sendingPause.report({
       trouble: blocked.trouble,
       claimedAt: Date.now() + 1_000,
     });
     expect(await texts()).toEqual([
-      expect.stringMatching(/^critical: Sending is paused: the iSMS account is out of credits/),
-      'warning: Only 12 credits are left.',
+      'critical: Sending is paused: the iSMS account is out of credits. Top it up.',
+      'warning: Only 0.4 credits are left.',
     ]);
     await gateway.store.sendingPause.resume();
     await gateway.store.balance.record({ credits: 5_000, expiresOn: '2030-01-01' });
     expect(await texts()).toEqual([]);
     const { balance } = await overview();
     expect(balance).toMatchObject({ credits: 5_000, low: false, expiresOn: '2030-01-01' });
-    expect(balance?.curve.map(({ credits }) => credits)).toEqual([12, 5_000]);
+    expect(balance?.curve.map(({ credits }) => credits)).toEqual([0.4, 5_000]);
   });
 
-  it('quotes what iSMS said while it refuses OTPs in unknown words', async () => {
+  it('does not call an account out of credits whose balance can pay a message', async () => {
+    await gateway.store.balance.record({ credits: 7_998, expiresOn: '2030-01-01' });
+    await gateway.store.sendingPause.report({ trouble: blocked.trouble, claimedAt: Date.now() + 1_000 });
+    const [alarm] = (await overview()).alarms;
+    expect(alarm?.text).toMatch(
+      /^Sending is paused: iSMS refuses OTPs for lack of credits, though the balance was 7,998 credits \d s ago/,
+    );
+    await gateway.store.sendingPause.resume();
+  });
+
+  it('has an alarm for an app on hold that quotes the words of iSMS', async () => {
     const claimedAt = Date.now() + 1_000;
     const row = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
     const { appHolds } = gateway.store;
     await appHolds.noteRefusals({ app: 'shop', text: 'Sistem tergendala', row });
     const texts = (await overview()).alarms.map(({ text }) => text);
-    expect(texts).toContainEqual(expect.stringMatching(/^Sending is paused for shop: .*"Sistem tergendala"/));
+    expect(texts).toContainEqual(
+      expect.stringMatching(/^OTPs of shop have been on hold for \d s: .*"Sistem tergendala"/),
+    );
     await appHolds.noteAccepted(new Map([['shop', claimedAt + 60_000]]));
     expect(await appHolds.read()).toEqual([]);
   });
 
-  it('says when the balance is old, and when many of the newest OTPs go wrong', async () => {
-    const old = { at: Date.now() - 2 * 3_600_000, credits: 500, expiresOn: null };
-    const balance = { ...gateway.store.balance, latest: async () => old };
-    const stats = {
-      ...gateway.store.stats,
-      read: async () => [{ at: Date.now() - 60_000, values: { sent: 50, failed: 8, unknown: 2 } }],
-    };
-    const ill = await startGateway({ dependencies: { store: { ...gateway.store, balance, stats } } });
-    const { json } = await ill.call('GET', '/admin/overview.json', { key: null, headers: basic });
-    expect((json as Overview).alarms.map(({ text }) => text)).toEqual([
-      expect.stringMatching(/^17 % of the newest OTPs failed or are unknown/),
-      expect.stringMatching(/^The balance was last read at /),
-    ]);
+  it('says when the apps on hold cannot be read', async () => {
+    const appHolds = { ...gateway.store.appHolds, read: () => Promise.reject(new Error('timed out')) };
+    const blind = await startGateway({ dependencies: { store: { ...gateway.store, appHolds } } });
+    const { json } = await blind.call('GET', '/admin/overview.json', { key: null, headers: basic });
+    expect((json as Overview).alarms).toContainEqual({
+      level: 'warning',
+      text: 'The apps on hold could not be read.',
+    });
   });
 
-  it('finds an OTP by its id, and the newest of a number, masked', async () => {
+  it.each([1, 168])(
+    'has alarms for an old balance and many failures in any span: %d hours',
+    async (hours) => {
+      const old = { at: Date.now() - 2 * 3_600_000, credits: 500, expiresOn: null };
+      const balance = { ...gateway.store.balance, latest: async () => old };
+      const stats = {
+        ...gateway.store.stats,
+        read: async () => [
+          { at: Date.now() - 660_000, values: { sent: 10_000 } },
+          { at: Date.now() - 360_000, values: { sent: 50, failed: 8, unknown: 2 } },
+          { at: Date.now() - 60_000, values: {} },
+        ],
+      };
+      const ill = await startGateway({ dependencies: { store: { ...gateway.store, balance, stats } } });
+      const path = `/admin/overview.json?hours=${hours}`;
+      const { json } = await ill.call('GET', path, { key: null, headers: basic });
+      expect((json as Overview).alarms.map(({ text }) => text)).toEqual([
+        expect.stringMatching(/^17 % of the newest OTPs failed or are unknown/),
+        'The balance was last read 2 h ago. Is a worker running?',
+      ]);
+    },
+  );
+
+  it('finds an OTP by its id and the newest OTPs of a number, with masked numbers', async () => {
     const first = await admitted(gateway.store, { to: number('0123456810'), reference: 'order-1' });
     const second = await admitted(gateway.store, { to: number('0123456810'), app: 'bank' });
     const byId = (await post('/otps', { query: ` ${first} ` })).json;
-    expect(byId).toMatchObject({ otps: [{ id: first, app: 'shop', to: '+60******810', status: 'queued' }] });
+    expect(byId).toMatchObject({
+      otps: [
+        {
+          id: first,
+          app: 'shop',
+          to: '+60******810',
+          status: 'queued',
+          attempts: { used: 0, of: 5 },
+          verifiedAt: null,
+          canBeCancelled: true,
+        },
+      ],
+    });
     const byNumber = await post('/otps', { query: '012-345 6810' });
     const found = (byNumber.json as { otps: { id: string }[] }).otps.map(({ id }) => id);
     expect(found.sort()).toEqual([first, second].sort());
@@ -135,7 +217,7 @@ describe('200', () => {
     }
   });
 
-  it('says that hardly any codes of an app to a country are verified', async () => {
+  it('has an alarm when hardly any codes of an app to a country are verified', async () => {
     const sentAt = Date.now() - 180_000;
     const minutesAgo = { app: 'shop', to: number('0123456789'), isTest: false, sentAt };
     await Promise.all(Array.from({ length: 250 }, () => gateway.store.conversion.note(minutesAgo, 'sent')));
@@ -148,30 +230,60 @@ describe('200', () => {
     });
   });
 
-  it('shows a range that only has its cap, and says whether OTPs are refused or would be', async () => {
-    for (const [fraudGuard, refused, alarm] of [
-      ['enforce', { refused: 5, wouldRefuse: 0 }, /^1 number range has .* Further OTPs are refused/],
-      [
-        'monitor',
-        { refused: 0, wouldRefuse: 5 },
-        /^1 number range has .* FRAUD_GUARD=enforce would refuse further OTPs/,
-      ],
-    ] as const) {
-      const own = { ...settings, fraudGuardEnforces: fraudGuard === 'enforce' };
-      const guarded = await startGateway({ policy: { fraudGuard }, dependencies: { settings: own } });
-      await guarded.redis.flushdb();
-      const pumped = Array.from({ length: 25 }, (_, n) => request({ to: number(`01234580${10 + n}`) }));
-      await Promise.all(pumped.map((each) => guarded.store.otps.admit(each, null)));
-      const { json } = await guarded.call('GET', '/admin/overview.json', { key: null, headers: basic });
-      const { ranges, alarms, guardEnforces } = json as Overview;
-      expect(ranges).toMatchObject([{ app: 'shop', range: '6012-345xxxx', slowUntil: 0, ...refused }]);
-      expect(ranges[0]?.cappedUntil).toBeGreaterThan(Date.now());
-      expect(guardEnforces).toBe(own.fraudGuardEnforces);
-      expect(alarms.map(({ text }) => text)).toContainEqual(expect.stringMatching(alarm));
-    }
+  it.each([
+    [
+      'enforce',
+      { refused: 5, wouldRefuse: 0 },
+      'The toll-fraud guard refuses OTPs to 1 number range, 5 so far',
+    ],
+    ['monitor', { refused: 0, wouldRefuse: 5 }, 'FRAUD_GUARD=enforce would refuse OTPs to 1 number range'],
+  ] as const)('shows a capped range with FRAUD_GUARD=%s', async (fraudGuard, refused, alarm) => {
+    const own = { ...settings, fraudGuardEnforces: fraudGuard === 'enforce' };
+    const guarded = await startGateway({ policy: { fraudGuard }, dependencies: { settings: own } });
+    const pumped = Array.from({ length: 25 }, (_, n) => request({ to: number(`01234580${10 + n}`) }));
+    await Promise.all(pumped.map((each) => guarded.store.otps.admit(each, null)));
+    const { json } = await guarded.call('GET', '/admin/overview.json', { key: null, headers: basic });
+    const { ranges, alarms, guardEnforces } = json as Overview;
+    expect(ranges).toMatchObject([{ app: 'shop', range: '6012-345xxxx', limit: 'capped', ...refused }]);
+    expect(ranges[0]?.until).toBeGreaterThan(Date.now());
+    expect(guardEnforces).toBe(own.fraudGuardEnforces);
+    expect(alarms.map(({ text }) => text)).toContainEqual(
+      `${alarm}: as many codes as allowed wait to be verified.`,
+    );
   });
 
-  it('undoes what the guard decided about a range, where actions are on', async () => {
+  it('shows blocked and slowed ranges, those with the most refusals first, and none that is over', async () => {
+    const now = Date.now();
+    const judged = async () => [
+      { ...judgedRange, range: '601234567', slowUntil: now + 900_000, refused: 3 },
+      {
+        ...judgedRange,
+        range: '601234568',
+        blockedUntil: now + 3_600_000,
+        slowUntil: now + 4_500_000,
+        refused: 40,
+      },
+      { ...judgedRange, range: '601234569', cappedUntil: now - 1, refused: 99 },
+    ];
+    const ranges = { ...gateway.store.ranges, judged };
+    const guarded = await startGateway({
+      dependencies: {
+        store: { ...gateway.store, ranges },
+        settings: { ...settings, fraudGuardEnforces: true },
+      },
+    });
+    const { json } = await guarded.call('GET', '/admin/overview.json', { key: null, headers: basic });
+    const shown = json as Overview;
+    expect(shown.ranges).toMatchObject([
+      { range: '6012-34568xxxx', limit: 'blocked', until: now + 3_600_000, refused: 40 },
+      { range: '6012-34567xxxx', limit: 'slowed', until: now + 900_000, refused: 3 },
+    ]);
+    expect(shown.alarms.map(({ text }) => text)).toContainEqual(
+      'The toll-fraud guard refuses OTPs to 2 number ranges, 43 so far: too few of the codes are verified.',
+    );
+  });
+
+  it('undoes the limit of a range with ADMIN_ACTIONS=on', async () => {
     const range = '601234570';
     for (let n = 0; n < 25; n++) {
       const id = await admitted(gateway.store, { to: number(`01234570${String(n).padStart(2, '0')}`) }).catch(
@@ -190,8 +302,8 @@ describe('200', () => {
   });
 });
 
-describe('503', () => {
-  it('for a search that Redis does not answer: nothing found would be a lie', async () => {
+describe('a search', () => {
+  it('is answered with 503 while Redis does not answer', async () => {
     const otps = {
       ...gateway.store.otps,
       findOfAnyApp: async () => Promise.reject(new Error('Connection is closed.')),
@@ -201,19 +313,39 @@ describe('503', () => {
   });
 });
 
+describe('cancelling', () => {
+  it('cancels an OTP of any app and takes its job out of the queue', async () => {
+    const { json } = await acting.call('POST', '/v1/otps', { body: { to: '0123456820' } });
+    const { id } = json as { id: string };
+    expect((await post('/otps/cancel', { id }, acting)).status).toBe(204);
+    expect(await acting.store.otps.findOfAnyApp(id)).toMatchObject({ status: 'cancelled' });
+    expect(await queue.queues[0].getJob(id)).toBeUndefined();
+  });
+
+  it('answers 409 for a verified OTP and 404 for an unknown one', async () => {
+    const { id, code } = await acting.sent({ to: '0123456821' });
+    await acting.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
+    const found = (await post('/otps', { query: id }, acting)).json;
+    expect(found).toMatchObject({ otps: [{ canBeCancelled: false, verifiedAt: expect.any(String) }] });
+    expectProblem(await post('/otps/cancel', { id }, acting), 409, 'already_verified');
+    expectProblem(await post('/otps/cancel', { id: 'otp_nothing' }, acting), 404, 'otp_not_found');
+    expectProblem(await post('/otps/cancel', { id, more: 1 }, acting), 400, 'invalid_request');
+  });
+});
+
 describe('400', () => {
-  it.each(['?hours=7', '?hours=', '?days=1'])('for a span that is not offered: %s', async (query) => {
+  it.each(['?hours=7', '?hours=', '?days=1'])('answers a span that is not offered: %s', async (query) => {
     expectProblem(await get(`/overview.json${query}`), 400, 'invalid_request');
   });
 
   it.each([{}, { query: '' }, { query: 'x'.repeat(65) }, { query: 1 }, { query: 'a', more: 1 }, '{', []])(
-    'for a search such as %j',
+    'answers an invalid search: %j',
     async (body) => expectProblem(await post('/otps', body), 400, 'invalid_request'),
   );
 });
 
 describe('401', () => {
-  it('for all of it, without the login', async () => {
+  it('answers every path without the login', async () => {
     for (const path of ['', '/overview.json', '/assets/overview.js']) {
       expectProblem(await get(path, {}), 401, 'unauthorized');
     }
@@ -226,7 +358,8 @@ describe('401', () => {
 });
 
 describe('403', () => {
-  it('for an undo while actions are off, and for what another site asks', async () => {
+  it('answers actions without ADMIN_ACTIONS, and requests from other sites', async () => {
+    expectProblem(await post('/otps/cancel', { id: 'otp_1' }), 403, 'action_not_offered');
     expectProblem(
       await post('/ranges/forget', { app: 'shop', range: '6012-345xxxx' }),
       403,
@@ -243,7 +376,7 @@ describe('403', () => {
 });
 
 describe('404, 405', () => {
-  it('for what there is not, and for other methods', async () => {
+  it('answers unknown paths and other methods', async () => {
     expectProblem(await get('/assets/passwd'), 404, 'not_found');
     expectProblem(await get('/assets/..%2f..%2fpackage.json'), 404, 'not_found');
     expectProblem(await get('/nothing'), 404, 'not_found');

@@ -20,14 +20,14 @@ afterEach(async () => {
 
 let ids = 0;
 
-/** A job, whatever its OTP is. */
+/** Adds a job without an OTP. */
 async function addJob(options: { delay?: number; attempts?: number } = {}) {
   ids += 1;
   const data = { id: `otp_${ids}`, app: 'shop', to: '+60******789' };
   return await queue.add('send-otp', data, { jobId: data.id, ...options });
 }
 
-/** The same, failed for good. */
+/** Adds a job that has failed for good. */
 async function addFailedJob() {
   const added = await addJob({ attempts: 1 });
   const connection = gateway.redis.duplicate({ maxRetriesPerRequest: null });
@@ -39,7 +39,7 @@ async function addFailedJob() {
   return added;
 }
 
-/** Everything that Redis holds of the queues, but for the log of their events. */
+/** Everything in Redis about the queues but their event streams. */
 async function stateOf({ redis }: Gateway): Promise<Record<string, string>> {
   const keys = (await redis.keys('{isms}:*')).filter((key) => !key.endsWith(':events')).sort();
   const dumps = await Promise.all(keys.map((key) => redis.dumpBuffer(key)));
@@ -47,13 +47,13 @@ async function stateOf({ redis }: Gateway): Promise<Record<string, string>> {
 }
 
 describe('with ADMIN_ACTIONS an operator', () => {
-  it('sees the actions', async () => {
+  it('sees the actions offered', async () => {
     const { json } = await gateway.call('GET', board, { key: null, headers: basic });
     const { queues } = json as { queues: { readOnlyMode: boolean }[] };
     expect(queues.map(({ readOnlyMode }) => readOnlyMode)).toEqual([false, false, false]);
   });
 
-  it('pauses and resumes one queue, or all', async () => {
+  it('pauses and resumes one queue or all', async () => {
     for (const path of ['', '/otp-send']) {
       expect((await put(`${path}/pause`)).status).toBe(200);
       expect(await queue.isPaused()).toBe(true);
@@ -62,7 +62,7 @@ describe('with ADMIN_ACTIONS an operator', () => {
     }
   });
 
-  it('retries a failed job, or all of them', async () => {
+  it('retries one failed job or all', async () => {
     const [one, other] = [await addFailedJob(), await addFailedJob()];
     expect((await put(`/otp-send/${one.id}/retry`)).status).toBe(204);
     expect([await one.getState(), await other.getState()]).toEqual(['waiting', 'failed']);
@@ -70,7 +70,7 @@ describe('with ADMIN_ACTIONS an operator', () => {
     expect(await other.getState()).toBe('waiting');
   });
 
-  it('promotes a delayed job, or all of them', async () => {
+  it('promotes one delayed job or all', async () => {
     const [one, other] = [await addJob({ delay: 60_000 }), await addJob({ delay: 60_000 })];
     expect((await put(`/otp-send/${one.id}/promote`)).status).toBe(204);
     expect([await one.getState(), await other.getState()]).toEqual(['waiting', 'delayed']);
@@ -78,13 +78,25 @@ describe('with ADMIN_ACTIONS an operator', () => {
     expect(await other.getState()).toBe('waiting');
   });
 
-  it('removes a job, or all that wait', async () => {
+  it('removes one job or all that wait', async () => {
     const failed = await addFailedJob();
     const [one, other] = [await addJob(), await addJob()];
     expect((await put(`/otp-send/${one.id}/clean`)).status).toBe(204);
     expect([await one.getState(), await other.getState()]).toEqual(['unknown', 'waiting']);
     expect((await put('/otp-send/empty')).status).toBe(200);
     expect([await other.getState(), await failed.getState()]).toEqual(['unknown', 'failed']);
+  });
+});
+
+describe('the tabs of a queue', () => {
+  it('are the states that its jobs can have', async () => {
+    const { json } = await gateway.call('GET', board, { key: null, headers: basic });
+    const { queues } = json as { queues: { name: string; statuses: string[] }[] };
+    const tabs = Object.fromEntries(queues.map(({ name, statuses }) => [name, statuses]));
+    const common = ['latest', 'active', 'waiting', 'completed', 'failed', 'delayed'];
+    expect(new Set(tabs['otp-send'])).toEqual(new Set([...common, 'prioritized']));
+    expect(new Set(tabs['balance'])).toEqual(new Set(common));
+    expect(new Set(tabs['webhook'])).toEqual(new Set(common));
   });
 });
 
@@ -110,7 +122,7 @@ describe('403', () => {
     ['PUT', '/queues/otp-send/EMPTY', {}],
     ['PUT', '/queues/otp-send/empty/', {}],
     ['POST', '/queues/otp-send/%61dd', { name: 'send-otp', data: {}, options: {} }],
-  ])('refuses what means nothing for our jobs, and changes nothing: %s %s', async (method, path, body) => {
+  ])('answers %s %s, and changes nothing', async (method, path, body) => {
     const job = await addJob({ delay: 60_000 });
     await queue.pause();
     const before = await stateOf(gateway);
@@ -119,7 +131,7 @@ describe('403', () => {
     expect(await stateOf(gateway)).toEqual(before);
   });
 
-  it('is in words that Bull Board shows to the operator', async () => {
+  it('has the members that Bull Board shows to the operator', async () => {
     const { json } = await call('POST', '/queues/otp-send/add');
     expect(json).toMatchObject({
       error: 'Action not offered',
@@ -127,7 +139,7 @@ describe('403', () => {
     });
   });
 
-  it('still refuses what another site makes a browser send', async () => {
+  it('answers a request that another site makes a browser send', async () => {
     const headers = { 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.test' };
     expectProblem(await call('PUT', '/queues/pause', {}, headers), 403, 'cross_site_request');
     expect(await queue.isPaused()).toBe(false);
@@ -137,7 +149,7 @@ describe('403', () => {
 describe('409', () => {
   const many = Array.from({ length: 10_000 }, (_, n) => `otp_many_${n}`);
 
-  it('refuses to empty a queue of more than 10,000 jobs, and says what to do instead', async () => {
+  it('answers emptying a queue of more than 10,000 jobs, and says what to do instead', async () => {
     await gateway.redis.rpush('{isms}:otp-send:wait', ...many);
     const last = await addJob();
     const reply = await put('/otp-send/empty');
@@ -149,7 +161,7 @@ describe('409', () => {
     expect(await queue.getJobCountByTypes('wait')).toBe(0);
   });
 
-  it.each(['completed', 'failed', 'delayed'])('refuses to remove so many %s jobs', async (state) => {
+  it.each(['completed', 'failed', 'delayed'])('answers removing more than 10,000 %s jobs', async (state) => {
     const members = [...many, 'otp_last'].flatMap((id) => [1, id]);
     await gateway.redis.zadd(`{isms}:otp-send:${state}`, ...members);
     expectProblem(await put(`/otp-send/clean/${state}`), 409, 'too_many_jobs');

@@ -1,0 +1,146 @@
+import type { AppHold } from '../../store/app-holds.js';
+import type { ConversionAlarm } from '../../store/conversion.js';
+import type { StatsSlot } from '../../store/stats.js';
+
+/** A problem that needs an operator. */
+export interface Alarm {
+  level: 'critical' | 'warning';
+  text: string;
+}
+
+/** Facts that alarms follow from. */
+interface AlarmFacts {
+  now: number;
+  slots: readonly StatsSlot[];
+  waiting: { longestMs: number };
+  paused: string | null;
+  holds: readonly Pick<AppHold, 'app' | 'since' | 'text'>[] | null;
+  balance: {
+    at: number;
+    credits: number;
+    low: boolean;
+    expiring: boolean;
+    expiresOn: string | null;
+  } | null;
+  /** Used share of Redis's memory. */
+  memory: number;
+  webhooks: { dead: number } | null;
+  ranges: readonly { limit: 'blocked' | 'slowed' | 'capped'; refused: number }[];
+  guardEnforces: boolean;
+  lowConversions: readonly ConversionAlarm[];
+}
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const longWaitMs = 30_000;
+const nearlyFull = 0.8;
+/** As in deploy/prometheus/alerts.yml. */
+const oldBalanceMs = hourMs;
+const [mostBadShare, leastBad] = [0.1, 10];
+/** Two, since the newest slot may have just begun. */
+const newestSlots = 2;
+/** Price of the shortest message. A balance below it is account trouble. */
+const leastCredits = 1;
+
+/** Everything that needs an operator, critical problems first. */
+export function alarmsOf(facts: AlarmFacts): Alarm[] {
+  const critical = [...sendingAlarms(facts), ...conversionAlarms(facts)];
+  const unread = facts.holds === null ? ['The apps on hold could not be read.'] : [];
+  const warnings = [...unread, ...balanceAlarms(facts), ...rangeAlarms(facts), ...webhookAlarms(facts)];
+  return [
+    ...critical.map((text) => ({ level: 'critical', text }) as const),
+    ...warnings.map((text) => ({ level: 'warning', text }) as const),
+  ];
+}
+
+function sendingAlarms({ now, slots, waiting, paused, holds, balance, memory }: AlarmFacts): string[] {
+  const newest = slots.slice(-newestSlots);
+  const sum = (name: string) => newest.reduce((total, { values }) => total + (values[name] ?? 0), 0);
+  const bad = sum('failed') + sum('unknown');
+  const badShare = bad / (bad + sum('sent'));
+  const waitedSeconds = Math.round(waiting.longestMs / 1_000);
+  const texts = (holds ?? []).map((hold) => holdText(hold, now));
+  if (paused) texts.unshift(pauseText(paused, { balance, now }));
+  if (!paused && waiting.longestMs > longWaitMs)
+    texts.push(
+      `An OTP has waited ${waitedSeconds} s for a worker. Are enough workers running? Is iSMS slow?`,
+    );
+  if (memory > nearlyFull)
+    texts.push(`Redis uses ${percent(memory)} of its memory; from 90 % on, new OTPs are refused.`);
+  if (bad >= leastBad && badShare > mostBadShare)
+    texts.push(`${percent(badShare)} of the newest OTPs failed or are unknown. Is iSMS in trouble?`);
+  return texts;
+}
+
+const pauseTexts: Record<string, string> = {
+  operator: 'Sending is paused by an operator. Resume the queue in Bull Board.',
+  authentication_failed: 'Sending is paused: iSMS rejects the password of the account.',
+  account_suspended: 'Sending is paused: iSMS has suspended the account.',
+  ip_not_allowed: "Sending is paused: this server's IP address is not on the list of the iSMS account.",
+};
+
+function pauseText(reason: string, { balance, now }: Pick<AlarmFacts, 'balance' | 'now'>): string {
+  if (reason !== 'insufficient_credits') return pauseTexts[reason] ?? `Sending is paused: ${reason}.`;
+  if (balance && balance.credits < leastCredits)
+    return 'Sending is paused: the iSMS account is out of credits. Top it up.';
+  const last = balance
+    ? `, though the balance was ${count(balance.credits)} credits ${age(now - balance.at)} ago`
+    : '';
+  return `Sending is paused: iSMS refuses OTPs for lack of credits${last}. Check the iSMS account; one OTP at a time is tried until iSMS accepts one.`;
+}
+
+/** The quoted words are the provider's, and safe to show. */
+function holdText({ app, since, text }: Pick<AppHold, 'app' | 'since' | 'text'>, now: number): string {
+  const words = text ? `in words that the gateway does not know: "${text}"` : 'without a reason';
+  return `OTPs of ${app} have been on hold for ${age(now - since)}: iSMS refuses one after the other ${words}. Check the iSMS account and the app's numbers; one OTP at a time is tried until iSMS accepts one.`;
+}
+
+function conversionAlarms({ lowConversions }: AlarmFacts): string[] {
+  return lowConversions.map(
+    ({ app, country, sent, verified }) =>
+      `Only ${count(verified)} of ${count(sent)} codes of ${app} to ${country} were verified. Are SMS pumped, or do they not arrive?`,
+  );
+}
+
+function balanceAlarms({ balance, now }: AlarmFacts): string[] {
+  if (!balance) return ['The balance has not been read yet.'];
+  const texts = [];
+  const readAgo = now - balance.at;
+  if (readAgo > oldBalanceMs)
+    texts.push(`The balance was last read ${age(readAgo)} ago. Is a worker running?`);
+  if (balance.low) texts.push(`Only ${count(balance.credits)} credits are left.`);
+  if (balance.expiring) texts.push(`The credits expire on ${balance.expiresOn} and are forfeited then.`);
+  return texts;
+}
+
+function rangeAlarms({ ranges, guardEnforces }: AlarmFacts): string[] {
+  const capped = ranges.filter(({ limit }) => limit === 'capped');
+  const pumped = ranges.filter(({ limit }) => limit !== 'capped');
+  const textOf = (some: typeof ranges, why: string) => {
+    if (some.length === 0) return [];
+    const them = some.length === 1 ? '1 number range' : `${count(some.length)} number ranges`;
+    const refused = some.reduce((sum, range) => sum + range.refused, 0);
+    return guardEnforces
+      ? [`The toll-fraud guard refuses OTPs to ${them}, ${count(refused)} so far: ${why}.`]
+      : [`FRAUD_GUARD=enforce would refuse OTPs to ${them}: ${why}.`];
+  };
+  return [
+    ...textOf(pumped, 'too few of the codes are verified'),
+    ...textOf(capped, 'as many codes as allowed wait to be verified'),
+  ];
+}
+
+function webhookAlarms({ webhooks }: AlarmFacts): string[] {
+  if (!webhooks || webhooks.dead === 0) return [];
+  return [
+    `${count(webhooks.dead)} events could not be delivered. \`isms-otp webhooks redeliver\` tries them again.`,
+  ];
+}
+
+const count = (number: number) => number.toLocaleString('en', { maximumFractionDigits: 1 });
+const percent = (share: number) => `${Math.round(share * 100)} %`;
+
+function age(ms: number): string {
+  if (ms < 2 * minuteMs) return `${Math.max(0, Math.round(ms / 1_000))} s`;
+  return ms < 2 * hourMs ? `${Math.round(ms / minuteMs)} min` : `${Math.round(ms / hourMs)} h`;
+}
