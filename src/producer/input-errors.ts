@@ -1,16 +1,32 @@
 import type { z } from 'zod';
 
-/** One mistake in the input: where (`otps.0.to`, a query parameter, a header), and what must be. */
+/** A mistake in the input: its path (`otps.0.to`, a query parameter, a header), and what is wrong or required. */
 export interface InputError {
   path: string;
   message: string;
 }
 
 const mostErrors = 20;
+/** Errors that `errorText` names. */
+const mostNamed = 3;
 
-/** Every mistake that a schema found, up to 20. */
-export function inputErrors({ issues }: z.ZodError): InputError[] {
-  return issues.slice(0, mostErrors).flatMap(errorsOf).slice(0, mostErrors);
+/** Parses input by a schema; the result, or every mistake, up to 20. */
+export function parseWithErrors<S extends z.ZodType>(
+  schema: S,
+  input: unknown,
+): { data: z.output<S> } | { errors: InputError[] } {
+  const parsed = schema.safeParse(input, { error: plainMessage });
+  if (parsed.success) return { data: parsed.data };
+  return { errors: parsed.error.issues.slice(0, mostErrors).flatMap(errorsOf).slice(0, mostErrors) };
+}
+
+/** The mistakes in one sentence: "`to` is missing." */
+export function errorText(errors: readonly InputError[]): string {
+  const named = errors
+    .slice(0, mostNamed)
+    .map(({ path, message }) => `${path === '' ? 'The request' : `\`${path}\``} ${message}`);
+  const more = errors.length - named.length;
+  return `${[...named, ...(more > 0 ? [`${more} more`] : [])].join('; ')}.`;
 }
 
 function errorsOf(issue: z.core.$ZodIssue): InputError[] {
@@ -18,11 +34,41 @@ function errorsOf(issue: z.core.$ZodIssue): InputError[] {
   if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
   return issue.keys.slice(0, mostErrors).map((key) => ({
     path: [...path, shownName(key)].join('.'),
-    message: 'is not known here',
+    message: 'is unknown',
   }));
 }
 
-/** The name of an unknown member, unless it may be a value in the wrong place: no member of ours holds a digit. */
+/** The name of an unknown member, unless it may be a value in the wrong place: no known member holds a digit. */
 function shownName(name: string): string {
   return /^[A-Za-z_-]{1,40}$/.test(name) ? name : '?';
 }
+
+const types: Record<string, string> = {
+  string: 'a string',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'an array',
+  object: 'a JSON object',
+};
+
+/** Plain words for the issues whose schema has no message of its own; zod's words for the rest. */
+function plainMessage(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.input === undefined) return 'is missing';
+      return `must be ${types[issue.expected] ?? issue.expected}`;
+    case 'too_small':
+      return `must ${atLeast[issue.origin] ?? 'be'} at least ${issue.minimum}${units[issue.origin] ?? ''}`;
+    case 'too_big':
+      return `must ${atLeast[issue.origin] ?? 'be'} at most ${issue.maximum}${units[issue.origin] ?? ''}`;
+    case 'invalid_value':
+      if (issue.input === undefined) return 'is missing';
+      return `must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.map(String).join(', ')}`;
+    default:
+      return undefined;
+  }
+}
+
+const atLeast: Record<string, string> = { string: 'have', array: 'have' };
+const units: Record<string, string> = { string: ' characters', array: ' items' };

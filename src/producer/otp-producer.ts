@@ -1,9 +1,10 @@
+import { z } from 'zod';
 import { mapOrdered } from '../lib/map-ordered.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import type { Status } from '../otp/states.js';
 import type { Acceptance, Enqueuer } from './enqueue.js';
-import { inputErrors } from './input-errors.js';
+import { parseWithErrors } from './input-errors.js';
 import { createRequestReader, sendEndpoint } from './otp-request.js';
 import { idempotencyKeySchema, type OtpInput } from './otp-request-schema.js';
 import { redisDeadlineMs, redisTrouble } from './redis-trouble.js';
@@ -15,7 +16,6 @@ import {
   type Group,
   groupsInFlight,
   type LineResult,
-  refusalText,
   type UploadDependencies,
   type UploadLine,
 } from './upload.js';
@@ -109,7 +109,7 @@ export function createProducer(parts: OtpProducerParts): OtpProducer {
     },
     sendMany: async (inputs, { idempotencyKey, onResult, onProgress, signal } = {}) => {
       const refusedKey = keyRefusal(idempotencyKey);
-      if (refusedKey) throw new TypeError(refusalText(refusedKey));
+      if (refusedKey) throw new TypeError(refusedKey.message);
       await connected;
       const upload = await beginUpload({ store, enqueuer }, app, idempotencyKey ?? null);
       if (!upload) throw new BatchCancelled('the batch of this idempotency key was cancelled');
@@ -131,10 +131,12 @@ export function createProducer(parts: OtpProducerParts): OtpProducer {
   };
 }
 
-/** Why a key is none, as the API would say it. */
+const keySchema = z.object({ idempotencyKey: idempotencyKeySchema.optional() });
+
+/** Why a key is invalid, as the API would say it. */
 function keyRefusal(key: string | undefined): Refusal | null {
-  const parsed = idempotencyKeySchema.optional().safeParse(key);
-  return parsed.success ? null : refuse('invalid_request', { errors: inputErrors(parsed.error) });
+  const parsed = parseWithErrors(keySchema, { idempotencyKey: key });
+  return 'data' in parsed ? null : refuse('invalid_request', parsed);
 }
 
 /** Trouble with Redis is an answer: the same key asks again. */

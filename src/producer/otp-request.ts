@@ -6,7 +6,7 @@ import { brokenContentRules, type ContentRule, contentRuleMessages } from '../ot
 import { type Message, parseMessage } from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
-import { inputErrors } from './input-errors.js';
+import { parseWithErrors } from './input-errors.js';
 import { otpRequestSchema } from './otp-request-schema.js';
 import { type Refusal, refuse } from './refusal.js';
 import type { RequestSettings } from './settings.js';
@@ -30,9 +30,8 @@ export function createRequestReader(settings: RequestSettings) {
   return {
     /** Checks the shape first. */
     read: (app: string, input: unknown): Read => {
-      const parsed = schema.safeParse(input);
-      if (!parsed.success)
-        return { refusal: refuse('invalid_request', { errors: inputErrors(parsed.error) }) };
+      const parsed = parseWithErrors(schema, input);
+      if ('errors' in parsed) return { refusal: refuse('invalid_request', parsed) };
       return complete(app, parsed.data);
     },
     /** What has the right shape already. */
@@ -109,7 +108,7 @@ function mayWrite({ freeText, templates }: App, message: string): boolean {
 }
 
 function freeTextRefusal(): Refusal {
-  const errors = [{ path: 'message', message: 'is not for this app to choose: name a template' }];
+  const errors = [{ path: 'message', message: 'cannot be chosen by this app; use `template`' }];
   return refuse('message_not_allowed', { errors });
 }
 
@@ -124,14 +123,17 @@ function messageText(owner: App, input: Input, settings: RequestSettings): strin
   const invalid = (path: string, message: string) =>
     refuse('invalid_request', { errors: [{ path, message }] });
   if (input.message !== undefined) {
-    if (input.template !== undefined) return invalid('message', 'must not stand beside template');
+    if (input.template !== undefined) return invalid('message', 'cannot be combined with `template`');
     return mayWrite(owner, input.message) ? input.message : freeTextRefusal();
   }
   const template = owner.templates.get(input.template ?? defaultTemplate);
   if (template) return textOf(template, input.locale, owner.defaultLocale);
   if (input.template === undefined) return settings.defaultMessage;
   const names = [...owner.templates.keys()].join(', ');
-  return invalid('template', names === '' ? 'is not known: this app has none' : `must be one of ${names}`);
+  return invalid(
+    'template',
+    names === '' ? 'is unknown; this app has no templates' : `must be one of ${names}`,
+  );
 }
 
 function contentRefusal(rules: readonly ContentRule[]): Refusal {

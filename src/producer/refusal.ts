@@ -2,33 +2,33 @@ import type { AccountTrouble } from '../otp/outcome.js';
 import type { Admission, LimitKind, Quota } from '../store/admission.js';
 import type { RangeRefusal } from '../store/number-ranges.js';
 import type { Overload } from './backpressure.js';
-import type { InputError } from './input-errors.js';
+import { errorText, type InputError } from './input-errors.js';
 
-/** Why an OTP was not accepted, by its stable code, and what is said about it where nothing closer is known. */
+/** Why an OTP was not accepted, by its stable code, with the default message. */
 export const refusalMessages = {
-  invalid_request: 'The request is not shaped as documented; `errors` lists what is wrong with it.',
-  idempotency_in_flight: 'A request with this idempotency key is just being admitted. Ask again in a moment.',
-  idempotency_key_reused: 'This idempotency key stands for a request with another body.',
+  invalid_request: 'The request is invalid; `errors` lists each mistake.',
+  idempotency_in_flight: 'Another request with this idempotency key is being processed. Retry in a moment.',
+  idempotency_key_reused: 'This idempotency key was used with another request body.',
   invalid_phone_number:
-    'It is not a mobile number of any country that we know. Send it as +60123456789, or as people write it.',
+    'Not a valid mobile number. SMS cannot be sent to landlines. Use the international format, +60123456789, or the national one.',
   country_not_allowed:
-    'No SMS is sent to the country of this number. The operator lists countries in ALLOWED_COUNTRIES.',
-  message_not_allowed: "The message breaks the content rules of the number's country; `errors` says which.",
-  phone_rate_limited: 'Too many OTPs to this number. Let the person use the code that came.',
-  app_rate_limited: 'Too many OTPs of this app at a time.',
-  client_ip_rate_limited: 'Too many OTPs for this client address.',
+    'The country of this number is not allowed. The operator allows countries with ALLOWED_COUNTRIES.',
+  message_not_allowed: "The message breaks the content rules of the number's country; `errors` lists them.",
+  phone_rate_limited: 'Too many OTPs to this number.',
+  app_rate_limited: 'Too many OTPs of this app per second.',
+  client_ip_rate_limited: 'Too many OTPs from this client address.',
   range_blocked:
-    'The toll-fraud guard accepts no OTP to the range of this number now: too few of its codes were verified, or too many are not verified yet.',
+    'The fraud guard accepts no OTP for the number range of this number now: too few of its codes were verified, or too many are not verified yet.',
   phone_locked:
-    'Too many wrong or unanswered codes in a row for this number. The operator of the gateway can unlock it.',
+    'The number is locked after too many wrong or unanswered codes in a row. The operator can unlock it.',
   too_many_refused:
-    'So many lines of this upload were refused before that no new one is looked at. Under its key it can be sent again.',
-  batch_cancelled: 'The batch was cancelled, so nothing is added to it.',
-  sending_paused: 'Nothing is sent at the moment, so nothing is accepted.',
-  overloaded: 'More waits than can be sent in time, or Redis is nearly full.',
-  internal_error: 'Something went wrong on our side with this OTP. The log holds more.',
+    'Too many earlier lines of this upload were rejected, so new lines are not processed. Correct them and repeat the upload with the same key.',
+  batch_cancelled: 'The batch was cancelled and accepts no further lines.',
+  sending_paused: 'Sending is paused, so no OTP is accepted.',
+  overloaded: 'The queue is too long to send this OTP in time, or Redis is nearly full.',
+  internal_error: 'Internal error while accepting this OTP. The gateway logged the details.',
   queue_unavailable:
-    'Redis did not answer. It may have been accepted all the same: ask again with the same key.',
+    'Redis did not answer. The OTP may have been accepted; retry with the same idempotency key.',
 } as const;
 
 /** The stable `code` of a refusal. */
@@ -37,39 +37,42 @@ export type RefusalCode = keyof typeof refusalMessages;
 /** Why an OTP was not accepted. */
 export interface Refusal {
   code: RefusalCode;
-  /** In English, for people. */
+  /** In English, for developers. */
   message: string;
   errors?: InputError[];
-  /** Milliseconds until it would be taken, where that is known. */
+  /** Milliseconds until a retry can succeed, where known. */
   retryAfterMs?: number;
-  /** What is left of the limits, where one of the app's own refused. */
+  /** The remaining quotas, where one of the app's own limits refused. */
   quotas?: Quota[];
   /** A stable word for the log alone. */
   reason?: string;
 }
 
-/** A refusal with its usual message unless the case at hand says more. */
+/** A refusal with the given message, a sentence of its errors, or the code's default message. */
 export function refuse(code: RefusalCode, more: Partial<Omit<Refusal, 'code'>> = {}): Refusal {
-  return { code, message: refusalMessages[code], ...more };
+  const message = more.errors ? errorText(more.errors) : refusalMessages[code];
+  return { code, message, ...more };
 }
 
 const pauseMessages = {
   operator: 'The operator has paused sending.',
-  authentication_failed: 'iSMS refuses the login of the gateway, so sending is paused until it is mended.',
-  account_suspended: 'iSMS has suspended the account, so sending is paused until it is lifted.',
-  ip_not_allowed: "The gateway's address is not on iSMS's list, so sending is paused until it is.",
+  authentication_failed:
+    "iSMS rejects the gateway's login, so sending is paused until the operator corrects it.",
+  account_suspended: 'iSMS has suspended the account, so sending is paused until iSMS reactivates it.',
+  ip_not_allowed:
+    "iSMS does not allow the gateway's IP address, so sending is paused until the address is allowed.",
   insufficient_credits: 'The iSMS account is out of credits, so sending is paused until it is topped up.',
   unrecognised_refusal:
-    'iSMS refuses the OTPs of this app one after the other for a reason that the gateway does not know, so its sending is paused until one is accepted.',
+    'iSMS rejects the OTPs of this app for an unknown reason, so sending for this app is paused until iSMS accepts one.',
 } satisfies Record<AccountTrouble | 'operator', string>;
 
 const rangeMessages = {
   slowed:
-    'Too few codes sent to the range of this number were verified, so it gets one OTP in 20 s. The operator can lift that.',
+    'Too few codes sent to the range of this number were verified, so the range is limited to one OTP in 20 s. The operator can unblock it.',
   blocked:
-    'Too few codes sent to the range of this number were verified, which looks like SMS pumping, so it is blocked. The operator can lift that.',
+    'Too few codes sent to the range of this number were verified, which looks like SMS pumping, so the range is blocked. The operator can unblock it.',
   capped:
-    'Too many codes sent to the range of this number are not verified yet. It gets more once some are, and after `Retry-After` at the latest.',
+    'Too many codes sent to the range of this number are not verified yet. Retry once some are verified, or after `Retry-After` at the latest.',
 } satisfies Record<RangeRefusal, string>;
 
 const limitCodes = {
@@ -79,11 +82,11 @@ const limitCodes = {
 } as const satisfies Record<LimitKind, RefusalCode>;
 
 const overloadMessages = {
-  backlog: 'What waits already could not be sent before the deadline of this OTP, so it is not accepted.',
-  memory: 'Redis is nearly full, so nothing new is accepted.',
+  backlog: 'The queue is too long to send this OTP before its deadline.',
+  memory: 'Redis is nearly full, so no OTP is accepted.',
 } satisfies Record<Overload['reason'], string>;
 
-/** What an admission that took no OTP means for who asked. */
+/** The refusal of an admission that accepted no OTP. */
 export function refusalOf(
   admission: Exclude<Admission, { kind: 'admitted' | 'replayed' }>,
   overload: Overload | null,
@@ -110,9 +113,22 @@ export function refusalOf(
       });
     case 'limited': {
       const { by, retryAfterMs, quotas } = admission;
-      return refuse(limitCodes[by], { retryAfterMs, quotas });
+      const message = by === 'phone' ? recipientMessage(retryAfterMs, quotas) : undefined;
+      return refuse(limitCodes[by], { ...(message && { message }), retryAfterMs, quotas });
     }
   }
+}
+
+const seconds = (ms: number) => `${Math.max(1, Math.ceil(ms / 1_000))} s`;
+
+/** When the next OTP to the number can be accepted and, if its cooldown is what refused, when the last one was. */
+function recipientMessage(retryAfterMs: number, quotas: readonly Quota[]): string {
+  const cooldown = quotas.find(({ name }) => name === 'phone-cooldown');
+  if (!cooldown || cooldown.resetMs < retryAfterMs) {
+    return `${refusalMessages.phone_rate_limited} Try again in ${seconds(retryAfterMs)}.`;
+  }
+  const sinceMs = cooldown.windowMs - retryAfterMs;
+  return `The last code to this number was requested ${seconds(sinceMs)} ago; try again in ${seconds(retryAfterMs)}.`;
 }
 
 function overloaded(overload: Overload | null): Refusal {

@@ -222,11 +222,3 @@ export function createGrouping() {
     rest: cut,
   };
 }
-
-/** What a refusal says about one of many, in one sentence. */
-export function refusalText({ message, errors }: Refusal): string {
-  if (!errors || errors.length === 0) return message;
-  return errors
-    .map((error) => (error.path === '' ? error.message : `${error.path} ${error.message}`))
-    .join('; ');
-}

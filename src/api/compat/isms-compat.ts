@@ -255,7 +255,7 @@ function verifyMethod(dependencies: ApiDependencies) {
     };
     try {
       const otp = await otpOf(store, { app, to, uuid: parameter('uuid') });
-      const code = parameter('code').trim();
+      const code = parameter('code').replace(/[\s-]/g, '');
       // Not a possible code, so no attempt is counted.
       if (!sixDigits.test(code)) throw new ApiProblem('incorrect_code');
       if (isOver(otp, parameter('interval'))) throw new ApiProblem('otp_expired');

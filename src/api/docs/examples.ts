@@ -1,4 +1,6 @@
-/** Example values of the documentation; every one of them fits its schema. */
+import { refusalMessages } from '../../producer/refusal.js';
+
+/* Example values of the documentation; each fits its schema. */
 const id = 'otp_2bVr0Yc1Jm3nVdQ8sXk5TzGw';
 
 export const otpRequestExample = {
@@ -70,7 +72,7 @@ export const bulkResultExample = {
     {
       index: 1,
       code: 'invalid_phone_number',
-      message: 'It is not a mobile number of any country that we know.',
+      message: refusalMessages.invalid_phone_number,
     },
   ],
 };

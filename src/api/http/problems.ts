@@ -1,303 +1,304 @@
 import { refusalMessages } from '../../producer/refusal.js';
 
-/** One line of the table: what every answer with this code says unless the case at hand says more. */
-export interface ProblemKind {
+/** A line of the table; a problem's own detail replaces `detail`. */
+interface ProblemKind {
   status: number;
   title: string;
   detail: string;
-  /** What an app, or whoever it belongs to, does about it. */
+  /** What the app or its developer should do. */
   advice: string;
   retryAfterSeconds?: number;
 }
 
 const table = {
   invalid_request: {
-    advice: 'Mend what `errors` names; trying again as it is helps nothing.',
+    advice: 'Correct the request; `errors` lists each mistake. Do not retry it unchanged.',
     status: 400,
     title: 'Invalid request',
     detail: refusalMessages.invalid_request,
   },
   unauthorized: {
-    advice: 'Check the key and where it comes from; a key that was taken out answers the same.',
+    advice:
+      'Send `Authorization: Bearer <key>` with a key of your app. The operator makes keys with `isms-otp keys create` and puts them into `API_KEYS` or the apps file; `npm start` prints one.',
     status: 401,
     title: 'Unauthorized',
-    detail: 'Valid credentials are needed; see WWW-Authenticate.',
+    detail:
+      'The API key or login is missing or wrong. API: send the header `Authorization: Bearer <key>`, with a key from the operator.',
   },
   cross_site_request: {
-    advice: 'Use the admin pages themselves, or HTTP Basic from a script.',
+    advice: 'Use the admin pages, or HTTP Basic from a script.',
     status: 403,
     title: 'Cross-site request',
-    detail: 'Changes are accepted only from the admin pages themselves.',
+    detail: 'Changes are accepted only from the admin pages.',
   },
   action_not_offered: {
-    advice: 'Retry, promote or remove jobs, or pause the queue; `ADMIN_ACTIONS=on` must be set.',
+    advice: 'Retry, promote or remove jobs, or pause the queue, with `ADMIN_ACTIONS=on`.',
     status: 403,
     title: 'Action not offered',
     detail:
-      'A job means nothing without the record of its OTP, so jobs can be retried, promoted and removed, and queues paused and resumed; nothing else. Send and cancel OTPs through the API.',
+      'Jobs can be retried, promoted and removed, and queues paused and resumed. Send and cancel OTPs through the API: a job without the record of its OTP has no effect.',
   },
   not_found: {
-    advice: 'Check the path; `/docs` lists all.',
+    advice: 'Check the path; `/docs` lists every path.',
     status: 404,
     title: 'Not found',
-    detail: 'There is nothing at this path.',
+    detail: 'This path does not exist. The documentation at /docs lists every path.',
   },
   otp_not_found: {
     advice:
-      'Check the id and whose key asks: an OTP of another app looks the same. Finished ones go after `OTP_RETENTION_SECONDS`.',
+      'Check the id and the API key: OTPs of other apps are not found either. Records are deleted after `OTP_RETENTION_SECONDS`.',
     status: 404,
     title: 'OTP not found',
-    detail: 'There is no such OTP, or not any more.',
+    detail: 'The OTP does not exist, or no longer.',
   },
   batch_not_found: {
-    advice: 'The same as for `otp_not_found`.',
+    advice: 'Check the id and the API key, as for `otp_not_found`.',
     status: 404,
     title: 'Batch not found',
-    detail: 'There is no such batch, or not any more.',
+    detail: 'The batch does not exist, or no longer.',
   },
   not_acceptable: {
-    advice: 'Send another `Accept`, or none.',
+    advice: 'Send another `Accept` header, or none.',
     status: 406,
     title: 'Not acceptable',
-    detail: 'This path answers none of the media types in Accept.',
+    detail: 'This path offers none of the media types in `Accept`.',
   },
   method_not_allowed: {
-    advice: 'Use a method that `Allow` names.',
+    advice: 'Use a method listed in `Allow`.',
     status: 405,
     title: 'Method not allowed',
-    detail: 'This path does not answer this method; see Allow.',
+    detail: 'This path does not support this method; `Allow` lists those it supports.',
   },
   already_verified: {
-    advice: 'Let the person in only if it was this login that verified it; otherwise ask for a new code.',
+    advice: 'Let the user in only if this login verified the code; otherwise send a new one.',
     status: 409,
     title: 'Already verified',
-    detail: 'The OTP has been verified before; a code counts once.',
+    detail: 'The OTP was verified before; a code is valid once.',
   },
   not_sent: {
-    advice: 'Let the person wait a moment and try the same code again; offer a new one after `sendDeadline`.',
+    advice: 'Let the user retry the same code in a moment; offer a new one after `sendDeadline`.',
     status: 409,
     title: 'Not sent',
-    detail: 'The OTP is still on its way, or was dropped because it could not be sent in time.',
+    detail: 'The OTP is not sent yet, or was dropped because it could not be sent in time.',
   },
   not_verifiable: {
-    advice: 'Offer to send again.',
+    advice: 'Offer to send a new code.',
     status: 409,
     title: 'Not verifiable',
-    detail: 'The OTP could not be sent, or its ids are lost. Offer to send again.',
+    detail: 'The OTP could not be sent, or its ids are lost, so it cannot be verified.',
   },
   verification_in_progress: {
     advice:
-      'Wait a second and look at the OTP: `locked`, or `verified` by another call, which is no reason to let this one in.',
+      'Read the OTP after a second: `locked`, or `verified` by another call, in which case this call must not let the user in.',
     status: 409,
     title: 'Verification in progress',
-    detail: 'The last attempts are being decided right now. Look at the OTP in a moment.',
+    detail: 'The remaining attempts are being verified at this moment.',
   },
   too_many_jobs: {
     advice: 'Pause the queue instead.',
     status: 409,
     title: 'Too many jobs',
     detail:
-      'More than 10,000 jobs are concerned, and Redis would stand still for all while it removes them. Pause the queue instead: what waits is dropped at its deadline, and jobs that ended go by themselves after OTP_RETENTION_SECONDS.',
+      'The action affects more than 10,000 jobs and would block Redis. Pause the queue instead: waiting OTPs are dropped at their deadline, and finished jobs are deleted after OTP_RETENTION_SECONDS.',
   },
   otp_expired: {
-    advice: 'Offer to send again.',
+    advice: 'Offer to send a new code.',
     status: 410,
     title: 'OTP expired',
-    detail: 'The code cannot be verified any more. Request a new one.',
+    detail: 'The code has expired.',
   },
   otp_cancelled: {
-    advice: 'Use the code of the newer OTP, or offer to send again.',
+    advice: 'Use the code of the newer OTP, or offer to send a new code.',
     status: 410,
     title: 'OTP cancelled',
-    detail: 'The OTP was cancelled, so its code does not count.',
+    detail: 'The OTP was cancelled, so its code is invalid.',
   },
   attempts_exhausted: {
-    advice: 'Offer to send again.',
+    advice: 'Offer to send a new code.',
     status: 410,
     title: 'Attempts exhausted',
-    detail: 'All attempts are used up. Request a new one.',
+    detail: 'No attempts remain for this OTP.',
   },
   idempotency_in_flight: {
-    advice: 'Send the same request again after a second.',
+    advice: 'Retry the same request after a second.',
     status: 409,
     title: 'Idempotency key in flight',
     detail: refusalMessages.idempotency_in_flight,
   },
   batch_cancelled: {
-    advice: 'Begin another batch under another key.',
+    advice: 'Start a new batch with another key.',
     status: 409,
     title: 'Batch cancelled',
     detail: refusalMessages.batch_cancelled,
   },
   request_timeout: {
-    advice: 'Send the request again, faster; is the network ill?',
+    advice: 'Retry. If it happens again, check the network between the app and the gateway.',
     status: 408,
-    title: 'Request Timeout',
+    title: 'Request timeout',
     detail: 'The request did not arrive in time.',
   },
   headers_too_large: {
     advice: 'Send fewer or shorter headers.',
     status: 431,
-    title: 'Request Header Fields Too Large',
-    detail: 'All headers together may take 16 KiB, and there may be 100 of them.',
+    title: 'Headers too large',
+    detail: 'A request may have 100 headers of 16 KiB in total.',
   },
   body_too_large: {
-    advice: 'Send less at a time; many OTPs go to `/v1/otps/bulk`.',
+    advice: 'Send less at a time; send many OTPs to `/v1/otps/bulk`.',
     status: 413,
     title: 'Body too large',
-    detail: 'The body is larger than this path takes.',
+    detail: 'The body is larger than this path accepts.',
   },
   unsupported_media_type: {
-    advice: 'Send `Content-Type: application/json` (or what the path documents), uncompressed.',
+    advice: 'Send `Content-Type: application/json`, or another documented type, uncompressed.',
     status: 415,
     title: 'Unsupported media type',
-    detail: 'Send a media type that this path documents, in UTF-8, without Content-Encoding.',
+    detail: 'The `Content-Type` is not one that this path documents, not UTF-8, or compressed.',
   },
   expectation_failed: {
-    advice: 'Send no `Expect`, or `100-continue`.',
+    advice: 'Send no `Expect` header, or `100-continue`.',
     status: 417,
-    title: 'Expectation Failed',
-    detail: 'No expectation can be met but 100-continue.',
+    title: 'Expectation failed',
+    detail: 'Only the expectation `100-continue` is supported.',
   },
   idempotency_key_reused: {
-    advice: 'Make a new key for each new request; send the very same body with a key that is used again.',
+    advice: 'Use a new key for each new request, and the same body with a repeated key.',
     status: 422,
     title: 'Idempotency key reused',
     detail: refusalMessages.idempotency_key_reused,
   },
   invalid_phone_number: {
-    advice: 'Ask the person for their number again.',
+    advice: 'Ask the user to correct the number.',
     status: 422,
     title: 'Invalid phone number',
     detail: refusalMessages.invalid_phone_number,
   },
   country_not_allowed: {
-    advice: 'Tell the person that the country is not served, or have the operator allow it.',
+    advice: 'Tell the user that the country is not supported, or ask the operator to allow it.',
     status: 422,
     title: 'Country not allowed',
     detail: refusalMessages.country_not_allowed,
   },
   message_not_allowed: {
-    advice: 'Change the message as `errors` says, or name a template.',
+    advice: 'Change the message as `errors` says, or use a template.',
     status: 422,
     title: 'Message not allowed',
     detail: refusalMessages.message_not_allowed,
   },
   incorrect_code: {
-    advice: 'Let the person try again while `attemptsRemaining` is above 0.',
+    advice: 'Let the user retry while `attemptsRemaining` is above 0.',
     status: 422,
     title: 'Incorrect code',
-    detail: 'The code is wrong; `attemptsRemaining` says how many attempts are left.',
+    detail: 'The code is wrong; `attemptsRemaining` is the number of attempts that remain.',
   },
   phone_rate_limited: {
-    advice: 'Tell the person to use the code that came, and when (`Retry-After`) they can ask again.',
+    advice: 'Ask the user to enter the code already sent, and allow a new one after `Retry-After`.',
     status: 429,
-    title: 'Phone rate limited',
+    title: 'Too many OTPs to this number',
     detail: refusalMessages.phone_rate_limited,
   },
   app_rate_limited: {
-    advice: 'Wait for `Retry-After`, then send the same request again; use the bulk upload for many.',
+    advice: 'Retry the same request after `Retry-After`; use the bulk upload for many OTPs.',
     status: 429,
-    title: 'App rate limited',
+    title: 'Too many OTPs of this app',
     detail: refusalMessages.app_rate_limited,
   },
   client_ip_rate_limited: {
-    advice: "Show a challenge (CAPTCHA), or wait for `Retry-After`; is `clientIp` the person's own address?",
+    advice: "Show a CAPTCHA, or retry after `Retry-After`. Check that `clientIp` is the user's own address.",
     status: 429,
-    title: 'Client IP rate limited',
+    title: 'Too many OTPs from this client address',
     detail: refusalMessages.client_ip_rate_limited,
   },
   too_many_uploads: {
-    advice: 'Send the same upload again after `Retry-After`, with the same key; send fewer at a time.',
+    advice: 'Retry the upload with the same key after `Retry-After`; run fewer uploads at a time.',
     status: 429,
     title: 'Too many uploads',
-    detail: 'As many uploads of this app are under way as it may have at a time.',
+    detail: 'This app already runs as many uploads as it may.',
   },
   too_many_exports: {
-    advice: 'Send the same request again after `Retry-After`; have fewer exports at a time, or read pages.',
+    advice: 'Retry after `Retry-After`; run fewer exports at a time, or read pages.',
     status: 429,
     title: 'Too many exports',
-    detail: 'As many NDJSON and CSV exports of this app are under way as it may have at a time.',
+    detail: 'This app already runs as many NDJSON and CSV exports as it may.',
   },
   too_many_refused: {
-    advice: 'Look at why the lines before were refused, then send the upload again under the same key.',
+    advice: 'Correct the rejected lines, then repeat the upload with the same key.',
     status: 429,
-    title: 'Too many refused',
+    title: 'Too many rejected lines',
     detail: refusalMessages.too_many_refused,
   },
   range_blocked: {
     advice:
-      'Send the same request again after `Retry-After`, not before. If the numbers are real, the operator lifts it: `isms-otp forget-range`.',
+      'Retry the same request after `Retry-After`, not earlier. If the numbers are genuine, the operator unblocks the range: `isms-otp ranges unblock`.',
     status: 429,
-    title: 'Prefix blocked',
+    title: 'Number range blocked',
     detail: refusalMessages.range_blocked,
   },
   phone_locked: {
-    advice: 'Send the person to your support; the operator lifts it: `isms-otp unlock`.',
+    advice: 'Refer the user to your support; the operator unlocks the number: `isms-otp numbers unlock`.',
     status: 429,
-    title: 'Phone locked',
+    title: 'Number locked',
     detail: refusalMessages.phone_locked,
   },
   too_many_logins: {
-    advice: 'Wait for `Retry-After`.',
+    advice: 'Retry after `Retry-After`.',
     status: 429,
-    title: 'Too many logins',
-    detail:
-      'Too many failed logins came from your address; see Retry-After. Until then a right one is refused, too.',
+    title: 'Too many failed logins',
+    detail: 'Too many failed logins from your address. Until `Retry-After`, even a correct login is refused.',
   },
   internal_error: {
-    advice: 'Try once more; then tell the operator the `X-Request-Id`.',
+    advice: 'Retry once; then report the `X-Request-Id` to the operator.',
     status: 500,
     title: 'Internal error',
-    detail: 'Something went wrong on our side. The log holds more under the X-Request-Id.',
+    detail: "Internal error. The gateway's log holds details under the `X-Request-Id`.",
   },
   sending_paused: {
-    advice: 'Try again after `Retry-After`, and offer another way to sign in meanwhile.',
+    advice: 'Retry after `Retry-After`, and offer another way to sign in meanwhile.',
     status: 503,
     title: 'Sending paused',
     detail: refusalMessages.sending_paused,
     retryAfterSeconds: 10,
   },
   overloaded: {
-    advice: 'Try again after `Retry-After` with the same key; the operator starts more workers.',
+    advice: 'Retry with the same key after `Retry-After`; the operator can start more workers.',
     status: 503,
     title: 'Overloaded',
     detail: refusalMessages.overloaded,
     retryAfterSeconds: 10,
   },
   queue_unavailable: {
-    advice: 'Send the same request again with the same `Idempotency-Key` after `Retry-After`.',
+    advice: 'Retry the same request with the same `Idempotency-Key` after `Retry-After`.',
     status: 503,
-    title: 'Queue unavailable',
+    title: 'Redis unavailable',
     detail: refusalMessages.queue_unavailable,
     retryAfterSeconds: 1,
   },
   provider_unavailable: {
-    advice: 'Let the person press the button again: the same code can still be right.',
+    advice: 'Let the user retry the same code.',
     status: 503,
     title: 'Provider unavailable',
-    detail: 'iSMS gave no usable answer, so nothing is verified. Ask again with the same code.',
+    detail: 'iSMS gave no usable answer, so the code could not be verified. Retry with the same code.',
     retryAfterSeconds: 5,
   },
   balance_unavailable: {
-    advice: 'Try again after `Retry-After`; does a worker run?',
+    advice: 'Retry after `Retry-After`; check that a worker runs.',
     status: 503,
     title: 'Balance unavailable',
-    detail: 'The balance has not been read yet, or iSMS does not tell it at the moment.',
+    detail: 'The balance was not read yet, or iSMS does not return it at the moment.',
     retryAfterSeconds: 10,
   },
   not_live: {
-    advice: 'Start the process again, if it does not end by itself within seconds.',
+    advice: 'Restart the process if it does not end within seconds.',
     status: 503,
     title: 'Not live',
-    detail: 'This process ends: it was told to, or its connection to Redis ended for good.',
+    detail: 'This process is shutting down, or lost its connection to Redis for good.',
     retryAfterSeconds: 1,
   },
   not_ready: {
-    advice: 'Send no traffic here until it is 200.',
+    advice: 'Route no traffic to this process until it answers 200.',
     status: 503,
     title: 'Not ready',
-    detail: 'Redis did not take a write within 500 ms, or evicts keys when it is full.',
+    detail: 'Redis did not accept a write within 500 ms, or evicts keys when it is full.',
     retryAfterSeconds: 1,
   },
 } as const satisfies Record<string, ProblemKind>;
@@ -305,7 +306,7 @@ const table = {
 /** The stable `code` of a problem. */
 export type ProblemCode = keyof typeof table;
 
-/** The one table from code to answer; the documentation is made from it too. */
+/** Every problem by its code; the documentation is generated from it. */
 export const problems: Readonly<Record<ProblemCode, ProblemKind>> = table;
 
 /** Every code, in the order of the table. */

@@ -1,15 +1,20 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import { countedAddress } from '../../otp/client-address.js';
-import { inputErrors } from '../../producer/input-errors.js';
+import { errorText, type InputError, parseWithErrors } from '../../producer/input-errors.js';
 import { idempotencyKeySchema } from '../../producer/otp-request-schema.js';
 import { ApiProblem } from './problem.js';
 
 /** Parses input by a schema; throws `invalid_request` with every mistake. */
 export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
-  const parsed = schema.safeParse(input);
-  if (parsed.success) return parsed.data;
-  throw new ApiProblem('invalid_request', { errors: inputErrors(parsed.error) });
+  const parsed = parseWithErrors(schema, input);
+  if ('data' in parsed) return parsed.data;
+  throw invalidRequest(...parsed.errors);
+}
+
+/** The problem of mistakes in the input. */
+export function invalidRequest(...errors: InputError[]): ApiProblem {
+  return new ApiProblem('invalid_request', { detail: errorText(errors), errors });
 }
 
 /** Parses the headers that a schema names. */

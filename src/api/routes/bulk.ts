@@ -10,7 +10,6 @@ import {
   type Group,
   groupsInFlight,
   type LineResult,
-  refusalText,
   type Upload,
   type UploadLine,
 } from '../../producer/upload.js';
@@ -251,7 +250,7 @@ function resultView(result: LineResult) {
   const { index } = result;
   if ('id' in result) return { index, id: result.id };
   const { refusal } = result;
-  return { index, code: refusal.code, message: refusalText(refusal) };
+  return { index, code: refusal.code, message: refusal.message };
 }
 
 /** Uploads, and exports, that an app may run at a time in one process: each holds a few hundred lines in memory. */

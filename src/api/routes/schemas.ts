@@ -14,13 +14,14 @@ const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessag
 /** Times on the wire: UTC with milliseconds. */
 export const timeSchema = z.iso.datetime({ precision: 3 });
 
-const sixDigits = /^[0-9]{6}$/;
+const sixDigits = /^(?:[\s-]*[0-9]){6}[\s-]*$/;
 
 /** A code. A malformed one does not count as an attempt. */
 export const codeSchema = z
   .string()
-  .regex(sixDigits, 'must be six digits, as a string')
-  .describe('What the person typed.');
+  .regex(sixDigits, 'must be six digits')
+  .overwrite((code) => code.replace(/[\s-]/g, ''))
+  .describe('The code that the user typed: six digits; spaces and dashes are ignored.');
 
 /** Body of a verification. */
 export const verifyRequestSchema = z.strictObject({ code: codeSchema });

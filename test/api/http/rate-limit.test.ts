@@ -65,6 +65,22 @@ describe('429', () => {
     expect(reply.headers.get('RateLimit')).toContain('"phone-10min";r=0');
   });
 
+  it('phone_rate_limited: within the cooldown, with the times of the last code and of the next', async () => {
+    const cooling = await startGateway({ policy: { recipientCooldownMs: 30_000 } });
+    const first = await ask({ to: '0123450006' }, cooling);
+    expect(first.headers.get('RateLimit-Policy')).toContain('"phone-cooldown";q=1;w=30');
+    expect(first.headers.get('RateLimit')).toContain('"phone-cooldown";r=0;t=30');
+    const reply = await ask({ to: '0123450006' }, cooling);
+    expectProblem(reply, 429, 'phone_rate_limited');
+    expect(reply.json).toMatchObject({
+      detail: expect.stringMatching(
+        /^The last code to this number was requested \d+ s ago; try again in \d+ s\.$/,
+      ),
+    });
+    expect(reply.headers.get('RateLimit')).toMatch(/"phone-cooldown";r=0;t=\d+/);
+    expect(retryAfter(reply)).toBeGreaterThan(15);
+  });
+
   it('client_ip_rate_limited: too many for one client address', async () => {
     const from = (n: number) => ask({ to: `01234510${n}0`, clientIp: '203.0.113.9' });
     for (const n of [1, 2, 3]) expect((await from(n)).status).toBe(202);

@@ -62,7 +62,7 @@ describe('an app of the file', () => {
 
   it.each([
     [{ template: 'login' }, 'template', /must be one of default, reset/],
-    [{ template: 'reset', message: '%OTP%' }, 'message', /beside template/],
+    [{ template: 'reset', message: '%OTP%' }, 'message', /combined with `template`/],
     [{ locale: 'x' }, 'locale', /language tag/],
     [{ purpose: 'Log in' }, 'purpose', /must be/],
   ])('is told what is wrong with %j', async (body, path, message) => {

@@ -109,7 +109,7 @@ describe('202', () => {
       [8, 'invalid_request'],
       [9, undefined],
     ]);
-    expect(result.results[7]?.message).toBe('surprise is not known here');
+    expect(result.results[7]?.message).toBe('`surprise` is unknown.');
     expect(await find(result.results[0]?.id)).toMatchObject({ status: 'queued', to: `+6${good}` });
   });
 

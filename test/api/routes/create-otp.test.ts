@@ -179,6 +179,19 @@ describe('400', () => {
     expect(reply.json).toMatchObject({ errors: [{ path, message: expect.any(String) }] });
   });
 
+  it('names a missing or mistyped member in plain words, also in the detail', async () => {
+    const missing = await create({});
+    expect(missing.json).toMatchObject({
+      detail: '`to` is missing.',
+      errors: [{ path: 'to', message: 'is missing' }],
+    });
+    const mistyped = await create({ to, ttlSeconds: '60', maxAttempts: 0 });
+    expect(mistyped.json).toMatchObject({
+      detail: '`ttlSeconds` must be a number; `maxAttempts` must be at least 1.',
+    });
+    expect((await create([])).json).toMatchObject({ detail: 'The request must be a JSON object.' });
+  });
+
   it('lists every mistake at once', async () => {
     const reply = await create({ ttlSeconds: 1, colour: 'red' });
     const { errors } = reply.json as { errors: { path: string }[] };

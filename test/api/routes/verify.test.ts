@@ -44,7 +44,17 @@ async function startHolding() {
 const verifyCalls = () => simulator.state.stats().calls.verify;
 
 describe('200', () => {
-  it('comes once, to the call that verified', async () => {
+  it('verifies a code typed with spaces or dashes', async () => {
+    for (const typed of [
+      (code: string) => ` ${code.slice(0, 3)} ${code.slice(3)}`,
+      (code: string) => `${code.slice(0, 3)}-${code.slice(3)}`,
+    ]) {
+      const { id, code } = await gateway.sent();
+      expect((await verify(id, typed(code))).status).toBe(200);
+    }
+  });
+
+  it('answers only the call that verified; a second one gets 409', async () => {
     const { id, code } = await gateway.sent();
     const reply = await verify(id, code);
     expect(reply.status).toBe(200);
@@ -94,7 +104,7 @@ describe('200', () => {
 });
 
 describe('400', () => {
-  it.each(['12345', '1234567', '12345a', '１２３４５６', ' 123456', '', 123456, null])(
+  it.each(['12345', '1234567', '12345a', '１２３４５６', '1-2-3-4-5', '', 123456, null])(
     'refuses %j, and spends no attempt',
     async (code) => {
       const id = await sent(store);

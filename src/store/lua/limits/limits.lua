@@ -52,7 +52,8 @@ local function cooldown_wait(p, cooldown_ms, t)
   local wait = last + cooldown_ms - t
   -- An earlier version kept the newest alone.
   local newest = p.ids[#p.ids] or p.last
-  if wait <= 0 or (newest and ended_without_sms(newest, t)) then return 0 end
+  local is_earlier = newest and newest ~= here.id
+  if wait <= 0 or (is_earlier and ended_without_sms(newest, t)) then return 0 end
   return wait
 end
 
@@ -96,6 +97,11 @@ end
 local function quotas(p, item, t)
   local found, limits, times = {}, limits_of(item), times_of(p, item)
   local function add(quota) found[#found + 1] = quota end
+  local cooldown_ms = limits.recipientCooldownMs
+  if cooldown_ms > 0 then
+    local wait = cooldown_wait(p, cooldown_ms, t)
+    add({ 'phone-cooldown', 1, cooldown_ms, wait > 0 and 0 or 1, wait })
+  end
   if limits.recipientPer10Minutes > 0 then
     add(phone_quota('phone-10min', times, limits.recipientPer10Minutes, TEN_MINUTES_MS, t))
   end
