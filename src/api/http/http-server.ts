@@ -27,8 +27,10 @@ const silenceMs = 40_000;
 
 const mostHeaders = 100;
 
-/** Pipelined requests that one connection may have waiting; a few KB of memory each. */
-const mostPipelined = 100;
+/** Pipelined requests that one connection may have waiting, and bytes of memory that their headers may take, about. */
+const mostPipelined = { requests: 100, bytes: 128 * 1_024 };
+/** What a name or a value of a header takes beside its characters: a string, and its places in two collections. */
+const bytesPerString = 48;
 
 const settings = {
   ...slowness,
@@ -73,31 +75,51 @@ export function createHttpServer(app: RequestListener): Server {
 }
 
 /**
- * Serves the requests of a connection one after the other. Node gives a pipelined response its socket when its turn comes,
+ * Serves the requests of a connection one after the other. One that is refused anyway keeps no headers while it waits, and
+ * ends the connection in its turn. Node gives a pipelined response its socket when its turn comes,
  * and never emits `close` before that, so code that waits for the end of the request would wait for ever.
  */
 function createPipelining() {
-  const waiting = new WeakMap<Socket, number>();
+  const waiting = new WeakMap<Socket, { requests: number; bytes: number }>();
   return (res: ServerResponse, serve: () => void): void => {
     if (res.socket) {
       serve();
       return;
     }
-    const { socket } = res.req;
-    const before = waiting.get(socket) ?? 0;
-    if (before >= mostPipelined) {
+    const { req } = res;
+    const { socket } = req;
+    const refusal = refusalOf(req);
+    if (refusal) endInTurn(socket, answers.get(socket)?.previous, () => refusal);
+    if (closing.has(socket)) forgetHeaders(req);
+    const bytes = headerBytes(req);
+    const all = waiting.get(socket) ?? { requests: 0, bytes: 0 };
+    waiting.set(socket, all);
+    all.requests += 1;
+    all.bytes += bytes;
+    if (all.requests > mostPipelined.requests || all.bytes > mostPipelined.bytes) {
       socket.destroy();
       return;
     }
-    waiting.set(socket, before + 1);
+    if (closing.has(socket)) return;
     res.once('socket', () => {
-      waiting.set(socket, (waiting.get(socket) ?? 1) - 1);
+      all.requests -= 1;
+      all.bytes -= bytes;
       // In a later turn of the event loop, so that other connections have theirs.
       setImmediate(() => {
         if (socket.writable) serve();
       });
     });
   };
+}
+
+function headerBytes({ url = '', rawHeaders }: IncomingMessage): number {
+  return rawHeaders.reduce((sum, text) => sum + text.length + bytesPerString, url.length);
+}
+
+/** Node keeps a request until the answers before it are sent. */
+function forgetHeaders(req: IncomingMessage): void {
+  req.rawHeaders = [];
+  req.headers = {};
 }
 
 /** The error that Node itself reports for a late request. */

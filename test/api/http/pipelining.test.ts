@@ -1,5 +1,7 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { createHttpServer } from '../../../src/api/http/http-server.js';
 import { sleep } from '../../support/otps.js';
@@ -69,6 +71,7 @@ describe('a server of pipelined requests', () => {
   const waitMs = 5_000;
   const server = createHttpServer(async (req, res) => {
     served.push(req.url ?? '');
+    if (req.url === '/never') return;
     if (req.url === '/wait') await sleep(waitMs);
     const body = await requestBody(req);
     res.end(req.url === '/large' ? Buffer.alloc(16 * 1_024 * 1_024) : `${body?.length} bytes`);
@@ -98,6 +101,67 @@ describe('a server of pipelined requests', () => {
     await exchange(url, 'GET /other HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     expect(served.filter((path) => path === '/large')).toHaveLength(1);
     socket.destroy();
+  });
+
+  const withFields = (path: string, count: number, value = '1') => {
+    const fields = Array.from({ length: count }, (_, n) => `h${n}:${value}\r\n`).join('');
+    return get(path).replace('\r\n\r\n', `\r\n${fields}\r\n`);
+  };
+
+  it('answers one with too many headers in its turn, without keeping it until then', async () => {
+    const { text } = await exchange(
+      await address(),
+      get('/wait') + withFields('/fields', 101) + get('/after'),
+    );
+    expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 431']);
+    expect(served).not.toContain('/after');
+  });
+
+  it('ends a connection on which more than 128 KB of headers wait', async () => {
+    const { text } = await exchange(
+      await address(),
+      get('/wait') + withFields('/heavy', 50, 'x'.repeat(200)).repeat(20),
+    );
+    expect(text).toBe('');
+    expect(served).not.toContain('/heavy');
+  });
+
+  it.each([
+    [20, 'as many headers as fit', 2_200],
+    [99, 'as many headers as are allowed', 99],
+  ])('keeps little memory for 40 connections of %i waiting requests with %s', async (requests, _, count) => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const used = () => {
+      collect();
+      return process.memoryUsage().heapUsed / 1_024 / 1_024;
+    };
+    const bytes = Buffer.from(get('/never') + withFields('/many', count).repeat(requests));
+    const url = await address();
+    const taken = new Set<Socket>();
+    let [connections, readByClosed] = [0, 0];
+    const take = (socket: Socket) => {
+      connections += 1;
+      taken.add(socket);
+      socket.once('close', () => {
+        taken.delete(socket);
+        readByClosed += socket.bytesRead;
+      });
+    };
+    server.on('connection', take);
+    const before = used();
+    const sockets = Array.from({ length: 40 }, () => connectTo(url));
+    for (const socket of sockets) socket.write(bytes);
+    let [read, readBefore] = [0, -1];
+    while (read === 0 || read !== readBefore) {
+      await sleep(1_000);
+      readBefore = read;
+      read = [...taken].reduce((sum, { bytesRead }) => sum + bytesRead, readByClosed);
+    }
+    expect(connections).toBe(40);
+    server.off('connection', take);
+    expect(used() - before).toBeLessThan(24);
+    for (const socket of sockets) socket.destroy();
   });
 
   it('ends a connection on which more than 100 wait', async () => {
