@@ -11,7 +11,7 @@ const unit = [
   'test/lib/{batcher,map-ordered,memoize,sliding-sum,time-slices}.test.ts',
   'test/main/webhook-receivers.test.ts',
   'packages/client/test/!(edge).test.ts',
-  'packages/simulator/test/*.test.ts',
+  'packages/simulator/test/!(inbox-browser).test.ts',
   'test/store/encryption.test.ts',
   'test/cli/input.test.ts',
   'test/webhooks/public-address.test.ts',
@@ -27,7 +27,7 @@ const system = [
   'test/api/{compat/isms-compat-php,admin/overview-page}.test.ts',
   'test/bench/bench.test.ts',
   'test/main/cluster.test.ts',
-  'packages/client/test/edge.test.ts',
+  'packages/{client/test/edge,simulator/test/inbox-browser}.test.ts',
 ];
 
 const all = ['test/**/*.test.ts', 'packages/*/test/*.test.ts'];

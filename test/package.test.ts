@@ -96,6 +96,17 @@ async function filesOf(tarball: string): Promise<string[]> {
   return stdout.trim().split('\n');
 }
 
+/** Expects one installed package, and a small one. */
+function expectAlone(project: string, name: string): void {
+  const modules = join(project, 'node_modules');
+  expect(readdirSync(modules).filter((file) => !file.startsWith('.'))).toEqual([name]);
+  const files = readdirSync(join(modules, name), { recursive: true, encoding: 'utf8' });
+  const sizes = files.map((file) => statSync(join(modules, name, file))).filter((stats) => stats.isFile());
+  const bytes = sizes.reduce((sum, { size }) => sum + size, 0);
+  expect(bytes).toBeGreaterThan(10_000);
+  expect(bytes).toBeLessThan(120_000);
+}
+
 describe.each(['client', 'simulator', 'gateway'] as const)('the package of the %s', (name) => {
   it('passes publint and arethetypeswrong', { timeout: 120_000 }, async () => {
     const { stdout } = await run('npx', ['publint', 'run', tarballs[name], '--strict']);
@@ -121,13 +132,7 @@ describe('isms-otp-client, installed alone', () => {
   }, 120_000);
 
   it('brings no other package and takes less than 120 kB', () => {
-    const modules = join(project, 'node_modules');
-    expect(readdirSync(modules).filter((name) => !name.startsWith('.'))).toEqual(['isms-otp-client']);
-    const files = readdirSync(modules, { recursive: true, encoding: 'utf8' });
-    const sizes = files.map((file) => statSync(join(modules, file))).filter((stats) => stats.isFile());
-    const bytes = sizes.reduce((sum, { size }) => sum + size, 0);
-    expect(bytes).toBeGreaterThan(10_000);
-    expect(bytes).toBeLessThan(120_000);
+    expectAlone(project, 'isms-otp-client');
   });
 
   it('sends and verifies', async () => {
@@ -166,16 +171,29 @@ describe('isms-2fa-simulator, installed alone', () => {
     project = await install('with-simulator', tarballs.simulator);
   }, 120_000);
 
-  it('starts by its command, and ends with a signal', async () => {
+  it('brings no other package and takes less than 120 kB', () => {
+    expectAlone(project, 'isms-2fa-simulator');
+  });
+
+  it('starts by its command, says why it cannot, and ends with a signal', async () => {
     const port = await freePort();
     const env = { PATH: process.env['PATH'], PORT: String(port) };
     const bin = join(project, 'node_modules/.bin/isms-2fa-simulator');
+    const fails = (args: string[], wrong: object) =>
+      expect(run(bin, args, { env: { ...env, ...wrong } })).rejects;
     expect((await run(bin, ['--help'])).stdout).toMatch(/^usage: isms-2fa-simulator/);
+    await fails(['--port'], {}).toMatchObject({ code: 1, stderr: 'Unknown argument: --port. See --help.\n' });
+    await fails([], { PORT: '99999' }).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^PORT must be/),
+    });
     const child = spawn(bin, [], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       const [line] = await once(child.stdout, 'data');
       expect(String(line)).toContain(`http://127.0.0.1:${port}/2FA/request.php`);
       expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toContain('iSMS simulator');
+      const stderr = `Port ${port} is already in use. Set PORT to a free one.\n`;
+      await fails([], {}).toMatchObject({ code: 1, stderr });
     } finally {
       child.kill();
     }
@@ -232,7 +250,7 @@ describe('isms-otp-gateway, installed with both', () => {
     await expect.poll(() => gateway.codeOf('+60123456702'), { timeout: 10_000 }).toMatch(/^\d{6}$/);
   });
 
-  it('brings the command line', async () => {
+  it('brings the command line', { timeout: 120_000 }, async () => {
     const bin = join(project, 'node_modules/.bin/isms-otp');
     expect((await run(bin, ['--help'])).stdout).toMatch(/^usage: isms-otp/);
     const env = { PATH: process.env['PATH'], ISMS_OTP_URL: gateway.url, ISMS_OTP_KEY: gateway.key };

@@ -33,9 +33,8 @@ const reset = (): Answer => ({ kind: 'reset' });
 const tooMany = () => page(429, 'Too Many Requests', { 'retry-after': '1' });
 const redirect = () => page(302, 'Found', { location: redirectTarget });
 
-/** What a sender that takes such a refusal for the account's does, and rightly so. */
-const stopsAll = ' Stops the whole gateway for a while: it is about the account.';
-const forThisOtp = ' Concerns this OTP alone: the balance stays good.';
+const stopsAll = ' Pauses sending for all apps: account trouble.';
+const forThisOtp = ' Fails this OTP alone: the balance is sufficient.';
 
 /** Every behaviour, in the order of its number: the one table behind page, documentation and endpoint. */
 export const behaviours: readonly Behaviour[] = [

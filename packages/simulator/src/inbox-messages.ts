@@ -2,7 +2,7 @@ import { type Html, html } from './html.js';
 import type { Sms } from './outbox.js';
 import type { SimulatorState } from './state.js';
 
-/** Which messages the page shows, and whether it keeps reloading itself. */
+/** Which messages the page shows, and whether it refreshes. */
 export interface MessagesView {
   mobile?: string | undefined;
   limit?: number | undefined;
@@ -26,7 +26,7 @@ export function renderMessages(state: SimulatorState, view: MessagesView, nowMs:
   const limit = view.limit ?? shownByDefault;
   const messages = state.inbox({ mobile: view.mobile, limit });
   const items = messages.map((sms) => renderSms(sms, view, nowMs));
-  return html`<section aria-labelledby="inbox">
+  return html`<section aria-labelledby="inbox" data-live="messages">
 <h2 id="inbox">Inbox${view.mobile === undefined ? '' : ` of ${view.mobile}`}</h2>
 ${renderLinks(view, messages.length === limit)}
 ${items.length === 0 ? empty(view) : html`<ol class="messages">${items}</ol>`}
@@ -42,6 +42,7 @@ function renderSms(sms: Sms, view: MessagesView, nowMs: number): Html {
 <time datetime="${at.toISOString()}">${ago(nowMs - sms.sentAt)}</time>
 </div>
 <p class="text" dir="auto">${renderText(sms)}</p>
+<button type="button" class="copy" data-code="${sms.code}" hidden>Copy ${sms.code}</button>
 <p class="foot">${sms.senderId === null ? 'No sender ID' : `Sender ID ${sms.senderId}`} · ${credits}, ${sms.unicode ? 'Unicode' : 'ASCII'}
 · ${malaysianTime.format(at)} MYT</p>
 </li>
@@ -59,7 +60,7 @@ function renderText({ text, code }: Sms): Html[] {
 function renderLinks(view: MessagesView, mayHaveMore: boolean): Html {
   const off = view.refresh === 'off';
   const links = [
-    html`<a href="${address(view, { refresh: off ? 'on' : 'off' })}">${off ? 'Refresh by itself' : 'Stop refreshing'}</a>`,
+    html`<a href="${address(view, { refresh: off ? 'on' : 'off' })}">${off ? 'Refresh every 5 s' : 'Stop refreshing'}</a>`,
   ];
   if (view.mobile !== undefined) {
     links.push(html`<a href="${address(view, { mobile: undefined })}">All numbers</a>`);
@@ -67,13 +68,13 @@ function renderLinks(view: MessagesView, mayHaveMore: boolean): Html {
   if (mayHaveMore && view.limit !== mostShown) {
     links.push(html`<a href="${address(view, { limit: mostShown })}">Show up to 1,000</a>`);
   }
-  const says = off ? 'This page stands still.' : 'This page refreshes every 5 seconds.';
-  return html`<p class="links">${says} ${links}</p>`;
+  const refreshes = off ? 'Refreshing is off.' : 'Refreshes every 5 seconds.';
+  return html`<p class="links">${refreshes} ${links}</p>`;
 }
 
 function empty({ mobile }: MessagesView): Html {
   const what = mobile === undefined ? 'No SMS yet.' : 'No SMS to this number.';
-  return html`<p class="empty">${what} Have your app send an OTP, and it appears here.</p>`;
+  return html`<p class="empty">${what} Codes that your app sends appear here.</p>`;
 }
 
 function address(view: MessagesView, change: Partial<MessagesView>): string {

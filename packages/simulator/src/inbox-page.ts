@@ -6,15 +6,17 @@ import type { SimulatorState } from './state.js';
 
 /** What the address of the page asks for. */
 export interface InboxView extends MessagesView {
-  /** The `Host` the browser used, to print addresses that work where it is. */
+  /** The `Host` that the browser used, for addresses that work there. */
   host: string;
+  /** What is wrong with a setting that was just sent. */
+  problems?: readonly string[];
 }
 
 const refreshSeconds = 5;
 
-/** The whole page, as a string: it needs no script and nothing from other hosts. */
+/** The whole page, as a string. It works without its script, which copies codes and refreshes without a reload. */
 export function renderInbox(simulation: Simulation, state: SimulatorState, view: InboxView): string {
-  const refresh = html`<meta http-equiv="refresh" content="${refreshSeconds}">`;
+  const refresh = html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}"></noscript>`;
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -25,18 +27,19 @@ ${view.refresh === 'off' ? '' : refresh}
 <title>Inbox – iSMS simulator</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/inbox.css">
+<script src="/inbox.js" defer></script>
 </head>
-<body>
+<body data-refresh="${view.refresh === 'off' ? 0 : refreshSeconds}">
 <header>
 <h1>iSMS simulator</h1>
-<p>A test tool. No SMS leaves this machine: what your app sends shows up here, codes included.</p>
+<p>For tests: no SMS leaves this machine. What your app sends appears here, codes included.</p>
 <nav aria-label="On this page"><a href="#inbox">Inbox</a> <a href="#settings">Settings</a>
-<a href="#numbers">Test numbers</a></nav>
+<a href="#numbers">Numbers that fail</a></nav>
 ${renderFigures(simulation, state)}
 </header>
 <main>
 ${renderMessages(state, view, simulation.now())}
-${renderSettings(state, view.host)}
+${renderSettings(state, view.host, view.problems ?? [])}
 ${renderNumbers()}
 </main>
 </body>
@@ -47,11 +50,11 @@ ${renderNumbers()}
 function renderFigures({ account }: Simulation, state: SimulatorState): Html {
   const { balance, expiration } = account.balance();
   const { sent, duplicates } = state.stats();
-  return html`<dl class="figures">
+  return html`<dl class="figures" data-live="figures">
 ${figure('Credits', balance)}
-${figure('Valid until', expiration || 'no end')}
+${figure('Valid until', expiration || 'does not expire')}
 ${figure('SMS sent', sent.sms)}
-${figure('Numbers with 2+', duplicates.count)}
+${figure('Numbers with more than one SMS', duplicates.count)}
 </dl>`;
 }
 

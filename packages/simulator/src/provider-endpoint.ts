@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Answer, give, page } from './answer.js';
-import { answerBalance, refuseBalance } from './balance-call.js';
+import { type Answer, give, page, reply } from './answer.js';
 import { redirectTarget } from './behaviours.js';
-import type { Failure } from './failure.js';
+import { bareBody, type Failure, failureLine } from './failure.js';
 import { answerSend, type Query, refuseSend } from './send-call.js';
 import type { Simulation } from './simulation.js';
 import { answerVerify, refuseVerify } from './verify-call.js';
@@ -84,4 +83,25 @@ function latencyOf({ account }: Simulation): number {
 
 function methodNotAllowed(): Answer {
   return page(405, 'Method Not Allowed', { allow: 'GET' });
+}
+
+/** Answers a balance call whose credentials are right; both figures are strings, as the vendor's are. */
+function answerBalance(simulation: Simulation): Answer {
+  const failure = simulation.account.trouble();
+  if (failure) return refuseBalance(simulation, failure);
+  return reply(JSON.stringify({ method: 'balance', ...simulation.account.balance() }));
+}
+
+/**
+ * The reply to a balance call that failed, which the vendor does not document: a `Failed` like those of the
+ * other calls, or, in the style `code`, the reason in place of the figure.
+ */
+function refuseBalance({ account }: Simulation, failure: Failure): Answer {
+  const style = account.settings.failureStyle;
+  const line = failureLine(failure, style);
+  const body =
+    style === 'code'
+      ? { method: 'balance', balance: line, expiration: '' }
+      : { status: 'Failed', message: line, method: 'balance' };
+  return reply(bareBody(failure, style) ?? JSON.stringify(body));
 }

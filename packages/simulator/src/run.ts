@@ -3,7 +3,7 @@ import { type Simulator, startSimulator } from './simulator.js';
 const defaultHost = '127.0.0.1';
 const defaultPort = 3001;
 
-const usage = `usage: isms-2fa-simulator [--help] [--version]
+const usage = `usage: isms-2fa-simulator [--help]
 
 Simulates the iSMS 2FA API and shows every SMS on a page. Stop it with Ctrl+C.
 

@@ -3,7 +3,6 @@ import { type Behaviour, behaviourNamed, behaviourOf } from './behaviours.js';
 import { bareBody, type Failure, failureLine, type Refusal } from './failure.js';
 import { joinMobile, replyMobile } from './mobile.js';
 import type { Ids } from './outbox.js';
-import { priceOf } from './price.js';
 import type { Simulation } from './simulation.js';
 
 /** The parameters of a call; of one that stands twice, the last counts, as in PHP. */
@@ -15,6 +14,12 @@ interface SendRequest {
   unicode: boolean;
   senderId: string | null;
 }
+
+/** Characters billed as one credit: 160 or 70, less the seven of "RM0.00 " that Malaysian law puts in front. */
+const charactersPerCredit = { ascii: 153, unicode: 63 };
+
+/** Printable ASCII that GSM 03.38 keeps in its extension table, where each takes two characters. */
+const extended = /[\^{}\\[\]~|]/g;
 
 const placeholder = '%OTP%';
 const senderIdShape = /^[A-Za-z0-9]{1,11}$/;
@@ -104,4 +109,10 @@ function fill(template: string, code: string): string {
 function successBody({ mobile }: SendRequest, { code, uuid, smsId }: Ids, username: string): string {
   const ids = { code, uuid, username, sms_id: String(smsId) };
   return JSON.stringify({ status: 'Success', ...ids, mobile: replyMobile(mobile) });
+}
+
+/** Credits charged for a text with the code filled in, without the legal prefix: one for each part begun. */
+export function priceOf(text: string, unicode: boolean): number {
+  const doubled = unicode ? 0 : (text.match(extended)?.length ?? 0);
+  return Math.ceil((text.length + doubled) / charactersPerCredit[unicode ? 'unicode' : 'ascii']);
 }

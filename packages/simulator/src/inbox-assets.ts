@@ -1,14 +1,49 @@
-/** The style sheet of the inbox page; it is served as a file of its own, so that the page may forbid all others. */
+/*
+ * The page's style sheet and script are files of their own, so that its content security policy can forbid all others.
+ */
+
+/** Copies codes, and refreshes messages and figures without losing what is typed into a form. */
+export const inboxScript = `
+const showButtons = () => {
+  // Browsers offer the clipboard over https and on loopback only.
+  if (!navigator.clipboard) return;
+  for (const button of document.querySelectorAll('button.copy')) button.hidden = false;
+};
+
+document.addEventListener('click', async ({ target }) => {
+  if (!target.matches('button.copy')) return;
+  await navigator.clipboard.writeText(target.dataset.code);
+  target.textContent = 'Copied';
+});
+
+const refresh = async () => {
+  const response = await fetch(location.href);
+  if (!response.ok) return;
+  const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+  for (const name of ['figures', 'messages']) {
+    const selector = '[data-live="' + name + '"]';
+    document.querySelector(selector).replaceWith(page.querySelector(selector));
+  }
+  showButtons();
+};
+
+showButtons();
+const seconds = Number(document.body.dataset.refresh);
+// A simulator that is stopped for a moment is asked again.
+if (seconds > 0) setInterval(() => refresh().catch(() => {}), seconds * 1000);
+`;
+
+/** Light and dark, from a phone's width on. */
 export const inboxStyle = `
 :root {
   color-scheme: light dark;
   --ground: #f4f5f2; --sheet: #ffffff; --ink: #1c2321; --faint: #5b6662; --line: #dde1dc;
-  --accent: #00695c; --code-ground: #ddf3ea; --code-ink: #00493f;
+  --accent: #00695c; --bad: #b3261e; --code-ground: #ddf3ea; --code-ink: #00493f;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #121715; --sheet: #1b2220; --ink: #e6ece9; --faint: #9aa8a3; --line: #303a37;
-    --accent: #6fd6bf; --code-ground: #17483e; --code-ink: #c9fff0;
+    --accent: #6fd6bf; --bad: #ffb4ab; --code-ground: #17483e; --code-ink: #c9fff0;
   }
 }
 * { box-sizing: border-box; }
@@ -54,11 +89,17 @@ section { min-width: 0; }
 .foot { margin: 0; }
 .empty { padding: 1.5rem; text-align: center; border-style: dashed; }
 
-.settings { margin: 0 0 0.75rem; }
-.settings div {
-  display: flex; justify-content: space-between; gap: 1rem; padding: 0.3rem 0; border-bottom: 1px solid var(--line);
+button, input, select {
+  font: inherit; font-size: 0.875rem; padding: 0.2rem 0.5rem; color: var(--ink); background: var(--sheet);
+  border: 1px solid var(--line); border-radius: 0.375rem;
 }
-.settings dd { margin: 0; text-align: right; overflow-wrap: anywhere; }
+button { cursor: pointer; color: var(--accent); }
+.settings form {
+  display: flex; align-items: center; gap: 0.5rem; padding: 0.3rem 0; border-bottom: 1px solid var(--line);
+}
+.settings label { flex: 1; min-width: 6rem; }
+.settings input, .settings select { width: 11rem; min-width: 0; }
+.problems { color: var(--bad); }
 pre {
   margin: 0 0 0.75rem; padding: 0.75rem; white-space: pre-wrap; overflow-wrap: anywhere;
   background: var(--sheet); border: 1px solid var(--line); border-radius: 0.5rem;
