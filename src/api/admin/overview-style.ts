@@ -50,11 +50,16 @@ main { display: grid; gap: 1rem; margin-top: 1rem; }
   background: var(--line); border: 1px solid var(--line); border-radius: 0.75rem; overflow: hidden;
 }
 @media (max-width: 64rem) { .tiles { grid-template-columns: repeat(3, 1fr); } }
-@media (max-width: 34rem) { .tiles { grid-template-columns: repeat(2, 1fr); } }
 .tiles div { background: var(--sheet); padding: 0.75rem 1rem; }
 .tiles dt { color: var(--faint); font-size: 0.875rem; }
 .tiles dd { margin: 0; font-size: 1.625rem; line-height: 1.25; font-weight: 600; font-variant-numeric: tabular-nums; letter-spacing: -0.02em; }
 .tiles dd.more, .more { color: var(--faint); font-size: 0.8125rem; font-weight: 400; letter-spacing: 0; line-height: 1.5; }
+@media (max-width: 34rem) {
+  #span span { padding: 0.3rem 0.6rem; font-size: 0.875rem; }
+  .tiles { grid-template-columns: repeat(2, 1fr); }
+  .tiles dd { font-size: 1.375rem; white-space: nowrap; }
+  .tiles dd.more { white-space: normal; }
+}
 .bad { color: var(--bad); }
 .warn { color: var(--warn); }
 .good { color: var(--good); }

@@ -170,7 +170,7 @@ function showRanges({ ranges, guardEnforces }) {
   const notes = [];
   if (ranges.length > mostRanges)
     notes.push(`And ${whole.format(ranges.length - mostRanges)} more: isms-otp ranges list.`);
-  if (!actionsOn && rows.length > 0)
+  if (!actionsOn && guardEnforces)
     notes.push('To undo, run isms-otp ranges unblock, or set ADMIN_ACTIONS=on for a button here.');
   place.replaceChildren(
     table(['Range', 'App', 'Limit', 'Refused', 'Ends', ''], rows),
@@ -216,7 +216,7 @@ async function find(query) {
       time(otp.createdAt),
       otp.sentAt
         ? lines(time(otp.sentAt), `after ${duration(secondsBetween(otp.createdAt, otp.sentAt))}`)
-        : '–',
+        : '',
       endOf(otp),
       `${otp.attempts.used} of ${otp.attempts.of}`,
       actionsOn && otp.canBeCancelled ? cancelButton(otp.id, query) : '',
@@ -243,7 +243,7 @@ function endOf({ status, verifiedAt, expiresAt, sendDeadline }) {
   if (verifiedAt) return lines(time(verifiedAt), 'verified');
   if (expiresAt && ['sent', 'expired'].includes(status)) return lines(time(expiresAt), 'code expires');
   if (['queued', 'sending', 'expired'].includes(status)) return lines(time(sendDeadline), 'send deadline');
-  return '–';
+  return '';
 }
 
 const secondsBetween = (from, to) => (Date.parse(to) - Date.parse(from)) / 1_000;
