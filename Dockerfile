@@ -1,4 +1,4 @@
-# One image for every process: the command is api (the default), worker, simulate or check-config.
+# One image for every process: the command is api (the default), worker, simulate or another one of isms-otp.
 FROM node:22-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./

@@ -252,11 +252,11 @@ describe('isms-otp-gateway, installed with both', () => {
 
   it('brings the command line', { timeout: 120_000 }, async () => {
     const bin = join(project, 'node_modules/.bin/isms-otp');
-    expect((await run(bin, ['--help'])).stdout).toMatch(/^usage: isms-otp/);
+    expect((await run(bin, ['--help'])).stdout).toMatch(/^Usage: isms-otp/);
     const env = { PATH: process.env['PATH'], ISMS_OTP_URL: gateway.url, ISMS_OTP_KEY: gateway.key };
     const { stdout } = await run(bin, ['send', '+60123456703', '--json'], { env });
     expect(JSON.parse(stdout)).toMatchObject({ status: 'sent' });
-    const { stdout: config } = await run(bin, ['check-config'], {
+    const { stdout: config } = await run(bin, ['config', 'validate', 'start'], {
       env: { ...env, REDIS_URL: databaseUrl() },
     });
     expect(config).toContain('MAX_SEND_RETRIES');

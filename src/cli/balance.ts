@@ -1,63 +1,41 @@
-import type { Balance, OtpClient } from 'isms-otp-client';
-import { barsOf } from './chart.js';
-import { defineCommand } from './command.js';
-import { exitCodes } from './exit-codes.js';
-import { gatewayOf } from './gateway.js';
-import { counted, rows } from './rows.js';
+import type { Balance } from 'isms-otp-client';
+import { answer, type Call, connect } from './call.js';
+import { type ExitCode, exitCodes } from './failure.js';
+import { counted, rows } from './view.js';
 
 const dayMs = 86_400_000;
 const chartDays = 30;
+const blocks = [...'▁▂▃▄▅▆▇█'];
 
-/** The credits of a day's last snapshot. Days are those of UTC. */
+/** The credits in a day's last snapshot; days are UTC. */
 interface Day {
   date: string;
   credits: number;
 }
 
-/** Credits of the iSMS account, and how they went in the last 30 days. */
-export const balance = defineCommand({
-  form: 'balance',
-  says: 'credits of the iSMS account, how long they last, and the last 30 days',
-  flags: { refresh: { says: 'ask iSMS now' } },
-  run: async (call) => {
-    if (call.words.length > 0) throw call.misused('It takes no words');
-    const { client } = await gatewayOf(call);
-    const { signal } = call.io;
-    const now = await client.balance({ refresh: call.is('refresh'), signal });
-    const dates = lastDates(Date.now());
-    const days = await daysOf(client, dates, signal);
-    call.answer({ balance: now, days }, `${balanceText(now)}${chartText(dates, days)}`);
-    return exitCodes.done;
-  },
-});
-
-/** The last days, the oldest first, as `YYYY-MM-DD`. */
-function lastDates(nowMs: number): string[] {
-  return Array.from({ length: chartDays }, (_, i) => dateOf(nowMs - (chartDays - 1 - i) * dayMs));
-}
-
-async function daysOf(client: OtpClient, dates: readonly string[], signal: AbortSignal): Promise<Day[]> {
+/** Shows the credits of the iSMS account and a chart of the last 30 days. */
+export async function balance(call: Call, { refresh = false }: { refresh?: boolean }): Promise<ExitCode> {
+  const { client } = await connect(call);
+  const { signal } = call;
+  const now = await client.balance({ refresh, signal });
+  const today = Date.now();
+  const dates = Array.from({ length: chartDays }, (_, i) => dateOf(today - (chartDays - 1 - i) * dayMs));
   const credits = new Map<string, number>();
   for await (const snapshot of client.balanceHistory({ since: `${dates[0]}T00:00:00Z`, signal })) {
-    // The newest comes first.
+    // The newest snapshot comes first.
     const date = dateOf(Date.parse(snapshot.at));
     if (!credits.has(date)) credits.set(date, snapshot.credits);
   }
-  return dates.flatMap((date) => {
+  const days = dates.flatMap((date): Day[] => {
     const ofDay = credits.get(date);
     return ofDay === undefined ? [] : [{ date, credits: ofDay }];
   });
+  answer(call, { balance: now, days }, `${balanceText(now)}${chartText(dates, days)}`);
+  return exitCodes.done;
 }
 
-function balanceText({
-  credits,
-  low,
-  expiresOn,
-  expiring,
-  creditsPerDay,
-  runsOutOn,
-  checkedAt,
-}: Balance): string {
+function balanceText(balance: Balance): string {
+  const { credits, low, expiresOn, expiring, creditsPerDay, runsOutOn, checkedAt } = balance;
   return rows([
     ['credits', `${credits}${low ? ' (low)' : ''}`],
     ['expires on', expiresOn && `${expiresOn}${expiring ? ' (soon)' : ''}`],
@@ -73,6 +51,16 @@ function chartText(dates: readonly string[], days: readonly Day[]): string {
   const bars = barsOf(dates.map((date) => days.find((day) => day.date === date)?.credits ?? null));
   const ends = `${dates[0]}${`${dates.at(-1)}`.padStart(chartDays - 10)}`;
   return `\n\n${bars}\n${ends}\nmin ${counted(Math.min(...credits))}  max ${counted(Math.max(...credits))}`;
+}
+
+/** Draws one block character per value, from the least (▁) to the most (█), and a gap for null. */
+export function barsOf(values: readonly (number | null)[]): string {
+  const known = values.filter((value) => value !== null);
+  const [least, most] = [Math.min(...known), Math.max(...known)];
+  const scale = most === least ? 0 : (blocks.length - 1) / (most - least);
+  return values
+    .map((value) => (value === null ? ' ' : (blocks[Math.round((value - least) * scale)] ?? '')))
+    .join('');
 }
 
 function dateOf(ms: number): string {

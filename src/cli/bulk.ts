@@ -1,17 +1,26 @@
-import { given } from './call.js';
-import { type Call, defineCommand } from './command.js';
-import { exitCodes } from './exit-codes.js';
-import { gatewayOf } from './gateway.js';
+import type { Batch, OtpClient } from 'isms-otp-client';
+import { answer, type Call, connect } from './call.js';
+import { type ExitCode, exitCodes, usageError } from './failure.js';
 import { inspectInput } from './input.js';
-import { counted, rows } from './rows.js';
-import { goOn, runUpload, type Uploaded } from './upload.js';
-import { planUpload, type UploadRequest } from './upload-plan.js';
-import { waitForBatch } from './wait-for-batch.js';
+import { createProgressLine } from './progress.js';
+import { given } from './send.js';
+import { poll } from './status.js';
+import { planUpload, runUpload, type Uploaded } from './upload.js';
+import { batchLine, batchText, counted, isSent, rows } from './view.js';
 
-type BulkCall = Call<'defaults' | 'results' | 'wait' | 'key' | 'again' | 'refused' | 'url'>;
+/** Options of `bulk`, as they are set. */
+export interface BulkOptions {
+  /** JSON. */
+  defaults?: string;
+  results?: string;
+  wait?: true;
+  key?: string;
+  again?: true;
+  refused?: true;
+}
 
-/** Refusals that pass by themselves. */
-const passing = [
+/** Refusals that a later upload may not meet again. */
+const temporary = [
   'overloaded',
   'queue_unavailable',
   'sending_paused',
@@ -19,91 +28,83 @@ const passing = [
   'phone_rate_limited',
 ];
 
-/** Uploads a file of OTPs; run again after it was broken off, it goes on, and each line counts once. */
-export const bulk = defineCommand({
-  form: 'bulk <file>',
-  says: 'send an OTP for each line of a .csv, .ndjson or .jsonl; run again, it goes on where it broke off',
-  whenStopped: goOn,
-  flags: {
-    defaults: { takes: 'JSON', says: 'members for every OTP that has none of its own' },
-    results: { takes: 'file', says: 'what became of each line; default: <file>.results.ndjson' },
-    wait: { says: 'until all of it has been sent' },
-    key: { takes: 'key', says: 'idempotency key of the upload; default: a new one' },
-    again: { says: 'all of it once more, as a new upload' },
-    refused: { says: 'a finished upload again under its key: for lines that were refused' },
-  },
-  run: async (call) => {
-    const [file, ...more] = call.words;
-    if (file === undefined || more.length > 0) throw call.misused('One file is needed');
-    if (call.is('again') && call.is('refused'))
-      throw call.misused('--again and --refused exclude each other');
-    const results = call.text('results') ?? `${file}.results.ndjson`;
-    const { client, url } = await gatewayOf(call);
-    const input = await inspectInput(file, call.io.signal);
-    const plan = await planUpload({ ...optionsOf(call), file, input, results, url });
-    const { key } = plan.upload;
-    if (plan.kind === 'finished') {
-      const { batchId } = plan.summary;
-      call.answer({ ...plan.summary, results, key, finishedBefore: true }, finishedText(results, batchId));
-      const waited = call.is('wait') ? await waitForBatch(client, call, batchId) : exitCodes.done;
-      return plan.summary.rejected > 0 ? exitCodes.refused : waited;
-    }
-    const uploaded = await runUpload(client, { ...plan, file, results }, call);
-    call.answer(jsonOf(uploaded, { results, key }), textOf(uploaded, results));
-    const waited = call.is('wait')
-      ? await waitForBatch(client, call, uploaded.summary.batchId)
-      : exitCodes.done;
-    return uploaded.summary.rejected > 0 ? exitCodes.refused : waited;
-  },
-});
-
-function optionsOf(call: BulkCall): Pick<UploadRequest, 'again' | 'refused' | 'key' | 'defaults'> {
-  const key = call.text('key');
+/** Uploads a file of OTPs, or resumes the upload of an earlier run; each line counts once. */
+export async function bulk(call: Call, file: string, options: BulkOptions): Promise<ExitCode> {
+  const { key, results = `${file}.results.ndjson`, wait = false, again = false, refused = false } = options;
   if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw call.misused('--key must be 1 to 255 visible ASCII characters, no spaces');
+    throw usageError('--key must be 1 to 255 visible ASCII characters without spaces', call.name);
   }
-  const defaults = defaultsOf(call);
-  return { again: call.is('again'), refused: call.is('refused'), ...given({ key, defaults }) };
+  const defaults = readDefaults(call, options.defaults);
+  const { client, url } = await connect(call);
+  const input = await inspectInput(file, call.signal);
+  const plan = await planUpload({ file, input, results, url, again, refused, ...given({ key, defaults }) });
+  const named = { results, key: plan.upload.key };
+  let summary = plan.finished;
+  if (summary) {
+    answer(call, { ...summary, ...named, finishedBefore: true }, finishedText(results, summary.batchId));
+  } else {
+    const uploaded = await runUpload(client, { ...plan, file, results }, call);
+    answer(call, { ...uploadedJson(uploaded), ...named }, uploadedText(uploaded, results));
+    summary = uploaded.summary;
+  }
+  const waited = wait ? await waitForBatch(client, call, summary.batchId) : exitCodes.done;
+  return summary.rejected > 0 ? exitCodes.refused : waited;
 }
 
-function defaultsOf(call: BulkCall): object | undefined {
-  const text = call.text('defaults');
+function readDefaults(call: Call, text: string | undefined): object | undefined {
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value) && !('to' in value))
+    if (typeof value === 'object' && value !== null && !Array.isArray(value) && !('to' in value)) {
       return value;
+    }
   } catch {
-    // Said below.
+    // The error below covers it.
   }
-  throw call.misused('--defaults must be a JSON object without "to", such as {"purpose": "login"}');
+  throw usageError('--defaults must be a JSON object without "to", such as {"purpose": "login"}', call.name);
 }
 
 function finishedText(results: string, batchId: string): string {
   return [
     `All lines were answered before: see ${results}, batch ${batchId}. Nothing was sent.`,
-    '--refused tries again what was refused, --again sends all of it as a new upload.',
+    '--refused uploads refused lines again; --again sends the whole file as a new upload.',
   ].join('\n');
 }
 
-function textOf({ summary, seconds }: Uploaded, results: string): string {
+function uploadedText({ summary, seconds }: Uploaded, results: string): string {
   const lines = summary.accepted + summary.rejected;
-  const codes = Object.entries(summary.codes).map(([code, count]) => `${counted(count)} ${code}`);
+  const codes = Object.entries(summary.codes).map(([code, count]) => `(${counted(count)} ${code})`);
+  const canRetry = temporary.some((code) => code in summary.codes);
   return rows([
     ['batch', summary.batchId],
     ['accepted', counted(summary.accepted)],
-    ['rejected', [counted(summary.rejected), ...codes.map((code) => `(${code})`)].join(' ')],
+    ['rejected', [counted(summary.rejected), ...codes].join(' ')],
     ['took', `${seconds.toFixed(1)} s (${counted(Math.round(lines / seconds))} lines/s)`],
     ['results', results],
-    [
-      'next',
-      passing.some((code) => code in summary.codes) ? 'with --refused what was refused is tried again' : null,
-    ],
+    ['next', canRetry ? 'run again with --refused to retry refused lines' : null],
   ]);
 }
 
-function jsonOf({ summary, seconds }: Uploaded, more: { results: string; key: string }): object {
+function uploadedJson({ summary, seconds }: Uploaded): object {
   const lines = summary.accepted + summary.rejected;
   const rate = { seconds: Number(seconds.toFixed(3)), linesPerSecond: Math.round(lines / seconds) };
-  return { ...summary, ...rate, ...more };
+  return { ...summary, ...rate };
+}
+
+/** Waits until no OTP of a batch waits to be sent, and shows the batch. `refused` if any OTP failed. */
+async function waitForBatch(client: OtpClient, call: Call, id: string): Promise<ExitCode> {
+  const progress = createProgressLine(call);
+  const load = () => client.getBatch(id, { signal: call.signal });
+  let batch: Batch | null = null;
+  try {
+    for await (batch of poll(load, isSent, call.signal)) {
+      const line = batchLine(batch);
+      progress.show(() => line);
+    }
+  } finally {
+    progress.end();
+  }
+  if (!batch) return exitCodes.done;
+  answer(call, batch, `\n${batchText(batch)}`);
+  return batch.counts.failed + batch.counts.unknown > 0 ? exitCodes.refused : exitCodes.done;
 }

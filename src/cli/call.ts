@@ -1,62 +1,124 @@
-import { parseArgs } from 'node:util';
-import { type Call, type Command, commonFlags, type Flags, type TerminalIo } from './command.js';
-import { CommandError, usageError } from './command-error.js';
-import { type Failure, failureJson, failureText } from './failure.js';
+import { readFile } from 'node:fs/promises';
+import { OtpClient } from 'isms-otp-client';
+import {
+  CommandError,
+  type ExitCode,
+  type Failure,
+  failureOf,
+  formatFailure,
+  stopped,
+  usageError,
+} from './failure.js';
 
-/** Reads the words of a call; throws a CommandError for what the command does not know. */
-export function readCall(name: string, command: Command, args: string[], io: TerminalIo): Call {
-  const { values, positionals } = parsed(name, { ...command.flags, ...commonFlags }, args);
-  const json = values['json'] === true;
-  const text = (flag: string) => {
-    const value = values[flag];
-    return typeof value === 'string' ? value : undefined;
-  };
-  return {
-    io,
-    words: positionals,
-    json,
-    text,
-    whole: (flag) => wholeNumber(name, flag, text(flag)),
-    is: (flag) => values[flag] === true,
-    answer: (value, shown) => void io.stdout.write(`${json ? JSON.stringify(value) : shown}\n`),
-    complain: (failure) => complain(failure, { json, stderr: io.stderr }),
-    misused: (problem) => usageError(problem, name),
-  };
+/** A stream that a command writes to: a terminal, a file or a pipe. */
+export interface Output {
+  write(text: string): unknown;
+  isTTY?: boolean;
+  /** Width of the terminal, in characters. */
+  columns?: number;
 }
 
-/** Writes to stderr why a command ends badly; its exit code. */
-export function complain(
-  failure: Failure,
-  { json, stderr }: { json: boolean; stderr: TerminalIo['stderr'] },
-) {
-  stderr.write(`${json ? JSON.stringify(failureJson(failure)) : failureText(failure)}\n`);
-  return failure.exitCode;
+/** The environment and streams of a command. */
+export interface Terminal {
+  env: Readonly<Record<string, string | undefined>>;
+  stdin: NodeJS.ReadableStream & { isTTY?: boolean };
+  stdout: Output;
+  stderr: Output;
 }
 
-/** Members that have a value. */
-export function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const known = Object.entries(members).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(known) as { [K in keyof T]?: Exclude<T[K], undefined> };
+/** One call of a command that uses a gateway. */
+export interface Call extends Terminal {
+  /** Name of the command. */
+  name: string;
+  json: boolean;
+  /** `--url`. */
+  url: string | undefined;
+  /** Aborts when the command is told to stop. */
+  signal: AbortSignal;
 }
 
-function parsed(name: string, flags: Flags, args: string[]) {
-  const options = Object.fromEntries(
-    Object.entries(flags).map(([flag, { takes }]) => [
-      flag,
-      { type: takes === undefined ? ('boolean' as const) : ('string' as const) },
-    ]),
-  );
+const defaultUrl = 'http://127.0.0.1:3000';
+
+/** Longer than a call in which the gateway waits for iSMS, in ms. */
+const timeoutMs = 20_000;
+
+/** Runs a command and writes its failure, if any, to stderr. Rejects only for a bug. */
+export async function runCall(
+  call: Call,
+  run: (call: Call) => Promise<ExitCode>,
+  whenStopped = '',
+): Promise<ExitCode> {
   try {
-    return parseArgs({ args, options, allowPositionals: true });
+    return await run(call);
   } catch (error) {
-    // It quotes the flag, and explains at length how a word could begin with a dash.
-    const [problem = ''] = error instanceof Error ? error.message.split('. ') : [];
-    throw usageError(problem.split('\n')[0] ?? '', name);
+    return complain(call, call.signal.aborted ? stopped(whenStopped) : failureOf(error));
   }
 }
 
-function wholeNumber(name: string, flag: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new CommandError('usage', `--${flag} must be a whole number`, `see isms-otp ${name} --help`);
+/** Writes a result to stdout: one line of JSON with `--json`, else the text. */
+export function answer({ json, stdout }: Call, value: object, text: string): void {
+  stdout.write(`${json ? JSON.stringify(value) : text}\n`);
+}
+
+/** Writes a failure to stderr and returns its exit code. */
+export function complain({ json, stderr }: Pick<Call, 'json' | 'stderr'>, failure: Failure): ExitCode {
+  stderr.write(`${formatFailure(failure, json)}\n`);
+  return failure.exitCode;
+}
+
+/** Reports a wrong command line of a command that uses a gateway. */
+export function complainOfUsage(
+  call: Pick<Call, 'json' | 'stderr'>,
+  problem: string,
+  name: string,
+): ExitCode {
+  return complain(call, usageError(problem, name));
+}
+
+/** Creates a client for the gateway that settings and `--url` name. Throws a CommandError for wrong settings. */
+export async function connect({ env, ...call }: Call): Promise<{ url: string; client: OtpClient }> {
+  const url = call.url ?? (env['ISMS_OTP_URL'] || defaultUrl);
+  const apiKey = await readKey(env);
+  try {
+    return {
+      url: new URL(url).href.replace(/\/+$/, ''),
+      client: new OtpClient({ baseUrl: url, apiKey, timeoutMs }),
+    };
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw error.message.startsWith('apiKey')
+      ? settingsError('The key must be visible ASCII characters without spaces', 'check ISMS_OTP_KEY')
+      : settingsError(
+          'The URL of the gateway is invalid',
+          `use the form ${defaultUrl}: ISMS_OTP_URL or --url`,
+        );
+  }
+}
+
+/** Reads the key. It has no option, because options show in `ps` and in the shell's history. */
+async function readKey(env: Call['env']): Promise<string> {
+  const [key, file] = [env['ISMS_OTP_KEY'], env['ISMS_OTP_KEY_FILE']];
+  if (key && file) {
+    throw settingsError('ISMS_OTP_KEY and ISMS_OTP_KEY_FILE are both set', 'unset one of them');
+  }
+  if (key) return key;
+  if (!file) {
+    throw settingsError(
+      'No key is set',
+      'set ISMS_OTP_KEY, or ISMS_OTP_KEY_FILE, to a key of your app: npm start prints one, an operator creates one with isms-otp keys create',
+    );
+  }
+  return await readFile(file, 'utf8').then(
+    (text) => text.trim(),
+    () => {
+      throw settingsError(
+        'The file in ISMS_OTP_KEY_FILE cannot be read',
+        'check its path and its permissions',
+      );
+    },
+  );
+}
+
+function settingsError(problem: string, advice: string): CommandError {
+  return new CommandError('settings', problem, advice);
 }

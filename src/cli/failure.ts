@@ -1,15 +1,58 @@
 import { isOtpError, type OtpError, type OtpErrorCode } from 'isms-otp-client';
-import { CommandError } from './command-error.js';
-import { type ExitCode, exitCodes } from './exit-codes.js';
 
-/** Why a command ends badly, as it is told. */
+/** Exit codes of the commands that use a gateway; documented in docs/command-line.md. */
+export const exitCodes = {
+  done: 0,
+  /** The gateway refused the request, or the operation failed. */
+  refused: 1,
+  /** The command, its file or its settings are wrong. */
+  usage: 2,
+  /** The code was wrong or is no longer valid. */
+  wrongCode: 3,
+  /** The gateway is unreachable or unavailable. */
+  unavailable: 4,
+  stopped: 130,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** Why a command failed, ready to be printed. */
 export interface Failure {
   code: string;
   message: string;
+  /** What to do about it; may be empty. */
   advice: string;
   exitCode: ExitCode;
-  /** What else programs are told. */
+  /** Further members of the JSON form. */
   facts?: { retryAfterSeconds?: number; attemptsRemaining?: number; errors?: readonly object[] };
+}
+
+/** A failure found by the command itself. Contains no API key. */
+export class CommandError extends Error implements Failure {
+  override readonly name = 'CommandError';
+
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly advice: string,
+    readonly exitCode: ExitCode = exitCodes.usage,
+  ) {
+    super(message);
+  }
+}
+
+/** A command line that the command cannot accept. */
+export function usageError(message: string, command: string): CommandError {
+  return new CommandError('usage', message, `see isms-otp ${command} --help`);
+}
+
+/** A file that cannot be uploaded. */
+export function inputError(problem: string, advice: string): CommandError {
+  return new CommandError(
+    'input',
+    problem,
+    [advice, 'nothing was sent'].filter((part) => part !== '').join('; '),
+  );
 }
 
 const wrongCodes = [
@@ -21,46 +64,44 @@ const wrongCodes = [
 ] as const;
 const unreachable = ['network_error', 'timeout', 'invalid_answer'] as const;
 
-/** Where the gateway's own words do not say what to do from here. */
+/** Advice where the API's own detail does not fit a terminal. */
 const adviceByCode: Partial<Record<OtpErrorCode, string>> = {
   unauthorized: 'set ISMS_OTP_KEY to a key of your app',
-  network_error: 'see that it runs where ISMS_OTP_URL or --url says',
-  timeout: 'ask again, or look whether the gateway is well: GET /readyz',
-  invalid_answer: 'see that ISMS_OTP_URL or --url is the address of a gateway',
-  batch_cancelled: 'with --again it is sent as a new batch',
+  network_error: 'check that it runs at the address in ISMS_OTP_URL or --url',
+  timeout: 'try again, or check the health of the gateway: GET /readyz',
+  invalid_answer: 'check that ISMS_OTP_URL or --url is the address of a gateway',
+  batch_cancelled: 'use --again to send the file as a new batch',
 };
 
-/** What an error of a command means to whoever called it. Errors of ours that nobody expects stay errors. */
+/** Converts an error of a command into a failure; rethrows unexpected errors. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof CommandError) return error;
   if (isOtpError(error)) return gatewayFailure(error);
-  // What the client cannot take, it says in a TypeError.
-  if (error instanceof TypeError) return { ...said('usage', error.message), exitCode: exitCodes.usage };
+  // The client reports invalid arguments as a TypeError.
+  if (error instanceof TypeError) {
+    return { code: 'usage', message: error.message, advice: '', exitCode: exitCodes.usage };
+  }
   if (error instanceof Error && 'syscall' in error && 'code' in error) {
-    return { ...said(String(error.code), error.message), exitCode: exitCodes.refused };
+    return { code: String(error.code), message: error.message, advice: '', exitCode: exitCodes.refused };
   }
   throw error;
 }
 
-/** What a command says that was told to stop. */
+/** The failure of a command that a signal stopped. */
 export function stopped(advice: string): Failure {
   return { code: 'stopped', message: 'Stopped', advice, exitCode: exitCodes.stopped };
 }
 
-/** A failure in one line. */
-export function failureText({ message, code, advice }: Failure): string {
+/** Formats a failure: one line of text, or JSON. */
+export function formatFailure({ code, message, advice, facts }: Failure, json: boolean): string {
+  if (json) return JSON.stringify({ error: { code, message, ...facts } });
   const what = `isms-otp: ${message.replace(/\.$/, '')} (${code})`;
   return (advice === '' ? what : `${what}: ${advice}`).replaceAll(/\s*\n\s*/g, ' ');
 }
 
-/** The same for programs. */
-export function failureJson({ code, message, facts }: Failure): object {
-  return { error: { code, message, ...facts } };
-}
-
 function gatewayFailure(error: OtpError): Failure {
   const { code, detail, retryAfterSeconds, attemptsRemaining, errors } = error;
-  // The gateway says first what is wrong, and then what can be done.
+  // The first sentence says what is wrong, the rest what to do.
   const [what = detail, ...more] = detail.split(/(?<=\.) /);
   const advice = [
     adviceByCode[code] ?? more.join(' ').replace(/\.$/, ''),
@@ -70,7 +111,10 @@ function gatewayFailure(error: OtpError): Failure {
   return {
     code,
     ...(attemptsRemaining === undefined
-      ? { message: code === 'invalid_request' ? 'The request is not right' : what, advice: inOne(advice) }
+      ? {
+          message: code === 'invalid_request' ? 'The request is invalid' : what,
+          advice: advice.filter((part) => part !== '').join('; '),
+        }
       : { message: 'The code is wrong', advice: `attempts left: ${attemptsRemaining}` }),
     exitCode: exitCodeOf(error),
     facts: {
@@ -85,12 +129,4 @@ function exitCodeOf(error: OtpError): ExitCode {
   if (isOtpError(error, ...wrongCodes)) return exitCodes.wrongCode;
   if (isOtpError(error, ...unreachable) || error.status === 503) return exitCodes.unavailable;
   return exitCodes.refused;
-}
-
-function inOne(parts: readonly string[]): string {
-  return parts.filter((part) => part !== '').join('; ');
-}
-
-function said(code: string, message: string) {
-  return { code, message, advice: '' };
 }

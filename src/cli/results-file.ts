@@ -1,66 +1,70 @@
 import { randomUUID } from 'node:crypto';
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { CommandError } from './command-error.js';
+import { CommandError } from './failure.js';
 
-/** The first line of a results file: which upload it is about, so that it can be gone on with. */
+/** The first line of a results file: the upload, so that a later run can resume it. */
 export interface UploadRecord {
-  /** Idempotency key: under it each line counts once. */
+  /** Idempotency key of the upload: under it each line counts once. */
   key: string;
-  /** Name of the input, without its folders. */
+  /** Name of the input file, without its directory. */
   file: string;
   sha256: string;
   lines: number;
   url: string;
-  /** When it was begun. */
+  /** Start of the upload. */
   at: string;
   defaults?: object;
 }
 
-/** The last line of a results file, once every line has been answered. */
+/** The last line of a finished results file. */
 export interface ResultsSummary {
   batchId: string;
   accepted: number;
   rejected: number;
-  /** How many lines were refused, by code. */
+  /** Number of refused lines by code. */
   codes: Record<string, number>;
 }
 
-/** What an earlier run has left. */
-export interface EarlierResults {
-  upload: UploadRecord;
-  /** Null: it was not finished. */
-  summary: ResultsSummary | null;
-}
-
 /** A results file that is being written. */
-export interface ResultsWriter {
+interface ResultsWriter {
   add(result: object): Promise<void> | undefined;
-  /** Writes the summary; from then on the file stands under its name, whole. */
+  /** Writes the summary and puts the complete file under its name. */
   finish(summary: ResultsSummary): Promise<void>;
-  /** Lets go of it, unfinished. */
+  /** Closes the unfinished file. */
   abandon(): Promise<void>;
 }
 
 const bytesAtATime = 16_384;
-const mostOfAnEnd = 65_536;
+const tailBytes = 65_536;
 
-/** Reads what an earlier run has left under this name; null: nothing. Throws a CommandError for a file of another kind. */
-export async function readResults(path: string): Promise<EarlierResults | null> {
+/**
+ * Reads the results of an earlier run, without a summary if it did not finish; null if there is no file. Throws a
+ * CommandError for another kind of file.
+ */
+export async function readResults(
+  path: string,
+): Promise<{ upload: UploadRecord; summary: ResultsSummary | null } | null> {
   const file = await open(path, 'r').catch(nullIfMissing);
   if (!file) return null;
   try {
     const { size } = await file.stat();
     const part = async (from: number) =>
-      (await file.read({ buffer: Buffer.alloc(mostOfAnEnd), position: from })).buffer.toString(
+      (await file.read({ buffer: Buffer.alloc(tailBytes), position: from })).buffer.toString(
         'utf8',
         0,
         size - from,
       );
     const [first = ''] = (await part(0)).split('\n');
     const upload = memberOf(first, 'upload');
-    if (!isUpload(upload)) throw notOurs(path);
-    const end = await part(Math.max(0, size - mostOfAnEnd));
+    if (!isUpload(upload)) {
+      throw new CommandError(
+        'results',
+        `${path} is not a results file of an upload`,
+        'choose another --results',
+      );
+    }
+    const end = await part(Math.max(0, size - tailBytes));
     const summary = end.endsWith('\n') ? memberOf(end.trimEnd().split('\n').at(-1) ?? '', 'summary') : null;
     return { upload, summary: summary as ResultsSummary | null };
   } finally {
@@ -68,7 +72,7 @@ export async function readResults(path: string): Promise<EarlierResults | null> 
   }
 }
 
-/** Makes a results file that says which upload is about to begin. It is on disk when this resolves. */
+/** Creates a results file with the record of an upload. It is on disk when this resolves. */
 export async function beginResults(path: string, upload: UploadRecord): Promise<void> {
   const part = partOf(path);
   const file = await open(part, 'wx');
@@ -79,8 +83,8 @@ export async function beginResults(path: string, upload: UploadRecord): Promise<
 }
 
 /**
- * Writes the results of an upload that was begun: the first time to the file itself; to one beside it when it is gone on
- * with (`resumed`), so that what an earlier run has found out stays until all is known.
+ * Writes the results of an upload: to the file itself, or, when it is resumed, to a file beside it that replaces the
+ * earlier results when complete.
  */
 export async function writeResults(
   path: string,
@@ -117,12 +121,12 @@ export async function writeResults(
   };
 }
 
-/** Of its own for each run: two at a time must not write into each other's. */
+/** A separate file for each run: two runs at a time must not write into one. */
 function partOf(path: string): string {
   return `${path}.${randomUUID().slice(0, 8)}.part`;
 }
 
-/** Those that killed runs have left. */
+/** Removes partial files that killed runs left. */
 async function removeParts(path: string): Promise<void> {
   const folder = dirname(path);
   const parts = (await readdir(folder)).filter(
@@ -142,10 +146,6 @@ function memberOf(line: string, name: string): unknown {
 function isUpload(value: unknown): value is UploadRecord {
   const text = (name: string) => typeof (value as Record<string, unknown>)[name] === 'string';
   return typeof value === 'object' && value !== null && ['key', 'sha256', 'url', 'at'].every(text);
-}
-
-function notOurs(path: string): CommandError {
-  return new CommandError('results', `${path} is no results file of an upload`, 'choose another --results');
 }
 
 function nullIfMissing(error: NodeJS.ErrnoException): null {

@@ -1,72 +1,63 @@
-import { isOtpError, type OtpInput } from 'isms-otp-client';
-import { given } from './call.js';
-import { type Call, defineCommand } from './command.js';
-import { CommandError } from './command-error.js';
-import { exitCodes } from './exit-codes.js';
-import { failureOf } from './failure.js';
-import { gatewayOf } from './gateway.js';
-import { failureOfOtp, otpText } from './otp-view.js';
+import { isOtpError } from 'isms-otp-client';
+import { answer, type Call, complain, connect } from './call.js';
+import { CommandError, type ExitCode, exitCodes, failureOf, usageError } from './failure.js';
+import { failureOfOtp, otpText } from './view.js';
 
 const defaultWaitSeconds = 10;
 const longestWaitSeconds = 30;
 
-/** Sends one OTP, and waits a while until it has left. */
-export const send = defineCommand({
-  form: 'send <number>',
-  says: 'send an OTP',
-  flags: {
-    message: { takes: 'text', says: 'holds %OTP% once; default: that of the gateway' },
-    template: { takes: 'name', says: 'a message of the operator, in place of --message' },
-    locale: { takes: 'tag', says: 'language of the template, such as ms' },
-    purpose: { takes: 'word', says: 'what it is for, such as login' },
-    'sender-id': { takes: 'text', says: 'letters and digits, at most 11' },
-    reference: { takes: 'text', says: 'your own id' },
-    ttl: { takes: 'seconds', says: 'how long the code can be verified' },
-    wait: {
-      takes: 'seconds',
-      says: `for the send, at most ${longestWaitSeconds}; default: ${defaultWaitSeconds}`,
-    },
-    'idempotency-key': { takes: 'key', says: 'run again under the same key, nothing is sent twice' },
-  },
-  run: async (call) => {
-    const [to, ...more] = call.words;
-    if (to === undefined || more.length > 0) throw call.misused('One phone number is needed');
-    const waitSeconds = call.whole('wait') ?? defaultWaitSeconds;
-    if (waitSeconds > longestWaitSeconds) throw call.misused(`--wait must be 0 to ${longestWaitSeconds}`);
-    const { client } = await gatewayOf(call);
-    const options = {
-      signal: call.io.signal,
-      ...given({ idempotencyKey: call.text('idempotency-key') }),
-      ...(waitSeconds > 0 && { waitSeconds }),
-    };
-    const otp = await client.send(inputOf(to, call), options).catch(withKey);
-    call.answer(otp, otpText(otp));
-    const failure = failureOfOtp(otp);
-    return failure ? call.complain(failure) : exitCodes.done;
-  },
-});
-
-type Named = 'message' | 'template' | 'locale' | 'purpose' | 'sender-id' | 'reference' | 'ttl';
-
-function inputOf(to: string, call: Pick<Call<Named>, 'text' | 'whole'>): OtpInput {
-  return {
-    to,
-    ...given({
-      message: call.text('message'),
-      template: call.text('template'),
-      locale: call.text('locale'),
-      purpose: call.text('purpose'),
-      senderId: call.text('sender-id'),
-      reference: call.text('reference'),
-      ttlSeconds: call.whole('ttl'),
-    }),
-  };
+/** Options of `send`, as they are set. */
+export interface SendOptions {
+  message?: string;
+  template?: string;
+  locale?: string;
+  purpose?: string;
+  senderId?: string;
+  reference?: string;
+  ttl?: number;
+  wait?: number;
+  idempotencyKey?: string;
 }
 
-/** It may have been accepted: whoever sends again must do so under the same key. */
+/** Sends one OTP and waits for the outcome of the send. */
+export async function send(call: Call, to: string, options: SendOptions): Promise<ExitCode> {
+  const {
+    message,
+    template,
+    locale,
+    purpose,
+    senderId,
+    reference,
+    ttl: ttlSeconds,
+    idempotencyKey,
+  } = options;
+  const { wait: waitSeconds = defaultWaitSeconds } = options;
+  if (waitSeconds > longestWaitSeconds) {
+    throw usageError(`--wait must be 0 to ${longestWaitSeconds}`, call.name);
+  }
+  const { client } = await connect(call);
+  const members = { message, template, locale, purpose, senderId, reference, ttlSeconds };
+  const otp = await client
+    .send(
+      { to, ...given(members) },
+      { signal: call.signal, ...given({ idempotencyKey }), ...(waitSeconds > 0 && { waitSeconds }) },
+    )
+    .catch(withKey);
+  answer(call, otp, otpText(otp));
+  const failure = failureOfOtp(otp);
+  return failure ? complain(call, failure) : exitCodes.done;
+}
+
+/** The members that have a value. */
+export function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const set = Object.entries(members).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(set) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+/** Names the idempotency key of a send that may have been accepted, so that a retry sends nothing twice. */
 function withKey(error: unknown): never {
   if (!isOtpError(error, 'network_error', 'timeout', 'invalid_answer', 'queue_unavailable')) throw error;
   const { code, message, exitCode, advice } = failureOf(error);
-  const again = `with --idempotency-key ${error.idempotencyKey} it is not sent twice`;
-  throw new CommandError(code, message, `${advice}; ${again}`, exitCode);
+  const retry = `retry with --idempotency-key ${error.idempotencyKey} to send it only once`;
+  throw new CommandError(code, message, `${advice}; ${retry}`, exitCode);
 }

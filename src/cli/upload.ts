@@ -1,23 +1,42 @@
+import { randomUUID } from 'node:crypto';
+import { rename } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { type OtpClient, OtpError, type OtpInput, type UploadResult } from 'isms-otp-client';
-import type { Call } from './command.js';
-import { CommandError } from './command-error.js';
-import { exitCodes } from './exit-codes.js';
-import { failureOf } from './failure.js';
-import { readInput } from './input.js';
-import { createLineNumbers } from './line-numbers.js';
-import { type ResultsSummary, type ResultsWriter, type UploadRecord, writeResults } from './results-file.js';
-import { createProgressLine, uploadLine } from './upload-progress.js';
+import type { Call } from './call.js';
+import { CommandError, exitCodes, failureOf } from './failure.js';
+import { type InputFacts, readInput } from './input.js';
+import { createProgressLine, uploadLine } from './progress.js';
+import {
+  beginResults,
+  type ResultsSummary,
+  readResults,
+  type UploadRecord,
+  writeResults,
+} from './results-file.js';
 
-/** What to do when an upload has ended before its end. */
-export const goOn = 'run the same command again to go on: each line counts once';
+/** Advice after an upload that was broken off. */
+export const resumeAdvice = 'run the same command again to resume: each line counts once';
 
-/** An upload to be made, or gone on with. */
-export interface Upload {
+/** An upload as the command line asks for it. */
+interface UploadRequest {
   file: string;
-  /** Path of the results file, which names it already. */
+  input: InputFacts;
+  /** Path of the results file. */
   results: string;
+  url: string;
+  defaults?: object;
+  key?: string;
+  /** Send the whole file as a new upload, even after an earlier one. */
+  again: boolean;
+  /** Repeat a finished upload under its key, for refused lines. */
+  refused: boolean;
+}
+
+/** The upload to make; `finished` is the summary of an earlier run that leaves nothing to do. */
+interface UploadPlan {
   upload: UploadRecord;
   resumed: boolean;
+  finished: ResultsSummary | null;
 }
 
 /** An upload whose lines were all answered. */
@@ -26,90 +45,153 @@ export interface Uploaded {
   seconds: number;
 }
 
-/** Sends the lines of a file under the upload's key, and writes down what becomes of each. Holds a few lines at a time. */
+/** Shorter than the gateway keeps lines by default (OTP_RETENTION_SECONDS, a day). */
+const resumableForMs = 20 * 3_600_000;
+
+/**
+ * Plans to resume the upload in the results file, or writes the record of a new one to disk before anything is sent.
+ * Throws a CommandError when the results file belongs to another upload.
+ */
+export async function planUpload(request: UploadRequest): Promise<UploadPlan> {
+  const { results, again, refused } = request;
+  const earlier = await readResults(results);
+  if (earlier && !again) {
+    const { upload, summary } = earlier;
+    checkSame(request, upload);
+    if (summary && !refused) return { upload, resumed: true, finished: summary };
+    checkAge(upload, results);
+    return { upload, resumed: true, finished: null };
+  }
+  if (earlier) await rename(results, `${results}.old`);
+  const { file, input, url, defaults, key = randomUUID() } = request;
+  const at = new Date().toISOString();
+  const upload = { key, file: basename(file), ...input, url, at, ...(defaults && { defaults }) };
+  await beginResults(results, upload);
+  return { upload, resumed: false, finished: null };
+}
+
+/** Rejects differences: the gateway would refuse such lines, or send them twice. */
+function checkSame({ input, defaults, url, key, results }: UploadRequest, upload: UploadRecord): void {
+  const text = (value: unknown) => JSON.stringify(value ?? null);
+  const problem = [
+    input.sha256 !== upload.sha256 && 'The file has changed',
+    text(defaults) !== text(upload.defaults) && '--defaults differ',
+    url !== upload.url && `The URL was ${upload.url}`,
+    key !== undefined && key !== upload.key && '--key differs',
+  ].find((found) => found !== false);
+  if (problem === undefined) return;
+  const advice = `choose another --results, or delete ${results}, to send it as a new upload`;
+  throw new CommandError('results', `${problem} since the upload in ${results}`, advice);
+}
+
+function checkAge({ at }: UploadRecord, results: string): void {
+  if (Date.now() - Date.parse(at) < resumableForMs) return;
+  throw new CommandError(
+    'results',
+    `The upload in ${results} began more than 20 hours ago`,
+    'the gateway may have forgotten its lines and would send them twice: copy the lines without an id to a new file',
+  );
+}
+
+/** Sends the lines of a file under the upload's key and writes their results. Holds a few lines at a time. */
 export async function runUpload(
   client: OtpClient,
-  upload: Upload,
-  call: Pick<Call, 'io' | 'json'>,
+  upload: { file: string; results: string; upload: UploadRecord; resumed: boolean },
+  call: Call,
 ): Promise<Uploaded> {
   const began = performance.now();
   const secondsSince = () => (performance.now() - began) / 1_000;
+  const { lines } = upload.upload;
   const writer = await writeResults(upload.results, upload.upload, upload.resumed);
   const progress = createProgressLine(call);
-  const seen = (counts: ResultsCounts) =>
-    progress.show((live) =>
-      uploadLine(counts, { lines: upload.upload.lines, seconds: secondsSince(), live }),
-    );
+  const counts: Omit<ResultsSummary, 'batchId'> = { accepted: 0, rejected: 0, codes: {} };
+  const onResult = (result: UploadResult, line: number) => {
+    if ('id' in result) counts.accepted += 1;
+    else {
+      counts.rejected += 1;
+      counts.codes[result.code] = (counts.codes[result.code] ?? 0) + 1;
+    }
+    progress.show((columns) => uploadLine(counts, { lines, seconds: secondsSince(), columns }));
+    return writer.add({ line, ...result });
+  };
   try {
-    const summary = await sendLines(client, upload, { writer, seen, signal: call.io.signal });
+    const batchId = await sendLines(client, upload, { onResult, signal: call.signal });
+    const answered = counts.accepted + counts.rejected;
+    if (answered !== lines) {
+      const advice = `check that no other program writes to the file; ${resumeAdvice}`;
+      const problem = `${answered} of ${lines} lines were answered`;
+      throw new CommandError('incomplete', problem, advice, exitCodes.refused);
+    }
+    const summary = { batchId, ...counts };
     await writer.finish(summary);
     return { summary, seconds: secondsSince() };
   } catch (error) {
     await writer.abandon();
-    throw withGoOn(error);
+    throw withResumeAdvice(error);
   } finally {
     progress.end();
   }
 }
 
-type ResultsCounts = Omit<ResultsSummary, 'batchId'>;
-
-interface Listening {
-  writer: ResultsWriter;
-  seen(counts: ResultsCounts): void;
-  signal: AbortSignal;
-}
-
 async function sendLines(
   client: OtpClient,
-  { file, upload }: Upload,
-  { writer, seen, signal }: Listening,
-): Promise<ResultsSummary> {
+  { file, upload: { key, defaults } }: { file: string; upload: UploadRecord },
+  {
+    onResult,
+    signal,
+  }: {
+    onResult: (result: UploadResult, line: number) => Promise<void> | undefined;
+    signal: AbortSignal;
+  },
+): Promise<string> {
   const numbers = createLineNumbers();
-  const counts: ResultsCounts = { accepted: 0, rejected: 0, codes: {} };
   const inputs = function* (): Generator<OtpInput, void> {
     for (const { line, otp } of readInput(file)) {
       numbers.note(line);
       yield otp;
     }
   };
-  // Not as a function: tried again by the client, a line that was refused would not be told of again.
+  // Not as a function: the client would retry it, and a retry does not report refused lines again.
   const { batchId } = await client.sendMany(inputs(), {
-    idempotencyKey: upload.key,
-    ...(upload.defaults && { defaults: upload.defaults }),
+    idempotencyKey: key,
+    ...(defaults && { defaults }),
     signal,
-    onResult: (result) => {
-      count(result, counts);
-      seen(counts);
-      return writer.add({ line: numbers.lineOf(result.index), ...result });
-    },
+    onResult: (result) => onResult(result, numbers.lineOf(result.index)),
   });
-  if (counts.accepted + counts.rejected !== upload.lines) throw incomplete(counts, upload);
-  return { batchId, ...counts };
+  return batchId;
 }
 
-function count(result: UploadResult, counts: ResultsCounts): void {
-  if ('id' in result) counts.accepted += 1;
-  else {
-    counts.rejected += 1;
-    counts.codes[result.code] = (counts.codes[result.code] ?? 0) + 1;
-  }
+/** Maps the index of an OTP to its line in the file. Stores only skipped lines that were not looked up yet. */
+export function createLineNumbers(): {
+  /** Notes the line of the next OTP. */
+  note(line: number): void;
+  /** The line of an OTP by its index; call it in rising order. */
+  lineOf(index: number): number;
+} {
+  const shifts: { from: number; by: number }[] = [];
+  let noted = 0;
+  let current = 0;
+  let newest = 0;
+  return {
+    note: (line) => {
+      const by = line - noted;
+      if (by !== newest) shifts.push({ from: noted, by });
+      newest = by;
+      noted += 1;
+    },
+    lineOf: (index) => {
+      for (let next = shifts[0]; next && next.from <= index; next = shifts[0]) {
+        current = next.by;
+        shifts.shift();
+      }
+      return index + current;
+    },
+  };
 }
 
-function incomplete({ accepted, rejected }: ResultsCounts, { lines }: UploadRecord): CommandError {
-  const problem = `${accepted + rejected} of ${lines} lines were answered`;
-  return new CommandError(
-    'incomplete',
-    problem,
-    `see that nobody writes to the file; ${goOn}`,
-    exitCodes.refused,
-  );
-}
-
-/** What the gateway refuses as a whole is no upload to go on with; what breaks off is. */
-function withGoOn(error: unknown): unknown {
+/** An upload that broke off can be resumed; one that the gateway refused as a whole cannot. */
+function withResumeAdvice(error: unknown): unknown {
   if (!(error instanceof OtpError)) return error;
   const { code, message, exitCode } = failureOf(error);
-  if (exitCode !== exitCodes.unavailable) return error;
-  return new CommandError(code, message, goOn, exitCode);
+  return exitCode === exitCodes.unavailable ? new CommandError(code, message, resumeAdvice, exitCode) : error;
 }

@@ -52,7 +52,7 @@ const app = z.strictObject({
         .string()
         .regex(
           /^sha256:[0-9a-fA-F]{64}$/,
-          'must be sha256: and 64 hex digits, as `isms-otp keys new` prints it',
+          'must be sha256: and 64 hex digits, as `isms-otp keys create` prints it',
         ),
     )
     .min(1)

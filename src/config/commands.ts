@@ -2,47 +2,45 @@ import * as z from 'zod';
 import { schema } from './schema.js';
 import { type Setting, settingsOf } from './variables.js';
 
-/** What each command cannot start without: the one table of it, for the loader, the types and the documentation. */
-const commands = {
+const redisAndKeys = { redisUrl: true, encryptionKeys: true } as const;
+
+/** The settings that each role requires: the one table for the loader, the types and the documentation. */
+const roles = {
   api: schema
-    .required({ redisUrl: true, encryptionKeys: true, account: true })
+    .required({ ...redisAndKeys, account: true })
     .refine(({ apiKeys, appsFile }) => apiKeys !== undefined || appsFile !== undefined, {
       path: ['apiKeys'],
-      // Whatever else is wrong.
+      // Also when other settings are wrong.
       when: () => true,
     }),
-  worker: schema.required({ redisUrl: true, encryptionKeys: true, account: true }),
-  /** Not a command: what `createOtpProducer` needs; its connection may be the app's. */
+  worker: schema.required({ ...redisAndKeys, account: true }),
+  /** Commands on the stored data, such as `numbers unlock`. */
+  operator: schema.required(redisAndKeys),
+  /** `createOtpProducer` in an app, which may bring a connection of its own. */
   producer: schema.required({ encryptionKeys: true }),
   simulate: schema,
-  'check-config': schema,
-  unlock: schema.required({ redisUrl: true, encryptionKeys: true }),
-  ranges: schema.required({ redisUrl: true, encryptionKeys: true }),
-  'forget-range': schema.required({ redisUrl: true, encryptionKeys: true }),
-  restored: schema.required({ redisUrl: true, encryptionKeys: true }),
-  audit: schema.required({ redisUrl: true, encryptionKeys: true }),
-  person: schema.required({ redisUrl: true, encryptionKeys: true }),
-  erase: schema.required({ redisUrl: true, encryptionKeys: true }),
-  'resend-webhooks': schema.required({ redisUrl: true, encryptionKeys: true }),
+  /** Requires nothing: `start` makes what is missing, `doctor` reports it. */
+  start: schema,
 };
 
-export type Command = keyof typeof commands;
+/** What an environment is read for. */
+export type Role = keyof typeof roles;
 
-/** Config as a command gets it: what the command requires is there. */
-export type ConfigFor<C extends Command> = z.output<(typeof commands)[C]>;
+/** Config of a role: the required settings are present. */
+export type ConfigFor<R extends Role> = z.output<(typeof roles)[R]>;
 
-/** The schema that each command parses its environment with. */
-export const schemas: { readonly [C in Command]: z.ZodType<ConfigFor<C>> } = commands;
+/** The schema that the environment of each role is parsed with. */
+export const schemas: { readonly [R in Role]: z.ZodType<ConfigFor<R>> } = roles;
 
-/** Config of which nothing is certain beyond the defaults. */
+/** Config without required settings. */
 export type Config = z.output<typeof schema>;
 
-/** Every variable there is. */
+/** Every setting. */
 export const settings = settingsOf(schema);
 
-/** The commands that cannot start without this variable. */
+/** The roles that require a setting. */
 export function requiredBy(setting: Setting): string[] {
   const requires = (shape: Record<string, z.core.$ZodType>) =>
     shape[setting.path[0] ?? ''] instanceof z.ZodNonOptional;
-  return Object.entries(commands).flatMap(([command, { shape }]) => (requires(shape) ? [command] : []));
+  return Object.entries(roles).flatMap(([role, { shape }]) => (requires(shape) ? [role] : []));
 }

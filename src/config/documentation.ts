@@ -1,13 +1,51 @@
-import { requiredBy, settings } from './commands.js';
+import { type Config, requiredBy, settings } from './commands.js';
+import type { ApiKey } from './keys.js';
 import type { Setting } from './variables.js';
+
+/** Formats the settings, one a line, without secrets. */
+export function describeConfig(config: Config): string {
+  const width = Math.max(...settings.map(({ name }) => name.length));
+  const lines = Object.entries(shownSettings(config)).map(
+    ([name, value]) => `${name.padEnd(width)}  ${value}`,
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** The printable value of each setting by name, without secrets. */
+export function shownSettings(config: Config): Record<string, string> {
+  return Object.fromEntries(
+    settings.map(({ name, path }) => [
+      name,
+      shownValue(path.reduce<unknown>((part, key) => memberOf(part, key), config)),
+    ]),
+  );
+}
+
+function memberOf(part: unknown, key: string): unknown {
+  return typeof part === 'object' && part !== null ? Reflect.get(part, key) : undefined;
+}
+
+function shownValue(value: unknown): string {
+  if (value === undefined) return '-';
+  if (Array.isArray(value)) return value.map(shownValue).join(', ');
+  return isApiKey(value)
+    ? `${value.app} (sha256 ${value.digest.toString('hex').slice(0, 8)}…)`
+    : String(value);
+}
+
+function isApiKey(value: unknown): value is ApiKey {
+  return typeof value === 'object' && value !== null && 'app' in value && 'digest' in value;
+}
 
 const introduction = `# Configuration
 
 <!-- Generated from src/config/schema.ts by \`npm run docs:write\`; do not edit. -->
 
-Everything is an environment variable, read once at the start. A wrong value stops the start, with all mistakes
-listed; \`node dist/cli.js check-config\` shows what an environment means. An empty variable counts as unset.
-Whole numbers are plain digits: \`50\`, not \`5e1\`, \`+50\` or \`50s\`.
+Settings are environment variables, read once at the start. A wrong value, a former name or a misspelt name stops the
+start, with all mistakes listed. \`isms-otp config validate <role>\` (in a checkout: \`node dist/cli.js\`) prints the
+settings, or every mistake in them; roles are \`api\` (the default), \`worker\`, \`start\`, \`simulate\`, \`operator\`
+(commands on the stored data, such as \`numbers unlock\`) and \`producer\` (\`createOtpProducer\` in an app). An empty
+variable counts as unset. Whole numbers are plain digits: \`50\`, not \`5e1\`, \`+50\` or \`50s\`.
 
 A variable marked *secret* is never shown, and can also come from a file: \`ISMS_PASSWORD_FILE=/run/secrets/isms\`
 in place of \`ISMS_PASSWORD\` (a newline at the file's end is ignored; setting both is a mistake).
@@ -22,14 +60,13 @@ const recipes = `
 ## Making keys
 
 \`\`\`sh
-openssl rand -hex 32                                        # a key for API_KEYS: shop:<that>
-printf %s "$KEY" | sha256sum                                # its digest: shop:sha256:<that>
+isms-otp keys create shop                                   # a key for the app shop, and its digest for API_KEYS
 openssl rand -base64 32                                     # ENCRYPTION_KEYS
 \`\`\`
 
-To change an API key without a gap, list the app twice, move its callers to the new key, then take the old one out.
-To change \`ENCRYPTION_KEYS\`, first add the new one behind the old one in every process, then put it in front, and take the
-old one out after \`OTP_RETENTION_SECONDS\` and two days.
+To change an API key without a gap, list the app twice, move its callers to the new key, then remove the old one.
+To change \`ENCRYPTION_KEYS\`, first add the new one behind the old one in every process, then put it in front, and
+remove the old one after \`OTP_RETENTION_SECONDS\` and two days.
 `;
 
 /** The text of docs/configuration.md. */
@@ -38,14 +75,13 @@ export function configurationMarkdown(): string {
 }
 
 function row(setting: Setting): string {
-  const notes = [setting.meaning, setting.secret ? '*Secret.*' : ''];
   const cells = [
     `\`${setting.name}\``,
     setting.fallback === undefined ? '' : `\`${setting.fallback}\``,
     requiredBy(setting)
-      .map((command) => `\`${command}\``)
+      .map((role) => `\`${role}\``)
       .join(', '),
-    notes.filter(Boolean).join(' '),
+    `${setting.meaning}${setting.secret ? ' *Secret.*' : ''}`,
     setting.expected,
   ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('<', '&lt;')).join(' | ')} |`;

@@ -1,35 +1,63 @@
+import { readFileSync } from 'node:fs';
 import * as z from 'zod';
-import { type Command, type ConfigFor, schemas, settings } from './commands.js';
+import { type ConfigFor, type Role, schemas, settings } from './commands.js';
 import { ConfigError, type Mistake } from './config-error.js';
-import { type Environment, readEnvironment } from './read-environment.js';
-import { suggestions } from './suggestions.js';
+import { suggestName } from './suggest-name.js';
 import type { Setting } from './variables.js';
 
-/** What only the domain can judge: each answers what is wrong with a text ("must …"), or null. */
+/** Environment variables as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Checks that only the domain can make: each returns the problem of a text ("must …"), or null. */
 export type DomainChecks = Partial<
   Record<'DEFAULT_MESSAGE' | 'DEFAULT_SENDER_ID' | 'WEBHOOK_EVENTS', (text: string) => string | null>
 >;
 
-/**
- * Reads the environment once. What `command` requires is in the result for certain. Throws one `ConfigError`
- * with all mistakes.
- */
-export function loadConfig<C extends Command>(
+/** Reads the environment for a role. Throws one `ConfigError` with every mistake. */
+export function loadConfig<R extends Role>(
   env: Environment,
-  command: C,
+  role: R,
   checks: DomainChecks = {},
-): ConfigFor<C> {
-  const { texts, mistakes } = readEnvironment(env, settings);
-  const parsed = z.safeParse(schemas[command], nest(texts));
+): ConfigFor<R> {
+  const mistakes: Mistake[] = [];
+  const texts = readTexts(env, mistakes);
+  const parsed = z.safeParse(schemas[role], nest(texts));
   const failed = new Set(mistakes.map(({ variable }) => variable.replace(/_FILE$/, '')));
   const found = (parsed.error?.issues ?? []).flatMap((issue) => mistakesOf(issue, texts));
   mistakes.push(...found.filter(({ variable }) => !failed.has(variable)));
-  mistakes.push(...domainMistakes(texts, checks), ...suggestions(env, settings));
+  mistakes.push(...domainMistakes(texts, checks), ...unknownNames(env));
   if (mistakes.length > 0 || !parsed.success) throw new ConfigError(mistakes);
   return parsed.data;
 }
 
-/** Puts each text where the schema wants it; a group none of whose members is set stays out. */
+/** The text of each setting, a secret also from the file that `NAME_FILE` names; empty counts as unset. */
+function readTexts(env: Environment, mistakes: Mistake[]): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const { name, secret } of settings) {
+    const path = secret ? env[`${name}_FILE`] : undefined;
+    if (env[name] && path) {
+      mistakes.push({ variable: name, problem: `and ${name}_FILE are both set; keep one of them` });
+      continue;
+    }
+    const text = path ? readSecret(`${name}_FILE`, path, mistakes) : env[name];
+    if (text) texts.set(name, text);
+  }
+  return texts;
+}
+
+function readSecret(variable: string, path: string, mistakes: Mistake[]): string | undefined {
+  try {
+    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    if (!text) mistakes.push({ variable, problem: 'names an empty file' });
+    return text;
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    mistakes.push({ variable, problem: `must name a file that can be read (${reason})` });
+    return undefined;
+  }
+}
+
+/** Arranges the texts as the schema does; a group without a set member is left out. */
 function nest(texts: ReadonlyMap<string, string>): unknown {
   const root: Record<string, unknown> = {};
   const groups: Record<string, Record<string, string>> = {};
@@ -65,4 +93,42 @@ function domainMistakes(texts: ReadonlyMap<string, string>, checks: DomainChecks
     const problem = text === undefined ? null : check(text);
     return problem === null ? [] : [{ variable, problem }];
   });
+}
+
+const names = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
+
+/** Finds former and misspelt names of settings, whose values would be ignored silently. */
+function unknownNames(env: Environment): Mistake[] {
+  const unset = names.filter((name) => !env[name]);
+  return Object.keys(env)
+    .filter((name) => env[name] && !names.includes(name))
+    .flatMap((variable) => {
+      const problem = problemOfName(variable, unset);
+      return problem === null ? [] : [{ variable, problem }];
+    });
+}
+
+const renamed = new Map([
+  ['DATA_KEY', 'ENCRYPTION_KEYS'],
+  ['DATA_KEY_FILE', 'ENCRYPTION_KEYS_FILE'],
+  ['KEEP_SECONDS', 'OTP_RETENTION_SECONDS'],
+  ['AUDIT_KEEP_DAYS', 'AUDIT_RETENTION_DAYS'],
+  ['OTP_SEND_WITHIN_SECONDS', 'OTP_SEND_DEADLINE_SECONDS'],
+  ['BULK_SEND_WITHIN_SECONDS', 'BULK_SEND_DEADLINE_SECONDS'],
+  ['UNKNOWN_RESENDS', 'MAX_RESENDS_AFTER_UNKNOWN'],
+  ['SEND_RETRIES', 'MAX_SEND_RETRIES'],
+  ['LIMIT_PHONE_COOLDOWN_SECONDS', 'LIMIT_RECIPIENT_COOLDOWN_SECONDS'],
+  ['LIMIT_PHONE_PER_10_MINUTES', 'LIMIT_RECIPIENT_PER_10_MINUTES'],
+  ['LIMIT_PHONE_PER_DAY', 'LIMIT_RECIPIENT_PER_DAY'],
+  ['LIMIT_PHONE_WRONG_CODES', 'LIMIT_RECIPIENT_WRONG_CODES'],
+  ['LIMIT_NUMBER_PER_DAY', 'LIMIT_RECIPIENT_PER_DAY_ALL_APPS'],
+  ['MESSAGE_RULES', 'CONTENT_POLICY'],
+  ['ISMS_DOOR', 'ISMS_COMPAT_API'],
+]);
+
+function problemOfName(variable: string, unset: readonly string[]): string | null {
+  const newName = renamed.get(variable);
+  if (newName) return `was renamed to ${newName}`;
+  const meant = suggestName(variable, unset);
+  return meant === null ? null : `is not a setting; did you mean ${meant}?`;
 }

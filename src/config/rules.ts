@@ -71,7 +71,7 @@ export const limits = z.object({
   wrongCodes: variable(
     'LIMIT_RECIPIENT_WRONG_CODES',
     wholeNumber(1, 100).prefault('100'),
-    'Wrong or unanswered codes in a row, of one app and number across its OTPs, that lock the number until `isms-otp unlock`. At most 100 (NIST SP 800-63B-4).',
+    'Wrong or unanswered codes in a row, of one app and number across its OTPs, that lock the number until `isms-otp numbers unlock`. At most 100 (NIST SP 800-63B-4).',
   ),
   clientIpPer10Minutes: variable(
     'LIMIT_CLIENT_IP_PER_10_MINUTES',

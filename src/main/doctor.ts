@@ -6,11 +6,12 @@ import { mastersOf, type RedisClient } from '../store/script.js';
 import { createAppRegistry } from './apps.js';
 import { ismsProvider } from './composition.js';
 import { load } from './load.js';
+import type { CommandOutput } from './operate.js';
 import { packageVersion } from './package-version.js';
 import { connectOnce, warnOfRedis } from './redis.js';
 
-/** What was looked at, how it is, and what to do about it. */
-export interface Finding {
+/** Result of one check, with advice. */
+interface Finding {
   check: 'version' | 'settings' | 'redis' | 'clock' | 'tls' | 'isms' | 'api';
   level: 'ok' | 'warning' | 'problem';
   text: string;
@@ -34,7 +35,7 @@ const problem = (check: Finding['check'], text: string, advice: string): Finding
   return { check, level: 'problem', text, advice };
 };
 
-/** Looks at everything that this machine needs to run the gateway, one thing after the other. Changes nothing. */
+/** Checks what this machine needs to run the gateway. Changes nothing. */
 export async function* diagnose(env: Environment): AsyncGenerator<Finding> {
   yield nodeVersion();
   const config = readSettings(env);
@@ -60,16 +61,16 @@ function nodeVersion(): Finding {
 
 function readSettings(env: Environment): Config | Finding {
   try {
-    const config = load(env, 'check-config');
+    const config = load(env, 'start');
     createAppRegistry(config);
     return config;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    return problem('settings', text, 'Mend these first; docs/configuration.md says what each must be.');
+    return problem('settings', text, 'Fix these first; see docs/configuration.md.');
   }
 }
 
-/** What is understood may still lack what a process cannot start without. */
+/** Valid settings may still lack what a process requires. */
 function* missingSettings(env: Environment): Generator<Finding> {
   let complete = true;
   for (const command of ['api', 'worker'] as const) {
@@ -86,7 +87,7 @@ function* missingSettings(env: Environment): Generator<Finding> {
       yield warning('settings', `No ${command} can start with these settings.`, advice);
     }
   }
-  if (complete) yield ok('settings', 'The environment and APPS_FILE are understood.');
+  if (complete) yield ok('settings', 'The settings and APPS_FILE are valid.');
 }
 
 async function* redisFindings(config: Config): AsyncGenerator<Finding> {
@@ -109,8 +110,8 @@ async function* redisFindings(config: Config): AsyncGenerator<Finding> {
   try {
     yield* knownRedis(redis, config);
   } catch {
-    const advice = 'Allow this login INFO, CONFIG GET and TIME, or look at the settings of Redis yourself.';
-    yield warning('redis', 'Redis answers, but does not tell how it is set.', advice);
+    const advice = 'Allow this login INFO, CONFIG GET and TIME, or check the settings of Redis yourself.';
+    yield warning('redis', 'Redis answers, but does not show its settings.', advice);
   } finally {
     redis.disconnect();
   }
@@ -139,11 +140,11 @@ async function* knownRedis(redis: RedisClient, config: Config): AsyncGenerator<F
   };
   await warnOfRedis(redis, config.queues.shards, { info: note, warn: note, error: note });
   yield* warnings.sort((a, b) => a.text.localeCompare(b.text));
-  if (warnings.length === 0) yield ok('redis', 'It loses nothing that it answered for, and evicts nothing.');
+  if (warnings.length === 0) yield ok('redis', 'Redis is durable and evicts nothing.');
   yield await clockFinding(redis);
 }
 
-/** Deadlines run on Redis's clock; what people see beside them, on this machine's. */
+/** Deadlines use Redis's clock, logs and webhooks this machine's. */
 async function clockFinding(redis: RedisClient): Promise<Finding> {
   const before = Date.now();
   const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
@@ -151,7 +152,7 @@ async function clockFinding(redis: RedisClient): Promise<Finding> {
   const text = `Redis's clock is ${Math.abs(skewMs)} ms ${skewMs < 0 ? 'behind' : 'ahead of'} this one.`;
   return Math.abs(skewMs) <= mostSkewMs
     ? ok('clock', text)
-    : warning('clock', text, 'Let NTP keep both; webhooks that seem old are refused by their receivers.');
+    : warning('clock', text, 'Keep both in sync by NTP; receivers reject webhooks with an old time.');
 }
 
 async function* ismsFindings(config: Config): AsyncGenerator<Finding> {
@@ -174,11 +175,11 @@ async function tlsFinding({ hostname, port }: URL): Promise<Finding> {
     await once(socket, 'secureConnect', { signal: AbortSignal.timeout(answerWithinMs) });
     const days = Math.floor((Date.parse(socket.getPeerCertificate().valid_to) - Date.now()) / dayMs);
     const text = `${hostname} has a valid certificate for ${days} more days.`;
-    const advice = 'iSMS has to renew it: ask them if it is not done in time.';
+    const advice = 'iSMS has to renew it; contact them if it does not.';
     return days >= certificateWarnDays ? ok('tls', text) : warning('tls', text, advice);
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'no answer';
-    const advice = 'Does a firewall or a proxy stand in between? Is ISMS_URL right?';
+    const advice = 'Check ISMS_URL, and firewalls and proxies on the way.';
     return problem('tls', `No trusted TLS connection to ${hostname} (${reason}).`, advice);
   } finally {
     socket.destroy();
@@ -189,9 +190,9 @@ const troubleAdvice: Record<AccountTrouble, string> = {
   authentication_failed:
     "iSMS refuses ISMS_USERNAME or ISMS_PASSWORD (-1001). The user name is the sub-account's, never the email address; the password is an API key or the portal's password.",
   account_suspended: 'Ask iSMS why the account is suspended or expired.',
-  ip_not_allowed: "Have this machine's public address added to the account's list at iSMS.",
+  ip_not_allowed: "Ask iSMS to add this machine's public address to the account's list.",
   insufficient_credits: 'Top the account up.',
-  unrecognised_refusal: 'Ask iSMS what the words mean.',
+  unrecognised_refusal: 'Ask iSMS what the message means.',
 };
 
 async function balanceFinding(
@@ -213,12 +214,12 @@ async function balanceFinding(
       return problem(
         'isms',
         `iSMS gives no usable answer (${outcome.reason}).`,
-        'Is ISMS_URL right? Is iSMS up?',
+        'Check ISMS_URL, and whether iSMS is up.',
       );
   }
 }
 
-/** The API that the terminal's commands use, or one that runs on this machine as the environment has it. */
+/** Checks the API at ISMS_OTP_URL, else on this machine at HOST and PORT. */
 async function apiFinding({ http: { host, port } }: Config, used: string | undefined): Promise<Finding> {
   const shown = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host;
   const url = `${(used ?? `http://${shown}:${port}`).replace(/\/+$/, '')}/readyz`;
@@ -226,7 +227,7 @@ async function apiFinding({ http: { host, port } }: Config, used: string | undef
     const { status } = await fetch(url, { signal: AbortSignal.timeout(answerWithinMs) });
     return status === 200
       ? ok('api', `The API at ${url} is ready.`)
-      : problem('api', `The API at ${url} answers ${status}.`, 'It waits for Redis: see its log.');
+      : problem('api', `The API at ${url} answers ${status}.`, 'It cannot reach Redis: see its log.');
   } catch {
     return warning(
       'api',
@@ -234,4 +235,13 @@ async function apiFinding({ http: { host, port } }: Config, used: string | undef
       'Start one here with `isms-otp api`, unless it runs elsewhere.',
     );
   }
+}
+
+const marks: Record<Finding['level'], string> = { ok: 'ok     ', warning: 'warning', problem: 'PROBLEM' };
+
+/** Formats a finding. */
+export function findingOutput(finding: Finding): CommandOutput {
+  const { check, level, text, advice } = finding;
+  const line = `${marks[level]}  ${check.padEnd(8)}  ${text}`;
+  return { text: advice === undefined ? line : `${line}\n${' '.repeat(19)}→ ${advice}`, data: finding };
 }

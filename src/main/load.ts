@@ -1,12 +1,11 @@
-import type { Command, ConfigFor } from '../config/commands.js';
+import type { ConfigFor, Role } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
-import { type DomainChecks, loadConfig } from '../config/load-config.js';
-import type { Environment } from '../config/read-environment.js';
+import { type DomainChecks, type Environment, loadConfig } from '../config/load-config.js';
 import { brokenContentRules, contentRuleMessages } from '../otp/content-rules.js';
 import { eventTypes, isEventType } from '../otp/event.js';
 import { parseMessage, senderIdShape } from '../otp/message.js';
 
-/** What only the domain can judge about the environment. */
+/** Checks of settings that only the domain can make. */
 const domainChecks: DomainChecks = {
   DEFAULT_MESSAGE: (text) => {
     const message = parseMessage(text);
@@ -19,14 +18,14 @@ const domainChecks: DomainChecks = {
       .filter((name) => name !== 'all' && !isEventType(name));
     return unknown.length === 0
       ? null
-      : `names no event of ours: ${unknown.join(', ')}; there are ${eventTypes.join(', ')}`;
+      : `has unknown events: ${unknown.join(', ')}; known are ${eventTypes.join(', ')}`;
   },
   DEFAULT_SENDER_ID: (text) => (senderIdShape.test(text) ? null : 'must be letters and digits, at most 11'),
 };
 
-/** Reads the environment for a command; throws one `ConfigError` with all mistakes. */
-export function load<C extends Command>(env: Environment, command: C): ConfigFor<C> {
-  const config = loadConfig(env, command, domainChecks);
+/** Reads the environment for a role. Throws one `ConfigError` with every mistake. */
+export function load<R extends Role>(env: Environment, role: R): ConfigFor<R> {
+  const config = loadConfig(env, role, domainChecks);
   const { contentPolicy, allowedCountries, defaults, webhook } = config;
   if (webhook?.privateAddresses === 'refuse' && !webhook.url.reveal().startsWith('https:')) {
     throw new ConfigError([

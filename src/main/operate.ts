@@ -8,26 +8,28 @@ import { createWebhookQueue, type WebhookQueue } from '../queues/webhook.js';
 import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { storeOf } from './composition.js';
-import { type OperatorCommand, operatorCommands } from './operator-commands.js';
-import { type CommandOutput, output } from './output.js';
+import { load } from './load.js';
 import { connectOnce } from './redis.js';
 
-type OperatorConfig = ConfigFor<'unlock'>;
+type OperatorConfig = ConfigFor<'operator'>;
 
-/** Runs one command by which an operator looks into what is kept, or undoes what went wrong; yields what to say. */
-export async function* operate(
-  command: OperatorCommand,
+/** What a command prints: the text, or with `--json` the data. */
+export interface CommandOutput {
+  text: string;
+  data: unknown;
+}
+
+/** Runs a command on the stored data; its name is its action in the audit log. */
+export async function* runOperatorCommand(
+  name: OperatorCommand,
   args: readonly string[],
-  config: OperatorConfig,
+  env: Readonly<Record<string, string | undefined>>,
 ): AsyncGenerator<CommandOutput> {
-  const expected = operatorCommands[command];
-  if (args.length !== expected.length) {
-    throw new Error(`usage: isms-otp ${[command, ...expected].join(' ')}`);
-  }
+  const config = load(env, 'operator');
   const redis = connectOnce(config.redisUrl.reveal());
-  redis.on('error', () => {});
-  const store = storeOf(redis, config, silent);
   const onError = () => {};
+  redis.on('error', onError);
+  const store = storeOf(redis, config, { info: () => {}, warn: () => {} });
   const tools: Tools = {
     store,
     sendOtpQueue: createSendOtpQueue({ connection: redis, onError, shards: config.queues.shards }),
@@ -35,26 +37,17 @@ export async function* operate(
     config,
   };
   try {
-    // Before it is done: whoever breaks off has seen or changed something all the same.
-    const subject = subjectOf(args, config);
-    await store.audit.add({
-      at: Date.now(),
-      actor: 'operator',
-      action: command,
-      result: 'begun',
-      ...subject,
-    });
-    yield* runners[command](tools, args[0] ?? '', args[1] ?? '');
+    // Recorded first: a command that is interrupted has shown or changed data as well.
+    const about = subjectOf(args, config);
+    await store.audit.add({ at: Date.now(), actor: 'operator', action: name, result: 'begun', ...about });
+    yield* runners[name](tools, args[0] ?? '', args[1] ?? '');
   } catch (error) {
     if (redis.status === 'ready' || error instanceof ConfigError) throw error;
-    throw new Error('Redis cannot be reached: see REDIS_URL.');
+    throw new Error('Redis cannot be reached: check REDIS_URL.');
   } finally {
     redis.disconnect();
   }
 }
-
-/** What these commands do, they say by themselves. */
-const silent = { info: () => {}, warn: () => {} };
 
 interface Tools {
   store: Store;
@@ -65,20 +58,20 @@ interface Tools {
 
 type Runner = (tools: Tools, first: string, second: string) => AsyncGenerator<CommandOutput>;
 
-const runners: Record<OperatorCommand, Runner> = {
-  unlock: async function* ({ store, config }, app, text) {
+const runners = {
+  'numbers unlock': async function* ({ store, config }, app, text) {
     const to = numberOf(text, config);
     const known = await store.phones.unlock(app, to);
     yield output(
       known
-        ? `${to.masked} of ${app} can be sent to and verified again.`
-        : `Nothing stood in the way of ${to.masked} of ${app}.`,
+        ? `${to.masked} of ${app} was unlocked: OTPs can be sent and verified again.`
+        : `${to.masked} of ${app} was not limited or locked.`,
     );
   },
-  ranges: async function* ({ store }) {
+  'ranges list': async function* ({ store }) {
     const judged = await store.ranges.judged();
     if (judged.length === 0) {
-      return yield { text: 'No number range was slowed, blocked or capped lately.', data: judged };
+      return yield { text: 'No number range is slowed, blocked or capped.', data: judged };
     }
     const time = (ms: number) => (ms === 0 ? '-'.padEnd(24) : new Date(ms).toISOString());
     const lines = judged.map(({ app, range, slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse }) =>
@@ -100,27 +93,27 @@ const runners: Record<OperatorCommand, Runner> = {
     const data = judged.map(({ range, ...one }) => ({ ...one, range: shownRange(range) }));
     yield { text: [[...head, 'refused', 'would refuse'].join('  '), ...lines].join('\n'), data };
   },
-  'resend-webhooks': async function* ({ webhookQueue }) {
+  'webhooks redeliver': async function* ({ webhookQueue }) {
     const count = await webhookQueue.retryDead();
     const text =
       count === 0
-        ? 'Every event was delivered, or is tried again by itself.'
-        : `${count} events that were given up are delivered again, with as many attempts as new ones.`;
+        ? 'No delivery was given up: every event was delivered or is being retried.'
+        : `${count} events are delivered again, with as many attempts as new ones.`;
     yield { text, data: { count } };
   },
-  'forget-range': async function* ({ store }, app, text) {
+  'ranges unblock': async function* ({ store }, app, text) {
     const range = text.replace(/\D/g, '');
     const known = await store.ranges.forget(app, range);
     yield output(
       known
-        ? `The guard begins anew with ${shownRange(range)} of ${app}.`
-        : `Nothing is known of ${shownRange(range)} of ${app}; see isms-otp ranges.`,
+        ? `${shownRange(range)} of ${app} was unblocked; the guard starts without its history.`
+        : `The guard has no data about ${shownRange(range)} of ${app}; see isms-otp ranges list.`,
     );
   },
-  restored: async function* ({ store }) {
+  'redis mark-restored': async function* ({ store }) {
     await store.noteRestore();
     yield output(
-      'What waits in this Redis may have been sent since its backup: it is sent at most MAX_RESENDS_AFTER_UNKNOWN times more.',
+      'OTPs that wait in this Redis are marked as possibly sent: each is sent at most MAX_RESENDS_AFTER_UNKNOWN times more.',
     );
   },
   audit: async function* ({ store }, since, until) {
@@ -129,40 +122,48 @@ const runners: Record<OperatorCommand, Runner> = {
       yield line({ ...entry, at: isoTime(entry.at) });
     }
   },
-  person: async function* ({ store, config }, text) {
+  'subject export': async function* ({ store, config }, text) {
     const to = numberOf(text, config);
-    for (const otp of await store.dataSubjects.find(to)) yield line(personView(otp));
+    for (const otp of await store.dataSubjects.find(to)) yield line(exportedOtp(otp));
     for (const { admittedAt, verifiedAt, otpIds: _ids, ...known } of await store.phones.known(to)) {
       const times = { admittedAt: admittedAt.map(isoTime), verifiedAt: verifiedAt && isoTime(verifiedAt) };
       yield line({ to: to.masked, ...known, ...times });
     }
   },
-  erase: async function* ({ store, sendOtpQueue, config }, text) {
+  'subject erase': async function* ({ store, sendOtpQueue, config }, text) {
     const to = numberOf(text, config);
     const otps = await store.dataSubjects.find(to);
-    // Nothing of it is sent any more.
+    // Stops sends of waiting OTPs.
     for (const { app, id } of otps) await store.otps.cancel(app, id);
     await store.dataSubjects.erase(to, otps);
     const held = await eraseJobs(sendOtpQueue, otps, config.isms.sendTimeoutMs + jobMarginMs);
     yield {
-      text: `${otps.length} OTPs to ${to.masked} were erased, with its limits.`,
+      text: `${otps.length} OTPs to ${to.masked} were erased, with the limits of the number.`,
       data: { erased: otps.length, jobsHeld: held },
     };
     if (held > 0) {
       yield output(
-        `${held} of their jobs, which show ${to.masked}, are held by workers, and go OTP_RETENTION_SECONDS after they end.`,
+        `Workers hold ${held} of their jobs, which show ${to.masked}; these are removed OTP_RETENTION_SECONDS after they end.`,
       );
     }
   },
-};
+} as const satisfies Record<string, Runner>;
 
-/** NDJSON, to people and programs alike. */
+/** A command on the stored data. */
+export type OperatorCommand = keyof typeof runners;
+
+/** The same text with and without `--json`. */
+function output(text: string): CommandOutput {
+  return { text, data: { message: text } };
+}
+
+/** A line of NDJSON, with and without `--json`. */
 const line = (data: object): CommandOutput => ({ text: JSON.stringify(data), data });
 
-/** For a worker to let go of a job after its longest call. */
+/** Time after its longest call in which a worker releases a job. */
 const jobMarginMs = 5_000;
 
-/** A worker that holds a job does so until its call is over; answers how many are held for longer than that. */
+/** Erases jobs, waiting for workers that hold them; returns the number of jobs that stay held. */
 async function eraseJobs(queue: SendOtpQueue, otps: readonly Otp[], waitMs: number): Promise<number> {
   const until = performance.now() + waitMs;
   for (let left = otps; ; await sleep(500)) {
@@ -175,14 +176,15 @@ async function eraseJobs(queue: SendOtpQueue, otps: readonly Otp[], waitMs: numb
 function numberOf(text: string, { defaults }: OperatorConfig): PhoneNumber {
   const to = PhoneNumber.parse(text, defaults.country);
   if (to) return to;
-  const problem = 'is no mobile number; write it as +60123456789';
-  throw new ConfigError([{ variable: '<phone number>', problem }]);
+  throw new ConfigError([
+    { variable: '<number>', problem: 'is not a mobile number; write it as +60123456789' },
+  ]);
 }
 
-/** What may be a number after all, such as one of a landline, is left out. */
+/** Masks any other number, such as one of a landline. */
 const withoutDigits = (text: string) => text.replaceAll(/\d(?:[ ().-]*\d){8,}/g, '[masked]');
 
-/** What a command is about, as the audit trail may show it: no whole number. */
+/** The arguments for the audit log, without whole phone numbers. */
 function subjectOf(args: readonly string[], { defaults }: OperatorConfig): { subject?: string } {
   if (args.length === 0) return {};
   const shown = args.map((text) => PhoneNumber.parse(text, defaults.country)?.masked ?? withoutDigits(text));
@@ -199,8 +201,8 @@ function momentOf(variable: string, text: string): number {
 
 const isoTime = (ms: number) => new Date(ms).toISOString();
 
-/** All that is kept about a person: what they may ask for. Their number is known to who asked. */
-function personView({ to, ...otp }: Otp) {
+/** An OTP as its recipient may request it; the number is masked. */
+function exportedOtp({ to, ...otp }: Otp) {
   const times = ['createdAt', 'sendDeadline', 'sentAt', 'expiresAt', 'verifiedAt'] as const;
   const iso = times.map((name) => [name, otp[name] === null ? null : isoTime(otp[name])]);
   return { ...otp, to: to.masked, ...Object.fromEntries(iso) };

@@ -21,7 +21,7 @@ const simulatorAccount = { username: 'simulated', password: 'not-a-secret' };
  * `ISMS_USERNAME` is set, the API and one worker. What the environment sets is respected; data stays in `.data`.
  */
 export async function start(env: Environment, parts: Parts): Promise<void> {
-  const given = load(env, 'check-config');
+  const given = load(env, 'start');
   const directory = resolve('.data');
   const secrets = await developmentSecrets(directory);
   parts.add(await onlyOne(directory));

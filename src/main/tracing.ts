@@ -1,4 +1,4 @@
-import type { Environment } from '../config/read-environment.js';
+import type { Environment } from '../config/load-config.js';
 import { load } from './load.js';
 import { packageVersion } from './package-version.js';
 import type { Running } from './running.js';
@@ -16,7 +16,7 @@ export async function traceIfAsked(role: string, env: Environment): Promise<Runn
 /** What is wrong with an environment is said by the command itself. */
 function endpointIn(env: Environment): { endpoint: string; ratio: number } | null {
   try {
-    const { endpoint, ratio } = load(env, 'check-config').tracing;
+    const { endpoint, ratio } = load(env, 'start').tracing;
     return endpoint === undefined ? null : { endpoint, ratio };
   } catch {
     return null;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { barsOf } from '../../src/cli/chart.js';
+import { barsOf } from '../../src/cli/balance.js';
 import { keys } from '../../src/store/keys.js';
 import { type FullGateway, startFullGateway } from '../support/full-gateway.js';
 import { connect } from '../support/redis.js';
@@ -70,7 +70,7 @@ describe('balance', () => {
     expect((await ask('--refresh', '--json')).json()).toMatchObject({ balance: { credits: 4_321 } });
   });
 
-  it('exits 4 while no snapshot is there', async () => {
+  it('exits 4 without a snapshot', async () => {
     await keepOnly();
     const { code, err } = await ask();
     expect(code).toBe(4);
@@ -79,7 +79,7 @@ describe('balance', () => {
 });
 
 describe('a chart', () => {
-  it('reaches from the lowest block to the highest, with gaps where nothing is known', () => {
+  it('spans the lowest to the highest block, with gaps for unknown values', () => {
     expect(barsOf([0, 1, 2, 3, null, 4, 5, 6, 7])).toBe('▁▂▃▄ ▅▆▇█');
     expect(barsOf([5, 5])).toBe('▁▁');
     expect(barsOf([null])).toBe(' ');

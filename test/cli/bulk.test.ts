@@ -33,7 +33,7 @@ const callsTo = (to: string) => gateway.simulator.state.number(to).calls;
 const errorIn = ({ err }: Ended) => (JSON.parse(err) as { error: { code: string } }).error;
 
 describe('bulk', () => {
-  it('sends each row of a CSV, and tells of each under the number that a spreadsheet gives it', async () => {
+  it('sends each row of a CSV file and numbers results as a spreadsheet does', async () => {
     const [first, second] = [newNumber(), newNumber()];
     const content = [
       '\ufeffto,message,reference,ttlSeconds,maxAttempts',
@@ -81,7 +81,7 @@ describe('bulk', () => {
   });
 
   it.each(['ndjson', 'jsonl'])(
-    'sends each line of .%s, whatever line ends its JSON holds',
+    'sends each line of a .%s file, also with other line ends within its JSON',
     async (ending) => {
       const [first, second] = [newNumber(), newNumber()];
       const file = fileOf(
@@ -109,22 +109,22 @@ describe('bulk', () => {
     [
       'a.csv',
       'to,text\n1,2\n',
-      /Unknown column: "text" \(input\): known are to, message, .*; nothing was sent/,
+      /Unknown column: "text" \(input\): known columns are to, message, .*; nothing was sent/,
     ],
     ['b.csv', '+60123456789\n+60123456780\n', /Unknown column: \(a number: is the first row the header\?\)/],
-    ['c.csv', 'message\nx\n', /There is no column "to"/],
-    ['d.csv', 'to,to\n1,2\n', /The column to stands twice/],
+    ['c.csv', 'message\nx\n', /The header has no column "to"/],
+    ['d.csv', 'to,to\n1,2\n', /The header has the column to twice/],
     ['e.csv', 'to\n1\n1,2\n', /Row 3 has 2 cells, the header has 1/],
-    ['f.csv', 'to,message\n1,2\n1,2\n+60123456789,a"b"\n', /Row 4 is no CSV/],
-    ['g.csv', 'to,message\n1,"open\n1,2\n', /Row 2 is no CSV/],
+    ['f.csv', 'to,message\n1,2\n1,2\n+60123456789,a"b"\n', /Row 4 is not CSV/],
+    ['g.csv', 'to,message\n1,"open\n1,2\n', /Row 2 is not CSV/],
     ['h.csv', `to,message\n1,"${'x'.repeat(70_000)}`, /longer than 64 KiB/],
     ['i.csv', Buffer.from('to,message\n1,\xe9 %OTP%\n', 'latin1'), /not UTF-8/],
-    ['j.ndjson', '{"to":"1"}\n{"to":\n', /Line 2 is no JSON object/],
-    ['k.ndjson', '{"to":"1"}\n["1"]\n', /Line 2 is no JSON object/],
+    ['j.ndjson', '{"to":"1"}\n{"to":\n', /Line 2 is not a JSON object/],
+    ['k.ndjson', '{"to":"1"}\n["1"]\n', /Line 2 is not a JSON object/],
     ['l.ndjson', ' '.repeat(70_000), /longer than 64 KiB/],
-    ['m.ndjson', '\n\n', /There is no OTP in the file/],
+    ['m.ndjson', '\n\n', /The file has no OTP/],
     ['n.txt', '{}', /must end in \.csv, \.ndjson or \.jsonl/],
-  ])('sends nothing of a file that cannot be read, %s', async (name, content, said) => {
+  ])('sends nothing of a malformed file: %s', async (name, content, said) => {
     const file = fileOf(name, content);
     const calls = gateway.simulator.state.calls.send;
     const { code, out, err } = await bulk([file]);
@@ -135,11 +135,11 @@ describe('bulk', () => {
     expect(readdirSync(dirname(file))).toEqual([name]);
   });
 
-  it('says that a file is not there', async () => {
+  it('names a missing file', async () => {
     expect(await bulk(['/none.csv'])).toMatchObject({ code: 2, err: expect.stringContaining('ENOENT') });
   });
 
-  it('shows a bar on a terminal, and takes it away', async () => {
+  it('shows a progress bar on a terminal and removes it', async () => {
     const file = fileOf('bar.ndjson', `{"to":"${newNumber()}"}\n`);
     const { err } = await bulk([file], { tty: true });
     const [before, shown, after] = err.split('\r\u001b[K');
@@ -154,12 +154,12 @@ describe('bulk', () => {
 });
 
 describe('bulk, run again', () => {
-  it('does nothing once all lines are answered, unless asked to', async () => {
+  it('sends nothing after a finished upload without --refused or --again', async () => {
     const to = newNumber();
     const file = fileOf('once.csv', `to\n${to}\n12\n`);
     const first = (await bulk([file, '--json'])).json() as { key: string; batchId: string };
     const text = readFileSync(`${file}.results.ndjson`, 'utf8');
-    // As before: a script must not take what was refused for done.
+    // Exits as before: refused lines are not done.
     const { code, out } = await bulk([file]);
     expect(code).toBe(1);
     expect(out).toMatch(/answered before.*Nothing was sent/);
@@ -178,7 +178,7 @@ describe('bulk, run again', () => {
     expect(readFileSync(`${file}.results.ndjson.old`, 'utf8')).toBe(text);
   });
 
-  it('refuses to mix what is not the same upload, and says what to do', async () => {
+  it('refuses to resume a different upload, with advice', async () => {
     const line = `{"to":"${newNumber()}"}\n`;
     const file = fileOf('same.ndjson', line);
     await bulk([file, '--key', 'k-1']);
@@ -200,7 +200,7 @@ describe('bulk, run again', () => {
     expect(readFileSync(`${file}.results.ndjson`, 'utf8')).toBe(text);
   });
 
-  it('does not go on with an upload that the gateway may have forgotten', async () => {
+  it('does not resume an upload that the gateway may have forgotten', async () => {
     const file = fileOf('old.ndjson', `{"to":"${newNumber()}"}\n`);
     await bulk([file]);
     const results = `${file}.results.ndjson`;
@@ -212,7 +212,7 @@ describe('bulk, run again', () => {
     });
   });
 
-  it('never writes over a file of another kind', async () => {
+  it('never overwrites another kind of file', async () => {
     const file = fileOf('mine.ndjson', `{"to":"${newNumber()}"}\n`);
     for (const more of [[], ['--again']]) {
       const ended = await bulk([file, '--results', file, '--json', ...more]);
@@ -244,12 +244,12 @@ describe('bulk, broken off', { timeout: 60_000 }, () => {
     expect(numbers.filter((to) => callsTo(to) !== 1)).toEqual([]);
   }
 
-  it('by Ctrl-C, goes on: every number is called once, every line told of once, in order', async () => {
+  it('by Ctrl-C, resumes: one send per number, one result per line, in order', async () => {
     const upload = largeFile('ctrl-c.csv', (to) => `${to},r\n`, 'to,reference\n');
     const stopped = await bulkStoppedAt(1_000, 'SIGINT', upload);
     expect(stopped.code).toBe(130);
     expect(stopped.output).toBe(
-      'isms-otp: Stopped (stopped): run the same command again to go on: each line counts once\n',
+      'isms-otp: Stopped (stopped): run the same command again to resume: each line counts once\n',
     );
     const before = resultsOf(upload.file);
     expect(before.length).toBeLessThan(count);
@@ -259,12 +259,12 @@ describe('bulk, broken off', { timeout: 60_000 }, () => {
     await sentOnce(upload, 2);
   });
 
-  it('by kill -9, twice, goes on: every number is called once, every line told of once, in order', async () => {
+  it('by kill -9, twice, resumes: one send per number, one result per line, in order', async () => {
     const upload = largeFile('kill.ndjson', (to) => `{"to":"${to}"}\n`);
     expect((await bulkStoppedAt(1_000, 'SIGKILL', upload)).code).toBe('SIGKILL');
     const before = readFileSync(`${upload.file}.results.ndjson`, 'utf8');
     expect((await bulkStoppedAt(500, 'SIGKILL', upload)).code).toBe('SIGKILL');
-    // The second one has taken nothing away of what the first one knew.
+    // The second run keeps the results of the first.
     expect(readFileSync(`${upload.file}.results.ndjson`, 'utf8')).toBe(before);
     expect(await bulkToItsEnd(upload)).toMatchObject({ code: 0 });
     expect(readdirSync(dirname(upload.file))).toHaveLength(2);
@@ -272,8 +272,8 @@ describe('bulk, broken off', { timeout: 60_000 }, () => {
   });
 });
 
-describe('bulk, in front of a gateway that breaks off', () => {
-  /** Answers one line, and then nothing more. */
+describe('bulk, when the gateway breaks off', () => {
+  /** Answers one line and then closes the connection. */
   async function startBreaking(): Promise<{ server: Server; url: string; keys: string[] }> {
     const keys: string[] = [];
     const server = createServer((req, res) => {
@@ -289,24 +289,24 @@ describe('bulk, in front of a gateway that breaks off', () => {
     return { server, url: `http://127.0.0.1:${port}`, keys };
   }
 
-  it('exits 4, keeps what is known, and goes on under the same key', async () => {
+  it('exits 4, keeps results, and resumes under the same key', async () => {
     const { server, url, keys } = await startBreaking();
     const env = { ISMS_OTP_URL: url, ISMS_OTP_KEY: gateway.key };
     const file = fileOf('broken.ndjson', '{"to":"1"}\n{"to":"2"}\n');
     const { code, out, err } = await bulk([file], { env });
     expect({ code, out }).toEqual({ code: 4, out: '' });
-    expect(err).toMatch(/\(network_error\): run the same command again to go on/);
+    expect(err).toMatch(/\(network_error\): run the same command again to resume/);
     expect(resultsOf(file)).toMatchObject([{ upload: { key: keys[0] } }, { line: 1, id: 'otp_1' }]);
     const again = await bulk([file, '--json'], { env });
     expect(errorIn(again)).toMatchObject({ code: 'network_error' });
     expect(keys[1]).toBe(keys[0]);
-    // What the first run knew is still there, and nothing beside it.
+    // The results of the first run remain, without a partial file.
     expect(resultsOf(file)).toHaveLength(2);
     expect(readdirSync(dirname(file))).toHaveLength(2);
     server.close();
   });
 
-  it('exits 4 when there is none, and the file says so for the next run', async () => {
+  it('exits 4 when it is unreachable, with a results file for the next run', async () => {
     const env = { ISMS_OTP_URL: 'http://127.0.0.1:9', ISMS_OTP_KEY: gateway.key };
     const file = fileOf('none.ndjson', '{"to":"1"}\n');
     expect(await bulk([file], { env })).toMatchObject({ code: 4 });

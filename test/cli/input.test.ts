@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inspectInput, readInput } from '../../src/cli/input.js';
-import { createLineNumbers } from '../../src/cli/line-numbers.js';
+import { createLineNumbers } from '../../src/cli/upload.js';
 import { newFolder } from './upload-files.js';
 
 function fileOf(name: string, content: string): string {
@@ -11,13 +11,13 @@ function fileOf(name: string, content: string): string {
   return file;
 }
 
-/** Of lengths that put the ends of what is read at once at every place of a line. */
+/** Lengths that put the end of a read at every position of a line. */
 const messages = Array.from(
   { length: 4_000 },
   (_, i) => `验证码 "${'x'.repeat(i % 97)}"\n%OTP%, ${'é'.repeat(97 - (i % 97))}`,
 );
 
-describe('a file that is read piece by piece', () => {
+describe('a file of OTPs', () => {
   it.each<[string, string, number]>([
     [
       'CSV',
@@ -25,7 +25,7 @@ describe('a file that is read piece by piece', () => {
       2,
     ],
     ['NDJSON', messages.map((message, i) => `${JSON.stringify({ to: String(i), message })}\n`).join(''), 1],
-  ])('loses and changes nothing of %s', async (kind, content, firstLine) => {
+  ])('is read piece by piece without a loss or change: %s', async (kind, content, firstLine) => {
     const file = fileOf(`large.${kind.toLowerCase()}`, content);
     expect(content.length).toBeGreaterThan(4 * 65_536);
     const expected = messages.map((message, i) => ({ line: firstLine + i, otp: { to: String(i), message } }));
@@ -33,7 +33,7 @@ describe('a file that is read piece by piece', () => {
     expect(await inspectInput(file, new AbortController().signal)).toMatchObject({ lines: messages.length });
   });
 
-  it('is not read on once told to stop', async () => {
+  it('is not read further after an abort', async () => {
     const file = fileOf('large.ndjson', '{"to":"1"}\n'.repeat(100_000));
     const reason = new Error('enough');
     await expect(inspectInput(file, AbortSignal.abort(reason))).rejects.toThrow();
@@ -41,7 +41,7 @@ describe('a file that is read piece by piece', () => {
 });
 
 describe('line numbers', () => {
-  it('are those of the file, whatever was passed over, asked for later than they were noted', () => {
+  it('are those of the file, also after skipped lines and when looked up later', () => {
     const lines = [2, 3, 7, 8, 9, 11, 20];
     const numbers = createLineNumbers();
     for (const line of lines) numbers.note(line);

@@ -5,7 +5,7 @@ import { afterFile } from '../support/clean-up.js';
 import { sleep } from '../support/otps.js';
 import { type GatewayProcess, runCommand } from '../support/processes.js';
 
-/** A folder of its own for files of a test; it goes when the test file is done. */
+/** A directory for the files of a test, removed after the test file. */
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'isms-otp-bulk-'));
   afterFile(() => rmSync(folder, { recursive: true, force: true }));
@@ -23,7 +23,7 @@ export interface ResultLine {
   summary?: { batchId: string; accepted: number; rejected: number; codes: Record<string, number> };
 }
 
-/** What a results file says; a line that is not whole yet is left out. */
+/** Parses a results file without an incomplete last line. */
 export function resultsIn(path: string): ResultLine[] {
   const text = readFileSync(path, 'utf8');
   return text
@@ -33,13 +33,13 @@ export function resultsIn(path: string): ResultLine[] {
     .map((line) => JSON.parse(line));
 }
 
-/** Runs `isms-otp bulk` as a process and signals it once this run has written down so many lines; how it ended. */
+/** Runs `isms-otp bulk` as a process and signals it after `answered` result lines of this run. */
 export async function bulkStoppedAt(
   answered: number,
   signal: NodeJS.Signals,
   { file, env }: { file: string; env: Record<string, string> },
 ): Promise<{ code: number | NodeJS.Signals | null; output: string }> {
-  // What an earlier run left stays as it is until this one is over.
+  // Results of an earlier run stay in their file until this run ends.
   const earlier = readdirSync(dirname(file));
   const running = runCommand(['bulk', file], env);
   const linesOfThisRun = () => {
@@ -52,7 +52,7 @@ export async function bulkStoppedAt(
   return { code, output: running.output };
 }
 
-/** Runs it to its end. */
+/** Runs `isms-otp bulk` as a process to its end. */
 export async function bulkToItsEnd({ file, env }: { file: string; env: Record<string, string> }) {
   const running: GatewayProcess = runCommand(['bulk', file, '--json'], env);
   await new Promise((resolve) => running.child.once('close', resolve));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { settings } from '../../src/config/commands.js';
-import { describeConfig } from '../../src/config/describe-config.js';
+import { describeConfig } from '../../src/config/documentation.js';
 import { loadConfig } from '../../src/config/load-config.js';
 import { canaries, load } from './environment.js';
 
@@ -8,7 +8,7 @@ const linesOf = (text: string) => new Map(text.split('\n').map((line) => [line.s
 
 describe('describeConfig', () => {
   it('has a line for every variable', () => {
-    const lines = linesOf(describeConfig(loadConfig({}, 'check-config')));
+    const lines = linesOf(describeConfig(loadConfig({}, 'start')));
     expect(settings.filter(({ name }) => !lines.has(name))).toEqual([]);
     expect(lines.get('ISMS_PASSWORD')).toMatch(/ -$/);
   });

@@ -1,4 +1,4 @@
-import type { Command, ConfigFor } from '../../src/config/commands.js';
+import type { ConfigFor, Role } from '../../src/config/commands.js';
 import { ConfigError } from '../../src/config/config-error.js';
 import { type DomainChecks, loadConfig } from '../../src/config/load-config.js';
 
@@ -10,7 +10,7 @@ export const canaries = {
   data: Buffer.alloc(32, 'data-key-canary').toString('base64'),
 };
 
-/** Everything that any command requires, and the admin login. */
+/** Every setting that a role requires, and the admin login. */
 export const complete = {
   REDIS_URL: `redis://user:${canaries.redis}@redis:6379/0`,
   ISMS_USERNAME: 'acme',
@@ -22,22 +22,22 @@ export const complete = {
 };
 
 /** Loads the complete environment with a few variables changed; undefined takes one out. */
-export function load<C extends Command = 'api'>(
+export function load<R extends Role = 'api'>(
   changes: Record<string, string | undefined> = {},
-  command?: C,
+  role?: R,
   checks?: DomainChecks,
-): ConfigFor<C | 'api'> {
-  return loadConfig<C | 'api'>({ ...complete, ...changes }, command ?? 'api', checks);
+): ConfigFor<R | 'api'> {
+  return loadConfig<R | 'api'>({ ...complete, ...changes }, role ?? 'api', checks);
 }
 
 /** "VARIABLE problem" of each mistake; none when the environment is right. */
 export function mistakes(
   changes: Record<string, string | undefined>,
-  command: Command = 'api',
+  role: Role = 'api',
   checks?: DomainChecks,
 ): string[] {
   try {
-    loadConfig({ ...complete, ...changes }, command, checks);
+    loadConfig({ ...complete, ...changes }, role, checks);
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

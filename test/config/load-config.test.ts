@@ -5,7 +5,7 @@ import { canaries, complete, mistakes } from './environment.js';
 
 describe('loadConfig', () => {
   it('gives every variable of the contract its default', () => {
-    const config = loadConfig({}, 'check-config');
+    const config = loadConfig({}, 'start');
     expect(config).toEqual({
       http: { host: '127.0.0.1', port: 3000, ismsCompatApi: 'post' },
       isms: {
@@ -60,7 +60,7 @@ describe('loadConfig', () => {
     ['api', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'ENCRYPTION_KEYS', 'API_KEYS']],
     ['worker', ['REDIS_URL', 'ISMS_USERNAME', 'ISMS_PASSWORD', 'ENCRYPTION_KEYS']],
     ['simulate', []],
-    ['check-config', []],
+    ['start', []],
   ] as const)('does not let `%s` start without what it requires', (command, required) => {
     const nothing = Object.fromEntries(Object.keys(complete).map((name) => [name, undefined]));
     const missing = required.map((name) => expect.stringMatching(`^${name} is missing; it must be .`));
@@ -98,15 +98,79 @@ describe('loadConfig', () => {
   ])('takes %s and %s only together', (one, other) => {
     const although = (missing: string, set: string) =>
       expect.stringMatching(`^${missing} is missing although ${set} is set`);
-    expect(mistakes({ [one]: undefined }, 'check-config')).toEqual([although(one, other)]);
-    expect(mistakes({ [other]: undefined }, 'check-config')).toEqual([although(other, one)]);
+    expect(mistakes({ [one]: undefined }, 'start')).toEqual([although(one, other)]);
+    expect(mistakes({ [other]: undefined }, 'start')).toEqual([although(other, one)]);
   });
 
-  it('stops at a misspelt name instead of ignoring its value', () => {
-    expect(mistakes({ MAX_RESENDS_AFTER_UNKNOW: '0' })).toEqual([
-      'MAX_RESENDS_AFTER_UNKNOW is not a setting; MAX_RESENDS_AFTER_UNKNOWN is',
-    ]);
-    expect(mistakes({ REDIS_URI: 'x', API_KEY: 'x', HOSTS: 'x', OTP_HOME: 'x' })).toEqual([]);
+  it.each([
+    ['MAX_RESENDS_AFTER_UNKNOW', 'MAX_RESENDS_AFTER_UNKNOWN'],
+    ['LOG_LEVL', 'LOG_LEVEL'],
+    ['FRAUD_GAURD', 'FRAUD_GUARD'],
+    ['FRUAD_GUARD', 'FRAUD_GUARD'],
+    ['API_KEY', 'API_KEYS'],
+    ['API_KEY_FILE', 'API_KEYS_FILE'],
+    ['REDIS_URI', 'REDIS_URL'],
+    ['ISMS_USER', 'ISMS_USERNAME'],
+    ['ISMS_PASS', 'ISMS_PASSWORD'],
+    ['OTP_TTL', 'OTP_TTL_SECONDS'],
+    ['WEBHOOK_SECRETS', 'WEBHOOK_SECRET'],
+    ['ENCRYPTION_KEY', 'ENCRYPTION_KEYS'],
+    ['LIMT_SEND_PER_SECOND', 'LIMIT_SEND_PER_SECOND'],
+  ])('stops at %s and suggests %s', (misspelt, meant) => {
+    expect(mistakes({ [meant]: undefined, [misspelt]: 'x' }, 'start')).toContainEqual(
+      `${misspelt} is not a setting; did you mean ${meant}?`,
+    );
+  });
+
+  it('ignores variables of other programs', () => {
+    const others = [
+      ...[
+        'HOSTS',
+        'HOSTNAME',
+        'OTP_HOME',
+        'OTP_URL',
+        'OTP_KEY',
+        'OTP_PORT',
+        'OTP_SERVICE_HOST',
+        'WEBHOOK_PORT',
+      ],
+      ...[
+        'ISMS_OTP_URL',
+        'ISMS_OTP_KEY',
+        'ISMS_OTP_KEY_FILE',
+        'ISMS_PORT',
+        'ISMS_PORT_3000_TCP',
+        'ISMS_OTP_PORT',
+      ],
+      ...[
+        'APP_KEYS',
+        'APP_KEY',
+        'API_PORT',
+        'REDIS_PORT',
+        'REDIS_HOST',
+        'REDIS_PASSWORD',
+        'REDIS_PORT_6379_TCP',
+      ],
+      ...[
+        'LOG_DIR',
+        'LOG_FILE',
+        'LOGLEVEL',
+        'METRICS_PATH',
+        'ADMIN_EMAIL',
+        'QUEUE_NAME',
+        'WORKER_ID',
+        'PATH',
+      ],
+      ...[
+        'OTEL_SERVICE_NAME',
+        'OTEL_EXPORTER_OTLP_HEADERS',
+        'OTEL_TRACES_SAMPLER',
+        'NODE_ENV',
+        'DEFAULT_LOCALE',
+      ],
+    ];
+    const environment = Object.fromEntries(others.map((name) => [name, 'x']));
+    expect(() => loadConfig(environment, 'start')).not.toThrow();
   });
 
   it('stops at the former name of a setting and says the new one', () => {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { describeConfig } from '../../src/config/describe-config.js';
+import { describeConfig } from '../../src/config/documentation.js';
 import { Secret } from '../../src/config/secret.js';
 import { canaries, load } from './environment.js';
 

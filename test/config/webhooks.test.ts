@@ -55,17 +55,15 @@ describe('a webhook', () => {
 
   it('is reached over http only where it may be inside this network', () => {
     const inside = given({ WEBHOOK_URL: 'http://app:8080/hooks' });
-    expect(() => loadAll(inside, 'check-config')).toThrow(/WEBHOOK_URL must be https, unless/);
+    expect(() => loadAll(inside, 'start')).toThrow(/WEBHOOK_URL must be https, unless/);
     const allowed = { ...inside, WEBHOOK_PRIVATE_ADDRESSES: 'allow' };
-    expect(loadAll(allowed, 'check-config').webhook?.privateAddresses).toBe('allow');
+    expect(loadAll(allowed, 'start').webhook?.privateAddresses).toBe('allow');
   });
 
   it('is told of events that there are', () => {
     const some = given({ WEBHOOK_EVENTS: 'otp.failed, balance.low' });
-    expect(loadAll(some, 'check-config').webhook?.events).toEqual(['otp.failed', 'balance.low']);
+    expect(loadAll(some, 'start').webhook?.events).toEqual(['otp.failed', 'balance.low']);
     const unknown = given({ WEBHOOK_EVENTS: 'otp.failed,otp.flown' });
-    expect(() => loadAll(unknown, 'check-config')).toThrow(
-      /names no event of ours: otp\.flown; there are otp\.sent/,
-    );
+    expect(() => loadAll(unknown, 'start')).toThrow(/has unknown events: otp\.flown; known are otp\.sent/);
   });
 });

@@ -44,16 +44,16 @@ async function findings(
   const found = said
     .trim()
     .split('\n')
-    // Without INFO, the client of Redis says so on its own.
+    // Without INFO, ioredis prints a warning of its own.
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as Finding);
   return { code, found, said };
 }
 const of = (found: Finding[], check: string) => found.filter((one) => one.check === check);
 
-describe('keys new', () => {
-  it('makes a key that the gateway takes, and the digest that it keeps of it', async () => {
-    const { code, said } = await run(['keys', 'new', 'shop', '--json']);
+describe('keys create', () => {
+  it('creates a key and the digest that the gateway accepts', async () => {
+    const { code, said } = await run(['keys', 'create', 'shop', '--json']);
     const { app, key, digest } = JSON.parse(said) as Record<string, string>;
     expect([code, app]).toEqual([0, 'shop']);
     expect(digest).toBe(
@@ -61,47 +61,47 @@ describe('keys new', () => {
         .update(key ?? '')
         .digest('hex')}`,
     );
-    const checked = await run(['check-config'], { API_KEYS: `shop:${digest}` });
+    const checked = await run(['config', 'validate', 'start'], { API_KEYS: `shop:${digest}` });
     expect(checked.said).toContain(`shop (sha256 ${digest?.slice(7, 15)}`);
-    expect((await run(['keys', 'new', 'shop'])).said).not.toContain(key);
+    expect((await run(['keys', 'create', 'shop'])).said).not.toContain(key);
   });
 
-  it.each([[['keys']], [['keys', 'new']], [['keys', 'new', 'Not an app']]])(
-    'says how it is used: %j',
+  it.each([[['keys']], [['keys', 'create']], [['keys', 'create', 'Not an app']]])(
+    'exits 1 for a wrong call: %j',
     async (args) => {
       const { code, said } = await run(args);
       expect(code).toBe(1);
-      expect(said).toMatch(/usage: isms-otp keys new <app>|The name of an app is/);
+      expect(said).toMatch(/Usage: isms-otp keys|missing required argument 'app'|The name of an app must be/);
     },
   );
 });
 
-describe('apps check', () => {
-  it('says what a file means, or every mistake in it', async () => {
+describe('apps validate', () => {
+  it('prints the apps in a file, or every mistake in it', async () => {
     const file = join(directory, 'apps.json');
     const good = {
       keys: [`sha256:${'a'.repeat(64)}`],
       templates: { default: { en: '%OTP%', ms: 'Kod %OTP%' } },
     };
     writeFileSync(file, JSON.stringify({ apps: { shop: good } }));
-    const { code, said } = await run(['apps', 'check', file, '--json']);
+    const { code, said } = await run(['apps', 'validate', file, '--json']);
     expect(code).toBe(0);
     expect(JSON.parse(said)).toMatchObject([
       { app: 'shop', templates: ['default'], locales: ['en', 'ms'], keys: 1 },
     ]);
-    expect((await run(['apps', 'check'], { APPS_FILE: file })).said).toMatch(
+    expect((await run(['apps', 'validate'], { APPS_FILE: file })).said).toMatch(
       /^shop .*1 template\(s\) in en, ms/,
     );
     writeFileSync(file, JSON.stringify({ apps: { shop: { ...good, senderId: '!', freeText: 1 } } }));
-    const wrong = await run(['apps', 'check', file]);
+    const wrong = await run(['apps', 'validate', file]);
     expect(wrong.code).toBe(1);
     expect(wrong.said).toContain('apps.shop.freeText');
-    expect((await run(['check-config'], { APPS_FILE: file })).code).toBe(1);
+    expect((await run(['config', 'validate', 'start'], { APPS_FILE: file })).code).toBe(1);
   });
 });
 
 describe('doctor', () => {
-  it('finds nothing wrong where nothing is, and says so without a secret', async () => {
+  it('reports no problem where none is, without a secret', async () => {
     const redis = await startRedisServer({ appendfsync: 'always' });
     const api = { ...environment, REDIS_URL: redis.url };
     const { code, found, said } = await findings(api);
@@ -115,7 +115,7 @@ describe('doctor', () => {
     await redis.stop();
   });
 
-  it.skipIf(onCluster)('names what a Redis can lose, and that it evicts', async () => {
+  it.skipIf(onCluster)('warns of a Redis that is not durable or evicts', async () => {
     const redis = await startRedisServer({ appendfsync: 'everysec' });
     const client = redis.connect();
     await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
@@ -130,7 +130,7 @@ describe('doctor', () => {
     await redis.stop();
   });
 
-  it('says what to do about each thing that is wrong, and exits 1', async () => {
+  it('exits 1 with advice on each problem', async () => {
     const settings = await findings({ ...environment, PORT: 'x' });
     expect(settings.code).toBe(1);
     expect(of(settings.found, 'settings')[0]).toMatchObject({
@@ -148,14 +148,14 @@ describe('doctor', () => {
       level: 'problem',
       advice: expect.stringMatching(/ISMS_USERNAME.*sub-account.*never the email address.*API key.*portal/),
     });
-    const nobody = await findings({ ...environment, ISMS_URL: `http://127.0.0.1:${await freePort()}/` });
-    expect(of(nobody.found, 'isms')[0]).toMatchObject({
+    const absent = await findings({ ...environment, ISMS_URL: `http://127.0.0.1:${await freePort()}/` });
+    expect(of(absent.found, 'isms')[0]).toMatchObject({
       level: 'problem',
       text: expect.stringContaining('not_connected'),
     });
   });
 
-  it('says what an API or a worker lacks, and when Redis does not tell how it is set', async () => {
+  it('warns of settings that an API or a worker lacks, and of a Redis that does not show its settings', async () => {
     const { ENCRYPTION_KEYS: _, API_KEYS: _keys, ...without } = environment;
     const lacking = await findings(without);
     expect(of(lacking.found, 'settings').map(({ level, advice }) => [level, advice])).toEqual([
@@ -175,7 +175,7 @@ describe('doctor', () => {
     await redis.stop();
   });
 
-  it('does not trust a certificate that nobody signed', async () => {
+  it('rejects a self-signed certificate', async () => {
     const server = createServer(selfSigned).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as { port: number };
@@ -187,7 +187,7 @@ describe('doctor', () => {
     server.close();
   });
 
-  it('is to be read by people, too', async () => {
+  it('prints text without --json', async () => {
     const { said } = await run(['doctor'], environment);
     expect(said).toMatch(/^ok +version {3}/m);
     expect(said).toMatch(/^warning +api .*\n +→ /m);
@@ -195,14 +195,14 @@ describe('doctor', () => {
 });
 
 describe('--json', () => {
-  it('makes check-config and the operator’s commands answer programs', async () => {
-    const { said } = await run(['check-config', '--json'], environment);
+  it('makes `config validate` and the commands on the stored data print JSON', async () => {
+    const { said } = await run(['config', 'validate', '--json'], environment);
     expect(JSON.parse(said)).toMatchObject({
       MAX_SEND_RETRIES: '10',
       ISMS_PASSWORD: expect.stringMatching(/\[secret\]/),
     });
-    expect(JSON.parse((await run(['ranges', '--json'], environment)).said)).toEqual([]);
-    const unlocked = await run(['unlock', 'shop', '0123456789', '--json'], environment);
-    expect(JSON.parse(unlocked.said)).toEqual({ message: expect.stringMatching(/^Nothing stood/) });
+    expect(JSON.parse((await run(['ranges', 'list', '--json'], environment)).said)).toEqual([]);
+    const unlocked = await run(['numbers', 'unlock', 'shop', '0123456789', '--json'], environment);
+    expect(JSON.parse(unlocked.said)).toEqual({ message: expect.stringMatching(/was not limited/) });
   });
 });

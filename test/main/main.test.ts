@@ -17,28 +17,19 @@ const simulator = await startSimulator();
 afterAll(() => simulator.close());
 const environment = gatewayEnvironment(databaseUrl(), simulator);
 
-async function ended(command: string, env: Record<string, string> = {}) {
+async function ended(command: string | string[], env: Record<string, string> = {}) {
   const running = runCommand(command, env);
   await new Promise((resolve) => running.child.once('close', resolve));
   return { code: await running.end(), said: running.output };
 }
 
 describe('a command', () => {
-  it.each(['api', 'worker'])(
-    '%s that misses settings exits 1 and names every one of them',
-    async (command) => {
-      const { code, said } = await ended(command);
-      expect(code).toBe(1);
-      for (const name of ['REDIS_URL', 'ENCRYPTION_KEYS', 'ISMS_USERNAME', 'ISMS_PASSWORD'])
-        expect(said).toContain(name);
-      expect(said).not.toContain('    at ');
-    },
-  );
-
-  it('that does not exist is answered with how to use it', async () => {
-    const { code, said } = await ended('serve');
+  it.each(['api', 'worker'])('%s exits 1 and names every missing setting', async (command) => {
+    const { code, said } = await ended(command);
     expect(code).toBe(1);
-    expect(said).toMatch(/unknown command "serve"[\s\S]*usage:/);
+    for (const name of ['REDIS_URL', 'ENCRYPTION_KEYS', 'ISMS_USERNAME', 'ISMS_PASSWORD'])
+      expect(said).toContain(name);
+    expect(said).not.toContain('    at ');
   });
 
   it.each(['undici', 'http,UNDICI', 'und*', '*', 'fetch'])(
@@ -52,17 +43,24 @@ describe('a command', () => {
   );
 });
 
-describe('check-config', () => {
-  it('shows what the environment means, with secrets masked', async () => {
-    const { code, said } = await ended('check-config', environment);
+describe('config validate', () => {
+  it('prints the settings of a role with secrets masked', async () => {
+    const { code, said } = await ended(['config', 'validate', 'worker'], environment);
     expect(code).toBe(0);
     expect(said).toContain('MAX_SEND_RETRIES');
     expect(said).not.toContain(environment['ISMS_PASSWORD']);
     expect(said).not.toContain(environment['ENCRYPTION_KEYS']);
   });
 
+  it('without a role exits 1 with all that `api` misses', async () => {
+    const nothing = await ended(['config', 'validate']);
+    expect(nothing.code).toBe(1);
+    expect(nothing.said).toMatch(/^There are 5 mistakes/);
+    expect((await ended(['config', 'validate', 'start'])).code).toBe(0);
+  });
+
   it('exits 1 with every mistake', async () => {
-    const { code, said } = await ended('check-config', {
+    const { code, said } = await ended(['config', 'validate', 'start'], {
       PORT: 'x',
       OTP_TTL_SECONDS: '5',
       DEFAULT_MESSAGE: 'hi',
@@ -139,28 +137,30 @@ describe('a running process', () => {
   });
 });
 
-describe('the operator’s commands', () => {
+describe('commands on the stored data', () => {
   const run = async (args: string[], env: Record<string, string> = environment) => {
     const running = runCommand(args, env);
     await new Promise((resolve) => running.child.once('close', resolve));
     return { code: await running.end(), said: running.output };
   };
 
-  it('unlock a number that wrong codes locked', async () => {
+  it('`numbers unlock` unlocks a number that wrong codes locked', async () => {
     const store = testStore(await connect(), { wrongCodes: 1 });
     const id = await sent(store);
     const attempt = { app: 'shop', id, token: 'wrong', replay: null };
     await store.verificationAttempts.admit(attempt);
     await store.verificationAttempts.settle(attempt, 'incorrect');
     expect(await store.otps.admit(request(), null)).toEqual({ kind: 'phone_locked' });
-    const { code, said } = await run(['unlock', 'shop', '012-345 6789']);
-    expect(said).toBe('+60******789 of shop can be sent to and verified again.\n');
+    const { code, said } = await run(['numbers', 'unlock', 'shop', '012-345 6789']);
+    expect(said).toBe('+60******789 of shop was unlocked: OTPs can be sent and verified again.\n');
     expect(code).toBe(0);
     expect(await store.otps.admit(request(), null)).toMatchObject({ kind: 'admitted' });
-    expect((await run(['unlock', 'bank', '+60123456789'])).said).toMatch(/^Nothing stood in the way/);
+    expect((await run(['numbers', 'unlock', 'bank', '+60123456789'])).said).toMatch(
+      /was not limited or locked/,
+    );
   });
 
-  it('show the ranges that the guard judged, and undo it', async () => {
+  it('`ranges list` prints the limited ranges and `ranges unblock` lifts a limit', async () => {
     const redis = await connect();
     const clock = redisClock(redis);
     const store = testStore(clock.redis, { fraudGuard: 'enforce' });
@@ -174,16 +174,16 @@ describe('the operator’s commands', () => {
     for (let n = 0; n < 23; n++) {
       await watching.otps.admit(request({ to: number(`01334571${10 + n}`) }), null);
     }
-    const { said } = await run(['ranges']);
+    const { said } = await run(['ranges', 'list']);
     expect(said).toMatch(/^app +range +slowed until +blocked until +capped until +refused +would refuse\n/);
     expect(said).toMatch(/^shop +6013-345xxxx +- +- +20\d\d-\S+Z +0 +3$/m);
-    await run(['forget-range', 'shop', '6013-345xxxx']);
-    expect((await run(['ranges'])).said).toMatch(/^shop +6012-345xxxx +20\d\d-.*Z/m);
-    expect((await run(['forget-range', 'shop', '6012-345xxxx'])).said).toMatch(/begins anew/);
-    expect((await run(['ranges'])).said).toBe('No number range was slowed, blocked or capped lately.\n');
+    await run(['ranges', 'unblock', 'shop', '6013-345xxxx']);
+    expect((await run(['ranges', 'list'])).said).toMatch(/^shop +6012-345xxxx +20\d\d-.*Z/m);
+    expect((await run(['ranges', 'unblock', 'shop', '6012-345xxxx'])).said).toMatch(/was unblocked/);
+    expect((await run(['ranges', 'list'])).said).toBe('No number range is slowed, blocked or capped.\n');
   });
 
-  it('find a person, erase them, and leave behind who did so', async () => {
+  it('`subject export` and `subject erase` process the data of a number and write the audit log', async () => {
     const redis = await connect();
     await redis.flushdb();
     const store = testStore(redis);
@@ -192,7 +192,7 @@ describe('the operator’s commands', () => {
     const otp = await store.otps.find('shop', id);
     if (otp) await queue.add(otp);
     const audited = { ...environment, AUDIT_RETENTION_DAYS: '7' };
-    const found = await run(['person', '0123456789'], audited);
+    const found = await run(['subject', 'export', '0123456789'], audited);
     const [kept = '', limits = ''] = found.said.split('\n');
     expect(JSON.parse(limits)).toEqual({
       to: '+60******789',
@@ -208,9 +208,9 @@ describe('the operator’s commands', () => {
       to: '+60******789',
     });
     expect(found.said).not.toContain('123456789');
-    const erased = await run(['erase', '0123456789'], audited);
-    expect(erased.said).toBe('1 OTPs to +60******789 were erased, with its limits.\n');
-    expect((await run(['person', '0123456789'], audited)).said).toBe('');
+    const erased = await run(['subject', 'erase', '0123456789'], audited);
+    expect(erased.said).toBe('1 OTPs to +60******789 were erased, with the limits of the number.\n');
+    expect((await run(['subject', 'export', '0123456789'], audited)).said).toBe('');
     expect(await queue.queues[0].getJob(id)).toBeUndefined();
     await queue.close();
     const { said } = await run(['audit', '2026-01-01', '2999-01-01'], audited);
@@ -219,10 +219,10 @@ describe('the operator’s commands', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(actions.map(({ actor, action, subject }) => [actor, action, subject].join(' '))).toEqual([
-      'operator person +60******789',
-      'operator erase +60******789',
-      'operator person +60******789',
-      // Who reads it is in it, too.
+      'operator subject export +60******789',
+      'operator subject erase +60******789',
+      'operator subject export +60******789',
+      // Reading the log is logged as well.
       'operator audit 2026-01-01 2999-01-01',
     ]);
     const firstLine = spawnSync(
@@ -238,8 +238,8 @@ describe('the operator’s commands', () => {
     expect((await run(['audit', 'yesterday', '2999-01-01'])).said).toMatch(/<since> must be a date such as/);
   });
 
-  it('deliver again what no webhook took', async () => {
-    expect((await run(['resend-webhooks'])).said).toMatch(/^Every event was delivered/);
+  it('`webhooks redeliver` delivers events again whose delivery was given up', async () => {
+    expect((await run(['webhooks', 'redeliver'])).said).toMatch(/every event was delivered/);
     const redis = await connect();
     const queue = createWebhookQueue(redis, () => {});
     const about = { text: null, trouble: 'account_suspended' };
@@ -253,25 +253,26 @@ describe('the operator’s commands', () => {
     );
     await vi.waitUntil(async () => (await queue.counts()).dead === 1, { timeout: 10_000 });
     await refusing.close();
-    expect((await run(['resend-webhooks'])).said).toMatch(/^1 events that were given up/);
+    expect((await run(['webhooks', 'redeliver'])).said).toMatch(/^1 events are delivered again/);
     expect(await queue.counts()).toEqual({ waiting: 1, retrying: 0, dead: 0 });
     await queue.queue.close();
   });
 
   it.each([
-    [['unlock', 'shop'], /usage: isms-otp unlock <app> <phone number>/],
-    [['unlock', 'shop', '12'], /is no mobile number/],
-    [['ranges', 'x'], /usage: isms-otp ranges/],
-    [['toString'], /unknown command "toString"/],
-  ])('say what is wrong (%j)', async (args, pattern) => {
+    [['numbers', 'unlock', 'shop'], /missing required argument 'number'/],
+    [['numbers', 'unlock', 'shop', '12'], /is not a mobile number/],
+  ])('name a wrong argument: %j', async (args, pattern) => {
     const { code, said } = await run(args);
     expect(code).toBe(1);
     expect(said).toMatch(pattern);
     expect(said).not.toContain('    at ');
   });
 
-  it('end with one clear line when Redis is not there', async () => {
-    const { code, said } = await run(['ranges'], { ...environment, REDIS_URL: 'redis://127.0.0.1:1' });
+  it('exit 1 with one line when Redis is unreachable', async () => {
+    const { code, said } = await run(['ranges', 'list'], {
+      ...environment,
+      REDIS_URL: 'redis://127.0.0.1:1',
+    });
     expect(code).toBe(1);
     expect(said).toMatch(/^Redis/);
     expect(said.trim().split('\n')).toHaveLength(1);
@@ -280,12 +281,12 @@ describe('the operator’s commands', () => {
 
 describe('a default message', () => {
   it('that breaks the content rules of a country where SMS may go stops the start', async () => {
-    const { code, said } = await ended('check-config', {
+    const { code, said } = await ended(['config', 'validate', 'start'], {
       DEFAULT_MESSAGE: 'Use %OTP% at https://example.com',
     });
     expect(code).toBe(1);
     expect(said).toMatch(/DEFAULT_MESSAGE.*link/);
-    const off = await ended('check-config', {
+    const off = await ended(['config', 'validate', 'start'], {
       DEFAULT_MESSAGE: 'Use %OTP% at https://example.com',
       CONTENT_POLICY: 'off',
     });

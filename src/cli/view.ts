@@ -1,0 +1,76 @@
+import type { Batch, Otp } from 'isms-otp-client';
+import { exitCodes, type Failure } from './failure.js';
+
+/** Formats names and values in two columns, without the pairs that have no value. */
+export function rows(pairs: readonly (readonly [string, string | number | null])[]): string {
+  const shown = pairs.filter(([, value]) => value !== null && value !== '');
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return shown.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}
+
+/** Formats a count with thousands separators. */
+export function counted(n: number): string {
+  return n.toLocaleString('en-US');
+}
+
+/** Final statuses of an OTP that was not verified. */
+const unverified: readonly Otp['status'][] = ['failed', 'unknown', 'cancelled', 'expired', 'locked'];
+
+/** Formats an OTP, with the next command to run. */
+export function otpText(otp: Otp): string {
+  return rows([
+    ['id', otp.id],
+    ['status', otp.status],
+    ['to', otp.to],
+    ['reference', otp.reference],
+    ['purpose', otp.purpose],
+    ['sent', otp.sentAt],
+    [otp.sentAt === null ? 'send before' : 'expires', otp.sentAt === null ? otp.sendDeadline : otp.expiresAt],
+    ['attempts left', otp.status === 'sent' ? otp.attemptsRemaining : null],
+    ['failure', otp.failure && `${otp.failure.message} (${otp.failure.code})`],
+    ['next', nextCommand(otp)],
+  ]);
+}
+
+function nextCommand({ id, status }: Otp): string | null {
+  if (status === 'sent') return `isms-otp verify ${id} <code>`;
+  return status === 'queued' || status === 'sending' ? `isms-otp status ${id} --watch` : null;
+}
+
+/** The failure of an OTP that can no longer be verified; null for any other. */
+export function failureOfOtp({ status, failure }: Otp): Failure | null {
+  if (!unverified.includes(status)) return null;
+  const message = failure ? failure.message : `The OTP is ${status}`;
+  return { code: failure?.code ?? status, message, advice: '', exitCode: exitCodes.refused };
+}
+
+/** Whether the status of an OTP is final. */
+export function hasEnded({ status }: Otp): boolean {
+  return status === 'verified' || unverified.includes(status);
+}
+
+/** Formats a batch, with the number of OTPs per status. */
+export function batchText(batch: Batch): string {
+  return rows([
+    ['batch', batch.id],
+    ['created', batch.createdAt],
+    ['lines', counted(batch.lines)],
+    ...statusCounts(batch).map(([status, count]) => [status, counted(count)] as const),
+    ['cancelled', batch.cancelled ? 'yes: its waiting OTPs are not sent' : null],
+  ]);
+}
+
+/** Formats a batch in one line. */
+export function batchLine(batch: Batch): string {
+  const counts = statusCounts(batch).map(([status, count]) => `${counted(count)} ${status}`);
+  return counts.length === 0 ? 'nothing accepted' : counts.join(', ');
+}
+
+/** Whether no OTP of a batch waits to be sent. */
+export function isSent({ counts }: Batch): boolean {
+  return counts.queued + counts.sending === 0;
+}
+
+function statusCounts({ counts }: Batch): [string, number][] {
+  return Object.entries(counts).filter(([, count]) => count > 0);
+}

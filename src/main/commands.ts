@@ -1,0 +1,246 @@
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import type { BulkOptions } from '../cli/bulk.js';
+import type { Call, Terminal } from '../cli/call.js';
+import { type Completable, shells } from '../cli/completion.js';
+import type { ExitCode } from '../cli/failure.js';
+import type { SendOptions } from '../cli/send.js';
+import type { CommandOutput, OperatorCommand } from './operate.js';
+import { packageVersion } from './package-version.js';
+import type { ProcessName } from './run-process.js';
+
+/** What commands run with. */
+export interface CommandLineIo extends Terminal {
+  /** A signal that aborts when the command is told to stop. */
+  stopSignal(): AbortSignal;
+}
+
+interface GatewayOptions {
+  json?: true;
+  url?: string;
+}
+
+/** Former names of commands. */
+export const renamedCommands: ReadonlyMap<string, string> = new Map([
+  ['apps check', 'apps validate'],
+  ['check-config', 'config validate'],
+  ['keys new', 'keys create'],
+  ['unlock', 'numbers unlock'],
+  ['forget-range', 'ranges unblock'],
+  ['resend-webhooks', 'webhooks redeliver'],
+  ['restored', 'redis mark-restored'],
+  ['person', 'subject export'],
+  ['erase', 'subject erase'],
+]);
+
+const groups: Readonly<Record<string, string>> = {
+  config: 'check settings',
+  apps: 'check APPS_FILE',
+  keys: 'create API keys',
+  numbers: 'unlock phone numbers',
+  ranges: 'list and unblock number ranges that the toll-fraud guard limits',
+  webhooks: 'deliver events again',
+  redis: 'mark a Redis that was restored from a backup',
+  subject: 'export or erase the data about a phone number (PDPA)',
+};
+
+/**
+ * Every command of `isms-otp`. A command reads settings and imports its code when it runs, so that help and short
+ * commands start fast. `exit` gets the exit code of a command that fails without an error.
+ */
+export function createProgram(io: CommandLineIo, exit: (code: number) => void): Command {
+  const program = new Command('isms-otp')
+    .description('Gateway in front of the iSMS 2FA API.')
+    .version(packageVersion())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      outputError: () => {},
+    })
+    .configureHelp({ subcommandTerm })
+    .addHelpText('after', '\nSettings are environment variables: docs/configuration.md.');
+
+  const define = (path: string, description: string): Command => {
+    const [first = '', second, ...args] = path.split(' ');
+    const group = groups[first];
+    if (group === undefined) return program.command(path).description(description);
+    const known = program.commands.find((command) => command.name() === first);
+    const parent = known ?? program.command(first).description(group);
+    return parent.command([second, ...args].join(' ')).description(description);
+  };
+
+  program.commandsGroup('Processes:');
+  const process = (name: ProcessName, description: string) =>
+    define(name, description).action(async () => {
+      const { runProcess } = await import('./run-process.js');
+      await runProcess(name, io.env);
+    });
+  process('start', 'run everything on this machine, with a private Redis and the iSMS simulator');
+  process('api', 'run the HTTP API');
+  process('worker', 'run a worker');
+  process('simulate', 'run the iSMS simulator');
+
+  program.commandsGroup('Checks and keys:');
+  const print = async (
+    { json }: { json?: true },
+    outputs: AsyncIterable<CommandOutput> | Iterable<CommandOutput>,
+  ): Promise<void> => {
+    for await (const { text, data } of outputs) io.stdout.write(`${json ? JSON.stringify(data) : text}\n`);
+  };
+  const withJson = (command: Command) => command.option('--json', 'print JSON');
+  withJson(define('doctor', 'check Redis, iSMS, clocks and settings from this machine, with advice')).action(
+    async (options) => {
+      const { diagnose, findingOutput } = await import('./doctor.js');
+      for await (const finding of diagnose(io.env)) {
+        if (finding.level === 'problem') exit(1);
+        await print(options, [findingOutput(finding)]);
+      }
+    },
+  );
+  withJson(define('config validate', 'print the settings, or every mistake in them'))
+    .addArgument(
+      new Argument('[role]', 'process or use that the settings are for')
+        .choices(['api', 'worker', 'start', 'simulate', 'operator', 'producer'])
+        .default('api'),
+    )
+    .action(async (role, options) => {
+      const { validateConfig } = await import('./config-commands.js');
+      await print(options, [validateConfig(role, io.env)]);
+    });
+  withJson(
+    define('apps validate [file]', 'print the apps in a file (default: APPS_FILE), or every mistake'),
+  ).action(async (file: string | undefined, options) => {
+    const { validateApps } = await import('./config-commands.js');
+    await print(options, [validateApps(file, io.env)]);
+  });
+  withJson(define('keys create <app>', 'create an API key and its digest')).action(
+    async (app: string, options) => {
+      const { createKey } = await import('./config-commands.js');
+      await print(options, [createKey(app)]);
+    },
+  );
+
+  program.commandsGroup('Operations:');
+  const operator = (name: OperatorCommand, args: string, description: string) => {
+    const command = withJson(define(`${name} ${args}`.trim(), description));
+    command.action(async () => {
+      const { runOperatorCommand } = await import('./operate.js');
+      await print(command.opts(), runOperatorCommand(name, command.args, io.env));
+    });
+  };
+  operator('numbers unlock', '<app> <number>', 'clear the limits and wrong codes of a number');
+  operator('ranges list', '', 'list number ranges that the toll-fraud guard limits');
+  operator('ranges unblock', '<app> <range>', 'clear the limits and history of a range');
+  operator('webhooks redeliver', '', 'deliver events again whose delivery was given up');
+  operator('redis mark-restored', '', 'mark waiting OTPs as possibly sent, after Redis was restored');
+  operator('subject export', '<number>', 'print all data about a number, as NDJSON');
+  operator('subject erase', '<number>', 'erase all data about a number');
+  operator('audit', '<since> <until>', 'print the audit log, as NDJSON; dates such as 2026-11-25');
+
+  program.commandsGroup('Use a gateway (docs/command-line.md):');
+  const client = (path: string, description: string) =>
+    withJson(define(path, description)).option('--url <URL>', 'the gateway, in place of ISMS_OTP_URL');
+  const call = async (
+    name: string,
+    { json = false, url }: { json?: boolean; url?: string },
+    { run, whenStopped }: { run: (call: Call) => Promise<ExitCode>; whenStopped?: string },
+  ): Promise<void> => {
+    const { runCall } = await import('../cli/call.js');
+    const { env, stdin, stdout, stderr } = io;
+    const signal = io.stopSignal();
+    exit(await runCall({ env, stdin, stdout, stderr, name, json, url, signal }, run, whenStopped));
+  };
+  client('send <number>', 'send an OTP')
+    .option('--message <text>', 'message with %OTP% once; default: that of the gateway')
+    .option('--template <name>', 'template of the app, in place of --message')
+    .option('--locale <tag>', 'language of the template, such as ms')
+    .option('--purpose <word>', 'purpose, such as login')
+    .option('--sender-id <text>', 'letters and digits, at most 11')
+    .option('--reference <text>', 'your own id')
+    .option('--ttl <seconds>', 'how long the code can be verified', wholeNumber)
+    .option('--wait <seconds>', 'wait for the send, at most 30; default: 10', wholeNumber)
+    .option('--idempotency-key <key>', 'send only once under this key')
+    .action((to: string, options: SendOptions & GatewayOptions) =>
+      call('send', options, { run: async (one) => (await import('../cli/send.js')).send(one, to, options) }),
+    );
+  const verify = client('verify [id] [code]', 'verify a code; - reads it from stdin, none asks for it')
+    .option('--to <number>', 'the newest OTP to this number, in place of the id')
+    .option('--purpose <word>', 'with --to: only OTPs of this purpose')
+    .action((_id: unknown, _code: unknown, options: GatewayOptions & { to?: string; purpose?: string }) =>
+      call('verify', options, {
+        run: async (one) => (await import('../cli/verify.js')).verify(one, verify.args, options),
+      }),
+    );
+  client('status [id]', 'show an OTP or a batch')
+    .option('--reference <text>', 'all OTPs with this id of your own, in place of the id')
+    .option('--watch', 'print each change until it has ended')
+    .action((id: string | undefined, options: GatewayOptions & { reference?: string; watch?: true }) =>
+      call('status', options, {
+        run: async (one) => (await import('../cli/status.js')).status(one, id, options),
+      }),
+    );
+  client('bulk <file>', 'send an OTP for each line of a .csv, .ndjson or .jsonl file; run again to resume')
+    .option('--defaults <JSON>', 'members for OTPs that lack them')
+    .option('--results <file>', 'result of each line; default: <file>.results.ndjson')
+    .option('--wait', 'wait until all OTPs are sent')
+    .option('--key <key>', 'idempotency key of the upload; default: a new one')
+    .option('--again', 'send the whole file as a new upload')
+    .addOption(
+      new Option('--refused', 'upload a finished file again under its key, for refused lines').conflicts(
+        'again',
+      ),
+    )
+    .action((file: string, options: BulkOptions & GatewayOptions) =>
+      call('bulk', options, {
+        run: async (one) => (await import('../cli/bulk.js')).bulk(one, file, options),
+        whenStopped: 'run the same command again to resume: each line counts once',
+      }),
+    );
+  client('balance', 'show the credits of the iSMS account, how long they last, and the last 30 days')
+    .option('--refresh', 'ask iSMS now')
+    .action((options: GatewayOptions & { refresh?: true }) =>
+      call('balance', options, {
+        run: async (one) => (await import('../cli/balance.js')).balance(one, options),
+      }),
+    );
+  withJson(define('completion', 'print the completion script of a shell'))
+    .addArgument(new Argument('<shell>').choices(shells))
+    .action(async (shell: (typeof shells)[number], options) => {
+      const { completionScript } = await import('../cli/completion.js');
+      const script = completionScript(shell, completables(program));
+      await print(options, [{ text: script, data: { shell, script } }]);
+    });
+  return program;
+}
+
+/** A command in the help of its parent: with its arguments, or the names of its commands. */
+function subcommandTerm(command: Command): string {
+  const names = command.commands.map((one) => one.name()).join('|');
+  const args = command.registeredArguments.map((one) =>
+    one.required ? `<${one.name()}>` : `[${one.name()}]`,
+  );
+  return [command.name(), names, ...args].filter((word) => word !== '').join(' ');
+}
+
+/** Parses the value of an option. */
+function wholeNumber(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number.');
+}
+
+/** Lists commands for completion, longer paths first. */
+function completables(command: Command, path: readonly string[] = []): Completable[] {
+  const own = {
+    path: path.join(' '),
+    options: command
+      .createHelp()
+      .visibleOptions(command)
+      .flatMap(({ long }) => long ?? []),
+    words: [
+      ...command.commands.map((one) => one.name()),
+      ...(path.length === 0 ? ['help'] : []),
+      ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices),
+    ],
+  };
+  return [...command.commands.flatMap((one) => completables(one, [...path, one.name()])), own];
+}
