@@ -64,7 +64,7 @@ export function apiRoutes(dependencies: ApiDependencies): Route[] {
     ...balanceRoutes(dependencies),
     ...healthRoutes(dependencies),
   ];
-  return [...routes, ...docsRoutes(routes, dependencies.version)];
+  return [...routes, ...docsRoutes(routes, dependencies)];
 }
 
 /** Headers for data: whatever the media type, a browser loads nothing from it and shows it in no frame. */

@@ -7,6 +7,7 @@ import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
 import type { Admin } from './admin/admin.js';
+import type { Development } from './docs/start-page.js';
 import type { ApiKey } from './http/authentication.js';
 import type { ApiMetrics } from './http/context.js';
 
@@ -31,6 +32,8 @@ export interface ApiDependencies {
   settings: RequestSettings;
   /** True once the process shuts down. */
   isEnding(): boolean;
+  /** Only in development: secrets that the start page shows. */
+  development?: Development | null;
   /** The gateway's version, for the documentation. */
   version: string;
   logger: Logger;

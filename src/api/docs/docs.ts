@@ -1,23 +1,39 @@
-import { createHash } from 'node:crypto';
+import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { docsPage } from './docs-page.js';
-import { docsStyle } from './docs-style.js';
 import { openApiDocument } from './openapi.js';
+import { pageAnswer } from './page.js';
+import { startPage } from './start-page.js';
 
 const tag = 'Documentation';
-const styleDigest = createHash('sha256').update(docsStyle).digest('base64');
-const pagePolicy = `default-src 'none'; style-src 'sha256-${styleDigest}'; img-src data:; base-uri 'none'; frame-ancestors 'none'`;
 
-/** The documentation of these routes and of itself, as data and as a page; both are made once. */
-export function docsRoutes(routes: readonly Route[], version: string): Route[] {
+/** The start page, and the documentation of these routes and of itself, as data and as a page. */
+export function docsRoutes(
+  routes: readonly Route[],
+  { version, admin, development = null }: ApiDependencies,
+): Route[] {
+  const hasAdmin = admin !== null;
+  const start = startPage({ version, hasAdmin, development: null });
+  const localStart = startPage({ version, hasAdmin, development });
   const answers: { document?: object; page?: string } = {};
+  const root = defineRoute({
+    method: 'get',
+    path: '/',
+    operationId: 'getStartPage',
+    tag,
+    summary: 'Start page',
+    description: 'HTML with links to the documentation, the admin pages and the health probes.',
+    answers: { 200: { description: 'The page.', body: { mediaType: 'text/html' } } },
+    problems: [],
+    handle: async ({ origin, isLocal }) => pageAnswer(isLocal() ? localStart : start, origin()),
+  });
   const openapi = defineRoute({
     method: 'get',
     path: '/openapi.json',
     operationId: 'getOpenApi',
     tag,
-    summary: 'This documentation as data',
-    description: 'An OpenAPI 3.1 document, made from the same schemas that check the requests.',
+    summary: 'OpenAPI document',
+    description: 'This documentation as OpenAPI 3.1, generated from the schemas that validate the requests.',
     answers: { 200: { description: 'The document.', body: { mediaType: 'application/json' } } },
     problems: [],
     handle: async () => ({ status: 200, body: answers.document }),
@@ -27,18 +43,14 @@ export function docsRoutes(routes: readonly Route[], version: string): Route[] {
     path: '/docs',
     operationId: 'getDocs',
     tag,
-    summary: 'This documentation as a page',
-    description: 'HTML without scripts, made from the document.',
+    summary: 'API documentation',
+    description: 'This documentation as a page of HTML, generated from the OpenAPI document.',
     answers: { 200: { description: 'The page.', body: { mediaType: 'text/html' } } },
     problems: [],
-    handle: async () => ({
-      status: 200,
-      headers: { 'Content-Type': 'text/html; charset=utf-8', 'Content-Security-Policy': pagePolicy },
-      body: answers.page,
-    }),
+    handle: async ({ origin }) => pageAnswer(answers.page ?? '', origin()),
   });
-  const document = openApiDocument([...routes, openapi, page], version);
+  const document = openApiDocument([...routes, root, openapi, page], version);
   answers.document = document;
   answers.page = docsPage(document);
-  return [openapi, page];
+  return [root, openapi, page];
 }

@@ -63,3 +63,17 @@ export function clientAddress(req: Request): string {
   const { six, four } = withPort.exec(address)?.groups ?? {};
   return countedAddress(six ?? four ?? address);
 }
+
+const hostShape = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
+
+/** The URL by which the client reached this server, without a path. */
+export function originOf(req: Request): string {
+  const host = req.get('Host') ?? '';
+  return `${req.protocol}://${hostShape.test(host) ? host : 'localhost'}`;
+}
+
+/** Whether a client on this machine asks for a name of this machine: no other name can be rebound to it by DNS. */
+export function isLocal(req: Request): boolean {
+  const isLoopback = /^(?:127\.|::1$|::ffff:127\.)/.test(req.socket.remoteAddress ?? '');
+  return isLoopback && /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/i.test(req.get('Host') ?? '');
+}

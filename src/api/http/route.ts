@@ -4,7 +4,7 @@ import { readJson } from './body.js';
 import { contextOf, type RequestEnd } from './context.js';
 import { ApiProblem } from './problem.js';
 import type { ProblemCode } from './problems.js';
-import { parseHeaders, parseInput } from './request.js';
+import { isLocal, originOf, parseHeaders, parseInput } from './request.js';
 
 /** A successful answer. */
 export interface Answer {
@@ -67,6 +67,10 @@ export interface RouteInput<B, Q, H> {
   setOtpId(otpId: string): void;
   /** Sets the batch of the log line and the audit entry. */
   setBatchId(batchId: string): void;
+  /** The gateway's URL as the client knows it. */
+  origin(): string;
+  /** Whether a client on this machine asks for a name of this machine. */
+  isLocal(): boolean;
   /** Aborts when the client disconnects, or after `withinMs`. */
   abortSignal(withinMs?: number): AbortSignal;
 }
@@ -114,6 +118,8 @@ export function defineRoute<
         setBatchId: (batchId) => {
           context.batchId = batchId;
         },
+        origin: () => originOf(req),
+        isLocal: () => isLocal(req),
         abortSignal: (withinMs) => abortSignal(res, withinMs),
       });
     },

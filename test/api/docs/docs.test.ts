@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { problemCodes } from '../../../src/api/http/problems.js';
 import { startGateway } from '../gateway.js';
@@ -6,11 +7,17 @@ const gateway = await startGateway();
 const page = await gateway.call('GET', '/docs', { key: null });
 
 describe('200', () => {
-  it('is a page without scripts that loads nothing from anybody', () => {
+  it('loads nothing, and runs only the one script that its policy names', () => {
     expect(page.status).toBe(200);
     expect(page.headers.get('Content-Type')).toBe('text/html; charset=utf-8');
     expect(page.headers.get('Content-Security-Policy')).toMatch(/default-src 'none'/);
-    expect(/<script|\son\w+="|\sstyle="|(?:href|src)="(?:https?:)?\/\//.exec(page.text)).toBeNull();
+    const scripts = [...page.text.matchAll(/<script>(.*?)<\/script>/gs)].map(([, script = '']) => script);
+    expect(scripts).toHaveLength(1);
+    const digest = createHash('sha256')
+      .update(scripts[0] ?? '')
+      .digest('base64');
+    expect(page.headers.get('Content-Security-Policy')).toContain(`script-src 'sha256-${digest}'`);
+    expect(/<script [^>]|\son\w+="|\sstyle="|(?:href|src)="(?:https?:)?\/\//.exec(page.text)).toBeNull();
   });
 
   it('explains every problem code where its type leads', () => {
@@ -27,7 +34,12 @@ describe('200', () => {
   it('shows every operation with an example call', async () => {
     const { json } = await gateway.call('GET', '/openapi.json');
     for (const path of Object.keys((json as { paths: object }).paths)) {
-      expect([path, page.text.includes(path.replace('{id}', '$OTP_ID'))]).toEqual([path, true]);
+      expect([
+        path,
+        page.text.includes(
+          gateway.url + path.replace('{id}', path.includes('/batches/') ? '$BATCH_ID' : '$OTP_ID'),
+        ),
+      ]).toEqual([path, true]);
     }
   });
 

@@ -66,17 +66,10 @@ describe('400', () => {
 });
 
 describe('404', () => {
-  it.each([
-    '/',
-    '/v1',
-    '/v1/',
-    '/v1/otp',
-    '/v1/otps/',
-    '/v1/otps/a/b',
-    '/V1/otps',
-    '/livez/x',
-    '/favicon.ico',
-  ])('answers %s', async (path) => expectProblem(await gateway.call('GET', path), 404, 'not_found'));
+  it.each(['/v1', '/v1/', '/v1/otp', '/v1/otps/', '/v1/otps/a/b', '/V1/otps', '/livez/x', '/favicon.ico'])(
+    'answers %s',
+    async (path) => expectProblem(await gateway.call('GET', path), 404, 'not_found'),
+  );
 });
 
 describe('405', () => {

@@ -1,0 +1,54 @@
+import { request } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { startGateway } from '../gateway.js';
+
+const development = { apiKey: 'made-for-development', inboxUrl: 'http://127.0.0.1:3001' };
+const gateway = await startGateway({ dependencies: { development } });
+const production = await startGateway({ dependencies: { admin: null } });
+
+/** The start page as asked for under this name. */
+async function pageFor(host: string): Promise<string> {
+  return await new Promise((resolve, reject) => {
+    const req = request(gateway.url, { headers: { Host: host } }, async (res) => {
+      const chunks = await res.setEncoding('utf8').toArray();
+      resolve(chunks.join(''));
+    });
+    req.on('error', reject).end();
+  });
+}
+
+describe('the start page', () => {
+  it('says what this is, and links to everything that answers', async () => {
+    const { status, headers, text } = await production.call('GET', '/', { key: null });
+    expect(status).toBe(200);
+    expect(headers.get('Content-Security-Policy')).toMatch(/^default-src 'none'/);
+    const links = [...text.matchAll(/href="(\/[^"]*)"/g)].map(([, link = '']) => link);
+    expect(links).toEqual(['/docs', '/openapi.json', '/livez', '/readyz']);
+    for (const link of links) expect((await production.call('GET', link, { key: null })).status).toBe(200);
+    expect(text).toContain(`curl ${production.url}/v1/otps`);
+  });
+
+  it('shows the admin pages only where they are on', async () => {
+    expect((await gateway.call('GET', '/', { key: null })).text).toContain('href="/admin"');
+  });
+
+  it('shows the development key and inbox on this machine, by its own name alone', async () => {
+    const { port } = new URL(gateway.url);
+    for (const host of [`localhost:${port}`, `127.0.0.1:${port}`]) {
+      expect(await pageFor(host)).toContain(development.apiKey);
+    }
+    const rebound = await pageFor(`rebound.example:${port}`);
+    expect(rebound).not.toContain(development.apiKey);
+    expect(rebound).toContain('rebound.example');
+  });
+
+  it('never shows a key that the wiring did not pass', async () => {
+    const { text } = await production.call('GET', '/', { key: null });
+    expect(text).toContain('$API_KEY');
+    expect(text).not.toContain('API key</td>');
+  });
+
+  it('writes no markup that came as the Host', async () => {
+    expect(await pageFor('"><script>')).not.toContain('"><script>');
+  });
+});
