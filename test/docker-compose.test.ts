@@ -41,6 +41,18 @@ describe('docker-compose.yml', () => {
     );
     for (const url of urls) expect(url).toMatch(/^redis:\/\/:\$\{REDIS_PASSWORD[:}].*@redis:6379\/[01]$/);
   });
+
+  it('has the simulated API and its inbox on neighbouring ports, as npm start has them, and no port twice', () => {
+    const { services } = parse(compose, { merge: true });
+    const { simulator, grafana, prometheus } = services;
+    const api = services['api-simulated'].environment;
+    expect(simulator.ports).toEqual([`127.0.0.1:4000:${api.PORT}`, '127.0.0.1:4001:4001']);
+    expect(simulator.environment.PORT).toBe('4001');
+    for (const name of ['api-simulated', 'worker-simulated']) {
+      expect(services[name].environment.ISMS_URL).toBe('http://127.0.0.1:4001/2FA/request.php');
+    }
+    expect([grafana.ports, prometheus.ports]).toEqual([['127.0.0.1:3002:3000'], ['127.0.0.1:9090:9090']]);
+  });
 });
 
 describe('docs/env.example', () => {

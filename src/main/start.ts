@@ -61,7 +61,13 @@ function developmentSettings(secrets: DevelopmentSecrets, env: Environment): Env
 
 /** On the API's port plus one, so that the address of the inbox stays the same from run to run. */
 async function simulatorBeside(apiPort: number) {
-  return await startSimulator({ ...simulatorAccount, port: apiPort === 0 ? 0 : apiPort + 1 });
+  const port = apiPort === 0 ? 0 : apiPort + 1;
+  return await startSimulator({ ...simulatorAccount, port }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error;
+    throw new Error(
+      `Port ${port}, for the simulator's inbox (PORT + 1), is taken by another process. Set PORT to a port that is free and followed by a free one.`,
+    );
+  });
 }
 
 /** Two runs on the same data would spoil it. Throws when another one is running. */

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
@@ -65,6 +66,19 @@ it('refuses to run twice on the same data', async () => {
   const [code] = await once(second.child, 'close');
   expect(code).toBe(1);
   expect(second.output).toMatch(/already running/);
+});
+
+it('names the port of the simulator when that is taken', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const inboxPort = (server.address() as AddressInfo).port;
+  const elsewhere = mkdtempSync(join(tmpdir(), 'otp-start-'));
+  const running = runCommand('start', { PORT: String(inboxPort - 1) }, elsewhere);
+  const [code] = await once(running.child, 'close');
+  server.close();
+  rmSync(elsewhere, { recursive: true });
+  expect(code).toBe(1);
+  expect(running.output).toContain(`Port ${inboxPort}, for the simulator's inbox (PORT + 1), is taken`);
 });
 
 it('takes over after a run that was killed, Redis left behind and all', { timeout: 30_000 }, async () => {
