@@ -5,7 +5,7 @@ import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
 import type { RecordStoreOptions } from './otps.js';
 import { recordSchema, toOtp } from './record.js';
-import { loadRecordScript, masterOf } from './script.js';
+import { loadRecordScript, loadScript, masterOf } from './script.js';
 
 /** What is kept about the person behind a phone number. */
 export interface DataSubjects {
@@ -34,6 +34,7 @@ function readable(raw: string): z.output<typeof ofRecord> | null {
 export function createDataSubjects(options: RecordStoreOptions): DataSubjects {
   const { redis, encrypter } = options;
   const eraseScript = loadRecordScript(options, 'otp/erase');
+  const forgetRefusals = loadScript(redis, 'sending/forget-refusals');
   const hashesOf = (to: PhoneNumber) => encrypter.hashes('phone number', to.e164);
 
   async function* recordsIn(partition: string) {
@@ -70,6 +71,7 @@ export function createDataSubjects(options: RecordStoreOptions): DataSubjects {
         const indexes = encrypter.hashes('reference', `${app}\n${reference}`).map(keys.reference);
         await Promise.all(indexes.map((index) => redis.zrem(index, id)));
       }
+      await forgetRefusals([keys.appCalls], hashesOf(to));
       for (const hash of hashesOf(to)) {
         const partition = partitionOf(hash);
         await redis.del(keys.phone(partition, hash), keys.superseded(partition, hash));

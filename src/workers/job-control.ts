@@ -48,6 +48,13 @@ export async function park(job: Job, lockToken: string): Promise<never> {
   throw new WaitingError();
 }
 
+/** The job of an OTP that may not be called for yet: its queue hands out none for so long, and this one first then. */
+export class CallsUsedUp extends Error {
+  constructor(readonly waitMs: number) {
+    super('calls used up');
+  }
+}
+
 /** A job whose record is gone has nothing left to do. */
 export function gone(): never {
   throw new UnrecoverableError('record_gone: the OTP is no longer kept, so nothing was sent');
@@ -82,7 +89,7 @@ export async function withoutStacks<T>(logger: Logger, work: () => Promise<T>): 
 }
 
 function isControl(error: Error): boolean {
-  return [DelayedError, WaitingError, UnrecoverableError].some((kind) => error instanceof kind);
+  return [DelayedError, WaitingError, CallsUsedUp, UnrecoverableError].some((kind) => error instanceof kind);
 }
 
 /** The error without what BullMQ would write into Redis. */

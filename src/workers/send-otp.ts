@@ -7,8 +7,9 @@ import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend, Unclaimed } from '../store/send-attempts.js';
 import type { AppGate, Entry } from './app-holds.js';
+import type { CallLimit } from './call-limit.js';
 import type { Credits } from './credits.js';
-import { afterSend, delay, finish, gone, park, unreadable } from './job-control.js';
+import { afterSend, CallsUsedUp, delay, finish, gone, park, unreadable } from './job-control.js';
 import type { JobGate } from './job-gate.js';
 import { countEnd, type WorkerMetrics } from './metrics.js';
 import type { PauseGate } from './pause-gate.js';
@@ -51,6 +52,8 @@ export interface SendOtpDependencies {
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
   appGate: Pick<AppGate, 'isOnHold' | 'enter' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
   credits: Credits;
+  /** Null where calls are not limited. */
+  callLimit: CallLimit | null;
   sendTimeoutMs: number;
   logger: Logger;
   metrics: WorkerMetrics;
@@ -90,13 +93,19 @@ async function processEntered(
   dependencies: SendOtpDependencies,
   entered: { job: SendOtpJob; lockToken: string; entry: Entry },
 ): Promise<SendOtpResult> {
-  const { sendAttempts, sendTimeoutMs } = dependencies;
+  const { sendAttempts, sendTimeoutMs, callLimit } = dependencies;
+  const taken = await callLimit?.take(entered.job);
+  if (typeof taken === 'number') throw new CallsUsedUp(taken);
   const began = performance.now();
   const window = sendWindow(sendTimeoutMs, began);
   const result = await sendAttempts.claim(entered.job.data.id, randomText());
-  if (result.kind !== 'claimed') return await endOrWait(dependencies, entered, result);
+  if (result.kind !== 'claimed') {
+    await taken?.();
+    return await endOrWait(dependencies, entered, result);
+  }
   return await sendClaimed(dependencies, {
     ...{ ...entered, window, claim: result.claim },
+    giveBackCall: async () => await taken?.(),
     attemptEndsBy: began + result.claim.leaseMs,
   });
 }
@@ -129,6 +138,8 @@ interface ClaimedSend {
   lockToken: string;
   entry: Entry;
   claim: SendClaim;
+  /** Gives back what the call would have used of the limit of calls. */
+  giveBackCall: () => Promise<void>;
   window: SendWindow;
   /** `performance.now()`. */
   attemptEndsBy: number;
@@ -144,7 +155,10 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   if (!decided && !claim.otp.isTest) jobGate.note(outcome);
   if (outcome.kind === 'accepted' && !claim.otp.isTest) noteAccepted(dependencies, claim);
   if (!decided) noteRefusal(dependencies, claim, outcome);
-  const left = send.entry.leave(!decided && wasCalled(claim, outcome));
+  const called = !decided && wasCalled(claim, outcome);
+  // The limit forgets within a second what Redis does not take.
+  if (!called) send.giveBackCall().catch(() => {});
+  const left = send.entry.leave(called);
   const settled = await settle(dependencies, send, outcome);
   if (!settled) return gone();
   if (!decided) countSend(metrics, send, { outcome, settled });

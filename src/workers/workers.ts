@@ -1,4 +1,4 @@
-import { DelayedError, Worker, type WorkerOptions } from 'bullmq';
+import { DelayedError, RateLimitError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
 import { every } from '../lib/periodic.js';
 import { withTimeout } from '../lib/with-timeout.js';
@@ -15,9 +15,10 @@ import type { Store } from '../store/store.js';
 import { createAdaptiveConcurrency } from './adaptive-concurrency.js';
 import { createAppGate } from './app-holds.js';
 import { createBalanceProcessor } from './balance.js';
+import { type CallRate, createCallLimit } from './call-limit.js';
 import { createConversionWatch } from './conversion-watch.js';
 import { createCredits } from './credits.js';
-import { retryDelayMs, withoutStack, withoutStacks } from './job-control.js';
+import { CallsUsedUp, retryDelayMs, withoutStack, withoutStacks } from './job-control.js';
 import { createJobGate } from './job-gate.js';
 import type { WorkerMetrics } from './metrics.js';
 import { createPauseGate, type GateState } from './pause-gate.js';
@@ -72,6 +73,9 @@ const workerOptions = {
   settings: { backoffStrategy: retryDelayMs },
 } satisfies Partial<WorkerOptions>;
 
+/** BullMQ obeys `rateLimit` only in workers that have a limit; the jobs that it hands out are not limited. */
+const onlyByHand = { max: 1_000_000_000, duration: 1_000 };
+
 const balanceJobsKept = 100;
 /** Deliveries at a time in one process. */
 const webhooksAtATime = 32;
@@ -102,6 +106,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     onResumed: jobGate.restart,
   });
   const appGate = createAppGate({ appHolds: store.appHolds, logger, now });
+  /** Of each shard; read before each call, so all of them see when it changes. */
+  const rate = rateOf(options.sendsPerSecond, sendOtpQueue.queues.length);
   const { sendAttempts } = store;
   const processor = createSendOtpProcessor({
     ...options,
@@ -110,19 +116,20 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     pauseGate,
     appGate,
     credits,
+    callLimit: options.sendsPerSecond > 0 ? createCallLimit(redis, rate) : null,
   });
   const progress = createProgress(store.load);
-  /** Of each shard; BullMQ reads it before each job, so all of them see when it changes. */
-  const limiter = limiterOf(options.sendsPerSecond, sendOtpQueue.queues.length);
   const sends = createShardWorkers((shard, concurrency) => {
     const { name, prefix } = shardName(shard);
     const worker = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
       name,
       (job, token) =>
-        withoutStacks(logger, () => processor(job, token)).catch((error: unknown) => {
+        withoutStacks(logger, () => processor(job, token)).catch(async (error: unknown) => {
           // It left the line: those behind it wait no longer for it.
           if (error instanceof DelayedError) progress.count();
-          throw error;
+          if (!(error instanceof CallsUsedUp)) throw error;
+          await worker.rateLimit(error.waitMs);
+          throw new RateLimitError();
         }),
       {
         ...workerOptions,
@@ -130,7 +137,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         concurrency,
         connection: redis,
         ...(options.telemetry && { telemetry: options.telemetry }),
-        ...(options.sendsPerSecond > 0 && { limiter }),
+        ...(options.sendsPerSecond > 0 && { limiter: onlyByHand }),
       },
     );
     worker.on('error', onError).on('completed', progress.count);
@@ -141,7 +148,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const serveShards = async () => {
     const known = await sendOtpQueue.known();
     const emptied = await sendOtpQueue.emptied(known);
-    Object.assign(limiter, limiterOf(options.sendsPerSecond, known.length - emptied.length));
+    Object.assign(rate, rateOf(options.sendsPerSecond, known.length - emptied.length));
     sends.serve(options.servedShards ?? known, emptied);
   };
   const recordBalance = createBalanceProcessor({ provider, logger, balance: store.balance });
@@ -226,8 +233,8 @@ function startTellers(
   return { worker, relay: createRelay({ store, webhookQueue: queue, receivers, logger }) };
 }
 
-/** BullMQ counts by queue, so each shard gets its share of the calls. */
-function limiterOf(sendsPerSecond: number, shards: number): { max: number; duration: number } {
+/** Calls are counted by queue, so each shard gets its share of them. */
+function rateOf(sendsPerSecond: number, shards: number): CallRate {
   const max = Math.max(1, Math.floor(sendsPerSecond / shards));
   return { max, duration: Math.ceil((max * shards * 1_000) / Math.max(1, sendsPerSecond)) };
 }

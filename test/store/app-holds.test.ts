@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type AppHolds, createAppHolds } from '../../src/store/app-holds.js';
 import { createEncrypter } from '../../src/store/encryption.js';
+import { keys } from '../../src/store/keys.js';
 import { encryptionKey, number, policy, request, testStore } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { type RedisClock, redisClock } from '../support/redis-clock.js';
@@ -115,6 +116,13 @@ describe('the hold of an app', () => {
     expect(await admit('shop')).toBe('admitted');
     await holds.takeTrial('shop');
     expect(await admit('shop')).toBe('paused');
+  });
+
+  it('keeps no number that was refused for more than an hour, also of an app that sends nothing more', async () => {
+    await refuse('shop', ...numbers(3));
+    await clock.advance(3_600_001);
+    await holds.read();
+    expect(await redis.hget(keys.appCalls, 'shop')).not.toContain('row');
   });
 
   it('is forgotten a day after the last call', async () => {

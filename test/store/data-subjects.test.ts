@@ -43,6 +43,18 @@ describe('a person', () => {
     for (const key of await redis.keys('*:due')) expect(await redis.zrange(key, '0', '-1')).not.toContain(id);
   });
 
+  it('leaves no hash of the number among the refusals of its apps once it is erased', async () => {
+    const row = [to, number('0123456780')].map((each) => ({ to: each, claimedAt: clock.now() }));
+    await store.appHolds.noteRefusals({ app: 'shop', text: 'Tidak', row });
+    const refused = async () => {
+      const raw = (await redis.hget(keys.appCalls, 'shop')) ?? '{}';
+      return Object.keys((JSON.parse(raw) as { row?: object }).row ?? {}).length;
+    };
+    expect(await refused()).toBe(2);
+    await store.dataSubjects.erase(to, []);
+    expect(await refused()).toBe(1);
+  });
+
   it('stays erased when a call that was under way ends, and when its worker was frozen for long', async () => {
     const id = await admitted(store);
     const claim = await claimed(store, id);

@@ -66,6 +66,7 @@ export const quiet = {
     cover: () => true,
     judgeRefusal: async () => blocked,
   },
+  callLimit: null,
 } as const satisfies Partial<SendOtpDependencies>;
 
 export interface SceneOptions {

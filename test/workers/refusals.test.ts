@@ -111,6 +111,22 @@ describe('an app whose 200 lines are all refused in unknown words', () => {
     expect((await scene.queue.backlog()).delayed, 'of `mall`').toBeGreaterThan(300);
   });
 
+  it('uses up none of the calls a second that other apps wait for', { timeout: 60_000 }, async () => {
+    refuses = (n) => n < 100;
+    for (let n = 0; n < 100; n++) await scene.send({ app: 'mall', to: nth(n), sendDeadlineSeconds: 300 });
+    await scene.start({ everyMs: 60_000, sendsPerSecond: 10 });
+    await until(() => events('sending.paused').length > 0);
+    const waits: number[] = [];
+    for (let n = 100; n < 110; n++) {
+      const began = performance.now();
+      expect(await scene.settled(await scene.send({ to: nth(n) }))).toBe('sent');
+      waits.push(performance.now() - began);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    // At 10 a second, the 100 jobs would take 10 s of everybody's calls again and again.
+    expect(waits.sort((a, b) => a - b)[5]).toBeLessThan(1_500);
+  });
+
   it('is tried with an OTP that can be sent, however many that ended wait beside it', {
     timeout: 60_000,
   }, async () => {

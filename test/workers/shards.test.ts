@@ -142,7 +142,7 @@ describe('after their number is lowered', () => {
     await Promise.all(numbers.map((to) => scene.send({ to })));
     await scene.start({ everyMs: 60_000, sendsPerSecond: 18 });
     // A ninth of the calls would be two a second.
-    const inThisSecond = async () => Number(await redis.get('{isms}:otp-send:limiter'));
+    const inThisSecond = async () => Number(await redis.get('{isms}:otp-send:calls'));
     await expect.poll(inThisSecond, { timeout: 20_000, interval: 10 }).toBeGreaterThan(2);
   });
 

@@ -15,9 +15,9 @@ const tag = 'Batches';
 const json = 'application/json';
 const csv = 'text/csv';
 
-/** Lines read at a time, and lines read for one page: a rare status must not make a request endless. */
+/** Lines read at a time. */
 const linesAtATime = 50;
-const mostLinesOfPage = 10_000;
+/** Lines read for one page, also for a rare status: pages, unlike exports, have no slots. */
 const mostLimit = 1_000;
 const defaultLimit = 100;
 
@@ -141,7 +141,7 @@ async function page(
   { cursor, limit }: { cursor: number; limit: number },
 ): Promise<{ otps: BatchOtp[]; next: string | null }> {
   const otps: BatchOtp[] = [];
-  const end = Math.min(read.lines, cursor + mostLinesOfPage);
+  const end = Math.min(read.lines, cursor + mostLimit);
   for (let from = cursor; from < end; from += linesAtATime) {
     otps.push(...(await recordsOf(store, read, from)));
     const beyond = otps[limit];
@@ -210,11 +210,11 @@ function line(values: readonly (string | number | null)[]): string {
   return `${values.map((value) => field(String(value ?? ''))).join(',')}\r\n`;
 }
 
-/** CSV injection (OWASP): a spreadsheet computes a cell with this beginning. */
-const formula = /^(?!\+\d+$)[=+\-@\t\r]/;
+/** CSV injection (OWASP): a spreadsheet computes a cell with this beginning; some split cells at semicolons, even quoted. */
+const formula = /^(?!\+\d+$)[=+\-@\t\r]|(?<=;)[=+\-@\t\r]/g;
 
 /** Quotes semicolons as well: spreadsheets split at them in locales with a decimal comma. */
 function field(value: string): string {
-  const text = formula.test(value) ? `'${value}` : value;
+  const text = value.replaceAll(formula, "'$&");
   return /[",;\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -120,6 +120,15 @@ describe('200', () => {
     expect(response.headers.has('Content-Disposition')).toBe(false);
   });
 
+  it('reads at most 1,000 lines for a page, however rare the status asked for', async () => {
+    const { batch, ids } = await batchOf(1_010);
+    await settle(ids.at(-1) ?? '', rejected);
+    const first = (await get(`${batch}/otps?status=failed`)).json;
+    expect(first).toEqual({ otps: [], next: '1000' });
+    const second = (await get(`${batch}/otps?status=failed&cursor=1000`)).json;
+    expect(second).toMatchObject({ otps: [{ index: 1_009 }], next: null });
+  });
+
   it('writes CSV that keeps commas, quotes and line ends in their field', async () => {
     const body = { otps: [{ to: `012${next++}`, reference: 'a "b", c' }] };
     const { batchId } = (await gateway.call('POST', '/v1/otps/bulk', { body })).json as { batchId: string };
@@ -130,10 +139,10 @@ describe('200', () => {
 
 describe('CSV', () => {
   it('has quotes around a semicolon, which separates cells where a comma is the decimal point', async () => {
-    const body = { otps: [{ to: `012${next++}`, reference: 'a;=1+2' }] };
+    const body = { otps: [{ to: `012${next++}`, reference: 'a;=1+2;b;@x' }] };
     const { batchId } = (await gateway.call('POST', '/v1/otps/bulk', { body })).json as { batchId: string };
     const { text } = await get(`/v1/batches/${batchId}/otps`, { Accept: 'text/csv' });
-    expect(text).toContain(',"a;=1+2",');
+    expect(text).toContain(`,"a;'=1+2;b;'@x",`);
   });
 
   it.each(['=1+2', '+1+1', '+cmd', '-1', '@SUM(A1)', '\tx', '\rx', '="a"&B1'])(
