@@ -15,7 +15,7 @@ const unit = [
   'test/store/encryption.test.ts',
   'test/cli/input.test.ts',
   'test/webhooks/public-address.test.ts',
-  'test/workers/{adaptive-concurrency,job-gate}.test.ts',
+  'test/workers/job-gate.test.ts',
 ];
 
 /** Needs what `npm run test:all` installs, or takes minutes. */

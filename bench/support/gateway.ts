@@ -1,9 +1,10 @@
-import { pino } from 'pino';
-import { loadConfig } from '../../src/config/load-config.js';
-import { storeOf } from '../../src/main/composition.js';
+import { createGateway as createGatewayParts } from '../../src/main/gateway.js';
+import { createLifecycle } from '../../src/main/lifecycle.js';
+import { load } from '../../src/main/load.js';
 import type { Otp } from '../../src/otp/otp.js';
-import { type BullQueue, createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
+import type { BullQueue, SendOtpQueue } from '../../src/queues/send-otp.js';
 import type { Store } from '../../src/store/store.js';
+import { createMetrics } from '../../src/telemetry/metrics.js';
 import { request } from '../../test/support/otps.js';
 import { gatewayEnvironment } from '../../test/support/processes.js';
 import { inBatches } from './batches.js';
@@ -29,8 +30,13 @@ export const message =
 /** Store and queue have the same settings as the processes: all defaults. */
 export function createGateway(stand: Stand): Gateway {
   const env = gatewayEnvironment(stand.redisUrl, stand.provider);
-  const store = storeOf(stand.client, loadConfig(env, 'worker'), pino({ enabled: false }));
-  const queue = createSendOtpQueue({ connection: stand.client, onError: () => {} });
+  const lifecycle = stand.add(
+    createLifecycle(() => {}),
+    (open) => open.close(),
+  );
+  const { store, sendOtpQueue: queue } = createGatewayParts(load(env, 'worker'), {
+    ...{ redis: stand.client, logger: silent, metrics: createMetrics('0.0.0'), lifecycle },
+  });
   stand.add(queue, (open) => open.close());
   return {
     ...createProcesses(stand, env),
@@ -49,6 +55,8 @@ export function createGateway(stand: Stand): Gateway {
     },
   };
 }
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} };
 
 async function unfinished({ queues }: SendOtpQueue): Promise<number> {
   const count = (queue: BullQueue) => queue.getJobCountByTypes('waiting', 'active', 'delayed', 'prioritized');

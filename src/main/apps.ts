@@ -1,21 +1,32 @@
-import { ConfigError } from '../config/config-error.js';
+import { readFileSync } from 'node:fs';
+import { type AppEntry, appsFileSchema } from '../config/apps-file.js';
+import type { Config } from '../config/commands.js';
+import { ConfigError, type Mistake } from '../config/config-error.js';
 import type { ApiKey } from '../config/keys.js';
+import { webhookUrl } from '../config/urls.js';
+import { webhookSecrets } from '../config/webhooks.js';
 import type { Logger } from '../lib/logger.js';
-import { type App, type Apps, plainApp } from '../otp/app.js';
-import { type AppsConfig, readApps } from './read-apps.js';
-import type { Parts } from './running.js';
+import { type App, type Apps, type AppWebhook, plainApp } from '../otp/app.js';
+import { brokenContentRules, contentRuleMessages } from '../otp/content-rules.js';
+import { appEventTypes, isEventType } from '../otp/event.js';
+import { parseMessage, senderIdShape } from '../otp/message.js';
+import { PhoneNumber } from '../otp/phone-number.js';
+import type { Lifecycle } from './lifecycle.js';
+
+/** The settings that apps are read from and checked against. */
+export type AppsConfig = Pick<Config, 'appsFile' | 'apiKeys' | 'allowedCountries' | 'contentPolicy'>;
 
 /** The apps of API_KEYS and APPS_FILE, which can change while the process runs. */
 export interface AppRegistry extends Apps {
-  /** Who may call the API. */
+  /** The keys that may call the API. */
   keys(): readonly ApiKey[];
-  /** Those that APPS_FILE names. */
+  /** The apps that APPS_FILE names. */
   named(): readonly App[];
-  /** Reads APPS_FILE again. Throws a ConfigError with every mistake in it; then what was read before stays in force. */
+  /** Reads APPS_FILE again. Throws a ConfigError with every mistake in it and keeps what was read before. */
   reload(): void;
 }
 
-/** Reads APPS_FILE, if there is one. Throws a ConfigError with every mistake in it. */
+/** Reads APPS_FILE if it is set. Throws a ConfigError with every mistake in it. */
 export function createAppRegistry(config: AppsConfig): AppRegistry {
   const plain = new Map<string, App>();
   let known = readApps(config);
@@ -33,23 +44,236 @@ export function createAppRegistry(config: AppsConfig): AppRegistry {
   };
 }
 
-/** Reads APPS_FILE again on SIGHUP, where there is one. */
+/** Reads APPS_FILE again on SIGHUP if it is set. */
 export function reloadOnHangup(
   apps: AppRegistry,
   { appsFile }: AppsConfig,
-  { parts, logger }: { parts: Pick<Parts, 'onHangup'>; logger: Logger },
+  { lifecycle, logger }: { lifecycle: Pick<Lifecycle, 'onHangup'>; logger: Logger },
 ): void {
   if (appsFile === undefined) return;
-  parts.onHangup(() => {
+  lifecycle.onHangup(() => {
     try {
       apps.reload();
-      logger.info({ event: 'apps.reloaded', apps: apps.named().length }, 'APPS_FILE was read again');
+      logger.info({ event: 'apps.reloaded', apps: apps.named().length }, 'APPS_FILE reloaded');
     } catch (err) {
       const problem = err instanceof ConfigError ? err.message : 'unreadable';
       logger.error(
         { event: 'apps.not_reloaded', problem },
-        'APPS_FILE is wrong: what was read before stays in force',
+        'APPS_FILE has mistakes: the settings read before stay in force',
       );
     }
   });
+}
+
+/** Reads API_KEYS and APPS_FILE. Throws a ConfigError with every mistake in the file. */
+function readApps(config: AppsConfig): { apps: ReadonlyMap<string, App>; keys: readonly ApiKey[] } {
+  const { appsFile, apiKeys = [] } = config;
+  if (appsFile === undefined) return { apps: new Map(), keys: apiKeys };
+  const parsed = appsFileSchema.safeParse(readJson(appsFile));
+  if (!parsed.success) {
+    throw mistakes(parsed.error.issues.flatMap((issue) => problemsOf(issue)));
+  }
+  const entries = Object.entries(parsed.data.apps);
+  const problems = entries.flatMap(([name, entry]) =>
+    problemsOfApp(entry, config).map(([path, problem]): Problem => [`apps.${name}.${path}`, problem]),
+  );
+  const fromFile = entries.flatMap(([app, { keys }]) =>
+    keys.map((key): ApiKey => ({ app, digest: Buffer.from(key.slice('sha256:'.length), 'hex') })),
+  );
+  const keys = [...apiKeys, ...fromFile];
+  problems.push(...keyProblems(keys));
+  if (problems.length > 0) throw mistakes(problems);
+  return { apps: new Map(entries.map(([name, entry]) => [name, toApp(name, entry)])), keys };
+}
+
+function readJson(path: string): unknown {
+  const text = read(path);
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser quotes what it read, which may be a secret.
+    throw mistakes([['', 'is not JSON; an editor that checks it shows where']]);
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    throw mistakes([['', `must name a file that can be read (${reason})`]]);
+  }
+}
+
+/** Where in the file, and what is wrong with it. */
+type Problem = readonly [path: string, problem: string];
+
+/** Numbers are names of members there, and errors end in logs. */
+const wholeNumber = /\+?\d[\d ().-]{6,}/g;
+
+function mistakes(problems: readonly Problem[]): ConfigError {
+  const toMistake = ([path, problem]: Problem): Mistake => ({
+    variable: 'APPS_FILE',
+    problem: path === '' ? problem : `${path.replaceAll(wholeNumber, '[number]')}: ${problem}`,
+  });
+  return new ConfigError(problems.map(toMistake));
+}
+
+function problemsOf(issue: {
+  path: PropertyKey[];
+  message: string;
+  code: string;
+  keys?: unknown;
+}): Problem[] {
+  const path = issue.path.map(String).join('.');
+  if (/received undefined$/.test(issue.message)) return [[path, 'is missing']];
+  if (issue.code !== 'unrecognized_keys' || !Array.isArray(issue.keys)) return [[path, issue.message]];
+  return issue.keys.map(
+    (key): Problem => [[path, shownName(String(key))].filter(Boolean).join('.'), 'is not known here'],
+  );
+}
+
+/** The name of an unknown member, unless it may be a value in the wrong place: no member of ours holds a digit. */
+function shownName(name: string): string {
+  return /^[A-Za-z_-]{1,40}$/.test(name) ? name : '?';
+}
+
+/** As many as an app needs to exchange one; the same key may stand in both places. */
+const mostKeys = 2;
+
+function keyProblems(keys: readonly ApiKey[]): Problem[] {
+  const owners = new Map<string, string>();
+  const counts = new Map<string, number>();
+  return keys.flatMap(({ app, digest }): Problem[] => {
+    const hex = digest.toString('hex');
+    const owner = owners.get(hex);
+    if (owner === app) return [];
+    if (owner !== undefined) {
+      return [[`apps.${app}.keys`, `${owner} has one of these keys, too: give each app its own`]];
+    }
+    owners.set(hex, app);
+    const count = (counts.get(app) ?? 0) + 1;
+    counts.set(app, count);
+    if (count !== mostKeys + 1) return [];
+    return [[`apps.${app}.keys`, `an app can have ${mostKeys} keys, those of API_KEYS among them`]];
+  });
+}
+
+/** What no schema can judge. */
+function problemsOfApp(entry: AppEntry, config: AppsConfig): Problem[] {
+  const { templates = {}, countries = config.allowedCountries, senderId, webhook, testNumbers = {} } = entry;
+  const problems = problemsOfTemplates(entry, config);
+  if (entry.freeText === false && !Object.hasOwn(templates, 'default')) {
+    problems.push(['freeText', 'is false, so there must be a template called default']);
+  }
+  if (senderId !== undefined && !senderIdShape.test(senderId)) {
+    problems.push(['senderId', 'must be letters and digits, at most 11']);
+  }
+  for (const number of Object.keys(testNumbers)) {
+    const parsed = PhoneNumber.parse(number, 'MY');
+    if (parsed?.e164 !== number)
+      problems.push(['testNumbers', 'holds what is no mobile number in E.164, such as +60123456789']);
+    else if (!countries.includes(parsed.country))
+      problems.push(['testNumbers', 'holds a number of a country that the app may not send to']);
+  }
+  if (webhook) problems.push(...webhookProblems(webhook));
+  return problems;
+}
+
+function problemsOfTemplates(entry: AppEntry, config: AppsConfig): Problem[] {
+  const { templates = {}, countries = config.allowedCountries } = entry;
+  const { defaultLocale = plainApp('').defaultLocale } = entry;
+  return Object.entries(templates).flatMap(([name, texts]) => {
+    const tags = Object.keys(texts).map((tag) => tag.toLowerCase());
+    const missing: Problem[] = tags.includes(defaultLocale.toLowerCase())
+      ? []
+      : [[`templates.${name}`, `must have a text in the default language, ${defaultLocale}`]];
+    const wrong = Object.entries(texts).flatMap(([locale, text]) =>
+      templateProblems(text, countries, config.contentPolicy).map(
+        (problem): Problem => [`templates.${name}.${locale}`, problem],
+      ),
+    );
+    return [...missing, ...wrong];
+  });
+}
+
+function templateProblems(
+  text: string,
+  countries: readonly string[],
+  rules: AppsConfig['contentPolicy'],
+): string[] {
+  const message = parseMessage(text);
+  if ('problem' in message) return [message.problem];
+  if (rules !== 'enforce') return [];
+  const broken = new Set(countries.flatMap((country) => brokenContentRules(text, country)));
+  return [...broken].map((rule) => contentRuleMessages[rule]);
+}
+
+/** What an app's receiver can be told of; the rest is about the whole gateway. */
+const appEvents: readonly string[] = appEventTypes;
+
+function webhookProblems({
+  url,
+  secrets,
+  privateAddresses,
+  events = [],
+}: NonNullable<AppEntry['webhook']>): Problem[] {
+  const mayBeHttp = privateAddresses === 'allow';
+  const urlIsGood = webhookUrl().safeParse(url).success && (mayBeHttp || url.startsWith('https:'));
+  const unknown = events.flatMap((name, i) => (appEvents.includes(name) ? [] : [i]));
+  return [
+    ...(urlIsGood ? [] : [['webhook.url', 'must be https, without login and fragment'] as const]),
+    ...secrets.flatMap((secret, i) =>
+      webhookSecrets().safeParse(secret).success
+        ? []
+        : [[`webhook.secrets.${i}`, 'must be whsec_ and 24 to 64 bytes in base64'] as const],
+    ),
+    ...unknown.map((i) => [`webhook.events.${i}`, `must be one of ${appEvents.join(', ')}`] as const),
+  ];
+}
+
+function toApp(name: string, entry: AppEntry): App {
+  const {
+    templates = {},
+    limits = {},
+    countries,
+    senderId,
+    testNumbers = {},
+    freeText,
+    defaultLocale,
+    webhook,
+  } = entry;
+  const plain = plainApp(name);
+  const byLocale = (texts: Record<string, string>) =>
+    new Map(Object.entries(texts).map(([tag, text]) => [tag.toLowerCase(), text]));
+  const {
+    recipientCooldownSeconds,
+    recipientPer10Minutes,
+    recipientPerDay,
+    clientIpPer10Minutes,
+    perSecond,
+  } = limits;
+  return {
+    name,
+    templates: new Map(Object.entries(templates).map(([template, texts]) => [template, byLocale(texts)])),
+    defaultLocale: (defaultLocale ?? plain.defaultLocale).toLowerCase(),
+    freeText: freeText ?? plain.freeText,
+    senderId: senderId ?? null,
+    countries: countries ?? null,
+    limits: {
+      recipientCooldownMs:
+        recipientCooldownSeconds === undefined ? undefined : recipientCooldownSeconds * 1_000,
+      recipientPer10Minutes,
+      recipientPerDay,
+      clientIpPer10Minutes,
+      appPerSecond: perSecond,
+    },
+    webhook: webhook ? toWebhook(webhook) : null,
+    testNumbers: new Map(Object.entries(testNumbers)),
+  };
+}
+
+function toWebhook({ url, secrets, privateAddresses, events }: NonNullable<AppEntry['webhook']>): AppWebhook {
+  const allowPrivate = privateAddresses === 'allow';
+  return { url, secrets, allowPrivate, events: events?.filter(isEventType) ?? null };
 }

@@ -1,8 +1,8 @@
-import type { Logger as PinoLogger } from 'pino';
 import type { ConfigFor } from '../config/commands.js';
 import { createIsmsProvider } from '../isms/provider.js';
 import type { Logger } from '../lib/logger.js';
 import type { Apps } from '../otp/app.js';
+import { appEventTypes, type EventType, eventTypes, isEventType } from '../otp/event.js';
 import type { Provider } from '../otp/provider.js';
 import type { RequestSettings } from '../producer/settings.js';
 import { operatorPauseKeys } from '../queues/send-otp.js';
@@ -10,23 +10,21 @@ import { createEncrypter } from '../store/encryption.js';
 import { type Policy, type RedisClient, wantedEvents } from '../store/script.js';
 import { createStore, type Store } from '../store/store.js';
 import { logNewHistory } from './redis.js';
-import type { Parts } from './running.js';
-import { recordedEvents } from './webhook-receivers.js';
 
-type GatewayConfig = ConfigFor<'worker'>;
-/** What producers and the operator's commands have, too. */
+/* Parts made from the configuration that commands and producers need as well: without the API and the workers. */
+
 type StoreConfig = ConfigFor<'producer'>;
 
-/** Time for Redis to hear of a call that used its whole time-out. */
+/** Time for Redis to record a call that used its whole time-out. */
 const settleMs = 2_000;
 const verifyConnections = 64;
 
-/** The iSMS account of this configuration; as many connections as there may be sends in flight. */
+/** The client of the iSMS account, with a connection for each send that may be in flight. */
 export function ismsProvider({
   isms,
   account,
   worker,
-}: Pick<GatewayConfig, 'isms' | 'account' | 'worker'>): Provider {
+}: Pick<ConfigFor<'worker'>, 'isms' | 'account' | 'worker'>): Provider {
   return createIsmsProvider({
     ...isms,
     username: account.username,
@@ -36,7 +34,7 @@ export function ismsProvider({
   });
 }
 
-/** Everything kept in Redis, over a connection that suits the process. */
+/** The records in Redis, over a connection that suits the process. */
 export function storeOf(
   redis: RedisClient,
   config: StoreConfig,
@@ -54,9 +52,9 @@ export function storeOf(
   });
 }
 
-/** What requests for OTPs are completed with and measured by. */
+/** Defaults and limits for OTP requests. */
 export function requestSettings(
-  { defaults, allowedCountries, otp, contentPolicy, fraud }: ConfigFor<'producer'>,
+  { defaults, allowedCountries, otp, contentPolicy, fraud }: StoreConfig,
   apps: Apps,
 ): RequestSettings {
   return {
@@ -94,23 +92,16 @@ function policyOf(config: StoreConfig): Policy {
   };
 }
 
-/**
- * Ends the process when a connection ends that nobody closed: it does not come back by itself, and a process that is
- * started anew has one (ADR 34).
- */
-export function failWithout(redis: RedisClient, parts: Parts, logger: Pick<PinoLogger, 'fatal'>): void {
-  redis.once('end', () => {
-    if (parts.isEnding()) return;
-    logger.fatal(
-      { event: 'redis.connection_ended' },
-      'the connection to Redis ended for good: this process ends and has to be started again',
-    );
-    parts.fail();
-  });
+/** Events that are recorded. With APPS_FILE an app may get a receiver while the process runs, so all app events are. */
+export function recordedEvents({
+  webhook,
+  appsFile,
+}: Pick<StoreConfig, 'webhook' | 'appsFile'>): readonly EventType[] {
+  const ofApps: readonly EventType[] = appsFile === undefined ? [] : appEventTypes;
+  return [...new Set([...eventsOf(webhook?.events ?? []), ...ofApps])];
 }
 
-/** Closes a connection politely, or at once when Redis does not answer. */
-export async function disconnect(redis: RedisClient): Promise<void> {
-  if (redis.status === 'ready') await redis.quit().catch(() => {});
-  redis.disconnect();
+/** The events that `WEBHOOK_EVENTS` names. */
+export function eventsOf(names: readonly string[]): readonly EventType[] {
+  return names.includes('all') ? eventTypes : names.filter(isEventType);
 }

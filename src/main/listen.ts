@@ -1,12 +1,26 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Lets a server listen; resolves with its URL, rejects when the port is taken. */
-export async function listen(server: Server, at: { host: string; port: number }): Promise<string> {
+/**
+ * Starts a server and resolves with its URL. `server` and `advice` go into the error when its port
+ * is taken.
+ */
+export async function listen(
+  http: Server,
+  at: { host: string; port: number },
+  { server, advice }: { server: string; advice: string },
+): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(at, () => resolve());
+    http.once('error', (error) => reject(portTaken(error, server, advice) ?? error));
+    http.listen(at, () => resolve());
   });
-  const { address, port } = server.address() as AddressInfo;
+  const { address, port } = http.address() as AddressInfo;
   return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** The error that names who needs a port that another process has; null for any other error. */
+export function portTaken(error: unknown, server: string, advice: string): Error | null {
+  if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' && 'port' in error))
+    return null;
+  return new Error(`Port ${error.port} is taken by another process, and ${server} needs it. ${advice}`);
 }

@@ -69,9 +69,5 @@ function problemOf({ message }: CommanderError): string {
 }
 
 function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if ('code' in error && error.code === 'EADDRINUSE' && 'port' in error) {
-    return `Port ${error.port} is taken by another process. Set PORT to a free one.`;
-  }
-  return error.message;
+  return error instanceof Error ? error.message : String(error);
 }

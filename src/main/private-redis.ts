@@ -2,42 +2,38 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { withTimeout } from '../lib/with-timeout.js';
-import type { Parts } from './running.js';
+import type { Lifecycle } from './lifecycle.js';
 
 const startWithinMs = 10_000;
 const askEveryMs = 30;
 
 /**
- * A Redis of our own on loopback, set up like the one in docker-compose.yml; its data stays in `directory`.
- * One that an interrupted run left behind on the same data is ended first. Resolves with its URL; throws when it
- * does not start.
+ * Starts a Redis on loopback with the settings of docker-compose.yml and its data in `directory`, and ends one that an
+ * interrupted run left behind on the same data. Resolves with its URL; throws when it does not start.
  */
-export async function startPrivateRedis(directory: string, password: string, parts: Parts): Promise<string> {
+export async function startPrivateRedis(
+  directory: string,
+  password: string,
+  lifecycle: Lifecycle,
+): Promise<string> {
   await mkdir(directory, { recursive: true });
   await endLeftOver(directory, password);
   const port = await freePort();
   await writeFile(portFile(directory), String(port));
-  // The settings go through standard input: a password among the arguments would show in the process list.
+  // Settings go through standard input: the process list shows arguments, and one is a password.
   const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'ignore', 'pipe'], detached: true });
-  parts.add({ close: () => end(child) });
+  lifecycle.add({ close: () => end(child) });
   const failed = failure(child);
-  child.stdin.end(settings({ directory, port, password }));
+  child.stdin.end(settings(directory, port, password));
   const url = `redis://:${password}@127.0.0.1:${port}`;
   await Promise.race([answers(url), failed]);
   return url;
 }
 
-function settings({
-  directory,
-  port,
-  password,
-}: {
-  directory: string;
-  port: number;
-  password: string;
-}): string {
+function settings(directory: string, port: number, password: string): string {
   return [
     `port ${port}`,
     'bind 127.0.0.1',
@@ -54,7 +50,7 @@ function settings({
 
 const portFile = (directory: string) => join(directory, 'port');
 
-/** Whoever answers on the last run's port to the password that only we know is ours. */
+/** Only a Redis of an earlier run accepts this password. */
 async function endLeftOver(directory: string, password: string): Promise<void> {
   const port = Number(await readFile(portFile(directory), 'utf8').catch(() => '0'));
   if (!port) return;
@@ -66,7 +62,7 @@ async function endLeftOver(directory: string, password: string): Promise<void> {
     await redis.call('SHUTDOWN').catch(() => {});
     await gone;
   } catch {
-    // Nobody is there, or somebody else: not ours to end.
+    // No Redis answers on the port, or another one.
   } finally {
     redis.disconnect();
   }
@@ -82,7 +78,7 @@ async function answers(url: string): Promise<void> {
       if (pong === 'PONG') return;
       if (Date.now() > deadline)
         throw new Error(`redis-server did not answer within ${startWithinMs / 1_000} s`);
-      await pause();
+      await sleep(askEveryMs);
     }
   } finally {
     redis.disconnect();
@@ -118,5 +114,3 @@ async function freePort(): Promise<number> {
     });
   });
 }
-
-const pause = (ms = askEveryMs) => new Promise<void>((resolve) => setTimeout(resolve, ms));

@@ -9,11 +9,13 @@ import { clusterUrl, sentinelUrl } from '../config/urls.js';
 import type { Logger } from '../lib/logger.js';
 import { startTimeout, TimedOut } from '../lib/with-timeout.js';
 import { newOtpId, partitions } from '../otp/otp-id.js';
+import { redisTrouble } from '../producer/redis-trouble.js';
 import { shardName, shardOf } from '../queues/shards.js';
 import { appendFsync, type HistoryFinding } from '../store/history.js';
 import { keys } from '../store/keys.js';
 import { evictionPolicyIn } from '../store/load.js';
 import { masterOf, mastersOf, type RedisClient } from '../store/script.js';
+import { serializeError } from '../telemetry/redact.js';
 
 const connectTimeoutMs = 2_000;
 /** Less than a request waits: the commands behind one that hangs get their turn. */
@@ -133,6 +135,41 @@ function nodeAddress(address: string, usualPort: string): { host: string; port: 
 /** What a former master answers after it was made a replica: the connection leads to the wrong server. */
 function isReplica(error: Error): boolean {
   return error.message.startsWith('READONLY');
+}
+
+/** Closes a connection politely, or at once when Redis does not answer. */
+export async function disconnect(redis: RedisClient): Promise<void> {
+  if (redis.status === 'ready') await redis.quit().catch(() => {});
+  redis.disconnect();
+}
+
+const repeatedEveryMs = 30_000;
+
+/** Where an error came from: a connection, a queue, or work that is repeated. */
+export type ErrorEvent = 'redis.error' | 'queue.error' | 'worker.background_failed';
+
+/**
+ * Logs errors of connections, queues and repeated work. Trouble with Redis comes with each attempt to reconnect: it is
+ * logged once with its reason, then at most every 30 s with the count. While the process ends it is expected.
+ */
+export function createErrorLog(logger: Logger, isEnding: () => boolean) {
+  const logged = new Map<string, { at: number; count: number }>();
+  return (error: unknown, event: ErrorEvent = 'queue.error'): void => {
+    const reason = redisTrouble(error) ?? (event === 'redis.error' ? 'connection' : null);
+    if (reason === null) {
+      logger.error({ event, err: serializeError(error) }, 'error in a queue or in background work');
+      return;
+    }
+    if (isEnding()) return;
+    const last = logged.get(reason) ?? { at: Number.NEGATIVE_INFINITY, count: 0 };
+    logged.set(reason, last);
+    last.count += 1;
+    if (performance.now() - last.at < repeatedEveryMs) return;
+    const { code, message } = error as Error & { code?: unknown };
+    const fields = { event: 'redis.error', reason, problem: message || String(code), count: last.count };
+    logger.error(fields, 'Redis is not reachable or refuses to serve; trying again');
+    Object.assign(last, { at: performance.now(), count: 0 });
+  };
 }
 
 /** Logs once that Redis came back, and whether it may have forgotten something. */

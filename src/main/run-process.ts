@@ -1,7 +1,6 @@
 import { withTimeout } from '../lib/with-timeout.js';
+import { createLifecycle, endAtOnceOnSignal, finishOnSignal, type Lifecycle } from './lifecycle.js';
 import { load } from './load.js';
-import { createParts, type Parts } from './running.js';
-import { endAtOnceOnSignal, finishOnSignal } from './signals.js';
 import { traceIfAsked } from './tracing.js';
 
 /** A command that runs until a signal ends it. */
@@ -21,15 +20,15 @@ export async function runProcess(name: ProcessName, env: Environment): Promise<v
   // Tracing must start before the traced modules are imported.
   const tracing = await traceIfAsked(name, env);
   let stopping = false;
-  const parts = createParts(() => {
+  const lifecycle = createLifecycle(() => {
     stopping = true;
-    withTimeout(parts.close(), failWithinMs).then(exitFailed, exitFailed);
+    withTimeout(lifecycle.close(), failWithinMs).then(exitFailed, exitFailed);
   });
-  if (tracing) parts.add(tracing);
+  if (tracing) lifecycle.add(tracing);
   const stop = () => {
     if (stopping) process.exit(1);
     stopping = true;
-    parts.close().then(
+    lifecycle.close().then(
       () => process.exit(0),
       (error) => {
         process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
@@ -39,37 +38,42 @@ export async function runProcess(name: ProcessName, env: Environment): Promise<v
   };
   finishOnSignal(stop);
   process.on('SIGHUP', () => {
-    if (!parts.hangUp()) stop();
+    if (!lifecycle.hangUp()) stop();
   });
   try {
-    await starters[name](env, parts);
+    await starters[name](env, lifecycle);
   } catch (error) {
     if (stopping) return;
-    await parts.close().catch(() => {});
+    await lifecycle.close().catch(() => {});
     throw error;
   }
 }
 
 const exitFailed = () => process.exit(1);
 
-const starters: Record<ProcessName, (env: Environment, parts: Parts) => Promise<void>> = {
-  start: async (env, parts) => {
-    const { start } = await import('./processes.js');
-    await start(env, parts);
+const starters: Record<ProcessName, (env: Environment, lifecycle: Lifecycle) => Promise<void>> = {
+  start: async (env, lifecycle) => {
+    const { start } = await import('./start.js');
+    await start(env, lifecycle);
   },
-  api: async (env, parts) => {
+  api: async (env, lifecycle) => {
     const config = load(env, 'api');
-    const { runApi, startTelemetry } = await import('./processes.js');
-    await runApi(config, await startTelemetry('api', config, parts), parts);
+    const [{ runApi }, { startTelemetry }] = await Promise.all([
+      import('./gateway.js'),
+      import('./telemetry.js'),
+    ]);
+    await runApi(config, { ...(await startTelemetry('api', config, lifecycle)), lifecycle });
   },
-  worker: async (env, parts) => {
+  worker: async (env, lifecycle) => {
     const config = load(env, 'worker');
-    const { runWorker, startTelemetry } = await import('./processes.js');
-    await runWorker(config, await startTelemetry('worker', config, parts), parts);
+    const [{ runWorker }, { startTelemetry }] = await Promise.all([
+      import('./gateway.js'),
+      import('./telemetry.js'),
+    ]);
+    await runWorker(config, { ...(await startTelemetry('worker', config, lifecycle)), lifecycle });
   },
-  simulate: async (env, parts) => {
-    const config = load(env, 'simulate');
-    const { createLogger, runSimulator } = await import('./processes.js');
-    await runSimulator(config, createLogger({ level: config.logLevel, role: 'simulate' }), parts);
+  simulate: async (env, lifecycle) => {
+    const { runSimulator } = await import('./run-simulator.js');
+    await runSimulator(load(env, 'simulate'), lifecycle);
   },
 };

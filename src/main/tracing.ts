@@ -1,19 +1,19 @@
 import type { Environment } from '../config/load-config.js';
+import type { Closable } from './lifecycle.js';
 import { load } from './load.js';
 import { packageVersion } from './package-version.js';
-import type { Running } from './running.js';
 
 const traced = ['api', 'worker', 'start'];
 
-/** Begins to trace if the environment says so. Nothing that is traced may have been imported before. */
-export async function traceIfAsked(role: string, env: Environment): Promise<Running | null> {
+/** Starts tracing if `OTEL_EXPORTER_OTLP_ENDPOINT` is set. Modules that are traced must be imported afterwards. */
+export async function traceIfAsked(role: string, env: Environment): Promise<Closable | null> {
   const endpoint = traced.includes(role) ? endpointIn(env) : null;
   if (!endpoint) return null;
   const { startTracing } = await import('../telemetry/tracing.js');
   return startTracing({ ...endpoint, role, version: packageVersion() });
 }
 
-/** What is wrong with an environment is said by the command itself. */
+/** Mistakes in the environment are reported by the command itself. */
 function endpointIn(env: Environment): { endpoint: string; ratio: number } | null {
   try {
     const { endpoint, ratio } = load(env, 'start').tracing;

@@ -1,19 +1,15 @@
 import type { ConfigFor } from '../config/commands.js';
 import type { Apps, AppWebhook } from '../otp/app.js';
-import { appEventTypes, type EventType, eventTypes, isEventType } from '../otp/event.js';
+import { appEventTypes, type EventType } from '../otp/event.js';
 import type { WebhookEndpoint, WebhookReceivers } from '../otp/webhook.js';
 import { createWebhookEndpoint } from '../webhooks/endpoint.js';
+import { eventsOf } from './composition.js';
 
-type WebhookConfig = Pick<ConfigFor<'producer'>, 'webhook' | 'appsFile'>;
-
-/** Events that are written down: an app may get a receiver while the process runs, so those that it can have always are. */
-export function recordedEvents({ webhook, appsFile }: WebhookConfig): readonly EventType[] {
-  const ofApps: readonly EventType[] = appsFile === undefined ? [] : appEventTypes;
-  return [...new Set([...eventsOf(webhook?.events ?? []), ...ofApps])];
-}
-
-/** The receivers of apps, and the gateway's own for everything else; null where there can be none. */
-export function webhookReceivers({ webhook, appsFile }: WebhookConfig, apps: Apps): WebhookReceivers | null {
+/** The receivers of apps, and the gateway's own for all other events; null when neither can exist. */
+export function webhookReceivers(
+  { webhook, appsFile }: Pick<ConfigFor<'producer'>, 'webhook' | 'appsFile'>,
+  apps: Apps,
+): WebhookReceivers | null {
   if (!webhook && appsFile === undefined) return null;
   const own = webhook && {
     endpoint: createWebhookEndpoint({
@@ -41,8 +37,4 @@ export function webhookReceivers({ webhook, appsFile }: WebhookConfig, apps: App
       await Promise.all([own?.endpoint, ...ofApps.values()].map((endpoint) => endpoint?.close()));
     },
   };
-}
-
-function eventsOf(names: readonly string[]): readonly EventType[] {
-  return names.includes('all') ? eventTypes : names.filter(isEventType);
 }

@@ -12,7 +12,7 @@ import {
 } from './circuit-breaker.js';
 
 /** Its timers do not keep the process alive. */
-const monotonicClock: Clock = {
+export const monotonicClock: Clock = {
   now: () => performance.now(),
   later: (ms, work) => void setTimeout(work, ms).unref(),
 };

@@ -1,22 +1,21 @@
 import { hostname } from 'node:os';
 import { trace } from '@opentelemetry/api';
 import { type DestinationStream, type LevelWithSilent, type Logger, pino, stdTimeFunctions } from 'pino';
-import { redact } from './redact.js';
-import { serializeError } from './serialize-error.js';
-
-export interface LoggerOptions {
-  level: LevelWithSilent;
-  /** What this process is: `api`, `worker`, … */
-  role: string;
-  /** Where the lines go; standard output when it is left out. */
-  destination?: DestinationStream;
-}
+import { redact, serializeError } from './redact.js';
 
 /**
- * A logger of JSON lines with UTC times in milliseconds. Callers log no secrets, codes or whole phone numbers;
- * whatever they, their libraries or their children log all the same is masked as the line leaves.
+ * A logger of JSON lines with UTC times in milliseconds, to standard output by default. `role` is `api`, `worker`, ….
+ * Callers log no secrets, codes or whole phone numbers; lines of libraries and slips are masked as they are written.
  */
-export function createLogger({ level, role, destination }: LoggerOptions): Logger {
+export function createLogger({
+  level,
+  role,
+  destination,
+}: {
+  level: LevelWithSilent;
+  role: string;
+  destination?: DestinationStream;
+}): Logger {
   return pino(
     {
       level,
@@ -43,7 +42,7 @@ function redactLine(line: string): string {
   }
 }
 
-/** Joins a line to its trace, where there is one. */
+/** The id of the active trace. */
 function traceOf(): object {
   const span = trace.getActiveSpan()?.spanContext();
   return span ? { traceId: span.traceId } : {};

@@ -1,6 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { createStateMetrics, type GatewayState } from './state-metrics.js';
-import { createTally } from './tally.js';
 
 /** Seconds. A code that takes longer than half a minute has lost its person; bulk may wait for its hour. */
 const waitBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600];
@@ -154,4 +153,28 @@ interface SentFacts {
   country: string;
   lane: string;
   waitedSeconds: number | null;
+}
+
+/** Counts for the overview page, since they were last taken. */
+export interface Tally {
+  add(name: string, count?: number): void;
+  /** Takes the counts; `giveBack` returns them when they could not be written. */
+  take(): Record<string, number>;
+  giveBack(counts: Record<string, number>): void;
+}
+
+function createTally(): Tally {
+  let counts = new Map<string, number>();
+  const add = (name: string, count = 1) => void counts.set(name, (counts.get(name) ?? 0) + count);
+  return {
+    add,
+    take: () => {
+      const taken = Object.fromEntries(counts);
+      counts = new Map();
+      return taken;
+    },
+    giveBack: (taken) => {
+      for (const [name, count] of Object.entries(taken)) add(name, count);
+    },
+  };
 }

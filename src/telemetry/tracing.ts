@@ -1,5 +1,5 @@
 import { register } from 'node:module';
-import { context, propagation, SpanKind, trace } from '@opentelemetry/api';
+import { type Attributes, context, propagation, SpanKind, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -11,42 +11,40 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
   BatchSpanProcessor,
   ParentBasedSampler,
+  type ReadableSpan,
   type Sampler,
   SamplingDecision,
+  type SpanExporter,
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import { withTimeout } from '../lib/with-timeout.js';
 import { dropForeignTrace } from './caller-trace.js';
-import { redactingExporter } from './redacting-exporter.js';
+import { maskText } from './redact.js';
 
-export interface TracingOptions {
-  /** Base URL of an OTLP/HTTP collector. */
-  endpoint: string;
-  /** The share of traces that are kept, 0 to 1; what the trace context of a caller with a key says goes before. */
-  ratio: number;
-  /** What this process is: `api`, `worker`, … */
-  role: string;
-  version: string;
-}
-
-export interface Tracing {
-  /** Sends what is left to the collector. */
-  close(): Promise<void>;
-}
-
-/** OpenTelemetry waits 5 s, and its environment variable for that is read by its own SDK alone. */
+/** OpenTelemetry's default is 5 s; only its own SDK reads the variable for it. */
 const exportEveryMs = 1_000;
 const lastExportMs = 3_000;
 
-/** What orchestrators and scrapers ask is nobody's request. */
-const unasked = /^\/(livez|readyz|metrics)(\?|$)/;
+/** Requests of orchestrators and scrapers are not traced. */
+const untraced = /^\/(livez|readyz|metrics)(\?|$)/;
 
 /**
- * Traces this process from now on: requests to the API, jobs, calls by undici. What is to be traced must be imported
- * after this, and whatever must not be runs where tracing is suppressed, as the provider's client does.
+ * Traces requests to the API, jobs and calls by undici. Modules that are traced must be imported afterwards; the provider's
+ * client runs with tracing suppressed. `endpoint` is the base URL of an OTLP/HTTP collector; `ratio` (0 to 1) is the share
+ * of traces that are kept, unless the trace context of a caller with a key decides. `close` exports the remaining spans.
  */
-export function startTracing({ endpoint, ratio, role, version }: TracingOptions): Tracing {
+export function startTracing({
+  endpoint,
+  ratio,
+  role,
+  version,
+}: {
+  endpoint: string;
+  ratio: number;
+  role: string;
+  version: string;
+}): { close(): Promise<void> } {
   register('@opentelemetry/instrumentation/hook.mjs', import.meta.url);
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` });
   const provider = new TracerProvider({
@@ -66,10 +64,10 @@ export function startTracing({ endpoint, ratio, role, version }: TracingOptions)
     instrumentations: [
       new HttpInstrumentation({
         disableOutgoingRequestInstrumentation: true,
-        // The first that is done with a request: its headers are read for a trace context after this.
+        // Runs before the headers are read for a trace context.
         ignoreIncomingRequestHook: ({ url, headers }) => {
           dropForeignTrace(headers);
-          return unasked.test(url ?? '');
+          return untraced.test(url ?? '');
         },
       }),
       new ExpressInstrumentation({ ignoreLayersType: [ExpressLayerType.MIDDLEWARE] }),
@@ -77,14 +75,14 @@ export function startTracing({ endpoint, ratio, role, version }: TracingOptions)
     ],
   });
   return {
-    // A collector that does not answer holds no process up.
+    // A collector that does not answer must not delay the exit.
     close: async () => {
       await withTimeout(provider.shutdown(), lastExportMs).catch(() => {});
     },
   };
 }
 
-/** What BullMQ does inside for nobody's request, such as asking for the next job, makes no trace of its own. */
+/** BullMQ's internal spans, such as fetching the next job, begin no trace. */
 function rootSampler(ratio: number): Sampler {
   const sampler = new TraceIdRatioBasedSampler(ratio);
   return {
@@ -94,4 +92,35 @@ function rootSampler(ratio: number): Sampler {
         : sampler.shouldSample(parent, traceId),
     toString: () => `NotInternal{${sampler}}`,
   };
+}
+
+/** The only attributes that are exported: no paths, queries, addresses or headers (ADR 25). */
+const allowedAttributes =
+  /^(http\.(request\.method|route|response\.status_code)|url\.scheme|error\.type|server\.(address|port)|network\.protocol\.version|express\.(name|type)|bullmq\.[\w.]+|isms\.\w+)$/;
+
+/** Sends spans on without anything that must not be seen: what is not known to be allowedAttributes stays here. */
+export function redactingExporter(exporter: SpanExporter): SpanExporter {
+  return {
+    export: (spans, done) => exporter.export(spans.map(redacted), done),
+    shutdown: () => exporter.shutdown(),
+    ...(exporter.forceFlush && { forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve() }),
+  };
+}
+
+function redacted(span: ReadableSpan): ReadableSpan {
+  const { message, ...status } = span.status;
+  return Object.create(span, {
+    name: { value: maskText(span.name) },
+    attributes: { value: allowed(span.attributes) },
+    status: { value: message === undefined ? status : { ...status, message: maskText(message) } },
+    // Errors: the log has their messages and stacks, masked.
+    events: { value: [] },
+  }) as ReadableSpan;
+}
+
+function allowed(attributes: Attributes): Attributes {
+  const kept = Object.entries(attributes).filter(([name]) => allowedAttributes.test(name));
+  return Object.fromEntries(
+    kept.map(([name, value]) => [name, typeof value === 'string' ? maskText(value) : value]),
+  );
 }

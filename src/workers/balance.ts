@@ -1,18 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UnrecoverableError } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
 import { alarmMessage } from '../otp/balance.js';
+import type { BalanceOutcome, SendOutcome } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
 import type { BalanceResult } from '../queues/balance.js';
 import type { BalanceStore } from '../store/balance.js';
 
-export interface BalanceDependencies {
+/** The processor of `balance`: records one snapshot. A balance that cannot be read fails the job; it is never zero. */
+export function createBalanceProcessor({
+  provider,
+  balance,
+  logger,
+}: {
   provider: Pick<Provider, 'balance'>;
   balance: Pick<BalanceStore, 'record'>;
   logger: Logger;
-}
-
-/** The processor of `balance`: one snapshot. A balance that cannot be read fails the job; it is never zero. */
-export function createBalanceProcessor({ provider, balance, logger }: BalanceDependencies) {
+}) {
   return async (): Promise<BalanceResult> => {
     const outcome = await provider.balance();
     if (outcome.kind !== 'known') {
@@ -28,5 +32,59 @@ export function createBalanceProcessor({ provider, balance, logger }: BalanceDep
       else logger.info(fields, alarmMessage(alarm, on));
     }
     return { credits, expiresOn };
+  };
+}
+
+/** A balance this old may have been topped up; it is read again before. */
+const knownForMs = 30_000;
+const askAfterMs = 10_000;
+/** The price of the shortest message: with less, the account is in trouble. */
+export const leastCredits = 1;
+
+/** The account's credits, as this process knows them. */
+export interface Credits {
+  /** Makes a balance call; simultaneous calls share one. */
+  balance(): Promise<BalanceOutcome>;
+  /** False if the balance was below this price within the last half minute. Reads it again in the background. */
+  cover(price: number): boolean;
+  /**
+   * The outcome of a send that iSMS refused for lack of credits, by the balance now. Account trouble if the balance is
+   * below one credit or not known within `withinMs`; deferred if it is below this OTP's price; else unrecognised.
+   */
+  judgeRefusal(price: number, withinMs: number): Promise<SendOutcome>;
+}
+
+const accountTrouble: SendOutcome = { kind: 'blocked', trouble: 'insufficient_credits' };
+
+export function createCredits(provider: Pick<Provider, 'balance'>, now: () => number): Credits {
+  let known = { credits: Number.POSITIVE_INFINITY, at: Number.NEGATIVE_INFINITY };
+  let asking: Promise<BalanceOutcome> | null = null;
+  const ask = async () => {
+    const outcome = await provider.balance();
+    if (outcome.kind === 'known') known = { credits: outcome.credits, at: now() };
+    return outcome;
+  };
+  const balance = () => {
+    asking ??= ask().finally(() => {
+      asking = null;
+    });
+    return asking;
+  };
+  return {
+    balance,
+    cover: (price) => {
+      // An OTP of one credit is sent: if that is refused, the account is in trouble.
+      if (price <= leastCredits || known.credits >= price) return true;
+      const age = now() - known.at;
+      if (age >= askAfterMs) balance().catch(() => {});
+      return age >= knownForMs;
+    },
+    judgeRefusal: async (price, withinMs) => {
+      const late = sleep(Math.max(0, withinMs), null, { ref: false });
+      const outcome = await Promise.race([balance(), late]);
+      if (outcome?.kind !== 'known' || outcome.credits < leastCredits) return accountTrouble;
+      if (outcome.credits < price) return { kind: 'deferred', reason: 'insufficient_credits' };
+      return { kind: 'unrecognised', failure: 'insufficient_credits', text: 'Insufficient credits' };
+    },
   };
 }

@@ -1,19 +1,20 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
 import { backoffMs } from '../otp/backoff.js';
-import { failureMessages } from '../otp/failure.js';
-import type { Otp } from '../otp/otp.js';
-import type { SendOutcome } from '../otp/outcome.js';
-import { isPending } from '../otp/states.js';
+import type { EventType } from '../otp/event.js';
+import { type FailureCode, failureMessages } from '../otp/failure.js';
+import type { Lane, Otp } from '../otp/otp.js';
+import type { SendOutcome, UnsentReason } from '../otp/outcome.js';
+import { isPending, type Status } from '../otp/states.js';
 import type { SendOtpResult } from '../queues/send-otp.js';
 import type { SettledSend } from '../store/send-attempts.js';
 
 /*
- * The one place that puts outcomes into BullMQ's language: a job completes with the provider's ids, fails for good
- * with the reason, waits until a moment, or goes back into the line. The last two cost none of the job's attempts.
+ * Translates outcomes for BullMQ: a job completes with the provider's ids, fails for good with the reason, is delayed, or
+ * goes back into the queue. The last two cost none of the job's attempts.
  */
 
-/** Ends the job of an OTP that ended: its ids, or a final failure that names the reason. */
+/** Ends the job of an ended OTP: returns its ids, or throws a final failure with the reason. */
 export function finish(otp: Pick<Otp, 'failure' | 'uuid' | 'smsId'>): SendOtpResult {
   if (otp.failure !== null) throw new UnrecoverableError(`${otp.failure}: ${failureMessages[otp.failure]}`);
   return { uuid: otp.uuid, smsId: otp.smsId };
@@ -22,7 +23,7 @@ export function finish(otp: Pick<Otp, 'failure' | 'uuid' | 'smsId'>): SendOtpRes
 /** Backoff of at most 8 s. */
 const longestBudgetWait = 4;
 
-/** After a settled send: finished, or back for a next one. */
+/** After a settled send: ends the job, or delays it for the next send. */
 export async function afterSend(
   job: Job,
   lockToken: string,
@@ -30,37 +31,37 @@ export async function afterSend(
 ): Promise<SendOtpResult> {
   const { otp, tries, sendDeadlineInMs } = settled;
   if (!isPending(otp.status)) return finish(otp);
-  // What the budget refuses has used no further try; it asks ever less often all the same, to spare Redis.
+  // A call that the budget refuses counts as no try; its delay grows all the same, to spare Redis.
   const refused = outcome.kind === 'deferred' && outcome.reason === 'retry_budget';
   const waits = refused ? Math.min(attempt, longestBudgetWait) : Math.max(1, tries);
   return await delay(job, lockToken, backoffMs(waits, sendDeadlineInMs));
 }
 
-/** Lets the job wait; what comes next is decided by the OTP's record then. */
+/** Delays the job; the OTP's record then decides what follows. */
 export async function delay(job: Job, lockToken: string, delayMs: number): Promise<never> {
   await job.moveToDelayed(Date.now() + delayMs, lockToken);
   throw new DelayedError();
 }
 
-/** Puts the job back into the line while sending is paused. */
+/** Puts the job back into its place in the queue while sending is paused. */
 export async function park(job: Job, lockToken: string): Promise<never> {
   await job.moveToWait(lockToken);
   throw new WaitingError();
 }
 
-/** The job of an OTP that may not be called for yet: its queue hands out none for so long, and this one first then. */
+/** The call limit is used up: the queue hands out no job for `waitMs`, and then this one first. */
 export class CallsUsedUp extends Error {
   constructor(readonly waitMs: number) {
     super('calls used up');
   }
 }
 
-/** A job whose record is gone has nothing left to do. */
+/** Ends the job of an OTP whose record was deleted. */
 export function gone(): never {
   throw new UnrecoverableError('record_gone: the OTP is no longer kept, so nothing was sent');
 }
 
-/** A job whose record is broken can never be done, so that no retry is made. */
+/** Ends the job of an OTP whose record is broken, without a retry. */
 export function unreadable(): never {
   throw new UnrecoverableError('record_unreadable: the record of the OTP is broken, so nothing was sent');
 }
@@ -96,4 +97,32 @@ function isControl(error: Error): boolean {
 export function withoutStack<E extends Error>(error: E): E {
   error.stack = '';
   return error;
+}
+
+/** The counters of workers. Labels are apps, countries and stable codes, never values of one OTP. */
+export interface WorkerMetrics {
+  /** iSMS accepted the SMS; `waitedSeconds` since admission, null if the OTP was cancelled meanwhile. */
+  sent(otp: { app: string; country: string; lane: Lane; waitedSeconds: number | null }): void;
+  /** The OTP ended without an SMS. */
+  failed(app: string, code: FailureCode): void;
+  /** The OTP ended, and an SMS may have been sent. */
+  unknown(app: string): void;
+  /** A call that is proven unsent is made again. */
+  retried(reason: UnsentReason): void;
+  /** One attempt to deliver an event. */
+  delivered(event: EventType, ok: boolean): void;
+  /** A refusal that the reply table does not know. */
+  unrecognised(call: 'send'): void;
+  /** A call that may be the second SMS of its OTP. */
+  resent(app: string): void;
+}
+
+/** Counts the end of an OTP without a known SMS. */
+export function countEnd(
+  metrics: Pick<WorkerMetrics, 'failed' | 'unknown'>,
+  { app, status, failure }: { app: string; status: Status; failure: FailureCode | null },
+): void {
+  if (status === 'unknown') metrics.unknown(app);
+  else if (status === 'failed') metrics.failed(app, failure ?? 'rejected');
+  else if (status === 'expired' && failure === 'not_sent_in_time') metrics.failed(app, failure);
 }

@@ -1,54 +1,55 @@
+import { sendHealthSignal } from '../otp/health-signal.js';
 import type { SendOutcome } from '../otp/outcome.js';
 import type { CircuitBreaker, CircuitState } from '../provider/circuit-breaker.js';
-import type { AdaptiveConcurrency } from './adaptive-concurrency.js';
 
 /** Why a worker takes no jobs. */
-export type ClosedBy = 'account_trouble' | 'circuit';
+type ClosedBy = 'account_trouble' | 'circuit';
 
-/** What BullMQ's Worker offers to slow it down; `pause(true)` does not wait for the jobs in hand. */
+/** The part of BullMQ's Worker that limits it; `pause(true)` does not wait for the jobs in hand. */
 export interface JobTaker {
   concurrency: number;
   pause(doNotWaitActive: boolean): Promise<void>;
   resume(): void;
   isRunning(): boolean;
-  /** Looks for jobs elsewhere, where it does not look everywhere at a time. */
+  /** Serves other shards, if it does not serve all at a time. */
   rotate?(): void;
 }
 
-/** The one place that decides whether this worker takes jobs, and how many at a time. */
+/** Decides whether this worker takes jobs, and how many at a time. */
 export interface JobGate {
-  /** True while at least one reason keeps it closed; a job that is handed out all the same goes back. */
+  /** True while a reason keeps it closed. A job that BullMQ hands out all the same goes back. */
   readonly closed: boolean;
   set(reason: ClosedBy, closed: boolean): void;
-  /** Takes one job at a time beside those in hand, to find out whether account trouble is over. */
+  /** Takes one job at a time beside those in hand, to test whether account trouble is over. */
   setSerial(serial: boolean): void;
-  /** Begins anew with few sends at a time. */
+  /** Starts with few sends at a time again. */
   restart(): void;
   /**
-   * Wakes a worker that should be taking jobs and is not, since BullMQ can miss a resume that comes just as it pauses;
-   * lets one that could take more look elsewhere. To be called once a second.
+   * To be called once a second: wakes a worker that does not take jobs though it should (BullMQ can miss a resume during a
+   * pause), and rotates one that could take more.
    */
   look(): void;
   /** Counts a job as in hand while `work` runs. */
   hold<T>(work: () => Promise<T>): Promise<T>;
-  /** What became of a send: the number of sends at a time follows it. */
+  /** Adapts the number of sends at a time to the outcome of a send. */
   note(outcome: SendOutcome): void;
-  /** No longer follows the circuit: the worker is about to close. */
+  /** Stops following the circuit, before the worker closes. */
   stop(): void;
 }
 
-/** What the jobGate is made of. */
-export interface JobGateOptions {
+/**
+ * An open circuit closes the gate. A half-open one, or a trial, allows one job beside those already in hand, so that a
+ * hung call does not prevent the probe.
+ */
+export function createJobGate({
+  taker,
+  circuit,
+  concurrency,
+}: {
   taker: () => JobTaker;
   circuit: Pick<CircuitBreaker, 'state' | 'onChange'>;
   concurrency: AdaptiveConcurrency;
-}
-
-/**
- * An open circuit closes the jobGate; a half-open one, or a trial, opens it for one job more than were in hand already,
- * since a hung call of before must not keep the probe from being made.
- */
-export function createJobGate({ taker, circuit, concurrency }: JobGateOptions): JobGate {
+}): JobGate {
   const reasons = new Set<ClosedBy>();
   let isSerial = false;
   const inHand = new Set<object>();
@@ -101,7 +102,7 @@ export function createJobGate({ taker, circuit, concurrency }: JobGateOptions): 
       applyConcurrency();
       if (reasons.size > 0) return;
       if (!taker().isRunning()) taker().resume();
-      // What has all it may have in hand, such as the one job that probes, must not get more from elsewhere.
+      // A worker with all the jobs it may have, such as the one probe, must not get more from another shard.
       if (inHand.size < taker().concurrency) taker().rotate?.();
     },
     hold: async (work) => {
@@ -116,6 +117,73 @@ export function createJobGate({ taker, circuit, concurrency }: JobGateOptions): 
     stop: () => {
       stopped = true;
       unfollow();
+    },
+  };
+}
+
+const halveAtMostEveryMs = 1_000;
+/**
+ * Sends in flight until 75 calls were accepted: if iSMS refuses every OTP of an upload from some line on, two workers have
+ * fewer than 40 of them in flight.
+ */
+const firstLimit = 16;
+const provenByAccepted = 75;
+/** An account that accepted an SMS within this time accepts the next one. */
+const proofKeptMs = 60_000;
+
+/** The number of sends that this process may have in flight, from 1 to `most`. */
+export interface AdaptiveConcurrency {
+  readonly limit: number;
+  note(outcome: SendOutcome): void;
+  /** Starts with few again, after a pause. */
+  restart(): void;
+}
+
+/**
+ * The lower of two limits. One starts low, at least at one for each of `queues`, and grows with each accepted call once
+ * enough were accepted, so that account trouble costs few calls. The other halves when a send times out, at most once a
+ * second since sends hang together, and grows by one after as many answers (additive increase, multiplicative decrease,
+ * as in RFC 5681).
+ */
+export function createAdaptiveConcurrency(most: number, now: () => number, queues = 1): AdaptiveConcurrency {
+  let accepted = 0;
+  let acceptedAt = 0;
+  let window = most;
+  let answered = 0;
+  let halvedAt = Number.NEGATIVE_INFINITY;
+
+  const proven = () => {
+    const isKept = now() - acceptedAt < proofKeptMs;
+    return Math.max(firstLimit, queues) + Math.max(0, (isKept ? accepted : 0) - provenByAccepted);
+  };
+  const limit = () => Math.min(proven(), window);
+  const halve = () => {
+    if (now() - halvedAt < halveAtMostEveryMs) return;
+    window = Math.max(1, Math.floor(limit() / 2));
+    halvedAt = now();
+    answered = 0;
+  };
+  const grow = () => {
+    answered += 1;
+    if (answered < limit()) return;
+    window = Math.min(most, window + 1);
+    answered = 0;
+  };
+
+  return {
+    get limit() {
+      return limit();
+    },
+    note: (outcome) => {
+      if (outcome.kind === 'unknown' && outcome.reason === 'timeout') return halve();
+      if (sendHealthSignal(outcome) === 'success') grow();
+      if (outcome.kind !== 'accepted') return;
+      if (now() - acceptedAt >= proofKeptMs) accepted = 0;
+      accepted += 1;
+      acceptedAt = now();
+    },
+    restart: () => {
+      accepted = 0;
     },
   };
 }

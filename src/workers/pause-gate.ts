@@ -4,18 +4,18 @@ import type { AccountTrouble, BalanceOutcome } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
 import type { Pause } from '../store/sending-pause.js';
 import type { Store } from '../store/store.js';
-import { leastCredits } from './credits.js';
+import { leastCredits } from './balance.js';
 
-/** How often a worker looks whether another one met account trouble, or its end. */
+/** How often a worker reads whether another one met account trouble, or its end. */
 const lookEveryMs = 1_000;
-/** How often one worker of all asks the provider whether the trouble is over. */
+/** How often one worker of all makes a balance call to learn whether the trouble is over. */
 const probeEveryMs = 10_000;
 /**
- * The worker that tries OTPs keeps doing so while it says so this often; one that made no call for so long leaves the next
- * turn to others, since it may serve no queue with OTPs, or wait for a call that hangs.
+ * The lease of the worker that tries OTPs. A worker that made no call within it leaves the next turn to others: it may
+ * serve no queue with OTPs, or wait for a call that hangs.
  */
 const trialLeaseMs = 5_000;
-/** With a good balance, trouble counts as over when OTPs were tried for so long and none met it. */
+/** With a good balance, trouble is over when no OTP met it during this time of trials. */
 const trialsLastMs = 30_000;
 
 /** `open`: OTPs are sent. `trial`: this worker sends one at a time, all others none. `closed`: it takes no job. */
@@ -26,37 +26,40 @@ export interface PauseGate {
   readonly state: GateState;
   /** Closes at once here, and within a second in every other worker. */
   report(report: { trouble: AccountTrouble; claimedAt: number }): Promise<void>;
-  /** Says that a call begins. */
+  /** To be called when a call begins. */
   noteCall(): void;
-  /** An accepted call ends the pause; what Redis does not take is written with the next look. */
+  /** An accepted call ends the pause. What Redis does not take is written with the next `look`. */
   noteAccepted(claimedAt: number): void;
-  /** One look at the shared state, and a probe if it is this worker's turn. */
+  /** Reads the shared state, and probes if it is this worker's turn. */
   look(): Promise<void>;
   readonly lookEveryMs: number;
 }
 
-export interface PauseGateDependencies {
+export function createPauseGate({
+  store,
+  provider,
+  now,
+  onChange,
+  onResumed,
+  logger,
+}: {
   store: Pick<Store, 'sendingPause' | 'holdLease' | 'keepLease'>;
   provider: Pick<Provider, 'balance'>;
   now: () => number;
-  /** Told of each change, with the new state. */
   onChange: (state: GateState) => void;
-  /** Told when a pause is over. */
+  /** Called when a pause is over. */
   onResumed: () => void;
   logger: Logger;
-}
-
-export function createPauseGate(dependencies: PauseGateDependencies): PauseGate {
-  const { store, provider, now, onChange, onResumed, logger } = dependencies;
+}): PauseGate {
   const { sendingPause } = store;
   const token = randomText();
   let state: GateState = 'open';
-  /** Why sending is paused, by what Redis said last. */
+  /** Why sending is paused, as last read from Redis. */
   let trouble: AccountTrouble | null = null;
   let acceptedAt: number | null = null;
   let calledAt = now();
   let skipUntil = 0;
-  /** What this process is about to write down is newer than what it reads. */
+  /** Writes under way, which are newer than what is read meanwhile. */
   let writing = 0;
   const set = (next: GateState) => {
     if (state === next) return;
@@ -68,7 +71,7 @@ export function createPauseGate(dependencies: PauseGateDependencies): PauseGate 
     onResumed();
   };
   const logResumed = () => logger.info({ event: 'sending.resumed', trouble }, 'sending resumed');
-  /** Takes a turn at trying OTPs, or leaves it to the worker that has it. */
+  /** Tries OTPs if this worker gets the lease, or keeps it. */
   const takeTrial = async (triedForMs: number) => {
     if (triedForMs >= trialsLastMs) {
       if (await sendingPause.resume()) logResumed();
@@ -134,7 +137,7 @@ export function createPauseGate(dependencies: PauseGateDependencies): PauseGate 
   };
 }
 
-/** Whether a balance call leaves hope that OTPs are sent again; an answer that cannot be read says nothing. */
+/** Whether a balance call allows a trial; so does an answer that cannot be read. */
 function mayBeOver(balance: BalanceOutcome): boolean {
   if (balance.kind === 'known') return balance.credits >= leastCredits;
   return balance.kind === 'unavailable' && balance.reason.startsWith('reply_');

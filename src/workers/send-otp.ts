@@ -2,47 +2,53 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../lib/logger.js';
 import type { Lane } from '../otp/otp.js';
 import { randomText } from '../otp/otp-id.js';
-import { type AccountTrouble, type SendOutcome, spendsRetry } from '../otp/outcome.js';
+import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend, Unclaimed } from '../store/send-attempts.js';
-import type { AppGate, Entry } from './app-holds.js';
+import type { AppGate, Entry } from './app-gate.js';
+import type { Credits } from './balance.js';
 import type { CallLimit } from './call-limit.js';
-import type { Credits } from './credits.js';
-import { afterSend, CallsUsedUp, delay, finish, gone, park, unreadable } from './job-control.js';
+import {
+  afterSend,
+  CallsUsedUp,
+  countEnd,
+  delay,
+  finish,
+  gone,
+  park,
+  unreadable,
+  type WorkerMetrics,
+} from './job-control.js';
 import type { JobGate } from './job-gate.js';
-import { countEnd, type WorkerMetrics } from './metrics.js';
 import type { PauseGate } from './pause-gate.js';
 
-/**
- * A claimed send may leave for this long: a process that was frozen after its claim must
- * not send minutes late.
- */
+/** A claimed send must leave within this time: a process that was frozen after its claim must not send minutes late. */
 const leaveWithinMs = 1_000;
-/** Redis may be away or full for a while; an outcome that is older than this is left to the sweeper. */
+/** How long an outcome is offered to a Redis that is away or full; after that the sweeper decides. */
 const settleForMs = 600_000;
 const settleRetryMs = { first: 250, withinAttempt: 500, longest: 5_000 };
 
 /**
- * Milliseconds until Redis is offered an outcome again. While the attempt lasts at most 500, since from its end on reads
- * take the outcome for unknown (ADR 11); after that twice as long each time, at most 5 s.
+ * Milliseconds until Redis is offered an outcome again. While the attempt lasts at most 500, since reads take the outcome
+ * for unknown from its end on (ADR 11); after that twice as long each time, at most 5 s.
  */
 export function settleDelayMs(waitedMs: number, attemptLeftMs: number): number {
   const { first, withinAttempt, longest } = settleRetryMs;
   return Math.min(Math.max(first, 2 * waitedMs), attemptLeftMs > 0 ? withinAttempt : longest);
 }
 
-/** How long an OTP that was refused in unknown words waits until it is judged again. */
+/** How long an OTP with an unrecognised refusal waits until it is judged again. */
 const heldForMs = 1_000;
-/** How long the OTPs of an app on hold wait until they ask again, so that a million lines do so rarely. */
+/** How long OTPs of an app on hold wait: long for bulk, so that a million of them ask Redis rarely. */
 const onHoldMs = { single: { least: 2_000, most: 5_000 }, bulk: { least: 30_000, most: 90_000 } };
-/** While the app's calls are made one at a time. */
+/** How long OTPs wait while their app's calls are made one at a time. */
 const doubtfulMs = { least: 500, most: 1_500 };
-/** One that was refused when OTPs were tried lets others be tried first. */
+/** How long an OTP that failed a trial waits, so that others are tried first. */
 const triedAgainAfterMs = 10_000;
-/** For a top-up. */
+/** How long an OTP waits for a top-up. */
 const creditsWaitMs = { least: 15_000, most: 30_000 };
-/** The balance is asked for within this time, and within the attempt's own. */
+/** Deadline of the balance call after a refusal, besides the attempt's own. */
 const balanceWithinMs = 5_000;
 
 export interface SendOtpDependencies {
@@ -59,7 +65,7 @@ export interface SendOtpDependencies {
   metrics: WorkerMetrics;
 }
 
-/** The processor of `otp-send`: claim, call, settle. Whatever runs it twice, the claim lets one call through. */
+/** The processor of `otp-send`: claim, call, settle. If BullMQ runs a job twice, the claim allows one call. */
 export function createSendOtpProcessor(dependencies: SendOtpDependencies) {
   const { jobGate } = dependencies;
   return async (job: SendOtpJob, lockToken = ''): Promise<SendOtpResult> =>
@@ -122,7 +128,7 @@ async function endOrWait(
     case 'unreadable':
       logger.error(
         { event: 'otp.unreadable', otpId: job.data.id },
-        'the record of an OTP is broken; it cannot be sent',
+        'the record of an OTP cannot be read, so it is not sent',
       );
       return unreadable();
     case 'ended':
@@ -151,7 +157,7 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   const isTrial = pauseGate.state === 'trial';
   const decided = await decideWithoutCall(dependencies, send);
   const outcome = decided ?? (await call(dependencies, send));
-  // Nothing was asked of iSMS for a test number, so its success says nothing of how iSMS is.
+  // iSMS is not called for a test number: its success says nothing about iSMS.
   if (!decided && !claim.otp.isTest) jobGate.note(outcome);
   if (outcome.kind === 'accepted' && !claim.otp.isTest) noteAccepted(dependencies, claim);
   if (!decided) noteRefusal(dependencies, claim, outcome);
@@ -163,7 +169,9 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   if (!settled) return gone();
   if (!decided) countSend(metrics, send, { outcome, settled });
   else if (settled.moved) countEnd(metrics, settled.otp);
-  if (outcome.kind === 'blocked') await reportTrouble(dependencies, claim, outcome.trouble);
+  if (outcome.kind === 'blocked') {
+    await pauseGate.report({ trouble: outcome.trouble, claimedAt: claim.claimedAt });
+  }
   await left;
   const wait = settled.otp.status === 'queued' ? requeueDelay(outcome, isTrial) : null;
   if (wait === 'in_line') return await park(job, lockToken);
@@ -171,21 +179,21 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   return await afterSend(job, lockToken, { settled, outcome, attempt: claim.attempt });
 }
 
-/** The outcome of an OTP that is not called for: an earlier refusal is final or held, or the balance cannot pay it. */
+/** The outcome without a call: an earlier refusal is final or held, or the balance cannot pay. Null: call. */
 async function decideWithoutCall(
   { appGate, credits }: SendOtpDependencies,
   { claim: { refusal, otp }, entry }: ClaimedSend,
 ): Promise<SendOutcome | null> {
   if (refusal) {
-    const verdict = await appGate.judge(otp.app, refusal);
-    if (verdict === 'final') return { kind: 'rejected', failure: refusal.failure };
-    if (verdict === 'held' && !entry.trial) return { kind: 'deferred', reason: 'refusal_held' };
+    const judgement = await appGate.judge(otp.app, refusal);
+    if (judgement === 'final') return { kind: 'rejected', failure: refusal.failure };
+    if (judgement === 'held' && !entry.trial) return { kind: 'deferred', reason: 'refusal_held' };
   }
   if (otp.isTest || credits.cover(otp.credits)) return null;
   return { kind: 'deferred', reason: 'insufficient_credits' };
 }
 
-/** One call, and what its outcome means for this OTP. */
+/** Makes the call. A refusal for lack of credits is checked against the balance. */
 async function call(
   { provider, pauseGate, credits }: SendOtpDependencies,
   { claim, window }: ClaimedSend,
@@ -205,7 +213,7 @@ function countSend(
   const { app } = otp;
   const left = outcome.kind !== 'deferred' && outcome.kind !== 'blocked';
   if (left && claim.resends > 0) metrics.resent(app);
-  // Nothing was sent, so nothing was paid.
+  // An OTP to a test number is not paid for.
   if (outcome.kind === 'accepted' && !otp.isTest) {
     const waitedSeconds = otp.sentAt === null ? null : (otp.sentAt - otp.createdAt) / 1_000;
     metrics.sent({ app, country: otp.to.country, lane: laneOf(job), waitedSeconds });
@@ -213,25 +221,17 @@ function countSend(
   if (moved) countEnd(metrics, otp);
 }
 
-async function reportTrouble(
-  { pauseGate }: SendOtpDependencies,
-  { claimedAt }: SendClaim,
-  trouble: AccountTrouble,
-): Promise<void> {
-  await pauseGate.report({ trouble, claimedAt });
-}
-
 function noteAccepted({ appGate, pauseGate }: SendOtpDependencies, { otp, claimedAt }: SendClaim): void {
   appGate.noteAccepted({ app: otp.app, claimedAt });
   pauseGate.noteAccepted(claimedAt);
 }
 
-/** Whether iSMS was asked at all. */
+/** Whether iSMS was called. */
 function wasCalled({ otp }: SendClaim, outcome: SendOutcome): boolean {
   return !otp.isTest && (outcome.kind !== 'deferred' || spendsRetry(outcome.reason));
 }
 
-/** Refusals in unknown words, also those that end their OTP, put its app on hold when there are many in a row. */
+/** Unrecognised refusals in a row put the app on hold, also those that end their OTP. */
 function noteRefusal(
   { appGate, metrics }: SendOtpDependencies,
   { otp, claimedAt }: SendClaim,
@@ -244,8 +244,8 @@ function noteRefusal(
 }
 
 /**
- * How long a queued OTP waits, in ms, where its outcome decides that. `in_line`: what closes the jobGate lets its job keep
- * its place until that is over.
+ * How long a queued OTP waits, in ms, if its outcome decides that. `in_line`: its job keeps its place in the queue, since
+ * the job gate is closed until the trouble is over.
  */
 function requeueDelay(outcome: SendOutcome, isTrial: boolean): number | 'in_line' | null {
   switch (outcome.kind) {
@@ -262,12 +262,12 @@ function requeueDelay(outcome: SendOutcome, isTrial: boolean): number | 'in_line
   }
 }
 
-/** Jittered, so that what waits together does not come back together. */
+/** Jittered, so that OTPs that wait together do not come back together. */
 function between({ least, most }: { least: number; most: number }): number {
   return least + Math.floor(Math.random() * (most - least));
 }
 
-/** Of bulk is what BullMQ gave a priority. */
+/** Bulk jobs have a priority in BullMQ. */
 function laneOf({ priority }: SendOtpJob): Lane {
   return priority > 0 ? 'bulk' : 'single';
 }
@@ -277,7 +277,7 @@ function sendWindow(sendTimeoutMs: number, began: number): SendWindow {
   return { leaveBy: momentIn(leaveWithinMs), endBy: began + sendTimeoutMs };
 }
 
-/** Keeps at it until Redis takes the outcome: losing it would turn a known send into an unknown one. */
+/** Retries until Redis takes the outcome: losing it would turn a known send into an unknown one. */
 async function settle(
   { sendAttempts, logger }: SendOtpDependencies,
   { claim, attemptEndsBy }: ClaimedSend,

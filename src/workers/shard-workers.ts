@@ -1,25 +1,22 @@
 import type { JobTaker } from './job-gate.js';
 
-/** What is needed of BullMQ's Worker. */
+/** The part of BullMQ's Worker that is used. */
 export interface ShardWorker extends JobTaker {
   close(): Promise<void>;
 }
 
-/** The workers of several shards, as one that takes jobs: they pause together and share the sends in flight. */
+/** The workers of several shards as one: they pause together and share the sends in flight. */
 export interface ShardWorkers extends JobTaker {
-  /**
-   * Serves these shards from now on, too. Those in which no job is left, since nothing is added to them any more, only
-   * keep a seat each beside the others' share.
-   */
+  /** Serves these shards as well. `emptied` ones have no jobs left and get one send in flight each. */
   serve(shards: readonly number[], emptied: readonly number[]): void;
-  /** Gives the seats that cannot be shared equally to the next shards from now on. */
+  /** Gives the sends in flight that cannot be shared equally to the next shards. */
   rotate(): void;
   close(): Promise<void>;
 }
 
 /**
- * `open` makes and starts the worker of one shard, with so many jobs at a time at most. With fewer sends in flight than
- * shards, such as the one that finds out whether iSMS is well again, only so many shards are served, in turns.
+ * `open` starts the worker of one shard. With fewer sends in flight than shards, such as one probe, only as many shards are
+ * served, in rotation.
  */
 export function createShardWorkers(
   open: (shard: number, concurrency: number) => ShardWorker,
@@ -33,7 +30,7 @@ export function createShardWorkers(
   let first = 0;
 
   const inUse = () => [...workers].filter(([shard]) => !idle.has(shard)).map(([, worker]) => worker);
-  /** From the one whose turn it is. */
+  /** Beginning with the one that `rotate` has reached. */
   const inTurn = () => {
     const all = inUse();
     return [...all.slice(first), ...all.slice(0, first)];

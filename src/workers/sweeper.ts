@@ -3,24 +3,32 @@ import type { Logger } from '../lib/logger.js';
 import type { Otp } from '../otp/otp.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
-import { countEnd, type WorkerMetrics } from './metrics.js';
+import { countEnd, type WorkerMetrics } from './job-control.js';
 
 const sweepEveryMs = 1_000;
 const cleanEveryMs = 60_000;
 /** Jobs of a batch. */
 const addedAtATime = 200;
 
-export interface SweeperDependencies {
+/**
+ * Ends OTPs whose time is over, and adds lost jobs again. One worker of all does so each second: work that is due less
+ * often holds a lease a little shorter than its period, so that the same worker finds it free.
+ */
+export function createSweeper({
+  store,
+  sendOtpQueue,
+  retentionSeconds,
+  logger,
+  metrics,
+}: {
   store: Pick<Store, 'sendAttempts' | 'holdLease'>;
   sendOtpQueue: SendOtpQueue;
-  keepMs: number;
+  /** How long jobs that ended are kept. */
+  retentionSeconds: number;
   logger: Logger;
   metrics: Pick<WorkerMetrics, 'failed' | 'unknown'>;
-}
-
-/** Ends what nobody else can end, and adds jobs again that got lost; one worker of all does so each second. */
-export function createSweeper({ store, sendOtpQueue, keepMs, logger, metrics }: SweeperDependencies) {
-  /** Those that could not be added. */
+}) {
+  /** Returns the OTPs whose jobs could not be added. */
   const addAgain = async (otps: readonly Otp[], add: () => Promise<unknown>): Promise<readonly Otp[]> => {
     try {
       await add();
@@ -34,7 +42,7 @@ export function createSweeper({ store, sendOtpQueue, keepMs, logger, metrics }: 
     }
     return [];
   };
-  /** Each is added where it was: a single one by itself, many of an app in its turns. */
+  /** Adds each OTP as before: single ones one by one, those of a batch through the fair queue. */
   const addAllAgain = async (missing: readonly Otp[]): Promise<readonly Otp[]> => {
     const failed: Otp[] = [];
     for (const otp of missing.filter(({ inBatch }) => !inBatch)) {
@@ -70,9 +78,38 @@ export function createSweeper({ store, sendOtpQueue, keepMs, logger, metrics }: 
   return {
     everyMs: sweepEveryMs,
     run: async () => {
-      // A little less than the period, so that the same worker's next turn finds the lease free.
       if (await store.holdLease('sweep', sweepEveryMs - 100)) await sweep();
-      if (await store.holdLease('clean', cleanEveryMs)) await sendOtpQueue.clean(keepMs);
+      if (await store.holdLease('clean', cleanEveryMs)) await sendOtpQueue.clean(retentionSeconds * 1_000);
+    },
+  };
+}
+
+const judgeEveryMs = 5_000;
+
+/** Raises and ends alarms about low conversion, by app and country (ADR 39); one worker of all does so every 5 s. */
+export function createConversionWatch({
+  store,
+  logger,
+}: {
+  store: Pick<Store, 'conversion' | 'holdLease'>;
+  logger: Logger;
+}) {
+  return {
+    everyMs: judgeEveryMs,
+    run: async () => {
+      if (!(await store.holdLease('conversion', judgeEveryMs - 100))) return;
+      const { raised, ended } = await store.conversion.judge();
+      for (const { app, country, sent, verified } of raised) {
+        const fields = { event: 'conversion.low', app, country, sent, verified };
+        logger.warn(fields, 'few codes of an app to a country are verified: SMS pumping is likely');
+      }
+      for (const { app, country } of ended) {
+        const fields = { event: 'conversion.recovered', app, country };
+        logger.info(
+          fields,
+          'codes of an app to a country were verified as usual for an hour, or few were sent',
+        );
+      }
     },
   };
 }

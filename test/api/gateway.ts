@@ -7,26 +7,28 @@ import { expect } from 'vitest';
 import { createApi } from '../../src/api/api.js';
 import type { ApiDependencies } from '../../src/api/dependencies.js';
 import { createHttpServer } from '../../src/api/http/http-server.js';
-import { createIsmsProvider } from '../../src/isms/provider.js';
+import { createGateway } from '../../src/main/gateway.js';
+import { createLifecycle } from '../../src/main/lifecycle.js';
+import { load as loadConfig } from '../../src/main/load.js';
 import { connectForRequests } from '../../src/main/redis.js';
 import { plainApp } from '../../src/otp/app.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
-import { createEnqueuer } from '../../src/producer/enqueue.js';
 import type { RequestSettings } from '../../src/producer/settings.js';
-import { createBalanceQueue } from '../../src/queues/balance.js';
-import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
+import type { Clock } from '../../src/provider/circuit-breaker.js';
+import type { SendOtpQueue } from '../../src/queues/send-otp.js';
 import { createWebhookQueue } from '../../src/queues/webhook.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
 import { afterFile } from '../support/clean-up.js';
 import { claimed, testStore } from '../support/otps.js';
+import { account, gatewayEnvironment } from '../support/processes.js';
 import { connect, databaseUrl } from '../support/redis.js';
 
+export { account };
 export const shopKey = 'shop-key-of-24-characters-or-more';
 export const bankKey = 'bank-key-of-24-characters-or-more';
 export const admin = { username: 'operator', password: 'correct-horse-battery' };
-export const account = { username: 'gateway', password: 'isms-password-canary' };
 
 export const settings: RequestSettings = {
   apps: { of: plainApp },
@@ -58,7 +60,7 @@ export interface Reply {
 export interface Gateway {
   url: string;
   store: Store;
-  /** For looking at what is stored. */
+  /** For reading what is stored. */
   redis: Redis;
   simulator: Simulator;
   /** Every line logged so far, as JSON. */
@@ -67,7 +69,7 @@ export interface Gateway {
   call(method: string, path: string, call?: Call): Promise<Reply>;
   /** The id of an OTP that iSMS has sent, and the code in it. */
   sent(body?: object): Promise<{ id: string; code: string }>;
-  /** Has iSMS send an OTP that is queued; the code in it. */
+  /** Sends a queued OTP; the code in it. */
   send(id: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -78,8 +80,10 @@ export interface GatewayOptions {
   policy?: Partial<Policy>;
   dependencies?: Partial<ApiDependencies>;
   verifyTimeoutMs?: number;
-  /** What stands between the API and iSMS; nothing when it is left out. */
-  guard?: (provider: Provider) => Provider;
+  /** Wraps the iSMS client. */
+  isms?: (isms: Provider) => Provider;
+  /** The clock of circuit breakers and retry budget. */
+  clock?: Clock;
   /** The load that admission sees instead. */
   load?: Store['load'];
   /** How OTPs are enqueued instead. */
@@ -91,63 +95,47 @@ const apiKey = (app: string, key: string) => ({ app, digest: createHash('sha256'
 
 /** The API on a free port, on this file's own database, with the simulator as its provider. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
+  const { policy, dependencies, verifyTimeoutMs = 5_000, isms, clock, load, add, addBulk } = options;
+  const redisUrl = options.redisUrl ?? databaseUrl();
   const ownRedis = options.redisUrl === undefined ? await connect() : undefined;
-  const redis = connectForRequests(options.redisUrl ?? databaseUrl()) as Redis;
+  const redis = connectForRequests(redisUrl) as Redis;
   redis.on('error', () => {});
   if (ownRedis) await once(redis, 'ready');
   const simulator = await startSimulator(account);
-  const provider = createIsmsProvider({
-    ...account,
-    url: simulator.endpoint,
-    connectTimeoutMs: 1_000,
-    sendTimeoutMs: 5_000,
-    verifyTimeoutMs: options.verifyTimeoutMs ?? 5_000,
-    sendConnections: 10,
-    verifyConnections: 50,
-  });
-  const guarded = options.guard?.(provider) ?? provider;
-  const store = testStore(redis, options.policy);
-  const sendOtpQueue = createSendOtpQueue({ connection: redis, onError: () => {} });
-  const balanceQueue = createBalanceQueue(redis, () => {});
   const logs: string[] = [];
   const log = (fields: object, message: string) => logs.push(JSON.stringify({ ...fields, message }));
   const logger = { info: log, warn: log, error: log };
   const metrics = createMetrics('0.0.0');
-  const app = createApi({
-    store,
-    sendOtpQueue,
-    enqueuer: createEnqueuer({
-      store: { ...store, load: options.load ?? store.load },
-      sendOtpQueue: {
-        ...sendOtpQueue,
-        ...(options.add && { add: options.add }),
-        ...(options.addBulk && { addBulk: options.addBulk }),
-      },
-      settings: options.dependencies?.settings ?? settings,
-      logger,
-    }),
-    balanceQueue,
-    webhookQueue: createWebhookQueue(redis, () => {}),
-    provider: guarded,
-    // The empty key is one that configuration refuses; the API must not let it in either.
-    apiKeys: () => [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],
-    ismsCompatApi: 'get',
-    admin: { ...admin, actions: false },
-    trustedProxies: [],
-    settings,
-    isEnding: () => false,
-    version: '0.0.0',
-    logger,
-    metrics,
-    ...options.dependencies,
+  const lifecycle = createLifecycle(() => {});
+  const config = loadConfig(gatewayEnvironment(redisUrl, simulator), 'worker');
+  Object.assign(config.isms, { connectTimeoutMs: 1_000, sendTimeoutMs: 5_000, verifyTimeoutMs });
+  const parts = createGateway(config, {
+    ...{ redis, logger, metrics, lifecycle },
+    override: (made) => {
+      const store = testStore(redis, policy);
+      return {
+        store: { ...store, ...(load && { load }) },
+        sendOtpQueue: { ...made.sendOtpQueue, ...(add && { add }), ...(addBulk && { addBulk }) },
+        webhookQueue: createWebhookQueue(redis, () => {}),
+        isms: isms?.(made.isms) ?? made.isms,
+        ...(clock && { clock }),
+        settings: dependencies?.settings ?? settings,
+        // Configuration refuses an empty key; the API must reject it as well.
+        apiKeys: () => [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],
+        ismsCompatApi: 'get',
+        admin: { ...admin, actions: false },
+      };
+    },
   });
+  const { store, provider } = parts;
+  const app = createApi({ ...parts, ...dependencies });
   const server = createHttpServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const send: Gateway['send'] = async (id) => {
     const claim = await claimed(store, id);
     const endBy = performance.now() + 5_000;
-    const outcome = await guarded.send({ ...claim.otp, attempt: 1 }, { leaveBy: momentIn(5_000), endBy });
+    const outcome = await provider.send({ ...claim.otp, attempt: 1 }, { leaveBy: momentIn(5_000), endBy });
     await store.sendAttempts.settle(claim, outcome);
     return simulator.state.inbox({ mobile: claim.otp.to.e164, limit: 1 })[0]?.code ?? '';
   };
@@ -170,7 +158,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await simulator.close();
-      await provider.close();
+      await lifecycle.close();
       redis.disconnect();
     },
   };

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { wantedEvents } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
-import { createConversionWatch } from '../../src/workers/conversion-watch.js';
+import { createConversionWatch } from '../../src/workers/sweeper.js';
 import { faultRow, full } from '../support/fault-table.js';
 import { accepted, admitted, claimed, number, testStore } from '../support/otps.js';
 import { seededRandom } from '../support/random.js';

@@ -1,18 +1,21 @@
 import type { Redis } from 'ioredis';
 import { type Simulator, startSimulator } from 'isms-2fa-simulator';
-import { createIsmsProvider } from '../../src/isms/provider.js';
 import type { Logger } from '../../src/lib/logger.js';
+import { createGateway } from '../../src/main/gateway.js';
+import { createLifecycle } from '../../src/main/lifecycle.js';
+import { load } from '../../src/main/load.js';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import type { Provider } from '../../src/otp/provider.js';
 import type { CircuitBreaker, Clock } from '../../src/provider/circuit-breaker.js';
-import { resilientProvider } from '../../src/provider/resilient-provider.js';
-import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
+import type { SendOtpQueue } from '../../src/queues/send-otp.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
 import type { SendOtpDependencies } from '../../src/workers/send-otp.js';
 import { startWorkers, type Workers, type WorkersOptions } from '../../src/workers/workers.js';
 import { admitted, blocked, policy, sleep, testStore } from './otps.js';
+import { account, gatewayEnvironment } from './processes.js';
+import { databaseUrl } from './redis.js';
 
 export interface LogLine {
   level: 'info' | 'warn' | 'error';
@@ -20,12 +23,12 @@ export interface LogLine {
   [field: string]: unknown;
 }
 
-/** One worker process's parts, with a real provider over HTTP and a log to look into. */
+/** The parts of one worker process, with the simulator as its provider and a log to read. */
 export interface Scene {
   store: Store;
   queue: SendOtpQueue;
   simulator: Simulator;
-  /** Guarded as in a worker process. */
+  /** With circuit breakers and retry budget, as in a worker process. */
   provider: Provider;
   sendCircuit: CircuitBreaker;
   logger: Logger;
@@ -43,9 +46,7 @@ export interface Scene {
   close(): Promise<void>;
 }
 
-const account = { username: 'tester', password: 'a-password-for-tests' };
-
-/** What a processor needs beside its provider and its store, where nothing is in trouble. */
+/** What a processor needs beside provider and store, without any trouble. */
 export const quiet = {
   jobGate: { closed: false, hold: (work) => work(), note: () => {} },
   pauseGate: {
@@ -70,9 +71,9 @@ export const quiet = {
 } as const satisfies Partial<SendOtpDependencies>;
 
 export interface SceneOptions {
-  /** The clock of circuits and retry budget. */
+  /** The clock of circuit breakers and retry budget. */
   clock?: Clock;
-  /** Stands between the guards and the network, to watch the calls that are really made. */
+  /** Wraps the iSMS client, to watch the calls that are made. */
   watch?: (provider: Provider) => Provider;
 }
 
@@ -83,22 +84,24 @@ export async function createScene(
 ): Promise<Scene> {
   const sendTimeoutMs = overrides.sendLeaseMs ?? policy.sendLeaseMs;
   const simulator = await startSimulator(account);
-  const isms = createIsmsProvider({
-    ...account,
-    url: simulator.endpoint,
-    connectTimeoutMs: 1_000,
-    sendTimeoutMs,
-    verifyTimeoutMs: 2_000,
-    sendConnections: 50,
-    verifyConnections: 8,
-  });
-  const store = testStore(redis, overrides);
-  const queue = createSendOtpQueue({ connection: redis, onError: () => {} });
+  const config = load(gatewayEnvironment(databaseUrl(), simulator), 'worker');
+  Object.assign(config.isms, { connectTimeoutMs: 1_000, sendTimeoutMs, verifyTimeoutMs: 2_000 });
+  Object.assign(config.worker, { concurrency: 20 });
   const log: LogLine[] = [];
   const at = (level: LogLine['level']) => (fields: object) => void log.push({ level, ...fields });
   const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') };
-  const { provider, sendCircuit } = resilientProvider(watch(isms), { logger, ...(clock && { clock }) });
   const metrics = createMetrics('0.0.0');
+  const lifecycle = createLifecycle(() => {});
+  const gateway = createGateway(config, {
+    ...{ redis, logger, metrics, lifecycle },
+    override: ({ isms }) => ({
+      store: testStore(redis, overrides),
+      isms: watch(isms),
+      retentionSeconds: 60,
+      ...(clock && { clock }),
+    }),
+  });
+  const { store, sendOtpQueue: queue, provider, sendCircuit } = gateway;
   const running: Workers[] = [];
   const find = async (id: string) => (await store.otps.find('shop', id))?.status ?? 'gone';
   return {
@@ -111,23 +114,8 @@ export async function createScene(
     metrics,
     log,
     start: async ({ everyMs, sendsPerSecond = 0, webhooks = null } = { everyMs: 60_000 }) => {
-      const workers = await startWorkers({
-        redis,
-        store,
-        provider,
-        sendCircuit,
-        logger,
-        metrics,
-        sendOtpQueue: queue,
-        webhooks,
-        fraudGuardEnforces: false,
-        concurrency: 20,
-        servedShards: null,
-        sendTimeoutMs,
-        sendsPerSecond,
-        retentionSeconds: 60,
-        balanceEveryMs: everyMs,
-      });
+      const options = { sendsPerSecond, webhooks, balanceEveryMs: everyMs };
+      const workers = await startWorkers({ ...gateway, ...options });
       running.push(workers);
       return workers;
     },
@@ -147,10 +135,10 @@ export async function createScene(
       return status;
     },
     close: async () => {
-      // What still ran would take the jobs of the next test.
+      // Workers that still ran would take the jobs of the next test.
       await Promise.all(running.map((workers) => workers.close(40_000)));
       await queue.close();
-      await provider.close();
+      await lifecycle.close();
       await simulator.close();
     },
   };

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { BalanceOutcome } from '../../src/otp/outcome.js';
 import { balanceJob, createBalanceQueue } from '../../src/queues/balance.js';
+import { createCredits } from '../../src/workers/balance.js';
 import { sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
@@ -40,21 +42,21 @@ describe('balance snapshots', () => {
     expect(await queue.getJobSchedulersCount()).toBe(1);
   });
 
-  it('go on after Redis was emptied, though nobody starts a worker again', async () => {
+  it('continue after Redis was emptied, without a restart', async () => {
     await scene.start({ everyMs: 1_000 });
     while ((await snapshots()).length === 0) await sleep(20);
     await redis.flushdb();
     while ((await snapshots()).length === 0) await sleep(20);
   });
 
-  it('hold what iSMS said', async () => {
+  it('record the credits and the expiry that iSMS reports', async () => {
     scene.simulator.state.change({ credits: 81, expiresOn: '2031-04-29' });
     await scene.start();
     expect(await snapshotNow()).toBe('completed');
     expect(await scene.store.balance.latest()).toMatchObject({ credits: 81, expiresOn: '2031-04-29' });
   });
 
-  it('are not made up: a balance that cannot be read is an error, not zero', async () => {
+  it('fail when the balance cannot be read, instead of recording zero', async () => {
     scene.simulator.state.change({ trouble: 'authentication_failed', failureStyle: 'code' });
     await scene.start();
     expect(await snapshotNow()).toBe('failed');
@@ -62,7 +64,7 @@ describe('balance snapshots', () => {
     expect(alarms()).toEqual([]);
   });
 
-  it('ring an alarm once when credits get low, and once when they are back', async () => {
+  it('log an alarm once when credits get low, and once when they are back', async () => {
     await scene.start();
     for (const credits of [500, 99, 50, 20]) {
       scene.simulator.state.change({ credits });
@@ -74,10 +76,38 @@ describe('balance snapshots', () => {
     expect(alarms()).toMatchObject([{ on: true }, { level: 'info', on: false }]);
   });
 
-  it('ring an alarm before the credits expire', async () => {
+  it('log an alarm before the credits expire', async () => {
     scene.simulator.state.change({ expiresOn: new Date(Date.now() + 86_400_000).toISOString().slice(0, 10) });
     await scene.start();
     await snapshotNow();
     expect(scene.log.filter(({ event }) => event === 'balance.expiring')).toMatchObject([{ on: true }]);
   });
+});
+
+const known = (credits: number): BalanceOutcome => ({ kind: 'known', credits, expiresOn: null });
+
+it('credits cover any price half a minute after the last known balance, while the balance call hangs', async () => {
+  let now = 0;
+  let answer: () => Promise<BalanceOutcome> = async () => known(2);
+  const credits = createCredits({ balance: () => answer() }, () => now);
+  expect(credits.cover(3), 'nothing is known').toBe(true);
+  await credits.balance();
+  expect([credits.cover(3), credits.cover(2)]).toEqual([false, true]);
+  answer = () => new Promise(() => {});
+  now = 29_999;
+  expect(credits.cover(3)).toBe(false);
+  now = 30_000;
+  expect(credits.cover(3)).toBe(true);
+});
+
+it('credits read a balance that was too low again before it is too old to count', async () => {
+  let now = 0;
+  let left = 2;
+  const credits = createCredits({ balance: async () => known(left) }, () => now);
+  await credits.balance();
+  left = 50;
+  now = 10_000;
+  expect(credits.cover(3)).toBe(false);
+  await credits.balance();
+  expect(credits.cover(3)).toBe(true);
 });

@@ -1,9 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { SendOutcome } from '../../src/otp/outcome.js';
 import { type CircuitBreaker, createCircuitBreaker } from '../../src/provider/circuit-breaker.js';
-import { createAdaptiveConcurrency } from '../../src/workers/adaptive-concurrency.js';
-import { createJobGate, type JobGate, type JobTaker } from '../../src/workers/job-gate.js';
+import {
+  type AdaptiveConcurrency,
+  createAdaptiveConcurrency,
+  createJobGate,
+  type JobGate,
+  type JobTaker,
+} from '../../src/workers/job-gate.js';
 import { manualClock } from '../support/manual-clock.js';
-import { accepted, unknown } from '../support/otps.js';
+import { accepted, blocked, deferred, rejected, unknown } from '../support/otps.js';
 
 let clock: ReturnType<typeof manualClock>;
 let circuit: CircuitBreaker;
@@ -41,8 +47,8 @@ const job = () => {
   };
 };
 
-describe('the jobGate', () => {
-  it('wakes a worker that missed its resume, unless it is closed or about to be', () => {
+describe('the job gate', () => {
+  it('wakes a worker that missed its resume, unless the gate is closed or stopped', () => {
     running = false;
     jobGate.look();
     expect(did).toEqual(['resume with 8', 'rotate']);
@@ -55,7 +61,7 @@ describe('the jobGate', () => {
     expect(did).toEqual(['resume with 8', 'rotate', 'pause', 'resume with 1']);
   });
 
-  it('is closed while the circuit is open, and takes one job when it is half-open', () => {
+  it('is closed while the circuit is open, and takes one job while it is half-open', () => {
     trip();
     expect(jobGate.closed).toBe(true);
     clock.advance(5_000);
@@ -63,7 +69,7 @@ describe('the jobGate', () => {
     expect(did).toEqual(['pause', 'resume with 1']);
   });
 
-  it('lets a worker look for jobs elsewhere while it could take more, and never beside a probe', async () => {
+  it('rotates shards while the worker could take more jobs, and never beside a probe', async () => {
     jobGate.look();
     expect(did).toEqual(['rotate']);
     trip();
@@ -78,7 +84,7 @@ describe('the jobGate', () => {
     expect(did).toEqual(['rotate']);
   });
 
-  it('takes as many as before once the circuit is closed again', () => {
+  it('takes as many jobs as before once the circuit is closed again', () => {
     trip();
     clock.advance(5_000);
     circuit.enter()?.settle('success');
@@ -103,7 +109,7 @@ describe('the jobGate', () => {
     expect(did).toEqual(['pause']);
   });
 
-  it('takes a probe beside the jobs that hang from before, and no second one when they end', async () => {
+  it('takes one probe beside jobs that hang, and no second one when they end', async () => {
     const hanging = [job(), job(), job()];
     trip();
     clock.advance(5_000);
@@ -117,7 +123,7 @@ describe('the jobGate', () => {
     expect(taker.concurrency).toBe(1);
   });
 
-  it('takes fewer jobs while sends time out, and not more than one for a probe', () => {
+  it('takes fewer jobs while sends time out, and one for a probe', () => {
     jobGate.note(unknown);
     expect(taker.concurrency).toBe(4);
     trip();
@@ -128,14 +134,14 @@ describe('the jobGate', () => {
     expect(taker.concurrency).toBe(4);
   });
 
-  it('takes one job at a time to find out whether account trouble is over', () => {
+  it('takes one job at a time during a trial', () => {
     jobGate.setSerial(true);
     expect(taker.concurrency).toBe(1);
     jobGate.setSerial(false);
     expect(taker.concurrency).toBe(8);
   });
 
-  it('tries a job beside those that hang from before account trouble', async () => {
+  it('takes a trial beside jobs that hang from before the account trouble', async () => {
     const hanging = [job(), job()];
     jobGate.setSerial(true);
     expect(taker.concurrency).toBe(3);
@@ -145,7 +151,7 @@ describe('the jobGate', () => {
     await tried();
   });
 
-  it('begins anew with few jobs', () => {
+  it('starts with few jobs again after a restart', () => {
     const concurrency = createAdaptiveConcurrency(20, clock.now);
     const fresh = createJobGate({ taker: () => taker, circuit, concurrency });
     for (let i = 0; i < 80; i++) fresh.note(accepted());
@@ -154,18 +160,143 @@ describe('the jobGate', () => {
     expect(taker.concurrency).toBe(16);
   });
 
-  it('leaves a stopped worker alone', () => {
+  it('does not touch the worker after stop', () => {
     jobGate.stop();
     trip();
     clock.advance(5_000);
     expect(did).toEqual([]);
   });
 
-  it('lets go of a job that fails', async () => {
+  it('releases a job that fails', async () => {
     const failing = jobGate.hold(() => Promise.reject(new Error('of our own')));
     await expect(failing).rejects.toThrow('of our own');
     trip();
     clock.advance(5_000);
     expect(taker.concurrency).toBe(1);
+  });
+});
+
+describe('the adaptive concurrency', () => {
+  let now: number;
+  let concurrency: AdaptiveConcurrency;
+
+  beforeEach(() => {
+    now = 0;
+    concurrency = createAdaptiveConcurrency(50, () => now);
+  });
+
+  /** As many accepted sends as it takes. */
+  const prove = () => note(accepted(), 109);
+
+  const note = (outcome: SendOutcome, times = 1) => {
+    for (let i = 0; i < times; i++) concurrency.note(outcome);
+  };
+
+  /** Round trips until a burst of so many OTPs is answered, each as long as one call. */
+  function roundTrips(burst: number): number {
+    let rounds = 0;
+    for (let left = burst; left > 0; rounds++) {
+      const calls = Math.min(left, concurrency.limit);
+      note(accepted(), calls);
+      left -= calls;
+    }
+    return rounds;
+  }
+
+  it('starts with 16, or with fewer if that is the most', () => {
+    expect(concurrency.limit).toBe(16);
+    expect(createAdaptiveConcurrency(2, () => now).limit).toBe(2);
+  });
+
+  it('starts with one for each queue', () => {
+    expect(createAdaptiveConcurrency(50, () => now, 18).limit).toBe(18);
+    expect(createAdaptiveConcurrency(6, () => now, 8).limit).toBe(6);
+  });
+
+  it('stays below 20 until 75 calls were accepted, then grows by one with each', () => {
+    note(accepted(), 75);
+    expect(concurrency.limit).toBe(16);
+    note(accepted(), 3);
+    expect(concurrency.limit).toBe(19);
+    note(accepted(), 10_000);
+    expect(concurrency.limit).toBe(50);
+  });
+
+  it.each([
+    [50, 4],
+    [100, 6],
+    [200, 9],
+  ])('answer a burst of %d on an idle worker in %d round trips', (burst, trips) => {
+    expect(roundTrips(burst)).toBe(trips);
+  });
+
+  it('allows 50 at once after enough accepted calls within a minute', () => {
+    prove();
+    now = 59_999;
+    expect(roundTrips(50)).toBe(1);
+  });
+
+  it('does not grow with refusals', () => {
+    note(rejected, 100);
+    note(blocked, 100);
+    expect(concurrency.limit).toBe(16);
+  });
+
+  it('starts with 16 again after a minute without an accepted call, and after a pause', () => {
+    prove();
+    now = 60_000;
+    expect(concurrency.limit).toBe(16);
+    prove();
+    expect(concurrency.limit).toBe(50);
+    concurrency.restart();
+    expect(concurrency.limit).toBe(16);
+  });
+
+  it('halves once when several sends time out within a second', () => {
+    prove();
+    note(unknown, 50);
+    now = 999;
+    note(unknown, 50);
+    expect(concurrency.limit).toBe(25);
+    now = 1_000;
+    note(unknown);
+    expect(concurrency.limit).toBe(12);
+  });
+
+  it('never falls below one', () => {
+    for (now = 0; now < 20_000; now += 1_000) note(unknown);
+    expect(concurrency.limit).toBe(1);
+  });
+
+  it('grows by one after as many answers as may be in flight once a send timed out, up to the most', () => {
+    prove();
+    note(unknown);
+    note(accepted(), 24);
+    expect(concurrency.limit).toBe(25);
+    note(accepted());
+    expect(concurrency.limit).toBe(26);
+    // Steady traffic that never uses half of them.
+    for (; now < 300_000; now += 1_000) note(accepted(), 5);
+    expect(concurrency.limit).toBe(50);
+  });
+
+  it('counts refusals as answers once a send timed out', () => {
+    prove();
+    note(unknown);
+    note(rejected, 13);
+    note(blocked, 12);
+    expect(concurrency.limit).toBe(26);
+  });
+
+  it.each<SendOutcome>([
+    deferred,
+    { kind: 'deferred', reason: 'circuit_open' },
+    { kind: 'unknown', reason: 'connection_lost' },
+  ])('stay as they are with $reason', (outcome) => {
+    prove();
+    note(unknown);
+    now = 5_000;
+    note(outcome, 200);
+    expect(concurrency.limit).toBe(25);
   });
 });

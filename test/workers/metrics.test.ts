@@ -73,7 +73,7 @@ describe('a worker counts', () => {
     const taker = async () => await scene.queue.queues[0].getJobState(taken);
     await expect.poll(taker, { timeout: 10_000 }).toBe('failed');
     await redis.del(...(await redis.keys('*:lease:*')), 'none');
-    await createSweeper({ ...scene, sendOtpQueue: scene.queue, keepMs: 60_000 }).run();
+    await createSweeper({ ...scene, sendOtpQueue: scene.queue, retentionSeconds: 60 }).run();
     expect((await samples())[name]).toBe(2);
   });
 

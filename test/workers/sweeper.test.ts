@@ -69,7 +69,7 @@ describe('the sweeper', () => {
     const sweep = async () => {
       for (const id of ids) await makeDue(id);
       await redis.del(...(await redis.keys('*:lease:*')), 'none');
-      await createSweeper({ store, sendOtpQueue, keepMs: 60_000, logger, metrics }).run();
+      await createSweeper({ store, sendOtpQueue, retentionSeconds: 60, logger, metrics }).run();
       return await Promise.all(ids.map(async (id) => (await scene.queue.queues[0].getJob(id)) !== undefined));
     };
     expect(await sweep()).toEqual([false, true, true]);
@@ -96,7 +96,7 @@ describe('the sweeper', () => {
     for (const key of await redis.keys('*:due')) {
       for (const id of await redis.zrange(key, '0', '-1')) await makeDue(id);
     }
-    await createSweeper({ store, sendOtpQueue: queue, keepMs: 60_000, logger, metrics }).run();
+    await createSweeper({ store, sendOtpQueue: queue, retentionSeconds: 60, logger, metrics }).run();
     expect(addedAgain()).toHaveLength(4);
     expect(await queue.queues[0].getJobCounts('waiting', 'prioritized')).toEqual({
       waiting: 1,
@@ -123,7 +123,7 @@ describe('the sweeper', () => {
     await workers.close(20_000);
     await redis.del(...(await redis.keys('*:lease:*')));
     const { store, queue: sendOtpQueue, logger, metrics } = scene;
-    await createSweeper({ store, sendOtpQueue, keepMs: 0, logger, metrics }).run();
+    await createSweeper({ store, sendOtpQueue, retentionSeconds: 0, logger, metrics }).run();
     expect(await sendOtpQueue.queues[0].getJob(id)).toBeUndefined();
   });
 });

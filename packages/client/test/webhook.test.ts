@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
 import { eventTypes } from '../../../src/otp/event.js';
-import { createWebhookProcessor } from '../../../src/workers/webhook.js';
+import { createWebhookProcessor } from '../../../src/workers/webhooks.js';
 import { verifyWebhook, type WebhookDelivery, WebhookError } from '../src/index.js';
 
 const newSecret = () => `whsec_${randomBytes(32).toString('base64')}`;

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { recordStats } from '../../../src/main/stats-recorder.js';
+import { recordStats } from '../../../src/main/shared-state.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
 import { startBrowser } from '../../support/browser.js';
 import { admin, startGateway } from '../gateway.js';
@@ -64,7 +64,7 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
       if (i < 2) await gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
     }
     await gateway.store.balance.record({ credits: 812.5, expiresOn: '2030-01-01' });
-    await recordStats({ store: gateway.store, queue, tally: gateway.metrics.tally }).close();
+    await recordStats({ store: gateway.store, sendOtpQueue: queue, tally: gateway.metrics.tally }).close();
     const page = await open();
     await expect.poll(() => page.textContent('#sent')).toBe('3');
     expect(await page.textContent('#state')).toBe('All is well.');

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Overview } from '../../../src/api/admin/overview-data.js';
-import { recordStats } from '../../../src/main/stats-recorder.js';
+import { recordStats } from '../../../src/main/shared-state.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
 import { shownRange } from '../../../src/store/number-ranges.js';
 import { accepted, admitted, blocked, claimed, number, request } from '../../support/otps.js';
@@ -29,7 +29,7 @@ const judgedRange = {
 };
 /** Stores what the gateway counted so far. */
 const write = async () => {
-  const recorder = recordStats({ store: gateway.store, queue, tally: gateway.metrics.tally });
+  const recorder = recordStats({ store: gateway.store, sendOtpQueue: queue, tally: gateway.metrics.tally });
   await recorder.close();
 };
 

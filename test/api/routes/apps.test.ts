@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { ApiKey } from '../../../src/api/http/authentication.js';
 import { type App, plainApp } from '../../../src/otp/app.js';
-import { withTestNumbers } from '../../../src/provider/decorated-provider.js';
 import { expectProblem, settings, shopKey, startGateway } from '../gateway.js';
 
 const to = '+60123456789';
@@ -30,7 +29,6 @@ const shop: App = {
 const apps = { of: (name: string) => (name === 'shop' ? shop : plainApp(name)) };
 const gateway = await startGateway({
   dependencies: { settings: { ...settings, apps } },
-  guard: (provider) => withTestNumbers(provider, apps),
   policy: { recipientPer10Minutes: 5 },
 });
 const send = (body: object, key = shopKey) => gateway.call('POST', '/v1/otps', { body, key });
@@ -99,7 +97,6 @@ describe('an app of the file', () => {
   it('nobody is kept out of a test number by wrong codes', async () => {
     const strict = await startGateway({
       dependencies: { settings: { ...settings, apps } },
-      guard: (provider) => withTestNumbers(provider, apps),
       policy: { wrongCodes: 1 },
     });
     const { id } = await strict.sent({ to: testNumber });

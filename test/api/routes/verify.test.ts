@@ -30,7 +30,7 @@ async function startHolding() {
     ask = resolve;
   });
   const holding = await startGateway({
-    guard: (provider) => ({
+    isms: (provider) => ({
       ...provider,
       verify: async (call) => {
         ask();

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AppHolds } from '../../src/store/app-holds.js';
-import { type AppGate, createAppGate, type Entry } from '../../src/workers/app-holds.js';
+import { type AppGate, createAppGate, type Entry } from '../../src/workers/app-gate.js';
 import { number } from '../support/otps.js';
 
 /** A Redis that takes note of everything, and holds nothing, unless a test says otherwise. */

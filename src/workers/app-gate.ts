@@ -1,75 +1,77 @@
 import type { Logger } from '../lib/logger.js';
-import { withTimeout } from '../lib/with-timeout.js';
+import { withTimeouts } from '../lib/with-timeout.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { AppHolds, RefusalJudgement, RefusedCall } from '../store/app-holds.js';
 import type { EarlierRefusal } from '../store/send-attempts.js';
 
 /**
- * So many different numbers of an app refused in a row, and its calls are made one at a time here until it is known why: one
- * where none of its calls was accepted lately, else two, or an eighth of its calls in flight if that is more.
+ * Refused numbers of an app in a row from which on its calls are made one at a time: one if none of its calls was accepted
+ * lately, else two, or an eighth of its calls in flight if that is more.
  */
 const doubtfulFrom = { unproven: 1, proven: 2, shareInFlight: 1 / 8 };
 const acceptedLatelyMs = 60_000;
-/** What is noted of refusals here says nothing about later calls. */
+/** Older refusals say nothing about new calls. */
 const rowKeptMs = 10_000;
-/** A call may hang for long: refusals beside it are written after this time, before any of them is taken for its OTP's own. */
+/** Refusals beside a call that hangs are written after this time, before any of them counts as its OTP's own. */
 const unwrittenForMs = 1_500;
-/** Redis is waited for no longer: an OTP's attempt must not run out meanwhile. */
+/** Deadline for Redis, so that the OTP's attempt does not expire meanwhile. */
 const redisWithinMs = 500;
-/** How soon a Redis that did not answer is asked again about a trial. */
+/** When Redis is asked again about a trial after it did not answer. */
 const askAgainMs = 1_000;
 const lookEveryMs = 1_000;
 
-/** Leave to call for an OTP of an app. */
+/** Permission to call for an OTP of an app. */
 export interface Entry {
-  /** The one call that finds out whether the app's hold may end. */
+  /** True for the one call that tests whether the app's hold may end. */
   trial: boolean;
   /**
-   * Says that its call is answered, or that none was made, which gives a trial back. Repeating it does nothing. Resolves
-   * within half a second: the last call of an app has its refusals written, and no other begins before it is known whether
-   * they put the app on hold.
+   * Reports that the call was answered, or not made, which gives a trial back. Further reports are ignored. Resolves within
+   * half a second: the last call of an app writes its refusals, and no other begins before their effect is known.
    */
   leave(called: boolean): Promise<void>;
 }
 
-/** The refusals in unknown words, and the holds that follow from them, as one worker process sees them. */
+/** Unrecognised refusals and the holds of apps that follow from them, as one worker process sees them. */
 export interface AppGate {
   /** True while the app is on hold, as far as is known here. */
   isOnHold(app: string): boolean;
-  /** Leave to call; `on_hold`: the app's OTPs wait; `doubtful`: its calls are made one at a time, and one is under way. */
+  /** `on_hold`: the app's OTPs wait; `doubtful`: its calls are made one at a time, and one is under way. */
   enter(app: string): Promise<Entry | 'on_hold' | 'doubtful'>;
-  /** Written down at once where refusals of the app are known here, else with the next look. */
+  /** Written at once if refusals of the app are known here, else with the next `look`. */
   noteAccepted(call: { app: string; claimedAt: number }): void;
-  /** Counts at once here; written when the app's last call leaves. */
+  /** Counts here at once; written when the app's last call leaves. */
   noteRefusal(call: { app: string; to: PhoneNumber; claimedAt: number; text: string }): void;
-  /** Held where Redis does not answer, or has yet to take note of this refusal. */
+  /** `held` if Redis does not answer, or this refusal is not written yet. */
   judge(app: string, refusal: EarlierRefusal): Promise<RefusalJudgement>;
-  /** Reads which apps are on hold, and writes what Redis did not take before, or what a hanging call keeps back. */
+  /** Reads which apps are on hold; writes what Redis did not take before, or what a hanging call delays. */
   look(): Promise<void>;
   readonly lookEveryMs: number;
 }
 
 interface AppState {
   inFlight: number;
-  /** Refusals of calls claimed after the newest accepted one, by number, and when each came. */
+  /** Refusals of calls claimed after the newest accepted one, by number, with the time of each. */
   row: Map<string, RefusedCall & { text: string; at: number; written: boolean }>;
   acceptedAt: number;
-  /** When the app's hold may be tried; null: it is not on hold. */
+  /** When a call may test the app's hold; null: the app is not on hold. */
   tryAt: number | null;
 }
 
-export interface AppGateDependencies {
+export function createAppGate({
+  appHolds,
+  logger,
+  now,
+}: {
   appHolds: AppHolds;
   logger: Logger;
   now: () => number;
-}
-
-export function createAppGate({ appHolds, logger, now }: AppGateDependencies): AppGate {
+}): AppGate {
+  const { takeTrial, returnTrial, noteRefusals, judge } = withTimeouts(appHolds, redisWithinMs);
   const apps = new Map<string, AppState>();
-  /** Accepted calls that Redis has yet to take note of: the newest claim of each app. */
+  /** Accepted calls that are not written to Redis yet: the newest claim of each app. */
   let accepted = new Map<string, number>();
   let writing: Promise<void> | null = null;
-  /** What changed here meanwhile is newer than what is read. */
+  /** Counts changes here, which are newer than a read that began before. */
   let changes = 0;
 
   const stateOf = (app: string): AppState => {
@@ -93,9 +95,9 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
     state.row.clear();
     changes += 1;
   };
-  /** Whether this call may try an app on hold, or need not, since the hold is over. */
+  /** `trial`: this call tests the hold; `free`: the hold is over. */
   const askForTrial = async (app: string, state: AppState): Promise<'trial' | 'free' | 'on_hold'> => {
-    const waitMs = await withTimeout(appHolds.takeTrial(app), redisWithinMs).catch(() => askAgainMs);
+    const waitMs = await takeTrial(app).catch(() => askAgainMs);
     if (waitMs === null) endHold(state);
     else state.tryAt = now() + (waitMs || askAgainMs);
     if (waitMs === null) return 'free';
@@ -104,10 +106,10 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
   const unwritten = ({ row }: AppState) => [...row.values()].filter(({ written }) => !written);
   const writeRow = async (app: string, state: AppState) => {
     const row = [...state.row.values()];
-    const noting = appHolds.noteRefusals({ app, text: row.at(-1)?.text ?? '', row });
+    const text = row.at(-1)?.text ?? '';
     // No call begins before it is known whether this puts the app on hold.
     state.inFlight += 1;
-    const noted = await withTimeout(noting, redisWithinMs).catch(() => null);
+    const noted = await noteRefusals({ app, text, row }).catch(() => null);
     state.inFlight -= 1;
     if (!noted) return;
     for (const call of row) call.written = true;
@@ -115,20 +117,15 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
     changes += 1;
     state.tryAt ??= now() + askAgainMs;
     if (!noted.began) return;
-    const about = {
-      event: 'sending.paused',
-      trouble: 'unrecognised_refusal',
-      app,
-      refusal: row.at(-1)?.text,
-    };
-    logger.error(about, 'sending paused for an app: refusals in unknown words');
+    const about = { event: 'sending.paused', trouble: 'unrecognised_refusal', app, refusal: text };
+    logger.error(about, 'sending paused for an app: iSMS refuses its OTPs in words that are in no table');
   };
-  const returnTrial = async (app: string, state: AppState) => {
-    const returned = await withTimeout(appHolds.returnTrial(app), redisWithinMs).then(
+  const giveTrialBack = async (app: string, state: AppState) => {
+    const returned = await returnTrial(app).then(
       () => true,
       () => false,
     );
-    // Else the next trial comes with the next interval.
+    // Otherwise the next trial comes with the next interval.
     if (!returned || state.tryAt === null) return;
     state.tryAt = now();
     changes += 1;
@@ -142,13 +139,13 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
         if (left) return;
         left = true;
         state.inFlight -= 1;
-        if (trial && !called) await returnTrial(app, state);
-        // Calls under way may still be accepted; the last of them tells of all.
+        if (trial && !called) await giveTrialBack(app, state);
+        // Calls under way may still be accepted; the last of them writes the whole row.
         if (state.inFlight === 0 && unwritten(state).length > 0) await writeRow(app, state);
       },
     };
   };
-  /** Rows that a hanging call keeps from being written, or that Redis did not take. */
+  /** Writes rows that a hanging call delays, or that Redis did not take. */
   const writeOldRows = async () => {
     const isDue = (state: AppState) => {
       const isOld = unwritten(state).some(({ at }) => now() - at >= unwrittenForMs);
@@ -171,7 +168,7 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
       throw error;
     }
   };
-  /** One write at a time: what is accepted meanwhile goes with the next. */
+  /** One write at a time: calls accepted meanwhile go with the next. */
   const flush = async () => {
     writing ??= writeAccepted().finally(() => {
       writing = null;
@@ -192,11 +189,11 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
     noteAccepted: ({ app, claimedAt }) => {
       const state = stateOf(app);
       state.acceptedAt = now();
-      // Calls claimed before were refused for reasons of their own.
+      // Refusals of calls claimed before this one say nothing about the account.
       const isUrgent = state.row.size > 0 || state.tryAt !== null;
       for (const [number, call] of state.row) if (call.claimedAt < claimedAt) state.row.delete(number);
       accepted.set(app, Math.max(claimedAt, accepted.get(app) ?? 0));
-      // One more write for each send would cost a tenth of its CPU (measured); what Redis does not take is written later, too.
+      // A write for each send would cost a tenth of its CPU (measured). What Redis does not take is written with the next look.
       if (isUrgent) flush().catch(() => {});
     },
     noteRefusal: ({ app, to, claimedAt, text }) => {
@@ -204,7 +201,7 @@ export function createAppGate({ appHolds, logger, now }: AppGateDependencies): A
     },
     judge: async (app, refusal) => {
       if (unwritten(stateOf(app)).some(({ claimedAt }) => claimedAt === refusal.claimedAt)) return 'held';
-      return await withTimeout(appHolds.judge(app, refusal), redisWithinMs).catch(() => 'held' as const);
+      return await judge(app, refusal).catch(() => 'held' as const);
     },
     look: async () => {
       const before = changes;

@@ -1,0 +1,63 @@
+/** Something that runs until it is closed; closing finishes the work that it holds. */
+export interface Closable {
+  close(): Promise<void>;
+}
+
+/** What a process has started so far, so that a signal or a failed start can end it at any moment. */
+export interface Lifecycle extends Closable {
+  add<T extends Closable>(part: T): T;
+  /** Runs `work` on SIGHUP. Without any, SIGHUP ends the process. */
+  onHangup(work: () => void): void;
+  /** Runs the work of `onHangup`; false when there is none. */
+  hangUp(): boolean;
+  /** Ends the process with exit code 1. */
+  fail(): void;
+  isEnding(): boolean;
+}
+
+/**
+ * Closes the newest part first, and all of them even when one fails; then rejects with the first failure. `onFail` must
+ * end the process.
+ */
+export function createLifecycle(onFail: () => void): Lifecycle {
+  const parts: Closable[] = [];
+  const onHangup: (() => void)[] = [];
+  let ending = false;
+  return {
+    fail: () => {
+      ending = true;
+      onFail();
+    },
+    isEnding: () => ending,
+    onHangup: (work) => void onHangup.push(work),
+    hangUp: () => {
+      for (const work of onHangup) work();
+      return onHangup.length > 0;
+    },
+    add: (part) => {
+      parts.push(part);
+      return part;
+    },
+    close: async () => {
+      ending = true;
+      const failures: unknown[] = [];
+      for (const part of parts.splice(0).reverse()) {
+        await part.close().catch((error: unknown) => failures.push(error));
+      }
+      if (failures.length > 0) throw failures[0];
+    },
+  };
+}
+
+const signals = ['SIGTERM', 'SIGINT'] as const;
+const endAtOnce = () => process.exit(0);
+
+/** For a process that has not begun: there is nothing to finish. */
+export function endAtOnceOnSignal(): void {
+  for (const signal of signals) process.on(signal, endAtOnce);
+}
+
+/** From now on a signal calls `stop` instead. */
+export function finishOnSignal(stop: () => void): void {
+  for (const signal of signals) process.off(signal, endAtOnce).on(signal, stop);
+}

@@ -1,0 +1,95 @@
+import { withTimeout } from '../lib/with-timeout.js';
+import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { WebhookQueue } from '../queues/webhook.js';
+import type { Store } from '../store/store.js';
+import type { Tally } from '../telemetry/metrics.js';
+import type { GatewayState } from '../telemetry/state-metrics.js';
+import type { Closable } from './lifecycle.js';
+
+/** Reads the state that all processes share, for a scrape of this one's metrics. */
+export async function readGatewayState({
+  store: { sendingPause, appHolds, balance, load, conversion },
+  sendOtpQueue,
+  webhookQueue,
+}: {
+  store: Pick<Store, 'sendingPause' | 'appHolds' | 'balance' | 'load' | 'conversion'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
+  webhookQueue: WebhookQueue | null;
+}): Promise<GatewayState> {
+  const [backlog, since, events, paused, holds, memory, snapshot, { runsOutOn }, lowConversions] =
+    await Promise.all([
+      sendOtpQueue.backlog(),
+      sendOtpQueue.waitingSince(),
+      // On a cluster these may be on another master; one that fails must not hide the rest.
+      webhookQueue?.counts().catch(() => null) ?? null,
+      sendingPause.reason(),
+      appHolds.read().catch(() => []),
+      load.memory(),
+      balance.latest().catch(() => null),
+      balance.outlook().catch(() => ({ runsOutOn: null })),
+      conversion.alarms().catch(() => []),
+    ]);
+  const moment = (date: string | null) => (date === null ? null : Date.parse(date));
+  return {
+    waiting: [
+      { lane: 'single', jobs: backlog.single + backlog.delayed, since: since.single },
+      { lane: 'bulk', jobs: backlog.bulk, since: since.bulk },
+    ],
+    webhooks: events,
+    paused,
+    holds: holds.map(({ app, text }) => ({ app, text })),
+    memory,
+    lowConversions,
+    balance: snapshot && {
+      credits: snapshot.credits,
+      checkedAt: snapshot.at,
+      expiresAt: moment(snapshot.expiresOn),
+      runsOutAt: moment(runsOutOn),
+      alarms: { ...balance.alarms(snapshot) },
+    },
+  };
+}
+
+const writeEveryMs = 5_000;
+/** One process records the length of the queue this often. */
+const backlogEveryMs = 30_000;
+/** How long closing waits for Redis. */
+const lastWriteMs = 2_000;
+
+/** Adds this process's counts to those of the overview page every few seconds; counts that fail to be written are kept. */
+export function recordStats({
+  store,
+  sendOtpQueue,
+  tally,
+}: {
+  store: Pick<Store, 'stats' | 'holdLease'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
+  tally: Tally;
+}): Closable {
+  let writing: Promise<void> | null = null;
+  const write = async () => {
+    const counts = tally.take();
+    try {
+      const readsBacklog = await store.holdLease('stats', backlogEveryMs);
+      const backlog = readsBacklog ? await sendOtpQueue.backlog() : null;
+      const waiting = backlog ? { waiting: backlog.single + backlog.bulk + backlog.delayed } : {};
+      if (readsBacklog || Object.keys(counts).length > 0) await store.stats.add(counts, waiting);
+    } catch {
+      tally.giveBack(counts);
+    }
+  };
+  /** One write at a time. */
+  const next = () => {
+    writing ??= write().finally(() => {
+      writing = null;
+    });
+    return writing;
+  };
+  const timer = setInterval(next, writeEveryMs);
+  return {
+    close: async () => {
+      clearInterval(timer);
+      await withTimeout((writing ?? Promise.resolve()).then(next), lastWriteMs).catch(() => {});
+    },
+  };
+}
