@@ -144,7 +144,7 @@ function runGateway(config: GatewayConfig, redis: RedisClient, host: Host): Gate
   lifecycle.add({ close: () => disconnect(redis) });
   const gateway = createGateway(config, { ...host, redis });
   reloadOnHangup(gateway.apps, config, host);
-  redis.on('error', (error) => gateway.onError(error, 'redis.error'));
+  redis.on('error', (error) => gateway.onError(error, { event: 'redis.error' }));
   // A connection that was not closed here does not come back: only a new process gets one (ADR 34).
   redis.once('end', () => {
     if (lifecycle.isEnding()) return;

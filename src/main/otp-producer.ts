@@ -39,7 +39,7 @@ export function createOtpProducer({ app, env, redis, logger = silent }: OtpProdu
   const connection =
     redis ??
     connect(config.redisUrl?.reveal()).on('error', (error) => {
-      onError(error, 'redis.error');
+      onError(error, { event: 'redis.error' });
     });
   const store = storeOf(connection, config, logger);
   const sendOtpQueue = createSendOtpQueue({ connection, onError, shards: config.queues.shards });

@@ -145,16 +145,13 @@ export async function disconnect(redis: RedisClient): Promise<void> {
 
 const repeatedEveryMs = 30_000;
 
-/** Where an error came from: a connection, a queue, or work that is repeated. */
-export type ErrorEvent = 'redis.error' | 'queue.error' | 'worker.background_failed';
-
 /**
  * Logs errors of connections, queues and repeated work. Trouble with Redis comes with each attempt to reconnect: it is
  * logged once with its reason, then at most every 30 s with the count. While the process ends it is expected.
  */
 export function createErrorLog(logger: Logger, isEnding: () => boolean) {
   const logged = new Map<string, { at: number; count: number }>();
-  return (error: unknown, event: ErrorEvent = 'queue.error'): void => {
+  return (error: unknown, { event } = { event: 'queue.error' }): void => {
     const reason = redisTrouble(error) ?? (event === 'redis.error' ? 'connection' : null);
     if (reason === null) {
       logger.error({ event, err: serializeError(error) }, 'error in a queue or in background work');

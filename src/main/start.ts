@@ -67,7 +67,13 @@ function developmentSettings(secrets: DevelopmentSecrets, env: Environment): Env
 async function simulatorBeside(apiPort: number) {
   const port = apiPort === 0 ? 0 : apiPort + 1;
   return await startSimulator({ ...simulatorAccount, port }).catch((error: unknown) => {
-    throw portTaken(error, "the simulator's inbox (PORT + 1)", 'Set PORT so that it and the next one are free.') ?? error;
+    throw (
+      portTaken(
+        error,
+        "the simulator's inbox (PORT + 1)",
+        'Set PORT so that it and the next one are free.',
+      ) ?? error
+    );
   });
 }
 

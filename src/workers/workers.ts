@@ -37,7 +37,7 @@ export interface WorkersOptions {
   logger: Logger;
   metrics: WorkerMetrics;
   /** Called with errors of queues, and of background work, which is tried again. */
-  onError(error: unknown, event?: 'worker.background_failed'): void;
+  onError(error: unknown, about?: { event: string }): void;
   /** Traces jobs if the process is traced. */
   telemetry: WorkerOptions['telemetry'] | null;
   /** The most sends in flight; fewer while sends time out. */
@@ -92,7 +92,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const balances = startBalances(options);
   const webhooks = startWebhooks(options);
   const repeat = ({ everyMs, run }: Task) =>
-    every(everyMs, run, (error) => options.onError(error, 'worker.background_failed'));
+    every(everyMs, run, (error) => options.onError(error, { event: 'worker.background_failed' }));
   const loops = [
     ...sends.tasks,
     ...webhooks.tasks,

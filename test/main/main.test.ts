@@ -113,7 +113,7 @@ describe('a running process', () => {
     const { code, said } = await ended('api', { ...api, PORT: port, LOG_LEVEL: 'fatal' });
     expect(code).toBe(1);
     expect(said.trim().split('\n')).toHaveLength(1);
-    expect(said).toMatch(new RegExp(`^Port ${port} is taken.*PORT`));
+    expect(said).toMatch(new RegExp(`^Port ${port}, for the API, is taken.*PORT`));
   });
 
   it('a worker that still waits for Redis exits 0 on SIGTERM', async () => {
