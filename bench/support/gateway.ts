@@ -68,6 +68,6 @@ async function unfinished({ queues }: SendOtpQueue): Promise<number> {
 export async function admit(store: Store, n: number): Promise<Otp> {
   const asked = request({ app, to: nthNumber(n), message, sendDeadlineSeconds: 3_600 });
   const admission = await store.otps.admit(asked, null);
-  if (admission.kind !== 'admitted') throw new Error(`not admitted: ${admission.kind}`);
+  if (admission.kind !== 'created') throw new Error(`not admitted: ${admission.kind}`);
   return admission.otp;
 }

@@ -1,3 +1,4 @@
+import { type Refusal, refuse } from '../otp/refusal.js';
 import type { Backlog } from '../queues/backlog.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Load } from '../store/load.js';
@@ -32,23 +33,9 @@ export interface Backpressure {
    * Why an OTP with this deadline cannot be taken, and when to ask again; null when it can. `bulkOf`: the app of one
    * of many, which single ones overtake; null for a single one.
    */
-  refuses(sendDeadlineSeconds: number, bulkOf: string | null): Overload | null;
+  refuses(sendDeadlineSeconds: number, bulkOf: string | null): Refusal | null;
   /** Why nothing may be written for a new OTP of bulk at all, not even an id kept for it. */
-  refusesBulk(): Overload | null;
-}
-
-/** What is too much, and after how long to ask again. */
-export interface Overload {
-  reason: 'backlog' | 'memory';
-  retryAfterMs: number;
-}
-
-/** Where the load is read. */
-export interface BackpressureDependencies {
-  sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
-  load: Pick<Load, 'done' | 'memory'>;
-  /** Milliseconds of a monotonic clock. */
-  now?: () => number;
+  refusesBulk(): Refusal | null;
 }
 
 /** Backpressure of one process, which looks at the load once a second while it is asked. */
@@ -56,7 +43,12 @@ export function createBackpressure({
   sendOtpQueue,
   load,
   now = () => performance.now(),
-}: BackpressureDependencies): Backpressure {
+}: {
+  sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
+  load: Pick<Load, 'done' | 'memory'>;
+  /** Milliseconds of a monotonic clock. */
+  now?: () => number;
+}): Backpressure {
   let looks: Look[] = [];
   let memory = { share: 0, at: Number.NEGATIVE_INFINITY };
   const lookAtLine = async (at: number) => {
@@ -67,10 +59,10 @@ export function createBackpressure({
     memory = { share: await load.memory(), at };
   };
   const looksDue = [atMostEvery(lookEveryMs, lookAtLine), atMostEvery(lookAtMemoryEveryMs, lookAtMemory)];
-  const refusesAs = (mode: keyof typeof fullest): Overload | null => {
+  const refusesAs = (mode: keyof typeof fullest): Refusal | null => {
     for (const look of looksDue) look(now());
     const full = memory.share >= fullest[mode] && now() - memory.at < freshMs;
-    return full ? { reason: 'memory', retryAfterMs: freshMs } : null;
+    return full ? refuse('overloaded', { reason: 'memory', retryAfterMs: freshMs }) : null;
   };
   return {
     refusesBulk: () => refusesAs('bulk'),
@@ -80,7 +72,8 @@ export function createBackpressure({
       looks = looks.filter(({ at }) => now() - at < lookKeptMs);
       const tooLateMs = expectedWaitMs(looks, now(), bulkOf) - sendDeadlineSeconds * 1_000;
       if (tooLateMs <= 0) return null;
-      return { reason: 'backlog', retryAfterMs: Math.min(longestRetryAfterMs, tooLateMs) };
+      const retryAfterMs = Math.min(longestRetryAfterMs, tooLateMs);
+      return refuse('overloaded', { reason: 'backlog', retryAfterMs });
     },
   };
 }

@@ -1,109 +1,98 @@
 import { z } from 'zod';
-import { mapOrdered } from '../lib/map-ordered.js';
+import { parseWithErrors } from '../lib/input-errors.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
+import { type Refusal, refuse } from '../otp/refusal.js';
 import type { Status } from '../otp/states.js';
-import type { Acceptance, Enqueuer } from './enqueue.js';
-import { parseWithErrors } from './input-errors.js';
+import type { Admission } from '../store/admission.js';
+import type { Enqueuer } from './enqueue.js';
 import { createRequestReader, sendEndpoint } from './otp-request.js';
 import { idempotencyKeySchema, type OtpInput } from './otp-request-schema.js';
-import { redisDeadlineMs, redisTrouble } from './redis-trouble.js';
-import { type Refusal, refuse } from './refusal.js';
+import { redisDeadlineMs, refuseUnavailable } from './redis-trouble.js';
 import type { RequestSettings } from './settings.js';
 import {
   beginUpload,
   createGrouping,
   type Group,
-  groupsInFlight,
   type LineResult,
-  type UploadDependencies,
   type UploadLine,
+  type UploadOptions,
+  type UploadSummary,
 } from './upload.js';
 
-/** An OTP that was accepted, as the gateway's API knows it by its id. */
+/** An accepted OTP; the gateway's API finds it by its id. */
 export interface AcceptedOtp {
   id: string;
   status: Status;
   createdAt: Date;
-  /** Not sent by then, it is dropped instead of sent late. */
+  /** If it is not sent by then, it is dropped instead of sent late. */
   sendDeadline: Date;
 }
 
-/** What became of one request; `replayed`: its idempotency key had been used for the same request before. */
+/** `replayed`: a request with the same idempotency key created the OTP. */
 export type SendResult =
-  | { accepted: true; otp: AcceptedOtp; replayed: boolean }
-  | { accepted: false; refusal: Refusal };
-
-/** What became of one of many; `index` counts from 0. */
-export type SendManyResult =
-  | { index: number; accepted: true; id: string }
-  | { index: number; accepted: false; refusal: Refusal };
-
-/** How far an upload has come. */
-export interface SendManyProgress {
-  batchId: string;
-  accepted: number;
-  rejected: number;
-}
+  | { kind: 'created' | 'replayed'; otp: AcceptedOtp }
+  | { kind: 'refused'; refusal: Refusal };
 
 export interface SendManyOptions {
-  /** With it, what broke off is simply sent again: each OTP counts once, by its place and content. */
+  /** Makes an interrupted upload repeatable: each OTP counts once, by its place and content. */
   idempotencyKey?: string;
-  /** Called in order, for each OTP that was looked at. */
-  onResult?: (result: SendManyResult) => void;
-  /** Called after every few hundred. */
-  onProgress?: (progress: SendManyProgress) => void;
-  /** Ends it after what is under way; the summary says how far it came. */
+  /** Called in order, for each OTP that was processed. */
+  onResult?: (result: LineResult) => void;
+  /** Called after each group of up to a few hundred. */
+  onProgress?: (progress: UploadSummary) => void;
+  /** Stops reading; groups in progress are finished, and the summary counts them. */
   signal?: AbortSignal;
 }
 
 /** Enqueues OTPs of one app straight into Redis, with the same checks and limits as the gateway's API. */
 export interface OtpProducer {
-  /** One that somebody waits for. What is wrong with it is a value; only a bug makes it reject. */
+  /** A single OTP. A refusal is a value; rejects only for a bug. */
   send(otp: OtpInput, options?: { idempotencyKey?: string }): Promise<SendResult>;
   /**
-   * Any number, as one batch that single ones overtake. Takes from an async iterable only what it can work on, so
-   * that memory stays constant. Rejects when the iterable does, when Redis cannot be reached at the beginning, with
-   * `BatchCancelled` when the key's batch was, and with a `TypeError` for a key that is none.
+   * Any number of OTPs, as one batch that single OTPs overtake. Reads an async iterable only as fast as it processes
+   * it, so that memory stays constant. Rejects when the iterable does, when Redis cannot be reached at the start, with
+   * `BatchCancelled` if the key's batch was cancelled, and with a `TypeError` for an invalid key.
    */
   sendMany(
     otps: Iterable<OtpInput> | AsyncIterable<OtpInput>,
     options?: SendManyOptions,
-  ): Promise<SendManyProgress>;
-  /** Lets go of Redis, unless the connection is the app's own. */
+  ): Promise<UploadSummary>;
+  /** Closes the connection to Redis, unless it is the app's own. */
   close(): Promise<void>;
 }
 
-/** The batch of this idempotency key was cancelled: nothing is added to it. */
+/** The batch of this idempotency key was cancelled and accepts no OTPs. */
 export class BatchCancelled extends Error {
   override readonly name = 'BatchCancelled';
 }
 
-export interface OtpProducerParts extends UploadDependencies {
+/** A producer of its parts; `createOtpProducer` makes them from settings. */
+export function createProducer({
+  app,
+  enqueuer,
+  settings,
+  connected,
+  close,
+  ...parts
+}: {
   app: string;
+  store: UploadOptions['store'];
   enqueuer: Enqueuer;
   settings: RequestSettings;
-  /** Resolves once the connection is there, or has had its time. */
+  /** Resolves once connected, or after a deadline. */
   connected: Promise<void>;
   close(): Promise<void>;
-}
-
-/** A producer made of its parts; `createOtpProducer` makes the parts, too. */
-export function createProducer(parts: OtpProducerParts): OtpProducer {
-  const { app, enqueuer, settings, connected, close } = parts;
+}): OtpProducer {
   const store = withTimeouts(parts.store, redisDeadlineMs);
   const single = createRequestReader(settings);
   const bulk = createRequestReader({ ...settings, sendDeadlineSeconds: settings.bulkSendDeadlineSeconds });
   return {
-    send: async (input, { idempotencyKey } = {}) => {
-      const refusedKey = keyRefusal(idempotencyKey);
-      if (refusedKey) return { accepted: false, refusal: refusedKey };
-      const read = single.read(app, input);
-      if ('refusal' in read) return { accepted: false, refusal: read.refusal };
-      const idempotency =
-        idempotencyKey === undefined
-          ? null
-          : { endpoint: sendEndpoint, key: idempotencyKey, body: read.text };
+    send: async (input, { idempotencyKey: key } = {}) => {
+      const refusedKey = keyRefusal(key);
+      const read = refusedKey ? { refusal: refusedKey } : single.read(app, input);
+      if ('refusal' in read) return { kind: 'refused', refusal: read.refusal };
+      const idempotency = key === undefined ? null : { endpoint: sendEndpoint, key, body: read.text };
       await connected;
       return toSendResult(await enqueuer.enqueue(read.request, idempotency).catch(unavailable));
     },
@@ -113,19 +102,12 @@ export function createProducer(parts: OtpProducerParts): OtpProducer {
       await connected;
       const upload = await beginUpload({ store, enqueuer }, app, idempotencyKey ?? null);
       if (!upload) throw new BatchCancelled('the batch of this idempotency key was cancelled');
-      const progress = { batchId: upload.batchId, accepted: 0, rejected: 0 };
       const groups = groupsOf(inputs, (input) => bulk.read(app, input), signal);
-      for await (const results of mapOrdered(groups, groupsInFlight, (group) =>
-        upload.accept(group, signal),
-      )) {
-        for (const result of results) {
-          if ('id' in result) progress.accepted += 1;
-          else progress.rejected += 1;
-          onResult?.(toManyResult(result));
-        }
-        onProgress?.({ ...progress });
+      for await (const results of upload.accept(groups, signal)) {
+        for (const result of results) onResult?.(result);
+        onProgress?.({ ...upload.summary });
       }
-      return progress;
+      return { ...upload.summary };
     },
     close,
   };
@@ -139,25 +121,17 @@ function keyRefusal(key: string | undefined): Refusal | null {
   return 'data' in parsed ? null : refuse('invalid_request', parsed);
 }
 
-/** Trouble with Redis is an answer: the same key asks again. */
-function unavailable(error: unknown): Acceptance {
-  const reason = redisTrouble(error);
-  if (reason === null) throw error;
-  return { kind: 'refused', refusal: refuse('queue_unavailable', { reason }) };
+function unavailable(error: unknown): Admission {
+  return { kind: 'refused', refusal: refuseUnavailable(error) };
 }
 
-function toSendResult(acceptance: Acceptance): SendResult {
-  if (acceptance.kind === 'refused') return { accepted: false, refusal: acceptance.refusal };
-  return { accepted: true, replayed: acceptance.kind === 'replayed', otp: toAcceptedOtp(acceptance.otp) };
+function toSendResult(admission: Admission): SendResult {
+  if (admission.kind === 'refused') return { kind: 'refused', refusal: admission.refusal };
+  return { kind: admission.kind, otp: toAcceptedOtp(admission.otp) };
 }
 
 function toAcceptedOtp({ id, status, createdAt, sendDeadline }: Otp): AcceptedOtp {
   return { id, status, createdAt: new Date(createdAt), sendDeadline: new Date(sendDeadline) };
-}
-
-function toManyResult(result: LineResult): SendManyResult {
-  if ('id' in result) return { index: result.index, accepted: true, id: result.id };
-  return { index: result.index, accepted: false, refusal: result.refusal };
 }
 
 async function* groupsOf(

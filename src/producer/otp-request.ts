@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { parseWithErrors } from '../lib/input-errors.js';
 import { memoize } from '../lib/memoize.js';
 import { type App, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
 import { countedAddress } from '../otp/client-address.js';
@@ -6,9 +7,8 @@ import { brokenContentRules, type ContentRule, contentRuleMessages } from '../ot
 import { type Message, parseMessage } from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
-import { parseWithErrors } from './input-errors.js';
+import { type Refusal, refuse } from '../otp/refusal.js';
 import { otpRequestSchema } from './otp-request-schema.js';
-import { type Refusal, refuse } from './refusal.js';
 import type { RequestSettings } from './settings.js';
 
 /**

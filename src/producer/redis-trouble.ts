@@ -1,4 +1,5 @@
 import { TimedOut } from '../lib/with-timeout.js';
+import { type Refusal, refuse } from '../otp/refusal.js';
 
 const systemErrors =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN)$/;
@@ -23,4 +24,11 @@ export function redisTrouble(error: unknown): string | null {
   const unconnected = error.name === 'MaxRetriesPerRequestError' || noConnection.test(error.message);
   if (unconnected || ('code' in error && systemErrors.test(String(error.code)))) return 'connection';
   return refusals.exec(error.message)?.[1]?.toLowerCase() ?? null;
+}
+
+/** The refusal for trouble with Redis; throws any other error. */
+export function refuseUnavailable(error: unknown): Refusal {
+  const reason = redisTrouble(error);
+  if (reason === null) throw error;
+  return refuse('queue_unavailable', { reason });
 }

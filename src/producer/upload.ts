@@ -1,19 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AdmissionRequest } from '../store/admission.js';
+import { mapOrdered } from '../lib/map-ordered.js';
+import { type Refusal, refuse } from '../otp/refusal.js';
+import type { Admission, AdmissionRequest } from '../store/admission.js';
 import { batchId, type Line, linesPerChunk, type ReservedLine } from '../store/batches.js';
 import type { Store } from '../store/store.js';
-import type { Acceptance, Enqueuer } from './enqueue.js';
+import type { Enqueuer } from './enqueue.js';
 import type { Read } from './otp-request.js';
-import { redisTrouble } from './redis-trouble.js';
-import { type Refusal, refuse } from './refusal.js';
+import { redisTrouble, refuseUnavailable } from './redis-trouble.js';
 
-/** Groups under way at the same time: with four of 200 lines each, Redis and this process both work (measured). */
-export const groupsInFlight = 4;
+/** Groups processed at the same time: with four of 200 lines, Redis and this process both work (measured). */
+const groupsInFlight = 4;
 
-/** So many more lines of an upload than were accepted may be kept though they were refused: 32 bytes of Redis each. */
+/** Ids reserved for refused lines, beyond the accepted ones: each takes 32 bytes of Redis. */
 const mostKeptInVain = 10_000;
 
-/** One line that came: what it asks for, or why that cannot be read; null: an empty one. */
+/** A line: what it asks for, or why it cannot be read; null: empty. */
 export type UploadLine = Read | null;
 
 /** Lines of an upload, all in one chunk of its batch. */
@@ -23,62 +24,85 @@ export interface Group {
   lines: readonly UploadLine[];
 }
 
-/** What became of one line. */
+/** The result of one line; `index` counts from 0. */
 export type LineResult =
-  /** `replayed`: it was accepted before. */
-  { index: number; id: string; replayed: boolean } | { index: number; refusal: Refusal };
+  | { kind: 'created' | 'replayed'; index: number; id: string }
+  | { kind: 'refused'; index: number; refusal: Refusal };
 
-/** What uploads need. */
-export interface UploadDependencies {
+/** The lines of an upload accepted and rejected so far. */
+export interface UploadSummary {
+  batchId: string;
+  accepted: number;
+  rejected: number;
+}
+
+/** An upload of OTPs of one app, as one batch. */
+export interface Upload {
+  readonly summary: Readonly<UploadSummary>;
+  /**
+   * Yields the results of each group's lines, empty ones left out, in the order of the groups. A line that is repeated
+   * under the same key counts once. `signal` ends the wait for the app's limit.
+   */
+  accept(groups: AsyncIterable<Group>, signal?: AbortSignal): AsyncGenerator<LineResult[]>;
+}
+
+export interface UploadOptions {
   store: Pick<Store, 'batches'>;
   enqueuer: Pick<Enqueuer, 'enqueueMany' | 'refusesBulk'>;
+  /** Called with the results of a group once it is processed, even if nobody reads them. */
+  onResults?: (results: readonly LineResult[]) => void;
 }
 
-/** An upload of many OTPs of one app, as one batch. */
-export interface Upload {
-  batchId: string;
-  /** What became of each line that was not empty. Sent again under the same key, a line counts once. */
-  accept(group: Group, signal?: AbortSignal): Promise<LineResult[]>;
-}
-
-/** Begins an upload, or goes on with the one that this idempotency key stands for; null when that was cancelled. */
+/** Starts an upload, or continues the one of this idempotency key; null if that one was cancelled. */
 export async function beginUpload(
-  { store, enqueuer }: UploadDependencies,
+  { store, enqueuer, onResults }: UploadOptions,
   app: string,
   idempotencyKey: string | null,
 ): Promise<Upload | null> {
   const name = await store.batches.open(app, idempotencyKey);
   if (name === null) return null;
   const lineIds = (idempotencyKey === null ? createNewIds : createReservedIds)(store.batches, { name, app });
+  const summary = { batchId: batchId(name), accepted: 0, rejected: 0 };
+  const acceptGroup = async (group: Group, signal: AbortSignal | undefined) => {
+    const idOf = await lineIds.before(group, enqueuer.refusesBulk());
+    const placed = group.lines.map((line, i) => place(line, idOf(i), name));
+    const admissible = placed.flatMap((line) => (line && 'request' in line ? [line] : []));
+    const admissions = await admitInTime({ enqueuer, signal }, app, admissible);
+    const answers = placed.flatMap((line, i) => toResult(line, group.from + i, admissions));
+    const results = admissible.length === 0 ? answers : await lineIds.after(group, answers, idOf);
+    onResults?.(results);
+    return results;
+  };
   return {
-    batchId: batchId(name),
-    accept: async (group, signal) => {
-      const idOf = await lineIds.before(group, enqueuer.refusesBulk());
-      const results = group.lines.map((line, i) => placed(line, idOf(i), name));
-      const admissible = results.flatMap((result) => ('admission' in result ? [result.admission] : []));
-      const acceptances = await acceptInTime({ enqueuer, signal }, app, admissible);
-      const answers = results.flatMap((result, i) => toResult(result, group.from + i, acceptances));
-      return admissible.length === 0 ? answers : await lineIds.after(group, answers, idOf);
+    summary,
+    accept: async function* (groups, signal) {
+      const accepted = mapOrdered(groups, groupsInFlight, (group) => acceptGroup(group, signal));
+      for await (const results of accepted) {
+        const refused = results.filter(({ kind }) => kind === 'refused').length;
+        summary.accepted += results.length - refused;
+        summary.rejected += refused;
+        yield results;
+      }
     },
   };
 }
 
-/** Of the line at this place of a group: its id, why it has none, or null where the batch was cancelled. */
+/** By a line's place in its group: its id, why it has none, or null if the batch was cancelled. */
 type IdOf = (place: number) => ReservedLine | Refusal | null;
 
-/** How the lines of a batch get their ids, and what is kept of them. */
+/** How the lines of a batch get their ids, and which ids are kept. */
 interface LineIds {
-  /** Called before the lines are admitted. `full`: why nothing new is taken. */
+  /** Called before the lines are admitted. `full`: why no new line is accepted. */
   before(group: Group, full: Refusal | null): Promise<IdOf>;
-  /** Called with what became of those that could be read; answers what is said about them. */
+  /** Called with the results of the readable lines; resolves with the results to answer. */
   after(group: Group, results: LineResult[], idOf: IdOf): Promise<LineResult[]>;
 }
 
-type LineBatches = UploadDependencies['store']['batches'];
+type LineBatches = Store['batches'];
 
 /**
- * With an idempotency key: ids are reserved first, so that a line counts once however often it comes. A refused line's is
- * kept as well, and so are the gaps before it, up to a limit.
+ * With an idempotency key: reserves ids first, so that a repeated line counts once. Keeps the ids of refused lines and the
+ * gaps before them as well, up to a limit.
  */
 function createReservedIds(batches: LineBatches, batch: { name: string; app: string }): LineIds {
   let accepted = 0;
@@ -87,20 +111,18 @@ function createReservedIds(batches: LineBatches, batch: { name: string; app: str
     try {
       return await batches.reserve({ ...batch, onlyKnown }, from, lines.map(readableLine));
     } catch (error) {
-      const reason = redisTrouble(error);
-      if (reason === null) throw error;
-      return refuse('queue_unavailable', { reason });
+      return refuseUnavailable(error);
     }
   };
   return {
     before: async (group, full) => {
-      // Nothing is kept for what is refused; what was accepted before is still answered.
+      // A refused line gets no id; a line that was accepted before is still answered.
       const refusal = full ?? (keptInVain > mostKeptInVain + accepted ? refuse('too_many_refused') : null);
       const reserved = await reserve(group, refusal !== null);
       return Array.isArray(reserved) ? (place) => reserved[place] ?? refusal : () => reserved;
     },
     after: async ({ lines }, results) => {
-      const ids = results.filter((result) => 'id' in result).length;
+      const ids = results.filter(({ kind }) => kind !== 'refused').length;
       accepted += ids;
       keptInVain += lines.length - ids;
       return results;
@@ -108,7 +130,7 @@ function createReservedIds(batches: LineBatches, batch: { name: string; app: str
   };
 }
 
-/** Without a key: nothing can come again, so ids are written down once their lines were accepted, and no others. */
+/** Without a key: no line can be repeated, so only the ids of accepted lines are written, after their admission. */
 function createNewIds(batches: LineBatches, batch: { name: string; app: string }): LineIds {
   let cancelled = false;
   return {
@@ -125,19 +147,19 @@ function createNewIds(batches: LineBatches, batch: { name: string; app: string }
         if (!mayBeAccepted.has(from + i) || !line || !('request' in line)) return null;
         return id && typeof id === 'object' && 'id' in id ? { request: line.request, id: id.id } : null;
       });
-      // What was accepted is sent, listed or not.
+      // An accepted OTP is sent even if it is not listed.
       cancelled ||= !(await batches.list(batch, from, listed).catch(toleratedTrouble));
       if (!cancelled) return results;
       return results.map((result) =>
-        'id' in result ? { index: result.index, refusal: refuse('batch_cancelled') } : result,
+        result.kind === 'refused' ? result : refused(result.index, refuse('batch_cancelled')),
       );
     },
   };
 }
 
-/** Where Redis did not answer, an OTP may have been accepted all the same. */
+/** An OTP may have been accepted although Redis did not answer. */
 function mayHaveBeenAccepted(result: LineResult): boolean {
-  return 'id' in result || ['queue_unavailable', 'internal_error'].includes(result.refusal.code);
+  return result.kind !== 'refused' || ['queue_unavailable', 'internal_error'].includes(result.refusal.code);
 }
 
 function toleratedTrouble(error: unknown): true {
@@ -145,64 +167,68 @@ function toleratedTrouble(error: unknown): true {
   return true;
 }
 
-/** Where a line stands before admission. */
-type Placed = { admission: AdmissionRequest } | { refusal: Refusal } | { empty: true };
-
-/** `place`: of its id, why it has none, or null where the batch was cancelled. */
-function placed(line: UploadLine, place: ReservedLine | Refusal | null, batch: string): Placed {
-  if (!line) return { empty: true };
-  if ('refusal' in line) return line;
-  if (place === null) return { refusal: refuse('batch_cancelled') };
-  if (place === 'reused') return { refusal: refuse('idempotency_key_reused') };
-  if ('code' in place) return { refusal: place };
-  return { admission: { request: line.request, reserved: { batch, ...place } } };
+/** `id`: the line's id, why it has none, or null if the batch was cancelled. */
+function place(
+  line: UploadLine,
+  id: ReservedLine | Refusal | null,
+  batch: string,
+): AdmissionRequest | { refusal: Refusal } | null {
+  if (!line || 'refusal' in line) return line;
+  if (id === null) return { refusal: refuse('batch_cancelled') };
+  if (id === 'reused') return { refusal: refuse('idempotency_key_reused') };
+  if ('code' in id) return { refusal: id };
+  return { request: line.request, reserved: { batch, ...id } };
 }
 
 function readableLine(line: UploadLine): Line | null {
   return line && 'request' in line ? line : null;
 }
 
-/** Bulk is slowed to what the app may, instead of refused. */
-async function acceptInTime(
+/** Waits for the app's limit instead of refusing the line. */
+async function admitInTime(
   { enqueuer, signal }: { enqueuer: Pick<Enqueuer, 'enqueueMany'>; signal: AbortSignal | undefined },
   app: string,
-  admissions: readonly AdmissionRequest[],
-): Promise<Map<AdmissionRequest, Acceptance>> {
-  const decided = new Map<AdmissionRequest, Acceptance>();
-  let open = admissions;
+  asked: readonly AdmissionRequest[],
+): Promise<Map<AdmissionRequest, Admission>> {
+  const decided = new Map<AdmissionRequest, Admission>();
+  let open = asked;
   while (open.length > 0) {
-    const acceptances = await enqueuer.enqueueMany(app, open);
-    for (const [i, admission] of open.entries()) {
-      const acceptance = acceptances[i];
-      if (acceptance) decided.set(admission, acceptance);
+    const admissions = await enqueuer.enqueueMany(app, open);
+    for (const [i, each] of open.entries()) {
+      const admission = admissions[i];
+      if (admission) decided.set(each, admission);
     }
-    const waits = open.flatMap((admission) => appWait(decided.get(admission)));
-    open = open.filter((admission) => appWait(decided.get(admission)).length > 0);
+    const waits = open.flatMap((each) => appWait(decided.get(each)));
+    open = open.filter((each) => appWait(decided.get(each)).length > 0);
     if (open.length === 0 || signal?.aborted) break;
     await sleep(Math.max(...waits), undefined, { signal }).catch(() => {});
   }
   return decided;
 }
 
-function appWait(acceptance: Acceptance | undefined): number[] {
-  const limited = acceptance?.kind === 'refused' && acceptance.refusal.code === 'app_rate_limited';
-  return limited ? [acceptance.refusal.retryAfterMs ?? 1_000] : [];
+function appWait(admission: Admission | undefined): number[] {
+  const limited = admission?.kind === 'refused' && admission.refusal.code === 'app_rate_limited';
+  return limited ? [admission.refusal.retryAfterMs ?? 1_000] : [];
 }
 
 function toResult(
-  result: Placed,
+  line: ReturnType<typeof place>,
   index: number,
-  acceptances: Map<AdmissionRequest, Acceptance>,
+  admissions: Map<AdmissionRequest, Admission>,
 ): LineResult[] {
-  if ('empty' in result) return [];
-  if ('refusal' in result) return [{ index, refusal: result.refusal }];
-  const acceptance = acceptances.get(result.admission);
-  if (!acceptance) return [{ index, refusal: refuse('queue_unavailable') }];
-  if (acceptance.kind === 'refused') return [{ index, refusal: acceptance.refusal }];
-  return [{ index, id: acceptance.otp.id, replayed: acceptance.kind === 'replayed' }];
+  if (!line) return [];
+  if ('refusal' in line) return [refused(index, line.refusal)];
+  const admission = admissions.get(line);
+  if (!admission) return [refused(index, refuse('queue_unavailable'))];
+  if (admission.kind === 'refused') return [refused(index, admission.refusal)];
+  return [{ kind: admission.kind, index, id: admission.otp.id }];
 }
 
-/** Puts lines into groups, none of which reaches over the end of a chunk; what is left over waits for more lines. */
+function refused(index: number, refusal: Refusal): LineResult {
+  return { kind: 'refused', index, refusal };
+}
+
+/** Groups lines, ending a group at the end of a chunk. */
 export function createGrouping() {
   let from = 0;
   let lines: UploadLine[] = [];
@@ -218,7 +244,7 @@ export function createGrouping() {
       lines.push(line);
       return (from + lines.length) % linesPerChunk === 0 ? cut() : [];
     },
-    /** What has been added since the last group. */
+    /** The lines since the last group. */
     rest: cut,
   };
 }

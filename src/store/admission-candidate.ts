@@ -29,7 +29,7 @@ export interface Candidate {
     /** How many the client's IPv6 /56 network may ask for. */
     clientNetworkLimit: number | undefined;
     fingerprints: readonly string[] | undefined;
-    overloaded: boolean | undefined;
+    overloaded: true | undefined;
     /** The purpose whose earlier OTPs it replaces; '' for none. */
     supersedes: string | undefined;
     quotas: boolean | undefined;
@@ -124,7 +124,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       isTest: request.isTest || undefined,
       clientNetworkLimit: networkWindow ? limits.clientIpPer10Minutes * widerNetworkShare : undefined,
       fingerprints: idempotency ? encrypter.hashes('request body', idempotency.body) : undefined,
-      overloaded: asked.overloaded,
+      overloaded: asked.overload ? true : undefined,
       supersedes: request.replacesEarlier ? (request.purpose ?? '') : undefined,
       quotas: asked.quotas,
     },

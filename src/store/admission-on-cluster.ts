@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
-import type { AdmissionOptions, Quota } from './admission.js';
+import type { Quota } from '../otp/refusal.js';
+import type { AdmissionOptions } from './admission.js';
 import { type Candidate, candidateOf, type Decide, partitionCallOf } from './admission-candidate.js';
 import { loadHolds } from './app-holds.js';
 import { keys, rotateKey } from './keys.js';

@@ -1,35 +1,22 @@
 import { z } from 'zod';
 import type { Otp, OtpRequest } from '../otp/otp.js';
-import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
+import { accountTroubles } from '../otp/outcome.js';
+import { type Quota, type RangeRefusal, type Refusal, refuse, refuseByLimit } from '../otp/refusal.js';
 import { type Candidate, callOf, candidateOf, type Decide } from './admission-candidate.js';
 import { decideOnCluster } from './admission-on-cluster.js';
 import type { Encrypter } from './encryption.js';
 import { rotateKey } from './keys.js';
-import type { NumberRanges, RangeRefusal } from './number-ranges.js';
+import type { NumberRanges } from './number-ranges.js';
 import { newOtp, recordSchema, toOtp } from './record.js';
 import { againAfterNewHistory, loadScript, type RecordScripts } from './script.js';
 
-/** What the toll-fraud guard decided about a number range with this very OTP. */
-interface RangeDecision {
-  decision: RangeRefusal;
-  range: string;
-}
-
-/** Which limit refused an OTP. */
-export type LimitKind = 'phone' | 'app' | 'client_ip';
-
-/** The result of a request for an OTP. */
+/** Result of a request for an OTP, from the store to the answer. */
 export type Admission =
-  /** `again`: this very OTP was admitted before. */
-  | { kind: 'admitted'; otp: Otp; again: boolean; quotas: Quota[]; ranges: RangeDecision[] }
+  | { kind: 'created'; otp: Otp; quotas: Quota[]; rangeDecision?: RangeRefusal }
+  /** Created earlier: by a request with the same idempotency key, or under the same reserved id. */
   | { kind: 'replayed'; otp: Otp }
-  | { kind: 'key_reused' }
-  | { kind: 'paused'; reason: AccountTrouble | 'operator' }
-  | { kind: 'limited'; by: LimitKind; retryAfterMs: number; quotas: Quota[] }
-  | { kind: 'range_blocked'; reason: RangeRefusal; retryAfterMs: number; ranges: RangeDecision[] }
-  | { kind: 'phone_locked' | 'overloaded' }
-  /** On a Redis Cluster: another request with this idempotency key is just being admitted. */
-  | { kind: 'key_in_flight' };
+  /** `rangeDecision`: what the fraud guard decided about the number's range because of this request. */
+  | { kind: 'refused'; refusal: Refusal; rangeDecision?: RangeRefusal };
 
 /** Decides about OTPs, in one call to Redis; an `Error` stands where one could not be decided. */
 export type AdmitMany = (requests: readonly AdmissionRequest[]) => Promise<(Admission | Error)[]>;
@@ -84,41 +71,50 @@ function decideInOneCall(options: AdmissionOptions): Decide {
 
 function toAdmission(
   encrypter: Encrypter,
-  { id, asked: { request, reserved } }: Candidate,
+  { id, asked: { request, reserved, overload } }: Candidate,
   answer: z.output<typeof reply>,
 ): Admission {
-  const open = (raw: string) => toOtp(encrypter, recordSchema.parse(JSON.parse(raw)));
-  const ranges = (decision: z.output<typeof decided>) =>
-    decision === '' ? [] : [{ decision, range: request.to.range }];
-  const inBatch = reserved?.batch !== undefined;
-  if (typeof answer === 'number') {
-    return {
-      kind: 'admitted',
-      again: false,
-      otp: newOtp(id, request, { createdAt: answer, inBatch }),
-      quotas: [],
-      ranges: [],
-    };
-  }
+  const refused = (...refusal: Parameters<typeof refuse>): Admission => ({
+    kind: 'refused',
+    refusal: refuse(...refusal),
+  });
+  const created = (createdAt: number, quotas: Quota[]): Extract<Admission, { kind: 'created' }> => ({
+    kind: 'created',
+    otp: newOtp(id, request, { createdAt, inBatch: reserved?.batch !== undefined }),
+    quotas,
+  });
+  if (typeof answer === 'number') return created(answer, []);
   switch (answer[0]) {
     case 'admitted': {
-      const [kind, createdAt, decision, quotas] = answer;
-      const otp = newOtp(id, request, { createdAt, inBatch });
-      return { kind, otp, again: false, quotas: quotas.map(toQuota), ranges: ranges(decision) };
+      const [, createdAt, decision, quotas] = answer;
+      return { ...created(createdAt, quotas.map(toQuota)), ...decidedAbout(decision) };
     }
     case 'known':
-      return { kind: 'admitted', otp: open(answer[1]), again: true, quotas: [], ranges: [] };
     case 'replayed':
-      return { kind: 'replayed', otp: open(answer[1]) };
+      return { kind: 'replayed', otp: toOtp(encrypter, recordSchema.parse(JSON.parse(answer[1]))) };
     case 'paused':
-      return { kind: 'paused', reason: answer[1] };
-    case 'limited':
-      return { kind: 'limited', by: answer[1], retryAfterMs: answer[2], quotas: answer[3].map(toQuota) };
-    case 'blocked':
-      return { kind: 'range_blocked', retryAfterMs: answer[1], ranges: ranges(answer[2]), reason: answer[3] };
-    default:
-      return { kind: answer[0] };
+      return refused('sending_paused', { reason: answer[1] });
+    case 'limited': {
+      const [, by, retryAfterMs, quotas] = answer;
+      return { kind: 'refused', refusal: refuseByLimit(by, { retryAfterMs, quotas: quotas.map(toQuota) }) };
+    }
+    case 'blocked': {
+      const [, retryAfterMs, decision, reason] = answer;
+      return { ...refused('range_blocked', { reason, retryAfterMs }), ...decidedAbout(decision) };
+    }
+    case 'overloaded':
+      return { kind: 'refused', refusal: overload ?? refuse('overloaded') };
+    case 'key_reused':
+      return refused('idempotency_key_reused');
+    case 'key_in_flight':
+      return refused('idempotency_in_flight');
+    case 'phone_locked':
+      return refused('phone_locked');
   }
+}
+
+function decidedAbout(decision: z.output<typeof decided>): { rangeDecision?: RangeRefusal } {
+  return decision === '' ? {} : { rangeDecision: decision };
 }
 
 function toQuota([name, quota, windowMs, remaining, resetMs]: z.output<typeof quotasReply>[number]): Quota {
@@ -132,21 +128,12 @@ export interface Idempotency {
   body: string;
 }
 
-/** What is left of one limit: `remaining` of `quota` in `windowMs`; more in `resetMs`. */
-export interface Quota {
-  name: string;
-  quota: number;
-  windowMs: number;
-  remaining: number;
-  resetMs: number;
-}
-
 /** One OTP to decide about. */
 export interface AdmissionRequest {
   request: OtpRequest;
   idempotency?: Idempotency | null;
-  /** Only what was admitted before is answered. */
-  overloaded?: boolean;
+  /** Refuses a new OTP with this; one that was created earlier is still answered. */
+  overload?: Refusal | null;
   /** Whether to tell what is left of the limits. */
   quotas?: boolean;
   /** The id that was reserved for it, its number's keyed hash, and the batch of which it is a line. */

@@ -22,9 +22,6 @@ export interface JudgedRange {
   wouldRefuse: number;
 }
 
-/** Why the guard refuses an OTP: too few codes of its range are verified, or too many wait to be. */
-export type RangeRefusal = 'slowed' | 'blocked' | 'capped';
-
 /** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/ranges/range.lua`). */
 export interface NumberRanges {
   /** The range of an OTP to this number, or null when the guard leaves it alone. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { createBatcher, gathered } from '../lib/batcher.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
+import type { Refusal } from '../otp/refusal.js';
 import {
   type Admission,
   type AdmissionOptions,
@@ -18,10 +19,10 @@ import { loadRecordScript, type RecordScripts } from './script.js';
 /** OTPs from the app's side: asked for, looked up, cancelled. */
 export interface Otps {
   /**
-   * Decides everything about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20); enqueueing is
-   * the caller's. While `overloaded`, only what was admitted before is answered. Rejects when Redis fails it, or its record.
+   * Decides about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20); the caller enqueues it.
+   * `overload` refuses a new OTP; one that was created earlier is still answered. Rejects for trouble with Redis or a record.
    */
-  admit(request: OtpRequest, idempotency: Idempotency | null, overloaded?: boolean): Promise<Admission>;
+  admit(request: OtpRequest, idempotency: Idempotency | null, overload?: Refusal | null): Promise<Admission>;
   /** The same for many at once, in their order; enqueueing is the caller's. */
   admitMany: AdmitMany;
   /** The OTP as the clock has it now; null when there is none of this app under that id. */
@@ -82,8 +83,8 @@ export function createOtps(options: AdmissionOptions): Otps {
       return record && toOtp(encrypter, record);
     },
     admitMany,
-    admit: async (request, idempotency, overloaded = false) => {
-      const admission = await admitOne({ request, idempotency, overloaded, quotas: true });
+    admit: async (request, idempotency, overload = null) => {
+      const admission = await admitOne({ request, idempotency, overload, quotas: true });
       if (admission instanceof Error) throw admission;
       return admission;
     },

@@ -16,8 +16,8 @@ import {
   type verifyByNumberSchema,
 } from '../../src/api/routes/schemas.js';
 import type { EventSubject, EventType } from '../../src/otp/event.js';
+import type { RefusalCode } from '../../src/otp/refusal.js';
 import type { OtpInput } from '../../src/producer/otp-request-schema.js';
-import type { RefusalCode } from '../../src/producer/refusal.js';
 import { shopKey, startGateway } from '../api/gateway.js';
 import { claimed } from '../support/otps.js';
 

@@ -181,7 +181,7 @@ export function nthNumber(n: number) {
 async function enqueueOne({ store, queue }: Pick<Fleet, 'store' | 'queue'>, n: number): Promise<Otp> {
   const asked = request({ to: nthNumber(n), sendDeadlineSeconds: 1_800 });
   const admission = await store.otps.admit(asked, null);
-  if (admission.kind !== 'admitted') throw new Error(admission.kind);
+  if (admission.kind !== 'created') throw new Error(admission.kind);
   await queue.add(admission.otp);
   return admission.otp;
 }

@@ -28,7 +28,7 @@ const memoryMb = (pid: number) =>
 
 async function enqueue(to: string): Promise<Otp> {
   const admission = await fleet.store.otps.admit(request({ to: number(to), sendDeadlineSeconds: 300 }), null);
-  if (admission.kind !== 'admitted') throw new Error(admission.kind);
+  if (admission.kind !== 'created') throw new Error(admission.kind);
   await fleet.queue.add(admission.otp);
   return admission.otp;
 }

@@ -114,7 +114,7 @@ describe('the provider', { timeout: minutes(5) }, () => {
     const enqueued = await fleet.enqueue(count / 2 + 50);
     while ((await fleet.store.sendingPause.read()) === null) await sleep(50);
     const refused = await fleet.enqueue(1).catch((error: Error) => error.message);
-    expect(refused).toBe('paused');
+    expect(refused).toBe('refused');
     const active = async () => await fleet.queue.queues[0].getActiveCount();
     await expect.poll(active, { timeout: minutes(1) }).toBe(0);
     const callsWhilePaused = fleet.simulator.state.calls.send;

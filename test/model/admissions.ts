@@ -29,7 +29,7 @@ async function admitOne(
   const admission = await system.store.otps.admit(request({ ...asked, replacesEarlier }), idempotency);
   const before = memory.keys.get(key ?? '');
   const isReplay = before !== undefined && memory.otps.has(before);
-  agree('admission', admission.kind, isReplay ? 'replayed' : 'admitted');
+  agree('admission', admission.kind, isReplay ? 'replayed' : 'created');
   if (!('otp' in admission)) throw new Error(admission.kind);
   const { id } = admission.otp;
   if (isReplay) {

@@ -19,7 +19,7 @@ describe('send', () => {
   it('enqueues an OTP that the API then knows by its id', async () => {
     const to = number();
     const result = await producer.send({ to, reference: 'r' });
-    if (!result.accepted) throw new Error(result.refusal.code);
+    if (result.kind === 'refused') throw new Error(result.refusal.code);
     expect(result.otp).toMatchObject({ status: 'queued', createdAt: expect.any(Date) });
     expect(await store.otps.find('shop', result.otp.id)).toMatchObject({ reference: 'r' });
     expect(await queue.queues[0].getJob(result.otp.id)).toMatchObject({ priority: 0 });
@@ -28,9 +28,9 @@ describe('send', () => {
   it('sends the same once under one idempotency key', async () => {
     const input = { to: number() };
     const first = await producer.send(input, { idempotencyKey: 'a' });
-    expect(await producer.send(input, { idempotencyKey: 'a' })).toMatchObject({ ...first, replayed: true });
+    expect(await producer.send(input, { idempotencyKey: 'a' })).toMatchObject({ ...first, kind: 'replayed' });
     const other = await producer.send({ to: number() }, { idempotencyKey: 'a' });
-    expect(other).toMatchObject({ accepted: false, refusal: { code: 'idempotency_key_reused' } });
+    expect(other).toMatchObject({ kind: 'refused', refusal: { code: 'idempotency_key_reused' } });
   });
 
   it('knows a request again however its members are ordered, also one that came through the API', async () => {
@@ -42,14 +42,14 @@ describe('send', () => {
     });
     const { id } = first.json as { id: string };
     const again = await producer.send({ to, reference: 'order' }, { idempotencyKey: 'both' });
-    expect(again).toMatchObject({ accepted: true, replayed: true, otp: { id } });
+    expect(again).toMatchObject({ kind: 'replayed', otp: { id } });
   });
 
   it.each(['', 'with space', 'x'.repeat(256)])(
     'refuses an idempotency key that is none (%s)',
     async (idempotencyKey) => {
       const refused = await producer.send({ to: number() }, { idempotencyKey });
-      expect(refused).toMatchObject({ accepted: false, refusal: { code: 'invalid_request' } });
+      expect(refused).toMatchObject({ kind: 'refused', refusal: { code: 'invalid_request' } });
       await expect(producer.sendMany([], { idempotencyKey })).rejects.toThrow(TypeError);
     },
   );
@@ -58,8 +58,8 @@ describe('send', () => {
     const to = number();
     await producer.send({ to });
     const again = await producer.send({ to });
-    expect(again).toMatchObject({ accepted: false, refusal: { code: 'phone_rate_limited' } });
-    expect(!again.accepted && again.refusal.retryAfterMs).toBeGreaterThan(20_000);
+    expect(again).toMatchObject({ kind: 'refused', refusal: { code: 'phone_rate_limited' } });
+    expect(again.kind === 'refused' && again.refusal.retryAfterMs).toBeGreaterThan(20_000);
   });
 
   it.each([
@@ -78,7 +78,7 @@ describe('sendMany', () => {
     const summary = await producer.sendMany(otps, { onResult: (result) => results.push(result) });
     expect(summary).toMatchObject({ accepted: 450, rejected: 1 });
     expect(results.map(({ index }) => index)).toEqual(otps.map((_, i) => i));
-    expect(results[450]).toMatchObject({ accepted: false, refusal: { code: 'invalid_phone_number' } });
+    expect(results[450]).toMatchObject({ kind: 'refused', refusal: { code: 'invalid_phone_number' } });
     expect(await store.batches.find('shop', summary.batchId)).toMatchObject({
       lines: 451,
       counts: { queued: 450 },
@@ -139,7 +139,7 @@ describe('sendMany', () => {
 describe('createOtpProducer', () => {
   it('works over a connection of the app, and leaves it open', async () => {
     const own = createOtpProducer({ app: 'bank', env: { ENCRYPTION_KEYS: env.ENCRYPTION_KEYS }, redis });
-    expect(await own.send({ to: number() })).toMatchObject({ accepted: true });
+    expect(await own.send({ to: number() })).toMatchObject({ kind: 'created' });
     await own.close();
     expect(await redis.ping()).toBe('PONG');
   });
@@ -157,7 +157,7 @@ describe('createOtpProducer', () => {
   it('answers queue_unavailable while Redis is away', async () => {
     const away = createOtpProducer({ app: 'shop', env: { ...env, REDIS_URL: 'redis://127.0.0.1:1' } });
     const code = 'queue_unavailable';
-    expect(await away.send({ to: number() })).toMatchObject({ accepted: false, refusal: { code } });
+    expect(await away.send({ to: number() })).toMatchObject({ kind: 'refused', refusal: { code } });
     await away.close();
   });
 });

@@ -111,11 +111,11 @@ describe('the hold of an app', () => {
     const store = testStore(clock.redis);
     const admit = async (app: string) => (await store.otps.admit(request({ app }), null)).kind;
     await refuse('shop', ...numbers(10));
-    expect([await admit('shop'), await admit('mall')]).toEqual(['paused', 'admitted']);
+    expect([await admit('shop'), await admit('mall')]).toEqual(['refused', 'created']);
     await clock.advance(10_000);
-    expect(await admit('shop')).toBe('admitted');
+    expect(await admit('shop')).toBe('created');
     await holds.takeTrial('shop');
-    expect(await admit('shop')).toBe('paused');
+    expect(await admit('shop')).toBe('refused');
   });
 
   it('keeps no number that was refused for more than an hour, also of an app that sends nothing more', async () => {

@@ -6,7 +6,16 @@ import { createEncrypter } from '../../src/store/encryption.js';
 import { keys } from '../../src/store/keys.js';
 import { mastersOf, type Policy } from '../../src/store/script.js';
 import { createStore, type Store } from '../../src/store/store.js';
-import { accepted, balanceLimits, claimed, encryptionKey, number, policy, request } from '../support/otps.js';
+import {
+  accepted,
+  balanceLimits,
+  claimed,
+  encryptionKey,
+  number,
+  policy,
+  refused,
+  request,
+} from '../support/otps.js';
 import { startRedis } from '../support/redis-topology.js';
 
 const cluster = await startRedis({ cluster: true });
@@ -44,7 +53,7 @@ const key = (name: string, body = '{}') => ({ endpoint: 'POST /v1/otps', key: na
 describe('on a cluster of three masters', () => {
   it('an OTP is admitted, claimed, settled, verified and found by its reference', async () => {
     const admission = await store.otps.admit(request({ to: fresh(), reference: 'r-1' }), null);
-    if (admission.kind !== 'admitted') throw new Error(admission.kind);
+    if (admission.kind !== 'created') throw new Error(admission.kind);
     const { id } = admission.otp;
     await store.sendAttempts.settle(await claimed(store, id), accepted());
     const verification = { app: 'shop', id, token: 't', replay: null };
@@ -63,33 +72,35 @@ describe('on a cluster of three masters', () => {
     const ids = new Set(all.map((admission) => ('otp' in admission ? admission.otp.id : admission.kind)));
     expect(ids.size).toBe(1);
     expect(await store.otps.admit(request({ to }), key('crowd'))).toMatchObject({ kind: 'replayed' });
-    expect(await store.otps.admit(request({ to }), key('crowd', '{"a":1}'))).toEqual({ kind: 'key_reused' });
+    expect(await store.otps.admit(request({ to }), key('crowd', '{"a":1}'))).toMatchObject(
+      refused('idempotency_key_reused'),
+    );
   });
 
   it('a key whose admission broke off is in flight for another body, and the same body goes on with it', async () => {
     const strict = storeWith({ recipientCooldownMs: 60_000 });
     const to = fresh();
     const first = await strict.otps.admit(request({ to }), key('begun'));
-    if (first.kind !== 'admitted') throw new Error(first.kind);
+    if (first.kind !== 'created') throw new Error(first.kind);
     await redis.del(keys.recordOfId(first.otp.id));
-    expect(await store.otps.admit(request({ to }), key('begun', '{"a":1}'))).toEqual({
-      kind: 'key_in_flight',
-    });
+    expect(await store.otps.admit(request({ to }), key('begun', '{"a":1}'))).toMatchObject(
+      refused('idempotency_in_flight'),
+    );
     const again = await store.otps.admit(request({ to }), key('begun'));
-    expect(again).toMatchObject({ kind: 'admitted', otp: { id: first.otp.id } });
+    expect(again).toMatchObject({ kind: 'created', otp: { id: first.otp.id } });
   });
 
   it('of two that take over an abandoned key with other bodies, one is admitted', async () => {
     const strict = storeWith();
     const first = await strict.otps.admit(request({ to: fresh() }), key('abandoned'));
-    if (first.kind !== 'admitted') throw new Error(first.kind);
+    if (first.kind !== 'created') throw new Error(first.kind);
     await redis.del(keys.recordOfId(first.otp.id));
     await age(first.otp.id);
     const body = '{"another":"body"}';
     const both = await Promise.all(
       [fresh(), fresh()].map((to) => store.otps.admit(request({ to }), key('abandoned', body))),
     );
-    expect(both.map(({ kind }) => kind).sort()).toEqual(['admitted', 'key_in_flight']);
+    expect(both.map(({ kind }) => kind).sort()).toEqual(['created', 'refused']);
   });
 
   it('two requests that go on under one key admit one OTP, whichever is refused', async () => {
@@ -111,14 +122,14 @@ describe('on a cluster of three masters', () => {
     const ask = (name: string, number = to) =>
       strict.otps.admit(request({ to: number, clientIp }), key(name));
     expect(await ask('a')).toMatchObject({
-      kind: 'admitted',
+      kind: 'created',
       quotas: expect.arrayContaining([expect.objectContaining({ name: 'client-ip', remaining: 2 })]),
     });
-    for (let i = 0; i < 5; i++) expect(await ask(`b${i}`)).toMatchObject({ kind: 'limited', by: 'phone' });
-    expect(await ask('c', fresh())).toMatchObject({ kind: 'admitted' });
-    expect(await ask('d', fresh())).toMatchObject({ kind: 'admitted' });
-    expect(await ask('e', fresh())).toMatchObject({ kind: 'limited', by: 'client_ip' });
-    expect(await ask('b0', fresh())).toMatchObject({ kind: 'limited', by: 'client_ip' });
+    for (let i = 0; i < 5; i++) expect(await ask(`b${i}`)).toMatchObject(refused('phone_rate_limited'));
+    expect(await ask('c', fresh())).toMatchObject({ kind: 'created' });
+    expect(await ask('d', fresh())).toMatchObject({ kind: 'created' });
+    expect(await ask('e', fresh())).toMatchObject(refused('client_ip_rate_limited'));
+    expect(await ask('b0', fresh())).toMatchObject(refused('client_ip_rate_limited'));
   });
 
   it('never more are admitted than an app may, however many ask at once', async () => {
@@ -126,8 +137,8 @@ describe('on a cluster of three masters', () => {
     const all = await Promise.all(
       Array.from({ length: 60 }, () => strict.otps.admit(request({ app: 'busy', to: fresh() }), null)),
     );
-    expect(all.filter(({ kind }) => kind === 'admitted').length).toBeLessThanOrEqual(20);
-    expect(all.filter(({ kind }) => kind === 'limited').length).toBeGreaterThanOrEqual(40);
+    expect(all.filter(({ kind }) => kind === 'created').length).toBeLessThanOrEqual(20);
+    expect(all.filter(({ kind }) => kind === 'refused').length).toBeGreaterThanOrEqual(40);
   });
 
   it('either pause refuses new OTPs and still answers replays', async () => {
@@ -135,10 +146,9 @@ describe('on a cluster of three masters', () => {
     await store.otps.admit(request({ to }), key('before'));
     const [, second = ''] = operatorPauseKeys(3);
     await redis.hset(second, 'paused', '1');
-    expect(await store.otps.admit(request({ to: fresh() }), null)).toEqual({
-      kind: 'paused',
-      reason: 'operator',
-    });
+    expect(await store.otps.admit(request({ to: fresh() }), null)).toMatchObject(
+      refused('sending_paused', { reason: 'operator' }),
+    );
     expect(await store.otps.admit(request({ to }), key('before'))).toMatchObject({ kind: 'replayed' });
     await redis.hdel(second, 'paused');
   });
@@ -146,11 +156,10 @@ describe('on a cluster of three masters', () => {
   it('an app on hold has its new OTPs refused, and no other app', async () => {
     const row = Array.from({ length: 10 }, () => ({ to: fresh(), claimedAt: Date.now() }));
     await store.appHolds.noteRefusals({ app: 'mall', text: 'Tidak', row });
-    expect(await store.otps.admit(request({ app: 'mall', to: fresh() }), null)).toEqual({
-      kind: 'paused',
-      reason: 'unrecognised_refusal',
-    });
-    expect(await store.otps.admit(request({ to: fresh() }), null)).toMatchObject({ kind: 'admitted' });
+    expect(await store.otps.admit(request({ app: 'mall', to: fresh() }), null)).toMatchObject(
+      refused('sending_paused', { reason: 'unrecognised_refusal' }),
+    );
+    expect(await store.otps.admit(request({ to: fresh() }), null)).toMatchObject({ kind: 'created' });
     await store.appHolds.noteAccepted(new Map([['mall', Date.now() + 60_000]]));
   });
 
@@ -162,8 +171,8 @@ describe('on a cluster of three masters', () => {
     for (let n = 0; n < 25; n++) {
       kinds.push((await guarding.otps.admit(request({ app: 'pumped', to: pumped(n) }), null)).kind);
     }
-    expect(kinds.filter((kind) => kind === 'admitted')).toHaveLength(20);
-    expect(kinds.at(-1)).toBe('range_blocked');
+    expect(kinds.filter((kind) => kind === 'created')).toHaveLength(20);
+    expect(kinds.at(-1)).toBe('refused');
     expect(await guarding.ranges.judged()).toMatchObject([{ app: 'pumped', refused: 5 }]);
   });
 
@@ -178,7 +187,7 @@ describe('on a cluster of three masters', () => {
     });
     const admissions = await store.otps.admitMany(asked);
     expect(admissions.map((admission) => 'kind' in admission && admission.kind)).toEqual(
-      Array(100).fill('admitted'),
+      Array(100).fill('created'),
     );
     const id = `batch_${name}`;
     expect(await store.batches.find('shop', id)).toMatchObject({ lines: 100, counts: { queued: 100 } });

@@ -52,7 +52,7 @@ describe('an event is written down', () => {
       token: 'a',
       replay: null,
     });
-    expect(admission.kind).toBe('admitted');
+    expect(admission.kind).toBe('created');
     await short.verificationAttempts.settle(
       { app: 'shop', id: verified, token: 'a', replay: null },
       'correct',

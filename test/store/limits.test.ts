@@ -3,7 +3,16 @@ import type { OtpRequest } from '../../src/otp/otp.js';
 import { keys } from '../../src/store/keys.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
-import { accepted, claimed, deferred, number, rejected, request, testStore } from '../support/otps.js';
+import {
+  accepted,
+  claimed,
+  deferred,
+  number,
+  refused,
+  rejected,
+  request,
+  testStore,
+} from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { redisClock } from '../support/redis-clock.js';
 
@@ -22,7 +31,7 @@ async function atHand(policy: Partial<Policy>) {
 
 async function admittedId(store: Store, overrides: Partial<OtpRequest> = {}): Promise<string> {
   const admission = await ask(store, overrides);
-  if (admission.kind !== 'admitted') throw new Error(admission.kind);
+  if (admission.kind !== 'created') throw new Error(admission.kind);
   return admission.otp.id;
 }
 
@@ -34,25 +43,25 @@ describe('the cooldown of a number', () => {
     const forgetIds =
       "local apps = cmsgpack.unpack(redis.call('GET', KEYS[1])) for _, p in pairs(apps) do p.ids, p.last = nil, p.ids[1] end redis.call('SET', KEYS[1], cmsgpack.pack(apps), 'KEEPTTL')";
     await redis.eval(forgetIds, 1, key);
-    expect(await ask(store)).toMatchObject({ kind: 'limited', by: 'phone' });
+    expect(await ask(store)).toMatchObject(refused('phone_rate_limited'));
   });
 
   it('lets a second OTP in exactly when it said', async () => {
     const { clock, store } = await atHand({ recipientCooldownMs: 30_000 });
     await ask(store);
     await clock.advance(10_000);
-    expect(await ask(store)).toMatchObject({ kind: 'limited', by: 'phone', retryAfterMs: 20_000 });
+    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 20_000 }));
     await clock.advance(19_999);
-    expect(await ask(store)).toMatchObject({ kind: 'limited', retryAfterMs: 1 });
+    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 1 }));
     await clock.advance(1);
-    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store)).toMatchObject({ kind: 'created' });
   });
 
   it('holds for one app and one number only', async () => {
     const store = testStore(redis, { recipientCooldownMs: 30_000 });
     await ask(store);
-    expect(await ask(store, { app: 'bank' })).toMatchObject({ kind: 'admitted' });
-    expect(await ask(store, { to: number('0123456780') })).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store, { app: 'bank' })).toMatchObject({ kind: 'created' });
+    expect(await ask(store, { to: number('0123456780') })).toMatchObject({ kind: 'created' });
   });
 
   it.each([
@@ -62,7 +71,7 @@ describe('the cooldown of a number', () => {
     const store = testStore(redis, { recipientCooldownMs: 30_000, maxSendRetries: 0 });
     const id = await admittedId(store);
     await store.sendAttempts.settle(await claimed(store, id), outcome);
-    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store)).toMatchObject({ kind: 'created' });
   });
 
   it('is given back by an OTP that was not sent in time, or cancelled before it was sent', async () => {
@@ -71,7 +80,7 @@ describe('the cooldown of a number', () => {
     await clock.advance(10_000);
     const id = await admittedId(store);
     await store.otps.cancel('shop', id);
-    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store)).toMatchObject({ kind: 'created' });
   });
 
   it('is not given back by an OTP that may have gone out', async () => {
@@ -86,7 +95,7 @@ describe('the cooldown of a number', () => {
     await claimed(store, underWay);
     await store.otps.cancel('shop', underWay);
     const again = await kinds(to.map((each) => ask(store, { to: each })));
-    expect(again).toEqual(['limited', 'limited', 'limited']);
+    expect(again).toEqual(['refused', 'refused', 'refused']);
   });
 });
 
@@ -97,10 +106,10 @@ describe('the windows of a number', () => {
       await ask(store);
       await clock.advance(60_000);
     }
-    expect(await ask(store)).toMatchObject({ kind: 'limited', by: 'phone', retryAfterMs: 420_000 });
+    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 420_000 }));
     await clock.advance(420_000);
-    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
-    expect(await ask(store)).toMatchObject({ kind: 'limited', retryAfterMs: 60_000 });
+    expect(await ask(store)).toMatchObject({ kind: 'created' });
+    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 60_000 }));
   });
 
   it('take so many in a day', async () => {
@@ -108,13 +117,13 @@ describe('the windows of a number', () => {
     await ask(store);
     await clock.advance(3_600_000);
     await ask(store);
-    expect(await ask(store)).toMatchObject({ kind: 'limited', retryAfterMs: 82_800_000 });
+    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 82_800_000 }));
   });
 
   it('let exactly the limit in when 50 come at the same moment', async () => {
     const store = testStore(redis, { recipientPer10Minutes: 5, recipientPerDay: 10 });
     const found = await kinds(Array.from({ length: 50 }, () => ask(store)));
-    expect([count(found, 'admitted'), count(found, 'limited')]).toEqual([5, 45]);
+    expect([count(found, 'created'), count(found, 'refused')]).toEqual([5, 45]);
   });
 
   it('count nothing that was refused, nor an OTP that is only asked for again with its key', async () => {
@@ -124,8 +133,8 @@ describe('the windows of a number', () => {
     for (let i = 0; i < 5; i++) {
       expect(await store.otps.admit(request(), key)).toMatchObject({ kind: 'replayed' });
     }
-    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
-    expect(await ask(store)).toMatchObject({ kind: 'limited' });
+    expect(await ask(store)).toMatchObject({ kind: 'created' });
+    expect(await ask(store)).toMatchObject(refused('phone_rate_limited'));
     expect(await store.otps.admit(request(), key)).toMatchObject({ kind: 'replayed' });
   });
 
@@ -136,12 +145,12 @@ describe('the windows of a number', () => {
       recipientPerDayAllApps: 3,
     });
     for (let i = 0; i < 20; i++) {
-      expect(await ask(store, { app: 'tester', isTest: true })).toMatchObject({ kind: 'admitted' });
+      expect(await ask(store, { app: 'tester', isTest: true })).toMatchObject({ kind: 'created' });
     }
     for (const app of ['one', 'two', 'tester']) {
-      expect(await ask(store, { app })).toMatchObject({ kind: 'admitted' });
+      expect(await ask(store, { app })).toMatchObject({ kind: 'created' });
     }
-    expect(await ask(store, { app: 'four' })).toMatchObject({ kind: 'limited', by: 'phone' });
+    expect(await ask(store, { app: 'four' })).toMatchObject(refused('phone_rate_limited'));
     const [tester] = (await store.phones.known(number())).filter(({ app }) => app === 'tester');
     expect(tester?.admittedAt).toHaveLength(21);
   });
@@ -149,7 +158,7 @@ describe('the windows of a number', () => {
   it('take at most 100 OTPs to a test number in ten minutes', async () => {
     const store = testStore(redis, {});
     const found = await kinds(Array.from({ length: 120 }, () => ask(store, { isTest: true })));
-    expect([count(found, 'admitted'), count(found, 'limited')]).toEqual([100, 20]);
+    expect([count(found, 'created'), count(found, 'refused')]).toEqual([100, 20]);
   });
 
   it('of all apps together tell an app neither how much nor when the others sent', async () => {
@@ -158,14 +167,11 @@ describe('the windows of a number', () => {
       await ask(store, { app });
       await clock.advance(1_234_567);
     }
-    expect(await ask(store, { app: 'four' })).toMatchObject({
-      kind: 'limited',
-      by: 'phone',
-      retryAfterMs: 3_600_000,
-      quotas: [],
-    });
+    expect(await ask(store, { app: 'four' })).toMatchObject(
+      refused('phone_rate_limited', { retryAfterMs: 3_600_000, quotas: [] }),
+    );
     await clock.advance(86_400_000);
-    expect(await ask(store, { app: 'four' })).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store, { app: 'four' })).toMatchObject({ kind: 'created' });
   });
 });
 
@@ -177,14 +183,14 @@ describe('the limit of an app', () => {
     // A second that lasts a minute, however busy the machine is.
     await redis.set(window, '1', 'PX', 60_000);
     const found = await kinds(Array.from({ length: 100 }, (_, n) => ask(store, { to: to(n) })));
-    expect(count(found, 'admitted')).toBe(19);
+    expect(count(found, 'created')).toBe(19);
     const leftMs = await redis.pttl(window);
-    const refused = await ask(store, { to: to(200) });
-    expect(refused).toMatchObject({ kind: 'limited', by: 'app', retryAfterMs: expect.closeTo(leftMs, -4) });
+    const over = await ask(store, { to: to(200) });
+    expect(over).toMatchObject(refused('app_rate_limited', { retryAfterMs: expect.closeTo(leftMs, -4) }));
     await redis.del(window);
-    expect(await ask(store, { to: to(200) })).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store, { to: to(200) })).toMatchObject({ kind: 'created' });
     expect(await redis.pttl(window)).toBeLessThanOrEqual(1_000);
-    expect(await ask(store, { to: to(201), app: 'bank' })).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store, { to: to(201), app: 'bank' })).toMatchObject({ kind: 'created' });
   });
 });
 
@@ -193,26 +199,26 @@ describe('the limit of a client address', () => {
     const store = testStore(redis, { clientIpPer10Minutes: 2 });
     const from = (clientIp: string | null) => ask(store, { clientIp });
     expect(await kinds([from('198.51.100.7'), from('198.51.100.7'), from('198.51.100.8')])).toEqual([
-      'admitted',
-      'admitted',
-      'admitted',
+      'created',
+      'created',
+      'created',
     ]);
-    expect(await from('198.51.100.7')).toMatchObject({ kind: 'limited', by: 'client_ip' });
-    expect(await from(null)).toMatchObject({ kind: 'admitted' });
+    expect(await from('198.51.100.7')).toMatchObject(refused('client_ip_rate_limited'));
+    expect(await from(null)).toMatchObject({ kind: 'created' });
   });
 
   it('takes twice as many from an IPv6 /56 network as from one of its /64 networks', async () => {
     const store = testStore(redis, { clientIpPer10Minutes: 3 });
     const from = (network: string) => ask(store, { clientIp: network });
-    for (let i = 0; i < 3; i++) expect(await from('2001:db8:1:200')).toMatchObject({ kind: 'admitted' });
-    expect(await from('2001:db8:1:200')).toMatchObject({ kind: 'limited', by: 'client_ip' });
-    for (let i = 1; i <= 3; i++) expect(await from(`2001:db8:1:20${i}`)).toMatchObject({ kind: 'admitted' });
-    const refused = await from('2001:db8:1:2ff');
-    expect(refused).toMatchObject({ kind: 'limited', by: 'client_ip' });
-    if (refused.kind !== 'limited') return;
+    for (let i = 0; i < 3; i++) expect(await from('2001:db8:1:200')).toMatchObject({ kind: 'created' });
+    expect(await from('2001:db8:1:200')).toMatchObject(refused('client_ip_rate_limited'));
+    for (let i = 1; i <= 3; i++) expect(await from(`2001:db8:1:20${i}`)).toMatchObject({ kind: 'created' });
+    const last = await from('2001:db8:1:2ff');
+    expect(last).toMatchObject(refused('client_ip_rate_limited'));
+    if (last.kind !== 'refused') return;
     const network = { name: 'client-ip-56', quota: 6, remaining: 0 };
-    expect(refused.quotas).toContainEqual(expect.objectContaining(network));
-    expect(await from('2001:db8:1:300')).toMatchObject({ kind: 'admitted' });
+    expect(last.refusal.quotas).toContainEqual(expect.objectContaining(network));
+    expect(await from('2001:db8:1:300')).toMatchObject({ kind: 'created' });
   });
 
   it('never stands in Redis in clear', async () => {
@@ -226,9 +232,9 @@ describe('of several limits', () => {
   it('the one with the longest wait answers, so that a request after that wait is admitted', async () => {
     const { clock, store } = await atHand({ recipientCooldownMs: 30_000, recipientPer10Minutes: 1 });
     await ask(store);
-    expect(await ask(store)).toMatchObject({ retryAfterMs: 600_000 });
+    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 600_000 }));
     await clock.advance(600_000);
-    expect(await ask(store)).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store)).toMatchObject({ kind: 'created' });
   });
 
   it('what is left is told', async () => {
@@ -268,8 +274,8 @@ describe('wrong codes in a row', () => {
     for (const id of [first, first, second, second])
       expect(await attempt(store, id, 'incorrect')).toBe('incorrect');
     expect(await attempt(store, second, 'correct')).toBe('phone_locked');
-    expect(await ask(store)).toEqual({ kind: 'phone_locked' });
-    expect(await ask(store, { app: 'bank' })).toMatchObject({ kind: 'admitted' });
+    expect(await ask(store)).toMatchObject(refused('phone_locked'));
+    expect(await ask(store, { app: 'bank' })).toMatchObject({ kind: 'created' });
   });
 
   it('begin anew with a right one, and count no attempt that never reached the provider', async () => {

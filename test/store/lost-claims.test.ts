@@ -112,7 +112,7 @@ it('a replay is answered before the new history of its partition is noted', asyn
   const idempotency = { endpoint: 'POST /v1/otps', key: 'a key', body: 'a body' };
   const admit = (to: string) => store.otps.admit(request({ to: number(to) }), idempotency);
   const first = await admit('0123456701');
-  if (first.kind !== 'admitted') throw new Error(first.kind);
+  if (first.kind !== 'created') throw new Error(first.kind);
   await claimed(store, first.otp.id);
   await clock.advance(leaseMs);
   await redis.hset(historyOf(first.otp.id), 'id', 'an earlier one');

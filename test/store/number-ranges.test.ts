@@ -13,6 +13,7 @@ import {
   number,
   operatorPauseKey,
   policy,
+  refused,
   rejected,
   request,
 } from '../support/otps.js';
@@ -44,8 +45,8 @@ const inRange = (n: number) => number(`+6012345${String(n).padStart(4, '0')}`);
 /** Asks for an OTP and has it sent; with its id, or null when it was refused. */
 async function send(store: Store, overrides: Partial<OtpRequest>): Promise<string | null> {
   const admission = await store.otps.admit(request(overrides), null);
-  if (admission.kind === 'range_blocked') return null;
-  if (admission.kind !== 'admitted') throw new Error(admission.kind);
+  if (admission.kind === 'refused') return null;
+  if (admission.kind !== 'created') throw new Error(admission.kind);
   const { id } = admission.otp;
   await store.sendAttempts.settle(await claimed(store, id), accepted());
   return id;
@@ -95,7 +96,7 @@ async function upload(
     });
     for (const admission of await store.otps.admitMany(asked)) {
       if (admission instanceof Error) throw admission;
-      if (admission.kind === 'admitted') ids.push(admission.otp.id);
+      if (admission.kind === 'created') ids.push(admission.otp.id);
       else refused.push(admission);
     }
   }
@@ -134,10 +135,10 @@ describe('pumping of one range, when the guard enforces', () => {
     await pump(store, { first: 1_000, count: 600, everyMs: 2_000, together: 10 });
     const [again] = await store.ranges.judged();
     expect((again?.blockedUntil ?? 0) - clock.now()).toBeGreaterThan(23 * 3_600_000);
-    const refused = await store.otps.admit(request({ to: inRange(5_000) }), null);
-    expect(refused).toMatchObject({ kind: 'range_blocked' });
-    if (refused.kind !== 'range_blocked') return;
-    await clock.advance(refused.retryAfterMs);
+    const late = await store.otps.admit(request({ to: inRange(5_000) }), null);
+    expect(late).toMatchObject(refused('range_blocked'));
+    if (late.kind !== 'refused') return;
+    await clock.advance(late.refusal.retryAfterMs ?? 0);
     expect(await send(store, { to: inRange(5_000) })).not.toBeNull();
   });
 
@@ -157,12 +158,13 @@ describe('pumping of one range, when the guard enforces', () => {
     const store = guardedStore('enforce');
     const refusal = async () => {
       const admission = await store.otps.admit(request({ to: inRange(9_000) }), null);
-      return admission.kind === 'range_blocked' ? [admission.reason, admission.retryAfterMs] : admission.kind;
+      if (admission.kind !== 'refused') return admission.kind;
+      return [admission.refusal.reason, admission.refusal.retryAfterMs];
     };
     await pump(store, { count: 20, everyMs: 0, together: 20 });
     expect(await refusal()).toEqual(['capped', 660_000]);
     await clock.advance(120_000);
-    expect(await refusal()).toBe('admitted');
+    expect(await refusal()).toBe('created');
     await clock.advance(5_000);
     expect(await refusal()).toEqual(['slowed', 15_000]);
     await pump(store, { first: 100, count: 40, everyMs: 20_000 });
@@ -174,9 +176,9 @@ describe('pumping of one range, when the guard enforces', () => {
     await pump(store, { count: 30, together: 10 });
     await clock.advance(130_000);
     const first = await store.otps.admit(request({ to: inRange(100) }), null);
-    expect(first).toMatchObject({ ranges: [{ decision: 'slowed', range: '6012345' }] });
+    expect(first).toMatchObject({ rangeDecision: 'slowed' });
     const second = await store.otps.admit(request({ to: inRange(101) }), null);
-    expect(second).toMatchObject({ ranges: [] });
+    expect(second).not.toHaveProperty('rangeDecision');
   });
 });
 
@@ -224,8 +226,8 @@ describe('beside a pumped range', () => {
     const decided: string[] = [];
     for (let n = 0; n < 200; n++) {
       const admission = await store.otps.admit(request({ to: inRange(n) }), null);
-      if (admission.kind !== 'admitted') throw new Error(admission.kind);
-      decided.push(...admission.ranges.map(({ decision }) => decision));
+      if (admission.kind !== 'created') throw new Error(admission.kind);
+      if (admission.rangeDecision) decided.push(admission.rangeDecision);
     }
     expect(decided).toEqual(['capped']);
     expect(await store.ranges.judged()).toMatchObject([
@@ -265,7 +267,7 @@ describe('a range whose OTPs were not sent', () => {
     const store = guardedStore('enforce');
     for (let n = 0; n < 25; n++) {
       const admission = await store.otps.admit(request({ to: inRange(n) }), null);
-      if (admission.kind !== 'admitted') throw new Error(admission.kind);
+      if (admission.kind !== 'created') throw new Error(admission.kind);
       await store.sendAttempts.settle(await claimed(store, admission.otp.id), rejected);
     }
     expect(await send(store, { to: inRange(100) })).not.toBeNull();
@@ -275,7 +277,7 @@ describe('a range whose OTPs were not sent', () => {
     const store = guardedStore('enforce');
     for (let n = 0; n < 25; n++) {
       const admission = await store.otps.admit(request({ to: inRange(n) }), null);
-      if (admission.kind !== 'admitted') throw new Error(admission.kind);
+      if (admission.kind !== 'created') throw new Error(admission.kind);
       await store.otps.cancel('shop', admission.otp.id);
     }
     expect(await send(store, { to: inRange(100) })).not.toBeNull();
@@ -294,7 +296,7 @@ describe('a range whose OTPs were not sent', () => {
     const ids: string[] = [];
     for (let n = 0; n < 20; n++) {
       const admission = await store.otps.admit(request({ to: inRange(n), sendDeadlineSeconds: 600 }), null);
-      if (admission.kind === 'admitted') ids.push(admission.otp.id);
+      if (admission.kind === 'created') ids.push(admission.otp.id);
     }
     await clock.advance(300_000);
     for (const id of ids) await store.sendAttempts.settle(await claimed(store, id), accepted());
@@ -334,7 +336,7 @@ describe('an upload to numbers of one range', () => {
     await clock.advance(61_000);
     const late = await upload(store, { first: 300, count: 5 });
     expect([ids.length, late.ids.length]).toEqual([100, 1]);
-    expect(late.refused).toMatchObject(Array(4).fill({ kind: 'range_blocked', reason: 'slowed' }));
+    expect(late.refused).toMatchObject(Array(4).fill(refused('range_blocked', { reason: 'slowed' })));
   });
 
   it('is taken while enough of its codes are verified', async () => {

@@ -10,6 +10,7 @@ import {
   number,
   operatorPauseKey,
   policy,
+  refused,
   rejected,
   request,
   sent,
@@ -64,7 +65,7 @@ describe('admit', () => {
 
   it('answers the same idempotency key and body with the same OTP, as it is now', async () => {
     const first = await otps.admit(request(), idempotency('a'));
-    if (first.kind !== 'admitted') throw new Error(first.kind);
+    if (first.kind !== 'created') throw new Error(first.kind);
     await store.sendAttempts.settle(await claimed(store, first.otp.id), accepted());
     const again = await otps.admit(request(), idempotency('a'));
     expect(again).toMatchObject({ kind: 'replayed', otp: { id: first.otp.id, status: 'sent' } });
@@ -74,21 +75,23 @@ describe('admit', () => {
     const all = await Promise.all(
       Array.from({ length: 40 }, () => otps.admit(request(), idempotency('crowd'))),
     );
-    expect(all.filter(({ kind }) => kind === 'admitted')).toHaveLength(1);
+    expect(all.filter(({ kind }) => kind === 'created')).toHaveLength(1);
     expect(new Set(all.map((one) => ('otp' in one ? one.otp.id : ''))).size).toBe(1);
   });
 
   it('refuses a key that comes with another body, and keeps apps and endpoints apart', async () => {
     await otps.admit(request(), idempotency('b'));
-    expect(await otps.admit(request(), idempotency('b', '{"other":1}'))).toEqual({ kind: 'key_reused' });
-    expect(await otps.admit(request({ app: 'bank' }), idempotency('b'))).toMatchObject({ kind: 'admitted' });
+    expect(await otps.admit(request(), idempotency('b', '{"other":1}'))).toMatchObject(
+      refused('idempotency_key_reused'),
+    );
+    expect(await otps.admit(request({ app: 'bank' }), idempotency('b'))).toMatchObject({ kind: 'created' });
     const elsewhere = { ...idempotency('b'), endpoint: 'elsewhere' };
-    expect(await otps.admit(request(), elsewhere)).toMatchObject({ kind: 'admitted' });
+    expect(await otps.admit(request(), elsewhere)).toMatchObject({ kind: 'created' });
   });
 
   it('lets the idempotency key go with the record', async () => {
     const first = await otps.admit(request(), idempotency('c'));
-    if (first.kind !== 'admitted') throw new Error(first.kind);
+    if (first.kind !== 'created') throw new Error(first.kind);
     await store.sendAttempts.settle(await claimed(store, first.otp.id), rejected);
     const record = JSON.parse((await redis.get(recordKey(first.otp.id))) ?? '');
     await clock.advance(policy.keepMs);
@@ -97,7 +100,7 @@ describe('admit', () => {
     // On a cluster the key lies in a slot of its own: it means nothing any more, and is gone some minutes later.
     if (!onCluster) expect(expired).toContain(record.idempotencyKey);
     expect(await otps.find('shop', first.otp.id)).toBeNull();
-    expect(await otps.admit(request(), idempotency('c'))).toMatchObject({ kind: 'admitted' });
+    expect(await otps.admit(request(), idempotency('c'))).toMatchObject({ kind: 'created' });
   });
 
   it('refuses new sends while either pause is on, but still answers replays', async () => {
@@ -106,13 +109,17 @@ describe('admit', () => {
       trouble: 'ip_not_allowed',
       claimedAt: clock.now() + 5_000,
     });
-    expect(await otps.admit(request(), null)).toEqual({ kind: 'paused', reason: 'ip_not_allowed' });
+    expect(await otps.admit(request(), null)).toMatchObject(
+      refused('sending_paused', { reason: 'ip_not_allowed' }),
+    );
     expect(await otps.admit(request(), idempotency('d'))).toMatchObject({ kind: 'replayed' });
     await redis.hset(operatorPauseKey, 'paused', 1);
     await store.sendingPause.resume();
-    expect(await otps.admit(request(), null)).toEqual({ kind: 'paused', reason: 'operator' });
+    expect(await otps.admit(request(), null)).toMatchObject(
+      refused('sending_paused', { reason: 'operator' }),
+    );
     await redis.hdel(operatorPauseKey, 'paused');
-    expect(await otps.admit(request(), null)).toMatchObject({ kind: 'admitted' });
+    expect(await otps.admit(request(), null)).toMatchObject({ kind: 'created' });
   });
 });
 

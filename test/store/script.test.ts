@@ -49,5 +49,5 @@ it('a record whose encrypted part is not last is refused by the function that wr
   await expect(testStore(changed).otps.admit(request(), null)).rejects.toThrow(
     /must end with its encrypted part/,
   );
-  expect(await testStore(redis).otps.admit(request(), null)).toMatchObject({ kind: 'admitted' });
+  expect(await testStore(redis).otps.admit(request(), null)).toMatchObject({ kind: 'created' });
 });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import { PhoneNumber } from '../../src/otp/phone-number.js';
+import type { Refusal, RefusalCode } from '../../src/otp/refusal.js';
 import { createEncrypter } from '../../src/store/encryption.js';
 import type { Policy } from '../../src/store/script.js';
 import type { SendClaim } from '../../src/store/send-attempts.js';
@@ -71,10 +72,15 @@ export function request(overrides: Partial<OtpRequest> = {}): OtpRequest {
   };
 }
 
+/** The admission of an OTP that is refused with this code. */
+export function refused(code: RefusalCode, more: Partial<Refusal> = {}) {
+  return { kind: 'refused', refusal: { code, ...more } } as const;
+}
+
 /** An admitted OTP's id. */
 export async function admitted(store: Store, overrides: Partial<OtpRequest> = {}): Promise<string> {
   const admission = await store.otps.admit(request(overrides), null);
-  if (admission.kind !== 'admitted') throw new Error(admission.kind);
+  if (admission.kind !== 'created') throw new Error(admission.kind);
   return admission.otp.id;
 }
 

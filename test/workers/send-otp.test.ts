@@ -15,7 +15,7 @@ import {
   settleDelayMs,
 } from '../../src/workers/send-otp.js';
 
-import { accepted, claimed, number, request } from '../support/otps.js';
+import { accepted, claimed, number, refused, request } from '../support/otps.js';
 
 import { connect } from '../support/redis.js';
 import { createScene, quiet, type Scene } from '../support/workers.js';
@@ -258,10 +258,9 @@ describe('account trouble', () => {
     });
     await scene.store.sendingPause.resume();
     expect(await redis.hexists(operatorPauseKey, 'paused')).toBe(1);
-    expect(await scene.store.otps.admit(request(), null)).toEqual({
-      kind: 'paused',
-      reason: 'operator',
-    });
+    expect(await scene.store.otps.admit(request(), null)).toMatchObject(
+      refused('sending_paused', { reason: 'operator' }),
+    );
   });
 });
 

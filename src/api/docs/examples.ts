@@ -1,4 +1,4 @@
-import { refusalMessages } from '../../producer/refusal.js';
+import { refusalMessages } from '../../otp/refusal.js';
 
 /* Example values of the documentation; each fits its schema. */
 const id = 'otp_2bVr0Yc1Jm3nVdQ8sXk5TzGw';

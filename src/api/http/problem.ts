@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, Request, Response } from 'express';
+import type { InputError } from '../../lib/input-errors.js';
 import type { Logger } from '../../lib/logger.js';
-import type { InputError } from '../../producer/input-errors.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
 import { contextOf } from './context.js';
 import { type ProblemCode, problems } from './problems.js';

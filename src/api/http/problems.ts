@@ -1,4 +1,4 @@
-import { refusalMessages } from '../../producer/refusal.js';
+import { refusalMessages } from '../../otp/refusal.js';
 
 /** A line of the table; a problem's own detail replaces `detail`. */
 interface ProblemKind {

@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { z } from 'zod';
+import { errorText, type InputError, parseWithErrors } from '../../lib/input-errors.js';
 import { countedAddress } from '../../otp/client-address.js';
-import { errorText, type InputError, parseWithErrors } from '../../producer/input-errors.js';
 import { idempotencyKeySchema } from '../../producer/otp-request-schema.js';
 import { ApiProblem } from './problem.js';
 

@@ -1,14 +1,12 @@
 import { z } from 'zod';
-import { mapOrdered } from '../../lib/map-ordered.js';
 import type { TimeSlices } from '../../lib/time-slices.js';
+import { refuse } from '../../otp/refusal.js';
 import { createRequestReader, type Read } from '../../producer/otp-request.js';
 import { otpRequestSchema } from '../../producer/otp-request-schema.js';
-import { refuse } from '../../producer/refusal.js';
 import {
   beginUpload,
   createGrouping,
   type Group,
-  groupsInFlight,
   type LineResult,
   type Upload,
   type UploadLine,
@@ -46,11 +44,6 @@ const headersSchema = z.object({
     .describe('Allows to repeat a broken upload: each line counts once.'),
 });
 
-/** An upload whose lines are counted in the metrics. */
-interface CountedUpload extends Pick<Upload, 'batchId'> {
-  accept(group: Group, signal: AbortSignal): Promise<LineResult[]>;
-}
-
 /** `POST /v1/otps/bulk`: one JSON document, or newline-delimited JSON. */
 export function bulkRoute(
   { store, enqueuer, settings, metrics }: ApiDependencies,
@@ -61,15 +54,11 @@ export function bulkRoute(
   const slots = createAppSlots('too_many_uploads');
   const toLine = (app: string, line: ReadLine, defaults?: object) =>
     uploadLine(reader.read, app, { line, defaults });
-  const begin = async (app: string, key: string | undefined): Promise<CountedUpload> => {
-    const upload = await beginUpload({ store, enqueuer }, app, key ?? null);
+  const begin = async (app: string, key: string | undefined): Promise<Upload> => {
+    const onResults = (results: readonly LineResult[]) => countLines(metrics, app, results);
+    const upload = await beginUpload({ store, enqueuer, onResults }, app, key ?? null);
     if (!upload) throw new ApiProblem('batch_cancelled');
-    const accept = async (group: Group, signal: AbortSignal) => {
-      const results = await upload.accept(group, signal);
-      countLines(metrics, app, results);
-      return results;
-    };
-    return { batchId: upload.batchId, accept };
+    return upload;
   };
   const records = { mediaTypes: [ndjson] };
   const bodySchema = z.strictObject({
@@ -127,17 +116,13 @@ export function bulkRoute(
     ],
     handle: async ({ app, body, headers, abortSignal, setBatchId }) => {
       const upload = await begin(app, headers['Idempotency-Key']);
-      setBatchId(upload.batchId);
+      setBatchId(upload.summary.batchId);
       const signal = abortSignal(jsonWithinMs);
       const lines = mapped(body.otps, (text) => toLine(app, readItem(text), body.defaults));
       const groups = groupsOf([lines], slices);
       const results: LineResult[] = [];
-      for await (const ofGroup of mapOrdered(groups, groupsInFlight, (group) =>
-        upload.accept(group, signal),
-      )) {
-        results.push(...ofGroup);
-      }
-      return answer(upload, { ...summaryOf(upload, results), results: results.map(resultView) });
+      for await (const ofGroup of upload.accept(groups, signal)) results.push(...ofGroup);
+      return answer(upload, { ...upload.summary, results: results.map(resultView) });
     },
   });
   return {
@@ -148,7 +133,7 @@ export function bulkRoute(
       if (!isMediaType(req, ndjson)) return await json.run(req, res);
       allowSlowBody(req, res);
       const upload = await begin(app, parseHeaders(headersSchema, req)['Idempotency-Key']);
-      Object.assign(contextOf(res), { batchId: upload.batchId, operation: json.operationId });
+      Object.assign(contextOf(res), { batchId: upload.summary.batchId, operation: json.operationId });
       const groups = groupsOf(
         linesOf(req, (line) => toLine(app, line)),
         slices,
@@ -163,14 +148,14 @@ export function bulkRoute(
 function countLines(metrics: ApiDependencies['metrics'], app: string, results: readonly LineResult[]): void {
   let fresh = 0;
   for (const result of results) {
-    if ('refusal' in result) metrics.refused(app, 'bulk', result.refusal.code);
-    else if (!result.replayed) fresh += 1;
+    if (result.kind === 'refused') metrics.refused(app, 'bulk', result.refusal.code);
+    else if (result.kind === 'created') fresh += 1;
   }
   metrics.accepted(app, 'bulk', fresh);
 }
 
-function answer({ batchId }: CountedUpload, body: object): Answer {
-  return { status: 202, headers: { Location: `/v1/batches/${batchId}` }, body };
+function answer({ summary }: Upload, body: object): Answer {
+  return { status: 202, headers: { Location: `/v1/batches/${summary.batchId}` }, body };
 }
 
 type ReadInput = (app: string, input: unknown) => Read;
@@ -227,30 +212,21 @@ async function* groupsOf(
 }
 
 async function* answerLines(
-  upload: CountedUpload,
+  upload: Upload,
   groups: AsyncIterable<Group>,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  let [accepted, rejected] = [0, 0];
-  for await (const results of mapOrdered(groups, groupsInFlight, (group) => upload.accept(group, signal))) {
-    const summary = summaryOf(upload, results);
-    accepted += summary.accepted;
-    rejected += summary.rejected;
+  for await (const results of upload.accept(groups, signal)) {
     yield results.map((result) => `${JSON.stringify(resultView(result))}\n`).join('');
   }
-  yield `${JSON.stringify({ summary: { batchId: upload.batchId, accepted, rejected } })}\n`;
-}
-
-function summaryOf({ batchId }: CountedUpload, results: readonly LineResult[]) {
-  const accepted = results.filter((result) => 'id' in result).length;
-  return { batchId, accepted, rejected: results.length - accepted };
+  yield `${JSON.stringify({ summary: upload.summary })}\n`;
 }
 
 function resultView(result: LineResult) {
   const { index } = result;
-  if ('id' in result) return { index, id: result.id };
-  const { refusal } = result;
-  return { index, code: refusal.code, message: refusal.message };
+  if (result.kind !== 'refused') return { index, id: result.id };
+  const { code, message } = result.refusal;
+  return { index, code, message };
 }
 
 /** Uploads, and exports, that an app may run at a time in one process: each holds a few hundred lines in memory. */

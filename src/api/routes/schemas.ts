@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { consumptionDays } from '../../otp/balance.js';
 import { failureMessages } from '../../otp/failure.js';
+import { type RefusalCode, refusalMessages } from '../../otp/refusal.js';
 import { type Status, statuses } from '../../otp/states.js';
 import { purposeSchema } from '../../producer/otp-request-schema.js';
-import { type RefusalCode, refusalMessages } from '../../producer/refusal.js';
 
 /*
  * Shapes on the wire. Their types are part of the client package, so they must not refer to other parts of the gateway.

@@ -1,17 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Otp, OtpRequest } from '../../otp/otp.js';
+import type { Quota, Refusal } from '../../otp/refusal.js';
 import { isPending } from '../../otp/states.js';
-import type { Acceptance } from '../../producer/enqueue.js';
 import type { Read } from '../../producer/otp-request.js';
-import type { Refusal } from '../../producer/refusal.js';
-import type { Idempotency, Quota } from '../../store/admission.js';
+import type { Admission, Idempotency } from '../../store/admission.js';
 import type { ApiDependencies } from '../dependencies.js';
 import type { RequestEnd } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
 import type { Answer } from '../http/route.js';
 import { otpView } from './otps.js';
 
-type Sent = Exclude<Acceptance, { kind: 'refused' }>;
+type Sent = Exclude<Admission, { kind: 'refused' }>;
 
 /** Send path of a single OTP, shared by the REST, iSMS and Twilio APIs. Throws the problem of a refusal. */
 export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
@@ -33,15 +32,15 @@ export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
     /** Called before the wait; must not reject. */
     onAccepted?: (otp: Otp) => Promise<void>;
   }): Promise<Sent> => {
-    const acceptance = await enqueuer.enqueue(request, idempotency);
-    if (acceptance.kind === 'refused') throw problemOf(acceptance.refusal);
-    const { otp } = acceptance;
+    const admission = await enqueuer.enqueue(request, idempotency);
+    if (admission.kind === 'refused') throw problemOf(admission.refusal);
+    const { otp } = admission;
     setOtpId(otp.id);
-    if (acceptance.kind === 'accepted') metrics.accepted(request.app, 'single');
+    if (admission.kind === 'created') metrics.accepted(request.app, 'single');
     await onAccepted?.(otp);
-    if (waitSeconds === null) return acceptance;
+    if (waitSeconds === null) return admission;
     const find = () => store.otps.find(request.app, otp.id);
-    return { ...acceptance, otp: await waitForSend(otp, { ms: waitSeconds * 1_000, signal, find }) };
+    return { ...admission, otp: await waitForSend(otp, { ms: waitSeconds * 1_000, signal, find }) };
   };
 }
 
@@ -78,7 +77,7 @@ export function sentAnswer(sent: Sent, waitSeconds: number | null): Answer {
       Location: `/v1/otps/${otp.id}`,
       ...(kind === 'replayed' && { 'Idempotent-Replayed': 'true' }),
       ...(waitSeconds !== null && { 'Preference-Applied': `wait=${waitSeconds}` }),
-      ...(kind === 'accepted' && rateLimitHeaders(sent.quotas)),
+      ...(kind === 'created' && rateLimitHeaders(sent.quotas)),
     },
     body: otpView(otp),
   };

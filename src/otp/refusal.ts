@@ -1,0 +1,106 @@
+import { errorText, type InputError } from '../lib/input-errors.js';
+import type { AccountTrouble } from './outcome.js';
+
+/** Why an OTP was not accepted, by its stable code, with the default message. */
+export const refusalMessages = {
+  invalid_request: 'The request is invalid; `errors` lists each mistake.',
+  idempotency_in_flight: 'Another request with this idempotency key is being processed. Retry in a moment.',
+  idempotency_key_reused: 'This idempotency key was used with another request body.',
+  invalid_phone_number:
+    'Not a valid mobile number. SMS cannot be sent to landlines. Use the international format, +60123456789, or the national one.',
+  country_not_allowed:
+    'The country of this number is not allowed. The operator allows countries with ALLOWED_COUNTRIES.',
+  message_not_allowed: "The message breaks the content rules of the number's country; `errors` lists them.",
+  phone_rate_limited: 'Too many OTPs to this number.',
+  app_rate_limited: 'Too many OTPs of this app per second.',
+  client_ip_rate_limited: 'Too many OTPs from this client address.',
+  range_blocked:
+    'The fraud guard accepts no OTP for the number range of this number now: too few of its codes were verified, or too many are not verified yet.',
+  phone_locked:
+    'The number is locked after too many wrong or unanswered codes in a row. The operator can unlock it.',
+  too_many_refused:
+    'Too many earlier lines of this upload were rejected, so new lines are not processed. Correct them and repeat the upload with the same key.',
+  batch_cancelled: 'The batch was cancelled and accepts no further lines.',
+  sending_paused: 'Sending is paused, so no OTP is accepted.',
+  overloaded: 'The queue is too long to send this OTP in time, or Redis is nearly full.',
+  internal_error: 'Internal error while accepting this OTP. The gateway logged the details.',
+  queue_unavailable:
+    'Redis did not answer. The OTP may have been accepted; retry with the same idempotency key.',
+} as const;
+
+/** The default message of a refusal for each of these reasons. */
+const reasonMessages: Partial<Record<string, string>> = {
+  operator: 'The operator has paused sending.',
+  authentication_failed:
+    "iSMS rejects the gateway's login, so sending is paused until the operator corrects it.",
+  account_suspended: 'iSMS has suspended the account, so sending is paused until iSMS reactivates it.',
+  ip_not_allowed:
+    "iSMS does not allow the gateway's IP address, so sending is paused until the address is allowed.",
+  insufficient_credits: 'The iSMS account is out of credits, so sending is paused until it is topped up.',
+  unrecognised_refusal:
+    'iSMS rejects the OTPs of this app for an unknown reason, so sending for this app is paused until iSMS accepts one.',
+  slowed:
+    'Too few codes sent to the range of this number were verified, so the range is limited to one OTP in 20 s. The operator can unblock it.',
+  blocked:
+    'Too few codes sent to the range of this number were verified, which looks like SMS pumping, so the range is blocked. The operator can unblock it.',
+  capped:
+    'Too many codes sent to the range of this number are not verified yet. Retry once some are verified, or after `Retry-After` at the latest.',
+  backlog: 'The queue is too long to send this OTP before its deadline.',
+  memory: 'Redis is nearly full, so no OTP is accepted.',
+} satisfies Record<AccountTrouble | 'operator' | RangeRefusal | 'backlog' | 'memory', string>;
+
+/** The stable `code` of a refusal. */
+export type RefusalCode = keyof typeof refusalMessages;
+
+/** Why an OTP was not accepted. */
+export interface Refusal {
+  code: RefusalCode;
+  /** In English, for developers. */
+  message: string;
+  errors?: InputError[];
+  /** Milliseconds until a retry can succeed, where known. */
+  retryAfterMs?: number;
+  /** The remaining quotas, where one of the app's own limits refused. */
+  quotas?: Quota[];
+  /** A stable word for the log alone. */
+  reason?: string;
+}
+
+/** Remaining quota of one limit: `remaining` of `quota` in `windowMs`, and the full quota in `resetMs`. */
+export interface Quota {
+  name: string;
+  quota: number;
+  windowMs: number;
+  remaining: number;
+  resetMs: number;
+}
+
+/** Why the fraud guard refuses an OTP: too few codes of its range are verified, or too many wait to be. */
+export type RangeRefusal = 'slowed' | 'blocked' | 'capped';
+
+/** A refusal with the given message, a sentence of its errors, or the default message of its reason or code. */
+export function refuse(code: RefusalCode, more: Partial<Omit<Refusal, 'code'>> = {}): Refusal {
+  const ofReason = reasonMessages[more.reason ?? ''] ?? refusalMessages[code];
+  return { code, message: more.errors ? errorText(more.errors) : ofReason, ...more };
+}
+
+/** The refusal by a limit on OTPs to a number, of an app, or of a client address. */
+export function refuseByLimit(
+  by: 'phone' | 'app' | 'client_ip',
+  { retryAfterMs, quotas }: { retryAfterMs: number; quotas: Quota[] },
+): Refusal {
+  const message = by === 'phone' ? { message: recipientMessage(retryAfterMs, quotas) } : {};
+  return refuse(`${by}_rate_limited`, { ...message, retryAfterMs, quotas });
+}
+
+const seconds = (ms: number) => `${Math.max(1, Math.ceil(ms / 1_000))} s`;
+
+/** When the next OTP to the number can be accepted and, if its cooldown is what refused, when the last one was. */
+function recipientMessage(retryAfterMs: number, quotas: readonly Quota[]): string {
+  const cooldown = quotas.find(({ name }) => name === 'phone-cooldown');
+  if (!cooldown || cooldown.resetMs < retryAfterMs) {
+    return `${refusalMessages.phone_rate_limited} Try again in ${seconds(retryAfterMs)}.`;
+  }
+  const sinceMs = cooldown.windowMs - retryAfterMs;
+  return `The last code to this number was requested ${seconds(sinceMs)} ago; try again in ${seconds(retryAfterMs)}.`;
+}
