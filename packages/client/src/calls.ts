@@ -1,49 +1,49 @@
 import { checkedTimeoutMs } from './settings.js';
 
-/** The gateway waits no longer. */
+/** The longest wait that the gateway accepts. */
 const longestWaitSeconds = 30;
 
-/** What every call takes. */
+/** Options of every call. */
 export interface CallOptions {
-  /** Instead of the client's, in ms. */
+  /** Time-out in milliseconds, in place of the client's. */
   timeoutMs?: number;
-  /** Ends the call: it rejects with the signal's reason. What was asked for may happen all the same. */
+  /** Aborts the call, which rejects with the signal's reason. The gateway may still carry it out. */
   signal?: AbortSignal;
 }
 
-/** What calls take that change something. */
+/** Options of calls that change something. */
 export interface KeyedOptions extends CallOptions {
   /**
-   * 1 to 255 visible ASCII characters that stand for this very request, such as the id of your own record: asked again
-   * under it, nothing happens twice. Default: a new one for each call, the same for all its tries.
+   * 1 to 255 visible ASCII characters that identify this request, such as the id of your record: repeated with the same
+   * key, it takes effect once. Default: a new key for each call, used by all its retries.
    */
   idempotencyKey?: string;
 }
 
-/** What sends take. */
+/** Options of sends. */
 export interface SendOptions extends KeyedOptions {
-  /** How long the answer may wait for the OTP to leave `queued` and `sending`, in whole seconds, at most 30; added to the time-out. */
+  /** How long to wait until the OTP is sent or has failed, in whole seconds, 0 to 30; added to the time-out. */
   waitSeconds?: number;
 }
 
-/** What a resend takes. */
+/** Options of a resend. */
 export interface ResendOptions extends SendOptions {
-  /** Address of the person asking: OTPs are limited by it. */
+  /** Address of the user who asks for the code: the gateway limits OTPs per address. */
   clientIp?: string;
 }
 
-/** The options of a call as its request has them; throws a TypeError for what no call can have. */
+/** Checks the options of a call; throws a TypeError for an invalid one. */
 export function callFacts({ timeoutMs, signal }: CallOptions) {
   if (timeoutMs !== undefined) checkedTimeoutMs(timeoutMs);
   return { timeoutMs, signal };
 }
 
-/** The same of a call that has a key, made here if the caller gives none. */
+/** Checks the options of a call that changes something, and adds a key if there is none. */
 export function keyedFacts(options: KeyedOptions) {
   return { ...callFacts(options), idempotencyKey: checkedKey(options.idempotencyKey) };
 }
 
-/** The same of a send. */
+/** Checks the options of a send. */
 export function sendFacts({ waitSeconds, ...options }: SendOptions) {
   const seconds = waitSeconds ?? 0;
   if (!Number.isInteger(seconds) || seconds < 0 || seconds > longestWaitSeconds) {
@@ -52,19 +52,19 @@ export function sendFacts({ waitSeconds, ...options }: SendOptions) {
   return { ...keyedFacts(options), waitSeconds };
 }
 
-/** This key, or a new one; throws a TypeError for one that is none. */
+/** Returns the key, or a new one; throws a TypeError for an invalid one. */
 export function checkedKey(key: string = crypto.randomUUID()): string {
   if (/^[\x21-\x7e]{1,255}$/.test(key)) return key;
   throw new TypeError('idempotencyKey must be 1 to 255 visible ASCII characters, no spaces');
 }
 
-/** An id as a part of a path; throws a TypeError for one that would lead elsewhere. */
+/** Encodes an id for a path; throws a TypeError for one that would change the path. */
 export function inPath(id: string): string {
   if (typeof id === 'string' && !/^\.{0,2}$/.test(id)) return encodeURIComponent(id);
-  throw new TypeError('an id must be one that the gateway gave');
+  throw new TypeError('the id must be one that the gateway returned');
 }
 
-/** A query with what is not undefined, or nothing. */
+/** Returns a query of the members that are defined, or an empty text. */
 export function query(members: Record<string, string | number | boolean | undefined>): string {
   const known = new URLSearchParams();
   for (const [name, value] of Object.entries(members))

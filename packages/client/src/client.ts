@@ -9,9 +9,17 @@ import {
   type SendOptions,
   sendFacts,
 } from './calls.js';
-import { holdsList, isBalance, isBatch, isNothing, isOtp, isVerified } from './checks.js';
 import { balancePages, batchPages, type HistoryOptions, type ListOptions } from './pages.js';
-import { type Caller, createCaller } from './request.js';
+import {
+  type Caller,
+  createCaller,
+  holdsList,
+  isBalance,
+  isBatch,
+  isNothing,
+  isOtp,
+  isVerified,
+} from './request.js';
 import { type OtpClientOptions, type Settings, settingsOf } from './settings.js';
 import type {
   Balance,
@@ -29,25 +37,25 @@ import type { UploadInputs, UploadOptions } from './upload-options.js';
 import { type WaitOptions, waitUntilSent } from './wait.js';
 
 /**
- * A client of one app of one gateway. Every method rejects with an OtpError, whose `code` says what went wrong, or with
- * the reason of `signal` once that aborts; a TypeError says that an argument can be none. Failed calls are tried again
- * only where that doubles nothing.
+ * Calls one gateway with the key of one app. Methods reject with an `OtpError`, whose `code` names the problem, with the
+ * reason of an aborted `signal`, or with a `TypeError` for an invalid argument. Failed calls are retried only where that
+ * cannot send or count twice.
  */
 export class OtpClient {
   readonly #settings: Settings;
   readonly #call: Caller;
 
-  /** Throws a TypeError when the URL, the key or a number is none. Connects to nothing yet. */
+  /** Throws a `TypeError` for an invalid option. Does not connect yet. */
   constructor(options: OtpClientOptions) {
     this.#settings = settingsOf(options);
     this.#call = createCaller(this.#settings);
   }
 
   /**
-   * Sends an OTP: resolves as soon as it is accepted, or, with `waitSeconds`, when it was sent or has failed: read
-   * `status`. Never sends twice, however often it is tried. Refusals: `invalid_request`, `invalid_phone_number`,
-   * `country_not_allowed`, `message_not_allowed`, `phone_rate_limited`, `client_ip_rate_limited`, `range_blocked`,
-   * `phone_locked`, `sending_paused`, `overloaded`, …
+   * Sends an OTP. Resolves when it is accepted or, with `waitSeconds`, when it was sent or has failed: read `status`.
+   * Retries never send it twice. Errors: `invalid_request`, `invalid_phone_number`, `country_not_allowed`,
+   * `message_not_allowed`, `phone_rate_limited`, `client_ip_rate_limited`, `range_blocked`, `phone_locked`,
+   * `sending_paused`, `overloaded`, …
    */
   async send(input: OtpInput, options: SendOptions = {}): Promise<Otp> {
     const facts = { path: '/v1/otps', body: input, ...sendFacts(options) };
@@ -55,8 +63,8 @@ export class OtpClient {
   }
 
   /**
-   * Sends an OTP's message to its number again, as a new OTP with an id and a code of its own; the earlier code does not
-   * count any more. As `send`; also `otp_not_found`, `already_verified`.
+   * Sends an OTP's message to its number again, as a new OTP with its own id and code; the earlier code becomes invalid.
+   * Errors: those of `send`, `otp_not_found`, `already_verified`.
    */
   async resend(id: string, { clientIp, ...options }: ResendOptions = {}): Promise<Otp> {
     const path = `/v1/otps/${inPath(id)}/resend`;
@@ -67,47 +75,47 @@ export class OtpClient {
     );
   }
 
-  /** The OTP as it is now. `otp_not_found` when there is none, or not any more. */
+  /** Reads an OTP. Error: `otp_not_found`, also after its retention. */
   async get(id: string, options: CallOptions = {}): Promise<Otp> {
     return await this.#call(reading(`/v1/otps/${inPath(id)}`, options), isOtp);
   }
 
-  /** The OTPs with this reference of yours, the newest first, at most 100; none is no error. */
+  /** Lists the OTPs with this reference of yours, newest first, at most 100. */
   async findByReference(reference: string, options: CallOptions = {}): Promise<Otp[]> {
     const call = reading(`/v1/otps${query({ reference })}`, options);
     return (await this.#call<{ otps: Otp[] }>(call, holdsList('otps'))).otps;
   }
 
   /**
-   * Verifies a code: resolves only when this very call verified the OTP. `incorrect_code` with `attemptsRemaining`;
+   * Verifies a code. Resolves only if this call verified the OTP. Errors: `incorrect_code` with `attemptsRemaining`,
    * `otp_not_found`, `already_verified`, `not_sent`, `not_verifiable`, `verification_in_progress`, `otp_expired`,
-   * `otp_cancelled`, `attempts_exhausted`, `phone_locked`; `provider_unavailable` when iSMS did not answer.
+   * `otp_cancelled`, `attempts_exhausted`, `phone_locked`, and `provider_unavailable` if iSMS did not answer.
    *
-   * Tried again once, when no answer came or Redis did not serve (`network_error`, `queue_unavailable`): a right code
-   * whose answer got lost is then still right, but a wrong one may spend a second attempt. `retries: 0` turns that off.
-   * After a `timeout` call again with the error's `idempotencyKey` within 60 s: a code that was right is then still right.
-   * Default time-out: 15 s, since the gateway waits for iSMS for 10 (`ISMS_VERIFY_TIMEOUT_MS`).
+   * Retried once after `network_error` and `queue_unavailable`: a correct code whose answer was lost then still succeeds,
+   * but a wrong one may cost a second attempt. `retries: 0` turns that off. After a `timeout`, call again within 60 s with
+   * the error's `idempotencyKey`: a correct code still succeeds. Default time-out: 15 s, since the gateway waits up to
+   * 10 s for iSMS.
    */
   async verify(id: string, code: string, options: KeyedOptions = {}): Promise<Verified> {
     const facts = { path: `/v1/otps/${inPath(id)}/verify`, body: { code }, ...keyedFacts(options) };
     return await this.#call({ method: 'POST', rule: 'verification', ...facts }, isVerified);
   }
 
-  /** The same for the newest OTP of a number and purpose, for apps that keep no id. Also `invalid_phone_number`. */
+  /** Verifies a code of the newest OTP of a number and purpose, as `verify` does. Also: `invalid_phone_number`. */
   async verifyByNumber(verification: NumberVerification, options: KeyedOptions = {}): Promise<Verified> {
     const facts = { path: '/v1/verify', body: verification, ...keyedFacts(options) };
     return await this.#call({ method: 'POST', rule: 'verification', ...facts }, isVerified);
   }
 
-  /** Takes an OTP out of the queue; a code already sent counts no more. `otp_not_found`, `already_verified`. */
+  /** Cancels an OTP: it is not sent, and a code already sent becomes invalid. Errors: `otp_not_found`, `already_verified`. */
   async cancel(id: string, options: CallOptions = {}): Promise<void> {
     await this.#call(cancelling(`/v1/otps/${inPath(id)}`, options), isNothing);
   }
 
   /**
-   * The OTP once it has left `queued` and `sending`; read `status`. Looks after 250 ms, and with pauses of up to 2 s from
-   * then on; what passes by itself (`network_error`, `queue_unavailable`, …) is waited out. Rejects with an OtpTimeout,
-   * which holds the OTP last seen, when `timeoutMs` (default: 30,000) are over, and with `otp_not_found`.
+   * Polls an OTP until it is neither `queued` nor `sending`, after 250 ms first and every 2 s at most; read `status`.
+   * Temporary errors (`network_error`, `queue_unavailable`, …) do not end it. Errors: `OtpTimeout` after `timeoutMs`, with
+   * the OTP as last read; `otp_not_found`.
    */
   async waitUntilSent(id: string, options: WaitOptions = {}): Promise<Otp> {
     const look = (leftMs: number) => {
@@ -118,37 +126,37 @@ export class OtpClient {
   }
 
   /**
-   * Sends many OTPs as one batch, however many: they are read from `inputs` as they go out, and each is answered to
-   * `onResult`, once. One bad OTP spoils no other. An upload that breaks off is sent again under its key when `inputs` is
-   * an array, or a function that gives the same OTPs each time; otherwise, and when `retries` are used up, it rejects with
-   * an OtpUploadBroken. `batch_cancelled` when the key's batch was cancelled. Needs a runtime whose fetch streams request
-   * bodies (`duplex: 'half'`: Node, Deno, Bun, Workers; no browser over HTTP/1.1).
+   * Uploads any number of OTPs as one batch. They are read from `inputs` as they are sent, and `onResult` gets the result
+   * of each; an invalid one does not affect the others. An upload that breaks off is retried under its key if `inputs` is
+   * an array, or a function that returns the same OTPs each time; otherwise, and after the last retry, it rejects with
+   * `OtpUploadBroken`. Error: `batch_cancelled`. Needs a runtime whose `fetch` streams request bodies: Node, Deno, Bun,
+   * Workers, and browsers over HTTP/2.
    */
   async sendMany(inputs: UploadInputs, options: UploadOptions = {}): Promise<UploadSummary> {
     return await sendMany(this.#settings, inputs, options);
   }
 
-  /** A batch, its accepted OTPs counted by status. `batch_not_found`. */
+  /** Reads a batch, with its accepted OTPs counted by status. Error: `batch_not_found`. */
   async getBatch(id: string, options: CallOptions = {}): Promise<Batch> {
     return await this.#call(reading(`/v1/batches/${inPath(id)}`, options), isBatch);
   }
 
-  /** The accepted OTPs of a batch as they are now, in the order of the upload, asked for page by page. `batch_not_found`. */
+  /** Lists the accepted OTPs of a batch in the order of the upload, page by page. Error: `batch_not_found`. */
   listBatch(id: string, options: ListOptions = {}): AsyncIterable<BatchOtp> {
     return batchPages(this.#call, `/v1/batches/${inPath(id)}/otps`, options);
   }
 
-  /** Nothing of the batch is sent any more, nothing can be added; codes already sent still count. `batch_not_found`. */
+  /** Cancels what a batch has not sent, and closes it; codes already sent stay valid. Error: `batch_not_found`. */
   async cancelBatch(id: string, options: CallOptions = {}): Promise<void> {
     await this.#call(cancelling(`/v1/batches/${inPath(id)}`, options), isNothing);
   }
 
-  /** Credits of the iSMS account by the latest snapshot; `refresh` asks iSMS now. `balance_unavailable`. */
+  /** Reads the latest known balance of the iSMS account; `refresh` asks iSMS now. Error: `balance_unavailable`. */
   async balance({ refresh, ...options }: CallOptions & { refresh?: boolean } = {}): Promise<Balance> {
     return await this.#call(reading(`/v1/balance${query({ refresh })}`, options), isBalance);
   }
 
-  /** Past balances, the newest first, asked for page by page: from `since` on, before `until`. Kept for 90 days. */
+  /** Lists past balances of up to 90 days, newest first, page by page. */
   balanceHistory(options: HistoryOptions = {}): AsyncIterable<BalanceSnapshot> {
     return balancePages(this.#call, '/v1/balance/history', options);
   }

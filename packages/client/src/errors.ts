@@ -1,9 +1,9 @@
 import type { Otp, ProblemCode } from './types.js';
 
-/** A problem that the gateway names, or why there is no answer of its. */
+/** Code of an error: the gateway's, or why there is no valid answer. */
 export type OtpErrorCode = ProblemCode | 'network_error' | 'timeout' | 'invalid_answer';
 
-/** What is known about a call that failed. */
+/** Members of an `OtpError`. */
 export interface OtpErrorFacts {
   code: OtpErrorCode;
   detail: string;
@@ -15,33 +15,32 @@ export interface OtpErrorFacts {
   idempotencyKey?: string | null;
 }
 
-/** One mistake in what was asked: where, and what must be. */
+/** A mistake in a request. */
 export interface InputMistake {
+  /** The member, such as `to`. */
   path: string;
+  /** What it must be, in English. */
   message: string;
 }
 
-/**
- * A call that did not end well. The message is made of the code and of what the gateway says to everybody: it never
- * holds a code, a key or a phone number, so that it can be logged.
- */
+/** A failed call. Its message never contains an OTP code, a key or a phone number, so it can be logged. */
 export class OtpError extends Error {
   override readonly name: string = 'OtpError';
   /** Stable, for programs. */
   readonly code: OtpErrorCode;
-  /** HTTP status; null when no answer came. */
+  /** HTTP status; null if there was no answer. */
   readonly status: number | null;
   /** In English, for people. */
   readonly detail: string;
-  /** Of `invalid_request` and `message_not_allowed`: each mistake. */
+  /** Every mistake, for `invalid_request` and `message_not_allowed`. */
   declare readonly errors?: readonly InputMistake[];
-  /** How long to wait before it makes sense to ask again, in seconds, where the gateway says so. */
+  /** Seconds to wait before a retry; null if the gateway named none. */
   readonly retryAfterSeconds: number | null;
   /** Finds the request in the gateway's log. */
   readonly requestId: string | null;
-  /** Of `incorrect_code`: how many attempts are left. */
+  /** How many attempts are left, for `incorrect_code`. */
   declare readonly attemptsRemaining?: number;
-  /** What to give as `idempotencyKey` to make the very same call once more; null where none was used. */
+  /** The call's `idempotencyKey`, to repeat it; null if it had none. */
   readonly idempotencyKey: string | null;
 
   constructor(facts: OtpErrorFacts) {
@@ -57,34 +56,31 @@ export class OtpError extends Error {
   }
 }
 
-/** `waitUntilSent` ran out of time; `code` is `timeout`. */
+/** `waitUntilSent` timed out; `code` is `timeout`. */
 export class OtpTimeout extends OtpError {
   override readonly name = 'OtpTimeout';
 
-  /** Not among what is printed or logged of the error: it holds the whole number. */
+  /** Private, so that logging the error does not print the phone number. */
   readonly #otp: Otp | null;
 
   constructor(otp: Otp | null) {
-    super({ code: 'timeout', detail: 'The OTP is still on its way; nobody waits for it any more.' });
+    super({ code: 'timeout', detail: 'The OTP was not sent within the time-out; it may still be.' });
     this.#otp = otp;
   }
 
-  /** The OTP as last seen; null when no look at it succeeded. */
+  /** The OTP as last read; null if no read succeeded. */
   get otp(): Otp | null {
     return this.#otp;
   }
 }
 
-/**
- * An upload broke off, or was answered incompletely. Nothing is lost or doubled by sending the very same OTPs in the very
- * same order again, with `idempotencyKey`.
- */
+/** An upload broke off. Repeating it with the same OTPs in the same order and `idempotencyKey` sends each once. */
 export class OtpUploadBroken extends OtpError {
   override readonly name = 'OtpUploadBroken';
   override readonly idempotencyKey: string;
-  /** Null when the gateway had not begun to answer. */
+  /** Id of the batch; null if the gateway had not started to answer. */
   readonly batchId: string | null;
-  /** How many OTPs have been answered, and told to `onResult`. */
+  /** How many OTPs have a result, given to `onResult`. */
   readonly linesAnswered: number;
 
   constructor(
@@ -98,7 +94,7 @@ export class OtpUploadBroken extends OtpError {
   }
 }
 
-/** Whether it is an error of this client, and, if codes are given, one of these. */
+/** Tells whether a value is an `OtpError`, and one with these codes if any are given. */
 export function isOtpError<C extends OtpErrorCode = OtpErrorCode>(
   error: unknown,
   ...codes: readonly C[]
@@ -107,7 +103,7 @@ export function isOtpError<C extends OtpErrorCode = OtpErrorCode>(
   return codes.length === 0 || codes.some((code) => code === error.code);
 }
 
-/** Without the message of the cause: some runtimes put the whole URL into it. */
+/** Omits the cause's message: some runtimes put the whole URL into it. */
 export function networkError(cause: unknown, idempotencyKey: string | null): OtpError {
   const word = systemCode(cause) ?? systemCode(cause instanceof Error ? cause.cause : null);
   const detail = word === null ? 'The gateway did not answer.' : `The gateway did not answer (${word}).`;

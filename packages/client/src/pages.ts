@@ -1,26 +1,27 @@
 import { type CallOptions, callFacts, query } from './calls.js';
-import { holdsList } from './checks.js';
-import type { Caller } from './request.js';
+import { type Caller, holdsList } from './request.js';
 import type { BalanceSnapshot, BatchOtp, OtpStatus } from './types.js';
 
-/** What a list of a batch takes; time-outs are those of one page. */
+/** Options of `listBatch`; `timeoutMs` is that of one page. */
 export interface ListOptions extends CallOptions {
-  /** Only those that have it now. */
+  /** Lists only OTPs with this status. */
   status?: OtpStatus;
-  /** OTPs asked for at a time, 1 to 1,000. Default: the gateway's, 100. */
+  /** OTPs per page, 1 to 1,000. Default: 100. */
   limit?: number;
 }
 
-/** What a balance history takes; time-outs are those of one page. */
+/** Options of `balanceHistory`; `timeoutMs` is that of one page. */
 export interface HistoryOptions extends CallOptions {
+  /** Time of the oldest snapshot. */
   since?: Date | string;
+  /** Lists only snapshots before this time. */
   until?: Date | string;
 }
 
-/** The most that the gateway gives at a time. */
+/** The largest page of the gateway. */
 const snapshotsAtATime = 1_000;
 
-/** All OTPs that this path lists. */
+/** Lists all OTPs of a path. */
 export async function* batchPages(
   call: Caller,
   path: string,
@@ -39,7 +40,7 @@ export async function* batchPages(
   }
 }
 
-/** All snapshots that this path lists. */
+/** Lists all snapshots of a path. */
 export async function* balancePages(
   call: Caller,
   path: string,

@@ -1,24 +1,24 @@
 import { type InputMistake, OtpError } from './errors.js';
 import type { ProblemCode } from './types.js';
 
-/** What came back, as far as it says what it is. */
+/** An answer, read to its end. */
 export interface RawAnswer {
   status: number;
   headers: Headers;
   text: string;
 }
 
-/** What an answer says about the call: the problem it holds, or `invalid_answer` when the gateway cannot have written it. */
+/** Returns the error of an answer: its problem document, or `invalid_answer` if the gateway did not write it. */
 export function errorOf(answer: RawAnswer, idempotencyKey: string | null): OtpError {
   const { status, headers } = answer;
   const problem = jsonOf(answer);
   if (typeof problem?.['code'] !== 'string') return invalidAnswer(answer, idempotencyKey);
   const { code, detail, title, errors, attemptsRemaining } = problem;
   return new OtpError({
-    // A newer gateway may have codes that are not listed here.
+    // A newer gateway may have further codes.
     code: code as ProblemCode,
     status,
-    detail: [detail, title].find((text) => typeof text === 'string') ?? 'The gateway refused the call.',
+    detail: [detail, title].find((text) => typeof text === 'string') ?? 'The gateway rejected the call.',
     errors: Array.isArray(errors) ? errors.filter(isMistake) : undefined,
     retryAfterSeconds: retryAfterSeconds(headers),
     requestId: headers.get('x-request-id'),
@@ -27,19 +27,19 @@ export function errorOf(answer: RawAnswer, idempotencyKey: string | null): OtpEr
   });
 }
 
-/** An answer that is not the gateway's, or not whole: of a proxy in between, for example. */
+/** The error of an answer that is incomplete or not the gateway's, such as a proxy's. */
 export function invalidAnswer({ status, headers }: RawAnswer, idempotencyKey: string | null): OtpError {
   return new OtpError({
     code: 'invalid_answer',
     status,
-    detail: `The answer is not one of the gateway (status ${status}).`,
+    detail: `The answer is not the gateway's (status ${status}).`,
     retryAfterSeconds: retryAfterSeconds(headers),
     requestId: headers.get('x-request-id'),
     idempotencyKey,
   });
 }
 
-/** The object that an answer holds, or null. */
+/** Parses a JSON object; null for anything else. */
 export function jsonOf({ text }: Pick<RawAnswer, 'text'>): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(text);
@@ -50,7 +50,7 @@ export function jsonOf({ text }: Pick<RawAnswer, 'text'>): Record<string, unknow
   }
 }
 
-/** The gateway says it in seconds; a date, as proxies may write it, says nothing here. */
+/** Reads Retry-After in seconds, as the gateway writes it; ignores a date. */
 function retryAfterSeconds(headers: Headers): number | null {
   const text = headers.get('retry-after') ?? '';
   return /^\d{1,9}$/.test(text) ? Number(text) : null;

@@ -1,11 +1,10 @@
-import type { Check, Json } from './checks.js';
 import { networkError, OtpError } from './errors.js';
 import { errorOf, invalidAnswer, jsonOf, type RawAnswer } from './problem.js';
 import { type RetryRule, retryPauseMs } from './retry.js';
 import type { Settings } from './settings.js';
 import { type Limit, limited, pause } from './time.js';
 
-/** One call of the API. */
+/** A call of the API. */
 export interface Request {
   method: 'GET' | 'POST' | 'DELETE';
   /** Under the base URL, with its query. */
@@ -19,12 +18,12 @@ export interface Request {
 }
 
 /**
- * Makes a call, tries it again where that is safe, and resolves with what was answered if `isAnswer` agrees; else rejects
- * with an OtpError, or with the reason of the call's signal.
+ * Makes a call, with retries where they are safe. Resolves with an answer that `isAnswer` accepts; rejects with an
+ * OtpError, or with the reason of the call's signal.
  */
 export type Caller = <T>(call: Request, isAnswer: Check) => Promise<T>;
 
-/** What makes the calls of one client. */
+/** Creates the caller of one client. */
 export function createCaller(settings: Settings): Caller {
   return async <T>(call: Request, isAnswer: Check) => {
     const until = performance.now() + limitMs(settings, call);
@@ -50,7 +49,7 @@ function limitMs({ timeoutMs, verifyTimeoutMs }: Settings, call: Request): numbe
   return (call.timeoutMs ?? usual) + (call.waitSeconds ?? 0) * 1_000;
 }
 
-/** A connection may be dead without a word, so a try leaves half of the time to those that may follow it. */
+/** A connection may be dead without an error, so a try leaves half of the time to later ones. */
 function tryMs(
   { rule, waitSeconds }: Request,
   { leftMs, others }: { leftMs: number; others: number },
@@ -78,7 +77,7 @@ async function exchange(settings: Settings, call: Request, limit: Limit): Promis
   const init = {
     method: call.method,
     headers: headersOf(settings, call),
-    // A key goes to the gateway, and nowhere else.
+    // The API key must reach no other host.
     redirect: 'manual' as const,
     ...(call.body && { body: JSON.stringify(call.body) }),
   };
@@ -89,12 +88,12 @@ async function exchange(settings: Settings, call: Request, limit: Limit): Promis
   }
 }
 
-/** An answer, read to its end. */
+/** Reads an answer to its end. */
 export async function rawAnswer(response: Response): Promise<RawAnswer> {
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
-/** Time-outs get the key that makes the call repeatable; what the caller aborted stays the caller's. */
+/** Adds the idempotency key, with which the call can be repeated; keeps the reason of an aborted signal. */
 function callError(error: unknown, call: Request): unknown {
   if (call.signal?.aborted) return error;
   const idempotencyKey = call.idempotencyKey ?? null;
@@ -110,4 +109,35 @@ function headersOf({ authorization }: Settings, call: Request): Record<string, s
     ...(call.idempotencyKey !== undefined && { 'Idempotency-Key': call.idempotencyKey }),
     ...(call.waitSeconds !== undefined && { Prefer: `wait=${call.waitSeconds}` }),
   };
+}
+
+/** The JSON object of an answer; null for an empty one. */
+export type Json = Record<string, unknown> | null;
+
+/** Checks a member or two of an answer, enough to detect the page of a captive portal or a proxy. */
+export type Check = (answer: Json) => boolean;
+
+export const isNothing: Check = (answer) => answer === null;
+
+/** An OTP. */
+export const isOtp: Check = (answer) => isText(answer?.['id']) && isText(answer?.['status']);
+
+/** A successful verification: callers sign users in when the promise resolves. */
+export const isVerified: Check = (answer) =>
+  isText(answer?.['id']) && answer?.['status'] === 'verified' && isText(answer['verifiedAt']);
+
+/** A batch. */
+export const isBatch: Check = (answer) => isText(answer?.['id']) && typeof answer?.['counts'] === 'object';
+
+/** A balance. */
+export const isBalance: Check = (answer) => typeof answer?.['credits'] === 'number';
+
+/** Whether it holds a list of this name. */
+export const holdsList =
+  (name: string): Check =>
+  (answer) =>
+    Array.isArray(answer?.[name]);
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
 }

@@ -1,23 +1,22 @@
 import { isOtpError, type OtpError } from './errors.js';
 
 /**
- * How a call may be tried again.
+ * How a call may be retried.
  *
- * - `repeatable`: however often it arrives, it counts once: it reads, cancels, or carries an idempotency key.
- * - `verification`: the gateway answers a success again under the same key, but knows no failed attempt again: a wrong code
- *   whose answer got lost spends a second attempt when it is tried again. A right code that got lost would leave the
- *   person outside, though, so it is tried again once, and only where no answer came or Redis did not serve. Not after
- *   a time-out: the first try may still be under way, and would be judged twice.
+ * - `repeatable`: any number of times, since it takes effect once: it reads, cancels or has an idempotency key.
+ * - `verification`: once, and only after `network_error` or `queue_unavailable`. The gateway repeats a success under the
+ *   same key, so a correct code whose answer was lost still succeeds; a wrong code costs a second attempt. No retry after
+ *   a time-out: the first call may still be running, and the code would be checked twice.
  */
 export type RetryRule = 'repeatable' | 'verification';
 
-/** What went before the error at hand. */
+/** The call so far. */
 export interface Tries {
   rule: RetryRule;
-  /** Failed so far, the one at hand included. */
+  /** Failed tries, this one included. */
   failed: number;
   retries: number;
-  /** Of an earlier try of the same call; null when this is the first. */
+  /** Error of the previous try; null for the first. */
   before: OtpError | null;
 }
 
@@ -26,7 +25,7 @@ const longestPauseMs = 2_000;
 const longestRetryAfterSeconds = 5;
 const mostVerificationRetries = 1;
 
-/** Refusals that pass by themselves and have changed nothing, or nothing that a repeatable call would change again. */
+/** Temporary errors. */
 const passing = [
   'network_error',
   'timeout',
@@ -38,10 +37,10 @@ const passing = [
   'idempotency_in_flight',
 ] as const;
 
-/** After these nobody knows what became of a verification. */
+/** Errors that leave the result of a verification unknown. */
 const lost = ['network_error', 'queue_unavailable'] as const;
 
-/** Milliseconds until the call should be tried again, or null when it should not: the one place that decides so. */
+/** Returns the milliseconds until the next try, or null for none. Nothing else decides on retries. */
 export function retryPauseMs(error: OtpError, tries: Tries): number | null {
   if (mayBeOurs(error, tries)) return backoffMs(tries.failed);
   if (tries.failed > tries.retries || !mayRepeat(error, tries)) return null;
@@ -50,7 +49,7 @@ export function retryPauseMs(error: OtpError, tries: Tries): number | null {
   return retryAfterSeconds * 1_000 + backoffMs(tries.failed);
 }
 
-/** Exponential, with full jitter: callers that failed together do not come back together. */
+/** Exponential backoff with full jitter. */
 export function backoffMs(failed: number): number {
   return Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (failed - 1));
 }
@@ -60,15 +59,12 @@ function mayRepeat(error: OtpError, { rule, failed }: Tries): boolean {
   return failed <= mostVerificationRetries && isOtpError(error, ...lost);
 }
 
-/**
- * Whether the try that got lost may be the one that verified the OTP: asked again under its key, the gateway says so, and
- * that spends no attempt.
- */
+/** Whether the lost try may have verified the OTP: the gateway repeats that success under its key, at no attempt. */
 function mayBeOurs(error: OtpError, { rule, before }: Tries): boolean {
   return rule === 'verification' && isOtpError(error, 'already_verified') && isOtpError(before, ...lost);
 }
 
-/** A gateway that is just being replaced is answered for by the proxy in front of it. */
+/** A proxy answers for a gateway that is being restarted. */
 function isOfProxy({ code, status }: OtpError): boolean {
   return code === 'invalid_answer' && status !== null && [502, 503, 504].includes(status);
 }

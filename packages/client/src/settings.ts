@@ -1,14 +1,14 @@
-/** How to reach a gateway. */
+/** Options of an `OtpClient`. */
 export interface OtpClientOptions {
-  /** Where the gateway is, such as `https://otp.example`; may have a path in front of `/v1`. */
+  /** Address of the gateway, such as `https://otp.example`; may have a path before `/v1`. */
   baseUrl: string;
-  /** Key of your app, from the operator. */
+  /** API key of your app, from the operator. */
   apiKey: string;
-  /** How long a call may take, all its tries and the pauses between them included, in ms. Default: 10,000. */
+  /** Time-out of a call in milliseconds, retries included. Default: 10,000; of verifications: 15,000. */
   timeoutMs?: number;
-  /** How often a call is tried again where that is safe. Default: 2. */
+  /** How often a failed call is retried where that is safe. Default: 2. */
   retries?: number;
-  /** Default: the runtime's own. */
+  /** Function that makes requests. Default: the runtime's `fetch`. */
   fetch?: typeof fetch;
 }
 
@@ -18,7 +18,7 @@ export interface Settings {
   baseUrl: string;
   authorization: string;
   timeoutMs: number;
-  /** Of a verification: longer than the gateway itself waits for iSMS, whose answer it is about. */
+  /** Longer than the gateway waits for iSMS. */
   verifyTimeoutMs: number;
   retries: number;
   fetch: typeof fetch;
@@ -27,7 +27,7 @@ export interface Settings {
 const defaults = { timeoutMs: 10_000, verifyTimeoutMs: 15_000, retries: 2 };
 const longestTimerMs = 2 ** 31 - 1;
 
-/** The settings that options mean; throws a TypeError that says what is wrong, without quoting it. */
+/** Checks the options and adds defaults; throws a TypeError that does not quote the value. */
 export function settingsOf(options: OtpClientOptions): Settings {
   const { baseUrl, apiKey, timeoutMs = defaults.timeoutMs, retries = defaults.retries } = options;
   if (typeof apiKey !== 'string' || !/^[\x21-\x7e]+$/.test(apiKey)) {
@@ -42,12 +42,12 @@ export function settingsOf(options: OtpClientOptions): Settings {
     timeoutMs: checkedTimeoutMs(timeoutMs),
     verifyTimeoutMs: options.timeoutMs ?? defaults.verifyTimeoutMs,
     retries,
-    // Runtimes refuse a fetch that is called as a member of something else.
+    // Browsers reject a fetch that is called as a method of another object.
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
   };
 }
 
-/** Milliseconds that a timer can count; throws a TypeError for others. */
+/** Throws a TypeError for milliseconds that a timer cannot count. */
 export function checkedTimeoutMs(ms: number): number {
   if (ms > 0 && ms <= longestTimerMs) return ms;
   throw new TypeError(`timeouts must be more than 0 ms and at most ${longestTimerMs} ms`);

@@ -1,14 +1,14 @@
 import { OtpError } from './errors.js';
 
-/** How long something may take, and who may end it before. */
+/** A time-out, and the caller's signal. */
 export interface Limit {
   ms: number;
   signal: AbortSignal | undefined;
 }
 
 /**
- * What `work` resolves with. Once the time is up or the caller aborts, the signal given to `work` aborts, and it rejects
- * with an OtpError `timeout`, or with the reason of the caller's signal.
+ * Runs `work` with a signal that aborts at the time-out or with the caller's signal; rejects then with an OtpError
+ * `timeout`, or with the reason of the caller's signal.
  */
 export async function limited<T>(
   { ms, signal }: Limit,
@@ -30,21 +30,22 @@ export async function limited<T>(
   }
 }
 
-/** A signal that aborts when nothing was heard for so long, or the caller's aborts, or somebody aborts it. */
+/** A signal that aborts after a silence, with the caller's signal, or by `abort`. */
 export interface SilenceWatch {
   signal: AbortSignal;
   heard(): void;
   abort(reason?: unknown): void;
-  /** To be called at the end: until then a timer runs. */
+  /** Stops the timer. */
   end(): void;
 }
 
-/** Begins to listen; throws the reason of a signal that has aborted already. */
+/** Starts the timer; throws the reason of a signal that has already aborted. */
 export function watchSilence({ ms, signal }: Limit): SilenceWatch {
   signal?.throwIfAborted();
   const controller = new AbortController();
   const abort = (reason: unknown) => controller.abort(reason);
-  const silent = () => abort(new OtpError({ code: 'timeout', detail: 'Nothing was heard for too long.' }));
+  const silent = () =>
+    abort(new OtpError({ code: 'timeout', detail: 'The upload was silent for too long.' }));
   const abortWithCaller = () => abort(signal?.reason);
   signal?.addEventListener('abort', abortWithCaller, { once: true });
   let timer = setTimeout(silent, ms);
@@ -62,7 +63,7 @@ export function watchSilence({ ms, signal }: Limit): SilenceWatch {
   };
 }
 
-/** Resolves after so many milliseconds; rejects with the reason of the signal as soon as that aborts. */
+/** Waits; rejects with the reason of the signal when that aborts. */
 export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   signal?.throwIfAborted();
   await new Promise<void>((resolve, reject) => {

@@ -1,25 +1,25 @@
 import type { OtpInput } from './types.js';
 import type { OtpInputs } from './upload-options.js';
 
-/** What is there already goes out so many at a time. */
+/** Lines per chunk, if they do not have to be awaited. */
 const linesAtATime = 200;
 
-/** OTPs on their way up, one a line. */
+/** A request body of OTPs, one a line. */
 export interface UploadBody {
   stream: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** Lets go of the inputs. One that is being waited for is not waited for any longer. */
+  /** Closes the inputs without waiting for a pending one. */
   close(): void;
 }
 
-/** What is told about the inputs while they go out. */
+/** Callbacks while the inputs are read. */
 export interface UploadListener {
   /** Some were read. */
   read(): void;
-  /** They cannot be read to their end. */
+  /** Reading them failed. */
   failed(error: unknown): void;
 }
 
-/** A request body of these OTPs, which are read no faster than they go out. */
+/** Creates a request body that reads OTPs no faster than they are sent. */
 export function uploadBody(
   inputs: OtpInputs,
   defaults: object | undefined,
@@ -48,7 +48,7 @@ function line(input: OtpInput, defaults: object | undefined): string {
   return `${JSON.stringify({ ...defaults, ...input })}\n`;
 }
 
-/** One that has to be waited for must not hold back those before it. */
+/** An input that has to be awaited must not delay those before it. */
 async function* eachAlone(inputs: AsyncIterable<OtpInput>): AsyncGenerator<OtpInput[], void, undefined> {
   for await (const input of inputs) yield [input];
 }

@@ -1,6 +1,5 @@
 import { checkedKey } from './calls.js';
 import { isOtpError, networkError, OtpError, OtpUploadBroken } from './errors.js';
-import { linesOf } from './lines.js';
 import { errorOf, invalidAnswer, jsonOf } from './problem.js';
 import { rawAnswer } from './request.js';
 import { retryPauseMs } from './retry.js';
@@ -13,20 +12,20 @@ import type { OtpInputs, UploadInputs, UploadOptions } from './upload-options.js
 const defaultSilenceMs = 600_000;
 const ndjson = 'application/x-ndjson';
 
-/** An upload, over all its tries. */
+/** State of an upload across its tries. */
 interface Upload extends Omit<UploadOptions, 'idempotencyKey'> {
   idempotencyKey: string;
   silenceMs: number;
-  /** Null until the gateway begins to answer. */
+  /** Null until the gateway starts to answer. */
   batchId: string | null;
   linesAnswered: number;
-  /** Lines before this one have been told of. */
+  /** Lines before this one have been given to `onResult`. */
   nextIndex: number;
-  /** Of these: lines that were refused for the moment, and may be taken by another try. */
+  /** Those of them that were rejected temporarily, and that a retry may accept. */
   refusedForNow: Set<number>;
 }
 
-/** Uploads OTPs as one batch, again and again under one key while that is possible. */
+/** Uploads OTPs as one batch, with retries under one key. */
 export async function sendMany(
   settings: Settings,
   inputs: UploadInputs,
@@ -57,13 +56,13 @@ function canReadAgain(inputs: UploadInputs): boolean {
   return Array.isArray(inputs) || typeof inputs === 'function';
 }
 
-/** What the gateway itself refuses is no upload that broke. */
+/** An error of the gateway itself is not a broken upload. */
 function brokenOr(error: OtpError, upload: Upload): OtpError {
   const broken = isOtpError(error, 'network_error', 'timeout', 'invalid_answer');
   return broken ? new OtpUploadBroken(error, upload) : error;
 }
 
-/** Rejects with an OtpError for what the network and the gateway do, with anything else for what the caller does. */
+/** Rejects with an OtpError for errors of the network and the gateway, with others for errors of the caller. */
 async function uploadOnce(settings: Settings, inputs: OtpInputs, upload: Upload): Promise<UploadSummary> {
   const watch = watchSilence({ ms: upload.silenceMs, signal: upload.signal });
   const body = uploadBody(inputs, upload.defaults, { read: watch.heard, failed: watch.abort });
@@ -77,7 +76,7 @@ async function uploadOnce(settings: Settings, inputs: OtpInputs, upload: Upload)
     throw watch.signal.aborted ? watch.signal.reason : error;
   } finally {
     watch.end();
-    // Not every runtime ends a request with its answer.
+    // Some runtimes keep sending after the answer has ended.
     watch.abort();
     body.close();
   }
@@ -88,7 +87,7 @@ async function post(
   { idempotencyKey }: Upload,
   { body, signal }: { body: ReadableStream<Uint8Array<ArrayBuffer>>; signal: AbortSignal },
 ): Promise<Response> {
-  // Not every runtime's types know it, but each that streams a body wants it.
+  // `duplex` is missing in some types, but required for streamed bodies.
   const init: RequestInit & { duplex: 'half' } = {
     method: 'POST',
     headers: {
@@ -129,7 +128,7 @@ async function readResults(
   throw networkError(null, upload.idempotencyKey);
 }
 
-/** Refusals that pass by themselves. */
+/** Temporary rejections. */
 const passing: readonly string[] = [
   'queue_unavailable',
   'overloaded',
@@ -138,7 +137,7 @@ const passing: readonly string[] = [
   'too_many_refused',
 ];
 
-/** Lines that come again were told of before, unless what was refused for the moment has been taken now. */
+/** Skips results of an earlier try, except a line that was rejected temporarily and is accepted now. */
 async function tell(result: UploadResult, upload: Upload): Promise<void> {
   const { index } = result;
   const isPassing = 'code' in result && passing.includes(result.code);
@@ -158,4 +157,28 @@ function isSummary(answer: object | null): answer is { summary: UploadSummary } 
 
 function isResult(answer: object | null): answer is UploadResult {
   return answer !== null && 'index' in answer && typeof answer.index === 'number';
+}
+
+/** Reads an answer line by line, without empty lines. Throws an OtpError `network_error` if it breaks off. */
+async function* linesOf(
+  body: ReadableStream<Uint8Array>,
+  idempotencyKey: string,
+): AsyncGenerator<string, void, undefined> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let begun = '';
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        throw networkError(error, idempotencyKey);
+      });
+      const lines = (begun + decoder.decode(value, { stream: !done })).split('\n');
+      begun = lines.pop() ?? '';
+      yield* lines.filter((line) => line.trim() !== '');
+      // A line without its end is incomplete.
+      if (done) return;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
 }

@@ -3,10 +3,11 @@ import { checkedTimeoutMs } from './settings.js';
 import { pause } from './time.js';
 import type { Otp } from './types.js';
 
-/** How long to wait for a send. */
+/** Options of `waitUntilSent`. */
 export interface WaitOptions {
-  /** In ms. Default: 30,000. */
+  /** Time-out in milliseconds. Default: 30,000. */
   timeoutMs?: number;
+  /** Aborts the wait, which rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -15,7 +16,7 @@ const firstPauseMs = 250;
 const longestPauseMs = 2_000;
 const growth = 1.5;
 
-/** A look that fails in one of these ways says nothing about the OTP. */
+/** Errors that say nothing about the OTP. */
 const passing = [
   'network_error',
   'timeout',
@@ -24,7 +25,7 @@ const passing = [
   'internal_error',
 ] as const;
 
-/** Looks again and again until nobody needs to wait for the send any more. `look` gets the ms that are left. */
+/** Polls until the OTP is sent or has failed. `look` gets the milliseconds that remain. */
 export async function waitUntilSent(
   look: (timeoutMs: number) => Promise<Otp>,
   { timeoutMs = defaultTimeoutMs, signal }: WaitOptions,

@@ -1,18 +1,18 @@
 import type { WebhookEvent } from './webhook-events.js';
 
-/** A delivery as it came. */
+/** A received webhook. */
 export interface WebhookDelivery {
-  /** The raw body, byte for byte: parsed and written again it is another one. */
+  /** The raw body. JSON that was parsed and serialized again does not match the signature. */
   payload: string;
-  /** Of the request: as `Headers`, or as Node has them. */
+  /** Headers of the request: `Headers`, or an object as in Node. */
   headers: { get(name: string): string | null } | Record<string, string | readonly string[] | undefined>;
-  /** As `whsec_…`; several while one replaces the other. */
+  /** The secret, `whsec_…`; several during a rotation. */
   secret: string | readonly string[];
-  /** How far the clocks may be apart, and how long a delivery may have been under way, in seconds. Default: 300. */
+  /** Largest accepted age, and clock difference, in seconds. Default: 300. */
   toleranceSeconds?: number;
 }
 
-/** Why a delivery is not to be believed. */
+/** Why a webhook was rejected; `invalid_secret` is a mistake of the receiver. */
 export type WebhookErrorCode =
   | 'missing_header'
   | 'outside_tolerance'
@@ -20,11 +20,12 @@ export type WebhookErrorCode =
   | 'invalid_payload'
   | 'invalid_secret';
 
-/** A delivery that is not to be believed; `invalid_secret`: nobody can tell, since the secret given here is none. */
+/** A rejected webhook. */
 export class WebhookError extends Error {
   override readonly name = 'WebhookError';
 
   constructor(
+    /** Stable, for programs. */
     readonly code: WebhookErrorCode,
     message: string,
   ) {
@@ -37,9 +38,8 @@ const scheme = 'v1,';
 const prefix = 'whsec_';
 
 /**
- * The event that a delivery tells of, once its signature and its time are right (Standard Webhooks,
- * https://www.standardwebhooks.com); else rejects with a WebhookError: answer 401, and do nothing. Events come at least
- * once: keep each `id` for a day, and skip those you have seen.
+ * Verifies signature and age of a webhook (Standard Webhooks, https://www.standardwebhooks.com) and returns its event.
+ * Rejects with a `WebhookError`: answer 401. Events arrive at least once: remember each `id` for a day.
  */
 export async function verifyWebhook(delivery: WebhookDelivery): Promise<WebhookEvent> {
   const { payload, headers, secret, toleranceSeconds = defaultToleranceSeconds } = delivery;
@@ -50,11 +50,11 @@ export async function verifyWebhook(delivery: WebhookDelivery): Promise<WebhookE
   const signed = new TextEncoder().encode(`${id}.${timestamp}.${payload}`);
   for (const each of typeof secret === 'string' || !secret ? [secret] : secret) {
     const expected = await sign(each, signed);
-    // All are compared, whichever fits.
-    const fitting = signatures.filter((signature) => equal(signature, expected));
-    if (fitting.length > 0) return { ...eventOf(payload), id };
+    // Compares all, so that the time does not tell which one matches.
+    const matching = signatures.filter((signature) => equal(signature, expected));
+    if (matching.length > 0) return { ...eventOf(payload), id };
   }
-  throw new WebhookError('wrong_signature', 'no signature is that of a secret given here');
+  throw new WebhookError('wrong_signature', 'no signature matches a secret');
 }
 
 function header(headers: WebhookDelivery['headers'], name: string): string {
@@ -70,14 +70,14 @@ function isHeaders(headers: WebhookDelivery['headers']): headers is { get(name: 
 function memberOf(headers: Record<string, string | readonly string[] | undefined>, name: string) {
   const found = Object.entries(headers).filter(([key]) => key.toLowerCase() === name);
   const values = found.flatMap(([, value]) => value ?? []);
-  // A header that is there twice is none.
+  // A repeated header is ambiguous.
   return values.length === 1 ? values[0] : undefined;
 }
 
 function checkTime(timestamp: string, toleranceSeconds: number): void {
   const apart = Math.abs(Date.now() / 1_000 - Number(timestamp));
   if (/^\d{1,12}$/.test(timestamp) && apart <= toleranceSeconds) return;
-  throw new WebhookError('outside_tolerance', 'webhook-timestamp is too far from the time here');
+  throw new WebhookError('outside_tolerance', 'webhook-timestamp differs too much from this clock');
 }
 
 async function sign(secret: string, signed: Uint8Array<ArrayBuffer>): Promise<string> {
@@ -93,12 +93,12 @@ function secretBytes(secret: string): Uint8Array<ArrayBuffer> {
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     if (bytes.length > 0) return bytes;
   } catch {
-    // Said below, without the secret.
+    // Thrown below, without the secret.
   }
-  throw new WebhookError('invalid_secret', 'a secret must be whsec_ and base64');
+  throw new WebhookError('invalid_secret', 'a secret must be whsec_ followed by base64');
 }
 
-/** Takes as long wherever two texts of the same length differ. */
+/** Compares texts of one length in constant time. */
 function equal(a: string, b: string): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
@@ -111,7 +111,7 @@ function eventOf(payload: string): WebhookEvent {
     const event: unknown = JSON.parse(payload);
     if (isEvent(event)) return event;
   } catch {
-    // Said below.
+    // Thrown below.
   }
   throw new WebhookError('invalid_payload', 'the body is not an event');
 }
