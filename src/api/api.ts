@@ -67,7 +67,7 @@ export function apiRoutes(dependencies: ApiDependencies): Route[] {
   return [...routes, ...docsRoutes(routes, dependencies)];
 }
 
-/** Headers for data: whatever the media type, a browser loads nothing from it and shows it in no frame. */
+/** Headers for data: a browser loads nothing from an answer and shows it in no frame. */
 const safeHeaders: express.RequestHandler = (_req, res, next) => {
   res.setHeaders(constantHeaders);
   next();

@@ -18,8 +18,8 @@ async function php(method: 'get' | 'post', step: string[], key = fullGatewayKey)
   return JSON.parse(stdout) as Answer;
 }
 
-describe('a PHP app that called iSMS before', () => {
-  it.each(['get', 'post'] as const)('signs a person in by %s, and never sees the code', async (method) => {
+describe('a PHP app written for iSMS', () => {
+  it.each(['get', 'post'] as const)('signs a user in by %s, and never sees the code', async (method) => {
     const mobile = method === 'get' ? '123456701' : '0123456702';
     const to = `+60${mobile.replace(/^0/, '')}`;
     const sent = await php(method, ['send', mobile, 'Kod anda %OTP%']);
@@ -48,7 +48,7 @@ describe('a PHP app that called iSMS before', () => {
       });
   });
 
-  it('is told what went wrong where the vendor would tell it', async () => {
+  it('reads errors where iSMS puts them', async () => {
     expect(await php('post', ['send', '123456703', '%OTP%'], 'x'.repeat(30))).toEqual({
       status: 'Failed',
       message: 'Authentication Failed',
@@ -63,7 +63,7 @@ describe('a PHP app that called iSMS before', () => {
     expect(refused['status']).toBe('Failed');
   });
 
-  it('leaves no key, code or number in the log, by GET either', () => {
+  it('leaves no key, code or number in the log, even by GET', () => {
     for (const text of [gateway.api.output, gateway.worker.output]) {
       expect(text).not.toContain(fullGatewayKey);
       expect(text).not.toMatch(/123456701|123456702|Kod anda/);

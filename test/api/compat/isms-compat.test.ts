@@ -30,7 +30,7 @@ async function startWatched() {
   return { watched, audited };
 }
 
-const door = (parameters: Record<string, string>, method = 'POST') => {
+const ask = (parameters: Record<string, string>, method = 'POST') => {
   const form = new URLSearchParams({ un: 'shop', pass: shopKey, ...parameters }).toString();
   const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
   const path = '/2FA/request.php';
@@ -39,10 +39,10 @@ const door = (parameters: Record<string, string>, method = 'POST') => {
     : gateway.call(method, `${path}?${form}`, { key: null });
 };
 
-describe('the door', () => {
-  it('knows an app by its name and its own key together', async () => {
+describe('the iSMS compatibility API', () => {
+  it('authenticates an app by its name and key together', async () => {
     for (const wrong of [{ un: 'bank' }, { un: 'shop', pass: account.password }, { un: '', pass: '' }]) {
-      expect((await door({ method: 'balance', ...wrong })).json).toEqual({
+      expect((await ask({ method: 'balance', ...wrong })).json).toEqual({
         status: 'Failed',
         message: 'Authentication Failed',
       });
@@ -50,7 +50,7 @@ describe('the door', () => {
     expect(gateway.logs.at(-1)).toContain('"problem":"unauthorized"');
   });
 
-  it('is in the audit trail by GET, too, and by words of ours alone', async () => {
+  it('writes audit entries, also for GET, without words of the request', async () => {
     const { watched, audited } = await startWatched();
     const ask = (parameters: Record<string, string>) => {
       const form = new URLSearchParams({ un: 'shop', pass: shopKey, ...parameters });
@@ -63,13 +63,13 @@ describe('the door', () => {
     expect(audited).toMatchObject([{ actor: 'app:shop', action: 'isms verify', code: 'otp_not_found' }]);
   });
 
-  it('finds an OTP by its number and uuid together, and only the app’s own', async () => {
+  it('finds only the app’s own OTP, by number and uuid together', async () => {
     const { id, code } = await gateway.sent({ to: '0123456710' });
     const uuid = Buffer.from(id.slice(6), 'base64url')
       .toString('hex')
       .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
     const verify = (more: Record<string, string>) =>
-      door({ method: 'verify', mobile: '123456710', country_code: '60', uuid, sms_id: '1', code, ...more });
+      ask({ method: 'verify', mobile: '123456710', country_code: '60', uuid, sms_id: '1', code, ...more });
     for (const wrong of [
       { mobile: '123456711' },
       { uuid: 'x' },
@@ -98,9 +98,9 @@ describe('the door', () => {
     });
   });
 
-  it.each(['message', 'msg'])('sends the text that a form calls `%s`', async (name) => {
+  it.each(['message', 'msg'])('sends the text of the form parameter `%s`', async (name) => {
     const mobile = `1234567${next++}`;
-    const asked = door({ mobile, country_code: '60', [name]: 'Kod %OTP% sahaja' });
+    const asked = ask({ mobile, country_code: '60', [name]: 'Kod %OTP% sahaja' });
     expect(await delivered(`+60${mobile}`, asked)).toMatchObject({
       answer: { status: 'Success' },
       message: 'Kod %OTP% sahaja',
@@ -147,7 +147,7 @@ describe('the door', () => {
     },
   );
 
-  it('sends UTF-8 that a query holds, and percent signs that encode nothing', async () => {
+  it('sends UTF-8 of a query, and literal percent signs', async () => {
     const mobile = `1234567${next++}`;
     const query = `un=shop&pass=${shopKey}&mobile=${mobile}&country_code=60&message=caf%C3%A9+%OTP%+100%`;
     const asked = gateway.call('GET', `/2FA/request.php?${query}`, { key: null });
@@ -157,33 +157,33 @@ describe('the door', () => {
     });
   });
 
-  it.each(['message', 'msg'])('sends nothing when `%s` is given without a text', async (name) => {
+  it.each(['message', 'msg'])('sends nothing when `%s` is empty', async (name) => {
     const mobile = '123456797';
     for (const call of [{}, { body: { type: 1 } }, { body: { [name]: '' } }]) {
       const query = 'body' in call && name in call.body ? {} : { [name]: '' };
       const reply = await byQuery({ mobile, country_code: '60', ...query }, call);
       expect(reply.json).toEqual({ status: 'Failed', message: expect.stringMatching(/^message is empty/) });
     }
-    const form = await door({ mobile, country_code: '60', [name]: '' });
+    const form = await ask({ mobile, country_code: '60', [name]: '' });
     expect(form.json).toEqual({ status: 'Failed', message: expect.stringMatching(/omit it/) });
     expect(await otpsOf('+60123456797')).toEqual([]);
   });
 
-  it('sends the default text to a number with a plus and no country code when no text is given', async () => {
+  it('sends the default text without `message`, also to a number with a plus and no country code', async () => {
     const mobile = `+601234567${next++}`;
-    expect(await delivered(mobile, door({ mobile }))).toMatchObject({
+    expect(await delivered(mobile, ask({ mobile }))).toMatchObject({
       answer: { status: 'Success', mobile },
       message: settings.defaultMessage,
     });
   });
 
-  it('reads no text when it verifies', async () => {
+  it('ignores `message` in a verification', async () => {
     const { code } = await gateway.sent({ to: '0123456718' });
-    const reply = await door({ method: 'verify', mobile: '+60123456718', code, message: '' });
+    const reply = await ask({ method: 'verify', mobile: '+60123456718', code, message: '' });
     expect(reply.json).toMatchObject({ status: 'Verified' });
   });
 
-  it('verifies the newest OTP of a number where an app keeps no ids, and only the app’s own', async () => {
+  it('verifies the app’s own newest OTP of a number without a uuid', async () => {
     const first = await gateway.sent({ to: '0123456715' });
     await gateway.store.phones.unlock('shop', number('+60123456715'));
     const newest = await gateway.sent({ to: '0123456715' });
@@ -224,7 +224,7 @@ describe('the door', () => {
     }
   });
 
-  it('lets a code count for no longer than `interval` says', async () => {
+  it('rejects a code after `interval` minutes', async () => {
     const { id, code } = await gateway.sent({ to: '0123456712' });
     const hex = Buffer.from(id.slice(6), 'base64url').toString('hex');
     const uuid = hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
@@ -235,12 +235,12 @@ describe('the door', () => {
     const { encrypted, ...facts } = { ...record, sentAt: longAgo };
     await gateway.redis.set(key, JSON.stringify({ ...facts, encrypted }), 'KEEPTTL');
     const verify = (interval: string) =>
-      door({ method: 'verify', mobile: '123456712', country_code: '60', uuid, sms_id: '1', code, interval });
+      ask({ method: 'verify', mobile: '123456712', country_code: '60', uuid, sms_id: '1', code, interval });
     expect((await verify('1')).json).toMatchObject({ status: 'Failed' });
     expect((await verify('3')).json).toMatchObject({ status: 'Verified' });
   });
 
-  it('drops what nobody waits for any more', async () => {
+  it('cancels a queued OTP when the client gives up', async () => {
     const form = new URLSearchParams({ un: 'shop', pass: shopKey, country_code: '60', message: '%OTP%' });
     form.set('mobile', '123456713');
     const init = { method: 'POST', body: form, signal: AbortSignal.timeout(500) };
@@ -254,7 +254,7 @@ describe('the door', () => {
     expect(gateway.simulator.state.number(to.e164).calls).toBe(0);
   });
 
-  it('answers GET only where that is allowed, and nothing at all where it is off', async () => {
+  it('answers GET only if it is allowed, and nothing if the API is off', async () => {
     const withDoor = async (ismsCompatApi: 'off' | 'post') =>
       await startGateway({ dependencies: { ismsCompatApi } });
     const post = await withDoor('post');

@@ -48,7 +48,7 @@ const failure = async (call: Promise<unknown>) =>
 let next = 10;
 const newNumber = () => `+601234568${next++}`;
 
-describe('the twilio library', () => {
+describe('the Twilio Verify compatibility API with the twilio library', () => {
   it('sends and checks an OTP unchanged', async () => {
     const to = newNumber();
     const verification = await start(to);
@@ -70,7 +70,7 @@ describe('the twilio library', () => {
     expect(await failure(check(to, code))).toMatchObject({ status: 404, code: 20404 });
   });
 
-  it('checks by sid, too', async () => {
+  it('checks a verification by its sid', async () => {
     const to = newNumber();
     const { sid } = await start(to);
     const code = await sms(to);
@@ -80,7 +80,7 @@ describe('the twilio library', () => {
     expect(await failure(unknown)).toMatchObject({ status: 404, code: 20404 });
   });
 
-  it('by sid checks only what is of that service and number', async () => {
+  it('checks by sid only a verification of the same service and number', async () => {
     const to = newNumber();
     const { sid } = await start(to);
     const code = await sms(to);
@@ -145,7 +145,7 @@ describe('the twilio library', () => {
     expect(await gateway.store.phones.known(number(to))).toEqual([]);
   });
 
-  it('starts a verification with what changes no SMS', async () => {
+  it('accepts parameters that do not change the SMS', async () => {
     const harmless = {
       tags: '{"campaign":"spring"}',
       riskCheck: 'enable',
@@ -156,7 +156,7 @@ describe('the twilio library', () => {
     expect(await start(newNumber(), harmless)).toMatchObject({ status: 'pending' });
   });
 
-  it('is refused a parameter that is none of Twilio’s', async () => {
+  it('rejects a parameter that Twilio does not have', async () => {
     const body = new URLSearchParams({ To: '+60123456798', Channel: 'sms', Mesage: 'Kod %OTP%' }).toString();
     const reply = await post('Verifications', body);
     expect(reply.json).toMatchObject({
@@ -182,7 +182,7 @@ describe('the twilio library', () => {
     expect(await gateway.store.phones.known(number('+60123456797'))).toEqual([]);
   });
 
-  it('is refused a check with two codes or a query, which spends no attempt', async () => {
+  it('rejects a check with two codes or a query without counting an attempt', async () => {
     const to = newNumber();
     await start(to);
     const code = await sms(to);
@@ -196,7 +196,7 @@ describe('the twilio library', () => {
     expect(await check(to, code)).toMatchObject({ status: 'approved' });
   });
 
-  it('sends a template in a language that it has, and no other', async () => {
+  it('sends a template only in a language that it has', async () => {
     const templates = new Map([
       ['default', new Map([['ms', 'Kod anda %OTP%']])],
       ['reset', new Map([['en', '%OTP% resets your password']])],
@@ -235,7 +235,7 @@ describe('the twilio library', () => {
     },
   );
 
-  it('fetches a verification for as long as its code counts', async () => {
+  it('fetches a verification while its code is valid', async () => {
     const to = newNumber();
     const started = await start(to);
     const { dateUpdated, ...same } = started.toJSON();
@@ -251,7 +251,7 @@ describe('the twilio library', () => {
     expect(await failure(started.fetch())).toMatchObject({ status: 404, code: 20404 });
   });
 
-  it('cancels a verification, after which its code counts no more', async () => {
+  it('cancels a verification, which makes its code invalid', async () => {
     const to = newNumber();
     const started = await start(to);
     const code = await sms(to);
@@ -268,7 +268,7 @@ describe('the twilio library', () => {
     expect(await failure(started.update({ status: 'canceled' }))).toMatchObject({ status: 404, code: 20404 });
   });
 
-  it('cancels a verification before it was sent', async () => {
+  it('cancels a verification before its SMS is sent', async () => {
     const started = await start(newNumber());
     const [id = ''] = await gateway.store.phones.idsOfApp('shop', number(started.to));
     await started.update({ status: 'canceled' });
@@ -276,7 +276,7 @@ describe('the twilio library', () => {
     await expect.poll(() => gateway.logs.at(-1)).toContain(`"otpId":"${id}"`);
   });
 
-  it('cannot approve a verification without its code', async () => {
+  it('rejects an approval without the code', async () => {
     const started = await start(newNumber());
     expect(await failure(started.update({ status: 'approved' }))).toMatchObject({ status: 403, code: 60204 });
     const nonsense = started.update({ status: 'pending' as 'canceled' });
@@ -284,7 +284,7 @@ describe('the twilio library', () => {
     expect(await started.fetch()).toMatchObject({ status: 'pending' });
   });
 
-  it('gets Twilio’s own errors for too many attempts and too many SMS', async () => {
+  it('answers too many attempts and too many SMS with Twilio’s own errors', async () => {
     const to = newNumber();
     await start(to);
     const code = await sms(to);

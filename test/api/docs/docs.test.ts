@@ -6,7 +6,7 @@ import { startGateway } from '../gateway.js';
 const gateway = await startGateway();
 const page = await gateway.call('GET', '/docs', { key: null });
 
-describe('200', () => {
+describe('the documentation page', () => {
   it('loads nothing, and runs only the one script that its policy names', () => {
     expect(page.status).toBe(200);
     expect(page.headers.get('Content-Type')).toBe('text/html; charset=utf-8');
@@ -20,11 +20,11 @@ describe('200', () => {
     expect(/<script [^>]|\son\w+="|\sstyle="|(?:href|src)="(?:https?:)?\/\//.exec(page.text)).toBeNull();
   });
 
-  it('explains every problem code where its type leads', () => {
+  it('has an entry for every problem type', () => {
     for (const code of problemCodes) expect([code, page.text.includes(`id="${code}"`)]).toEqual([code, true]);
   });
 
-  it('has no link that leads nowhere', () => {
+  it('has no broken link', () => {
     const targets = [...page.text.matchAll(/href="#([^"]+)"/g)].map(([, target]) => target);
     expect(targets.length).toBeGreaterThan(20);
     for (const target of targets)
@@ -43,7 +43,7 @@ describe('200', () => {
     }
   });
 
-  it('closes what it opens', () => {
+  it('closes every element', () => {
     for (const tag of [
       'table',
       'tr',

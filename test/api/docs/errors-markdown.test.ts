@@ -4,12 +4,12 @@ import { errorsMarkdown } from '../../../src/api/docs/errors-markdown.js';
 import { problemCodes, problems } from '../../../src/api/http/problems.js';
 
 describe('docs/errors.md', () => {
-  it('is what the table of problems says; if not, run `npm run docs:write`', () => {
+  it('matches the problem table; if not, run `npm run docs:write`', () => {
     const file = new URL('../../../docs/errors.md', import.meta.url);
     expect(readFileSync(file, 'utf8')).toBe(errorsMarkdown());
   });
 
-  it('says of every code what to do about it', () => {
+  it('has advice for every code', () => {
     for (const code of problemCodes) {
       expect(problems[code].advice).toMatch(/^[A-Z].*[.?]$/);
       expect(errorsMarkdown()).toContain(`| \`${code}\` |`);

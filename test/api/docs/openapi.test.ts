@@ -31,8 +31,8 @@ const operations = Object.entries(document.paths).flatMap(([path, item]) =>
   Object.entries(item).map(([method, operation]) => ({ path, method, operation: operation as Operation })),
 );
 
-describe('the document', () => {
-  it('is OpenAPI 3.1 with everything that version requires', () => {
+describe('the OpenAPI document', () => {
+  it('has everything that OpenAPI 3.1 requires', () => {
     expect(document.openapi).toMatch(/^3\.1\./);
     expect(document.info).toMatchObject({ title: expect.any(String), version: '0.0.0' });
     const ids = operations.map(({ operation }) => operation.operationId);
@@ -46,7 +46,7 @@ describe('the document', () => {
     }
   });
 
-  it('refers to nothing that is not in it, and to nothing outside', () => {
+  it('has no broken or external references', () => {
     const references = [...text.matchAll(/"\$ref":"([^"]*)"/g)].map(([, reference = '']) => reference);
     expect(references.length).toBeGreaterThan(10);
     for (const reference of references) {
@@ -55,7 +55,7 @@ describe('the document', () => {
     }
   });
 
-  it('holds each problem code with an example, under its own status', () => {
+  it('has an example of each problem code under its status', () => {
     // Answered by the admin pages, or before it is known which operation is asked for.
     const ofNoOperation = [
       'cross_site_request',
@@ -92,7 +92,7 @@ describe('the document', () => {
   });
 });
 
-describe('the app', () => {
+describe('the API', () => {
   it('answers every documented operation', async () => {
     for (const { path, method, operation } of operations) {
       const { status } = await gateway.call(method.toUpperCase(), path.replace('{id}', 'x'));
@@ -101,7 +101,7 @@ describe('the app', () => {
     }
   });
 
-  it('answers 405 for every method that a documented path does not have', async () => {
+  it('answers 405 to every undocumented method of a documented path', async () => {
     for (const [path, item] of Object.entries(document.paths)) {
       for (const method of ['get', 'post', 'put', 'patch', 'delete']) {
         const { status } = await gateway.call(method.toUpperCase(), path.replace('{id}', 'x'));
@@ -110,13 +110,13 @@ describe('the app', () => {
     }
   });
 
-  it('serves no route that is not documented', () => {
+  it('serves no undocumented route', () => {
     const served = routes.map(({ method, path }) => `${method} ${path}`).sort();
     expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(served);
   });
 });
 
-it('says Retry-After for every 503, and for nothing else', () => {
+it('the table has Retry-After for every 503, and for nothing else', () => {
   for (const code of problemCodes) {
     expect([code, problems[code].retryAfterSeconds !== undefined]).toEqual([
       code,

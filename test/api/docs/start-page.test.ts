@@ -18,7 +18,7 @@ async function pageFor(host: string): Promise<string> {
 }
 
 describe('the start page', () => {
-  it('says what this is, and links to everything that answers', async () => {
+  it('links only to pages that answer, and shows this host’s URL', async () => {
     const { status, headers, text } = await production.call('GET', '/', { key: null });
     expect(status).toBe(200);
     expect(headers.get('Content-Security-Policy')).toMatch(/^default-src 'none'/);
@@ -28,11 +28,11 @@ describe('the start page', () => {
     expect(text).toContain(`curl ${production.url}/v1/otps`);
   });
 
-  it('shows the admin pages only where they are on', async () => {
+  it('links to the admin pages if they are on', async () => {
     expect((await gateway.call('GET', '/', { key: null })).text).toContain('href="/admin"');
   });
 
-  it('shows the development key and inbox on this machine, by its own name alone', async () => {
+  it('shows the development key only to a local client that asks by a loopback name', async () => {
     const { port } = new URL(gateway.url);
     for (const host of [`localhost:${port}`, `127.0.0.1:${port}`]) {
       expect(await pageFor(host)).toContain(development.apiKey);
@@ -42,13 +42,13 @@ describe('the start page', () => {
     expect(rebound).toContain('rebound.example');
   });
 
-  it('never shows a key that the wiring did not pass', async () => {
+  it('shows no key in production', async () => {
     const { text } = await production.call('GET', '/', { key: null });
     expect(text).toContain('$API_KEY');
     expect(text).not.toContain('API key</td>');
   });
 
-  it('writes no markup that came as the Host', async () => {
+  it('escapes the Host header', async () => {
     expect(await pageFor('"><script>')).not.toContain('"><script>');
   });
 });

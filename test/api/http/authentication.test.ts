@@ -9,14 +9,14 @@ const withHeader = (authorization?: string) =>
     headers: authorization === undefined ? {} : { Authorization: authorization },
   });
 
-describe('200', () => {
-  it.each([shopKey, bankKey])('lets every known key in', async (key) => {
+describe('a known key', () => {
+  it.each([shopKey, bankKey])('is accepted', async (key) => {
     expect((await withHeader(`Bearer ${key}`)).status).toBe(200);
     expect((await withHeader(`bearer  ${key}`)).status).toBe(200);
   });
 });
 
-describe('401', () => {
+describe('the answer 401', () => {
   const basic = `Basic ${btoa(`${admin.username}:${admin.password}`)}`;
   const headers = [
     undefined,
@@ -42,7 +42,7 @@ describe('401', () => {
     expect(new Set(replies.map(({ text }) => text)).size).toBe(1);
   });
 
-  it('comes before the body is looked at, and before the path is', async () => {
+  it('precedes every check of body and path', async () => {
     const call = { key: null, body: 'x'.repeat(100_000), headers: { 'Content-Type': 'text/plain' } };
     expectProblem(await gateway.call('POST', '/v1/otps', call), 401, 'unauthorized');
     expectProblem(await gateway.call('PATCH', '/v1/nothing', { key: null }), 401, 'unauthorized');

@@ -24,7 +24,7 @@ async function raw(path: string, headers: Record<string, string>, chunks: string
   });
 }
 
-describe('400', () => {
+describe('the API answers 400 to bad input:', () => {
   it.each([
     '{',
     '{"to":"0123456789"',
@@ -43,36 +43,36 @@ describe('400', () => {
     expect({}).not.toHaveProperty('app');
   });
 
-  it('answers a missing body', async () => {
+  it('a missing body', async () => {
     expectProblem(await gateway.call('POST', '/v1/otps'), 400, 'invalid_request');
     expectProblem(await post(''), 400, 'invalid_request');
   });
 
-  it('answers broken UTF-8, instead of patching it', async () => {
+  it('broken UTF-8, instead of replacing it', async () => {
     const broken = Buffer.concat([Buffer.from('{"to":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')]);
     expectProblem(await post(new Uint8Array(broken)), 400, 'invalid_request');
   });
 
-  it('answers a path that is not percent-encoded properly', async () => {
+  it('a path that is not percent-encoded properly', async () => {
     expectProblem(await gateway.call('GET', '/v1/otps/%zz'), 400, 'invalid_request');
     expectProblem(await gateway.call('GET', '/v1/otps/%ff'), 400, 'invalid_request');
   });
 
-  it('names at most 20 mistakes', async () => {
+  it('more than 20 mistakes, of which it names 20', async () => {
     const body = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`x${n}`, 1]));
     const { json } = await gateway.call('POST', '/v1/otps', { body });
     expect((json as { errors: unknown[] }).errors).toHaveLength(20);
   });
 });
 
-describe('404', () => {
+describe('the API answers 404', () => {
   it.each(['/v1', '/v1/', '/v1/otp', '/v1/otps/', '/v1/otps/a/b', '/V1/otps', '/livez/x', '/favicon.ico'])(
     'answers %s',
     async (path) => expectProblem(await gateway.call('GET', path), 404, 'not_found'),
   );
 });
 
-describe('405', () => {
+describe('the API answers 405', () => {
   it.each([
     ['PUT', '/v1/otps', 'GET, HEAD, POST'],
     ['OPTIONS', '/v1/otps', 'GET, HEAD, POST'],
@@ -87,17 +87,17 @@ describe('405', () => {
   });
 });
 
-describe('413', () => {
+describe('the API answers 413', () => {
   const padded = (size: number) => JSON.stringify({ to, x: ' '.repeat(size) }).replace(/ /g, 'x');
 
-  it('answers more than 16 KiB, announced or not', async () => {
+  it('to more than 16 KiB, with and without Content-Length', async () => {
     expectProblem(await post(padded(16_384)), 413, 'body_too_large');
     expect(await raw('/v1/otps', { 'Transfer-Encoding': 'chunked' }, [padded(10_000), padded(10_000)])).toBe(
       413,
     );
   });
 
-  it('does not answer 16 KiB exactly', async () => {
+  it('but not to exactly 16 KiB', async () => {
     const empty = JSON.stringify({ to, message: '' }).length;
     const reply = await gateway.call('POST', '/v1/otps', {
       body: { to, message: 'x'.repeat(16_384 - empty) },
@@ -105,7 +105,7 @@ describe('413', () => {
     expectProblem(reply, 400, 'invalid_request');
   });
 
-  it('comes before such a body has arrived', async () => {
+  it('before such a body has arrived', async () => {
     const status = new Promise((resolve, reject) => {
       const headers = {
         Authorization: `Bearer ${shopKey}`,
@@ -124,7 +124,7 @@ describe('413', () => {
   });
 });
 
-describe('415', () => {
+describe('the API answers 415', () => {
   const body = JSON.stringify({ to });
 
   it.each([
@@ -138,7 +138,7 @@ describe('415', () => {
     expectProblem(reply, 415, 'unsupported_media_type');
   });
 
-  it('answers a compressed body', async () => {
+  it('to a compressed body', async () => {
     const reply = await post(new Uint8Array(gzipSync(body)), { 'Content-Encoding': 'gzip' });
     expectProblem(reply, 415, 'unsupported_media_type');
   });

@@ -17,8 +17,8 @@ const splits = (text: string) => {
   return Array.from({ length: bytes.length + 1 }, (_, i) => [bytes.subarray(0, i), bytes.subarray(i)]);
 };
 
-describe('the lines of a body', () => {
-  it('are whole wherever it was cut, also within a character', async () => {
+describe('reading the lines of a body', () => {
+  it('joins lines cut anywhere, also within a character', async () => {
     for (const parts of splits('{"a":"é验"}\n\n{"b":1}\r\n{"c":2}')) {
       expect(await linesOf(...parts)).toEqual([
         { json: { a: 'é验' } },
@@ -29,7 +29,7 @@ describe('the lines of a body', () => {
     }
   });
 
-  it('say what is wrong with them, each for itself', async () => {
+  it('reports each unreadable line by itself', async () => {
     const lines = await linesOf('{"a":1}\nnot json\n', Buffer.from([0x22, 0xff, 0x22, 0x0a]), '{"b":2}\n');
     expect(lines).toEqual([
       { json: { a: 1 } },
@@ -39,7 +39,7 @@ describe('the lines of a body', () => {
     ]);
   });
 
-  it('may have 16 KiB, however many parts a longer one comes in', async () => {
+  it('rejects a line over 16 KiB, however many parts it arrives in', async () => {
     const long = `"${'x'.repeat(5_000)}`;
     const lines = await linesOf(long, long, long, long, '"\n', `"${'y'.repeat(16_380)}"\n`, '1');
     expect(lines).toEqual([
@@ -49,7 +49,7 @@ describe('the lines of a body', () => {
     ]);
   });
 
-  it('end with what they began with when the body breaks off', async () => {
+  it('keeps the lines before a body breaks off', async () => {
     async function* broken() {
       yield Buffer.from('{"a":1}\n{"b"');
       throw Object.assign(new Error('aborted'), { code: 'ECONNRESET' });

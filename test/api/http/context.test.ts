@@ -17,8 +17,8 @@ async function linesOf(work: () => Promise<unknown>): Promise<Line[]> {
   return logs.slice(before).map((line) => JSON.parse(line) as Line);
 }
 
-describe('a request', () => {
-  it('has one line that says what happened, without path or query', async () => {
+describe('the log line of a request', () => {
+  it('is one line without path or query', async () => {
     const { id } = await gateway.sent();
     const lines = await linesOf(() => gateway.call('GET', `/v1/otps/${id}?note=secret`));
     expect(lines).toEqual([
@@ -36,7 +36,7 @@ describe('a request', () => {
     ]);
   });
 
-  it('has the id that the client was given', async () => {
+  it('has the X-Request-Id of the answer', async () => {
     const replies: string[] = [];
     const lines = await linesOf(async () => {
       replies.push((await gateway.call('GET', '/livez')).headers.get('X-Request-Id') ?? '');
@@ -44,7 +44,7 @@ describe('a request', () => {
     expect(lines[0]?.['requestId']).toBe(replies[0]);
   });
 
-  it('has the problem in its line, and why', async () => {
+  it('has the problem code and its reason', async () => {
     await gateway.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now(),
@@ -54,12 +54,12 @@ describe('a request', () => {
     expect(lines).toMatchObject([{ status: 503, problem: 'sending_paused', reason: 'account_suspended' }]);
   });
 
-  it('does not name an id that no OTP of the app has', async () => {
+  it('omits an id that is no OTP of the app', async () => {
     const lines = await linesOf(() => gateway.call('GET', '/v1/otps/+60123456789'));
     expect(JSON.stringify(lines)).not.toContain('60123456789');
   });
 
-  it('says that the client was gone before the answer', async () => {
+  it('marks a client that disconnected before the answer', async () => {
     const lines = await linesOf(async () => {
       const headers = {
         Authorization: `Bearer ${shopKey}`,
@@ -80,8 +80,8 @@ describe('a request', () => {
   });
 });
 
-describe('500', () => {
-  it('is logged by name and place, and tells nobody what was thrown', async () => {
+describe('an unhandled error', () => {
+  it('is logged with name, place and route, without its message', async () => {
     const secret = 'a text with 654321 and +60123456789 in it';
     const broken = await startGateway({
       dependencies: {
@@ -99,6 +99,7 @@ describe('500', () => {
     expect(reply.json).toMatchObject({ code: 'internal_error', title: 'Internal error' });
     const line = () => broken.logs.find((text) => text.includes('http.internal_error'));
     await expect.poll(line, { timeout: 10_000 }).toContain('TypeError');
+    expect(line()).toContain('Unhandled error in POST /v1/otps/{id}/verify');
     for (const text of [reply.text, ...broken.logs]) {
       expect(text).not.toContain(secret);
       expect(text).not.toContain('654321');
@@ -106,7 +107,7 @@ describe('500', () => {
   });
 });
 
-describe('a whole session with every kind of error', () => {
+describe('a session with every kind of error', () => {
   it('leaves no password, key, code, whole number or message in the log', async () => {
     const canaries = [
       account.password,

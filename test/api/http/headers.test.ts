@@ -3,7 +3,7 @@ import { startGateway } from '../gateway.js';
 
 const gateway = await startGateway();
 
-it('gives every answer an id of its own, errors included', async () => {
+it('every answer has its own X-Request-Id, also errors', async () => {
   const replies = await Promise.all(
     ['/livez', '/nothing', '/v1/balance'].map((path) => gateway.call('GET', path)),
   );
@@ -12,7 +12,7 @@ it('gives every answer an id of its own, errors included', async () => {
   expect(new Set(ids).size).toBe(3);
 });
 
-it('names no framework, allows no other origin, lets nothing load and nothing be kept', async () => {
+it('answers name no framework, allow no other origin, no loading and no caching', async () => {
   const { headers } = await gateway.call('GET', '/v1/otps?reference=x', {
     headers: { Origin: 'https://evil.test' },
   });

@@ -31,7 +31,7 @@ const lines = (count: number) => Array.from({ length: count }, (_, n) => `X-${n}
 const chunked = (rest: string) =>
   `POST /body HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n${rest}`;
 
-describe('what Node would answer by itself, or not at all, is answered with a problem', () => {
+describe('the server answers with a problem document', () => {
   it.each([
     ['an unknown method', `FOO / HTTP/1.1\r\n${closing}`, 400, 'invalid_request'],
     ['a method of another protocol', `SETUP / HTTP/1.1\r\n${closing}`, 400, 'invalid_request'],
@@ -101,17 +101,17 @@ describe('what Node would answer by itself, or not at all, is answered with a pr
     expectProblemIn(await exchange(url, Buffer.from(bytes, 'latin1')), status, code);
   });
 
-  it('half a request, of which nothing more comes', async () => {
+  it('half a request that stalls', async () => {
     expectProblemIn(await exchange(url, 'GET / HTTP/1.1\r\nHost:'), 408, 'request_timeout');
   });
 
-  it('half a request, after which the client has nothing more to say', async () => {
+  it('half a request after which the client half-closes', async () => {
     const bytes = `POST /body HTTP/1.1\r\n${host}Content-Length: 10\r\n\r\nhel`;
     expectProblemIn(await exchange(url, bytes, { end: true }), 400, 'invalid_request');
   });
 });
 
-describe('what HTTP allows is served', () => {
+describe('the server accepts what HTTP allows', () => {
   it.each([
     ['HTTP/1.0 without Host', 'GET / HTTP/1.0\r\n\r\n'],
     ['100 headers', `GET / HTTP/1.1\r\n${lines(98)}${closing}`],
@@ -130,7 +130,7 @@ describe('what HTTP allows is served', () => {
   });
 });
 
-describe('one answer never lands in another', () => {
+describe('answers of one connection do not mix', () => {
   const late = `GET /late HTTP/1.1\r\n${host}\r\n`;
 
   it.each([
@@ -144,14 +144,14 @@ describe('one answer never lands in another', () => {
     expect(text.match(/served \/late/g)).toHaveLength(2);
   });
 
-  it('a body that breaks off after its request was answered ends the connection in silence', async () => {
+  it('a body that breaks off after the answer closes the connection without a second answer', async () => {
     const body = chunked('').replace('/body', '/early');
     const { text } = await exchange(url, `${body}`.replace('5\r\nhello\r\n', ''), { end: true });
     expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200']);
   });
 });
 
-it('a client that keeps its side open after the last answer is cut off a second later', async () => {
+it('a connection that the client keeps open after the last answer is closed a second later', async () => {
   const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true });
   socket.on('error', () => {}).resume();
   const connections = promisify(server.getConnections.bind(server));

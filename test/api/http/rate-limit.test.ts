@@ -14,8 +14,8 @@ const gateway = await startGateway({ policy: limits });
 const ask = (body: object, to: Gateway = gateway) => to.call('POST', '/v1/otps', { body });
 const retryAfter = (reply: Reply) => Number(reply.headers.get('Retry-After'));
 
-describe('202', () => {
-  it('says which limits are on and what is left of each, as the IETF draft writes it', async () => {
+describe('an accepted OTP', () => {
+  it('names the active limits and their remaining quotas in the IETF draft’s headers', async () => {
     const reply = await ask({ to: '0123450001', clientIp: '198.51.100.1' });
     expect(reply.status).toBe(202);
     expect(reply.headers.get('RateLimit-Policy')).toBe(
@@ -26,7 +26,7 @@ describe('202', () => {
     );
   });
 
-  it('a message with a link, with the setting warn: the log names the rule and the id', async () => {
+  it('logs rule and id of a message with a link when CONTENT_POLICY is warn', async () => {
     const warning = await startGateway({
       dependencies: { settings: { ...settings, contentPolicy: 'warn' } },
     });
@@ -36,7 +36,7 @@ describe('202', () => {
     expect(warning.logs.join()).not.toContain('example.com');
   });
 
-  it('an OTP asked for again with its key, however many limits are used up', async () => {
+  it('is replayed under its key even when its limits are used up', async () => {
     const call = () =>
       gateway.call('POST', '/v1/otps', {
         body: { to: '0123450005' },
@@ -46,8 +46,8 @@ describe('202', () => {
   });
 });
 
-describe('422', () => {
-  it('message_not_allowed: a message with a link to a Malaysian number, naming the rule', async () => {
+describe('a refused message', () => {
+  it('with a link to a Malaysian number is message_not_allowed and names the rule', async () => {
     const reply = await ask({ to: '0123450002', message: 'Use %OTP% at https://example.com/login' });
     expectProblem(reply, 422, 'message_not_allowed');
     expect(reply.json).toMatchObject({
@@ -56,8 +56,8 @@ describe('422', () => {
   });
 });
 
-describe('429', () => {
-  it('phone_rate_limited: one more than the limit, with the seconds to wait', async () => {
+describe('an OTP over a limit', () => {
+  it('over the limit of the number is phone_rate_limited, with the seconds to wait', async () => {
     for (let i = 0; i < 2; i++) await ask({ to: '0123450004' });
     const reply = await ask({ to: '012-345 0004' });
     expectProblem(reply, 429, 'phone_rate_limited');
@@ -65,7 +65,7 @@ describe('429', () => {
     expect(reply.headers.get('RateLimit')).toContain('"phone-10min";r=0');
   });
 
-  it('phone_rate_limited: within the cooldown, with the times of the last code and of the next', async () => {
+  it('within the cooldown is phone_rate_limited, with the times of the last code and the next', async () => {
     const cooling = await startGateway({ policy: { recipientCooldownMs: 30_000 } });
     const first = await ask({ to: '0123450006' }, cooling);
     expect(first.headers.get('RateLimit-Policy')).toContain('"phone-cooldown";q=1;w=30');
@@ -81,13 +81,13 @@ describe('429', () => {
     expect(retryAfter(reply)).toBeGreaterThan(15);
   });
 
-  it('client_ip_rate_limited: too many for one client address', async () => {
+  it('over the limit of the client address is client_ip_rate_limited', async () => {
     const from = (n: number) => ask({ to: `01234510${n}0`, clientIp: '203.0.113.9' });
     for (const n of [1, 2, 3]) expect((await from(n)).status).toBe(202);
     expectProblem(await from(4), 429, 'client_ip_rate_limited');
   });
 
-  it('app_rate_limited: too many in one second', async () => {
+  it('over the limit of the app is app_rate_limited', async () => {
     const slow = await startGateway({ policy: { appPerSecond: 2 } });
     const replies = await Promise.all(
       [1, 2, 3, 4].map((n) => slow.call('POST', '/v1/otps', { key: bankKey, body: { to: `012345200${n}` } })),
@@ -100,7 +100,7 @@ describe('429', () => {
     }
   });
 
-  it('range_blocked: a range that is pumped; the log names the range and no number', async () => {
+  it('to a pumped range is range_blocked; the log names the range and no number', async () => {
     const guarded = await startGateway({ policy: { fraudGuard: 'enforce' } });
     const replies: Reply[] = [];
     for (let n = 10; n < 40; n++) replies.push(await ask({ to: `0179${n}12${n}` }, guarded));
@@ -121,7 +121,7 @@ describe('429', () => {
     expect(guarded.logs.join()).not.toMatch(/0175550|6017555\d{4}/);
   });
 
-  it('phone_locked: wrong codes in a row across OTPs, until the operator unlocks the number', async () => {
+  it('after too many wrong codes in a row is phone_locked until the operator unlocks the number', async () => {
     const { id, code } = await gateway.sent({ to: '0123450009' });
     const wrong = code === '000000' ? '111111' : '000000';
     const verify = (text: string) => gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code: text } });

@@ -45,8 +45,8 @@ async function until(done: () => Promise<boolean>): Promise<void> {
   while (!(await done())) await sleep(50);
 }
 
-describe('503', () => {
-  it('comes while Redis is gone, and stops by itself once it is back', async () => {
+describe('a request answers 503', () => {
+  it('while Redis is gone, and recovers once it is back', async () => {
     const gateway = await startGateway({ redisUrl: server.url });
     const ready = async () => (await gateway.call('GET', '/readyz')).status === 200;
     await until(ready);
@@ -60,7 +60,7 @@ describe('503', () => {
     expect((await gateway.call('GET', `/v1/otps/${id}`)).json).toMatchObject({ status: 'sent' });
   });
 
-  it('comes while Redis is frozen', async () => {
+  it('while Redis is frozen', async () => {
     const gateway = await startGateway({ redisUrl: server.url });
     await until(async () => (await gateway.call('GET', '/readyz')).status === 200);
     const { id } = await gateway.sent();
@@ -72,14 +72,14 @@ describe('503', () => {
     }
   });
 
-  it('comes when Redis was never there, in the admin pages too', async () => {
+  it('if Redis was never there, also on the admin pages', async () => {
     const gateway = await startGateway({ redisUrl: `redis://127.0.0.1:${await freePort()}` });
     await expectRefusals(gateway, 'otp_mmAAAAAAAAAAAAAAAAAAAAAA');
     const page = await gateway.call('GET', '/admin/queues/api/queues', { key: null, headers: basic });
     expectProblem(page, 503, 'queue_unavailable');
   });
 
-  it('comes when Redis is out of memory, and the same key completes the OTP later', async () => {
+  it('while Redis is out of memory; the same key completes the OTP later', async () => {
     const gateway = await startGateway({ redisUrl: server.url });
     await until(async () => (await gateway.call('GET', '/readyz')).status === 200);
     const inspected = await connectTo(server.url);
@@ -91,7 +91,7 @@ describe('503', () => {
     await until(async () => (await gateway.call('POST', '/v1/otps', call)).status === 202);
   });
 
-  it('comes from /readyz with the reason while Redis has a limit and a policy that evicts', async () => {
+  it('on /readyz, with the reason, while Redis may evict keys', async () => {
     const gateway = await startGateway({ redisUrl: server.url });
     const ready = async () => await gateway.call('GET', '/readyz');
     await until(async () => (await ready()).status === 200);
@@ -108,7 +108,7 @@ describe('503', () => {
     inspected.disconnect();
   });
 
-  it('comes when the OTP was admitted but its job was not added; the same key adds it', async () => {
+  it('if the OTP was admitted but its job not added; the same key adds it', async () => {
     const working = await startGateway({ redisUrl: server.url });
     const hanging = await startGateway({ redisUrl: server.url, add: () => new Promise(() => {}) });
     const ready = async (gateway: Gateway) => (await gateway.call('GET', '/readyz')).status === 200;

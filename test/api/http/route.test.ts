@@ -11,7 +11,7 @@ const megabyte = 1_024 * 1_024;
 const part = `${'x'.repeat(16 * 1_024 - 1)}\n`;
 const parts = 64 * 64;
 
-it('no more of an answer is made while a megabyte of it waits to be read', async () => {
+it('an answer in parts pauses while a megabyte of it is unread', async () => {
   let [made, mostUnread] = [0, 0];
   let response: ServerResponse | undefined;
   const route = defineRoute({

@@ -55,7 +55,7 @@ async function measure(stop: AbortSignal): Promise<number[]> {
   return tookMs;
 }
 
-it('slow sockets are closed, and real requests are answered meanwhile', async () => {
+it('the server closes slow sockets and answers real requests meanwhile', async () => {
   const stop = new AbortController();
   const count = socketsPerKind * Object.keys(kinds).length;
   const measured = measure(stop.signal);

@@ -42,14 +42,14 @@ async function messageOf(body: object): Promise<string | undefined> {
 }
 
 describe('an app of the file', () => {
-  it('sends its own message in the language asked for', async () => {
+  it('sends its template in the requested language', async () => {
     expect(await messageOf({})).toBe('Your code is %OTP%');
     expect(await messageOf({ locale: 'ms-MY' })).toBe('Kod anda %OTP%');
     expect(await messageOf({ locale: 'zh-Hans', template: 'default' })).toBe('验证码 %OTP%');
     expect(await messageOf({ template: 'reset', locale: 'ms' })).toBe('%OTP% resets your password');
   });
 
-  it('may not write its own, where the operator does not let it', async () => {
+  it('may not send free text unless the operator allows it', async () => {
     expect((await send({ to: otherNumber(), message: 'Kod anda %OTP%' })).status).toBe(202);
     const reply = await send({ to: otherNumber(), message: 'Kod %OTP%' });
     expectProblem(reply, 422, 'message_not_allowed');
@@ -63,7 +63,7 @@ describe('an app of the file', () => {
     [{ template: 'reset', message: '%OTP%' }, 'message', /combined with `template`/],
     [{ locale: 'x' }, 'locale', /language tag/],
     [{ purpose: 'Log in' }, 'purpose', /must be/],
-  ])('is told what is wrong with %j', async (body, path, message) => {
+  ])('gets the mistake in %j', async (body, path, message) => {
     const reply = await send({ to: otherNumber(), ...body });
     expectProblem(reply, 400, 'invalid_request');
     expect(reply.json).toMatchObject({ errors: [{ path, message: expect.stringMatching(message) }] });
@@ -77,7 +77,7 @@ describe('an app of the file', () => {
     expectProblem(await send({ to: '+6281234567890' }), 422, 'country_not_allowed');
   });
 
-  it('has limits of its own, beside those of the gateway', async () => {
+  it('has its own limits beside the gateway’s', async () => {
     expect((await send({ to })).status).toBe(202);
     const reply = await send({ to });
     expectProblem(reply, 429, 'phone_rate_limited');
@@ -85,7 +85,7 @@ describe('an app of the file', () => {
     expect(reply.headers.get('RateLimit-Policy')).toContain('"phone-10min";q=5');
   });
 
-  it('has test numbers: nothing is sent, no limit stands in the way, and the fixed code is right', async () => {
+  it('has test numbers: no SMS, no limits, and a fixed code', async () => {
     for (let i = 0; i < 30; i++) expect((await send({ to: testNumber })).status).toBe(202);
     const { id } = await gateway.sent({ to: testNumber });
     expect(gateway.simulator.state.number(testNumber).calls).toBe(0);
@@ -94,7 +94,7 @@ describe('an app of the file', () => {
     expect((await verify('246810')).status).toBe(200);
   });
 
-  it('nobody is kept out of a test number by wrong codes', async () => {
+  it('does not lock test numbers after wrong codes', async () => {
     const strict = await startGateway({
       dependencies: { settings: { ...settings, apps } },
       policy: { wrongCodes: 1 },
@@ -105,7 +105,7 @@ describe('an app of the file', () => {
     expect((await verify('246810')).status).toBe(200);
   });
 
-  it('has nothing sent again that the operator does not allow any more', async () => {
+  it('cannot resend a message that the operator no longer allows', async () => {
     let now = plainApp('shop');
     const changing = await startGateway({
       dependencies: { settings: { ...settings, apps: { of: () => now } } },
@@ -120,7 +120,7 @@ describe('an app of the file', () => {
     expect((await resend()).status).toBe(202);
   });
 
-  it('comes and goes with its keys, while the API runs', async () => {
+  it('gains and loses keys while the API runs', async () => {
     let keys: ApiKey[] = [];
     const changing = await startGateway({ dependencies: { apiKeys: () => keys } });
     const ask = () => changing.call('GET', '/v1/otps?reference=x');

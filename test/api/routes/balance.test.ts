@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 describe('GET /v1/balance: 200', () => {
-  it('comes from the latest snapshot, without asking iSMS', async () => {
+  it('reads the latest snapshot without a call to iSMS', async () => {
     const calls = balanceCalls();
     const now = Date.now();
     await keep(now - 24 * hourMs, 112.5);
@@ -38,7 +38,7 @@ describe('GET /v1/balance: 200', () => {
     expect(balanceCalls()).toBe(calls);
   });
 
-  it('knows no consumption after one snapshot', async () => {
+  it('has no consumption after one snapshot', async () => {
     await store.balance.record({ credits: 500, expiresOn: null });
     expect((await get()).json).toMatchObject({ low: false, creditsPerDay: null, runsOutOn: null });
   });
@@ -50,14 +50,14 @@ describe('GET /v1/balance: 200', () => {
 });
 
 describe('GET /v1/balance?refresh=true: 200', () => {
-  it('asks iSMS and records what it says', async () => {
+  it('calls iSMS and records the balance', async () => {
     simulator.state.change({ credits: 42 });
     const reply = await get('?refresh=true');
     expect(reply.json).toMatchObject({ credits: 42, low: true });
     expect(await store.balance.latest()).toMatchObject({ credits: 42 });
   });
 
-  it('says so in the log when an alarm switches, once', async () => {
+  it('logs each change of an alarm once', async () => {
     const before = gateway.logs.length;
     simulator.state.change({ credits: 42 });
     await get('?refresh=true');
@@ -66,7 +66,7 @@ describe('GET /v1/balance?refresh=true: 200', () => {
     expect(gateway.logs.slice(before).filter((line) => line.includes('"balance.low"'))).toHaveLength(1);
   });
 
-  it('asks iSMS once for all who ask at once, in two processes', async () => {
+  it('shares one call to iSMS among simultaneous requests in two processes', async () => {
     const other = await startGateway({ dependencies: { provider: unreachable } });
     simulator.state.change({ credits: 77, latencyMs: 300 });
     const calls = balanceCalls();
@@ -78,7 +78,7 @@ describe('GET /v1/balance?refresh=true: 200', () => {
     expect(balanceCalls() - calls).toBe(1);
   });
 
-  it('asks iSMS at most once in 10 s', async () => {
+  it('calls iSMS at most once in 10 s', async () => {
     const calls = balanceCalls();
     await get('?refresh=true');
     simulator.state.change({ credits: 5 });
@@ -100,11 +100,11 @@ describe('GET /v1/balance: 400 and 503', () => {
     expectProblem(await get(query), 400, 'invalid_request');
   });
 
-  it('says that there is no snapshot yet', async () => {
+  it('balance_unavailable without a snapshot', async () => {
     expectProblem(await get(), 503, 'balance_unavailable');
   });
 
-  it('makes up no balance when iSMS was asked and did not tell', async () => {
+  it('balance_unavailable if iSMS returns no balance', async () => {
     await keep(Date.now() - hourMs, 81);
     simulator.state.change({ trouble: 'ip_not_allowed' });
     expectProblem(await get('?refresh=true'), 503, 'balance_unavailable');

@@ -34,8 +34,8 @@ const counts = async (batch: string) => ((await get(batch)).json as { counts: ob
 const settle = async (id: string, outcome: Parameters<typeof store.sendAttempts.settle>[1]) =>
   await store.sendAttempts.settle(await claimed(store, id), outcome);
 
-describe('200', () => {
-  it('counts the OTPs of a batch by status, whatever becomes of them', async () => {
+describe('a batch', () => {
+  it('counts its OTPs by status', async () => {
     const { batch, ids } = await batchOf(30);
     const [sent = '', failed = '', sending = '', verified = '', cancelled = ''] = ids;
     await settle(sent, accepted());
@@ -65,7 +65,7 @@ describe('200', () => {
     });
   });
 
-  it('lists them in the order of the upload, page by page, each with its line', async () => {
+  it('lists its OTPs page by page in the order of the upload, each with its line', async () => {
     const { batch, ids } = await batchOf(450);
     const listed: { index: number; id: string }[] = [];
     for (let path: string | null = `${batch}/otps?limit=200`; path !== null; ) {
@@ -76,14 +76,14 @@ describe('200', () => {
     expect(listed.map(({ index, id }) => [index, id])).toEqual(ids.map((id, i) => [i, id]));
   });
 
-  it('lists those of one status', async () => {
+  it('lists the OTPs of one status', async () => {
     const { batch, ids } = await batchOf(10);
     await settle(ids[7] ?? '', accepted());
     const { json } = await get(`${batch}/otps?status=sent`);
     expect(json).toMatchObject({ otps: [{ index: 7, id: ids[7], status: 'sent', smsId: '1' }], next: null });
   });
 
-  it('leaves out lines that were refused', async () => {
+  it('omits rejected lines', async () => {
     const otps = [{ to: `012${next++}` }, { to: 'nobody' }, { to: `012${next++}` }];
     const reply = await gateway.call('POST', '/v1/otps/bulk', { body: { otps } });
     const { batchId } = reply.json as { batchId: string };
@@ -92,7 +92,7 @@ describe('200', () => {
     expect((await get(`/v1/batches/${batchId}`)).json).toMatchObject({ lines: 3, counts: { queued: 2 } });
   });
 
-  it('leaves out a line whose record no encryption key opens', async () => {
+  it('omits a line whose record no encryption key opens', async () => {
     const { batch, ids } = await batchOf(3);
     const key = keys.recordOfId(ids[1] ?? '');
     const raw = (await gateway.redis.get(key)) ?? '';
@@ -100,7 +100,7 @@ describe('200', () => {
     expect((await get(`${batch}/otps`)).json).toMatchObject({ otps: [{ index: 0 }, { index: 2 }] });
   });
 
-  it('exports all of them as NDJSON and as CSV', async () => {
+  it('exports all its OTPs as NDJSON and as CSV', async () => {
     const { batch, ids } = await batchOf(450);
     const response = await fetch(`${gateway.url}${batch}/otps`, {
       headers: { Authorization: `Bearer ${shopKey}`, Accept: 'application/x-ndjson' },
@@ -137,8 +137,8 @@ describe('200', () => {
   });
 });
 
-describe('CSV', () => {
-  it('has quotes around a semicolon, which separates cells where a comma is the decimal point', async () => {
+describe('the CSV export', () => {
+  it('quotes a semicolon, which separates cells in locales with a decimal comma', async () => {
     const body = { otps: [{ to: `012${next++}`, reference: 'a;=1+2;b;@x' }] };
     const { batchId } = (await gateway.call('POST', '/v1/otps/bulk', { body })).json as { batchId: string };
     const { text } = await get(`/v1/batches/${batchId}/otps`, { Accept: 'text/csv' });
@@ -162,8 +162,8 @@ describe('CSV', () => {
   );
 });
 
-describe('204', () => {
-  it('cancels what has not been sent, at once; a code that was sent can still be verified', async () => {
+describe('cancelling a batch', () => {
+  it('cancels its unsent OTPs at once; a code already sent can still be verified', async () => {
     const { batch, ids } = await batchOf(40);
     const [sent = '', waiting = ''] = ids;
     await settle(sent, accepted());
@@ -176,7 +176,7 @@ describe('204', () => {
     expect((await get(`/v1/otps/${sent}`)).json).toMatchObject({ status: 'sent' });
   });
 
-  it('says what a cancelling did not reach, and cancels that when it is asked again', async () => {
+  it('reports what it did not reach, and cancels that when repeated', async () => {
     const { batch, ids } = await batchOf(40);
     await gateway.call('DELETE', batch);
     // As if the master of one partition had been away.
@@ -205,15 +205,15 @@ describe('204', () => {
   });
 });
 
-describe('400', () => {
+describe('listing a batch: 400', () => {
   it.each(['status=lost', 'limit=0', 'limit=1001', 'limit=x', 'cursor=-1', 'more=1'])('%s', async (query) => {
     const { batch } = await batchOf(1);
     expectProblem(await get(`${batch}/otps?${query}`), 400, 'invalid_request');
   });
 });
 
-describe('404', () => {
-  it('another app’s batch is the same as none', async () => {
+describe('listing a batch: 404', () => {
+  it('another app’s batch looks like a missing one', async () => {
     const { batch } = await batchOf(1);
     for (const path of [batch, `/v1/batches/batch_${'a'.repeat(22)}`, '/v1/batches/x']) {
       for (const method of ['GET', 'DELETE']) {
@@ -225,8 +225,8 @@ describe('404', () => {
   });
 });
 
-describe('406', () => {
-  it('a listing in a media type that there is not', async () => {
+describe('listing a batch: 406', () => {
+  it('for an unknown media type', async () => {
     const { batch } = await batchOf(1);
     expectProblem(await get(`${batch}/otps`, { Accept: 'image/png' }), 406, 'not_acceptable');
   });
@@ -255,7 +255,7 @@ describe('an export', () => {
   };
   const csv = 'text/csv';
 
-  it('is refused as too_many_exports while an app has four under way; a page of JSON is not', async () => {
+  it('is refused as too_many_exports while the app runs four; a page of JSON is not', async () => {
     const gate = new EventEmitter();
     const opened = once(gate, 'open');
     const get = await startRoutes(async () => void (await opened));

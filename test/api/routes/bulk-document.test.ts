@@ -40,7 +40,7 @@ const samples = [
 ];
 
 describe('a bulk document', () => {
-  it.each(samples)('means what JSON.parse makes of it, wherever it is cut: %s', async (text) => {
+  it.each(samples)('equals JSON.parse, wherever it is cut: %s', async (text) => {
     const { otps, ...others } = JSON.parse(text);
     const whole = { ...others, ...(otps && { otps: otps.map((json: unknown) => ({ json })) }) };
     for (let at = 0; at <= text.length; at++) {
@@ -70,12 +70,12 @@ describe('a bulk document', () => {
       '{"defaults":{1},"otps":[1]}',
       '{1:2}',
     ],
-  ])('is refused as a whole where it is not JSON: %s', async (text) => {
+  ])('is rejected as a whole if it is not JSON: %s', async (text) => {
     expect(() => JSON.parse(text === '[]' || text === '1' ? '' : text)).toThrow();
     await expect(documentOf(text)).rejects.toMatchObject({ code: 'invalid_request' });
   });
 
-  it.each(['[', '{"a":', '"', '1'])('drops an OTP of more than 16 KiB as it comes: %s…', async (text) => {
+  it.each(['[', '{"a":', '"', '1'])('drops an OTP of more than 16 KiB as it arrives: %s…', async (text) => {
     const long = text.repeat(20_000);
     const end = { '[': ']'.repeat(20_000), '{"a":': `1${'}'.repeat(20_000)}`, '"': '', '1': '' }[text] ?? '';
     expect(await documentOf(`{"otps":[1,${long}`, `${end},2]}`)).toEqual({
@@ -83,13 +83,13 @@ describe('a bulk document', () => {
     });
   });
 
-  it('is not read on once it holds too many OTPs', async () => {
+  it('is not read further once it has too many OTPs', async () => {
     const { end, parts } = await endOf('{"otps":[0', () => ',1');
     expect(end).toEqual({ otps: ['0', '1', '1', '1'] });
     expect(parts).toBeLessThan(8);
   });
 
-  it('is not read on once it has members without end, or is no JSON', async () => {
+  it('is not read further once it has too many members or is not JSON', async () => {
     const members = await endOf('{"a":1', (n) => `,"m${n}":1`);
     expect(members.end).toMatchObject({ code: 'invalid_request' });
     expect(members.parts).toBeLessThan(40);
@@ -108,12 +108,12 @@ describe('a bulk document', () => {
     },
   );
 
-  it('is refused for the name of a member of more than 16 KiB, in words that say so', async () => {
+  it('is rejected for a member name of more than 16 KiB', async () => {
     const detail = 'A member name is longer than 16384 characters.';
     await expect(documentOf(`{"${'a'.repeat(20_000)}":1}`)).rejects.toMatchObject({ facts: { detail } });
   });
 
-  it('names members that are not known, without looking into them', async () => {
+  it('names unknown members without parsing their values', async () => {
     const text = '{"otps":[1],"__proto__":{"x":1},"more":[[]]}';
     const document = await readDocument(partsOf([text]), options);
     expect(Object.entries(document)).toEqual([

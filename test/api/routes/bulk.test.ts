@@ -77,8 +77,8 @@ const openUpload = async (
 const find = async (id = '') => (await gateway.call('GET', `/v1/otps/${id}`)).json as Record<string, unknown>;
 const ndjson = (items: unknown[]) => items.map((item) => `${JSON.stringify(item)}\n`).join('');
 
-describe('202', () => {
-  it('accepts each OTP on its own, and says why not where it does not', async () => {
+describe('a bulk upload', () => {
+  it('accepts each OTP by itself, and gives the reason for each rejection', async () => {
     const [good, twice] = [number(), number()];
     const { status, headers, result } = await upload({
       otps: [
@@ -124,7 +124,7 @@ describe('202', () => {
     await Promise.all(first.results.map(({ id = '' }) => guarded.send(id)));
     const second = await accept(otps.slice(300));
     expect([first.rejected, second.rejected]).toEqual([0, 0]);
-    // Nor is a person refused whose number is in the same range.
+    // A single OTP to the same range is accepted as well.
     expect((await guarded.call('POST', '/v1/otps', { body: { to: '+60167779999' } })).status).toBe(202);
   });
 
@@ -141,7 +141,7 @@ describe('202', () => {
     expect([within(first ?? {}), within(second ?? {})]).toEqual([3_600, 60]);
   });
 
-  it('puts a job into the bulk lane for each, with nothing in it that could identify anybody', async () => {
+  it('adds a job to the bulk lane for each OTP, without personal data', async () => {
     const { result } = await upload({ otps: [{ to: number() }, { to: number() }] });
     for (const { id = '' } of result.results) {
       const job = await queue.getJob(id);
@@ -150,7 +150,7 @@ describe('202', () => {
     }
   });
 
-  it('sends nothing twice when it comes again with its key, and takes the rest of what broke off', async () => {
+  it('sends nothing twice when repeated with its key, and accepts the rest of a broken upload', async () => {
     const items = Array.from({ length: 450 }, () => ({ to: number() }));
     const key = { 'Idempotency-Key': 'upload-1' };
     const first = await upload({ otps: items.slice(0, 250) }, key);
@@ -168,7 +168,7 @@ describe('202', () => {
     expect((await upload({ otps: [{ to: number() }] })).result.batchId).not.toBe(first.result.batchId);
   });
 
-  it('takes no more places in line when it comes again', async () => {
+  it('takes no further places in the queue when repeated', async () => {
     const backlog = async () => (await send.backlog()).bulkByApp.get('shop') ?? 0;
     const otps = Array.from({ length: 200 }, () => ({ to: number() }));
     const key = { 'Idempotency-Key': 'places' };
@@ -178,34 +178,34 @@ describe('202', () => {
     expect(await backlog()).toBe(before);
   });
 
-  it('keeps nothing in Redis of lines that ask for nothing', async () => {
+  it('stores nothing for rejected lines', async () => {
     const keysBefore = await gateway.redis.dbsize();
     const { summary } = await uploadLines('\n'.repeat(20_000) + '1\n'.repeat(2_000));
     expect(summary).toMatchObject({ accepted: 0, rejected: 2_000 });
     expect((await gateway.redis.dbsize()) - keysBefore).toBeLessThan(5);
   });
 
-  it('reads no members without end', async () => {
+  it('rejects an OTP with too many members unread', async () => {
     const many = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`m${i}`, 1]));
     const { result } = await upload({ otps: [{ ...many, to: number() }, { to: number() }] });
     expect(result.results.map(({ code }) => code)).toEqual(['invalid_request', undefined]);
     expect((await upload({ defaults: many, otps: [{ to: number() }] })).status).toBe(400);
   });
 
-  it('takes 10,000 OTPs of 200 bytes in one document', async () => {
+  it('accepts 10,000 OTPs of 200 bytes in one document', async () => {
     const otps = Array.from({ length: 10_000 }, () => ({ to: '12345', reference: 'x'.repeat(172) }));
     const body = JSON.stringify({ otps });
     expect(body.length).toBeGreaterThan(2_000_000);
     expect((await upload(body)).result).toMatchObject({ accepted: 0, rejected: 10_000 });
   });
 
-  it('refuses OTPs that nest deeply one by one, and takes the others', async () => {
+  it('rejects deeply nested OTPs one by one, and accepts the others', async () => {
     const deep = `${'['.repeat(500_000)}${']'.repeat(500_000)}`;
     const { result } = await upload(`{"otps":[{"to":${deep}},{"to":"${number()}"},{"to":[[[[]]]]}]}`);
     expect(result.results.map(({ code }) => code)).toEqual(['invalid_request', undefined, 'invalid_request']);
   });
 
-  it('accepts nothing of a document that turns out to be no JSON at its end', async () => {
+  it('accepts nothing of a document that is invalid JSON at its end', async () => {
     const to = number();
     expectProblem(await upload(`{"otps":[{"to":"${to}"},{"to":oops}]}`), 400, 'invalid_request');
     const { json } = await gateway.call('POST', '/v1/otps', { body: { to } });
@@ -236,7 +236,7 @@ describe('202', () => {
     expect(summary).toMatchObject({ accepted: 3, rejected: 2, batchId: expect.stringMatching(/^batch_/) });
   });
 
-  it('answers the lines that came while more may follow', async () => {
+  it('answers lines while more may follow', async () => {
     const { reader, more, end } = await openUpload(ndjson([{ to: number() }]));
     expect((await reader?.read())?.value).toMatch(/^\{"index":0,"id":"otp_/);
     // Longer than a request may take that is no upload.
@@ -247,14 +247,14 @@ describe('202', () => {
     expect((await reader?.read())?.value).toContain('"summary"');
   });
 
-  it('refuses a line that is too long, and goes on with the next', async () => {
+  it('rejects a line that is too long, and continues with the next', async () => {
     const long = `{"to":"${'1'.repeat(200_000)}"}\n`;
     const { answers } = await uploadLines(`${long}${ndjson([{ to: number() }])}`);
     expect(answers[0]).toMatchObject({ index: 0, code: 'invalid_request' });
     expect(answers[1]).toMatchObject({ index: 1, id: expect.stringMatching(/^otp_/) });
   });
 
-  it('slows an app to its limit instead of refusing', async () => {
+  it('slows an app to its limit instead of rejecting', async () => {
     const slowed = await startGateway({ policy: { appPerSecond: 50 } });
     const otps = Array.from({ length: 120 }, () => ({ to: number() }));
     const began = performance.now();
@@ -263,7 +263,7 @@ describe('202', () => {
     expect(performance.now() - began).toBeGreaterThan(1_000);
   });
 
-  it('answers a JSON upload after half a minute, whatever is still over the limit', {
+  it('answers a JSON upload after half a minute even if lines still wait for the limit', {
     timeout: 45_000,
   }, async () => {
     const slowed = await startGateway({ policy: { appPerSecond: 1 }, load });
@@ -276,7 +276,7 @@ describe('202', () => {
   });
 });
 
-describe('202 for lines that cannot be taken now', () => {
+describe('lines of a bulk upload that cannot be accepted now', () => {
   const problemsOf = (answers: { code?: string }[]) => answers.slice(0, -1).map(({ code }) => code);
   const three = () => ndjson([{ to: number() }, { to: number() }, { to: number() }]);
 
@@ -290,7 +290,7 @@ describe('202 for lines that cannot be taken now', () => {
     expectProblem(await busy.call('GET', `/v1/batches/${summary.batchId}`), 404, 'batch_not_found');
   });
 
-  it('are answered as before while Redis is nearly full, if they were accepted then under the same key', async () => {
+  it('are replayed while Redis is nearly full, if they were accepted before under the same key', async () => {
     let memory = 0;
     const filling = await startGateway({
       load: { addDone: async () => {}, done: async () => Date.now(), memory: async () => memory },
@@ -308,7 +308,7 @@ describe('202 for lines that cannot be taken now', () => {
     expect(problemsOf(again.answers).slice(3)).toEqual(['overloaded', 'overloaded', 'overloaded']);
   });
 
-  it('are each queue_unavailable when Redis fails them, and are accepted when they come again', async () => {
+  it('are queue_unavailable when Redis fails, and are accepted when repeated', async () => {
     const failing = await startGateway({
       addBulk: async () => {
         throw new Error('Connection is closed.');
@@ -323,7 +323,7 @@ describe('202 for lines that cannot be taken now', () => {
     for (const { id } of again.answers.slice(0, -1)) expect(await queue.getJob(id)).toBeDefined();
   });
 
-  it('are logged with the upload that its sender cut off, and what was accepted stays', async () => {
+  it('are logged with the upload that the client broke off; accepted lines stay', async () => {
     const before = gateway.logs.length;
     const gone = new AbortController();
     const { reader } = await openUpload(ndjson([{ to: number() }]), { signal: gone.signal });
@@ -337,7 +337,7 @@ describe('202 for lines that cannot be taken now', () => {
   });
 });
 
-describe('what Redis keeps of lines that are refused', () => {
+describe('Redis stores for rejected lines', () => {
   /** Lines to one number, which takes one OTP in 30 s. */
   const overLimit = (to: string, count: number) => ndjson(Array.from({ length: count }, () => ({ to })));
   const keysOf = (batchId: string) => gateway.redis.keys(`*${batchId.replace('batch_', '')}*`);
@@ -347,7 +347,7 @@ describe('what Redis keeps of lines that are refused', () => {
     return counts;
   };
 
-  it('is nothing where the upload has no idempotency key', async () => {
+  it('nothing without an idempotency key', async () => {
     const to = number();
     await gateway.call('POST', '/v1/otps', { body: { to } });
     const { summary } = await uploadLines(overLimit(to, 1_000));
@@ -355,7 +355,7 @@ describe('what Redis keeps of lines that are refused', () => {
     expect(await keysOf(summary.batchId)).toEqual([]);
   });
 
-  it('is nothing, while those that were accepted among them are listed by their place', async () => {
+  it('nothing, while accepted lines among them keep their index', async () => {
     const [to, other] = [number(), number()];
     const lines = `${overLimit(to, 300)}${ndjson([{ to: other }])}${overLimit(to, 300)}`;
     const { answers, summary } = await uploadLines(lines);
@@ -368,7 +368,7 @@ describe('what Redis keeps of lines that are refused', () => {
     ]);
   });
 
-  it('is capped where it has one, and what was accepted before is answered all the same', async () => {
+  it('a capped amount with an idempotency key; accepted lines are still replayed', async () => {
     const [first, to] = [number(), number()];
     const key = { 'Idempotency-Key': 'refused-without-end' };
     const lines = `${ndjson([{ to: first }])}${overLimit(to, 15_000)}`;
@@ -385,7 +385,7 @@ describe('what Redis keeps of lines that are refused', () => {
     expect(again.answers[0]).toEqual(once.answers[0]);
   });
 
-  it('is nothing more once the batch is cancelled, though lines still come', async () => {
+  it('nothing more once the batch is cancelled, though lines still arrive', async () => {
     const { location, reader, more, end } = await openUpload(ndjson([{ to: number() }]));
     await reader?.read();
     expect((await gateway.call('DELETE', location)).status).toBe(204);
@@ -400,7 +400,7 @@ describe('what Redis keeps of lines that are refused', () => {
   });
 });
 
-describe('400', () => {
+describe('a bulk upload: 400', () => {
   it.each([
     ['no list', {}],
     ['an empty list', { otps: [] }],
@@ -412,8 +412,8 @@ describe('400', () => {
   });
 });
 
-describe('429 too_many_uploads', () => {
-  it('a fifth upload of an app at the same time, until one of them ends; other apps have their own', async () => {
+describe('a bulk upload: 429 too_many_uploads', () => {
+  it('for a fifth simultaneous upload of an app until one ends; other apps are not affected', async () => {
     const busy = await startGateway();
     const open = (key?: string) => openUpload('\n', { url: busy.url, ...(key !== undefined && { key }) });
     const uploads = await Promise.all(Array.from({ length: 4 }, () => open()));
@@ -434,8 +434,8 @@ describe('429 too_many_uploads', () => {
   });
 });
 
-describe('409 batch_cancelled', () => {
-  it('an upload under the key of a batch that was cancelled', async () => {
+describe('a bulk upload: 409 batch_cancelled', () => {
+  it('under the key of a cancelled batch', async () => {
     const key = { 'Idempotency-Key': 'to-be-cancelled' };
     const otps = [{ to: number() }];
     const { result } = await upload({ otps }, key);
@@ -444,8 +444,8 @@ describe('409 batch_cancelled', () => {
   });
 });
 
-describe('413', () => {
-  it.each(['announced', 'in chunks'])('a body of more than 2 MiB, %s', async (how) => {
+describe('a bulk upload: 413', () => {
+  it.each(['announced', 'in chunks'])('for a body of more than 2 MiB, %s', async (how) => {
     const body = JSON.stringify({ otps: [{ to: '1'.repeat(2 * 1_024 * 1_024) }] });
     const response = await fetch(`${gateway.url}/v1/otps/bulk`, {
       method: 'POST',
@@ -458,7 +458,7 @@ describe('413', () => {
   });
 });
 
-describe('415', () => {
+describe('a bulk upload: 415', () => {
   it.each([
     { 'Content-Type': 'application/x-ndjson', 'Content-Encoding': 'gzip' },
     { 'Content-Type': 'text/plain' },
@@ -472,14 +472,14 @@ describe('415', () => {
   });
 });
 
-describe('401', () => {
-  it('without a key, before anything is read', async () => {
+describe('a bulk upload: 401', () => {
+  it('without a key, before the body is read', async () => {
     const reply = await gateway.call('POST', '/v1/otps/bulk', { key: null, body: { otps: [] } });
     expectProblem(reply, 401, 'unauthorized');
   });
 });
 
-it('one app’s key does not lead to another app’s batch', async () => {
+it('one app’s idempotency key does not reach another app’s batch', async () => {
   const key = { 'Idempotency-Key': 'shared-name' };
   const { result } = await upload({ otps: [{ to: number() }] }, key);
   const other = await gateway.call('POST', '/v1/otps/bulk', {

@@ -14,8 +14,8 @@ const sendNow = async (id: string) => await store.sendAttempts.settle(await clai
 const created = async (headers: Record<string, string> = {}) =>
   ((await create({ to }, headers)).json as { id: string }).id;
 
-describe('202', () => {
-  it('answers with the OTP exactly as the contract has it', async () => {
+describe('sending an OTP: 202', () => {
+  it('answers with the documented OTP', async () => {
     const reply = await create({ to, message: 'Code %OTP%', reference: 'mine' });
     expect(reply.status).toBe(202);
     expect(reply.json).toEqual({
@@ -56,7 +56,7 @@ describe('202', () => {
     expect((await create({ to, message: `%OTP%${'码'.repeat(58)}` })).json).toMatchObject({ credits: 2 });
   });
 
-  it('takes every option at its limits', async () => {
+  it('accepts every option at its limits', async () => {
     const options = {
       ttlSeconds: 600,
       sendDeadlineSeconds: 86_400,
@@ -71,7 +71,7 @@ describe('202', () => {
     expect(reply.json).toMatchObject({ attemptsRemaining: 1 });
   });
 
-  it('answers the same key and body with the same OTP, and sends nothing', async () => {
+  it('answers a repeated key and body with the same OTP, and sends nothing', async () => {
     const headers = { 'Idempotency-Key': 'same' };
     const first = await create({ to, message: 'A %OTP%' }, headers);
     const second = await create({ message: 'A %OTP%', to }, headers);
@@ -81,7 +81,7 @@ describe('202', () => {
     expect(await redis.llen('{isms}:otp-send:wait')).toBeGreaterThan(0);
   });
 
-  it('takes a key as a structured string and as it is for the same key', async () => {
+  it('treats a key in quotes and without as the same key', async () => {
     const id = await created({ 'Idempotency-Key': 'q1' });
     expect(await created({ 'Idempotency-Key': '"q1"' })).toBe(id);
     expect(await created({ 'Idempotency-Key': "'q1'" })).not.toBe(id);
@@ -89,7 +89,7 @@ describe('202', () => {
     expect(await created({ 'Idempotency-Key': String.raw`"a\"b\\c"` })).toBe(escaped);
   });
 
-  it('answers a replay with the OTP as it is now', async () => {
+  it('answers a replay with the OTP’s current status', async () => {
     const headers = { 'Idempotency-Key': 'later' };
     await sendNow(await created(headers));
     expect((await create({ to }, headers)).json).toMatchObject({
@@ -107,7 +107,7 @@ describe('202', () => {
     expect(await jobOf(id)).toMatchObject({ name: 'send-otp' });
   });
 
-  it('makes one OTP of simultaneous requests with one key', async () => {
+  it('creates one OTP for simultaneous requests with one key', async () => {
     const headers = { 'Idempotency-Key': 'at-once' };
     const ids = await Promise.all(Array.from({ length: 20 }, () => created(headers)));
     expect(new Set(ids).size).toBe(1);
@@ -120,7 +120,7 @@ describe('202', () => {
     expect(bank.json).not.toMatchObject({ id: (shop.json as { id: string }).id });
   });
 
-  it('comes when the preferred wait is over before the send is', async () => {
+  it('answers when the preferred wait ends before the send', async () => {
     const reply = await create({ to }, { Prefer: 'wait=0' });
     expect(reply.status).toBe(202);
     expect(reply.headers.get('Preference-Applied')).toBe('wait=0');
@@ -129,15 +129,15 @@ describe('202', () => {
     expect(performance.now() - before).toBeGreaterThan(950);
   });
 
-  it('ignores a preference that it cannot understand', async () => {
+  it('ignores an unknown preference', async () => {
     const reply = await create({ to }, { Prefer: 'wait=soon, respond-async' });
     expect(reply.status).toBe(202);
     expect(reply.headers.has('Preference-Applied')).toBe(false);
   });
 });
 
-describe('200', () => {
-  it('comes as soon as the OTP has left queued and sending', async () => {
+describe('sending an OTP: 200', () => {
+  it('answers as soon as the OTP has left queued and sending', async () => {
     const headers = { 'Idempotency-Key': 'waiting', Prefer: 'wait=20' };
     const jobs = async () => await redis.llen('{isms}:otp-send:wait');
     const jobsBefore = await jobs();
@@ -151,7 +151,7 @@ describe('200', () => {
   });
 });
 
-describe('400', () => {
+describe('sending an OTP: 400', () => {
   it.each([
     ['an unknown member', { to, colour: 'red' }, 'colour'],
     ['no number', {}, 'to'],
@@ -209,9 +209,9 @@ describe('400', () => {
   );
 });
 
-describe('422', () => {
+describe('sending an OTP: 422', () => {
   it.each(['', 'abc', '+6012345', '03-1234 5678', '+1', '0'.repeat(300)])(
-    'refuses "%s", which is no mobile number',
+    'rejects "%s", which is not a mobile number',
     async (number) => expectProblem(await create({ to: number }), 422, 'invalid_phone_number'),
   );
 
@@ -219,20 +219,20 @@ describe('422', () => {
     expectProblem(await create({ to: '+6591234567' }), 422, 'country_not_allowed');
   });
 
-  it('refuses another body under a key that was used', async () => {
+  it('refuses another body under a used key', async () => {
     await create({ to }, { 'Idempotency-Key': 'taken' });
     const reply = await create({ to, reference: 'other' }, { 'Idempotency-Key': 'taken' });
     expectProblem(reply, 422, 'idempotency_key_reused');
   });
 });
 
-describe('503', () => {
+describe('sending an OTP: 503', () => {
   afterEach(async () => {
     await redis.hdel(operatorPauseKey, 'paused');
     await redis.del(keys.pause);
   });
 
-  it('refuses at once while the account is in trouble, and says which', async () => {
+  it('refuses while the iSMS account is in trouble, and names the trouble', async () => {
     await store.sendingPause.report({ trouble: 'insufficient_credits', claimedAt: Date.now() });
     const reply = await create({ to });
     expectProblem(reply, 503, 'sending_paused');
@@ -240,7 +240,7 @@ describe('503', () => {
     expect(reply.headers.get('Retry-After')).toBe('10');
   });
 
-  it('refuses at once while the operator has paused sending', async () => {
+  it('refuses while the operator has paused sending', async () => {
     await redis.hset(operatorPauseKey, 'paused', '1');
     const reply = await create({ to });
     expectProblem(reply, 503, 'sending_paused');

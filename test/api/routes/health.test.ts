@@ -3,14 +3,14 @@ import { expectProblem, startGateway } from '../gateway.js';
 
 const gateway = await startGateway();
 
-describe('503', () => {
-  it('/livez fails once the process is about to end', async () => {
+describe('health: 503', () => {
+  it('/livez fails once the process shuts down', async () => {
     const ending = await startGateway({ dependencies: { isEnding: () => true } });
     expectProblem(await ending.call('GET', '/livez', { key: null }), 503, 'not_live');
   });
 });
 
-describe('200', () => {
+describe('health: 200', () => {
   it.each(['/livez', '/readyz'])('%s answers without a key', async (path) => {
     expect(await gateway.call('GET', path, { key: null })).toMatchObject({
       status: 200,
@@ -19,7 +19,7 @@ describe('200', () => {
     expect(await gateway.call('HEAD', path, { key: null })).toMatchObject({ status: 200, text: '' });
   });
 
-  it('/readyz shares one probe of Redis per 500 ms among all who ask', async () => {
+  it('/readyz shares one probe of Redis per 500 ms among its clients', async () => {
     let probes = 0;
     const probe = async () => {
       probes += 1;

@@ -11,8 +11,8 @@ const scrape = async () => {
 const send = (body: object, headers: Record<string, string> = {}) =>
   gateway.call('POST', '/v1/otps', { body, headers });
 
-describe('200', () => {
-  it('is text that Prometheus reads, and never kept by anybody between', async () => {
+describe('/metrics', () => {
+  it('is in Prometheus’s format, and not cached', async () => {
     const reply = await gateway.call('GET', '/metrics', { key: null, headers: asAdmin });
     expect(reply.status).toBe(200);
     expect(reply.headers.get('Content-Type')).toContain('text/plain; version=0.0.4');
@@ -21,7 +21,7 @@ describe('200', () => {
     expect(reply.text).toContain('nodejs_eventloop_lag_seconds');
   });
 
-  it('counts what was accepted once, and what was refused by its code', async () => {
+  it('counts accepted OTPs once, and refused ones by code', async () => {
     await send({ to: '0123456701' }, { 'Idempotency-Key': 'once' });
     await send({ to: '0123456701' }, { 'Idempotency-Key': 'once' });
     await send({ to: '12' });
@@ -41,7 +41,7 @@ describe('200', () => {
     });
   });
 
-  it('counts verifications by what they came to, and verified OTPs by country', async () => {
+  it('counts verifications by result, and verified OTPs by country', async () => {
     const { id, code } = await gateway.sent({ to: '0123456704' });
     const verify = (guess: string) =>
       gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code: guess } });
@@ -56,7 +56,7 @@ describe('200', () => {
     });
   });
 
-  it('counts no verification as a good one whose client did not wait for it', async () => {
+  it('counts a verification as aborted if its client disconnected', async () => {
     const { id } = await gateway.sent({ to: '0190000041' });
     const key = { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/json' };
     const signal = AbortSignal.timeout(300);
@@ -71,7 +71,7 @@ describe('200', () => {
     expect(Object.keys(await scrape()).some((sample) => sample.includes('verify",status="499"'))).toBe(true);
   });
 
-  it('has no label that a client can make up: paths, methods, apps without a key', async () => {
+  it('has no label that a client can choose: paths, methods, unknown apps', async () => {
     await gateway.call('GET', '/v1/otps/otp_anything');
     await gateway.call('GET', '/made-up/0123456789');
     await gateway.call('POST', '/v1/otps', {
@@ -84,15 +84,15 @@ describe('200', () => {
   });
 });
 
-describe('401', () => {
-  it('without the admin login, also with the key of an app', async () => {
+describe('/metrics: 401', () => {
+  it('without the admin login, also with an API key', async () => {
     expectProblem(await gateway.call('GET', '/metrics', { key: null }), 401, 'unauthorized');
     expectProblem(await gateway.call('GET', '/metrics'), 401, 'unauthorized');
   });
 });
 
-describe('405', () => {
-  it('for everything but reading', async () => {
+describe('/metrics: 405', () => {
+  it('for methods other than GET and HEAD', async () => {
     const reply = await gateway.call('POST', '/metrics', { key: null, headers: asAdmin });
     expectProblem(reply, 405, 'method_not_allowed');
     expect(reply.headers.get('Allow')).toBe('GET, HEAD');

@@ -21,7 +21,7 @@ describe('GET /v1/otps/{id}: 200', () => {
     expect(Date.parse(expiresAt)).toBeGreaterThan(Date.parse(sentAt));
   });
 
-  it('says why an OTP failed, in a code and a sentence', async () => {
+  it('shows why an OTP failed, as code and sentence', async () => {
     const id = await admitted(store);
     await store.sendAttempts.settle(await claimed(store, id), rejected);
     expect((await get(id)).json).toMatchObject({
@@ -69,7 +69,7 @@ describe('GET /v1/otps: 400', () => {
 });
 
 describe('DELETE /v1/otps/{id}: 204', () => {
-  it('takes a queued OTP out of the queue, and again changes nothing', async () => {
+  it('removes a queued OTP from the queue; a repetition changes nothing', async () => {
     const { json } = await gateway.call('POST', '/v1/otps', { body: { to: '0123456789' } });
     const { id } = json as { id: string };
     expect(await jobExists(id)).toBe(true);
@@ -79,7 +79,7 @@ describe('DELETE /v1/otps/{id}: 204', () => {
     expect((await cancel(id)).status).toBe(204);
   });
 
-  it('makes the code of a sent OTP worthless', async () => {
+  it('makes the code of a sent OTP invalid', async () => {
     const { id, code } = await gateway.sent();
     await cancel(id);
     expectProblem(
@@ -89,7 +89,7 @@ describe('DELETE /v1/otps/{id}: 204', () => {
     );
   });
 
-  it('leaves one that ended otherwise as it is', async () => {
+  it('does not change an OTP that has ended', async () => {
     const id = await admitted(store);
     await store.sendAttempts.settle(await claimed(store, id), rejected);
     expect((await cancel(id)).status).toBe(204);
@@ -98,13 +98,13 @@ describe('DELETE /v1/otps/{id}: 204', () => {
 });
 
 describe('DELETE /v1/otps/{id}: 404 and 409', () => {
-  it("does not know another app's OTP", async () => {
+  it("404 for another app's OTP", async () => {
     const id = await admitted(store);
     expectProblem(await cancel(id, bankKey), 404, 'otp_not_found');
     expect((await get(id)).json).toMatchObject({ status: 'queued' });
   });
 
-  it('does not take back a verification', async () => {
+  it('409 for a verified OTP', async () => {
     const { id, code } = await gateway.sent();
     await gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
     expectProblem(await cancel(id), 409, 'already_verified');

@@ -10,8 +10,8 @@ const verify = (id: string, code: string) =>
 const statusOf = async (id: string) =>
   ((await gateway.call('GET', `/v1/otps/${id}`)).json as { status: string }).status;
 
-describe('202', () => {
-  it('is a new OTP of the same number and message, and from then on the only one that counts', async () => {
+describe('a resend', () => {
+  it('creates a new OTP for the same number and message, the only valid one from then on', async () => {
     const asked = {
       message: 'Kod %OTP%',
       reference: 'order-1',
@@ -37,7 +37,7 @@ describe('202', () => {
     expectProblem(await verify(id, code), 410, 'otp_cancelled');
   });
 
-  it('leaves one code that counts, also when the first is sent again and again', async () => {
+  it('leaves one valid code, also when the first OTP is resent repeatedly', async () => {
     const first = await gateway.sent({ to: '0123456788' });
     const other = await gateway.sent({ to: '0123456788', purpose: 'payment' });
     const again = async () => ((await resend(first.id)).json as { id: string }).id;
@@ -51,7 +51,7 @@ describe('202', () => {
     expect((await verify(other.id, other.code)).status).toBe(200);
   });
 
-  it('leaves one code that counts, however many OTPs of the number are live', async () => {
+  it('leaves one valid code, however many OTPs of the number are live', async () => {
     const asked = { to: '0123456770' };
     const all = [];
     for (let n = 0; n < 13; n++) all.push(await gateway.sent(asked));
@@ -65,7 +65,7 @@ describe('202', () => {
     expect((await verify(again, code)).status).toBe(200);
   });
 
-  it('leaves one code that counts when the earlier OTPs cannot be cancelled, and logs that', async () => {
+  it('leaves one valid code if the earlier OTPs cannot be cancelled, and logs the failure', async () => {
     const { id, code } = await gateway.sent({ to: '0123456771' });
     const broken = await gateway.sent({ to: '0123456771' });
     await gateway.redis.multi().del(keys.recordOfId(broken.id)).lpush(keys.recordOfId(broken.id), 'x').exec();
@@ -77,7 +77,7 @@ describe('202', () => {
     expect(logged).toEqual([expect.stringContaining(`"otpId":"${again}"`)]);
   });
 
-  it('that comes again late cancels nothing that was sent since', async () => {
+  it('that is replayed late cancels no newer OTP', async () => {
     const { id } = await gateway.sent({ to: '0123456790' });
     const key = { 'Idempotency-Key': 'late' };
     const second = ((await resend(id, key)).json as { id: string }).id;
@@ -88,7 +88,7 @@ describe('202', () => {
     expect((await verify(third, code)).status).toBe(200);
   });
 
-  it('takes one that still waits out of the queue', async () => {
+  it('removes a queued earlier OTP from the queue', async () => {
     const { id } = (await gateway.call('POST', '/v1/otps', { body: { to: '0123456781' } })).json as {
       id: string;
     };
@@ -97,7 +97,7 @@ describe('202', () => {
     expect(await gateway.redis.exists(`{isms}:otp-send:${id}`)).toBe(0);
   });
 
-  it('counts in the window of the client address that the first OTP named', async () => {
+  it('counts for the client address of the first OTP', async () => {
     const limited = await startGateway({ policy: { clientIpPer10Minutes: 2 } });
     const ask = (to: string) => limited.call('POST', '/v1/otps', { body: { to, clientIp: '198.51.100.20' } });
     const { id } = (await ask('0123456791')).json as { id: string };
@@ -114,7 +114,7 @@ describe('202', () => {
     expect(records.join()).not.toContain('198.51.100');
   });
 
-  it('is the same OTP again under the same key', async () => {
+  it('is replayed under the same key', async () => {
     const { id } = await gateway.sent({ to: '0123456782' });
     const first = await resend(id, { 'Idempotency-Key': 'again' });
     const second = await resend(id, { 'Idempotency-Key': 'again' });
@@ -126,7 +126,7 @@ describe('202', () => {
   });
 });
 
-describe('refused', () => {
+describe('a resend is refused with', () => {
   it('404 otp_not_found: unknown, or another app’s', async () => {
     const { id } = await gateway.sent({ to: '0123456784' });
     expectProblem(
@@ -137,20 +137,20 @@ describe('refused', () => {
     expectProblem(await resend('otp_mmAAAAAAAAAAAAAAAAAAAAAA'), 404, 'otp_not_found');
   });
 
-  it('409 already_verified: nobody waits for another code', async () => {
+  it('409 already_verified after a verification', async () => {
     const { id, code } = await gateway.sent({ to: '0123456785' });
     expect((await verify(id, code)).status).toBe(200);
     expectProblem(await resend(id), 409, 'already_verified');
   });
 
-  it('429 by the limits of the number, and then the earlier code still counts', async () => {
+  it('429 over the limits of the number, and the earlier code stays valid', async () => {
     const limited = await startGateway({ policy: { recipientPer10Minutes: 1 } });
     const { id, code } = await limited.sent({ to: '0123456787' });
     expectProblem(await limited.call('POST', `/v1/otps/${id}/resend`), 429, 'phone_rate_limited');
     expect((await limited.call('POST', `/v1/otps/${id}/verify`, { body: { code } })).status).toBe(200);
   });
 
-  it('400 for a body that is not understood', async () => {
+  it('400 for an invalid body', async () => {
     const { id } = await gateway.sent({ to: '0123456786' });
     expectProblem(await resend(id, {}, { to: '0123456789' }), 400, 'invalid_request');
   });

@@ -38,8 +38,8 @@ async function fallIll(): Promise<void> {
 
 beforeEach(() => void gateway.logs.splice(0));
 
-describe('verification while iSMS is ill', () => {
-  it('answers 503 at once, asks nobody, and gives the attempt back', async () => {
+describe('verification while iSMS is down', () => {
+  it('answers 503 at once without a call, and gives the attempt back', async () => {
     const { id, code } = await gateway.sent();
     await fallIll();
     const before = calls();
@@ -49,7 +49,7 @@ describe('verification while iSMS is ill', () => {
     expect(gateway.logs.join()).toContain('"reason":"circuit_open"');
   });
 
-  it('begins again by itself, with one call at a time', async () => {
+  it('recovers by itself, with one call at a time', async () => {
     clock.advance(openMs);
     const { id, code } = await gateway.sent();
     expect((await verify(id, code)).status).toBe(200);
@@ -79,7 +79,7 @@ describe('verification while iSMS is ill', () => {
     }
   });
 
-  it('is logged by its circuit, without anything else', async () => {
+  it('is logged once by its circuit', async () => {
     await fallIll();
     clock.advance(openMs);
     const { id, code } = await gateway.sent();
@@ -92,7 +92,7 @@ describe('verification while iSMS is ill', () => {
     ]);
   });
 
-  it('is not caused by account trouble, which is an answer', async () => {
+  it('does not begin with account trouble', async () => {
     const { id, code } = await gateway.sent({ maxAttempts: 5 });
     const more = await gateway.sent();
     simulator.state.change({ trouble: 'ip_not_allowed' });

@@ -8,8 +8,8 @@ const wrong = (code: string) => (code === '000000' ? '000001' : '000000');
 let next = 10;
 const newNumber = () => `+601234567${next++}`;
 
-describe('200', () => {
-  it('comes for the code of the newest OTP of the number, however it is written', async () => {
+describe('verifying by number', () => {
+  it('verifies the newest OTP of the number in any notation', async () => {
     const to = newNumber();
     const older = await gateway.sent({ to });
     const newer = await gateway.sent({ to });
@@ -38,7 +38,7 @@ describe('200', () => {
     expect(found.json).toMatchObject({ purpose: 'login' });
   });
 
-  it('is answered again to the same key and code', async () => {
+  it('repeats the answer to the same key and code', async () => {
     const to = newNumber();
     const { code } = await gateway.sent({ to });
     const headers = { 'Idempotency-Key': 'by-number' };
@@ -49,7 +49,7 @@ describe('200', () => {
   });
 });
 
-describe('404', () => {
+describe('verifying by number: 404', () => {
   it('otp_not_found: no OTP, another app’s, or another purpose’s', async () => {
     const to = newNumber();
     const { code } = await gateway.sent({ to, purpose: 'login' });
@@ -59,8 +59,8 @@ describe('404', () => {
   });
 });
 
-describe('422', () => {
-  it('spends an attempt of the OTP, and says how many are left', async () => {
+describe('verifying by number: 422', () => {
+  it('counts an attempt, and tells how many remain', async () => {
     const to = newNumber();
     const { id, code } = await gateway.sent({ to, maxAttempts: 2 });
     const reply = await verify({ to, code: wrong(code) });

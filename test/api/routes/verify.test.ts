@@ -43,7 +43,7 @@ async function startHolding() {
 }
 const verifyCalls = () => simulator.state.stats().calls.verify;
 
-describe('200', () => {
+describe('verifying a code: 200', () => {
   it('verifies a code typed with spaces or dashes', async () => {
     for (const typed of [
       (code: string) => ` ${code.slice(0, 3)} ${code.slice(3)}`,
@@ -62,7 +62,7 @@ describe('200', () => {
     expectProblem(await verify(id, code), 409, 'already_verified');
   });
 
-  it('is answered again to the same key and code, and to nobody else', async () => {
+  it('repeats the answer to the same key and code only', async () => {
     const { id, code } = await gateway.sent();
     const headers = { 'Idempotency-Key': 'verify-1' };
     const first = await verify(id, code, headers);
@@ -76,7 +76,7 @@ describe('200', () => {
     expect(verifyCalls()).toBe(calls);
   });
 
-  it('comes at most once of 50 at once, which reach iSMS at most maxAttempts times', async () => {
+  it('answers at most one of 50 simultaneous calls, which reach iSMS at most maxAttempts times', async () => {
     const { id, code } = await gateway.sent();
     const calls = verifyCalls();
     const replies = await Promise.all(Array.from({ length: 50 }, () => verify(id, code)));
@@ -85,7 +85,7 @@ describe('200', () => {
     expect(verifyCalls() - calls).toBeLessThanOrEqual(5);
   });
 
-  it('never comes when all 50 at once are wrong, and no attempt beyond maxAttempts is made', async () => {
+  it('answers none of 50 simultaneous wrong codes, and makes no attempt beyond maxAttempts', async () => {
     const { id, code } = await gateway.sent({ maxAttempts: 3 });
     const calls = verifyCalls();
     const replies = await Promise.all(Array.from({ length: 50 }, () => verify(id, wrong(code))));
@@ -95,7 +95,7 @@ describe('200', () => {
     expectProblem(await verify(id, code), 410, 'attempts_exhausted');
   });
 
-  it('comes while an operator has paused sending', async () => {
+  it('works while an operator has paused sending', async () => {
     const { id, code } = await gateway.sent();
     await gateway.redis.hset(operatorPauseKey, 'paused', '1');
     expect((await verify(id, code)).status).toBe(200);
@@ -103,7 +103,7 @@ describe('200', () => {
   });
 });
 
-describe('400', () => {
+describe('verifying a code: 400', () => {
   it.each(['12345', '1234567', '12345a', '１２３４５６', '1-2-3-4-5', '', 123456, null])(
     'refuses %j, and spends no attempt',
     async (code) => {
@@ -115,14 +115,14 @@ describe('400', () => {
     },
   );
 
-  it('refuses a bad idempotency key, and spends no attempt', async () => {
+  it('rejects a bad idempotency key without counting an attempt', async () => {
     const id = await sent(store);
     expectProblem(await verify(id, '123456', { 'Idempotency-Key': 'a b' }), 400, 'invalid_request');
     expect(await attemptsOf(id)).toBe(5);
   });
 });
 
-describe('404', () => {
+describe('verifying a code: 404', () => {
   it("is the same byte for byte for another app's OTP and none", async () => {
     const { id, code } = await gateway.sent();
     const other = await gateway.call('POST', `/v1/otps/${id}/verify`, { key: bankKey, body: { code } });
@@ -133,21 +133,21 @@ describe('404', () => {
   });
 });
 
-describe('409', () => {
-  it('says that it is not sent, before and during the send', async () => {
+describe('verifying a code: 409', () => {
+  it('not_sent before and during the send', async () => {
     const id = await admitted(store);
     expectProblem(await verify(id, '123456'), 409, 'not_sent');
     await claimed(store, id);
     expectProblem(await verify(id, '123456'), 409, 'not_sent');
   });
 
-  it('says that it was not sent in time', async () => {
+  it('not_sent if it was not sent in time', async () => {
     const id = await admitted(store, { sendDeadlineSeconds: 0.01 });
     await expect.poll(async () => (await store.otps.find('shop', id))?.status).toBe('expired');
     expectProblem(await verify(id, '123456'), 409, 'not_sent');
   });
 
-  it('says that it cannot be verified when it failed or its ids are lost', async () => {
+  it('not_verifiable if it failed or its ids are lost', async () => {
     const failed = await admitted(store);
     await store.sendAttempts.settle(await claimed(store, failed), rejected);
     expectProblem(await verify(failed, '123456'), 409, 'not_verifiable');
@@ -157,7 +157,7 @@ describe('409', () => {
     expectProblem(await verify(lost, '123456'), 409, 'not_verifiable');
   });
 
-  it('says that the last attempt is being decided', async () => {
+  it('verification_in_progress while the last attempt is verified', async () => {
     const { holding, asked, letGo } = await startHolding();
     const { id, code } = await holding.sent({ maxAttempts: 1 });
     const first = holding.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
@@ -168,8 +168,8 @@ describe('409', () => {
   });
 });
 
-describe('410', () => {
-  it('says that the code has expired, without asking iSMS', async () => {
+describe('verifying a code: 410', () => {
+  it('otp_expired without a call to iSMS', async () => {
     const id = await sent(store, { ttlSeconds: 0.05 });
     await expect.poll(async () => (await store.otps.find('shop', id))?.status).toBe('expired');
     const calls = verifyCalls();
@@ -177,13 +177,13 @@ describe('410', () => {
     expect(verifyCalls()).toBe(calls);
   });
 
-  it('says that all attempts are used', async () => {
+  it('attempts_exhausted without attempts', async () => {
     const { id, code } = await gateway.sent({ maxAttempts: 1 });
     expect((await verify(id, wrong(code))).json).toMatchObject({ attemptsRemaining: 0 });
     expectProblem(await verify(id, code), 410, 'attempts_exhausted');
   });
 
-  it('says that it was cancelled, also when that happened while iSMS was asked', async () => {
+  it('otp_cancelled, also if it was cancelled during the call to iSMS', async () => {
     const { holding, asked, letGo } = await startHolding();
     const { id, code } = await holding.sent();
     const verifying = holding.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
@@ -194,8 +194,8 @@ describe('410', () => {
   });
 });
 
-describe('422', () => {
-  it('says how many attempts are left', async () => {
+describe('verifying a code: 422', () => {
+  it('incorrect_code tells how many attempts remain', async () => {
     const { id, code } = await gateway.sent();
     const reply = await verify(id, wrong(code));
     expectProblem(reply, 422, 'incorrect_code');
@@ -210,7 +210,7 @@ describe('a refusal of iSMS that does not say that the code was wrong', () => {
     return otp && (await store.phones.known(otp.to)).map((phone) => phone.wrongCodes);
   };
 
-  it('spends an attempt, locks no number, and is 503 from the third OTP in a row on', async () => {
+  it('counts an attempt, locks no number, and answers 503 from the third OTP in a row on', async () => {
     const own = await startGateway();
     const refused = (id: string) => own.call('POST', `/v1/otps/${id}/verify`, { body: { code: '123456' } });
     const [one, two, three] = [await own.sent(), await own.sent(), await own.sent()];
@@ -236,20 +236,20 @@ describe('a refusal of iSMS that does not say that the code was wrong', () => {
   });
 });
 
-describe('503', () => {
+describe('verifying a code: 503', () => {
   it.each([
     ['an error of iSMS', '+60190000040'],
     ['no answer', '+60190000041'],
     ['a reset connection', '+60190000042'],
     ['an answer that is neither yes nor no', '+60190000043'],
-  ])('comes for %s, which verifies nobody and spends the attempt', async (_what, to) => {
+  ])('for %s, which verifies nothing and counts the attempt', async (_what, to) => {
     const { id, code } = await impatient.sent({ to });
     const reply = await impatient.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
     expectProblem(reply, 503, 'provider_unavailable');
     expect(await store.otps.find('shop', id)).toMatchObject({ status: 'sent', attemptsRemaining: 4 });
   });
 
-  it('comes for account trouble', async () => {
+  it('for account trouble', async () => {
     const { id, code } = await gateway.sent();
     const before = (await store.phones.known(number()))[0]?.wrongCodes;
     simulator.state.change({ trouble: 'authentication_failed' });
