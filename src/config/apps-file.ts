@@ -94,6 +94,16 @@ export const appsFileSchema = z.strictObject({
 export type AppsFile = z.output<typeof appsFileSchema>;
 export type AppEntry = AppsFile['apps'][string];
 
+/** The valid members of each app in a file with mistakes, so that further checks can list more mistakes at once. */
+export function validMembers(json: unknown): AppsFile['apps'] {
+  const members = Object.entries(app.shape).map(([key, schema]) => [
+    key,
+    z.catch(schema as z.ZodType, key === 'keys' ? [] : undefined),
+  ]);
+  const lenient = z.object({ apps: z.record(z.string(), z.object(Object.fromEntries(members))) });
+  return (lenient.safeParse(json).data?.apps ?? {}) as AppsFile['apps'];
+}
+
 /** The JSON Schema (2020-12) that editors check the file with. */
 export function appsJsonSchema(): object {
   return { title: 'Apps of an isms-otp-gateway', ...z.toJSONSchema(appsFileSchema) };

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { type AppEntry, appsFileSchema } from '../config/apps-file.js';
+import { type AppEntry, appsFileSchema, validMembers } from '../config/apps-file.js';
 import type { Config } from '../config/commands.js';
 import { ConfigError, type Mistake } from '../config/config-error.js';
+import { jsonSyntaxError } from '../config/json-syntax.js';
 import type { ApiKey } from '../config/keys.js';
 import { webhookUrl } from '../config/urls.js';
 import { webhookSecrets } from '../config/webhooks.js';
@@ -69,14 +70,19 @@ export function reloadOnHangup(
 function readApps(config: AppsConfig): { apps: ReadonlyMap<string, App>; keys: readonly ApiKey[] } {
   const { appsFile, apiKeys = [] } = config;
   if (appsFile === undefined) return { apps: new Map(), keys: apiKeys };
-  const parsed = appsFileSchema.safeParse(readJson(appsFile));
-  if (!parsed.success) {
-    throw mistakes(parsed.error.issues.flatMap((issue) => problemsOf(issue)));
-  }
-  const entries = Object.entries(parsed.data.apps);
-  const problems = entries.flatMap(([name, entry]) =>
-    problemsOfApp(entry, config).map(([path, problem]): Problem => [`apps.${name}.${path}`, problem]),
-  );
+  const json = readJson(appsFile);
+  const { data, error } = appsFileSchema.safeParse(json);
+  const issues = error?.issues ?? [];
+  const entries = Object.entries(data?.apps ?? validMembers(json));
+  const problems = [
+    ...issues.flatMap((issue) => problemsOf(issue)),
+    ...entries.flatMap(([name, entry]) =>
+      problemsOfApp(entry, config)
+        // A template called default may be among those with a mistake.
+        .filter(([path]) => path !== 'freeText' || !issues.some((issue) => issue.path[2] === 'templates'))
+        .map(([path, problem]): Problem => [`apps.${name}.${path}`, problem]),
+    ),
+  ];
   const fromFile = entries.flatMap(([app, { keys }]) =>
     keys.map((key): ApiKey => ({ app, digest: Buffer.from(key.slice('sha256:'.length), 'hex') })),
   );
@@ -91,8 +97,8 @@ function readJson(path: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The parser quotes what it read, which may be a secret.
-    throw mistakes([['', 'is not JSON; an editor that checks it shows where']]);
+    const { line, column } = jsonSyntaxError(text) ?? { line: 1, column: 1 };
+    throw mistakes([['', `is not JSON: see line ${line}, column ${column}`]]);
   }
 }
 

@@ -114,7 +114,7 @@ describe('APPS_FILE', () => {
       /secrets.0: must be whsec_/,
     ],
     [{ shop, bank: { keys: shop.keys } }, /apps.bank.keys: shop has one of these keys, too/],
-    ['{"apps": {\n "shop": secret-of-mine }', /APPS_FILE is not JSON/],
+    ['{"apps": {\n "shop": secret-of-mine }', /APPS_FILE is not JSON: see line 2, column 10$/],
   ])('that is wrong is refused with the place and what to do (%#)', (apps, problem) => {
     const found = mistakes(apps);
     expect(found).toHaveLength(1);
@@ -136,6 +136,17 @@ describe('APPS_FILE', () => {
 
   it('names every mistake at once, and a file that is not there', () => {
     expect(mistakes({ shop: { ...shop, senderId: '!', testNumbers: { x: '123456' } } })).toHaveLength(2);
+    const several = {
+      shop: { ...shop, senderId: '!', templates: 1, colour: 'red' },
+      bank: { senderId: '?' },
+    };
+    expect(mistakes(several)).toEqual([
+      expect.stringMatching(/^APPS_FILE apps.shop.templates: /),
+      'APPS_FILE apps.shop.colour: is not known here',
+      'APPS_FILE apps.bank.keys: is missing',
+      'APPS_FILE apps.shop.senderId: must be letters and digits, at most 11',
+      'APPS_FILE apps.bank.senderId: must be letters and digits, at most 11',
+    ]);
     expect(() => createAppRegistry({ ...config, appsFile: join(directory, 'none.json') })).toThrow(/ENOENT/);
   });
 
