@@ -1,22 +1,22 @@
 import type { Failure, Refusal } from './failure.js';
 import { defaultSettings, parseUpdate, type Settings, type SettingsUpdate } from './settings.js';
 
-/** The simulated iSMS account: its settings, what stands against using it, and its credits. */
+/** The simulated iSMS account: settings, trouble and credits. */
 export interface Account {
   readonly settings: Readonly<Settings>;
-  /** Changes some settings; throws a RangeError that lists every problem if any of them is wrong. */
+  /** Changes some settings; throws a RangeError with every mistake, and then changes none. */
   change(update: SettingsUpdate): void;
-  /** What makes iSMS turn every call away, if anything does. */
+  /** Why every call is refused; null: it is not. */
   trouble(): Failure | null;
-  /** The same, and the words in which sends and verifications are refused. */
+  /** Why every send and verify call is refused; null: it is not. */
   refusal(): Refusal | null;
-  /** Takes the price of an SMS off, or says why it may not be sent. */
+  /** Charges an SMS; returns why it cannot be paid, or null. */
   charge(credits: number): Failure | null;
   /** The two strings of a balance reply. */
   balance(): { balance: string; expiration: string };
 }
 
-/** Opens an account; throws a RangeError when the settings are wrong. */
+/** Creates an account; throws a RangeError for invalid settings. */
 export function createAccount(initial: SettingsUpdate, now: () => number): Account {
   const settings = defaultSettings(now());
   let endsAt = endOf(settings.expiresOn);

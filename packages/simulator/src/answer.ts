@@ -7,7 +7,7 @@ interface HttpReply {
   body: string;
 }
 
-/** What goes back over the wire, or does not. */
+/** The reply to a call, or how it fails. */
 export type Answer =
   | HttpReply
   /** A good reply after `pace.slowMs`. */
@@ -19,24 +19,26 @@ export type Answer =
   | { kind: 'reset' }
   | { kind: 'hang' };
 
-/** How slow slow is, in milliseconds. */
+/** Delays of the slow numbers. */
 export interface Pace {
+  /** Delay of a slow reply, in milliseconds. Default: 5,000. */
   slowMs: number;
+  /** Delay between the bytes of a trickling reply, in milliseconds. Default: 1,000. */
   trickleMs: number;
 }
 
-/** A JSON body with HTTP 200, which is how the vendor answers failures as well. */
+/** A JSON body with HTTP 200, with which iSMS answers failures as well. */
 export function reply(body: string): HttpReply {
   return { kind: 'reply', status: 200, headers: { 'content-type': 'application/json' }, body };
 }
 
-/** A web page, as proxies and maintenance modes put in place of a reply. */
+/** A web page, as proxies and maintenance modes return. */
 export function page(status: number, title: string, headers: Record<string, string> = {}): HttpReply {
   const body = `<!doctype html><html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>\n`;
   return { kind: 'reply', status, headers: { 'content-type': 'text/html', ...headers }, body };
 }
 
-/** Carries an answer out after `delayMs`; leaves no timer behind when the client goes away first. */
+/** Sends an answer after `delayMs`, unless the client disconnects first. */
 export function give(res: ServerResponse, answer: Answer, delayMs: number, pace: Pace): void {
   const totalMs = answer.kind === 'slow' ? delayMs + pace.slowMs : delayMs;
   if (totalMs === 0) {
@@ -85,7 +87,7 @@ function trickle(res: ServerResponse, body: string, everyMs: number): void {
   res.once('close', () => clearInterval(timer));
 }
 
-/** The half is flushed before the reset: a reset discards what is still on its way out. */
+/** Flushes the first half before the reset, which discards what is not sent yet. */
 function cutOff(res: ServerResponse, body: string): void {
   res.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
   const half = body.slice(0, Math.floor(body.length / 2));

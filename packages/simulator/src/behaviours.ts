@@ -1,31 +1,32 @@
 import { type Answer, page, reply } from './answer.js';
 import { type Failure, failures } from './failure.js';
 
-/** One way the simulator can behave, and the phone number that asks for it. */
+/** What the simulator does for one of its numbers. */
 export interface Behaviour {
-  /** E.164: a valid Malaysian mobile number, so that it passes an integration's own checks. */
+  /** E.164: a valid Malaysian mobile number, so that it passes an app's own checks. */
   number: string;
+  /** Name, for the setting `errorKind`. */
   name: string;
-  /** Whether an SMS goes out, and is charged, when this behaviour shows. */
+  /** Whether an SMS goes out and is charged. */
   sms: boolean;
   /** One sentence for the documentation and the inbox page. */
   does: string;
-  /** The send is refused, for this reason. */
+  /** Reason for which the send is refused. */
   refusal?: Failure;
-  /** Shows on the first, third, fifth … send call to the number; the others are normal. */
+  /** Applies to every other send call to the number, from the first on; the others are normal. */
   everyOther?: true;
-  /** What a send call gets, given the usual body. */
+  /** Answer to a send call, given the normal body. */
   send?: (body: string) => Answer;
-  /** What a verify call gets, given the usual body. */
+  /** Answer to a verify call, given the normal body. */
   verify?: (body: string) => Answer;
 }
 
 type Head = [lastDigits: string, name: string, does: string];
 
-/** Where the redirect leads; calls to it are counted, because nobody should follow it with credentials. */
+/** Target of the redirect; calls to it are counted, since no client should follow it with credentials. */
 export const redirectTarget = '/2FA/redirected.php';
 
-/** More than the 64 KiB at which a careful client stops reading. */
+/** More than the 64 KiB that the gateway reads. */
 const hugePadding = ' '.repeat(256 * 1024);
 
 const hang = (): Answer => ({ kind: 'hang' });
@@ -36,7 +37,7 @@ const redirect = () => page(302, 'Found', { location: redirectTarget });
 const stopsAll = ' Pauses sending for all apps: account trouble.';
 const forThisOtp = ' Fails this OTP alone: the balance is sufficient.';
 
-/** Every behaviour, in the order of its number: the one table behind page, documentation and endpoint. */
+/** Every number that the simulator treats specially; page, documentation and endpoint use this table. */
 export const behaviours: readonly Behaviour[] = [
   { ...head(['00', 'normal', 'Sends the SMS and says so.']), sms: true },
   refused('01', 'insufficient_credits', 'insufficient_credits', forThisOtp),
@@ -81,7 +82,7 @@ export const behaviours: readonly Behaviour[] = [
 const byNumber = new Map(behaviours.map((behaviour) => [behaviour.number, behaviour]));
 const byName = new Map(behaviours.map((behaviour) => [behaviour.name, behaviour]));
 
-/** The behaviour a number (E.164) asks for; undefined for ordinary numbers. */
+/** The behaviour of a number (E.164); undefined for normal numbers. */
 export function behaviourOf(mobile: string): Behaviour | undefined {
   return byNumber.get(mobile);
 }
@@ -91,7 +92,7 @@ export function behaviourNamed(name: string): Behaviour | undefined {
   return byName.get(name);
 }
 
-/** Names of the behaviours that a share of ordinary sends can be given (`errorKind`). */
+/** Values of the setting `errorKind`. */
 export const errorKinds: readonly string[] = behaviours
   .filter(({ send, refusal, everyOther }) => (send || refusal) && !everyOther)
   .map(({ name }) => name);

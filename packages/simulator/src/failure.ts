@@ -1,6 +1,6 @@
 /**
- * Every reason the simulator turns a call down: the text of the reply and, where the vendor's SMS API has one,
- * its number and the sentence beside it (https://www.isms.com.my/response_result.php). Only `authentication_failed` and `incorrect_code` are texts the vendor documents for 2FA.
+ * Every reason to refuse a call: the text of the reply and, where the SMS API of iSMS has them, code and sentence
+ * (https://www.isms.com.my/response_result.php). iSMS documents only `authentication_failed` and `incorrect_code` for 2FA.
  */
 export const failures = {
   unknown_error: {
@@ -55,18 +55,18 @@ export const failures = {
 
 export type Failure = keyof typeof failures;
 
-/** A reason, or other words. */
+/** A reason, or a text that the gateway does not know. */
 export type Refusal = Failure | { words: string };
 
 /**
- * How a reason is worded: `text` alone, the `sentence` instead, `code` and text, or the `bare` number as the whole body.
- * The vendor documents the first; the others are known from its other APIs.
+ * Wording of a reason: its `text`, its `sentence`, `code` and text, or the `bare` code as the whole body. iSMS documents
+ * the first; the others are those of its other APIs.
  */
 export const failureStyles = ['text', 'sentence', 'code', 'bare'] as const;
 
 export type FailureStyle = (typeof failureStyles)[number];
 
-/** The reason as one line; reasons without a number are always text. */
+/** The reason as one line; reasons without a code are always text. */
 export function failureLine(refusal: Refusal, style: FailureStyle): string {
   if (typeof refusal === 'object') return refusal.words;
   const failure = failures[refusal];

@@ -6,14 +6,14 @@ const escapes: Record<string, string> = {
   "'": '&#39;',
 };
 
-/** Markup that is safe to put into a page as it is. */
+/** Markup that is already escaped. */
 export class Html {
   constructor(readonly markup: string) {}
 }
 
 type Part = string | number | Html | readonly Html[];
 
-/** Template tag: escapes every value that is not itself made by this tag. */
+/** Template tag that escapes every value that it did not create itself. */
 export function html(strings: TemplateStringsArray, ...values: Part[]): Html {
   return new Html(strings.reduce((page, text, index) => page + render(values[index - 1] ?? '') + text));
 }

@@ -5,39 +5,48 @@ import { createRing } from './ring.js';
 const gregorianOffset = 122_192_928_000_000_000n;
 const ticksPerMs = 10_000n;
 
-/** What the vendor gives every send call, refused ones included. */
+/** What iSMS gives every send call, refused ones included. */
 export interface Ids {
+  /** Id of the SMS. */
   smsId: number;
+  /** Second id of the SMS. */
   uuid: string;
+  /** The six-digit code. */
   code: string;
 }
 
-/** An SMS that was sent, as a handset would show it. `mobile` is E.164; `sentAt` is in ms since 1970. */
+/** An SMS that was sent. */
 export interface Sms extends Ids {
+  /** The number, E.164. */
   mobile: string;
+  /** The sender, if one was given. */
   senderId: string | null;
+  /** The text as a handset shows it, with the code. */
   text: string;
+  /** Whether it is Unicode instead of ASCII. */
   unicode: boolean;
+  /** Its price. */
   credits: number;
+  /** When it was sent, in milliseconds since 1970. */
   sentAt: number;
-  /** The SMS before this one to the same number. */
+  /** Id of the previous SMS to the same number. */
   previousSmsId: number | null;
 }
 
-/** The SMS sent so far: a short list to look at, and a long one to verify codes against. */
+/** The SMS sent so far: a short list for the inbox, and a long one to verify codes. */
 export interface Outbox {
   issue(): Ids;
   add(sms: Sms): void;
-  /** Undefined once as many send calls as the outbox remembers have come after it. */
+  /** Undefined if it is no longer kept. */
   find(smsId: number): Sms | undefined;
   newest(limit: number): Sms[];
-  /** Walks back from an SMS through those of the same number, newest first. */
+  /** Lists an SMS and those before it to the same number, newest first. */
   chain(smsId: number | null, limit: number): Sms[];
-  /** Empties what can be looked at; codes can still be verified. */
+  /** Empties the inbox; codes stay verifiable. */
   clear(): void;
 }
 
-/** Makes an empty outbox. SMS ids count up from the clock's second, so that a restart does not repeat them. */
+/** Creates an empty outbox. SMS ids count up from the clock's second, so that a restart does not repeat them. */
 export function createOutbox(capacity: { inbox: number; sends: number }, now: () => number): Outbox {
   const shown = createRing<Sms>(capacity.inbox);
   const remembered: (Sms | undefined)[] = [];
@@ -79,7 +88,7 @@ function randomCode(): string {
   return String(randomInt(1_000_000)).padStart(6, '0');
 }
 
-/** Makes version 1 (time-based) UUIDs, as the vendor's samples are: unique, ordered, and no secret at all. */
+/** Creates version 1 (time-based) UUIDs, as in the samples of iSMS: unique and ordered, but not secret. */
 export function createUuidMaker(now: () => number): () => string {
   const tail = `${variantAndClock()}-${randomBytes(6).toString('hex')}`;
   let last = 0n;

@@ -6,7 +6,7 @@ import { answerSend, type Query, refuseSend } from './send-call.js';
 import type { Simulation } from './simulation.js';
 import { answerVerify, refuseVerify } from './verify-call.js';
 
-/** Path of the one address behind which the vendor has all three calls. */
+/** Path of the three calls of iSMS. */
 export const endpointPath = '/2FA/request.php';
 
 interface Call {
@@ -28,10 +28,7 @@ const balance: Call = {
   refuse: (simulation, _query, failure) => refuseBalance(simulation, failure),
 };
 
-/**
- * Answers a request to the vendor's endpoint; false, and nothing done, for any other. It stands before Express
- * because it is what load is put on.
- */
+/** Answers a request to the provider's endpoint; returns false for any other path. */
 export function serveProvider(simulation: Simulation, req: IncomingMessage, res: ServerResponse): boolean {
   const { path, search } = splitUrl(req.url ?? '');
   if (path === redirectTarget) {
@@ -85,7 +82,7 @@ function methodNotAllowed(): Answer {
   return page(405, 'Method Not Allowed', { allow: 'GET' });
 }
 
-/** Answers a balance call whose credentials are right; both figures are strings, as the vendor's are. */
+/** Answers a balance call with valid credentials; both figures are strings, as in iSMS. */
 function answerBalance(simulation: Simulation): Answer {
   const failure = simulation.account.trouble();
   if (failure) return refuseBalance(simulation, failure);
@@ -93,8 +90,8 @@ function answerBalance(simulation: Simulation): Answer {
 }
 
 /**
- * The reply to a balance call that failed, which the vendor does not document: a `Failed` like those of the
- * other calls, or, in the style `code`, the reason in place of the figure.
+ * The reply to a failed balance call, which iSMS does not document: `Failed` as for the other calls or, in the style
+ * `code`, the reason in place of the balance.
  */
 function refuseBalance({ account }: Simulation, failure: Failure): Answer {
   const style = account.settings.failureStyle;

@@ -1,12 +1,12 @@
-/** Keeps the newest `capacity` items; every operation but the walk takes constant time. */
+/** Keeps the newest `capacity` items; adding one takes constant time. */
 export interface Ring<T> {
-  /** Adds an item and returns the one it pushed out, if the ring was full. */
+  /** Adds an item; returns the one that it replaced in a full ring. */
   push(item: T): T | undefined;
   newestFirst(): Iterable<T>;
   clear(): void;
 }
 
-/** Makes an empty ring; memory grows with what is pushed, up to `capacity` items. */
+/** Creates an empty ring; its memory grows up to `capacity` items. */
 export function createRing<T>(capacity: number): Ring<T> {
   let items: T[] = [];
   let pushed = 0;

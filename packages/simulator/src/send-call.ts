@@ -5,7 +5,7 @@ import { joinMobile, replyMobile } from './mobile.js';
 import type { Ids } from './outbox.js';
 import type { Simulation } from './simulation.js';
 
-/** The parameters of a call; of one that stands twice, the last counts, as in PHP. */
+/** Parameters of a call; of a repeated one the last counts, as in PHP. */
 export type Query = Readonly<Record<string, string>>;
 
 interface SendRequest {
@@ -15,10 +15,10 @@ interface SendRequest {
   senderId: string | null;
 }
 
-/** Characters billed as one credit: 160 or 70, less the seven of "RM0.00 " that Malaysian law puts in front. */
+/** Characters per credit: 160 or 70, less the seven of "RM0.00 ", with which Malaysian law has an SMS begin. */
 const charactersPerCredit = { ascii: 153, unicode: 63 };
 
-/** Printable ASCII that GSM 03.38 keeps in its extension table, where each takes two characters. */
+/** Characters of GSM 03.38's extension table, which count twice. */
 const extended = /[\^{}\\[\]~|]/g;
 
 const placeholder = '%OTP%';
@@ -26,7 +26,7 @@ const senderIdShape = /^[A-Za-z0-9]{1,11}$/;
 const notAscii = /[^\n\r\x20-\x7e]/;
 const mostCredits = 10;
 
-/** Answers a send call whose credentials are right, and sends the SMS if there is nothing against it. */
+/** Answers a send call with valid credentials, and sends the SMS unless something prevents it. */
 export function answerSend(simulation: Simulation, query: Query): Answer {
   const ids = simulation.outbox.issue();
   const request = readSend(query);
@@ -44,7 +44,7 @@ export function answerSend(simulation: Simulation, query: Query): Answer {
   return behaviour?.send?.(body) ?? reply(body);
 }
 
-/** The `Failed` reply to a send call; like the vendor's it carries ids and a code, which mean nothing. */
+/** The `Failed` reply to a send call; as in iSMS it has ids and a code, which are invalid. */
 export function refuseSend(
   { account }: Simulation,
   query: Query,
@@ -111,7 +111,7 @@ function successBody({ mobile }: SendRequest, { code, uuid, smsId }: Ids, userna
   return JSON.stringify({ status: 'Success', ...ids, mobile: replyMobile(mobile) });
 }
 
-/** Credits charged for a text with the code filled in, without the legal prefix: one for each part begun. */
+/** Price of a text with its code, without the legal prefix: a credit for each part begun. */
 export function priceOf(text: string, unicode: boolean): number {
   const doubled = unicode ? 0 : (text.match(extended)?.length ?? 0);
   return Math.ceil((text.length + doubled) / charactersPerCredit[unicode ? 'unicode' : 'ascii']);

@@ -4,36 +4,41 @@ import { createOutbox, type Outbox } from './outbox.js';
 import type { SettingsUpdate } from './settings.js';
 import { createTally, type Tally } from './tally.js';
 
-/** A pino-like logger; it is never given credentials, codes, texts or numbers. */
+/** A logger such as pino's; it gets no credentials, codes, texts or numbers. */
 export interface SimulatorLogger {
+  /** Logs an event. */
   info(fields: object, message: string): void;
 }
 
-/** How much is kept; the oldest goes first. */
+/** How much is kept; the oldest is dropped first. */
 export interface Capacity {
-  /** Messages that can be listed without naming a number. */
+  /** Messages in the inbox. Default: 1,000. */
   inbox: number;
-  /** Send calls whose codes can be verified. */
+  /** Sends whose codes can be verified. Default: 200,000. */
   sends: number;
-  /** Different numbers that are counted. */
+  /** Numbers that are counted. Default: 250,000. */
   numbers: number;
 }
 
+/** Options of a simulator. */
 export interface SimulatorOptions {
-  /** What `un` and `pass` must be; whatever is left out is not checked, beyond being there. */
+  /** Username to require in `un`. Default: any. */
   username?: string | undefined;
+  /** Password to require in `pass`. Default: any. */
   password?: string | undefined;
-  /** Settings to start with. */
+  /** Initial settings. */
   settings?: SettingsUpdate;
+  /** Logs changed settings and deliberate failures. Default: none. */
   logger?: SimulatorLogger | undefined;
+  /** How much is kept. */
   capacity?: Partial<Capacity>;
-  /** How slow the slow behaviours are, in milliseconds, for tests in a hurry. */
+  /** Delays of the slow numbers, for fast tests. */
   pace?: Partial<Pace>;
-  /** Milliseconds since 1970, for tests that let time pass. */
+  /** Current time in milliseconds since 1970, for tests that move time. Default: `Date.now`. */
   clock?: () => number;
 }
 
-/** Everything one simulator remembers, and what it was made with. */
+/** State and options of one simulator. */
 export interface Simulation {
   account: Account;
   outbox: Outbox;
@@ -47,7 +52,7 @@ export interface Simulation {
 const defaultCapacity: Capacity = { inbox: 1_000, sends: 200_000, numbers: 250_000 };
 const defaultPace: Pace = { slowMs: 5_000, trickleMs: 1_000 };
 
-/** Makes the memory of a new simulator; throws a RangeError when the settings are wrong. */
+/** Creates the state of a simulator; throws a RangeError for invalid settings. */
 export function createSimulation(options: SimulatorOptions): Simulation {
   const now = options.clock ?? Date.now;
   const capacity = { ...defaultCapacity, ...options.capacity };

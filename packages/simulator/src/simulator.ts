@@ -5,27 +5,30 @@ import { createRoutes } from './routes.js';
 import { createSimulation, type SimulatorOptions } from './simulation.js';
 import { createState, type SimulatorState } from './state.js';
 
-/** Where to listen: loopback and a free port unless told otherwise. */
+/** Options of `startSimulator`. */
 export interface StartOptions extends SimulatorOptions {
+  /** Address to listen on. Default: 127.0.0.1. */
   host?: string;
+  /** Port to listen on. Default: 0, a free one. */
   port?: number;
 }
 
-/** A simulator that is listening. */
+/** A running simulator. */
 export interface Simulator {
-  /** The inbox page, without a slash at the end: `http://127.0.0.1:4000`. */
+  /** Address of the inbox page, such as `http://127.0.0.1:3001`. */
   url: string;
-  /** What to give an integration in place of the vendor's address. */
+  /** Address of the simulated API, to give the app in place of that of iSMS. */
   endpoint: string;
+  /** Its messages, counts and settings. */
   state: SimulatorState;
-  /** Stops listening and drops every connection, hanging ones included; may be called twice. */
+  /** Stops and drops every connection; may be called twice. */
   close(): Promise<void>;
 }
 
-/** Above the idle time of common clients and proxies, so that it is not us who closes under a request. */
+/** Longer than the idle time of common clients and proxies, so that they close first. */
 const keepAliveMs = 65_000;
 
-/** Makes a simulator to mount in an HTTP server; throws a RangeError when the settings are wrong. */
+/** Creates a request handler for an HTTP server; throws a RangeError for invalid settings. */
 export function createSimulator(options: SimulatorOptions = {}): {
   app: RequestListener;
   state: SimulatorState;
@@ -39,7 +42,7 @@ export function createSimulator(options: SimulatorOptions = {}): {
   return { app, state };
 }
 
-/** Starts a simulator; rejects when the address cannot be listened on. */
+/** Starts a simulator; rejects if it cannot listen, or with a RangeError for invalid settings. */
 export async function startSimulator(options: StartOptions = {}): Promise<Simulator> {
   const { host = '127.0.0.1', port = 0, ...rest } = options;
   const { app, state } = createSimulator(rest);

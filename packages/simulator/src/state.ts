@@ -4,44 +4,50 @@ import type { Settings, SettingsUpdate } from './settings.js';
 import type { Simulation } from './simulation.js';
 import type { Tally } from './tally.js';
 
-/** Which messages to list: all numbers' or one's, at most so many. */
+/** Which messages to list. */
 export interface InboxQuery {
-  /** E.164, or any notation of a Malaysian number. */
+  /** Number whose messages are listed, in any notation of a Malaysian number or E.164. Default: all. */
   mobile?: string | undefined;
+  /** How many messages at most. Default: 50. */
   limit?: number | undefined;
 }
 
-/** Counts since the start or the last `clearStats`. */
+/** Counts since the start, or since the last `clearStats`. */
 export interface Stats {
+  /** Calls by kind; `redirected` counts calls that followed the redirect. */
   calls: Tally['calls'];
   /** SMS sent, and the credits they cost. */
   sent: Tally['sent'];
-  /** Different numbers remembered. */
+  /** How many numbers are counted. */
   numbers: number;
-  /** Numbers that got more than one SMS: how many, and the first thousand of them. */
+  /** Numbers with more than one SMS: how many, and the first thousand. */
   duplicates: { count: number; numbers: { mobile: string; sms: number }[] };
 }
 
-/** What a program in the same process can see and change; the routes offer the same over HTTP. */
+/** State of a simulator, to read and change from the same process; the HTTP endpoints offer the same. */
 export interface SimulatorState {
+  /** The current settings. */
   readonly settings: Readonly<Settings>;
-  /** Changes some settings; throws a RangeError that lists every problem if any of them is wrong. */
+  /** Changes some settings; throws a RangeError with every mistake, and then changes none. */
   change(update: SettingsUpdate): void;
-  /** Newest first. With a number it reaches back through all sends that are remembered. */
+  /** Lists messages, newest first. With a number, it searches all sends that are kept. */
   inbox(query?: InboxQuery): Sms[];
-  /** Empties the inbox; the codes can still be verified, and the counts stay. */
+  /** Empties the inbox; codes stay verifiable, and counts stay. */
   clearInbox(): void;
+  /** Calls by kind. */
   readonly calls: Readonly<Tally['calls']>;
+  /** Counts of calls, SMS, credits and numbers. */
   stats(): Stats;
-  /** Send calls that named a number, refused ones included, and the SMS that it got. */
+  /** Counts of one number: its send calls, refused ones included, and its SMS. */
   number(mobile: string): { calls: number; sms: number };
+  /** Resets the counts. */
   clearStats(): void;
 }
 
 const defaultLimit = 50;
 const mostDuplicates = 1_000;
 
-/** Gives access to a simulation. */
+/** Creates the access to a simulation. */
 export function createState({ account, outbox, tally, logger }: Simulation): SimulatorState {
   return {
     settings: account.settings,

@@ -1,13 +1,13 @@
 import { createRing } from './ring.js';
 
-/** What one number has seen: send calls that named it, refused ones included, and SMS that went out. */
+/** Counts of one number: its send calls, refused ones included, and its SMS. */
 export interface NumberTally {
   calls: number;
   sms: number;
   newestSmsId: number | null;
 }
 
-/** Counts what the simulator was asked and what it did, for tests to compare with what they meant to ask. */
+/** Counts of calls and SMS, for tests. */
 export interface Tally {
   readonly calls: { send: number; verify: number; balance: number; redirected: number };
   /** SMS sent, and the credits they cost. */
@@ -16,15 +16,15 @@ export interface Tally {
   countCall(mobile: string): NumberTally;
   countSms(mobile: string, sms: { smsId: number; credits: number }): void;
   of(mobile: string): NumberTally | undefined;
-  /** How many numbers are remembered, and how many of them got more than one SMS. */
+  /** How many numbers are counted, and how many of them have more than one SMS. */
   readonly numbers: { seen: number; doubled: number };
-  /** Numbers that got more than one SMS, in the order in which that happened. */
+  /** Numbers with more than one SMS, in the order of their second one. */
   doubled(limit: number): { mobile: string; sms: number }[];
   /** Sets every count to zero. */
   clear(): void;
 }
 
-/** Makes a tally of the newest `capacity` different numbers; counting takes constant time. */
+/** Creates a tally of the newest `capacity` different numbers; counting takes constant time. */
 export function createTally(capacity: number): Tally {
   const calls = { send: 0, verify: 0, balance: 0, redirected: 0 };
   const sent = { sms: 0, credits: 0 };

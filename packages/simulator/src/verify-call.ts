@@ -15,10 +15,7 @@ interface VerifyRequest {
 
 const wholeNumber = /^\d{1,12}$/;
 
-/**
- * Answers a verify call whose credentials are right. A right code stays right until its interval is over, however
- * often it is asked, and so do the attempts of somebody guessing: whoever integrates iSMS must limit both.
- */
+/** Answers a verify call with valid credentials. Correct codes can be reused and wrong ones are not limited, as in iSMS. */
 export function answerVerify(simulation: Simulation, query: Query): Answer {
   const request = readVerify(query);
   if (typeof request === 'string') return refuseVerify(simulation, query, request);
@@ -30,7 +27,7 @@ export function answerVerify(simulation: Simulation, query: Query): Answer {
   return behave && usual.kind === 'reply' ? behave(usual.body) : usual;
 }
 
-/** The `Failed` reply to a verify call; it gives back the code that was asked about. */
+/** The `Failed` reply to a verify call; it echoes the code that was sent. */
 export function refuseVerify({ account }: Simulation, query: Query, failure: Refusal): Answer {
   const style = account.settings.failureStyle;
   const mobile = joinMobile(query['country_code'] ?? '', query['mobile'] ?? '');
@@ -56,10 +53,10 @@ function check({ outbox, now }: Simulation, request: VerifyRequest): Failure | n
   return sms.code === request.code ? null : 'incorrect_code';
 }
 
-function body(verdict: { status: string; message?: string }, query: Query, mobile: string | null): string {
+function body(result: { status: string; message?: string }, query: Query, mobile: string | null): string {
   const { uuid = '', sms_id = '', code = '' } = query;
   return JSON.stringify({
-    ...verdict,
+    ...result,
     uuid,
     sms_id,
     code,
