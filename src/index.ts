@@ -3,5 +3,5 @@ export { createOtpProducer, type OtpProducerOptions } from './main/otp-producer.
 export type { Refusal, RefusalCode } from './otp/refusal.js';
 export type { AcceptedOtp, OtpProducer, SendManyOptions, SendResult } from './producer/otp-producer.js';
 export { BatchCancelled } from './producer/otp-producer.js';
-export type { OtpInput } from './producer/otp-request-schema.js';
+export type { OtpInput } from './producer/otp-request.js';
 export type { LineResult as SendManyResult, UploadSummary as SendManyProgress } from './producer/upload.js';

@@ -25,10 +25,10 @@ it.each([
   ['src/otp', 'isms-otp-client'],
   ['src/api/routes', 'isms-2fa-simulator'],
   ['src/cli', 'isms-2fa-simulator'],
-  ['packages/client/src', '../../../src/otp/states.js'],
+  ['packages/client/src', '../../../src/otp/otp.js'],
   ['packages/client/src', 'zod'],
   ['packages/client/src', 'node:crypto'],
-  ['packages/simulator/src', '../../../src/otp/states.js'],
+  ['packages/simulator/src', '../../../src/otp/otp.js'],
   ['packages/simulator/src', 'isms-otp-client'],
 ])('biome rejects an import in %s of %s', (folder, imported) => {
   const { status, stderr } = lint(folder, imported);
@@ -37,7 +37,7 @@ it.each([
 });
 
 it.each([
-  ['src/otp', './states.js'],
+  ['src/otp', './otp.js'],
   ['src/api/compat', './isms-compat.js'],
   ['src/cli', 'isms-otp-client'],
   ['packages/client/src', './types.js'],

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
-import { moves } from '../src/otp/states.js';
+import { moves } from '../src/otp/otp.js';
 
 it('the state diagram in docs/states.md shows every move of the state machine, and no other', () => {
   const text = readFileSync('docs/states.md', 'utf8');

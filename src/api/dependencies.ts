@@ -1,8 +1,8 @@
 import type { Logger } from '../lib/logger.js';
 import type { Provider } from '../otp/provider.js';
 import type { Enqueuer } from '../producer/enqueue.js';
-import type { RequestSettings } from '../producer/settings.js';
-import type { BalanceQueue } from '../queues/balance.js';
+import type { RequestSettings } from '../producer/otp-request.js';
+import type { BalanceQueue } from '../queues/queues.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { FailureCode } from '../otp/failure.js';
+import type { FailureCode } from '../otp/otp.js';
 import type { AccountTrouble, UnknownReason } from '../otp/outcome.js';
 
 /** The provider's message id, bounded so that nothing odd gets into a record. The samples are UUIDs. */

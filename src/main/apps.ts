@@ -8,9 +8,8 @@ import { webhookUrl } from '../config/urls.js';
 import { webhookSecrets } from '../config/webhooks.js';
 import type { Logger } from '../lib/logger.js';
 import { type App, type Apps, type AppWebhook, plainApp } from '../otp/app.js';
-import { brokenContentRules, contentRuleMessages } from '../otp/content-rules.js';
 import { appEventTypes, isEventType } from '../otp/event.js';
-import { parseMessage, senderIdShape } from '../otp/message.js';
+import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import type { Lifecycle } from './lifecycle.js';
 

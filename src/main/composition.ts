@@ -4,7 +4,7 @@ import type { Logger } from '../lib/logger.js';
 import type { Apps } from '../otp/app.js';
 import { appEventTypes, type EventType, eventTypes, isEventType } from '../otp/event.js';
 import type { Provider } from '../otp/provider.js';
-import type { RequestSettings } from '../producer/settings.js';
+import type { RequestSettings } from '../producer/otp-request.js';
 import { operatorPauseKeys } from '../queues/send-otp.js';
 import { createEncrypter } from '../store/encryption.js';
 import { type Policy, type RedisClient, wantedEvents } from '../store/script.js';

@@ -8,7 +8,7 @@ import type { Logger } from '../lib/logger.js';
 import { createEnqueuer } from '../producer/enqueue.js';
 import { decoratedProvider } from '../provider/decorated-provider.js';
 import { monotonicClock } from '../provider/resilient-provider.js';
-import { createBalanceQueue } from '../queues/balance.js';
+import { createBalanceQueue } from '../queues/queues.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue } from '../queues/webhook.js';
 import type { RedisClient } from '../store/script.js';

@@ -1,9 +1,8 @@
 import type { ConfigFor, Role } from '../config/commands.js';
 import { ConfigError } from '../config/config-error.js';
 import { type DomainChecks, type Environment, loadConfig } from '../config/load-config.js';
-import { brokenContentRules, contentRuleMessages } from '../otp/content-rules.js';
 import { eventTypes, isEventType } from '../otp/event.js';
-import { parseMessage, senderIdShape } from '../otp/message.js';
+import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
 
 /** Checks of settings that only the domain can make. */
 const domainChecks: DomainChecks = {

@@ -1,7 +1,6 @@
 import type { ConfigFor } from '../config/commands.js';
 import type { Apps, AppWebhook } from '../otp/app.js';
-import { appEventTypes, type EventType } from '../otp/event.js';
-import type { WebhookEndpoint, WebhookReceivers } from '../otp/webhook.js';
+import { appEventTypes, type EventType, type WebhookEndpoint, type WebhookReceivers } from '../otp/event.js';
 import { createWebhookEndpoint } from '../webhooks/endpoint.js';
 import { eventsOf } from './composition.js';
 

@@ -1,12 +1,66 @@
 import type { AppLimits } from './app.js';
-import type { FailureCode } from './failure.js';
 import type { PhoneNumber } from './phone-number.js';
-import type { Status } from './states.js';
 
-/** Which line an OTP waits in: single ones overtake bulk. */
+/** Every status of an OTP, in the order of its life (docs/states.md). */
+export const statuses = [
+  'queued',
+  'sending',
+  'sent',
+  'verified',
+  'expired',
+  'locked',
+  'failed',
+  'unknown',
+  'cancelled',
+] as const;
+
+export type Status = (typeof statuses)[number];
+
+/**
+ * The transitions of the state machine. The store compiles them into its Lua functions, so Redis rejects any other.
+ *
+ * - `queued → sent`: the late answer of an attempt that was given up, or lost by a rolled-back Redis.
+ * - `queued → failed`: a refusal in unknown words that was not final by the OTP's deadline.
+ * - `unknown → sent`: the late answer of an attempt whose outcome was unknown.
+ * - `expired → verified`: a verification admitted before the expiry and answered after it.
+ */
+export const moves: Readonly<Record<Status, readonly Status[]>> = {
+  queued: ['sending', 'sent', 'failed', 'expired', 'unknown', 'cancelled'],
+  sending: ['queued', 'sent', 'failed', 'unknown', 'cancelled'],
+  sent: ['verified', 'expired', 'locked', 'cancelled'],
+  verified: [],
+  expired: ['verified'],
+  locked: [],
+  failed: [],
+  unknown: ['sent', 'cancelled'],
+  cancelled: [],
+};
+
+/** True until the send has a result; `Prefer: wait` waits for it. */
+export function isPending(status: Status): boolean {
+  return status === 'queued' || status === 'sending';
+}
+
+/** Why an OTP failed: a stable code, and a sentence that says what to do. */
+export const failureMessages = {
+  not_sent_in_time: 'It could not be sent before its deadline, so it was dropped. Request a new one.',
+  provider_unreachable:
+    'iSMS could not be reached in any of the retries, so nothing was sent. Request a new one.',
+  outcome_unknown:
+    'iSMS gave no usable answer, so an SMS may have gone out whose code cannot be verified. Offer to send again.',
+  invalid_number: 'iSMS refused the phone number. Ask for another one.',
+  message_refused: 'iSMS refused the message: its length, encoding or content. Change the message.',
+  insufficient_credits:
+    'iSMS refused it for lack of credits, though the balance could pay it. Check the iSMS account.',
+  rejected: 'iSMS refused to send it and gave no reason that we know. Check the iSMS account.',
+} as const;
+
+export type FailureCode = keyof typeof failureMessages;
+
+/** Single OTPs overtake bulk. */
 export type Lane = 'single' | 'bulk';
 
-/** What an app asks for, checked and completed with defaults; nothing in it needs parsing again. */
+/** A valid request for an OTP, completed with defaults. */
 export interface OtpRequest {
   app: string;
   to: PhoneNumber;
@@ -18,19 +72,19 @@ export interface OtpRequest {
   ttlSeconds: number;
   sendDeadlineSeconds: number;
   maxAttempts: number;
-  /** What the address of the person asking is counted by, if the app named it. */
+  /** The user's address as limits count it, if the app sent it. */
   clientIp: string | null;
-  /** What it is for, such as `login`: the newest of a number and purpose can be verified without its id. */
+  /** For example `login`: the newest OTP of a number and purpose can be verified without its id. */
   purpose: string | null;
-  /** Limits of the app's own; null: the gateway's. */
+  /** The app's own limits; null: the gateway's. */
   limits: AppLimits | null;
-  /** Whether it is to a test number, to which nothing is ever sent. */
+  /** To a test number: no SMS is sent. */
   isTest: boolean;
-  /** Whether its admission cancels the app's earlier OTPs of this number and purpose, so that one code counts. */
+  /** Its admission cancels the app's earlier OTPs of this number and purpose, so that one code is valid. */
   replacesEarlier?: boolean;
 }
 
-/** An OTP as it stands at one moment of Redis's clock. Times are milliseconds since 1970, UTC. */
+/** An OTP at a moment of Redis's clock. Times are milliseconds since 1970, UTC. */
 export interface Otp {
   id: string;
   app: string;
@@ -40,12 +94,12 @@ export interface Otp {
   unicode: boolean;
   senderId: string | null;
   reference: string | null;
-  /** What the address of the person asking is counted by; a resend counts there, too. */
+  /** The user's address as limits count it; a resend counts as well. */
   clientIp: string | null;
   purpose: string | null;
-  /** Whether it is to a test number: nothing was or will be sent. */
+  /** To a test number: no SMS is sent. */
   isTest: boolean;
-  /** Whether it came in an upload of many. */
+  /** Part of an upload. */
   inBatch: boolean;
   credits: number;
   ttlSeconds: number;

@@ -1,4 +1,4 @@
-import type { FailureCode } from './failure.js';
+import type { FailureCode } from './otp.js';
 
 /**
  * Account trouble: no OTP can be sent until the operator or time ends it. `unrecognised_refusal` concerns one app: the
@@ -74,4 +74,53 @@ export type BalanceOutcome =
 /** Whether a deferred call spends one of the OTP's retries: waiting that is our own doing spends none. */
 export function spendsRetry(reason: UnsentReason): boolean {
   return !(ownReasons as readonly UnsentReason[]).includes(reason);
+}
+
+/**
+ * What an outcome says about the provider's health. `success`: it answered, whatever it said. `failure`: it could not be
+ * reached or gave nothing usable. `ignored`: nothing, because our own side kept the call back.
+ */
+export type HealthSignal = 'success' | 'failure' | 'ignored';
+
+/** The signal of a send. */
+export function sendHealthSignal(outcome: SendOutcome): HealthSignal {
+  switch (outcome.kind) {
+    case 'deferred':
+      return unsentSignal(outcome.reason);
+    case 'unknown':
+      return 'failure';
+    default:
+      return 'success';
+  }
+}
+
+const troubles: ReadonlySet<string> = new Set(accountTroubles);
+
+/** The signal of a verification. Account trouble is an answer: iSMS is well, the account is not. */
+export function verifyHealthSignal(outcome: VerifyOutcome): HealthSignal {
+  switch (outcome.kind) {
+    case 'unsent':
+      return unsentSignal(outcome.reason);
+    case 'unavailable':
+      return troubles.has(outcome.reason) ? 'success' : 'failure';
+    default:
+      return 'success';
+  }
+}
+
+function unsentSignal(reason: UnsentReason): HealthSignal {
+  return reason === 'not_connected' || reason === 'too_many_requests' ? 'failure' : 'ignored';
+}
+
+const baseMs = 1_000;
+const capMs = 60_000;
+
+/**
+ * Milliseconds to wait before the next call: exponential with full jitter, so that a crowd of failed sends does
+ * not come back as a crowd, and never past the OTP's own deadline (`remainingMs`), so that the last retry still
+ * has a chance. `tries` counts the calls before this one, from 1.
+ */
+export function backoffMs(tries: number, remainingMs: number): number {
+  const ceiling = Math.min(capMs, baseMs * 2 ** (tries - 1), Math.max(0, remainingMs));
+  return Math.floor(Math.random() * ceiling);
 }

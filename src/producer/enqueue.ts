@@ -3,17 +3,16 @@ import { groupBy } from '../lib/group-by.js';
 import type { Logger } from '../lib/logger.js';
 import { memoize } from '../lib/memoize.js';
 import { withTimeout, withTimeouts } from '../lib/with-timeout.js';
-import { brokenContentRules } from '../otp/content-rules.js';
+import { brokenContentRules } from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type RangeRefusal, type Refusal, refuse } from '../otp/refusal.js';
-import type { QueuedOtp, SendOtpQueue } from '../queues/send-otp.js';
-import { traceMetadata } from '../queues/trace.js';
+import { type QueuedOtp, type SendOtpQueue, traceMetadata } from '../queues/send-otp.js';
 import type { Admission, AdmissionRequest, Idempotency } from '../store/admission.js';
 import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
 import { createBackpressure } from './backpressure.js';
+import type { RequestSettings } from './otp-request.js';
 import { redisDeadlineMs, redisTrouble, refuseUnavailable } from './redis-trouble.js';
-import type { RequestSettings } from './settings.js';
 
 /** Accepts OTPs for the API and for apps' own processes: admits them to the store, then adds their jobs. */
 export interface Enqueuer {

@@ -1,15 +1,18 @@
 import { z } from 'zod';
 import { parseWithErrors } from '../lib/input-errors.js';
 import { withTimeouts } from '../lib/with-timeout.js';
-import type { Otp } from '../otp/otp.js';
+import type { Otp, Status } from '../otp/otp.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
-import type { Status } from '../otp/states.js';
 import type { Admission } from '../store/admission.js';
 import type { Enqueuer } from './enqueue.js';
-import { createRequestReader, sendEndpoint } from './otp-request.js';
-import { idempotencyKeySchema, type OtpInput } from './otp-request-schema.js';
+import {
+  createRequestReader,
+  idempotencyKeySchema,
+  type OtpInput,
+  type RequestSettings,
+  sendEndpoint,
+} from './otp-request.js';
 import { redisDeadlineMs, refuseUnavailable } from './redis-trouble.js';
-import type { RequestSettings } from './settings.js';
 import {
   beginUpload,
   createGrouping,

@@ -1,47 +1,158 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { parseWithErrors } from '../lib/input-errors.js';
 import { memoize } from '../lib/memoize.js';
-import { type App, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
+import { type App, type Apps, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
 import { countedAddress } from '../otp/client-address.js';
-import { brokenContentRules, type ContentRule, contentRuleMessages } from '../otp/content-rules.js';
-import { type Message, parseMessage } from '../otp/message.js';
+import {
+  brokenContentRules,
+  type ContentRule,
+  contentRuleMessages,
+  type Message,
+  parseMessage,
+  senderIdShape,
+} from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
-import { otpRequestSchema } from './otp-request-schema.js';
-import type { RequestSettings } from './settings.js';
 
-/**
- * A request that was read, with the text of what was asked for, by which it is known again however its members were
- * ordered; or why it cannot be.
- */
+/** Defaults and limits for OTP requests. */
+export interface RequestSettings {
+  apps: Apps;
+  defaultMessage: string;
+  defaultSenderId: string | null;
+  /** ISO 3166-1 alpha-2: the country of numbers in national notation. */
+  defaultCountry: string;
+  /** ISO 3166-1 alpha-2. */
+  allowedCountries: readonly string[];
+  ttlSeconds: number;
+  /** Default and maximum. */
+  maxAttempts: number;
+  sendDeadlineSeconds: number;
+  bulkSendDeadlineSeconds: number;
+  /** For messages that break a country's content rules. */
+  contentPolicy: 'off' | 'warn' | 'enforce';
+  /** False: the fraud guard only monitors. */
+  fraudGuardEnforces: boolean;
+}
+
+const visible = /^[^\p{Cc}\p{Cs}]{1,200}$/u;
+const daySeconds = 86_400;
+
+export const referenceSchema = z
+  .string()
+  .regex(visible, 'must be 1 to 200 characters, none of them a control character')
+  .describe('Your own id, 1 to 200 characters: finds the OTP again.');
+
+export const clientIpSchema = z
+  .union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
+  .describe('Address of the person asking: OTPs are limited by it.');
+
+export const purposeSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'must be 1 to 32 of a-z 0-9 _ - (no _ or - first)')
+  .describe(
+    'What it is for, such as `login`: the newest of a number and purpose can be verified without its id.',
+  );
+
+export const idempotencyKeySchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters, no spaces');
+
+/** Schema of a request; settings bound it and show in its documentation. */
+export function otpRequestSchema({
+  maxAttempts,
+  ttlSeconds,
+  sendDeadlineSeconds,
+  ...settings
+}: Pick<
+  RequestSettings,
+  'defaultMessage' | 'defaultCountry' | 'ttlSeconds' | 'maxAttempts' | 'sendDeadlineSeconds'
+>) {
+  const message = z.string().superRefine((template, context) => {
+    const parsed = parseMessage(template);
+    if ('problem' in parsed) context.addIssue(parsed.problem);
+  });
+  return z.strictObject({
+    to: z
+      .string()
+      .describe(`Mobile number, international or national in ${settings.defaultCountry}.`)
+      .meta({ examples: ['+60123456789', '012-345 6789'] }),
+    message: message
+      .optional()
+      .describe(
+        `Holds \`%OTP%\` exactly once; iSMS puts the code there. Default: ${settings.defaultMessage}`,
+      ),
+    template: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'must be the name of a template')
+      .optional()
+      .describe('Name of a message that the operator wrote for the app, in place of `message`.'),
+    locale: z
+      .string()
+      .max(35)
+      .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a language tag such as ms or zh-Hans')
+      .optional()
+      .describe('Language of the template (BCP 47), as near as it has one.'),
+    purpose: purposeSchema.optional(),
+    senderId: z
+      .string()
+      .regex(senderIdShape, 'must be 1 to 11 letters and digits')
+      .optional()
+      .describe('Letters and digits, at most 11. Malaysian handsets do not show it.'),
+    ttlSeconds: z
+      .int()
+      .min(30)
+      .max(600)
+      .optional()
+      .describe(`How long the code can be verified, from its send call. Default: ${ttlSeconds}`),
+    sendDeadlineSeconds: z
+      .int()
+      .min(1)
+      .max(daySeconds)
+      .optional()
+      .describe(`Not sent by then, it is dropped instead of sent late. Default: ${sendDeadlineSeconds}`),
+    maxAttempts: z
+      .int()
+      .min(1)
+      .max(maxAttempts)
+      .optional()
+      .describe(`Attempts to verify it; fewer than the default, not more. Default: ${maxAttempts}`),
+    reference: referenceSchema.optional(),
+    clientIp: clientIpSchema.optional(),
+  });
+}
+
+/** A request as an app writes it. */
+export type OtpInput = z.input<ReturnType<typeof otpRequestSchema>>;
+
+/** A valid request, with its text in canonical member order for idempotency; or why it is refused. */
 export type Read = { request: OtpRequest; text: string } | { refusal: Refusal };
 
-/** What idempotency keys of single OTPs are counted by, whether they come through the API or in process. */
+/** Scope of idempotency keys of single OTPs, shared by the API and apps' own processes. */
 export const sendEndpoint = 'POST /v1/otps';
 
 type Input = z.output<ReturnType<typeof otpRequestSchema>>;
 
-/** Reads what apps ask for: checks it, and completes it with the defaults. */
+/** Validates requests and completes them with defaults. */
 export function createRequestReader(settings: RequestSettings) {
   const schema = otpRequestSchema(settings);
   const messageOf = memoize((text) => judgeMessage(text));
   const complete = (app: string, input: Input) => completed(app, input, { settings, messageOf });
   return {
-    /** Checks the shape first. */
+    /** Validates against the schema first. */
     read: (app: string, input: unknown): Read => {
       const parsed = parseWithErrors(schema, input);
       if ('errors' in parsed) return { refusal: refuse('invalid_request', parsed) };
       return complete(app, parsed.data);
     },
-    /** What has the right shape already. */
+    /** For input that the schema has validated. */
     complete,
   };
 }
 
 interface Judged {
   message: Message | { problem: string };
-  /** Countries' content rules that it breaks. */
+  /** The content rules of a country that it breaks. */
   broken: (country: string) => ContentRule[];
 }
 
@@ -50,7 +161,7 @@ function judgeMessage(text: string): Judged {
   return { message, broken: memoize((country) => brokenContentRules(text, country)) };
 }
 
-/** Completes a checked input with the defaults, or says what no schema can. */
+/** Checks what no schema can, and completes the input with defaults. */
 function completed(
   app: string,
   input: Input,
@@ -90,7 +201,7 @@ function completed(
   return { request, text: JSON.stringify(input) };
 }
 
-/** Whether an OTP may be sent once more by the rules of now: why not, or null. */
+/** Checks an earlier OTP against the current rules before a resend; null if it may be sent. */
 export function createPolicyCheck(settings: RequestSettings) {
   return ({ app, to, message }: Pick<Otp, 'app' | 'to' | 'message'>): Refusal | null => {
     const owner = settings.apps.of(app);
@@ -102,7 +213,7 @@ export function createPolicyCheck(settings: RequestSettings) {
   };
 }
 
-/** An app without free text may still write out what one of its templates says. */
+/** An app without free text may still send the text of one of its templates. */
 function mayWrite({ freeText, templates }: App, message: string): boolean {
   return freeText || [...templates.values()].some((texts) => [...texts.values()].includes(message));
 }
@@ -112,13 +223,13 @@ function freeTextRefusal(): Refusal {
   return refuse('message_not_allowed', { errors });
 }
 
-/** Which limits hold for an OTP of this app to this number. */
+/** The limits of an OTP of this app to this number. */
 export function limitsFor(owner: App, to: PhoneNumber): Pick<OtpRequest, 'limits' | 'isTest'> {
   const ownLimits = Object.values(owner.limits).some((limit) => limit !== undefined);
   return { limits: ownLimits ? owner.limits : null, isTest: testCodeOf(owner, to) !== null };
 }
 
-/** The message in the request's own words, or of the template that it names; or why there is none. */
+/** The request's own message or that of its template; or why it is refused. */
 function messageText(owner: App, input: Input, settings: RequestSettings): string | Refusal {
   const invalid = (path: string, message: string) =>
     refuse('invalid_request', { errors: [{ path, message }] });

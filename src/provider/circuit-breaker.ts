@@ -1,5 +1,5 @@
 import { createSlidingSum } from '../lib/sliding-sum.js';
-import type { HealthSignal } from '../otp/health-signal.js';
+import type { HealthSignal } from '../otp/outcome.js';
 
 const windowMs = 10_000;
 /** Half of fewer calls than these is not enough to open the circuit. */

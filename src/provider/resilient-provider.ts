@@ -1,7 +1,6 @@
 import type { Logger } from '../lib/logger.js';
 import { createSlidingSum } from '../lib/sliding-sum.js';
-import { type HealthSignal, sendHealthSignal, verifyHealthSignal } from '../otp/health-signal.js';
-import type { SendOutcome } from '../otp/outcome.js';
+import { type HealthSignal, type SendOutcome, sendHealthSignal, verifyHealthSignal } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
 import {
   type CircuitBreaker,

@@ -1,3 +1,4 @@
+import { context, propagation } from '@opentelemetry/api';
 import { type Job, type Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
@@ -266,4 +267,13 @@ async function idsWithJob(
   await Promise.all(ended.map(({ id }) => queue.remove(id)));
   const there = otps.filter((otp, i) => typeof found[i]?.[0] === 'string' && !ended.includes(otp));
   return new Set(there.map(({ id }) => id));
+}
+
+/** The trace that is going on here, as a job carries it to its worker (W3C trace context); nothing while none is. */
+export function traceMetadata(): string | undefined {
+  const carrier: Record<string, string> = {};
+  propagation.inject(context.active(), carrier);
+  const { traceparent } = carrier;
+  // What callers put into `tracestate` may be anything, and jobs are shown to people.
+  return traceparent === undefined ? undefined : JSON.stringify({ traceparent });
 }

@@ -1,6 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
-import { hashSlot, slotCount } from '../otp/hash-slot.js';
-import { partitionOfId, partitions } from '../otp/otp-id.js';
+import { hashSlot, partitionOfId, partitions, slotCount } from '../otp/otp-id.js';
 import { queueNames, queuePrefix } from './queues.js';
 
 /** As many as there are tags for them. */

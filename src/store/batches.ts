@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
-import type { OtpRequest } from '../otp/otp.js';
+import { type OtpRequest, type Status, statuses } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
-import { type Status, statuses } from '../otp/states.js';
 import type { Encrypter } from './encryption.js';
 import { batchId, batchOfId, keys, newBatch } from './keys.js';
 import { loadListScript, loadScript, longestLifeMs, type Policy, type RedisClient } from './script.js';

@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { type FailureCode, failureMessages } from '../otp/failure.js';
-import type { Otp, OtpRequest } from '../otp/otp.js';
+import { type FailureCode, failureMessages, type Otp, type OtpRequest, statuses } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
-import { statuses } from '../otp/states.js';
 import type { Encrypter } from './encryption.js';
 
 /** Every reason for which an OTP did not go well. */

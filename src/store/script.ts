@@ -4,8 +4,8 @@ import { Cluster, type Redis } from 'ioredis';
 import { createBatcher, gathered } from '../lib/batcher.js';
 import { groupBy } from '../lib/group-by.js';
 import type { EventType } from '../otp/event.js';
-import { hashSlot } from '../otp/hash-slot.js';
-import { moves, statuses } from '../otp/states.js';
+import { moves, statuses } from '../otp/otp.js';
+import { hashSlot } from '../otp/otp-id.js';
 import { tagOf } from './keys.js';
 
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */

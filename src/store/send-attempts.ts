@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
-import type { FailureCode } from '../otp/failure.js';
-import type { Otp } from '../otp/otp.js';
+import { type FailureCode, type Otp, type Status, statuses } from '../otp/otp.js';
 import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
-import { type Status, statuses } from '../otp/states.js';
 import type { Conversion } from './conversion.js';
 import { MissingEncryptionKey } from './encryption.js';
 import { keys } from './keys.js';

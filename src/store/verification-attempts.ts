@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import type { Otp } from '../otp/otp.js';
+import { type Otp, statuses } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
 import type { VerifyOutcome } from '../otp/outcome.js';
-import { statuses } from '../otp/states.js';
 import type { Conversion } from './conversion.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { Agent, request } from 'undici';
-import type { Delivery, WebhookEndpoint } from '../otp/webhook.js';
+import type { Delivery, WebhookEndpoint } from '../otp/event.js';
 import { isPublicAddress, lookupPublic } from './public-address.js';
 
 /** Of one attempt. Receivers should answer at once and work later: https://www.standardwebhooks.com. */

@@ -4,7 +4,7 @@ import type { Logger } from '../lib/logger.js';
 import { alarmMessage } from '../otp/balance.js';
 import type { BalanceOutcome, SendOutcome } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
-import type { BalanceResult } from '../queues/balance.js';
+import type { BalanceResult } from '../queues/queues.js';
 import type { BalanceStore } from '../store/balance.js';
 
 /** The processor of `balance`: records one snapshot. A balance that cannot be read fails the job; it is never zero. */

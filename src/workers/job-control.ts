@@ -1,11 +1,15 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
-import { backoffMs } from '../otp/backoff.js';
 import type { EventType } from '../otp/event.js';
-import { type FailureCode, failureMessages } from '../otp/failure.js';
-import type { Lane, Otp } from '../otp/otp.js';
-import type { SendOutcome, UnsentReason } from '../otp/outcome.js';
-import { isPending, type Status } from '../otp/states.js';
+import {
+  type FailureCode,
+  failureMessages,
+  isPending,
+  type Lane,
+  type Otp,
+  type Status,
+} from '../otp/otp.js';
+import { backoffMs, type SendOutcome, type UnsentReason } from '../otp/outcome.js';
 import type { SendOtpResult } from '../queues/send-otp.js';
 import type { SettledSend } from '../store/send-attempts.js';
 

@@ -1,5 +1,4 @@
-import { sendHealthSignal } from '../otp/health-signal.js';
-import type { SendOutcome } from '../otp/outcome.js';
+import { type SendOutcome, sendHealthSignal } from '../otp/outcome.js';
 import type { CircuitBreaker, CircuitState } from '../provider/circuit-breaker.js';
 
 /** Why a worker takes no jobs. */

@@ -1,8 +1,8 @@
 import { UnrecoverableError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
 import { withTimeout } from '../lib/with-timeout.js';
-import { type FailureCode, failureMessages } from '../otp/failure.js';
-import type { WebhookReceivers } from '../otp/webhook.js';
+import type { WebhookReceivers } from '../otp/event.js';
+import { type FailureCode, failureMessages } from '../otp/otp.js';
 import { queueNames } from '../queues/queues.js';
 import {
   type WebhookJob,

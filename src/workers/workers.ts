@@ -2,11 +2,16 @@ import { DelayedError, RateLimitError, Worker, type WorkerOptions } from 'bullmq
 import type { Logger } from '../lib/logger.js';
 import { every } from '../lib/periodic.js';
 import { withTimeout } from '../lib/with-timeout.js';
+import type { WebhookReceivers } from '../otp/event.js';
 import type { Provider } from '../otp/provider.js';
-import type { WebhookReceivers } from '../otp/webhook.js';
 import type { CircuitBreaker } from '../provider/circuit-breaker.js';
-import type { BalanceQueue, BalanceResult, balanceJob } from '../queues/balance.js';
-import { queueNames, queuePrefix } from '../queues/queues.js';
+import {
+  type BalanceQueue,
+  type BalanceResult,
+  type balanceJob,
+  queueNames,
+  queuePrefix,
+} from '../queues/queues.js';
 import type { SendOtpPayload, SendOtpQueue, SendOtpResult, sendOtpJob } from '../queues/send-otp.js';
 import { shardName } from '../queues/shards.js';
 import type { WebhookQueue } from '../queues/webhook.js';

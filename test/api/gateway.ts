@@ -13,7 +13,7 @@ import { load as loadConfig } from '../../src/main/load.js';
 import { connectForRequests } from '../../src/main/redis.js';
 import { plainApp } from '../../src/otp/app.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
-import type { RequestSettings } from '../../src/producer/settings.js';
+import type { RequestSettings } from '../../src/producer/otp-request.js';
 import type { Clock } from '../../src/provider/circuit-breaker.js';
 import type { SendOtpQueue } from '../../src/queues/send-otp.js';
 import { createWebhookQueue } from '../../src/queues/webhook.js';

@@ -17,7 +17,7 @@ import {
 } from '../../src/api/routes/schemas.js';
 import type { EventSubject, EventType } from '../../src/otp/event.js';
 import type { RefusalCode } from '../../src/otp/refusal.js';
-import type { OtpInput } from '../../src/producer/otp-request-schema.js';
+import type { OtpInput } from '../../src/producer/otp-request.js';
 import { shopKey, startGateway } from '../api/gateway.js';
 import { claimed } from '../support/otps.js';
 

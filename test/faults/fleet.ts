@@ -1,10 +1,8 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { Server } from 'node:net';
-import type { SimulatorState } from 'isms-2fa-simulator';
-import { createSimulator } from 'isms-2fa-simulator';
-import type { Otp } from '../../src/otp/otp.js';
-import { isPending, type Status } from '../../src/otp/states.js';
+import { createSimulator, type SimulatorState } from 'isms-2fa-simulator';
+import { isPending, type Otp, type Status } from '../../src/otp/otp.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
 import { keys } from '../../src/store/keys.js';
 import type { Store } from '../../src/store/store.js';

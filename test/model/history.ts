@@ -1,5 +1,5 @@
+import type { Status } from '../../src/otp/otp.js';
 import type { SendOutcome } from '../../src/otp/outcome.js';
-import type { Status } from '../../src/otp/states.js';
 import type { SendClaim } from '../../src/store/send-attempts.js';
 import type { Store } from '../../src/store/store.js';
 import type { Verification } from '../../src/store/verification-attempts.js';

@@ -1,6 +1,5 @@
-import type { SendOutcome, VerifyOutcome } from '../../src/otp/outcome.js';
-import { spendsRetry } from '../../src/otp/outcome.js';
-import type { Status } from '../../src/otp/states.js';
+import type { Status } from '../../src/otp/otp.js';
+import { type SendOutcome, spendsRetry, type VerifyOutcome } from '../../src/otp/outcome.js';
 
 /** What a history of commands runs under. All durations are milliseconds. */
 export interface Rules {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { HealthSignal } from '../../src/otp/health-signal.js';
+import type { HealthSignal } from '../../src/otp/outcome.js';
 import {
   type CircuitBreaker,
   createCircuitBreaker,

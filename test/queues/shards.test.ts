@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hashSlot, slotCount } from '../../src/otp/hash-slot.js';
-import { newOtpId, partitions } from '../../src/otp/otp-id.js';
+import { hashSlot, newOtpId, partitions, slotCount } from '../../src/otp/otp-id.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { shardName, shardOf } from '../../src/queues/shards.js';
 import { number } from '../support/otps.js';

@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
-import { hashSlot } from '../../src/otp/hash-slot.js';
-import { partitions } from '../../src/otp/otp-id.js';
+import { hashSlot, partitions } from '../../src/otp/otp-id.js';
 import { startRedisServer } from '../support/redis-server.js';
 
 it('spreads the partitions evenly over the slots of a cluster', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { statuses } from '../../src/otp/otp.js';
 import { partitionOfId } from '../../src/otp/otp-id.js';
-import { statuses } from '../../src/otp/states.js';
 import { keys } from '../../src/store/keys.js';
 import { expireKeys, expiresAt } from '../support/expiry.js';
 import {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BalanceOutcome } from '../../src/otp/outcome.js';
-import { balanceJob, createBalanceQueue } from '../../src/queues/balance.js';
+import { balanceJob, createBalanceQueue } from '../../src/queues/queues.js';
 import { createCredits } from '../../src/workers/balance.js';
 import { sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';

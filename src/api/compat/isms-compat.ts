@@ -1,10 +1,8 @@
 import { type Request, type Response, Router } from 'express';
-import { failureMessages } from '../../otp/failure.js';
-import type { Otp } from '../../otp/otp.js';
+import { failureMessages, type Otp } from '../../otp/otp.js';
 import { hexOf } from '../../otp/otp-id.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
-import { createRequestReader } from '../../producer/otp-request.js';
-import type { RequestSettings } from '../../producer/settings.js';
+import { createRequestReader, type RequestSettings } from '../../producer/otp-request.js';
 import type { Store } from '../../store/store.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey } from '../http/authentication.js';

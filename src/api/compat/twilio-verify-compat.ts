@@ -1,9 +1,8 @@
 import { type Request, type Response, Router } from 'express';
 import { type App, defaultTemplate, hasLocale } from '../../otp/app.js';
-import type { Otp } from '../../otp/otp.js';
+import { isPending, type Otp } from '../../otp/otp.js';
 import { hexOf, idOfHex, partitions } from '../../otp/otp-id.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
-import { isPending } from '../../otp/states.js';
 import { createRequestReader } from '../../producer/otp-request.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey, readBasic } from '../http/authentication.js';

@@ -1,4 +1,4 @@
-import { failureMessages } from '../../otp/failure.js';
+import { failureMessages } from '../../otp/otp.js';
 import { type ProblemCode, problemCodes, problems } from '../http/problems.js';
 
 const introduction = `# Errors

@@ -2,7 +2,7 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { errorText, type InputError, parseWithErrors } from '../../lib/input-errors.js';
 import { countedAddress } from '../../otp/client-address.js';
-import { idempotencyKeySchema } from '../../producer/otp-request-schema.js';
+import { idempotencyKeySchema } from '../../producer/otp-request.js';
 import { ApiProblem } from './problem.js';
 
 /** Parses input by a schema; throws `invalid_request` with every mistake. */

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { TimeSlices } from '../../lib/time-slices.js';
-import type { Otp } from '../../otp/otp.js';
-import { type Status, statuses } from '../../otp/states.js';
+import { type Otp, type Status, statuses } from '../../otp/otp.js';
 import type { Batch } from '../../store/batches.js';
 import type { Store } from '../../store/store.js';
 import { batchExample, batchOtpsExample } from '../docs/examples.js';

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { TimeSlices } from '../../lib/time-slices.js';
 import { refuse } from '../../otp/refusal.js';
-import { createRequestReader, type Read } from '../../producer/otp-request.js';
-import { otpRequestSchema } from '../../producer/otp-request-schema.js';
+import { createRequestReader, otpRequestSchema, type Read } from '../../producer/otp-request.js';
 import {
   beginUpload,
   createGrouping,

@@ -2,13 +2,14 @@ import { z } from 'zod';
 import { countedAddress } from '../../otp/client-address.js';
 import type { Otp, OtpRequest } from '../../otp/otp.js';
 import {
+  clientIpSchema,
   createPolicyCheck,
   createRequestReader,
   limitsFor,
+  otpRequestSchema,
+  type RequestSettings,
   sendEndpoint,
 } from '../../producer/otp-request.js';
-import { clientIpSchema, otpRequestSchema } from '../../producer/otp-request-schema.js';
-import type { RequestSettings } from '../../producer/settings.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { otpRequestExample, queuedOtp } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';

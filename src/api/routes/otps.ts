@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { failureMessages } from '../../otp/failure.js';
-import type { Otp } from '../../otp/otp.js';
+import { failureMessages, type Otp } from '../../otp/otp.js';
 import type { PhoneNumber } from '../../otp/phone-number.js';
-import { referenceSchema } from '../../producer/otp-request-schema.js';
+import { referenceSchema } from '../../producer/otp-request.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
 import type { Store } from '../../store/store.js';
 import type { ApiDependencies } from '../dependencies.js';

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { consumptionDays } from '../../otp/balance.js';
-import { failureMessages } from '../../otp/failure.js';
+import { failureMessages, type Status, statuses } from '../../otp/otp.js';
 import { type RefusalCode, refusalMessages } from '../../otp/refusal.js';
-import { type Status, statuses } from '../../otp/states.js';
-import { purposeSchema } from '../../producer/otp-request-schema.js';
+import { purposeSchema } from '../../producer/otp-request.js';
 
 /*
  * Shapes on the wire. Their types are part of the client package, so they must not refer to other parts of the gateway.

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Otp, OtpRequest } from '../../otp/otp.js';
+import { isPending, type Otp, type OtpRequest } from '../../otp/otp.js';
 import type { Quota, Refusal } from '../../otp/refusal.js';
-import { isPending } from '../../otp/states.js';
 import type { Read } from '../../producer/otp-request.js';
 import type { Admission, Idempotency } from '../../store/admission.js';
 import type { ApiDependencies } from '../dependencies.js';

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { sendHealthSignal, verifyHealthSignal } from '../../src/otp/health-signal.js';
-import { accountTroubles, type SendOutcome, spendsRetry, type VerifyOutcome } from '../../src/otp/outcome.js';
+import {
+  accountTroubles,
+  backoffMs,
+  type SendOutcome,
+  sendHealthSignal,
+  spendsRetry,
+  type VerifyOutcome,
+  verifyHealthSignal,
+} from '../../src/otp/outcome.js';
 
 const kept = ['stale_claim', 'circuit_open', 'retry_budget'] as const;
 const unreached = ['not_connected', 'too_many_requests'] as const;
@@ -47,4 +54,19 @@ describe('a retry', () => {
   it.each(unreached)('is used by a call that iSMS did not take: %s', (reason) =>
     expect(spendsRetry(reason)).toBe(true),
   );
+});
+
+const many = (tries: number, remainingMs: number) =>
+  Array.from({ length: 2_000 }, () => backoffMs(tries, remainingMs));
+
+it('doubles the ceiling with each try, up to a minute, with full jitter', () => {
+  expect(Math.max(...many(1, 1e9))).toBeLessThan(1_000);
+  expect(Math.max(...many(4, 1e9))).toBeGreaterThan(7_000);
+  expect(Math.min(...many(4, 1e9))).toBeLessThan(1_000);
+  expect(Math.max(...many(30, 1e9))).toBeLessThan(60_000);
+});
+
+it('never waits past the deadline', () => {
+  expect(Math.max(...many(10, 500))).toBeLessThan(500);
+  expect(backoffMs(3, -1)).toBe(0);
 });
