@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { BullMQOtel } from 'bullmq-otel';
 import { createApi } from '../api/api.js';
+import type { Development } from '../api/docs/start-page.js';
 import { appOfAuthorization } from '../api/http/authentication.js';
 import { createHttpServer } from '../api/http/http-server.js';
 import type { ConfigFor } from '../config/commands.js';
@@ -108,15 +109,22 @@ function adminOf({ admin, adminActions }: GatewayConfig) {
   return { username, password: password.reveal(), actions: adminActions === 'on' };
 }
 
-/** The HTTP API; resolves with its URL. Starts without Redis as well, and answers 503 until Redis is there. */
-export async function runApi(config: GatewayConfig, host: Host): Promise<string> {
+/**
+ * The HTTP API; resolves with its URL. Starts without Redis as well, and answers 503 until Redis is there. `development`:
+ * secrets for the start page, from `npm start` alone.
+ */
+export async function runApi(
+  config: GatewayConfig,
+  host: Host,
+  development: Development | null = null,
+): Promise<string> {
   const redis = connectForRequests(config.redisUrl.reveal());
   const gateway = runGateway(config, redis, host);
   const { apiKeys, logger, lifecycle } = gateway;
   redis.once('ready', () => void warnOfRedis(redis, config.queues.shards, logger).catch(() => {}));
   shareState(gateway);
   continueTracesOf((authorization) => appOfAuthorization(apiKeys(), authorization) !== null);
-  const server = createHttpServer(createApi(gateway));
+  const server = createHttpServer(createApi({ ...gateway, development }));
   const url = await listen(server, config.http, { server: 'the API', advice: 'Set PORT to a free one.' });
   lifecycle.add({ close: () => closeServer(server) });
   logger.info({ event: 'api.started', url }, 'API started');

@@ -43,10 +43,10 @@ export async function start(env: Environment, lifecycle: Lifecycle): Promise<voi
   const telemetry = await startTelemetry('start', config, lifecycle);
   // Closing the terminal ends it.
   const host = { ...telemetry, lifecycle: { ...lifecycle, onHangup: () => {} } };
-  const apiUrl = await runApi(config, host);
-  await runWorker(config, host);
   const inboxUrl = simulator?.url ?? null;
   const apiKey = made['API_KEYS'] ? secrets.apiKey : null;
+  const apiUrl = await runApi(config, host, { apiKey, inboxUrl });
+  await runWorker(config, host);
   const admin = made['ADMIN_PASSWORD'] ? { username: adminUsername, password: secrets.adminPassword } : null;
   process.stdout.write(banner({ apiUrl, inboxUrl, apiKey, admin }));
 }

@@ -26,13 +26,16 @@ async function start() {
     const response = await fetch(url + path, { ...init, headers });
     return { status: response.status, body: (await response.json()) as Record<string, string> };
   };
-  return { running, call, inbox };
+  return { running, call, url, key, inbox };
 }
 
 it('npm start sends and verifies an OTP, ends on Ctrl-C, and still knows it after a restart', {
   timeout: 60_000,
 }, async () => {
-  const { running, call, inbox } = await start();
+  const { running, call, url, key, inbox } = await start();
+  const startPage = await (await fetch(url)).text();
+  expect(startPage).toContain(key);
+  expect(startPage).toContain(inbox);
   const sent = await call('/v1/otps', { to: '012-345 6789' });
   expect(sent).toMatchObject({ status: 200, body: { status: 'sent', to: '+60123456789' } });
   const { id } = sent.body;
