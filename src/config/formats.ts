@@ -129,3 +129,11 @@ export function shardList() {
     return numbers.includes(-1) ? null : [...new Set(numbers)];
   });
 }
+
+/** Names of events, which the domain checks. */
+export function eventList() {
+  return format('all, or names of events separated by commas, such as otp.sent,otp.failed', (value) => {
+    const names = listItems(value);
+    return names.every((name) => /^[a-z]+(\.[a-z]+)?$/.test(name)) ? [...new Set(names)] : null;
+  });
+}

@@ -82,3 +82,25 @@ function parseEncryptionKey(item: string): Buffer | null {
   const bytes = Buffer.from(item, 'base64');
   return bytes.length === 32 && bytes.toString('base64') === item && isVaried(bytes) ? bytes : null;
 }
+
+/** 24 to 64 bytes in base64, behind the prefix of the Standard Webhooks specification. */
+const secretShape = /^whsec_(?<key>[A-Za-z0-9+/]{32,88}={0,2})$/;
+
+/** Secrets that sign events; each is kept with its prefix. */
+export function webhookSecrets() {
+  return format(
+    'whsec_ and 24 to 64 bytes in base64 (`openssl rand -base64 32`), several separated by commas',
+    (value) => {
+      const secrets = listItems(value);
+      return secrets.every(isWebhookSecret)
+        ? new Secret(secrets, secrets.length > 1 ? `[${secrets.length} secrets]` : '[secret]')
+        : null;
+    },
+  );
+}
+
+function isWebhookSecret(text: string): boolean {
+  const key = secretShape.exec(text)?.groups?.['key'];
+  const bytes = Buffer.from(key ?? '', 'base64');
+  return bytes.length >= 24 && bytes.length <= 64 && isVaried(bytes);
+}

@@ -1,9 +1,25 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { type ConfigFor, type Role, schemas, settings } from './commands.js';
-import { ConfigError, type Mistake } from './config-error.js';
 import { suggestName } from './suggest-name.js';
 import type { Setting } from './variables.js';
+
+/** The problem of one variable, such as "must be …", without its value. */
+export interface Mistake {
+  variable: string;
+  problem: string;
+}
+
+/** Mistakes in the environment; the message lists all of them, without values. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+
+  constructor(readonly mistakes: readonly Mistake[]) {
+    const lines = mistakes.map(({ variable, problem }) => `  ${variable} ${problem}`);
+    const count = mistakes.length === 1 ? 'is a mistake' : `are ${mistakes.length} mistakes`;
+    super([`There ${count} in the settings:`, ...lines].join('\n'));
+  }
+}
 
 /** Environment variables as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;

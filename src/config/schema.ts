@@ -4,6 +4,7 @@ import {
   chosenSecret,
   countries,
   country,
+  eventList,
   format,
   fraction,
   issuedSecret,
@@ -13,11 +14,10 @@ import {
   text,
   wholeNumber,
 } from './formats.js';
-import { apiKeys, encryptionKeys } from './keys.js';
+import { apiKeys, encryptionKeys, webhookSecrets } from './keys.js';
 import { balance, fraud, limits, otp } from './rules.js';
 import { httpUrl, ismsUrl, redisUrl, webhookUrl } from './urls.js';
 import { variable } from './variables.js';
-import { eventList, webhookSecrets } from './webhooks.js';
 
 const maxTimeoutMs = 300_000;
 const hidden = { secret: true } as const;

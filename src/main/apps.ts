@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { type AppEntry, appsFileSchema, validMembers } from '../config/apps-file.js';
 import type { Config } from '../config/commands.js';
-import { ConfigError, type Mistake } from '../config/config-error.js';
 import { jsonSyntaxError } from '../config/json-syntax.js';
-import type { ApiKey } from '../config/keys.js';
+import { type ApiKey, webhookSecrets } from '../config/keys.js';
+import { ConfigError, type Mistake } from '../config/load-config.js';
 import { webhookUrl } from '../config/urls.js';
-import { webhookSecrets } from '../config/webhooks.js';
 import type { Logger } from '../lib/logger.js';
 import { type App, type Apps, type AppWebhook, plainApp } from '../otp/app.js';
 import { appEventTypes, isEventType } from '../otp/event.js';

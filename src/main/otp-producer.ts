@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Cluster, Redis } from 'ioredis';
-import { ConfigError } from '../config/config-error.js';
+import { ConfigError } from '../config/load-config.js';
 import type { Logger } from '../lib/logger.js';
 import { createEnqueuer } from '../producer/enqueue.js';
 import { createProducer, type OtpProducer } from '../producer/otp-producer.js';

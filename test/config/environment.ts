@@ -1,6 +1,5 @@
 import type { ConfigFor, Role } from '../../src/config/commands.js';
-import { ConfigError } from '../../src/config/config-error.js';
-import { type DomainChecks, loadConfig } from '../../src/config/load-config.js';
+import { ConfigError, type DomainChecks, loadConfig } from '../../src/config/load-config.js';
 
 export const canaries = {
   redis: 'redis-pass-canary',
