@@ -103,7 +103,7 @@ class LookUpUndisturbed extends SentinelConnector {
 
 /**
  * A connection to each node. A command that waits for Redis to come back is sent again as often as it takes; one of a
- * request is redirected a few times at most, and fails while its slot is nobody's.
+ * request is redirected a few times at most, and fails while no master serves its slot.
  */
 function openCluster(url: string, redisOptions: Omit<RedisOptions, 'replyMapping'>): Cluster {
   const { username, password, hosts = '', tls } = clusterUrl.exec(url)?.groups ?? {};
@@ -184,7 +184,7 @@ export function logNewHistory(finding: HistoryFinding, logger: Pick<Logger, 'inf
 const lossRisks: Record<string, string> = {
   everysec:
     'a crash can lose up to 2 s of what it answered for: an OTP may be sent twice or stay unknown, and a used code may verify once more',
-  no: 'a crash can lose whatever the system had not yet written',
+  no: 'a crash can lose all writes that the system had not flushed',
   off: 'appendonly is off: a crash loses everything since the last snapshot',
   hidden: 'its settings cannot be read (CONFIG is forbidden): make sure that it syncs every write',
 };
@@ -222,7 +222,7 @@ async function warnOfCoverage(masters: readonly Redis[], logger: Logger): Promis
   if (found.some((pair) => (pair as string[])[1] === 'yes')) {
     logger.warn(
       { event: 'redis.stops_whole' },
-      `this cluster answers nobody while one master is away: set ${setting} to no`,
+      `this cluster answers no request while one master is away: set ${setting} to no`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import { withTimeout } from '../lib/with-timeout.js';
+import { accountTroubles } from '../otp/outcome.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
@@ -36,7 +37,7 @@ export async function readGatewayState({
       { lane: 'bulk', jobs: backlog.bulk, since: since.bulk },
     ],
     webhooks: events,
-    paused,
+    paused: Object.fromEntries(['operator', ...accountTroubles].map((reason) => [reason, reason === paused])),
     holds: holds.map(({ app, text }) => ({ app, text })),
     memory,
     lowConversions,

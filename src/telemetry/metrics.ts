@@ -46,13 +46,13 @@ export function createMetrics(version: string) {
   const failed = counter('isms_otp_failed_total', 'OTPs that ended without an SMS', 'app', 'code');
   const unknown = counter(
     'isms_otp_unknown_total',
-    'OTPs of which nobody knows whether an SMS went out',
+    'OTPs that ended without knowing whether an SMS was sent',
     'app',
   );
   const retries = counter('isms_otp_retries_total', 'Calls proven unsent that are made again', 'reason');
   const resends = counter(
     'isms_otp_resends_total',
-    'Calls after one whose outcome nobody knew: each may be a second SMS',
+    'Calls after one with an unknown outcome: each may be a second SMS',
     'app',
   );
   const unrecognised = counter(
@@ -129,7 +129,7 @@ export function createMetrics(version: string) {
     circuit: (circuit: string, now: (typeof circuitStates)[number]) => {
       for (const state of circuitStates) circuits.set({ circuit, state }, state === now ? 1 : 0);
     },
-    /** Where the state that all processes share is read from, each time somebody scrapes. */
+    /** Sets the function that reads the shared state at each scrape. */
     observe: (read: () => Promise<GatewayState>) => {
       readState = read;
     },

@@ -1,20 +1,20 @@
 import type { Gauge } from 'prom-client';
 import { withTimeout } from '../lib/with-timeout.js';
 
-/** The state that all processes share; every one of them can tell it. Times are ms since 1970; null: not known, or none. */
+/** The state that all processes share. Times are ms since 1970; null: not known, or none. */
 export interface GatewayState {
   /** Jobs that wait for a worker, and since when the next one does. */
   waiting: { lane: 'single' | 'bulk'; jobs: number; since: number | null }[];
   /** Events that wait to be delivered, by state; null where there is no webhook. */
   webhooks: { waiting: number; retrying: number; dead: number } | null;
-  /** Why nothing is sent now. */
-  paused: string | null;
-  /** Apps of which nothing is sent now for words of iSMS that are in no table, and these words. */
+  /** Whether sending is paused, by each reason that there can be, so that an alert sees 0 before it sees 1. */
+  paused: Record<string, boolean>;
+  /** Apps on hold for an unrecognised refusal, with its text. */
   holds: { app: string; text: string }[];
   /** The share of Redis's `maxmemory` in use; 0 where there is no limit. */
   memory: number;
   balance: BalanceState | null;
-  /** Apps and countries hardly any of whose OTPs are verified. */
+  /** Apps and countries with few verified OTPs. */
   lowConversions: { app: string; country: string }[];
 }
 
@@ -29,19 +29,9 @@ interface BalanceState {
 
 type MakeGauge = <L extends string>(name: string, help: string, ...labelNames: L[]) => Gauge<L>;
 
-/** Whoever scrapes waits for Redis no longer than this. */
+/** Deadline for Redis at a scrape. */
 const readWithinMs = 2_000;
-/** As `isms_otp_sending_paused` has them, so that an alert sees 0 before it sees 1. */
-const pauseReasons = [
-  'operator',
-  'authentication_failed',
-  'account_suspended',
-  'ip_not_allowed',
-  'insufficient_credits',
-  'unrecognised_refusal',
-];
-
-/** Gauges of the shared state, set anew by what this returns; with Redis away only that is told. */
+/** Gauges of the shared state. Returns the function that reads it anew; without Redis only `isms_otp_redis_up` is set. */
 export function createStateMetrics(gauge: MakeGauge) {
   const readable = gauge('isms_otp_redis_up', '1 when the shared state could be read from Redis');
   const jobs = gauge('isms_otp_queue_jobs', 'OTPs that wait for a worker', 'lane');
@@ -52,13 +42,13 @@ export function createStateMetrics(gauge: MakeGauge) {
   );
   const webhooks = gauge(
     'isms_otp_webhook_jobs',
-    'Events to deliver: waiting, retrying after a failed attempt, or dead, which nobody tries again',
+    'Events to deliver: waiting, retrying after a failed attempt, or dead after the last attempt',
     'state',
   );
   const paused = gauge('isms_otp_sending_paused', '1 while nothing is sent, for this reason', 'reason');
   const refusal = gauge(
     'isms_otp_sending_refusal_info',
-    '1 while sending is paused for an app, for words of iSMS that the gateway does not know, with these words',
+    '1 while sending is paused for an app, for a refusal that the gateway does not know, with its text',
     'app',
     'text',
   );
@@ -96,8 +86,8 @@ export function createStateMetrics(gauge: MakeGauge) {
       age.set({ lane }, since === null ? 0 : Math.max(0, now - since) / 1_000);
     }
     for (const [name, count] of Object.entries(state.webhooks ?? {})) webhooks.set({ state: name }, count);
-    const reasons = [state.paused, state.holds.length > 0 ? 'unrecognised_refusal' : null];
-    for (const reason of pauseReasons) paused.set({ reason }, reasons.includes(reason) ? 1 : 0);
+    const reasons = { ...state.paused, ...(state.holds.length > 0 && { unrecognised_refusal: true }) };
+    for (const [reason, on] of Object.entries(reasons)) paused.set({ reason }, on ? 1 : 0);
     for (const { app, text } of state.holds) refusal.set({ app, text }, 1);
     memory.set(state.memory);
     for (const { app, country } of state.lowConversions) lowConversion.set({ app, country }, 1);
@@ -115,7 +105,7 @@ export function createStateMetrics(gauge: MakeGauge) {
     readable.set(state ? 1 : 0);
     if (state) set(state);
   };
-  // Who scrapes at the same time reads the same.
+  // Simultaneous scrapes share one read.
   return (read: () => Promise<GatewayState>): Promise<void> => {
     refreshing ??= refresh(read).finally(() => {
       refreshing = null;

@@ -88,7 +88,7 @@ describe('a running process', () => {
     expect(await running.end('SIGTERM')).toBe(0);
   });
 
-  it('answers a target that nobody can read with a problem', async () => {
+  it('answers a malformed request target with a problem', async () => {
     const running = runCommand('api', api);
     const [, port = ''] = await written(running, /"url":"http:\/\/127.0.0.1:(\d+)"/);
     const socket = createConnection(Number(port), '127.0.0.1');

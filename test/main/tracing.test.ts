@@ -160,7 +160,7 @@ it('a trace runs from the request through the queue to the call to iSMS, and goe
   expect(received).not.toContain('request.php');
 });
 
-it('goes on from a caller who presents a key, and from nobody else', { timeout: 60_000 }, async () => {
+it('continues the trace of a caller with a valid key, and of no other', { timeout: 60_000 }, async () => {
   const [callerSpan, key2] = ['b7ad6b7169203331', `${key}x`];
   const traceIdOf = (n: number) => `${n}bf7651916cd43dd8448eb211c80319c`;
   const service = `/v2/Services/VA${'b'.repeat(32)}`;

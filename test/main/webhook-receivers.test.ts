@@ -43,14 +43,14 @@ describe('an event', () => {
     await receivers?.close();
   });
 
-  it('that nobody wants goes nowhere', () => {
+  it('without a receiver is not delivered', () => {
     const receivers = webhookReceivers({ webhook: undefined, appsFile: 'apps.json' }, apps);
     expect(receivers?.of('otp.failed', 'shop')).toBeNull();
     expect(receivers?.of('otp.sent', 'bank')).toBeNull();
     expect(webhookReceivers({ webhook: undefined, appsFile: undefined }, apps)).toBeNull();
   });
 
-  it('is written down wherever somebody may come to want it', () => {
+  it('is recorded if any receiver may want it', () => {
     expect(recordedEvents({ webhook, appsFile: undefined })).toEqual(eventTypes);
     expect(recordedEvents({ webhook: undefined, appsFile: undefined })).toEqual([]);
     const ofApps = recordedEvents({

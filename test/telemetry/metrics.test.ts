@@ -9,7 +9,7 @@ const state: GatewayState = {
     { lane: 'bulk', jobs: 0, since: null },
   ],
   webhooks: { waiting: 1, retrying: 2, dead: 3 },
-  paused: 'insufficient_credits',
+  paused: { operator: false, insufficient_credits: true, unrecognised_refusal: false },
   holds: [],
   memory: 0.25,
   balance: {
@@ -28,7 +28,7 @@ const samples = async (read?: () => Promise<GatewayState>) => {
 };
 
 describe('the shared state', () => {
-  it('is told in base units, with every reason to pause by itself', async () => {
+  it('is exposed in base units, with each pause reason as a series', async () => {
     const found = await samples(async () => state);
     expect(found).toMatchObject({
       isms_otp_redis_up: 1,

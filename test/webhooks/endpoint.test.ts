@@ -69,7 +69,7 @@ describe('a delivery', () => {
     expect(attempts).toHaveLength(1);
   });
 
-  it('fails with a word that says why, and nothing of the address, when nobody is there', async () => {
+  it('fails with a reason and without the address when nothing listens', async () => {
     const url = `http://127.0.0.1:${await freePort()}/?token=a-secret-of-the-receiver`;
     expect(await endpointTo(url).deliver(message)).toEqual({ kind: 'failed', reason: 'not_connected' });
     const reply = await endpointTo('https://name.invalid/').deliver(message);

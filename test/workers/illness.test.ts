@@ -263,7 +263,7 @@ describe('while sends hang', () => {
   });
 });
 
-/** A verification is answered, whatever the sends do. */
+/** A verification is answered while sends fail. */
 async function verifies(): Promise<void> {
   const call = {
     app: 'shop',

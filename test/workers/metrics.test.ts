@@ -61,7 +61,7 @@ describe('a worker counts', () => {
     expect(Object.keys(found).some((name) => name.startsWith('isms_otp_resends_total{'))).toBe(false);
   });
 
-  it('what the clock ended, once, whoever of sweeper and worker writes it down', async () => {
+  it('counts an OTP that expired once, by sweeper or worker', async () => {
     scene = await createScene(redis);
     const taken = await scene.send({ to: number('0123456703'), sendDeadlineSeconds: 0.1 });
     const swept = await scene.send({ to: number('0123456704'), sendDeadlineSeconds: 0.1 });

@@ -56,7 +56,7 @@ it('the workers of shards share the sends in flight and never have more, and pau
   workers.resume();
   workers.concurrency = 1;
   expect(opened.map(({ paused }) => paused)).toEqual([false, true, true]);
-  // Served in turns: the one shard that has jobs must not be one that nobody looks at.
+  // Shards are served in rotation: the one with jobs must get its turn.
   workers.rotate();
   expect(opened.map(({ paused }) => paused)).toEqual([true, false, true]);
   workers.rotate();
@@ -132,7 +132,7 @@ it('all shards together call iSMS no more often than they may, also those of an 
 describe('after their number is lowered', () => {
   const emptied = async (scene: Scene) => await scene.queue.emptied(await scene.queue.known());
 
-  it('shards that nobody uses take no share of the calls', async () => {
+  it('unused shards take no share of the calls', async () => {
     const scene = await createScene(redis);
     cleanups.push(() => scene.close());
     await redis.flushdb();
@@ -168,7 +168,7 @@ describe('after their number is lowered', () => {
   });
 });
 
-it('a shard whose master is away counts as used, and holds nobody up', async () => {
+it('a shard whose master is away counts as used, and delays no other', async () => {
   const cluster = await startRedisCluster();
   cleanups.push(() => Promise.all(cluster.servers.map((server) => server.stop())));
   const connection = connectForWork(cluster.url) as Cluster;
