@@ -4,6 +4,7 @@ import { apiRoutes } from '../../../src/api/api.js';
 import type { OpenApiDocument, Operation } from '../../../src/api/docs/openapi.js';
 import { problemSchema } from '../../../src/api/docs/openapi.js';
 import { problemCodes, problems } from '../../../src/api/http/problems.js';
+import { packageVersion } from '../../../src/main/package-version.js';
 import { settings, startGateway } from '../gateway.js';
 
 const gateway = await startGateway();
@@ -34,7 +35,7 @@ const operations = Object.entries(document.paths).flatMap(([path, item]) =>
 describe('the OpenAPI document', () => {
   it('has everything that OpenAPI 3.1 requires', () => {
     expect(document.openapi).toMatch(/^3\.1\./);
-    expect(document.info).toMatchObject({ title: expect.any(String), version: '0.0.0' });
+    expect(document.info).toMatchObject({ title: expect.any(String), version: packageVersion() });
     const ids = operations.map(({ operation }) => operation.operationId);
     expect(new Set(ids).size).toBe(ids.length);
     for (const { path, operation } of operations) {
