@@ -106,7 +106,7 @@ function gatewayFailure(error: OtpError): Failure {
   const advice = [
     adviceByCode[code] ?? more.join(' ').replace(/\.$/, ''),
     ...(errors ?? []).map(({ path, message }) => `${path} ${message}`.trim()),
-    retryAfterSeconds === null ? '' : `try again in ${retryAfterSeconds} s`,
+    retryAfterSeconds === null || /again in/.test(detail) ? '' : `try again in ${retryAfterSeconds} s`,
   ];
   return {
     code,
