@@ -1,12 +1,11 @@
-/** How calls are gathered. */
 export interface BatchLimits {
-  /** Items of one call at most. */
+  /** Items per call. */
   most: number;
-  /** Calls under way at most; what comes meanwhile waits, and makes the next ones larger. */
+  /** Concurrent calls; further items wait and make the next calls larger. */
   inFlight: number;
 }
 
-/** How calls on single records are gathered: Redis serves nobody else during one. */
+/** Limits of calls on single records: Redis serves no other client during one. */
 export const gathered: BatchLimits = { most: 100, inFlight: 2 };
 
 interface Waiting<I, O> {
@@ -16,9 +15,9 @@ interface Waiting<I, O> {
 }
 
 /**
- * Gathers what is asked for at the same time into calls of `run`, which answers each item in its place. Alone, an
- * item goes out within the same turn of the event loop; under load, calls grow instead of getting more. With `groupOf`,
- * each group is gathered for itself: one whose calls hang holds no other up.
+ * Batches concurrent items into calls of `run`, which answers in the items' order. A lone item is sent within the same turn
+ * of the event loop; under load, calls get larger instead of more. With `groupOf`, each group has its own batches: a group
+ * whose calls hang delays no other.
  */
 export function createBatcher<I, O>(
   run: (items: I[]) => Promise<O[]>,

@@ -1,6 +1,6 @@
 /**
- * Runs `work` on each group, at most `inFlight` at a time, and yields what each gave in the groups' order, as soon as
- * it is there: groups may come slowly. Takes no more groups while nobody takes results.
+ * Runs `work` on each group, at most `inFlight` at a time, and yields the results in the groups' order, each as soon as it
+ * is there: groups may come slowly. Reads no further groups while results are not read.
  */
 export async function* mapOrdered<G, R>(
   groups: AsyncIterable<G> | Iterable<G>,
@@ -36,14 +36,14 @@ function iterate<G>(groups: AsyncIterable<G> | Iterable<G>): AsyncIterator<G> {
   return { next: async () => source.next() };
 }
 
-/** Its failure is looked at when its turn comes. */
+/** A rejection is handled when its result is yielded. */
 function started<G, R>(work: (group: G) => Promise<R>, group: G): Promise<R> {
   const result = work(group);
   result.catch(() => {});
   return result;
 }
 
-/** Whether a next group is there before the oldest result. */
+/** True if the next group is there before the oldest result. */
 async function comesFirst(next: Promise<unknown> | null, oldest: Promise<unknown>): Promise<boolean> {
   if (!next) return false;
   const group = next.then(() => true);

@@ -1,6 +1,6 @@
 const mostRemembered = 10_000;
 
-/** A pure function whose answers are kept until there are too many: for what is asked again and again. */
+/** Caches the results of a pure function; empties the cache when it is full. */
 export function memoize<T>(answer: (text: string) => T): (text: string) => T {
   const answers = new Map<string, T>();
   return (text) => {

@@ -1,14 +1,14 @@
 const slices = 100;
 
-/** What was added within the last `windowMs`. */
+/** The sum of the amounts added within the last `windowMs`. */
 export interface SlidingSum {
   add(amount: number): void;
   readonly total: number;
 }
 
 /**
- * A sum over a window of `windowMs` that ends now. Amounts are kept by slices of a hundredth of the window and
- * forgotten slice by slice, so an amount counts for 99 to 100 % of the window; memory does not grow with calls.
+ * A sum over the last `windowMs`. Amounts are kept in slices of a hundredth of the window, so an amount counts for 99 to
+ * 100 % of it, and memory does not grow with calls.
  */
 export function createSlidingSum(windowMs: number, now: () => number): SlidingSum {
   const sliceMs = windowMs / slices;

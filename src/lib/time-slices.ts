@@ -1,16 +1,16 @@
-/** What all uploads of a process may use of one turn of the event loop, in ms: others wait no longer for theirs. */
+/** Time of all uploads of a process per turn of the event loop, in ms; other work waits no longer. */
 const defaultSliceMs = 5;
 
-/** Shares the event loop between uploads, whose work needs no I/O to go on, and everything else. */
+/** Shares the event loop between uploads, whose work is not interrupted by I/O, and other work. */
 export interface TimeSlices {
   /**
-   * Null while the current slice lasts, to be asked before each small piece of work; otherwise a promise to await first,
-   * which resolves in a slice of a later turn of the event loop, in the order of asking.
+   * Call before each small piece of work. Null during the current slice; otherwise a promise to await first, which resolves
+   * in a slice of a later turn of the event loop, in the order of calls.
    */
   next(): Promise<void> | null;
 }
 
-/** Time slices of one process: in each turn of the event loop there is one at most, however many ask for it. */
+/** Time slices of one process: at most one per turn of the event loop. */
 export function createTimeSlices({
   sliceMs = defaultSliceMs,
   now = () => performance.now(),

@@ -1,4 +1,4 @@
-/** A call was not answered in time. It may have taken effect all the same. */
+/** A call was not answered in time. It may still have taken effect. */
 export class TimedOut extends Error {
   override readonly name = 'TimedOut';
 
@@ -7,13 +7,13 @@ export class TimedOut extends Error {
   }
 }
 
-/** A pause of the process, however long, uses up one part of a time-out at most. */
+/** A pause of the process uses up at most one part of a time-out. */
 const parts = 4;
 
 /**
  * Calls `end` after `ms` in which this process could run; the returned function cancels it. After a pause of the process
- * (garbage collection, a busy CPU) timers fire before sockets are read. So time is counted in parts, and the sockets are
- * read once more before `end` (ADR 33).
+ * (garbage collection, a busy CPU) timers fire before sockets are read, so time is counted in parts, and sockets are read
+ * once more before `end` (ADR 33).
  */
 export function startTimeout(ms: number, end: () => void): () => void {
   let left = parts;
@@ -31,7 +31,7 @@ export function startTimeout(ms: number, end: () => void): () => void {
   };
 }
 
-/** The call's result, or a rejection with `TimedOut` after `ms` without one. */
+/** Resolves with the call's result, or rejects with `TimedOut` after `ms`. */
 export function withTimeout<T>(call: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = startTimeout(ms, () => reject(new TimedOut(ms)));
@@ -45,7 +45,7 @@ export function withTimeout<T>(call: Promise<T>, ms: number): Promise<T> {
   });
 }
 
-/** The same functions, also those of nested objects, with a time-out for each promise that they return. */
+/** Wraps all functions, also of nested objects, with a time-out for the promises they return. */
 export function withTimeouts<T extends object>(functions: T, ms: number): T {
   const members = Object.entries(functions).map(([name, member]) => [name, limited(member, ms)]);
   return Object.fromEntries(members);

@@ -1,7 +1,7 @@
 import type { EventType } from './event.js';
 import type { PhoneNumber } from './phone-number.js';
 
-/** Limits of one app that stand in place of the gateway's own. Milliseconds, or how many; 0 is off. */
+/** Limits of one app that replace the gateway's. Milliseconds or counts; 0 disables. */
 export interface AppLimits {
   recipientCooldownMs?: number | undefined;
   recipientPer10Minutes?: number | undefined;
@@ -13,46 +13,46 @@ export interface AppLimits {
 /** A message in several languages, by BCP 47 tag in lower case. */
 export type Template = ReadonlyMap<string, string>;
 
-/** An app that uses the gateway, and what the operator allows it. */
+/** An app and its settings. */
 export interface App {
   name: string;
-  /** By name; an app without any has the gateway's default message. */
+  /** By name; an app without templates uses the gateway's default message. */
   templates: ReadonlyMap<string, Template>;
-  /** The language where a request names none, or one that a template does not have. */
+  /** Used if a request names no language, or one that the template lacks. */
   defaultLocale: string;
-  /** Whether requests may bring a message of their own. */
+  /** Requests may contain a message of their own. */
   freeText: boolean;
-  /** Null: the gateway's own. */
+  /** Null: the gateway's. */
   senderId: string | null;
-  /** ISO 3166-1 alpha-2; null: the gateway's own. */
+  /** ISO 3166-1 alpha-2; null: the gateway's. */
   countries: readonly string[] | null;
   limits: AppLimits;
-  /** Who is told of its events instead of the gateway's own receiver; null: nobody else. */
+  /** Receives its events instead of the gateway's receiver; null: the gateway's receiver does. */
   webhook: AppWebhook | null;
-  /** E.164 numbers that nothing is ever sent to, and the code that is right for each. */
+  /** Test numbers (E.164), to which no SMS is sent, with the valid code of each. */
   testNumbers: ReadonlyMap<string, string>;
 }
 
 /** A receiver of one app's events. */
 export interface AppWebhook {
-  /** Its query may hold a secret: never to be logged. */
+  /** May hold a secret in its query: never log it. */
   url: string;
   secrets: readonly string[];
-  /** Whether it may be inside this network. */
+  /** Allows addresses of private networks. */
   allowPrivate: boolean;
   /** Null: all. */
   events: readonly EventType[] | null;
 }
 
-/** The template of requests that name none. */
+/** Used by requests that name no template. */
 export const defaultTemplate = 'default';
 
-/** The apps as they are now: an operator may change them while processes run. */
+/** The current apps: the operator can change them while processes run. */
 export interface Apps {
   of(name: string): App;
 }
 
-/** An app of which nothing is known but its name: the gateway's own settings are in force. */
+/** An app without settings of its own: the gateway's apply. */
 export function plainApp(name: string): App {
   return {
     name,
@@ -68,8 +68,8 @@ export function plainApp(name: string): App {
 }
 
 /**
- * The text of a template in the language that fits best: `zh-Hans-MY`, then `zh-Hans`, `zh` (BCP 47 lookup, RFC 4647
- * §3.4), then the default language, then whichever comes first.
+ * The text of a template in the best matching language: `zh-Hans-MY`, then `zh-Hans`, `zh` (BCP 47 lookup, RFC 4647
+ * §3.4), then the default language, then the first.
  */
 export function textOf(template: Template, locale: string | undefined, defaultLocale: string): string {
   const wanted = locale === undefined ? [] : lookups(locale.toLowerCase());
@@ -77,7 +77,7 @@ export function textOf(template: Template, locale: string | undefined, defaultLo
   return template.get(found ?? '') ?? [...template.values()][0] ?? '';
 }
 
-/** Whether a template has a text in this language, by the same lookup. */
+/** True if the lookup of `textOf` finds a text in this language. */
 export function hasLocale(template: Template, locale: string): boolean {
   return lookups(locale.toLowerCase()).some((tag) => template.has(tag));
 }
@@ -87,7 +87,7 @@ function lookups(tag: string): string[] {
   return parts.map((_, i) => parts.slice(0, parts.length - i).join('-'));
 }
 
-/** The code that is right for a number that nothing is sent to; null for every other number. */
+/** The valid code of a test number; null for every other number. */
 export function testCodeOf(app: App, to: PhoneNumber): string | null {
   return app.testNumbers.get(to.e164) ?? null;
 }

@@ -1,7 +1,7 @@
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
-/** Days of history that the consumption is worked out from. */
+/** Days of history from which the consumption is computed. */
 export const consumptionDays = 7;
 
 export interface BalancePoint {
@@ -16,7 +16,6 @@ export interface BalanceLimits {
   expiryWarnDays: number;
 }
 
-/** Which alarms a balance rings. */
 export interface BalanceAlarms {
   low: boolean;
   expiring: boolean;
@@ -36,12 +35,12 @@ const alarmMessages: Record<keyof BalanceAlarms, string> = {
   expiring: 'credits expire soon and are forfeited then: top up or extend the iSMS account',
 };
 
-/** The sentence for the log when an alarm switches. */
+/** The log text when an alarm starts or ends. */
 export function alarmMessage(alarm: keyof BalanceAlarms, on: boolean): string {
   return on ? alarmMessages[alarm] : `balance alarm is over: ${alarm}`;
 }
 
-/** Null: not known, or, of the day, not in sight. */
+/** Null: unknown; for the day also: out of sight. */
 export interface Consumption {
   creditsPerDay: number | null;
   /** `YYYY-MM-DD`, UTC. */
@@ -49,8 +48,8 @@ export interface Consumption {
 }
 
 /**
- * Credits used per day, and the day (`YYYY-MM-DD`, UTC) they run out at that rate. `points` are oldest first;
- * rises are top-ups and do not count. Both are null with less than an hour of history; when nothing was used, the day is.
+ * Credits used per day, and the day (`YYYY-MM-DD`, UTC) on which they run out at that rate. `points` are oldest first;
+ * rises are top-ups and do not count. Both are null with less than an hour of history; the day is null without consumption.
  */
 export function consumption(points: readonly BalancePoint[], now: number): Consumption {
   const first = points[0];

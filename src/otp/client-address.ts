@@ -4,8 +4,8 @@ const mapped = new BlockList();
 mapped.addSubnet('::ffff:0:0', 96, 'ipv6');
 
 /**
- * What an address is counted by: an IPv4 address itself, and of an IPv6 address the /64 network, since one subscriber
- * has all of it (RFC 6177). An IPv4 address in IPv6 notation counts as IPv4; other text is returned as it is.
+ * An address as limits count it: IPv4 as it is, IPv6 as its /64 network, which belongs to one subscriber (RFC 6177). An
+ * IPv4 address in IPv6 notation counts as IPv4; other text is returned unchanged.
  */
 export function countedAddress(address: string): string {
   if (isIPv4(address) || !isIPv6(address)) return address;
@@ -18,8 +18,8 @@ export function countedAddress(address: string): string {
 const network64 = /^((?:[0-9a-f]{1,4}:){3})([0-9a-f]{1,4})$/;
 
 /**
- * The /56 network that a counted IPv6 network lies in: what many providers give to one subscriber, who could otherwise
- * count as 256 (RFC 6177). Null for an IPv4 address and other text.
+ * The /56 network of a counted IPv6 network: many providers assign one to a subscriber, who would otherwise count as 256
+ * (RFC 6177). Null for an IPv4 address and other text.
  */
 export function widerNetwork(counted: string): string | null {
   const [, head = '', group = ''] = network64.exec(counted) ?? [];
@@ -28,14 +28,14 @@ export function widerNetwork(counted: string): string | null {
   return `${head}${network.toString(16)}/56`;
 }
 
-/** What a log may say of a counted address: its IPv4 /24 or IPv6 /56 network in CIDR notation; `unknown` for other text. */
+/** A counted address for logs: its IPv4 /24 or IPv6 /56 network in CIDR notation; `unknown` for other text. */
 export function maskedAddress(counted: string): string {
   if (isIPv4(counted)) return counted.replace(/\d+$/, '0/24');
   const [network, length] = widerNetwork(counted)?.split('/') ?? [];
   return network === undefined ? 'unknown' : `${normalised(`${network}::`)}/${length}`;
 }
 
-/** How much a /56 network may do, as a multiple of what a /64 network may: a home has two at most, one for guests. */
+/** The limit of a /56 network as a multiple of a /64 network's: a home has two at most, one for guests. */
 export const widerNetworkShare = 2;
 
 /** An IPv6 address in its short form (RFC 5952). */

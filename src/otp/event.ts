@@ -1,6 +1,6 @@
 import type { FailureCode, Status } from './otp.js';
 
-/** What an OTP's events are called after: its status from then on. */
+/** Events of an OTP, named after its new status. */
 export const otpEventTypes = [
   'otp.sent',
   'otp.failed',
@@ -10,7 +10,7 @@ export const otpEventTypes = [
   'otp.locked',
 ] as const satisfies readonly `otp.${Status}`[];
 
-/** Everything that the gateway tells of by itself. */
+/** Every event that the gateway sends. */
 export const eventTypes = [
   ...otpEventTypes,
   'balance.low',
@@ -21,7 +21,7 @@ export const eventTypes = [
   'conversion.low',
 ] as const;
 
-/** Those of one app, which can have a receiver of its own. */
+/** Events of one app, which can have its own receiver. */
 export const appEventTypes = [...otpEventTypes, 'range.blocked', 'conversion.low'] as const;
 
 export type EventType = (typeof eventTypes)[number];
@@ -30,41 +30,40 @@ export function isEventType(name: string): name is EventType {
   return (eventTypes as readonly string[]).includes(name);
 }
 
-/** Something that happened. */
 export interface GatewayEvent {
-  /** Unique, the same however often it is told, and in the order of `at` as text. */
+  /** Unique, the same for each delivery; sorts by `at` as text. */
   id: string;
   type: EventType;
   /** Milliseconds since 1970, UTC. */
   at: number;
-  /** What it happened to; never a whole number, never a code. */
+  /** Never holds a whole number or a code. */
   about: EventSubject;
 }
 
 export type EventSubject =
   | { otpId: string; app: string; failure: FailureCode | null }
   | { credits: number; expiresOn: string | null }
-  /** `text`: what the provider said, safe to show; null where the trouble says it all. `app`: the one that it is about, if not all. */
+  /** `text`: the provider's words, safe to show, or null. `app`: the app concerned, if not all. */
   | { trouble: string; text: string | null; app?: string }
   | { app: string; range: string }
   | { app: string; country: string; sent: number; verified: number };
 
-/** What became of one delivery: taken; not taken, perhaps later; or the receiver wants no more of it. */
+/** Result of one delivery; `gone`: the receiver wants no more attempts of this event. */
 export type Delivery =
   | { kind: 'delivered' }
   | { kind: 'failed'; reason: string }
   | { kind: 'gone'; reason: string };
 
-/** The port to whoever is told of events. Makes one attempt, and never throws for what the network or the receiver does. */
+/** Delivers events to one receiver. Makes one attempt; never rejects for a failure of the network or the receiver. */
 export interface WebhookEndpoint {
-  /** `payload` is JSON text; `id` is the same for each attempt. */
+  /** `payload`: JSON text; `id`: the same for each attempt. */
   deliver(message: { id: string; payload: string }): Promise<Delivery>;
   close(): Promise<void>;
 }
 
-/** Who is told of what, as it is now. */
+/** The current receivers. */
 export interface WebhookReceivers {
-  /** Null: nobody is told of this. `app`: whose event it is; null for one of the whole gateway. */
+  /** The receiver of an event, or null. `app`: null for an event of the whole gateway. */
   of(type: EventType, app: string | null): Pick<WebhookEndpoint, 'deliver'> | null;
   close(): Promise<void>;
 }

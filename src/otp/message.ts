@@ -1,4 +1,4 @@
-/** What iSMS replaces with the six-digit code. */
+/** iSMS replaces it with the six-digit code. */
 export const placeholder = '%OTP%';
 
 /** Characters billed as one credit: 160 or 70, less the seven of "RM0.00 " that Malaysian law puts in front. */
@@ -19,7 +19,7 @@ export interface Message {
   credits: number;
 }
 
-/** Works out encoding and price of a template, or says in one sentence what is wrong with it. */
+/** The encoding and price of a template, or a sentence with its mistake. */
 export function parseMessage(template: string): Message | { problem: string } {
   if (template.split(placeholder).length !== 2) {
     return { problem: `must hold ${placeholder} exactly once` };
@@ -45,12 +45,11 @@ function billedLength(template: string, unicode: boolean): number {
 /** Letters and digits, at most 11 (iSMS 2FA page, `sendid`). Malaysian handsets do not show it. */
 export const senderIdShape = /^[A-Za-z0-9]{1,11}$/;
 
-/** What MCMC, the Malaysian regulator, bans in SMS, in the order in which broken rules are named. */
+/** Content that MCMC, the Malaysian regulator, bans in SMS, in the order in which broken rules are listed. */
 export const contentRules = ['link', 'callback_number', 'personal_data'] as const;
-/** What a message can break. */
 export type ContentRule = (typeof contentRules)[number];
 
-/** For people: what to change in a message that breaks the rule. */
+/** What to change in a message that breaks the rule. */
 export const contentRuleMessages: Record<ContentRule, string> = {
   link: 'must not hold a link or web address: MCMC bans links in SMS to Malaysia (since 1 September 2024)',
   callback_number:
@@ -67,7 +66,7 @@ const holds: Record<ContentRule, (text: string) => boolean> = {
 
 /**
  * The rules that a template breaks, each once, in the order of `contentRules`; none outside `country` 'MY'.
- * A guess from the wording, in time linear in its length: it can miss, and it can be wrong.
+ * A heuristic on the wording, linear in its length: it can miss a violation and report a false one.
  * Rule: MCMC directive in force for businesses since 1 September 2024
  * (https://thestar.com.my/tech/tech-news/2024/09/02/mcmc-bans-sms-with-hyperlinks-callback-numbers-and-personal-info-requests-from-sept-1).
  */
@@ -77,7 +76,7 @@ export function brokenContentRules(template: string, country: string): ContentRu
   return contentRules.filter((rule) => holds[rule](text));
 }
 
-/** Undoes what a reader's eye does not see: full-width forms, zero-width characters, padding, digits of other scripts. */
+/** Normalises full-width forms, zero-width characters, padding and digits of other scripts. */
 function unmask(template: string): string {
   return template
     .normalize('NFKC')
@@ -100,10 +99,10 @@ const secondLevel = 'com|co|net|org|gov|edu|ac|go|or';
 const plainTlds = 'com|xyz|biz';
 const rareTlds =
   'org|edu|gov|mil|io|ly|gl|gg|gd|gy|cc|ee|tv|ws|pw|tk|ml|cf|gq|icu|asia|sg|cn|hk|tw|uk|us|ca|au|nz|eu|ru|jp|kr|th|vn|ph|bn';
-/** Also words that may open a sentence: `code.My` is a forgotten space, `example.my` is not. */
+/** Also words that can start a sentence: `code.My` is a missing space, `example.my` is not. */
 const wordTlds =
   'my|me|co|net|info|app|link|live|online|site|website|space|shop|store|club|top|click|one|pay|win|vip|bank|page|pro|work|tech|world|today|news|life|fun|cloud|digital|mobi|name|dev|ai|de|fr|la';
-/** Mere words unless a path follows. */
+/** Plain words unless a path follows. */
 const pathTlds = `${plainTlds}|${rareTlds}|${wordTlds}|in|it|is|to|at|so|be|am|no|do|st|sh|re|im|gs|ga`;
 const shorteners =
   'bit.ly|wa.me|t.me|m.me|fb.me|t.co|t.ly|ow.ly|goo.gl|is.gd|v.gd|rb.gy|s.id|cutt.ly|rebrand.ly|buff.ly|shorturl.at|lnkd.in|amzn.to|tiny.cc|shope.ee|linktr.ee|wasap.my';
@@ -139,7 +138,7 @@ function holdsLink(text: string): boolean {
   return links.some((link) => link.test(dotted));
 }
 
-// Call-back numbers: what is plainly another kind of number is taken out, then digits are counted.
+// Call-back numbers: numbers that are clearly of another kind are removed, then digits are counted.
 
 const dialledDigits = 7;
 const maxOrderDigits = 6;
@@ -169,7 +168,7 @@ const otherNumbers = [
   /[*•●]{2,}/g,
 ];
 
-/** No part of a longer row of digits: `01-02-03` is a date, `01-02-03-04` is not. */
+/** Not part of a longer row of digits: `01-02-03` is a date, `01-02-03-04` is not. */
 function alone(shape: string): RegExp {
   return new RegExp(`(?<!\\d|\\d[-./])${shape}(?!\\d|[-./]\\d)`, 'g');
 }
@@ -207,7 +206,7 @@ function isOrderNumber(run: string, digits: number): boolean {
   return longest >= maxOrderDigits - 1 && longest <= maxOrderDigits && digits - longest <= 3;
 }
 
-// Requests for personal data: a verb of asking, then a datum close by in the same sentence.
+// Requests for personal data: a verb of asking, then a datum nearby in the same sentence.
 
 const reach = 40;
 const lookBack = 45;
@@ -218,7 +217,7 @@ const identity =
   '(?:(?<![a-z])(?:ic|nric|mykad|mypr|pass?port|kad pengenalan|no ?kp|identity card|identification (?:card|number|no)|(?:card|account|acct?|a/c) ?(?:number|num|no|details)|(?:nombor|no) (?:akaun|kad)|butiran kad|cvv2?|cvc2?|date of birth|tarikh lahir|personal (?:data|details|information)|maklumat peribadi)(?![a-z])|身[份分][证證]|护照|银行卡|銀行卡|信用卡号|卡号|账号|账户号|帐号|賬號|帳號|安全码|出生日期|个人资料|个人信息)';
 const secret = '(?:(?<![a-z])(?:pins?|passwords?|kata ?laluan)(?![a-z])|密码|密碼)';
 
-/** Names of the OTP itself that hold a word for a secret. */
+/** Names of the OTP that contain a word for a secret. */
 const otpNames = [
   /one[- ]?time (?:password|pin)|(?:temporary|verification|sms|otp|tac) (?:password|pin)/g,
   /kata ?laluan (?:sekali|satu kali|sementara)|(?:pin|kata ?laluan) (?:ini|berikut)(?![a-z])/g,
@@ -229,7 +228,7 @@ const otpNames = [
 const code = /%otp%|(?<![a-z])(?:code|kod|otp|tac|passcode)(?![a-z])|验证码|驗證碼|校验码|动态码/;
 const joins = /(?<![a-z])(?:and|with|plus|dan|serta|bersama|beserta)(?![a-z])|[&+,]|和|及|与|並|并/;
 const purpose = /(?<![a-z])(?:to|for|untuk|bagi)(?![a-z])|以(?!及)|用于|来/;
-/** What is done to the datum, not a wish to be told it: `to reset your password`, `PIN change`. */
+/** An action on the datum, not a request for it: `to reset your password`, `PIN change`. */
 const changes =
   /(?<![a-z])(?:reset|chang(?:e|ing)|set|create|choose|recover|tukar|menukar|pertukaran|penukaran|tetapan|tetapkan|menetapkan)(?![a-z])|重置|重设|修改|更改|设置|找回|绑定/;
 const changed = /^ ?(?:change|reset|update|recovery|renewal|request|重置|重设|修改|更改|找回)/;
@@ -237,7 +236,7 @@ const changed = /^ ?(?:change|reset|update|recovery|renewal|request|重置|重�
 const refusal =
   /never|(?<![a-z])(?:do|must|should|will|shall|need)(?: ?not|n.?t)(?![a-z])|won.?t|can.t|not to|beware|scammers?|jangan|(?<![a-z])usah|elak|waspada|awas|tidak (?:akan|pernah|perlu|boleh)|takkan|tak (?:akan|perlu|payah)|勿|不要|不会|不會|不得|不可|不能|不应|绝不|切莫|无需|不必|从不|谨防|警惕|别$|已.{0,6}$/;
 const clauseEnd = /[,，、:;()]| (?:but|and|tetapi|tapi|dan) |但/;
-/** What the sender does, or what the code is for. */
+/** An action of the sender, or the purpose of the code. */
 const ownDeed = /(?:(?<![a-z])we(?: will|'ll)?|kami(?: akan)?|我们(?:会|将)?) ?$/;
 const codePurpose = /(?:(?<![a-z])(?:to|for|untuk|bagi|code|kod)|以|来|用于) ?$/;
 
@@ -288,7 +287,7 @@ function asks(sentence: string): boolean {
   return false;
 }
 
-/** Whether the next datum is what the verb is after, rather than the code or a change of the datum. */
+/** True if the next datum is the verb's object, rather than the code or a change of the datum. */
 function isObject(after: string): boolean {
   const found = anyDatum.exec(after);
   if (!found) return false;
@@ -300,7 +299,7 @@ function isObject(after: string): boolean {
   return joins.test(tail) && !purpose.test(tail);
 }
 
-/** Whether the verb's own clause refuses the deed or says that the sender does it. */
+/** True if the verb's clause negates it or names the sender as its subject. */
 function isHarmless(before: string): boolean {
   const clause = before.split(clauseEnd).at(-1) ?? '';
   return refusal.test(clause) || ownDeed.test(clause);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
 /**
- * Everything of one phone number lives in one of these, chosen by the number's keyed hash. They are hash tags, and the
- * n-th falls into the n-th of 64 equal shares of a Redis Cluster's slots, so that its masters carry equal load.
+ * Hash tags: all keys of a phone number have the same one, chosen by the number's keyed hash. The n-th lies in the n-th of
+ * 64 equal shares of a Redis Cluster's slots, so that its masters carry equal load.
  */
 export const partitions: readonly string[] = (
   'mm ry e0 e8 v1 qt ap ax tb kv dn df 3g wg gc xw 8g d6 t2 02 g3 pk pr pz 99 zt 1d m5 fm yy va n8 ' +
@@ -20,7 +20,7 @@ export function partitionOf(hash: string): string {
 
 let random = Buffer.alloc(0);
 
-/** 128 random bits as text, drawn for many ids at a time: a call for each took 2.5 µs (measured). */
+/** 128 random bits as text, drawn for many ids at once: one call per id took 2.5 µs (measured). */
 export function randomText(): string {
   if (random.length === 0) random = randomBytes(4_096);
   const text = random.toString('base64url', 0, 16);
@@ -28,31 +28,31 @@ export function randomText(): string {
   return text;
 }
 
-/** A new id, `otp_` + partition + 128 random bits: nobody can guess one. */
+/** A new, unguessable id: `otp_` + partition + 128 random bits. */
 export function newOtpId(partition: string): string {
   return `otp_${partition}${randomText()}`;
 }
 
-/** The 128 random bits of an id as 32 hex digits: what other protocols have for an id. */
+/** The 128 random bits of an id as 32 hex digits, for protocols with such ids. */
 export function hexOf(id: string): string {
   return Buffer.from(id.slice('otp_'.length + 2), 'base64url').toString('hex');
 }
 
-/** The id whose random bits these are, in one partition. */
+/** The id in this partition with these random bits. */
 export function idOfHex(partition: string, hex: string): string {
   return `otp_${partition}${Buffer.from(hex, 'hex').toString('base64url')}`;
 }
 
-/** The partition an id names, or null when it is no id of ours. */
+/** The partition in an id, or null for any other text. */
 export function partitionOfId(id: string): string | null {
   const partition = idShape.exec(id)?.[1];
   return partition !== undefined && known.has(partition) ? partition : null;
 }
 
-/** How many slots every Redis Cluster has. */
+/** Slots of a Redis Cluster. */
 export const slotCount = 16_384;
 
-/** The slot of a hash tag: CRC16 (XMODEM) of its bytes, as the Redis Cluster specification has it. */
+/** The slot of a hash tag: CRC16 (XMODEM), as the Redis Cluster specification defines. */
 export function hashSlot(tag: string): number {
   let crc = 0;
   for (const byte of Buffer.from(tag)) {

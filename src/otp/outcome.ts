@@ -2,7 +2,7 @@ import type { FailureCode } from './otp.js';
 
 /**
  * Account trouble: no OTP can be sent until the operator or time ends it. `unrecognised_refusal` concerns one app: the
- * provider refuses its numbers one after the other in words that are not in the table of replies.
+ * provider refuses its OTPs one after another in unknown words.
  */
 export const accountTroubles = [
   'authentication_failed',
@@ -14,21 +14,21 @@ export const accountTroubles = [
 
 export type AccountTrouble = (typeof accountTroubles)[number];
 
-/** Why we kept a call back ourselves. */
+/** Why the gateway did not make a call. */
 const ownReasons = [
   'stale_claim',
   'circuit_open',
   'retry_budget',
-  // The balance cannot pay this OTP.
+  // The balance does not cover this OTP.
   'insufficient_credits',
-  // It was refused in unknown words, and whether others are refused, too, is not known yet.
+  // Refused in unknown words; not known yet whether others are refused too.
   'refusal_held',
 ] as const;
 
-/** Why a call is proven not to have reached the provider, or to have been turned away unprocessed. */
+/** Why a call provably did not reach the provider, or was rejected unprocessed. */
 export type UnsentReason = 'not_connected' | 'too_many_requests' | (typeof ownReasons)[number];
 
-/** Why nobody can know what the provider did with a call. */
+/** Why the result of a call is unknown. */
 export type UnknownReason =
   | 'timeout'
   | 'connection_lost'
@@ -41,10 +41,16 @@ export type UnknownReason =
   | 'worker_lost';
 
 /**
- * What became of one send call. `accepted`: handed to the telco. `rejected`: refused for good; with `text`, by a code that
- * may mean the account. `unrecognised`: refused in words that do not say whether it is this OTP or the account; `failure` is
- * what it ends with if it is the OTP. `text` is safe to show. `deferred`: proven unsent, worth another try. `blocked`: account trouble. `unknown`: an SMS may have
- * gone out.
+ * Result of one send call.
+ * - `accepted`: handed to the telco.
+ * - `rejected`: refused for good; with `text`, by a code that may mean the account.
+ * - `unrecognised`: refused in words that do not say whether because of this OTP, which then fails with `failure`, or of
+ *   the account.
+ * - `deferred`: provably unsent; can be retried.
+ * - `blocked`: account trouble.
+ * - `unknown`: an SMS may have been sent.
+ *
+ * `text` is safe to show.
  */
 export type SendOutcome =
   | { kind: 'accepted'; uuid: string; smsId: string }
@@ -55,8 +61,8 @@ export type SendOutcome =
   | { kind: 'unknown'; reason: UnknownReason };
 
 /**
- * What became of one verify call. Only `correct` lets anyone in; `unsent` gives the attempt back. `unrecognised`: a
- * refusal in words that do not say that the code was wrong; `text` is safe to show.
+ * Result of one verify call. Only `correct` verifies the OTP; `unsent` gives the attempt back. `unrecognised`: a refusal
+ * in words that do not say that the code was wrong; `text` is safe to show.
  */
 export type VerifyOutcome =
   | { kind: 'correct' }
@@ -65,20 +71,20 @@ export type VerifyOutcome =
   | { kind: 'unsent'; reason: UnsentReason }
   | { kind: 'unavailable'; reason: UnknownReason | AccountTrouble };
 
-/** What became of one balance call. `expiresOn` is a date `YYYY-MM-DD`, null when the provider names none. */
+/** Result of one balance call. `expiresOn`: `YYYY-MM-DD`, or null if the provider names none. */
 export type BalanceOutcome =
   | { kind: 'known'; credits: number; expiresOn: string | null }
   | { kind: 'blocked'; trouble: AccountTrouble }
   | { kind: 'unavailable'; reason: UnsentReason | UnknownReason };
 
-/** Whether a deferred call spends one of the OTP's retries: waiting that is our own doing spends none. */
+/** True if a deferred call counts as one of the OTP's retries: a call that the gateway did not make does not. */
 export function spendsRetry(reason: UnsentReason): boolean {
   return !(ownReasons as readonly UnsentReason[]).includes(reason);
 }
 
 /**
- * What an outcome says about the provider's health. `success`: it answered, whatever it said. `failure`: it could not be
- * reached or gave nothing usable. `ignored`: nothing, because our own side kept the call back.
+ * What an outcome says about the provider's health. `success`: it answered. `failure`: it was unreachable or gave no
+ * usable answer. `ignored`: the gateway did not make the call.
  */
 export type HealthSignal = 'success' | 'failure' | 'ignored';
 
@@ -96,7 +102,7 @@ export function sendHealthSignal(outcome: SendOutcome): HealthSignal {
 
 const troubles: ReadonlySet<string> = new Set(accountTroubles);
 
-/** The signal of a verification. Account trouble is an answer: iSMS is well, the account is not. */
+/** The signal of a verification. Account trouble is a success: iSMS answered. */
 export function verifyHealthSignal(outcome: VerifyOutcome): HealthSignal {
   switch (outcome.kind) {
     case 'unsent':
@@ -116,9 +122,8 @@ const baseMs = 1_000;
 const capMs = 60_000;
 
 /**
- * Milliseconds to wait before the next call: exponential with full jitter, so that a crowd of failed sends does
- * not come back as a crowd, and never past the OTP's own deadline (`remainingMs`), so that the last retry still
- * has a chance. `tries` counts the calls before this one, from 1.
+ * Milliseconds to wait before the next call: exponential with full jitter, so that failed sends do not return together,
+ * and never past the OTP's deadline (`remainingMs`). `tries` counts the calls before this one, from 1.
  */
 export function backoffMs(tries: number, remainingMs: number): number {
   const ceiling = Math.min(capMs, baseMs * 2 ** (tries - 1), Math.max(0, remainingMs));

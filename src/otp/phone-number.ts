@@ -5,8 +5,8 @@ const visibleDigits = 3;
 const rangeHiddenDigits = 4;
 
 /**
- * A mobile number that masks itself whenever it is printed, serialised or logged (`+60******789`); only
- * `e164` and `national` give it away, and only the provider client, the store and the API's answer ask.
+ * A mobile number that masks itself when printed, serialised or logged (`+60******789`). Only `e164` and `national`
+ * reveal it: for the provider client, the store and the API's answers.
  */
 export class PhoneNumber {
   readonly #callingCode: string;
@@ -23,8 +23,8 @@ export class PhoneNumber {
   }
 
   /**
-   * Reads international or national notation, the latter in `defaultCountry`. Null when it is not a number
-   * that the country's numbering plan gives to mobiles (libphonenumber's metadata), or has an extension.
+   * Parses international notation, or national notation of `defaultCountry`. Null unless it is a mobile number by the
+   * country's numbering plan (libphonenumber's metadata) without an extension.
    */
   static parse(text: string, defaultCountry: string): PhoneNumber | null {
     const parsed = parsePhoneNumberFromString(text, {
@@ -35,7 +35,7 @@ export class PhoneNumber {
     return new PhoneNumber(parsed.countryCallingCode, parsed.nationalNumber, parsed.country);
   }
 
-  /** Rebuilds a number from the parts of one that was parsed before. */
+  /** Restores a number from the parts of a parsed one. */
   static restore(parts: { callingCode: string; national: string; country: string }): PhoneNumber {
     return new PhoneNumber(parts.callingCode, parts.national, parts.country);
   }
@@ -45,19 +45,19 @@ export class PhoneNumber {
     return this.#callingCode;
   }
 
-  /** Digits without calling code and without leading zero. Whole: never to be logged. */
+  /** Digits without calling code and leading zero. Never log it. */
   get national(): string {
     return this.#national;
   }
 
-  /** `+60123456789`. Whole: never to be logged. */
+  /** `+60123456789`. Never log it. */
   get e164(): string {
     return `+${this.#callingCode}${this.#national}`;
   }
 
   /**
-   * E.164 digits without the last four: the block of 10,000 numbers that operators are given, and that SMS pumping
-   * uses up (7 digits of most Malaysian numbers, 8 of those with one digit more).
+   * E.164 digits without the last four: the block of 10,000 numbers that operators are assigned and SMS pumping uses up
+   * (7 digits of most Malaysian numbers, 8 of longer ones).
    */
   get range(): string {
     return `${this.#callingCode}${this.#national}`.slice(0, -rangeHiddenDigits);

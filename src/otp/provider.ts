@@ -7,18 +7,18 @@ export interface Moment {
   wall: number;
 }
 
-/** The moment that is `ms` from now. */
+/** The moment `ms` from now. */
 export function momentIn(ms: number): Moment {
   return { monotonic: performance.now() + ms, wall: Date.now() + ms };
 }
 
-/** True when either clock says so: the monotonic one stands still while a machine is suspended. */
+/** True if either clock says so: the monotonic clock stops while a machine is suspended. */
 export function isPast({ monotonic, wall }: Moment): boolean {
   return performance.now() > monotonic || Date.now() > wall;
 }
 
 /**
- * When a send may leave at the latest, since a frozen process must not send minutes late, and when it must be over
+ * `leaveBy`: the latest start of a send, so that a frozen process does not send minutes late. `endBy`: its latest end
  * (`performance.now()`), since no call outlives its claim.
  */
 export interface SendWindow {
@@ -28,38 +28,38 @@ export interface SendWindow {
 
 export interface SendCall {
   app: string;
-  /** Whether nothing is to be sent: it was admitted as one to a test number. */
+  /** To a test number: no SMS is sent. */
   isTest: boolean;
   to: PhoneNumber;
-  /** The template with `%OTP%` in it; the provider puts the code there. */
+  /** Holds `%OTP%`, which the provider replaces with the code. */
   message: string;
   unicode: boolean;
   senderId: string | null;
-  /** Counts the OTP's claims, from 1; above 1 the call is a retry or a resend. */
+  /** Counts the OTP's claims from 1; above 1 the call is a retry or a resend. */
   attempt: number;
 }
 
 export interface VerifyCall {
   app: string;
-  /** Whether nothing was sent, so that the operator's fixed code is right. */
+  /** To a test number: the operator's fixed code is valid. */
   isTest: boolean;
   to: PhoneNumber;
   uuid: string;
   smsId: string;
   code: string;
-  /** How long the code is valid, in whole minutes, counted by the provider from its send. */
+  /** Validity of the code in whole minutes, which the provider counts from the send. */
   validMinutes: number;
   senderId: string | null;
 }
 
 /**
- * The port to the SMS provider. Each method makes at most one call, never throws for anything the network or
- * the provider does, and never lets credentials, codes or whole numbers into an outcome.
+ * The SMS provider. Each method makes at most one call, never rejects for a failure of the network or the provider, and
+ * never puts credentials, codes or whole numbers into an outcome.
  */
 export interface Provider {
   send(call: SendCall, window: SendWindow): Promise<SendOutcome>;
   verify(call: VerifyCall): Promise<VerifyOutcome>;
   balance(): Promise<BalanceOutcome>;
-  /** Ends idle connections; calls under way are finished first. */
+  /** Closes the connections once the calls in progress have ended. */
   close(): Promise<void>;
 }

@@ -3,19 +3,19 @@ import type { Backlog } from '../queues/backlog.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Load } from '../store/load.js';
 
-/** How old the newest look at the backlog may be; one request a second takes a new one, without waiting for it. */
+/** Interval of backlog samples; one request a second takes a new one, without waiting for it. */
 const lookEveryMs = 1_000;
-/** The same for Redis's memory, of which bulk takes 2 MB in this time, and a small Redis has no more to spare. */
+/** Interval of memory samples: in this time bulk takes 2 MB, as much as a small Redis can spare. */
 const lookAtMemoryEveryMs = 100;
-/** A provider that is ill for half a minute must not make everything that waits look hopeless. */
+/** Age of the oldest sample: half a minute without the provider must not make the whole backlog look hopeless. */
 const lookKeptMs = 60_000;
-/** Over less time a rate is chance, and workers that have just started had no chance. */
+/** A rate over less time is chance, and excludes workers that have just started. */
 const leastSpanMs = 5_000;
-/** So few are never refused: a worker that has just started has them sent in a moment. */
+/** A smaller backlog is never refused: a worker that has just started sends it in a moment. */
 const freeBacklog = 100;
 /**
- * Shares of Redis's memory. It refuses writes at its limit, and workers must be able to finish what was accepted; what bulk
- * must leave is for single OTPs. Judged by a fresh look only.
+ * Shares of Redis's memory at which new OTPs are refused: Redis refuses writes at its limit, workers must finish accepted
+ * OTPs, and bulk must leave a share for single OTPs. Only a fresh sample counts.
  */
 const fullest = { single: 0.9, bulk: 0.8 };
 const freshMs = 2_000;
@@ -27,18 +27,17 @@ interface Look {
   done: number;
 }
 
-/** Backpressure instead of lies: what could not be sent before its deadline is refused, not accepted and dropped. */
+/** Refuses OTPs that could not be sent before their deadline, instead of accepting and dropping them. */
 export interface Backpressure {
   /**
-   * Why an OTP with this deadline cannot be taken, and when to ask again; null when it can. `bulkOf`: the app of one
-   * of many, which single ones overtake; null for a single one.
+   * The refusal of an OTP with this deadline, or null. `bulkOf`: the app of a bulk OTP, null for a single one.
    */
   refuses(sendDeadlineSeconds: number, bulkOf: string | null): Refusal | null;
-  /** Why nothing may be written for a new OTP of bulk at all, not even an id kept for it. */
+  /** The refusal of every new bulk OTP, even of reserving an id for it, or null. */
   refusesBulk(): Refusal | null;
 }
 
-/** Backpressure of one process, which looks at the load once a second while it is asked. */
+/** Backpressure of one process, which samples the load once a second while asked. */
 export function createBackpressure({
   sendOtpQueue,
   load,
@@ -78,7 +77,7 @@ export function createBackpressure({
   };
 }
 
-/** Takes a look unless the last one was less than `ms` ago. Redis away is found by the admission itself. */
+/** Takes a sample unless the last one is younger than `ms`. The admission itself finds that Redis is away. */
 function atMostEvery(ms: number, look: (at: number) => Promise<void>): (at: number) => void {
   let lookedAt = Number.NEGATIVE_INFINITY;
   return (at) => {
@@ -88,7 +87,7 @@ function atMostEvery(ms: number, look: (at: number) => Promise<void>): (at: numb
   };
 }
 
-/** How long a new OTP would wait for its call, judged by how many were done with lately; 0 while nobody can know. */
+/** The expected wait of a new OTP for its send, by the recent send rate; 0 while unknown. */
 function expectedWaitMs(looks: readonly Look[], now: number, bulkOf: string | null): number {
   const [first, last] = [looks[0], looks.at(-1)];
   const idle = looks.findLast(({ backlog }) => backlog.single + backlog.bulk <= freeBacklog);
@@ -97,20 +96,20 @@ function expectedWaitMs(looks: readonly Look[], now: number, bulkOf: string | nu
   if (last.at - busySince.at < leastSpanMs) return 0;
   const ahead = aheadOf(last.backlog, bulkOf);
   if (ahead <= freeBacklog) return 0;
-  // The minute's rate forgives a short illness; the one since there was nothing to do forgives idleness.
+  // The minute's rate tolerates a short outage of the provider; the rate since the last idle sample tolerates idleness.
   const perMs = Math.max(rate(first, last), rate(busySince, last));
-  // Work went on since the last look.
+  // Work continued since the last sample.
   return ahead / perMs - (now - last.at);
 }
 
-/** How many are sent before a new OTP: apps that have bulk take turns, and everybody's single ones come first. */
+/** OTPs sent before a new one: single ones come first, and bulk alternates between apps. */
 function aheadOf({ single, bulk, bulkByApp }: Backlog, bulkOf: string | null): number {
   if (bulkOf === null) return single;
   const others = bulkByApp.size - (bulkByApp.has(bulkOf) ? 1 : 0);
   return single + Math.min(bulk, (bulkByApp.get(bulkOf) ?? 0) * (others + 1));
 }
 
-/** Where nothing was done, one may have been about to be. */
+/** At least one per span: a send may be about to end. */
 function rate(from: Look, to: Look): number {
   return Math.max(1, to.done - from.done) / (to.at - from.at);
 }

@@ -3,20 +3,20 @@ import { type Refusal, refuse } from '../otp/refusal.js';
 
 const systemErrors =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN)$/;
-/** What ioredis and BullMQ say, word for word, when there is no usable connection. */
+/** Messages of ioredis and BullMQ without a usable connection. */
 const noConnection =
   /^(Connection is |Stream isn't writeable|Socket closed|connect ETIMEDOUT|Cluster is|None of startup nodes|Failed to refresh slots|Too many Cluster redirections|Node is disconnected)/;
-/** Replies by which Redis says that it cannot serve now; a script's error quotes them in older versions. */
+/** Replies of a Redis that cannot serve now; errors of scripts quote them in older versions. */
 const refusals =
   /(?:^|-)(OOM|READONLY|LOADING|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS)\b/;
 
 /**
- * How long a request waits for one function of the store or of a queue, in ms. BullMQ itself waits forever for a Redis
- * that was down at the start.
+ * Deadline of a request for one call of the store or a queue. BullMQ itself waits forever for a Redis that was down at the
+ * start.
  */
 export const redisDeadlineMs = 2_000;
 
-/** A stable word for why Redis could not serve, or null when the error is about something else. */
+/** A stable word for trouble with Redis, or null for any other error. */
 export function redisTrouble(error: unknown): string | null {
   if (!(error instanceof Error)) return null;
   if (error instanceof TimedOut) return 'deadline';

@@ -4,7 +4,7 @@ import { addPrioritizedJob } from 'bullmq/dist/esm/scripts/addPrioritizedJob-9.j
 import { addStandardJob } from 'bullmq/dist/esm/scripts/addStandardJob-9.js';
 import type { Cluster, Redis } from 'ioredis';
 
-/** A job to add. Priority 0 is the fast lane, before all others. */
+/** Priority 0 comes before all others. */
 export interface NewJob {
   id: string;
   name: string;
@@ -17,14 +17,14 @@ export interface NewJob {
   };
 }
 
-/** One of BullMQ's own functions, called for many jobs in one go. */
+/** One of BullMQ's functions, in a loop over many jobs. */
 interface ManyScript {
   source: string;
   sha: string;
   keys: number;
 }
 
-/** Arguments of each of these functions that belong to one job: its facts, its data, its options. */
+/** Arguments per job: its fields, its data, its options. */
 const argsPerJob = 3;
 
 function forMany({ content, keys }: typeof addStandardJob): ManyScript {
@@ -38,9 +38,9 @@ function forMany({ content, keys }: typeof addStandardJob): ManyScript {
 const scripts = { standard: forMany(addStandardJob), prioritized: forMany(addPrioritizedJob) };
 
 /**
- * Adds jobs of one kind of priority, all in one call, and each at most once. `queue.addBulk` calls the same function
- * of BullMQ once for each job, which costs this process five times as much (measured, ADR 18). Not atomic: what was
- * added before an error stays.
+ * Adds jobs, all with or all without a priority, in one call, each at most once. `queue.addBulk` calls the same function
+ * of BullMQ once per job, which costs this process five times as much (measured, ADR 18). Not atomic: jobs added before an
+ * error stay.
  */
 export async function addJobs(redis: Redis | Cluster, queue: Queue, jobs: readonly NewJob[]): Promise<void> {
   const [first] = jobs;
@@ -56,7 +56,7 @@ export async function addJobs(redis: Redis | Cluster, queue: Queue, jobs: readon
   }
 }
 
-/** Keys and arguments with which BullMQ would call its function for each of the jobs. */
+/** Keys and arguments of BullMQ's own call for each job. */
 function record(queue: Queue, jobs: readonly NewJob[]): (string | Buffer)[][] {
   const calls: (string | Buffer)[][] = [];
   const recorder = {

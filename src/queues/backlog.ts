@@ -2,17 +2,17 @@ import type { Queue } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { placesLeft } from './fair-queue.js';
 
-/** Jobs that wait for a worker. */
+/** Jobs waiting for a worker. */
 export interface Backlog {
   single: number;
   bulk: number;
-  /** Of both lanes: delayed, for a retry or because their app is on hold. They return behind the others. */
+  /** Single and bulk jobs delayed for a retry or an app on hold. They return behind the others. */
   delayed: number;
-  /** Of the bulk, about how many are an app's own; apps take turns. */
+  /** Approximate bulk jobs of each app. */
   bulkByApp: ReadonlyMap<string, number>;
 }
 
-/** What waits in one queue. */
+/** The backlog of one queue. */
 export async function backlogOf(redis: Redis | Cluster, queue: Queue): Promise<Backlog> {
   const [counts, bulkByApp] = await Promise.all([
     queue.getJobCounts('waiting', 'delayed', 'prioritized'),
@@ -22,7 +22,7 @@ export async function backlogOf(redis: Redis | Cluster, queue: Queue): Promise<B
   return { single: waiting, bulk: prioritized, delayed, bulkByApp };
 }
 
-/** What waits in all of them. */
+/** The backlog of several queues. */
 export function sumOf(backlogs: readonly Backlog[]): Backlog {
   const bulkByApp = new Map<string, number>();
   for (const backlog of backlogs) {
@@ -37,16 +37,16 @@ export function sumOf(backlogs: readonly Backlog[]): Backlog {
   };
 }
 
-/** Since when the next ones wait, in ms since 1970; null where none does. */
+/** When the next jobs were added, in ms since 1970; null if none waits. */
 export interface WaitingSince {
   single: number | null;
   bulk: number | null;
 }
 
-/** So many of bulk are looked at: apps take turns, and each one's oldest comes first. */
+/** Bulk jobs read: the fair queue alternates apps, oldest job of each first. */
 const lookedAt = 100;
 
-/** Since when those wait in one queue whose turn comes next. */
+/** When the next jobs of one queue were added. */
 export async function waitingSince(redis: Redis | Cluster, queue: Queue): Promise<WaitingSince> {
   const [single, bulk] = await Promise.all([
     redis.lindex(queue.toKey('wait'), -1),
@@ -59,7 +59,7 @@ export async function waitingSince(redis: Redis | Cluster, queue: Queue): Promis
   return { single: single === null ? null : await added([single]), bulk: await added(bulk) };
 }
 
-/** Since when they wait in all of them. */
+/** The earliest of several queues. */
 export function earliest(queues: readonly WaitingSince[]): WaitingSince {
   return { single: first(queues.map(({ single }) => single)), bulk: first(queues.map(({ bulk }) => bulk)) };
 }

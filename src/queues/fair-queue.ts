@@ -2,22 +2,22 @@ import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 
-/** The lowest priority that BullMQ knows. */
+/** BullMQ's lowest priority. */
 const lastPriority = 2 ** 21;
-/** So many of one app's jobs come after each other before the next app has its turn. */
-const turnSize = 50;
+/** Consecutive jobs of one app. */
+const roundSize = 50;
 
 /**
- * Start-time fair queueing (Goyal, Vin, Cheng 1996): an app's jobs get places in a line of their own, and all lines are
- * served place by place. Who joins later begins where the others are being served, so that nobody waits for another's
- * million, and what is one app's stays in its order. KEYS: the next place by app, with the place being served under
- * the empty name; BullMQ's prioritized jobs. ARGV: app, how many.
+ * Start-time fair queueing (Goyal, Vin, Cheng 1996): each app's jobs get consecutive places of its own, and places are
+ * served in order across apps. A new app starts at the place being served, so that it does not wait for the million jobs of
+ * another, and each app's jobs keep their order. KEYS: the next place by app, with the place being served under the empty
+ * name; BullMQ's prioritized jobs. ARGV: app, count.
  */
 const takePlacesSource = `
 local head = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if not head[1] then redis.call('DEL', KEYS[1]) end
 local served = tonumber(redis.call('HGET', KEYS[1], '') or 0)
-if head[2] then served = math.max(served, (math.floor(head[2] / 4294967296) - 1) * ${turnSize}) end
+if head[2] then served = math.max(served, (math.floor(head[2] / 4294967296) - 1) * ${roundSize}) end
 local from = math.max(served, tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0))
 redis.call('HSET', KEYS[1], '', served, ARGV[1], from + ARGV[2])
 return from`;
@@ -36,11 +36,11 @@ export async function takePlaces(
   });
   const from = z.number().parse(reply);
   return Array.from({ length: count }, (_, i) =>
-    Math.min(lastPriority, 1 + Math.floor((from + i) / turnSize)),
+    Math.min(lastPriority, 1 + Math.floor((from + i) / roundSize)),
   );
 }
 
-/** How many of its places in line each app has before it; none for apps whose turn it is. */
+/** Places of each app that are not served yet; apps without any are left out. */
 export async function placesLeft(
   redis: Redis | Cluster,
   queueKey: (name: string) => string,
@@ -51,7 +51,7 @@ export async function placesLeft(
   ]);
   const { '': lastServed = '0', ...next } = places;
   const score = Number(z.array(z.coerce.string()).parse(head.flat())[1] ?? 0);
-  const served = Math.max(Number(lastServed), (Math.floor(score / 2 ** 32) - 1) * turnSize);
+  const served = Math.max(Number(lastServed), (Math.floor(score / 2 ** 32) - 1) * roundSize);
   const left = Object.entries(next).map(([app, place]) => [app, Number(place) - served] as const);
   return new Map(score === 0 ? [] : left.filter(([, count]) => count > 0));
 }

@@ -1,22 +1,22 @@
 import { type Job, Queue } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 
-/** Every queue, by its name in Redis and in Bull Board. */
+/** Names of the queues in Redis and Bull Board. */
 export const queueNames = { sendOtp: 'otp-send', balance: 'balance', webhook: 'webhook' } as const;
 
-/** In front of every key of every queue; the braces keep them in one slot of a Redis Cluster. */
+/** Prefix of every key; the braces keep the keys in one slot of a Redis Cluster. */
 export const queuePrefix = '{isms}';
 
-/** Events of a queue are kept for watching, not for work: BullMQ's default of 10,000 only takes memory. */
+/** Queue events serve observation only; BullMQ's default of 10,000 wastes memory. */
 const streams = { events: { maxLen: 1_000 } } as const;
 
 export interface QueueConnection {
   connection: Redis | Cluster;
-  /** Hears of connection trouble, which BullMQ would otherwise print past every log. */
+  /** Called for connection errors, which BullMQ would otherwise print to the console. */
   onError: (error: Error) => void;
 }
 
-/** One of the queues, over a connection that others use, too. */
+/** Opens a queue on a shared connection. */
 export function openQueue<Data, Result, Name extends string>(
   { name, prefix = queuePrefix }: { name: string; prefix?: string },
   { connection, onError }: QueueConnection,
@@ -27,7 +27,7 @@ export function openQueue<Data, Result, Name extends string>(
 
 export const balanceJob = 'record-balance';
 
-/** A job's return value: the snapshot it recorded. */
+/** A job's return value: the recorded snapshot. */
 export interface BalanceResult {
   credits: number;
   expiresOn: string | null;
@@ -36,7 +36,7 @@ export interface BalanceResult {
 export type BalanceJob = Job<Record<string, never>, BalanceResult, typeof balanceJob>;
 
 export interface BalanceQueue {
-  /** One snapshot each period, however many processes ask for the schedule, and however often. */
+  /** Schedules one snapshot per period; idempotent across processes. */
   schedule(periodMs: number): Promise<void>;
   queue: Queue<Record<string, never>, BalanceResult, typeof balanceJob>;
 }

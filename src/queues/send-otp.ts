@@ -13,7 +13,7 @@ import { announceShards, knownShards, shardName, shardOf } from './shards.js';
 
 export const sendOtpJob = 'send-otp';
 
-/** The hashes in which BullMQ sets the field `paused` while an operator pauses one of so many send queues. */
+/** The hashes whose field `paused` BullMQ sets while an operator pauses a shard. */
 export function operatorPauseKeys(shardCount: number): string[] {
   return Array.from({ length: shardCount }, (_, n) => {
     const { name, prefix } = shardName(n);
@@ -21,12 +21,12 @@ export function operatorPauseKeys(shardCount: number): string[] {
   });
 }
 
-/** A job's data: the OTP's id, and what makes Bull Board readable. Never a whole number, never a code. */
+/** A job's data: the OTP's id, and app and masked number for Bull Board. Never a whole number or a code. */
 export const sendOtpPayload = z.object({ id: z.string(), app: z.string(), to: z.string() });
 
 export type SendOtpPayload = z.infer<typeof sendOtpPayload>;
 
-/** A job's return value: the provider's ids, null when nothing was sent. */
+/** A job's return value: the provider's ids, null if no SMS was sent. */
 export interface SendOtpResult {
   uuid: string | null;
   smsId: string | null;
@@ -35,67 +35,67 @@ export interface SendOtpResult {
 export type SendOtpJob = Job<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
 
 /**
- * Attempts here are for trouble of our own, such as Redis going away. Retries of a send are counted in the OTP's
- * record, and its deadline ends them all, so this number only has to be out of the way.
+ * These attempts cover failures of the gateway, such as a lost Redis. Retries of a send are counted in the OTP's record
+ * and end at its deadline, so this number only has to be large.
  */
 const jobOptions = { attempts: 1_000, backoff: { type: 'custom' } };
 
-/** What a job needs of its OTP. */
+/** The parts of an OTP that its job needs. */
 export type QueuedOtp = Pick<Otp, 'id' | 'app' | 'to'> & {
-  /** What goes on where it was asked for, if that is traced. */
+  /** `traceMetadata` of the request. */
   trace?: string | undefined;
 };
 
-/** The send queue: one queue of BullMQ, or several shards that share the OTPs. */
+/** The send queue: one BullMQ queue, or several shards. */
 export interface SendOtpQueue {
   /**
-   * For OTPs that somebody waits for. Idempotent: a job with the OTP's id is added at most once. False: added, perhaps to
-   * a shard that no worker knows of yet.
+   * Adds single OTPs. Idempotent: a job with the OTP's id is added at most once. False: added, but perhaps to a shard that
+   * no worker knows yet.
    */
   add(...otps: readonly QueuedOtp[]): Promise<boolean>;
-  /** For many of one app, at most a few hundred a call: single ones overtake them, and apps take turns. */
+  /** Adds bulk OTPs of one app, a few hundred per call at most, behind single ones and fairly between apps. */
   addBulk(app: string, otps: readonly QueuedOtp[]): Promise<boolean>;
-  /** The number of the shard that an OTP's job goes to. */
+  /** The number of an OTP's shard. */
   shardOf(id: string): number;
-  /** Takes a job out that has not ended; rejects when a worker holds it. */
+  /** Removes a job that has not ended; rejects if a worker holds it. */
   remove(id: string): Promise<void>;
-  /** Deletes a job whatever has become of it; false: a worker holds it, so it stays. */
+  /** Deletes a job in any state; false: a worker holds it, so it stays. */
   erase(id: string): Promise<boolean>;
   /**
-   * Those of the OTPs that have no job, now that jobs which ended before their OTP are deleted; `unsure`: those of which
-   * nobody knows, since a shard does not answer.
+   * Deletes jobs that ended before their OTP, then resolves with the OTPs without a job; `unsure`: those that may have one
+   * in a shard that does not answer.
    */
   withoutJob<O extends QueuedOtp>(
     otps: readonly O[],
   ): Promise<{ missing: O[]; unsure: { otps: O[]; error: unknown } | null }>;
-  /** How many jobs wait for a worker, in the shards that can be asked. Rejects when none can. */
+  /** The backlog of the shards that answer. Rejects if none does. */
   backlog(): Promise<Backlog>;
-  /** When the OTPs that come next were added, in ms since 1970; null where none waits. Of the shards that can be asked. */
+  /** When the next OTPs of the shards that answer were added. */
   waitingSince(): Promise<WaitingSince>;
-  /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so by itself only while others end. */
+  /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so only while jobs end. */
   clean(keepMs: number): Promise<void>;
-  /** The shards that there have ever been, also those that nothing is added to any more: jobs may wait in them. */
+  /** All shards so far, including unused ones, in which jobs may wait. */
   known(): Promise<number[]>;
-  /** Of these shards, those beyond this process's own number in which no job is left, and for a while none was. */
+  /** Those of these shards, beyond this process's own, that have held no job for a while. */
   emptied(among: readonly number[]): Promise<number[]>;
-  /** Those that are added to, in their order. */
+  /** The shards of this process, in order. */
   queues: [BullQueue, ...BullQueue[]];
   close(): Promise<void>;
 }
 
-/** A send queue as BullMQ has it. */
+/** BullMQ's queue of one shard. */
 export type BullQueue = Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
 
-/** Where the number of shards is not read by then, its server is taken for away. */
+/** Deadline for reading the number of shards. */
 const knownDeadlineMs = 1_000;
 
-/** Processes with an earlier, larger number of shards may add to a shard that was empty a moment ago. */
+/** Processes with an earlier, larger number of shards may still add to an empty shard. */
 const unusedForMs = 15 * 60_000;
 
-/** The states of a job that a worker still has something to do with. */
+/** Job states before the end. */
 const notEnded = ['waiting', 'active', 'delayed', 'prioritized'] as const;
 
-/** How many old jobs one call deletes at most; larger ranges hold Redis up. */
+/** Old jobs deleted per call; larger ranges block Redis. */
 const cleanBatch = 1_000;
 
 function jobOf({ id, app, to, trace }: QueuedOtp, priority: number): NewJob {
@@ -121,7 +121,7 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
   const shardOfId = shardOf(shards);
   const announce = once(() => announceShards(connection, shards));
   let seen = Array.from({ length: shards }, (_, n) => n);
-  /** Where they are kept may be away: then those that were last seen. */
+  /** If the number cannot be read: the shards last seen. */
   const known = async () => {
     const reading = knownShards(connection, shards).then((found) => {
       seen = found;
@@ -137,7 +137,7 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     otps: readonly O[],
     add: (queue: BullQueue, ofShard: O[]) => Promise<void>,
   ) => {
-    // Workers with the same number of shards serve them anyway; whether all others know is told.
+    // Workers with the same number of shards process them anyway; the result says whether others know.
     const announced = await announce().then(
       () => true,
       () => false,
@@ -152,7 +152,7 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
     known,
     emptied: async (among) => {
       const others = among.filter((n) => n >= shards);
-      // One that does not tell counts as in use.
+      // A shard that does not answer counts as in use.
       const isUnused = (n: number) =>
         withTimeout(unusedSince(connection, shard(n), Date.now() - unusedForMs), knownDeadlineMs);
       const unused = await Promise.all(others.map((n) => isUnused(n).catch(() => false)));
@@ -203,7 +203,7 @@ export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQ
       await Promise.all(byShard(otps).map(([n, ofShard]) => look(n, ofShard)));
       const rest = otps.filter(({ id }) => !found.has(id));
       if (rest.length === 0) return { missing: [], unsure: null };
-      // Their jobs may be where they were put when there were more shards, or fewer.
+      // Their jobs may be in another shard, from a time with more or fewer shards.
       const elsewhere = (n: number) => rest.filter(({ id }) => shardOfId(id) !== n);
       await Promise.all((await known()).map((n) => look(n, elsewhere(n))));
       const left = rest.filter(({ id }) => !found.has(id));
@@ -245,7 +245,7 @@ function once(work: () => Promise<void>): () => Promise<void> {
   };
 }
 
-/** True when a queue holds no job that has not ended, and the last one that did ended before then. */
+/** True if every job of a queue ended before `moment`. */
 async function unusedSince(redis: Redis | Cluster, queue: BullQueue, moment: number): Promise<boolean> {
   const [left, ...ended] = await Promise.all([
     queue.getJobCountByTypes(...notEnded),
@@ -254,7 +254,7 @@ async function unusedSince(redis: Redis | Cluster, queue: BullQueue, moment: num
   return left === 0 && ended.every((count) => count === 0);
 }
 
-/** Deletes jobs that ended before their OTP, and names those of the OTPs that have one still. */
+/** Deletes jobs that ended before their OTP; resolves with the ids of OTPs that still have one. */
 async function idsWithJob(
   redis: Redis | Cluster,
   queue: BullQueue,
@@ -269,11 +269,11 @@ async function idsWithJob(
   return new Set(there.map(({ id }) => id));
 }
 
-/** The trace that is going on here, as a job carries it to its worker (W3C trace context); nothing while none is. */
+/** The current trace as a job carries it to its worker (W3C trace context), if any. */
 export function traceMetadata(): string | undefined {
   const carrier: Record<string, string> = {};
   propagation.inject(context.active(), carrier);
   const { traceparent } = carrier;
-  // What callers put into `tracestate` may be anything, and jobs are shown to people.
+  // `tracestate` is left out: callers control it, and Bull Board shows jobs.
   return traceparent === undefined ? undefined : JSON.stringify({ traceparent });
 }

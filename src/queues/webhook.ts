@@ -6,7 +6,7 @@ import { openQueue, queueNames } from './queues.js';
 
 export const webhookJob = 'deliver-webhook';
 
-/** A job's data: the event, and nothing that the event does not say. Its id is the event's. */
+/** A job's data: the event. The job's id is the event's. */
 export const webhookPayload = z.object({
   id: z.string(),
   type: z.enum(eventTypes),
@@ -21,7 +21,7 @@ const secondMs = 1_000;
 const minuteMs = 60 * secondMs;
 const hourMs = 60 * minuteMs;
 
-/** How long to wait after each failed attempt: over a day, after that the job is a dead letter. */
+/** The wait after each failed attempt: over a day in total, then the job is a dead letter. */
 export const webhookRetriesMs = [
   5 * secondMs,
   30 * secondMs,
@@ -44,7 +44,7 @@ const jobOptions = {
   removeOnFail: { age: monthSeconds, count: 100_000 },
 };
 
-/** Deliveries that wait, wait for another attempt, or were given up. */
+/** Deliveries that wait for their first attempt, for a retry, or are dead letters. */
 export interface WebhookCounts {
   waiting: number;
   retrying: number;
@@ -55,9 +55,9 @@ export interface WebhookQueue {
   /** Idempotent: each event is delivered by one job. */
   add(events: readonly GatewayEvent[]): Promise<void>;
   counts(): Promise<WebhookCounts>;
-  /** Deletes what was delivered an hour ago, or given up a month ago: BullMQ does so by itself only while others end. */
+  /** Deletes deliveries of over an hour ago and dead letters of over a month ago: BullMQ does so only while jobs end. */
   clean(): Promise<void>;
-  /** Tries every dead letter again from the start; resolves with how many there were. */
+  /** Retries every dead letter from the start; resolves with their number. */
   retryDead(): Promise<number>;
   queue: Queue<WebhookPayload, null, typeof webhookJob>;
 }
@@ -89,7 +89,7 @@ export function createWebhookQueue(
       for (;;) {
         const dead = await queue.getJobs(['failed'], 0, retriedAtATime - 1);
         if (dead.length === 0) return count;
-        // One that somebody else retries at the same moment is no longer dead.
+        // A concurrent retry may have taken some.
         const retried = await Promise.allSettled(
           dead.map((job) => job.retry('failed', { resetAttemptsMade: true })),
         );
