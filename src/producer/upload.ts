@@ -49,7 +49,7 @@ export interface Upload {
 export interface UploadOptions {
   store: Pick<Store, 'batches'>;
   enqueuer: Pick<Enqueuer, 'enqueueMany' | 'refusesBulk'>;
-  /** Called with the results of a group once it is processed, even if nobody reads them. */
+  /** Called with the results of a group once it is processed, even if the caller stops reading. */
   onResults?: (results: readonly LineResult[]) => void;
 }
 

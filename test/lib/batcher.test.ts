@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { createBatcher } from '../../src/lib/batcher.js';
 
-/** The batcher asks in the next turn of the event loop; what that sets off is done a turn later. */
+/** The batcher calls in the next turn of the event loop; the result is there a turn later. */
 const turns = async () => {
   await setImmediate();
   await setImmediate();
@@ -22,7 +22,7 @@ function doubler(limits: { most: number; inFlight: number }, groupOf?: (item: nu
   return { ask, calls, letGo: () => held.shift()?.() };
 }
 
-it('asks at once for what comes alone, and together for what comes together', async () => {
+it('calls at once for a lone item, and once for concurrent items', async () => {
   const { ask, calls, letGo } = doubler({ most: 10, inFlight: 2 });
   const answers = [ask(1), ask(2)];
   await turns();
@@ -31,7 +31,7 @@ it('asks at once for what comes alone, and together for what comes together', as
   expect(await Promise.all(answers)).toEqual([2, 4]);
 });
 
-it('has no more calls under way than it may; what comes meanwhile makes the next ones larger', async () => {
+it('limits concurrent calls; waiting items make the next calls larger', async () => {
   const { ask, calls, letGo } = doubler({ most: 2, inFlight: 1 });
   const answers = [1, 2, 3, 4, 5].map(ask);
   await turns();
@@ -44,7 +44,7 @@ it('has no more calls under way than it may; what comes meanwhile makes the next
   expect(await Promise.all(answers)).toEqual([2, 4, 6, 8, 10]);
 });
 
-it('rejects what was asked in a call that failed, and goes on', async () => {
+it('rejects the items of a failed call, and continues', async () => {
   const { ask, letGo } = doubler({ most: 1, inFlight: 1 });
   const answers = Promise.allSettled([ask(13), ask(1)]);
   await turns();
@@ -54,7 +54,7 @@ it('rejects what was asked in a call that failed, and goes on', async () => {
   expect(await answers).toMatchObject([{ reason: new Error('13') }, { value: 2 }]);
 });
 
-it('gathers each group for itself: one that hangs holds no other up', async () => {
+it('batches each group separately: a hanging group delays no other', async () => {
   const { ask, calls, letGo } = doubler({ most: 10, inFlight: 1 }, (item) => item % 2);
   const odd = ask(1);
   await turns();

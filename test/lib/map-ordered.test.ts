@@ -9,7 +9,7 @@ async function collect<T>(results: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-it('yields results in the order of the groups, with no more under way than it may', async () => {
+it('yields results in the order of the groups, with limited concurrency', async () => {
   let running = 0;
   let most = 0;
   const work = async (group: number) => {
@@ -23,7 +23,7 @@ it('yields results in the order of the groups, with no more under way than it ma
   expect(most).toBe(3);
 });
 
-it('yields a result while the next group is not there yet', async () => {
+it('yields a result before the next group arrives', async () => {
   let goOn = () => {};
   const held = new Promise<void>((resolve) => {
     goOn = resolve;
@@ -39,7 +39,7 @@ it('yields a result while the next group is not there yet', async () => {
   expect(await collect(results)).toEqual([2]);
 });
 
-it('takes no more groups while nobody takes results', async () => {
+it('reads no further groups while results are not read', async () => {
   let taken = 0;
   function* many() {
     for (let i = 0; i < 100; i++) {
@@ -53,7 +53,7 @@ it('takes no more groups while nobody takes results', async () => {
   expect(taken).toBeLessThanOrEqual(4);
 });
 
-it('fails with what fails, and lets go of the groups', async () => {
+it('rejects with the error of a group, and closes the source', async () => {
   let letGo = false;
   async function* endless() {
     try {

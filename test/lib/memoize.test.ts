@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { memoize } from '../../src/lib/memoize.js';
 
-it('works an answer out once, until it has kept too many to keep', () => {
+it('computes a result once, until the cache is full', () => {
   const asked: string[] = [];
   const length = memoize((text) => {
     asked.push(text);

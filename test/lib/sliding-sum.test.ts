@@ -13,7 +13,7 @@ it('an amount counts for 99 to 100 % of the window, whenever it was added', () =
   }
 });
 
-it('sums what was added at different times, and forgets it in turn', () => {
+it('sums amounts of different times, and drops each when it is too old', () => {
   let now = 0;
   const sum = createSlidingSum(10_000, () => now);
   for (now = 0; now < 30_000; now += 50) sum.add(1);

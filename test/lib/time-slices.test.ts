@@ -28,13 +28,13 @@ async function workOf({ workers, pieces }: { workers: number; pieces: number }) 
   return { done, mostInOneTurn: Math.max(...inTurn.values()) };
 }
 
-it.each([1, 3, 20])('%i uploads together work for one slice in a turn of the event loop', async (workers) => {
+it.each([1, 3, 20])('%i uploads together use one slice per turn of the event loop', async (workers) => {
   const { done, mostInOneTurn } = await workOf({ workers, pieces: 40 });
   expect(done).toHaveLength(workers * 40);
   expect(mostInOneTurn).toBeLessThanOrEqual(5);
 });
 
-it('uploads that wait for a slice get one in the order of asking', async () => {
+it('waiting uploads get slices in the order of their calls', async () => {
   const { done } = await workOf({ workers: 3, pieces: 10 });
   const order = done.map(({ worker }) => worker).filter((worker, i, all) => worker !== all[i - 1]);
   expect(order).toEqual([0, 1, 2, 0, 1, 2]);

@@ -19,7 +19,7 @@ describe('a time-out', () => {
     expect(await call).toBe('PONG');
   });
 
-  it('leaves a call of several steps the time to take the others after the process was blocked', async () => {
+  it('leaves a call of several steps time for the rest after the process was blocked', async () => {
     const redis = await connect();
     const steps = async () => {
       await redis.ping();
@@ -31,7 +31,7 @@ describe('a time-out', () => {
     expect(await call).toBe('PONG');
   });
 
-  it('rejects a call without an answer when it is over, and not before', async () => {
+  it('rejects an unanswered call when the time is over, not before', async () => {
     vi.useFakeTimers();
     const rejected = vi.fn();
     withTimeout(new Promise(() => {}), ms).catch(rejected);
@@ -41,7 +41,7 @@ describe('a time-out', () => {
     expect(rejected).toHaveBeenCalledWith(new TimedOut(ms));
   });
 
-  it('leaves no timer behind when the call is answered, or fails by itself', async () => {
+  it('leaves no timer behind when the call resolves or rejects', async () => {
     vi.useFakeTimers();
     expect(await withTimeout(Promise.resolve('answer'), ms)).toBe('answer');
     await expect(withTimeout(Promise.reject(new Error('broken')), ms)).rejects.toThrow('broken');
@@ -50,7 +50,7 @@ describe('a time-out', () => {
 });
 
 describe('functions with time-outs', () => {
-  it('are called as before, and only promises get one', async () => {
+  it('return as before; only promises get a time-out', async () => {
     vi.useFakeTimers();
     const queues = [{ name: 'send' }];
     const functions = {

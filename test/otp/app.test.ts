@@ -19,11 +19,11 @@ describe('a template', () => {
     ['zh-Hant-HK', '繁體'],
     ['ta', 'English'],
     [undefined, 'English'],
-  ])('in the language nearest to %s', (locale, text) => {
+  ])('is chosen in the language nearest to %s', (locale, text) => {
     expect(textOf(template, locale, 'en')).toBe(text);
   });
 
-  it('comes in the default language of its app, or in any that it has', () => {
+  it('falls back to the default language of its app, then to any', () => {
     expect(textOf(template, 'ta', 'ms')).toBe('Melayu');
     expect(textOf(new Map([['zh', '中文']]), 'ta', 'en')).toBe('中文');
   });
@@ -51,7 +51,7 @@ describe('an OTP to a test number', () => {
   const verify = (isTest: boolean, code: string, more = {}) =>
     provider.verify({ ...call, isTest, uuid: 'x', smsId: '1', code, validMinutes: 5, ...more });
 
-  it('is never sent, whatever this process knows of the number; any other is', async () => {
+  it('is never sent, even if this process does not know the test number; any other OTP is', async () => {
     expect(testCodeOf(app, number())).toBe('246810');
     expect(await send(true)).toMatchObject({ kind: 'accepted' });
     expect(await send(true, { app: 'bank' })).toMatchObject({ kind: 'accepted' });
@@ -61,14 +61,14 @@ describe('an OTP to a test number', () => {
     expect(asked).toEqual(['+60123456789']);
   });
 
-  it('takes the fixed code of its own app and number, and no other', async () => {
+  it('is verified by the fixed code of its app and number only', async () => {
     expect(await verify(true, '246810')).toEqual({ kind: 'correct' });
     expect(await verify(true, '246811')).toEqual({ kind: 'incorrect' });
     expect(await verify(true, '246810', { to: number('0123456780') })).toEqual({ kind: 'incorrect' });
     expect(await verify(true, '246810', { app: 'bank' })).toEqual({ kind: 'incorrect' });
   });
 
-  it('that was sent in earnest is verified in earnest', async () => {
+  it('is verified by the provider if it was sent before the number became a test number', async () => {
     expect(await verify(false, '000000')).toEqual({ kind: 'correct' });
   });
 });

@@ -15,7 +15,7 @@ describe('parseMessage', () => {
     [filled(154), 2],
     [filled(63, '验'), 1],
     [filled(64, '验'), 2],
-  ])('bills 153 ASCII or 63 Unicode characters a credit', (template, credits) => {
+  ])('bills a credit per 153 ASCII or 63 Unicode characters', (template, credits) => {
     expect(parseMessage(template)).toMatchObject({ credits });
   });
 
@@ -241,7 +241,7 @@ const withRequests = [
 ];
 
 describe('brokenContentRules', () => {
-  it.each(harmless)('lets pass: %j', (template) => {
+  it.each(harmless)('allows %j', (template) => {
     expect(brokenContentRules(template, 'MY')).toEqual([]);
   });
 
@@ -263,7 +263,7 @@ describe('brokenContentRules', () => {
     expect(brokenContentRules(template, 'MY')).toEqual([...contentRules]);
   });
 
-  it('leaves other countries alone', () => {
+  it('ignores messages to other countries', () => {
     expect(brokenContentRules('Send your PIN to 03-0000 0000 or example.com %OTP%', 'SG')).toEqual([]);
   });
 });
@@ -312,7 +312,7 @@ describe('brokenContentRules on hostile input', () => {
     '0~~~~',
     '٠',
     '1,000,',
-  ])('takes time in proportion to its length: %j', (shape) => {
+  ])('takes time linear in its length: %j', (shape) => {
     const [short, long] = [leastMs(shape, size / 4), leastMs(shape, size)];
     // Four times as much takes four times as long, and with the noise of a machine eight; were it the square, sixteen.
     expect(long).toBeLessThan(8 * Math.max(short, 1));
@@ -332,7 +332,7 @@ function leastMs(shape: string, characters: number): number {
 }
 
 describe('contentRuleMessages', () => {
-  it.each(contentRules)('says in one sentence what to do about %s', (rule) => {
+  it.each(contentRules)('says in one sentence how to correct %s', (rule) => {
     expect(contentRuleMessages[rule]).toMatch(/^must not .+MCMC/);
   });
 });

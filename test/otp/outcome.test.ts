@@ -13,45 +13,45 @@ const kept = ['stale_claim', 'circuit_open', 'retry_budget'] as const;
 const unreached = ['not_connected', 'too_many_requests'] as const;
 const unknowns = ['timeout', 'connection_lost', 'server_error', 'redirect', 'reply_not_json'] as const;
 
-describe('a send says of the provider', () => {
+describe('sendHealthSignal', () => {
   it.each<SendOutcome>([
     { kind: 'accepted', uuid: 'u', smsId: '1' },
     { kind: 'rejected', failure: 'invalid_number' },
     ...accountTroubles.map((trouble) => ({ kind: 'blocked', trouble }) as const),
-  ])('well: $kind', (outcome) => expect(sendHealthSignal(outcome)).toBe('success'));
+  ])('is success for $kind', (outcome) => expect(sendHealthSignal(outcome)).toBe('success'));
 
   it.each<SendOutcome>([
     ...unreached.map((reason) => ({ kind: 'deferred', reason }) as const),
     ...unknowns.map((reason) => ({ kind: 'unknown', reason }) as const),
-  ])('ill: $kind, $reason', (outcome) => expect(sendHealthSignal(outcome)).toBe('failure'));
+  ])('is failure for $kind, $reason', (outcome) => expect(sendHealthSignal(outcome)).toBe('failure'));
 
-  it.each(kept)('nothing, when it was kept back: %s', (reason) =>
+  it.each(kept)('is ignored for a call that the gateway did not make: %s', (reason) =>
     expect(sendHealthSignal({ kind: 'deferred', reason })).toBe('ignored'),
   );
 });
 
-describe('a verification says of the provider', () => {
+describe('verifyHealthSignal', () => {
   it.each<VerifyOutcome>([
     { kind: 'correct' },
     { kind: 'incorrect' },
     ...accountTroubles.map((reason) => ({ kind: 'unavailable', reason }) as const),
-  ])('well: $kind', (outcome) => expect(verifyHealthSignal(outcome)).toBe('success'));
+  ])('is success for $kind', (outcome) => expect(verifyHealthSignal(outcome)).toBe('success'));
 
   it.each<VerifyOutcome>([
     ...unreached.map((reason) => ({ kind: 'unsent', reason }) as const),
     ...unknowns.map((reason) => ({ kind: 'unavailable', reason }) as const),
-  ])('ill: $kind, $reason', (outcome) => expect(verifyHealthSignal(outcome)).toBe('failure'));
+  ])('is failure for $kind, $reason', (outcome) => expect(verifyHealthSignal(outcome)).toBe('failure'));
 
-  it.each(kept)('nothing, when it was kept back: %s', (reason) =>
+  it.each(kept)('is ignored for a call that the gateway did not make: %s', (reason) =>
     expect(verifyHealthSignal({ kind: 'unsent', reason })).toBe('ignored'),
   );
 });
 
-describe('a retry', () => {
-  it.each(kept)('is not used by waiting that is our own doing: %s', (reason) =>
+describe('spendsRetry', () => {
+  it.each(kept)('is false for a call that the gateway did not make: %s', (reason) =>
     expect(spendsRetry(reason)).toBe(false),
   );
-  it.each(unreached)('is used by a call that iSMS did not take: %s', (reason) =>
+  it.each(unreached)('is true for a call that iSMS did not process: %s', (reason) =>
     expect(spendsRetry(reason)).toBe(true),
   );
 });
@@ -59,14 +59,14 @@ describe('a retry', () => {
 const many = (tries: number, remainingMs: number) =>
   Array.from({ length: 2_000 }, () => backoffMs(tries, remainingMs));
 
-it('doubles the ceiling with each try, up to a minute, with full jitter', () => {
+it('backoffMs doubles the ceiling with each try, up to a minute, with full jitter', () => {
   expect(Math.max(...many(1, 1e9))).toBeLessThan(1_000);
   expect(Math.max(...many(4, 1e9))).toBeGreaterThan(7_000);
   expect(Math.min(...many(4, 1e9))).toBeLessThan(1_000);
   expect(Math.max(...many(30, 1e9))).toBeLessThan(60_000);
 });
 
-it('never waits past the deadline', () => {
+it('backoffMs never waits past the deadline', () => {
   expect(Math.max(...many(10, 500))).toBeLessThan(500);
   expect(backoffMs(3, -1)).toBe(0);
 });

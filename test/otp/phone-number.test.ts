@@ -5,7 +5,7 @@ import { PhoneNumber } from '../../src/otp/phone-number.js';
 const whole = '123456789';
 
 describe('PhoneNumber', () => {
-  it.each(['+60123456789', '012-345 6789', '60123456789', '+60 12 345 6789'])('reads %s', (text) => {
+  it.each(['+60123456789', '012-345 6789', '60123456789', '+60 12 345 6789'])('parses %s', (text) => {
     const number = PhoneNumber.parse(text, 'MY');
     expect(number?.e164).toBe('+60123456789');
     expect(number?.national).toBe(whole);

@@ -31,27 +31,27 @@ const steady = (backlog: number, perSecond: number, seconds = 20) =>
   Array.from({ length: seconds }, (_, n) => ({ backlog, done: n * perSecond }));
 
 describe('backpressure', () => {
-  it('takes what can be sent before its deadline, and refuses what can not, by the rate of the last minute', async () => {
+  it('accepts OTPs that can be sent before their deadline at the rate of the last minute, and refuses others', async () => {
     expect(await judged(steady(10_000, 100), 120)).toBeNull();
     expect(await judged(steady(13_000, 100), 120)).toMatchObject({ reason: 'backlog', retryAfterMs: 9_000 });
     expect(await judged(steady(13_000, 100), 3_600)).toBeNull();
   });
 
-  it('refuses while nothing is sent at all, and says to come back within a minute', async () => {
+  it('refuses OTPs while none is sent, with a retry within a minute', async () => {
     expect(await judged(steady(500, 0), 120)).toMatchObject({ reason: 'backlog', retryAfterMs: 60_000 });
   });
 
-  it('takes a small backlog, and any at first, when no rate is known yet', async () => {
+  it('accepts OTPs at a small backlog, and at any backlog while the rate is unknown', async () => {
     expect(await judged(steady(100, 0), 120)).toBeNull();
     expect(await judged(steady(50_000, 0, 5), 120)).toBeNull();
   });
 
-  it('goes on taking OTPs while the provider is away for half a minute', async () => {
+  it('accepts OTPs while the provider is away for half a minute', async () => {
     const away = steady(2_000, 0, 30).map((look) => ({ ...look, done: 30 * 100 }));
     expect(await judged([...steady(2_000, 100, 30), ...away], 120)).toBeNull();
   });
 
-  it('refuses while Redis is nearly full', async () => {
+  it('refuses OTPs while Redis is nearly full', async () => {
     expect(await judged([{ backlog: 0, done: 0, memory: 0.91 }], 120)).toMatchObject({
       reason: 'memory',
       retryAfterMs: 2_000,
@@ -78,7 +78,7 @@ describe('backpressure', () => {
     }
   });
 
-  it('looks at memory ten times a second, so that bulk does not fill a small Redis between two looks', async () => {
+  it('samples memory ten times a second, so that bulk does not fill a small Redis between two samples', async () => {
     let [ms, asked] = [0, 0];
     const backpressure = createBackpressure({
       sendOtpQueue: { backlog: async () => backlogOf(0) },
@@ -89,7 +89,7 @@ describe('backpressure', () => {
     expect(asked).toBe(10);
   });
 
-  it('sees that Redis is nearly full though how many are done cannot be read, and sees when it is not any more', async () => {
+  it('samples memory although the send rate cannot be read', async () => {
     let [second, memory] = [0, 0.95];
     const backpressure = createBackpressure({
       sendOtpQueue: { backlog: async () => backlogOf(0) },
@@ -110,12 +110,12 @@ describe('backpressure', () => {
     expect(await next()).toBeNull();
   });
 
-  it('takes a burst after an idle time: that little was done then was not slowness', async () => {
+  it('accepts a burst after an idle time, which does not count as a low rate', async () => {
     const burst = Array.from({ length: 9 }, (_, n) => ({ backlog: 900 - n * 50, done: 20 + n * 100 }));
     expect(await judged([...Array(50).fill({ backlog: 0, done: 20 }), ...burst], 120)).toBeNull();
   });
 
-  it('takes an OTP after a quiet time, whatever the last look said', async () => {
+  it('accepts an OTP after a quiet time, when all samples are old', async () => {
     const looks = [...steady(13_000, 100), ...Array(30).fill(null)];
     expect(await judged(looks, 120)).toBeNull();
   });
@@ -142,11 +142,11 @@ describe('backpressure', () => {
       return backpressure;
     };
 
-    it('takes single OTPs, which overtake it', async () => {
+    it('accepts single OTPs, which overtake bulk', async () => {
       expect((await bulk({ shop: 1_000_000 })).refuses(120, null)).toBeNull();
     });
 
-    it('refuses an app more than can be sent in time, and takes what another app has, whose turn comes soon', async () => {
+    it('refuses an app with too large a backlog, and accepts bulk of another app', async () => {
       const backpressure = await bulk({ shop: 370_000, bank: 100 });
       expect(backpressure.refuses(3_600, 'shop')).toMatchObject({ reason: 'backlog' });
       expect(backpressure.refuses(3_600, 'bank')).toBeNull();
@@ -154,7 +154,7 @@ describe('backpressure', () => {
     });
   });
 
-  it('asks for the load at most once a second', async () => {
+  it('samples the load at most once a second', async () => {
     let asked = 0;
     const backpressure = createBackpressure({
       sendOtpQueue: { backlog: async () => backlogOf(++asked) },
@@ -165,8 +165,8 @@ describe('backpressure', () => {
   });
 });
 
-describe('503 overloaded', () => {
-  it('a new OTP while Redis is nearly full; one asked for again with its key is still answered', async () => {
+describe('POST /v1/otps', () => {
+  it('answers 503 overloaded while Redis is nearly full, and still replays an earlier OTP', async () => {
     const gateway = await startGateway();
     const ask = (key: string) =>
       gateway.call('POST', '/v1/otps', { body: { to: '0123456789' }, headers: { 'Idempotency-Key': key } });

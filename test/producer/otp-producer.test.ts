@@ -16,7 +16,7 @@ let next = 3_000_000;
 const number = () => `012${next++}`;
 
 describe('send', () => {
-  it('enqueues an OTP that the API then knows by its id', async () => {
+  it('enqueues an OTP that the API finds by its id', async () => {
     const to = number();
     const result = await producer.send({ to, reference: 'r' });
     if (result.kind === 'refused') throw new Error(result.refusal.code);
@@ -25,7 +25,7 @@ describe('send', () => {
     expect(await queue.queues[0].getJob(result.otp.id)).toMatchObject({ priority: 0 });
   });
 
-  it('sends the same once under one idempotency key', async () => {
+  it('replays a request with the same idempotency key', async () => {
     const input = { to: number() };
     const first = await producer.send(input, { idempotencyKey: 'a' });
     expect(await producer.send(input, { idempotencyKey: 'a' })).toMatchObject({ ...first, kind: 'replayed' });
@@ -33,7 +33,7 @@ describe('send', () => {
     expect(other).toMatchObject({ kind: 'refused', refusal: { code: 'idempotency_key_reused' } });
   });
 
-  it('knows a request again however its members are ordered, also one that came through the API', async () => {
+  it('replays a request with members in another order, also one made through the API', async () => {
     const to = number();
     const api = await startGateway();
     const first = await api.call('POST', '/v1/otps', {
@@ -46,7 +46,7 @@ describe('send', () => {
   });
 
   it.each(['', 'with space', 'x'.repeat(256)])(
-    'refuses an idempotency key that is none (%s)',
+    'refuses an invalid idempotency key (%s)',
     async (idempotencyKey) => {
       const refused = await producer.send({ to: number() }, { idempotencyKey });
       expect(refused).toMatchObject({ kind: 'refused', refusal: { code: 'invalid_request' } });
@@ -54,7 +54,7 @@ describe('send', () => {
     },
   );
 
-  it('obeys the limits, and says when to come again', async () => {
+  it('applies the limits, and says when to retry', async () => {
     const to = number();
     await producer.send({ to });
     const again = await producer.send({ to });
@@ -63,8 +63,8 @@ describe('send', () => {
   });
 
   it.each([
-    ['a number that is none', { to: '123' }, 'invalid_phone_number'],
-    ['a member that is not known', { to: '0123456789', too: 1 }, 'invalid_request'],
+    ['an invalid number', { to: '123' }, 'invalid_phone_number'],
+    ['an unknown member', { to: '0123456789', too: 1 }, 'invalid_request'],
     ['a country that is not allowed', { to: '+4915112345678' }, 'country_not_allowed'],
   ])('refuses %s', async (_, input, code) => {
     expect(await producer.send(input as { to: string })).toMatchObject({ refusal: { code } });
@@ -72,7 +72,7 @@ describe('send', () => {
 });
 
 describe('sendMany', () => {
-  it('takes an array, and tells what became of each, in order', async () => {
+  it('accepts an array, and reports each result in order', async () => {
     const results: SendManyResult[] = [];
     const otps = [...Array.from({ length: 450 }, () => ({ to: number() })), { to: 'nobody' }];
     const summary = await producer.sendMany(otps, { onResult: (result) => results.push(result) });
@@ -85,7 +85,7 @@ describe('sendMany', () => {
     });
   });
 
-  it('takes from an async iterable only what it can work on, and tells how far it has come', async () => {
+  it('reads an async iterable only as fast as it processes it, and reports progress', async () => {
     let taken = 0;
     let ahead = 0;
     const seen: number[] = [];
@@ -105,7 +105,7 @@ describe('sendMany', () => {
     expect(ahead).toBeLessThanOrEqual(1_200);
   });
 
-  it('goes on where it broke off under the same key, and doubles nothing', async () => {
+  it('continues an interrupted upload under the same key without duplicates', async () => {
     const otps = Array.from({ length: 700 }, () => ({ to: number() }));
     function* broken() {
       yield* otps.slice(0, 500);
@@ -117,7 +117,7 @@ describe('sendMany', () => {
     expect(await store.batches.find('shop', summary.batchId)).toMatchObject({ counts: { queued: 700 } });
   });
 
-  it('adds nothing to a batch that was cancelled', async () => {
+  it('rejects OTPs for a cancelled batch', async () => {
     const { batchId } = await producer.sendMany([{ to: number() }], { idempotencyKey: 'gone' });
     await store.batches.cancel('shop', batchId);
     await expect(producer.sendMany([{ to: number() }], { idempotencyKey: 'gone' })).rejects.toThrow(
@@ -125,7 +125,7 @@ describe('sendMany', () => {
     );
   });
 
-  it('stops when it is told to', async () => {
+  it('stops when its signal aborts', async () => {
     const controller = new AbortController();
     const otps = Array.from({ length: 5_000 }, () => ({ to: number() }));
     const summary = await producer.sendMany(otps, {
@@ -137,7 +137,7 @@ describe('sendMany', () => {
 });
 
 describe('createOtpProducer', () => {
-  it('works over a connection of the app, and leaves it open', async () => {
+  it('uses a connection of the app, and leaves it open', async () => {
     const own = createOtpProducer({ app: 'bank', env: { ENCRYPTION_KEYS: env.ENCRYPTION_KEYS }, redis });
     expect(await own.send({ to: number() })).toMatchObject({ kind: 'created' });
     await own.close();

@@ -17,7 +17,7 @@ const events = async () =>
   (await redis.xrange(queue.toKey('events'), '-', '+')).flatMap(([, fields]) => fields);
 
 describe.each([0, 7])('jobs of priority %d that are added together', (priority) => {
-  it('are what BullMQ adds one by one', async () => {
+  it('are identical to those that BullMQ adds one by one', async () => {
     const own = `own-${priority}`;
     const theirs = `theirs-${priority}`;
     await queue.add('send-otp', data, { ...opts(priority), jobId: theirs });
@@ -29,7 +29,7 @@ describe.each([0, 7])('jobs of priority %d that are added together', (priority) 
     expect(await (await queue.getJob(own))?.getState()).toBe(priority === 0 ? 'waiting' : 'prioritized');
   });
 
-  it('are added once, however often', async () => {
+  it('are added once, also when repeated', async () => {
     const jobs = Array.from({ length: 300 }, (_, i) => ({
       id: `many-${priority}-${i}`,
       name: 'send-otp',

@@ -28,7 +28,7 @@ async function served(count: number): Promise<string[]> {
   return apps;
 }
 
-it('a single OTP overtakes bulk, and the small batch of one app the large one of another', async () => {
+it('a single OTP overtakes bulk, and a small batch of one app overtakes the large one of another', async () => {
   for (let i = 0; i < 5; i++) await queue.addBulk('large', otps('large', 200));
   await queue.addBulk('small', otps('small', 100));
   const [single] = otps('single', 1);
@@ -45,7 +45,7 @@ it('a single OTP overtakes bulk, and the small batch of one app the large one of
   expect(apps.lastIndexOf('small')).toBeLessThan(250);
 });
 
-it('who comes later begins where the others are being served, and goes first with nothing left to do', async () => {
+it('a new app starts at the place being served, and first in an empty queue', async () => {
   await queue.addBulk('large', otps('large', 400));
   const first = await served(300);
   await queue.addBulk('small', otps('small', 50));

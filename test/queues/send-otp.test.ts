@@ -22,7 +22,7 @@ async function newOtp(): Promise<Otp> {
 }
 
 describe('the send queue', () => {
-  it('holds the id, the app and a masked number, and nothing more', async () => {
+  it('stores only the id, the app and a masked number', async () => {
     const otp = await newOtp();
     await sendOtpQueue.add(otp);
     const job = await queue.getJob(otp.id);
@@ -31,19 +31,19 @@ describe('the send queue', () => {
     expect(raw).not.toContain('87654');
   });
 
-  it('takes an OTP once, however often it is added', async () => {
+  it('adds an OTP once, also when repeated', async () => {
     const otp = await newOtp();
     await Promise.all(Array.from({ length: 10 }, () => sendOtpQueue.add(otp)));
     expect(await queue.getJobCounts()).toMatchObject({ waiting: 1 });
   });
 
-  it('names the OTPs that have no job', async () => {
+  it('finds the OTPs without a job', async () => {
     const [lost, queued] = [await newOtp(), await newOtp()];
     await sendOtpQueue.add(queued);
     expect(await sendOtpQueue.withoutJob([lost, queued])).toEqual({ missing: [lost], unsure: null });
   });
 
-  it('lets go of a cancelled OTP', async () => {
+  it('removes the job of a cancelled OTP', async () => {
     const otp = await newOtp();
     await sendOtpQueue.add(otp);
     await sendOtpQueue.remove(otp.id);
@@ -63,7 +63,7 @@ describe('the send queue', () => {
     expect(await queue.getJob(otp.id)).toBeDefined();
   });
 
-  it('deletes jobs that ended long enough ago, with no other job ending', async () => {
+  it('deletes old ended jobs while no other job ends', async () => {
     const otp = await newOtp();
     await sendOtpQueue.add(otp);
     const worker = new Worker(queueNames.sendOtp, async () => ({}), {

@@ -20,7 +20,7 @@ describe('the slots of shards', () => {
     [18, 6],
     [9, 9],
     [18, 9],
-  ])('%d of them load %d masters equally', (count, masters) => {
+  ])('of %d shards load %d masters equally', (count, masters) => {
     const slots = Array.from({ length: count }, (_, n) => hashSlot(tagOfShard(n)));
     const perMaster = Array.from({ length: masters }, (_, m) => {
       return slots.filter((slot) => masterOf(slot, masters) === m).length;
@@ -43,7 +43,7 @@ describe('the shard of an OTP', () => {
     [12, 3],
     [18, 6],
     [9, 9],
-  ])('of %d is with the master of its record, of %d', (count, masters) => {
+  ])('of %d is on the master of its record, of %d', (count, masters) => {
     for (const tag of partitions) {
       const shard = shardOf(count)(newOtpId(tag));
       expect(masterOf(hashSlot(tagOfShard(shard)), masters)).toBe(masterOf(hashSlot(tag), masters));
@@ -51,7 +51,7 @@ describe('the shard of an OTP', () => {
   });
 });
 
-it('adds, counts, finds and removes jobs over all shards, also those of an earlier number of them', async () => {
+it('the send queue adds, counts, finds and removes jobs in all shards, also those of an earlier number of shards', async () => {
   const options = { connection: redis, onError: () => {} };
   const four = createSendOtpQueue({ ...options, shards: 4 });
   const two = createSendOtpQueue({ ...options, shards: 2 });
@@ -66,7 +66,7 @@ it('adds, counts, finds and removes jobs over all shards, also those of an earli
   expect((await four.withoutJob(otps as never)).missing).toHaveLength(128);
 });
 
-describe('while the server that keeps the number of shards is away', () => {
+describe('while the master with the number of shards is away', () => {
   const away = new Proxy(redis, {
     get: (target, name) => {
       const rejecting = async () => {
@@ -79,11 +79,11 @@ describe('while the server that keeps the number of shards is away', () => {
   });
   const queue = createSendOtpQueue({ connection: away, onError: () => {}, shards: 3 });
 
-  it('its own shards are those that it knows', async () => {
+  it('a process knows its own shards', async () => {
     expect(await queue.known()).toEqual([0, 1, 2]);
   });
 
-  it('jobs are added, and whether every worker knows of their shard is not claimed', async () => {
+  it('jobs are added, and reported as perhaps unknown to workers', async () => {
     const there = otp(7);
     expect(await queue.add(there)).toBe(false);
     expect((await queue.withoutJob([there] as never)).missing).toEqual([]);
