@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { IRedisTransaction, Queue, RedisQueueBackend } from 'bullmq';
 import { addPrioritizedJob } from 'bullmq/dist/esm/scripts/addPrioritizedJob-9.js';
 import { addStandardJob } from 'bullmq/dist/esm/scripts/addStandardJob-9.js';
 import type { Cluster, Redis } from 'ioredis';
+import { type RedisScript, redisScript } from '../lib/redis-script.js';
 
 /** Priority 0 comes before all others. */
 export interface NewJob {
@@ -17,22 +17,16 @@ export interface NewJob {
   };
 }
 
-/** One of BullMQ's functions, in a loop over many jobs. */
-interface ManyScript {
-  source: string;
-  sha: string;
-  keys: number;
-}
-
 /** Arguments per job: its fields, its data, its options. */
 const argsPerJob = 3;
 
-function forMany({ content, keys }: typeof addStandardJob): ManyScript {
+/** One of BullMQ's functions, in a loop over many jobs, with the number of its keys. */
+function forMany({ content, keys }: typeof addStandardJob): { call: RedisScript; keys: number } {
   const source = [
     `local function add(KEYS, ARGV)\n${content}\nend`,
     `for i = 1, #ARGV, ${argsPerJob} do add(KEYS, { unpack(ARGV, i, i + ${argsPerJob - 1}) }) end`,
   ].join('\n');
-  return { source, keys, sha: createHash('sha1').update(source).digest('hex') };
+  return { call: redisScript(source), keys };
 }
 
 const scripts = { standard: forMany(addStandardJob), prioritized: forMany(addPrioritizedJob) };
@@ -45,15 +39,13 @@ const scripts = { standard: forMany(addStandardJob), prioritized: forMany(addPri
 export async function addJobs(redis: Redis | Cluster, queue: Queue, jobs: readonly NewJob[]): Promise<void> {
   const [first] = jobs;
   if (!first) return;
-  const { source, sha, keys } = first.opts.priority > 0 ? scripts.prioritized : scripts.standard;
+  const { call, keys } = first.opts.priority > 0 ? scripts.prioritized : scripts.standard;
   const calls = record(queue, jobs);
-  const args = [...(calls[0]?.slice(0, keys) ?? []), ...calls.flatMap((call) => call.slice(keys))];
-  try {
-    await redis.evalsha(sha, keys, ...args);
-  } catch (error) {
-    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-    await redis.eval(source, keys, ...args);
-  }
+  await call(
+    redis,
+    calls[0]?.slice(0, keys) ?? [],
+    calls.flatMap((args) => args.slice(keys)),
+  );
 }
 
 /** Keys and arguments of BullMQ's own call for each job. */

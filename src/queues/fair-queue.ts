@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
+import { redisScript } from '../lib/redis-script.js';
 
 /** BullMQ's lowest priority. */
 const lastPriority = 2 ** 21;
@@ -13,15 +13,14 @@ const roundSize = 50;
  * another, and each app's jobs keep their order. KEYS: the next place by app, with the place being served under the empty
  * name; BullMQ's prioritized jobs. ARGV: app, count.
  */
-const takePlacesSource = `
+const reservePlaces = redisScript(`
 local head = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if not head[1] then redis.call('DEL', KEYS[1]) end
 local served = tonumber(redis.call('HGET', KEYS[1], '') or 0)
 if head[2] then served = math.max(served, (math.floor(head[2] / 4294967296) - 1) * ${roundSize}) end
 local from = math.max(served, tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0))
 redis.call('HSET', KEYS[1], '', served, ARGV[1], from + ARGV[2])
-return from`;
-const sha = createHash('sha1').update(takePlacesSource).digest('hex');
+return from`);
 
 /** The BullMQ priorities of an app's next `count` jobs: 1 comes first. */
 export async function takePlaces(
@@ -29,12 +28,8 @@ export async function takePlaces(
   queueKey: (name: string) => string,
   { app, count }: { app: string; count: number },
 ): Promise<number[]> {
-  const args = [2, queueKey('fair-queue'), queueKey('prioritized'), app, count] as const;
-  const reply = await redis.evalsha(sha, ...args).catch((error: Error) => {
-    if (!error.message.startsWith('NOSCRIPT')) throw error;
-    return redis.eval(takePlacesSource, ...args);
-  });
-  const from = z.number().parse(reply);
+  const keys = [queueKey('fair-queue'), queueKey('prioritized')];
+  const from = z.number().parse(await reservePlaces(redis, keys, [app, count]));
   return Array.from({ length: count }, (_, i) =>
     Math.min(lastPriority, 1 + Math.floor((from + i) / roundSize)),
   );

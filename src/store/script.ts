@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
 import { createBatcher, gathered } from '../lib/batcher.js';
 import { groupBy } from '../lib/group-by.js';
+import { redisScript } from '../lib/redis-script.js';
 import type { EventType } from '../otp/event.js';
 import { moves, statuses } from '../otp/otp.js';
 import { hashSlot } from '../otp/otp-id.js';
@@ -107,18 +107,10 @@ export function luaSource(name: string, policy: Partial<Policy> = {}): string {
   });
 }
 
-/** `lua/<name>.lua`, called by its SHA and loaded when Redis does not know it. */
+/** `lua/<name>.lua` under a policy. */
 export function loadScript(redis: RedisClient, name: string, policy: Partial<Policy> = {}): Script {
-  const source = luaSource(name, policy);
-  const sha = createHash('sha1').update(source).digest('hex');
-  return async (keys, args) => {
-    try {
-      return await redis.evalsha(sha, keys.length, ...keys, ...args);
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return await redis.eval(source, keys.length, ...keys, ...args);
-    }
-  };
+  const script = redisScript(luaSource(name, policy));
+  return (keys, args) => script(redis, keys, args);
 }
 
 /** What every function on OTP records is made with. */

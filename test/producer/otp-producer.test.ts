@@ -10,7 +10,12 @@ const store = testStore(redis);
 const queue = createSendOtpQueue({ connection: redis, onError: () => {} });
 const env = { ENCRYPTION_KEYS: encryptionKey.toString('base64'), REDIS_URL: databaseUrl() };
 const producer = createOtpProducer({ app: 'shop', env });
-afterAll(() => producer.close());
+/** No worker runs here: without a send rate, backpressure would refuse uploads that take over five seconds. */
+const sending = setInterval(() => void store.load.addDone(10_000).catch(() => {}), 100);
+afterAll(async () => {
+  clearInterval(sending);
+  await producer.close();
+});
 
 let next = 3_000_000;
 const number = () => `012${next++}`;
