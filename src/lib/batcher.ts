@@ -1,4 +1,4 @@
-export interface BatchLimits {
+interface BatchLimits {
   /** Items per call. */
   most: number;
   /** Concurrent calls; further items wait and make the next calls larger. */

@@ -1,7 +1,7 @@
 const slices = 100;
 
 /** The sum of the amounts added within the last `windowMs`. */
-export interface SlidingSum {
+interface SlidingSum {
   add(amount: number): void;
   readonly total: number;
 }

@@ -4,7 +4,7 @@ const hourMs = 3_600_000;
 /** Days of history from which the consumption is computed. */
 export const consumptionDays = 7;
 
-export interface BalancePoint {
+interface BalancePoint {
   /** Milliseconds since 1970, UTC. */
   at: number;
   credits: number;

@@ -28,7 +28,7 @@ interface Look {
 }
 
 /** Refuses OTPs that could not be sent before their deadline, instead of accepting and dropping them. */
-export interface Backpressure {
+interface Backpressure {
   /**
    * The refusal of an OTP with this deadline, or null. `bulkOf`: the app of a bulk OTP, null for a single one.
    */

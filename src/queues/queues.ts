@@ -1,4 +1,4 @@
-import { type Job, Queue } from 'bullmq';
+import { Queue } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 
 /** Names of the queues in Redis and Bull Board. */
@@ -32,8 +32,6 @@ export interface BalanceResult {
   credits: number;
   expiresOn: string | null;
 }
-
-export type BalanceJob = Job<Record<string, never>, BalanceResult, typeof balanceJob>;
 
 export interface BalanceQueue {
   /** Schedules one snapshot per period; idempotent across processes. */

@@ -104,12 +104,12 @@ function jobOf({ id, app, to, trace }: QueuedOtp, priority: number): NewJob {
   return { id, data, name: sendOtpJob, opts: { ...jobOptions, priority, ...telemetry } };
 }
 
-export interface SendOtpQueueOptions extends QueueConnection {
-  shards?: number;
-}
-
 /** The send queue, over a connection that suits the process. */
-export function createSendOtpQueue({ connection, onError, shards = 1 }: SendOtpQueueOptions): SendOtpQueue {
+export function createSendOtpQueue({
+  connection,
+  onError,
+  shards = 1,
+}: QueueConnection & { shards?: number }): SendOtpQueue {
   const open = (n: number): BullQueue => openQueue(shardName(n), { connection, onError });
   const opened = new Map<number, BullQueue>();
   const shard = (n: number): BullQueue => {

@@ -6,7 +6,7 @@ import { queueNames, queuePrefix } from './queues.js';
 export const mostShards = partitions.length;
 
 /** Name and key prefix of one shard. */
-export interface ShardName {
+interface ShardName {
   name: string;
   /** In braces, so that all keys of the shard are in one slot of a Redis Cluster. */
   prefix: string;

@@ -45,7 +45,7 @@ const jobOptions = {
 };
 
 /** Deliveries that wait for their first attempt, for a retry, or are dead letters. */
-export interface WebhookCounts {
+interface WebhookCounts {
   waiting: number;
   retrying: number;
   dead: number;
