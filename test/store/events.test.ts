@@ -52,7 +52,7 @@ describe('an event is written down', () => {
       token: 'a',
       replay: null,
     });
-    expect(admission.kind).toBe('created');
+    expect(admission.kind).toBe('admitted');
     await short.verificationAttempts.settle(
       { app: 'shop', id: verified, token: 'a', replay: null },
       'correct',
