@@ -154,7 +154,7 @@ describe('commands on the stored data', () => {
     const { code, said } = await run(['numbers', 'unlock', 'shop', '012-345 6789']);
     expect(said).toBe('+60******789 of shop was unlocked: OTPs can be sent and verified again.\n');
     expect(code).toBe(0);
-    expect(await store.otps.admit(request(), null)).toMatchObject({ kind: 'admitted' });
+    expect(await store.otps.admit(request(), null)).toMatchObject({ kind: 'created' });
     expect((await run(['numbers', 'unlock', 'bank', '+60123456789'])).said).toMatch(
       /was not limited or locked/,
     );
