@@ -8,7 +8,7 @@ const shortestBar = 5;
 const eraseLine = '\r\x1b[K';
 
 /** Shows progress on stderr: one changing line on a terminal, else a new line every 5 s. */
-export interface ProgressLine {
+interface ProgressLine {
   /** Shows the text if enough time has passed; cheap to call often. `columns` is null off a terminal. */
   show(text: (columns: number | null) => string): void;
   /** Removes the line from the terminal. */

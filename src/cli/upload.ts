@@ -15,7 +15,7 @@ import {
 } from './results-file.js';
 
 /** Advice after an upload that was broken off. */
-export const resumeAdvice = 'run the same command again to resume: each line counts once';
+const resumeAdvice = 'run the same command again to resume: each line counts once';
 
 /** An upload as the command line asks for it. */
 interface UploadRequest {

@@ -91,7 +91,7 @@ export const appsFileSchema = z.strictObject({
   apps: z.record(name, app).describe('Apps by name: 1 to 32 of a-z 0-9 _ -.'),
 });
 
-export type AppsFile = z.output<typeof appsFileSchema>;
+type AppsFile = z.output<typeof appsFileSchema>;
 export type AppEntry = AppsFile['apps'][string];
 
 /** The valid members of each app in a file with mistakes, so that further checks can list more mistakes at once. */

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 
 /** What people need to know of a variable beside its schema. */
-export interface Variable {
+interface Variable {
   name: string;
   meaning: string;
   /** Never shown, and can also come from the file that `NAME_FILE` names. */

@@ -7,7 +7,7 @@ import type { Lifecycle } from './lifecycle.js';
 import { listen } from './listen.js';
 import { packageVersion } from './package-version.js';
 
-export interface Telemetry {
+interface Telemetry {
   logger: Logger;
   metrics: Metrics;
 }

@@ -6,7 +6,7 @@ import type { Provider } from '../otp/provider.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import { type ResilienceOptions, resilientProvider } from './resilient-provider.js';
 
-export interface DecorationOptions extends ResilienceOptions {
+interface DecorationOptions extends ResilienceOptions {
   apps: Apps;
   /** Called after each call that was made. */
   onCall: (call: string, outcome: string, seconds: number) => void;

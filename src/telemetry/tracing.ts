@@ -99,7 +99,7 @@ const allowedAttributes =
   /^(http\.(request\.method|route|response\.status_code)|url\.scheme|error\.type|server\.(address|port)|network\.protocol\.version|express\.(name|type)|bullmq\.[\w.]+|isms\.\w+)$/;
 
 /** Sends spans on without anything that must not be seen: what is not known to be allowedAttributes stays here. */
-export function redactingExporter(exporter: SpanExporter): SpanExporter {
+function redactingExporter(exporter: SpanExporter): SpanExporter {
   return {
     export: (spans, done) => exporter.export(spans.map(redacted), done),
     shutdown: () => exporter.shutdown(),

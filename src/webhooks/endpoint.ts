@@ -12,7 +12,7 @@ const connections = 64;
 /** Of an answer, which says nothing that matters. */
 const mostBytes = 16 * 1_024;
 
-export interface WebhookEndpointOptions {
+interface WebhookEndpointOptions {
   url: string;
   /** As `whsec_…`, the current one first; each signs, so that a receiver can change over. */
   secrets: readonly string[];

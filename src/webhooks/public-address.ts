@@ -40,7 +40,7 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /** The name leads to this network, not to the Internet. */
-export class PrivateAddressError extends Error {
+class PrivateAddressError extends Error {
   override readonly name = 'PrivateAddressError';
   readonly code = 'EPRIVATE';
 }

@@ -6,7 +6,7 @@ export interface ShardWorker extends JobTaker {
 }
 
 /** The workers of several shards as one: they pause together and share the sends in flight. */
-export interface ShardWorkers extends JobTaker {
+interface ShardWorkers extends JobTaker {
   /** Serves these shards as well. `emptied` ones have no jobs left and get one send in flight each. */
   serve(shards: readonly number[], emptied: readonly number[]): void;
   /** Gives the sends in flight that cannot be shared equally to the next shards. */

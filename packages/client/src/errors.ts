@@ -4,7 +4,7 @@ import type { Otp, ProblemCode } from './types.js';
 export type OtpErrorCode = ProblemCode | 'network_error' | 'timeout' | 'invalid_answer';
 
 /** Members of an `OtpError`. */
-export interface OtpErrorFacts {
+interface OtpErrorFacts {
   code: OtpErrorCode;
   detail: string;
   status?: number | null;

@@ -112,7 +112,7 @@ function headersOf({ authorization }: Settings, call: Request): Record<string, s
 }
 
 /** The JSON object of an answer; null for an empty one. */
-export type Json = Record<string, unknown> | null;
+type Json = Record<string, unknown> | null;
 
 /** Checks a member or two of an answer, enough to detect the page of a captive portal or a proxy. */
 export type Check = (answer: Json) => boolean;

@@ -5,14 +5,14 @@ import type { OtpInputs } from './upload-options.js';
 const linesAtATime = 200;
 
 /** A request body of OTPs, one a line. */
-export interface UploadBody {
+interface UploadBody {
   stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Closes the inputs without waiting for a pending one. */
   close(): void;
 }
 
 /** Callbacks while the inputs are read. */
-export interface UploadListener {
+interface UploadListener {
   /** Some were read. */
   read(): void;
   /** Reading them failed. */

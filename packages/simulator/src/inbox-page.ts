@@ -5,7 +5,7 @@ import type { Simulation } from './simulation.js';
 import type { SimulatorState } from './state.js';
 
 /** What the address of the page asks for. */
-export interface InboxView extends MessagesView {
+interface InboxView extends MessagesView {
   /** The `Host` that the browser used, for addresses that work there. */
   host: string;
   /** What is wrong with a setting that was just sent. */

@@ -1,5 +1,5 @@
 /** Keeps the newest `capacity` items; adding one takes constant time. */
-export interface Ring<T> {
+interface Ring<T> {
   /** Adds an item; returns the one that it replaced in a full ring. */
   push(item: T): T | undefined;
   newestFirst(): Iterable<T>;

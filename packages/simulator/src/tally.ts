@@ -1,7 +1,7 @@
 import { createRing } from './ring.js';
 
 /** Counts of one number: its send calls, refused ones included, and its SMS. */
-export interface NumberTally {
+interface NumberTally {
   calls: number;
   sms: number;
   newestSmsId: number | null;

@@ -3,7 +3,7 @@ import type { ConversionAlarm } from '../../store/conversion.js';
 import type { StatsSlot } from '../../store/stats.js';
 
 /** A problem that needs an operator. */
-export interface Alarm {
+interface Alarm {
   level: 'critical' | 'warning';
   text: string;
 }

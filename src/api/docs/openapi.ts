@@ -49,7 +49,7 @@ export interface ResponseObject {
   content?: Record<string, MediaType>;
 }
 
-export interface MediaType {
+interface MediaType {
   schema?: Schema;
   examples?: Record<string, { value: unknown }>;
 }

@@ -5,7 +5,7 @@ import { startTimeout } from '../../lib/with-timeout.js';
 import { ApiProblem } from './problem.js';
 
 /** Limit of a body that holds one object or one form. */
-export const defaultLimitBytes = 16 * 1_024;
+const defaultLimitBytes = 16 * 1_024;
 
 /** The longest line of an upload, and the longest OTP of a JSON document. */
 export const longestLineBytes = 16 * 1_024;

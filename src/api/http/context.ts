@@ -24,7 +24,7 @@ export interface ApiMetrics {
 }
 
 /** Facts of a request for its log line and audit entry; filled in while the request is handled. */
-export interface RequestContext {
+interface RequestContext {
   requestId: string;
   startedAt: number;
   /** As in the documentation: `/v1/otps/{id}`. Null until a route matches. */

@@ -6,7 +6,7 @@ import { contextOf } from './context.js';
 import { type ProblemCode, problems } from './problems.js';
 
 /** Details of one problem beyond its line in the table. All but `reason` is public. */
-export interface ProblemFacts {
+interface ProblemFacts {
   detail?: string;
   errors?: InputError[];
   /** Members of the answer that only this problem has. */
@@ -73,7 +73,7 @@ export function noteProblem(res: Response, { code, facts }: ApiProblem): void {
 }
 
 /** Sends a problem document, and notes its code. */
-export function sendProblem(res: Response, problem: ApiProblem): void {
+function sendProblem(res: Response, problem: ApiProblem): void {
   noteProblem(res, problem);
   res
     .status(problems[problem.code].status)

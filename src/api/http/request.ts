@@ -13,7 +13,7 @@ export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.ou
 }
 
 /** The problem of mistakes in the input. */
-export function invalidRequest(...errors: InputError[]): ApiProblem {
+function invalidRequest(...errors: InputError[]): ApiProblem {
   return new ApiProblem('invalid_request', { detail: errorText(errors), errors });
 }
 

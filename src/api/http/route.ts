@@ -32,14 +32,14 @@ export interface NamedBody<S extends z.ZodType = z.ZodType> {
 }
 
 /** A request body, and how it is read. */
-export interface RequestBody<S extends z.ZodType = z.ZodType> extends NamedBody<S> {
+interface RequestBody<S extends z.ZodType = z.ZodType> extends NamedBody<S> {
   optional?: true;
   /** Reads the input for the schema; by default a JSON body of at most 16 KiB. */
   read?: (req: Request) => Promise<unknown>;
 }
 
 /** A route without its handler: source of the router, the OpenAPI document and the documentation page. */
-export interface RouteFacts {
+interface RouteFacts {
   method: 'get' | 'post' | 'delete';
   /** In OpenAPI's notation: `/v1/otps/{id}`. Paths under `/v1` need a key. */
   path: string;
@@ -54,7 +54,7 @@ export interface RouteFacts {
 }
 
 /** The validated input of a route's handler. */
-export interface RouteInput<B, Q, H> {
+interface RouteInput<B, Q, H> {
   app: string;
   /** `{id}` of the path, or empty. */
   id: string;

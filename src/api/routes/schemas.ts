@@ -11,12 +11,12 @@ import { purposeSchema } from '../../producer/otp-request.js';
 const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessages)[];
 
 /** Times on the wire: UTC with milliseconds. */
-export const timeSchema = z.iso.datetime({ precision: 3 });
+const timeSchema = z.iso.datetime({ precision: 3 });
 
 const sixDigits = /^(?:[\s-]*[0-9]){6}[\s-]*$/;
 
 /** A code. A malformed one does not count as an attempt. */
-export const codeSchema = z
+const codeSchema = z
   .string()
   .regex(sixDigits, 'must be six digits')
   .overwrite((code) => code.replace(/[\s-]/g, ''))
