@@ -97,7 +97,7 @@ export function digitList() {
   });
 }
 
-/** IP addresses and CIDR ranges. None may be everything: whoever is trusted can name any address as the client's. */
+/** IP addresses and CIDR ranges. No range may hold every address: a trusted proxy can name any address as the client's. */
 export function addressRanges() {
   return format('IP addresses or CIDR ranges, separated by commas, such as 127.0.0.1,10.0.0.0/8', (value) => {
     const items = listItems(value);

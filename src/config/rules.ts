@@ -38,7 +38,7 @@ export const otp = z.object({
   maxResendsAfterUnknown: variable(
     'MAX_RESENDS_AFTER_UNKNOWN',
     wholeNumber(0, 10).prefault('1'),
-    'How often an OTP is sent again after an attempt whose outcome nobody can know; 0: never more than one SMS.',
+    'How often an OTP is sent again after an attempt with an unknown outcome; 0: never more than one SMS.',
   ),
   retentionSeconds: variable(
     'OTP_RETENTION_SECONDS',

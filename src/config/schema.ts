@@ -55,7 +55,7 @@ const isms = z.object({
   sendTimeoutMs: variable(
     'ISMS_SEND_TIMEOUT_MS',
     wholeNumber(1, maxTimeoutMs).prefault('30000'),
-    'Milliseconds for a whole send. Giving up early turns good sends into unknown ones.',
+    'Milliseconds for a whole send. A short time-out makes good sends unknown.',
   ),
   verifyTimeoutMs: variable(
     'ISMS_VERIFY_TIMEOUT_MS',

@@ -5,7 +5,7 @@ import { type Exchange, exchange } from './exchange.js';
 const maxReplyBytes = 64 * 1024;
 
 /**
- * A server that closes an idle connection just as a request goes out leaves an outcome that nobody knows, and
+ * A server that closes an idle connection just as a request goes out leaves an unknown outcome, and
  * a new TLS handshake is cheaper than that. So idle sockets are closed before any usual server would do it
  * (Apache: 5 s), and a `Keep-Alive` hint of the server can only shorten this.
  */

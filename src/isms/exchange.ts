@@ -18,9 +18,9 @@ export type Exchange =
  */
 export async function exchange(dispatcher: Dispatcher, path: string, window: SendWindow): Promise<Exchange> {
   return await new Promise((resolve) => {
-    const fence = createDispatchGuard(window.leaveBy);
-    const call = createCall(fence, resolve);
-    // undici cannot abort a request that still queues for a connection, so the fence is shut for it.
+    const guard = createDispatchGuard(window.leaveBy);
+    const call = createCall(guard, resolve);
+    // undici cannot abort a request that still queues for a connection, so its guard is shut.
     const timer = setTimeout(
       () => call.end({ kind: 'lost', reason: 'timeout' }),
       window.endBy - performance.now(),
@@ -41,7 +41,7 @@ interface Call {
   ended: () => void;
 }
 
-function createCall(fence: DispatchGuard, resolve: (exchange: Exchange) => void): Call {
+function createCall(guard: DispatchGuard, resolve: (exchange: Exchange) => void): Call {
   const chunks: Buffer[] = [];
   let status = 0;
   let wire: Dispatcher.DispatchController | null = null;
@@ -55,20 +55,20 @@ function createCall(fence: DispatchGuard, resolve: (exchange: Exchange) => void)
   const call: Call = {
     ended: () => {},
     end: (lost) => {
-      fence.shut();
-      settle(fence.left ? lost : { kind: 'unsent', reason: fence.unsentReason });
+      guard.shut();
+      settle(guard.left ? lost : { kind: 'unsent', reason: guard.unsentReason });
       wire?.abort(new Error('The call is over.'));
     },
     handler: {
       onRequestStart: (controller) => {
-        fence.pass();
+        guard.pass();
         wire = controller;
       },
       onResponseStart: (_controller, statusCode) => {
         status = statusCode;
-        const verdict = judgeStatus(statusCode);
-        if (verdict) {
-          settle(verdict);
+        const judged = judgeStatus(statusCode);
+        if (judged) {
+          settle(judged);
           wire?.abort(new Error('The status says it all.'));
         }
       },
@@ -80,9 +80,9 @@ function createCall(fence: DispatchGuard, resolve: (exchange: Exchange) => void)
       onResponseError: (_controller, error) => {
         wire = null;
         settle(
-          fence.left
+          guard.left
             ? { kind: 'lost', reason: lostReason(error) }
-            : { kind: 'unsent', reason: fence.unsentReason },
+            : { kind: 'unsent', reason: guard.unsentReason },
         );
       },
     },
@@ -121,7 +121,7 @@ interface DispatchGuard {
   pass(): void;
 }
 
-/** A fence that lets one request pass, until `leaveBy`. */
+/** Lets one request pass, until `leaveBy`. */
 export function createDispatchGuard(leaveBy: Moment): DispatchGuard {
   let state: 'waiting' | 'left' | 'shut' = 'waiting';
   let stale = false;

@@ -57,7 +57,7 @@ function windowOf(timeoutMs: number): SendWindow {
   return { leaveBy, endBy: leaveBy.monotonic };
 }
 
-/** Node's own error for a bad URL would hold it, and with it whatever was put into it. */
+/** Node's own error for a bad URL would hold the URL, and with it any secret in it. */
 function lineOptions({ url, username, password, connectTimeoutMs }: IsmsOptions, connections: number) {
   if (!URL.canParse(url)) throw new TypeError('The iSMS URL cannot be read.');
   return { url: new URL(url), common: { un: username, pass: password }, connections, connectTimeoutMs };

@@ -35,7 +35,7 @@ export function quotedText(text: string): string {
   return quoted.length > maxQuoteLength ? `${quoted.slice(0, maxQuoteLength - 1)}${hidden}` : quoted;
 }
 
-/** The same text without these words, whatever their case: a refusal may name the account it refuses. */
+/** The same text without these words, in any case: a refusal may name the account it refuses. */
 export function withoutSecrets(text: string, secrets: readonly string[]): string {
   const wordsOf = secrets.flatMap((secret) => secret.split(/\s+/)).filter((secret) => secret.length > 2);
   return wordsOf.reduce((shown, secret) => shown.replaceAll(new RegExp(escaped(secret), 'gi'), hidden), text);
@@ -163,7 +163,7 @@ export function refusalByCode(text: string): Refusal | null {
   return (code && byCode.get(code)) || null;
 }
 
-/** The refusal that a message text means, by code or phrase, whatever its case and spacing, or null. */
+/** The refusal that a message text means, by code or phrase, in any case and spacing, or null. */
 export function refusalByText(text: string): Refusal | null {
   const plain = text.slice(0, maxTextLength).toLowerCase().split(/\s+/).join(' ').trim();
   const found = byPhrase.find(([phrase]) => phrase.test(plain));

@@ -16,7 +16,7 @@ import type { Lifecycle } from './lifecycle.js';
 export type AppsConfig = Pick<Config, 'appsFile' | 'apiKeys' | 'allowedCountries' | 'contentPolicy'>;
 
 /** The apps of API_KEYS and APPS_FILE, which can change while the process runs. */
-interface AppRegistry extends Apps {
+export interface AppRegistry extends Apps {
   /** The keys that may call the API. */
   keys(): readonly ApiKey[];
   /** The apps that APPS_FILE names. */

@@ -19,7 +19,7 @@ const entrySchema = z.object({
   requestId: z.string().optional(),
 });
 
-/** Who did what, and what came of it; never a number, a code or a key. */
+/** Actions, actors and results; never a number, a code or a key. */
 export type AuditEntry = z.infer<typeof entrySchema>;
 
 /** The audit trail, kept for so many days; 0: none is kept. */

@@ -77,7 +77,7 @@ export function masterOf(redis: RedisClient, key: string): Redis {
 
 export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
 
-/** What `POLICY.name` stands for in Lua sources: the operator's numbers, and those that nobody sets. */
+/** What `POLICY.name` stands for in Lua sources: the operator's settings and fixed numbers. */
 function luaValues(policy: Partial<Policy>): Map<string, string | number> {
   // To make a table of the moves would cost each call more than to search this text.
   const pairs = statuses.flatMap((from) => moves[from].map((to) => `${from}>${to} `));

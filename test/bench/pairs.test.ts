@@ -15,15 +15,15 @@ const figure = (overrides: Partial<Figure>): Figure => ({
   ...overrides,
 });
 
-it('the sides take turns in being first, after a warm-up that does not count', async () => {
-  const turns: string[] = [];
+it('the sides alternate in being first, after a warm-up that does not count', async () => {
+  const calls: string[] = [];
   const side = (name: string) => async (count: number) => {
-    turns.push(`${name} ${count}`);
+    calls.push(`${name} ${count}`);
     return count;
   };
   const sides = { ours: side('ours'), bare: side('bare') };
   const pairs = await takePairs({ rounds: 2, count: 9, warmUp: 4 }, sides);
-  expect(turns).toEqual(['bare 4', 'ours 4', 'bare 9', 'ours 9', 'ours 9', 'bare 9']);
+  expect(calls).toEqual(['bare 4', 'ours 4', 'bare 9', 'ours 9', 'ours 9', 'bare 9']);
   expect(pairs).toEqual([
     { ours: 9, bare: 9 },
     { ours: 9, bare: 9 },

@@ -19,7 +19,7 @@ afterEach(async () => {
 
 const run = promisify(execFile);
 
-/** A redis-server as somebody starts it by hand; resolves with what ends it. */
+/** A redis-server started by hand; resolves with what ends it. */
 async function redisServer(port: number, dir: string, ...args: string[]): Promise<() => Promise<void>> {
   const child = spawn('redis-server', ['--port', String(port), '--dir', dir, ...args], { stdio: 'ignore' });
   const exited = once(child, 'exit');

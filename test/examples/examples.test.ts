@@ -28,7 +28,9 @@ async function startExample(name: string): Promise<string> {
 const wrong = (code: string) => (code === '000000' ? '000001' : '000000');
 
 describe('examples/express-login', () => {
-  it('signs a person in, in a browser, and nobody with a wrong code', { timeout: 60_000 }, async () => {
+  it('signs a user in with the right code in a browser, and with no wrong one', {
+    timeout: 60_000,
+  }, async () => {
     const url = await startExample('express-login');
     const browser = await startBrowser();
     stops.push(() => browser.close());

@@ -92,7 +92,7 @@ function sendSingles(api: FleetApi) {
 }
 
 describe(`${count.toLocaleString('en')} OTPs in one upload`, { timeout: minutes(60) }, () => {
-  it('keep nobody waiting who asks for one, and are each sent exactly once by four workers', async () => {
+  it('delay no single OTP, and are each sent exactly once by four workers', async () => {
     fleet = await startFleet({ MAX_RESENDS_AFTER_UNKNOWN: '0' });
     fleet.simulator.state.change({ credits: 10_000_000, latencyMs: 20 });
     const callsOf = countCalls();

@@ -72,16 +72,16 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
   });
 });
 
-/** Counts provider calls over a while in which nothing may be sent, then lets `mend` happen; ms until work goes on. */
+/** Counts provider calls over a while in which nothing may be sent, then lets `repair` happen; ms until work goes on. */
 async function resumesAfter(
-  mend: () => Promise<unknown>,
+  repair: () => Promise<unknown>,
 ): Promise<{ callsMeanwhile: number; resumedMs: number }> {
   const { calls } = fleet.simulator.state;
   await sleep(1_500);
   const before = calls.send;
   await sleep(2_000);
   const callsMeanwhile = calls.send - before;
-  await mend();
+  await repair();
   const [mended, since] = [Date.now(), calls.send];
   while (calls.send === since && Date.now() - mended < 20_000) await sleep(10);
   return { callsMeanwhile, resumedMs: Date.now() - mended };
@@ -95,7 +95,7 @@ const linux = process.platform === 'linux';
 async function expectNoSends(
   tried: string,
   count: number,
-  { stop, mend }: Record<'stop' | 'mend', () => Promise<unknown>>,
+  { stop, repair }: Record<'stop' | 'repair', () => Promise<unknown>>,
 ): Promise<void> {
   fleet.simulator.state.change({ latencyMs: 100 });
   const api = await fleet.startApi();
@@ -104,7 +104,7 @@ async function expectNoSends(
   while (fleet.simulator.state.calls.send < 50) await sleep(5);
   await stop();
   const refused = await api.post({ to: nthNumber(900_000).e164 });
-  const found = await resumesAfter(mend);
+  const found = await resumesAfter(repair);
   const otps = await fleet.settled(enqueued, minutes(1));
   const saw = providerSaw(fleet, otps);
   faultRow(tried, { apiAnswers: refused.status, ...found, ...countByStatus(otps), ...saw }, noWrites);
@@ -121,19 +121,19 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     const admin = await connectTo(fleet.redis.url);
     await expectNoSends('Redis out of memory in the middle', full ? 3_000 : 800, {
       stop: () => admin.config('SET', 'maxmemory', 1_000_000),
-      mend: () => admin.config('SET', 'maxmemory', 0),
+      repair: () => admin.config('SET', 'maxmemory', 0),
     });
     admin.disconnect();
   });
 
   it.runIf(linux).each([
     ['always', 'Redis ends itself, and is started again'],
-    ['everysec', 'Redis refuses writes until there is room'],
+    ['everysec', 'Redis refuses writes until there is space'],
   ] as const)('its disk full, appendfsync %s: the same, after %s', async (appendfsync, _) => {
     fleet = await startFleet(strict, { appendfsync, diskKib: 6_000, cluster: false });
     await expectNoSends(`Redis’s disk full in the middle, appendfsync ${appendfsync}`, 800, {
       stop: () => fillDisk(fleet.redis.url),
-      mend: async () => {
+      repair: async () => {
         if (appendfsync === 'always') await fleet.redis.restart();
         else
           execFileSync('prlimit', [

@@ -55,7 +55,7 @@ test.each<[unknown, BalanceOutcome]>([
   ['-1001', blocked],
   ['Your username or password are incorrect', blocked],
   [-1001, blocked],
-])('trouble in expiration alone (%j) is trouble, whatever the balance says', async (expiration, outcome) => {
+])('trouble in expiration alone (%j) is trouble, with any balance', async (expiration, outcome) => {
   for (const balance of ['81.0', '0.0', '', null, undefined]) {
     const body = JSON.stringify({ method: 'balance', balance, expiration });
     const { provider } = await setScene(always(reply(body)));

@@ -65,16 +65,16 @@ test('a send that waits for a connection until its claim is stale writes no byte
   expect(server.targets).toHaveLength(1);
 });
 
-test('a fence lets one request pass, however often it is dispatched', () => {
-  const fence = createDispatchGuard(momentIn(1_000));
-  fence.pass();
-  expect(() => fence.pass()).toThrow('may not leave');
-  expect(fence.left).toBe(true);
+test('a dispatch guard lets one request pass, however often it is dispatched', () => {
+  const guard = createDispatchGuard(momentIn(1_000));
+  guard.pass();
+  expect(() => guard.pass()).toThrow('may not leave');
+  expect(guard.left).toBe(true);
 });
 
-test('a fence that was shut lets nothing pass', () => {
-  const fence = createDispatchGuard(momentIn(1_000));
-  fence.shut();
-  expect(() => fence.pass()).toThrow('may not leave');
-  expect([fence.left, fence.unsentReason]).toEqual([false, 'not_connected']);
+test('a dispatch guard that was shut lets nothing pass', () => {
+  const guard = createDispatchGuard(momentIn(1_000));
+  guard.shut();
+  expect(() => guard.pass()).toThrow('may not leave');
+  expect([guard.left, guard.unsentReason]).toEqual([false, 'not_connected']);
 });

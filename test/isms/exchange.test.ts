@@ -72,7 +72,7 @@ test.each(faults)('a send that %s is unknown, after one request', async (_, beha
   expect(server.targets).toHaveLength(1);
 });
 
-test.each(faults)('a verification that %s lets nobody in, after one request', async (_, behave, reason) => {
+test.each(faults)('a verification that %s does not verify, after one request', async (_, behave, reason) => {
   const { provider, server } = await setScene(behave, { verifyTimeoutMs: patienceFor(reason) });
   expect(await provider.verify(verifyCall)).toEqual({ kind: 'unavailable', reason });
   expect(server.targets).toHaveLength(1);
@@ -92,7 +92,7 @@ test('a redirect is not followed', async () => {
   await target.close();
 });
 
-test('a 429 is proven unsent, whatever its body says or fails to say', async () => {
+test('a 429 is proven unsent, with any body or none', async () => {
   const { provider, server } = await setScene((socket, target) =>
     socket.write(target.includes('method') ? reply(verified, 429) : 'HTTP/1.1 429 X\r\n\r\n{'),
   );

@@ -24,7 +24,7 @@ test.each([
   ['IP\tnot allowed', { trouble: 'ip_not_allowed' }],
   ['Insufficient Credits', { trouble: 'insufficient_credits' }],
   ['-1009 insufficient credits', { failure: 'invalid_number' }],
-])('the text %j is known, whatever its case and spacing', (text, refusal) => {
+])('the text %j is known in any case and spacing', (text, refusal) => {
   expect(refusalByText(text)).toEqual(refusal);
 });
 

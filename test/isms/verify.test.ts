@@ -48,7 +48,7 @@ test.each(replies)('%s is read for what it is', async (_, body, outcome) => {
   expect(server.targets).toHaveLength(1);
 });
 
-test.each([400, 401, 404])('Verified with status %d lets nobody in', async (status) => {
+test.each([400, 401, 404])('Verified with status %d does not verify', async (status) => {
   const { provider } = await setScene(always(reply(JSON.stringify(verified), status)));
   expect(await provider.verify(verifyCall)).toEqual(odd);
 });

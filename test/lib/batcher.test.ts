@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { createBatcher } from '../../src/lib/batcher.js';
 
 /** The batcher calls in the next turn of the event loop; the result is there a turn later. */
-const turns = async () => {
+const ticks = async () => {
   await setImmediate();
   await setImmediate();
 };
@@ -25,7 +25,7 @@ function doubler(limits: { most: number; inFlight: number }, groupOf?: (item: nu
 it('calls at once for a lone item, and once for concurrent items', async () => {
   const { ask, calls, letGo } = doubler({ most: 10, inFlight: 2 });
   const answers = [ask(1), ask(2)];
-  await turns();
+  await ticks();
   expect(calls).toEqual([[1, 2]]);
   letGo();
   expect(await Promise.all(answers)).toEqual([2, 4]);
@@ -34,11 +34,11 @@ it('calls at once for a lone item, and once for concurrent items', async () => {
 it('limits concurrent calls; waiting items make the next calls larger', async () => {
   const { ask, calls, letGo } = doubler({ most: 2, inFlight: 1 });
   const answers = [1, 2, 3, 4, 5].map(ask);
-  await turns();
+  await ticks();
   expect(calls).toEqual([[1, 2]]);
   for (let i = 0; i < 3; i++) {
     letGo();
-    await turns();
+    await ticks();
   }
   expect(calls).toEqual([[1, 2], [3, 4], [5]]);
   expect(await Promise.all(answers)).toEqual([2, 4, 6, 8, 10]);
@@ -47,9 +47,9 @@ it('limits concurrent calls; waiting items make the next calls larger', async ()
 it('rejects the items of a failed call, and continues', async () => {
   const { ask, letGo } = doubler({ most: 1, inFlight: 1 });
   const answers = Promise.allSettled([ask(13), ask(1)]);
-  await turns();
+  await ticks();
   letGo();
-  await turns();
+  await ticks();
   letGo();
   expect(await answers).toMatchObject([{ reason: new Error('13') }, { value: 2 }]);
 });
@@ -57,10 +57,10 @@ it('rejects the items of a failed call, and continues', async () => {
 it('batches each group separately: a hanging group delays no other', async () => {
   const { ask, calls, letGo } = doubler({ most: 10, inFlight: 1 }, (item) => item % 2);
   const odd = ask(1);
-  await turns();
+  await ticks();
   const even = [ask(2), ask(4)];
   void ask(3);
-  await turns();
+  await ticks();
   expect(calls).toEqual([[1], [2, 4]]);
   letGo();
   letGo();

@@ -152,7 +152,7 @@ describe('secrets, codes and phone numbers stay out of the log', () => {
     expectNoCanaries(logged((logger) => logger.child({ reason: new Error(text), text }).error('x')));
   });
 
-  it('in errors of ioredis, whatever field they are in', async () => {
+  it('in errors of ioredis, in any field', async () => {
     const redis = new Redis({
       port: 1,
       lazyConnect: true,
@@ -211,7 +211,7 @@ describe('hostile content', () => {
   it.each(['"code":"\\', '"code":', 'code=', '//a', '+1.', 'Bearer ', '12345678-'])(
     'takes linear time: %j a hundred thousand times',
     (piece) => {
-      // Of this process alone, whatever else the machine does; in a time that grew with the square it would be minutes.
+      // Of this process alone, so that other load does not count; in a time that grew with the square it would be minutes.
       const before = process.cpuUsage();
       logged((logger) => logger.info(piece.repeat(100_000)));
       expect(process.cpuUsage(before).user / 1_000).toBeLessThan(5_000);

@@ -77,7 +77,7 @@ describe('the sweeper', () => {
     expect(await sweep()).toEqual([true, true, true]);
   });
 
-  it('adds lost jobs of a batch behind single OTPs, in the turns of their app', async () => {
+  it('adds lost jobs of a batch behind single OTPs, in the order of their app', async () => {
     const { store, queue, logger, metrics } = scene;
     const name = (await store.batches.open('shop', null)) ?? '';
     const lines = ['0123456601', '0123456602', '0123456603'].map((to) => ({

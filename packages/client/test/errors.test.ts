@@ -89,7 +89,7 @@ describe('an error', () => {
 
   it.each<[string, Script, number]>([
     ['a page', (res) => res.writeHead(200).end('<html>Log in</html>'), 200],
-    ['JSON of somebody else', json(200, { ok: true }), 200],
+    ['JSON of another server', json(200, { ok: true }), 200],
     ['a list', json(200, []), 200],
     ['nothing', (res) => res.writeHead(204).end(), 204],
     ["a proxy's page", (res) => res.writeHead(502).end('<html>Bad gateway</html>'), 502],
@@ -115,8 +115,8 @@ describe('an error', () => {
       setTimeout(() => res.destroy(), 20);
     };
     expect(await errorOf(half)).toMatchObject({ code: 'network_error' });
-    const nobody = new OtpClient({ baseUrl: 'http://127.0.0.1:1', apiKey, retries: 0 });
-    expect((await failing(nobody.get('x'))).detail).toMatch(/ECONNREFUSED|bad port|did not answer/);
+    const unreachable = new OtpClient({ baseUrl: 'http://127.0.0.1:1', apiKey, retries: 0 });
+    expect((await failing(unreachable.get('x'))).detail).toMatch(/ECONNREFUSED|bad port|did not answer/);
   });
 
   it('is timeout when the answer, or its end, does not come in time', async () => {
@@ -135,7 +135,7 @@ describe('an error', () => {
     expect((await failing(server.client().send({ to: '1' }, own))).idempotencyKey).toBe('own');
   });
 
-  it('never holds a code, a key or a number, whatever fails', async () => {
+  it('never holds a code, a key or a number, in any failure', async () => {
     const scripts: Script[] = [broken, silent, json(200, {}), problem('invalid_phone_number')];
     const leaky = server.client({
       retries: 0,

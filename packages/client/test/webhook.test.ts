@@ -38,7 +38,7 @@ describe('a delivery', () => {
     expect(await verifyWebhook({ ...delivery(), secret })).toEqual({ id, ...event });
   });
 
-  it('has its headers in whatever form and case they come', async () => {
+  it('has its headers in any form and case', async () => {
     const { headers } = delivery();
     const upper = Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [name.toUpperCase(), value]),
@@ -134,7 +134,7 @@ describe('a delivery is refused', () => {
     }
   });
 
-  it('when nobody can tell, since the secret is none', async () => {
+  it('when the secret is none, so that nothing can be checked', async () => {
     for (const none of ['', 'whsec_', 'whsec_%%canary%%', undefined as unknown as string]) {
       const error = await verifyWebhook({ ...delivery(), secret: none }).catch((reason: unknown) => reason);
       expect(error).toMatchObject({ code: 'invalid_secret' });

@@ -49,7 +49,7 @@ export interface Outbox {
 /** Creates an empty outbox. SMS ids count up from the clock's second, so that a restart does not repeat them. */
 export function createOutbox(capacity: { inbox: number; sends: number }, now: () => number): Outbox {
   const shown = createRing<Sms>(capacity.inbox);
-  const remembered: (Sms | undefined)[] = [];
+  const kept: (Sms | undefined)[] = [];
   const nextUuid = createUuidMaker(now);
   const firstId = Math.trunc(now() / 1000);
   let issued = 0;
@@ -57,13 +57,13 @@ export function createOutbox(capacity: { inbox: number; sends: number }, now: ()
 
   const slot = (smsId: number) => (smsId - firstId) % capacity.sends;
   const find = (smsId: number) => {
-    const sms = remembered[slot(smsId)];
+    const sms = kept[slot(smsId)];
     return sms?.smsId === smsId ? sms : undefined;
   };
   return {
     issue: () => ({ smsId: firstId + issued++, uuid: nextUuid(), code: randomCode() }),
     add(sms) {
-      remembered[slot(sms.smsId)] = sms;
+      kept[slot(sms.smsId)] = sms;
       shown.push(sms);
     },
     find,

@@ -45,7 +45,7 @@ describe('account trouble', () => {
     ['authentication_failed', 'Authentication Failed'],
     ['account_suspended', 'Account Suspended or Expired'],
     ['ip_not_allowed', 'IP Not Allowed'],
-  ] as const)('%s turns all three calls away until it is over', async (trouble, message) => {
+  ] as const)('%s refuses all three calls until it is over', async (trouble, message) => {
     const { ask, verify, simulator } = await startClient();
     const sent = await ask();
     simulator.state.change({ trouble });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createUuidMaker } from '../src/outbox.js';
 import { ordinary, startClient } from './client.js';
 
-describe('what is remembered', () => {
+describe('what the outbox keeps', () => {
   it('of the inbox is the newest messages, newest first', async () => {
     const { ask, simulator } = await startClient({ capacity: { inbox: 2 } });
     const sent = [await ask(), await ask(), await ask()];
@@ -19,7 +19,7 @@ describe('what is remembered', () => {
     expect(await verify(second)).toMatchObject({ status: 'Verified' });
   });
 
-  it('of one number reaches back past the inbox, through all remembered codes', async () => {
+  it('of one number reaches back past the inbox, through all codes that are kept', async () => {
     const { ask, simulator } = await startClient({ capacity: { inbox: 1, sends: 4 } });
     const sent = [await ask(), await ask(), await ask({ mobile: '198765432' }), await ask(), await ask()];
     const codes = simulator.state.inbox({ mobile: ordinary }).map(({ code }) => code);
