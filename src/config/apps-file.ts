@@ -27,7 +27,7 @@ const webhook = z
     url: z
       .string()
       .min(1)
-      .describe('Who is told of events of this app: https, unless privateAddresses is allow.'),
+      .describe('URL that receives the events of this app: https, unless privateAddresses is allow.'),
     secrets: z
       .array(z.string())
       .min(1)

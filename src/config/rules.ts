@@ -23,12 +23,12 @@ export const otp = z.object({
   sendDeadlineSeconds: variable(
     'OTP_SEND_DEADLINE_SECONDS',
     wholeNumber(1, daySeconds).prefault('120'),
-    'An OTP not sent by then is dropped, not sent late.',
+    'Send deadline: an OTP not sent so many seconds after its acceptance expires.',
   ),
   bulkSendDeadlineSeconds: variable(
     'BULK_SEND_DEADLINE_SECONDS',
     wholeNumber(1, daySeconds).prefault('3600'),
-    'The same for an OTP of a bulk upload.',
+    'Send deadline of an OTP in a bulk upload, in seconds.',
   ),
   maxSendRetries: variable(
     'MAX_SEND_RETRIES',
@@ -43,7 +43,7 @@ export const otp = z.object({
   retentionSeconds: variable(
     'OTP_RETENTION_SECONDS',
     wholeNumber(60, 365 * daySeconds).prefault(String(daySeconds)),
-    'How long a finished OTP can be looked up; then its record, job and idempotency key go.',
+    'Seconds that a finished OTP is kept; then its record, job and idempotency key are deleted.',
   ),
 });
 

@@ -96,7 +96,7 @@ const tracing = z.object({
   ratio: variable(
     'OTEL_TRACES_SAMPLER_ARG',
     fraction().prefault('1'),
-    'Share of the traces that are kept. What a caller with an API key decided (its `traceparent`) goes before.',
+    'Share of the traces that are kept. The `traceparent` of a caller with an API key takes precedence.',
   ),
 });
 
@@ -141,7 +141,7 @@ const webhook = z.object({
   url: variable(
     'WEBHOOK_URL',
     webhookUrl(),
-    'Who is told of events, by POST, signed as Standard Webhooks has it. The same in every process, as are the three below. What is told: docs/webhooks.md.',
+    'URL that receives events (POST, Standard Webhooks signature): docs/webhooks.md. Set all `WEBHOOK_*` alike in every process.',
     hidden,
   ),
   secrets: variable(
@@ -153,7 +153,7 @@ const webhook = z.object({
   events: variable(
     'WEBHOOK_EVENTS',
     eventList().prefault('all'),
-    'Which events are told of; each OTP makes two or three.',
+    'Events to send; each OTP causes two or three.',
   ),
   privateAddresses: variable(
     'WEBHOOK_PRIVATE_ADDRESSES',
@@ -208,14 +208,14 @@ export const schema = z.object({
   contentPolicy: variable(
     'CONTENT_POLICY',
     oneOf('off', 'warn', 'enforce').prefault('enforce'),
-    'Messages to Malaysia with a link, a call-back number or a request for personal data: refused, only logged, or not looked at. The regulator bans them, and iSMS suspends accounts over them.',
+    'Messages to Malaysia with a link, a call-back number or a request for personal data: `enforce` rejects them, `warn` only logs, `off` does not check. The regulator bans them, and iSMS suspends accounts over them.',
   ),
   balance: balance.prefault({}),
   webhook: webhook.optional(),
   auditRetentionDays: variable(
     'AUDIT_RETENTION_DAYS',
     wholeNumber(0, 3650).prefault('0'),
-    'Days that the audit trail is kept: who sent, verified, cancelled, paused, retried, and when; 0 keeps none. About 200 bytes a request.',
+    'Days that the audit log is kept (actor, action, subject, result, time); 0 is off. About 200 bytes a request.',
   ),
   logLevel: variable(
     'LOG_LEVEL',

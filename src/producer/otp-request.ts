@@ -45,13 +45,13 @@ export const referenceSchema = z
 
 export const clientIpSchema = z
   .union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
-  .describe('Address of the person asking: OTPs are limited by it.');
+  .describe('IP address of the end user, for the limit per client address.');
 
 export const purposeSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'must be 1 to 32 of a-z 0-9 _ - (no _ or - first)')
   .describe(
-    'What it is for, such as `login`: the newest of a number and purpose can be verified without its id.',
+    'Purpose of the OTP, such as `login`: `POST /v1/verify` finds the newest OTP by number and purpose.',
   );
 
 export const idempotencyKeySchema = z
@@ -110,7 +110,7 @@ export function otpRequestSchema({
       .min(1)
       .max(daySeconds)
       .optional()
-      .describe(`Not sent by then, it is dropped instead of sent late. Default: ${sendDeadlineSeconds}`),
+      .describe(`Seconds after which an unsent OTP expires. Default: ${sendDeadlineSeconds}`),
     maxAttempts: z
       .int()
       .min(1)

@@ -22,7 +22,7 @@ const entrySchema = z.object({
 /** Actions, actors and results; never a number, a code or a key. */
 export type AuditEntry = z.infer<typeof entrySchema>;
 
-/** The audit trail, kept for so many days; 0: none is kept. */
+/** The audit log, kept for so many days; 0: none is kept. */
 export interface Audit {
   /** Resolves once it is written down. */
   add(entry: AuditEntry): Promise<void>;
@@ -37,7 +37,7 @@ const longestMs = 3_651 * dayMs;
 
 const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
 
-/** The audit trail in Redis: a stream a day. */
+/** The audit log in Redis: a stream a day. */
 export function createAudit(redis: RedisClient, keepDays: number): Audit {
   const write = createBatcher(async (entries: AuditEntry[]) => {
     const written = entries.map((entry) =>

@@ -67,7 +67,7 @@ interface StoreOptions {
   /** Number ranges that the toll-fraud guard leaves alone; none by default. */
   safeRanges?: readonly string[];
   balanceLimits: BalanceLimits;
-  /** Days that the audit trail is kept; none by default. */
+  /** Days that the audit log is kept; none by default. */
   auditRetentionDays?: number;
   /** Called once for each history of Redis's data that is not the one before. */
   onNewHistory?: (finding: HistoryFinding) => void;

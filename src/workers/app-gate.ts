@@ -118,7 +118,7 @@ export function createAppGate({
     state.tryAt ??= now() + askAgainMs;
     if (!noted.began) return;
     const about = { event: 'sending.paused', trouble: 'unrecognised_refusal', app, refusal: text };
-    logger.error(about, 'sending paused for an app: iSMS refuses its OTPs in words that are in no table');
+    logger.error(about, 'sending paused for an app: iSMS refuses its OTPs with an unknown text (`refusal`)');
   };
   const giveTrialBack = async (app: string, state: AppState) => {
     const returned = await returnTrial(app).then(

@@ -35,7 +35,7 @@ export function createBalanceProcessor({
   };
 }
 
-/** A balance this old may have been topped up; it is read again before. */
+/** Age at which a low balance no longer delays OTPs: the account may have been topped up. */
 const knownForMs = 30_000;
 const askAfterMs = 10_000;
 /** The price of the shortest message: with less, the account is in trouble. */

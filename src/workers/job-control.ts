@@ -88,7 +88,7 @@ export async function withoutStacks<T>(logger: Logger, work: () => Promise<T>): 
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     if (!isControl(error))
-      logger.error({ event: 'job.failed', err: error }, 'a job failed in a way that nothing foresees');
+      logger.error({ event: 'job.failed', err: error }, 'Unhandled error in a job: report it as a bug');
     throw withoutStack(error);
   }
 }

@@ -67,7 +67,7 @@ export function createSweeper({
     for (const otpId of unreadable) {
       logger.error(
         { event: 'otp.unreadable', otpId },
-        'no key in ENCRYPTION_KEYS opens this record, or it is broken',
+        'cannot decrypt an OTP record: a key is missing in ENCRYPTION_KEYS, or the record is corrupt',
       );
     }
     const { missing, unsure } = await sendOtpQueue.withoutJob(queued);

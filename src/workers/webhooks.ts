@@ -121,7 +121,7 @@ export function createWebhookProcessor(options: DeliveryOptions) {
     const { reason } = delivery;
     const last = delivery.kind === 'gone' || job.attemptsMade >= webhookRetriesMs.length;
     const fields = { event: 'webhook.failed', webhookId: event.id, type: event.type, reason, last };
-    if (last) logger.error(fields, 'an event could not be delivered: it is a dead letter now');
+    if (last) logger.error(fields, 'webhook delivery failed for good; run `isms-otp webhooks redeliver`');
     else logger.warn(fields, 'an event could not be delivered; it is tried again');
     throw last ? new UnrecoverableError(reason) : new NotDelivered(reason);
   };

@@ -11,7 +11,7 @@ const given = (more: Record<string, string> = {}) => ({
 });
 
 describe('a webhook', () => {
-  it('is told of everything, and must be on the Internet, unless something else is said', () => {
+  it('receives every event, and needs a public address, by default', () => {
     const { webhook } = load(given());
     expect(webhook).toMatchObject({ events: ['all'], privateAddresses: 'refuse' });
     expect(webhook?.url.reveal()).toBe(url);

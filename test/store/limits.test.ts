@@ -237,7 +237,7 @@ describe('of several limits', () => {
     expect(await ask(store)).toMatchObject({ kind: 'created' });
   });
 
-  it('what is left is told', async () => {
+  it('an admission reports the remaining quota of each limit', async () => {
     const store = testStore(redis, { recipientPer10Minutes: 5, recipientPerDay: 10, appPerSecond: 100 });
     await ask(store);
     const admission = await ask(store);

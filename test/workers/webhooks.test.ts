@@ -158,7 +158,7 @@ describe('the relay', () => {
     expect(await scene.store.events.read()).toEqual([]);
   });
 
-  it('lets go of no event before its job is there', async () => {
+  it('deletes no event before its job exists', async () => {
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now() + 5_000,
