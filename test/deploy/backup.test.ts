@@ -99,10 +99,10 @@ it.each([
     const redis = new Redis({ port, maxRetriesPerRequest: null });
     stops.push(async () => redis.disconnect());
     const environment = gatewayEnvironment(`redis://127.0.0.1:${port}`, { endpoint: 'https://isms.test/' });
-    const restored = runCommand('restored', environment);
+    const restored = runCommand(['redis', 'mark-restored'], environment);
     const [code] = await once(restored.child, 'close');
     expect(code).toBe(0);
-    expect(restored.output).toContain('may have been sent since its backup');
+    expect(restored.output).toContain('OTPs that wait in this Redis are marked');
     const scene = await createScene(redis, { maxResendsAfterUnknown });
     stops.push(() => scene.close());
     await scene.start();
