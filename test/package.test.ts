@@ -246,7 +246,7 @@ describe('isms-otp-gateway, installed with both', () => {
        console.log((await producer.send({ to: '+60123456702' })).kind);
        await producer.close();`,
     );
-    expect(printed).toBe('true');
+    expect(printed).toBe('created');
     await expect.poll(() => gateway.codeOf('+60123456702'), { timeout: 10_000 }).toMatch(/^\d{6}$/);
   });
 

@@ -1,6 +1,6 @@
 // Better Auth with codes that iSMS makes: its phone-number plugin asks the gateway to send, and to verify.
 //
-// In an app of your own: npm install better-auth, and isms-otp-gateway as docs/guides/sign-in.md says
+// In an app of your own: npm install better-auth, and isms-otp-client as docs/guides/sign-in.md says
 import { betterAuth } from 'better-auth';
 import { APIError } from 'better-auth/api';
 import { phoneNumber } from 'better-auth/plugins';

@@ -2,7 +2,7 @@
 //
 //   OTP_URL=http://127.0.0.1:3000 OTP_KEY=… node examples/express-login/server.js
 //
-// In an app of your own: npm install express, and isms-otp-gateway as docs/guides/sign-in.md says
+// In an app of your own: npm install express, and isms-otp-client as docs/guides/sign-in.md says
 import { randomBytes } from 'node:crypto';
 import express from 'express';
 import { isOtpError, OtpClient } from 'isms-otp-client';

@@ -82,7 +82,9 @@ async function lock(directory: string): Promise<Closable> {
   const file = join(directory, 'start.pid');
   const pid = Number(await readFile(file, 'utf8').catch(() => '0'));
   if (pid && pid !== process.pid && isRunning(pid)) {
-    throw new Error(`npm start is already running here (process ${pid}). Stop it first, or delete ${file}.`);
+    throw new Error(
+      `npm start is already running here (process ${pid}). Stop it first. Only if process ${pid} is another program, delete ${file}.`,
+    );
   }
   await writeFile(file, String(process.pid));
   return { close: () => rm(file, { force: true }) };

@@ -30,6 +30,9 @@ const longestTimerMs = 2 ** 31 - 1;
 /** Checks the options and adds defaults; throws a TypeError that does not quote the value. */
 export function settingsOf(options: OtpClientOptions): Settings {
   const { baseUrl, apiKey, timeoutMs = defaults.timeoutMs, retries = defaults.retries } = options;
+  if (apiKey === '') {
+    throw new TypeError('apiKey is empty; pass the key of your app (npm start of the gateway prints one)');
+  }
   if (typeof apiKey !== 'string' || !/^[\x21-\x7e]+$/.test(apiKey)) {
     throw new TypeError('apiKey must be visible ASCII characters, no spaces');
   }
