@@ -34,7 +34,7 @@ it('docs/operations.md explains every event that is logged, and no other', () =>
 
 const pages = [
   ...listMarkdown('.', false),
-  ...['docs', 'examples', 'packages'].filter(existsSync).flatMap((folder) => listMarkdown(folder, true)),
+  ...['docs', 'packages'].filter(existsSync).flatMap((folder) => listMarkdown(folder, true)),
 ];
 
 it('every link between pages leads to a file, and to a heading in it', () => {

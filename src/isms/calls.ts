@@ -31,7 +31,7 @@ export function sendParameters({ to, message, unicode, senderId }: SendCall): Re
   };
 }
 
-/** What a send came to. Whatever is neither proven unsent nor read for certain is unknown. */
+/** The outcome of a send: unknown unless it is proven unsent or its reply is certain. */
 export function sendOutcome(result: Exchange): SendOutcome {
   if (result.kind === 'unsent') return { kind: 'deferred', reason: result.reason };
   if (result.kind === 'lost') return { kind: 'unknown', reason: result.reason };
@@ -67,7 +67,7 @@ export function verifyParameters(call: VerifyCall): Record<string, string> {
   };
 }
 
-/** What a verification came to. `correct` needs a 2xx that says so and names this OTP's ids, as the vendor's does. */
+/** The outcome of a verification. `correct` needs a 2xx that says so and names this OTP's ids, as the vendor's does. */
 export function verifyOutcome(result: Exchange, call: VerifyCall): VerifyOutcome {
   if (result.kind === 'unsent') return { kind: 'unsent', reason: result.reason };
   if (result.kind === 'lost') return { kind: 'unavailable', reason: result.reason };
@@ -115,7 +115,7 @@ const balance = z
 /** The query parameters of a balance call, without the account's. */
 export const balanceParameters: Readonly<Record<string, string>> = { method: 'balance' };
 
-/** What a balance call came to. A balance that is no number is trouble or unavailable, never zero. */
+/** The outcome of a balance call. A balance that is no number is trouble or unavailable, never zero. */
 export function balanceOutcome(result: Exchange): BalanceOutcome {
   if (result.kind !== 'reply') return { kind: 'unavailable', reason: result.reason };
   const reply = parseReply(result.text, balance);

@@ -22,7 +22,7 @@ const word = /^(?!.*\.\p{L})[\p{L}\p{M}.,;:!?()"'“”‘’/，。！？、；
 const errorCode = /^-\d{4}(?!\d)/;
 
 /**
- * What of a provider's text can be shown and logged: at most 120 characters of plain words. Whatever else it holds may be
+ * The part of an iSMS text that may be shown and logged: at most 120 characters of plain words. The rest may be
  * a number, a code or a template, and is left out.
  */
 export function quotedText(text: string): string {

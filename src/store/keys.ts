@@ -114,7 +114,7 @@ export async function rotateKey(redis: RedisClient, keys: readonly HashedKey[]):
       for (const key of older) {
         const [known, leftMs] = await Promise.all([redis.getBuffer(key), redis.pttl(key)]);
         if (!known || leftMs <= 0) continue;
-        // Somebody may have been faster.
+        // Another process may have done it before.
         await redis.set(current, known, 'PX', leftMs, 'NX');
         return;
       }

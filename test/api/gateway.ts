@@ -121,7 +121,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
         ...(clock && { clock }),
         settings: dependencies?.settings ?? settings,
         // Configuration refuses an empty key; the API must reject it as well.
-        apiKeys: () => [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('nobody', '')],
+        apiKeys: () => [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('without-key', '')],
         ismsCompatApi: 'get',
         admin: { ...admin, actions: false },
       };

@@ -16,7 +16,7 @@ afterAll(async () => {
 /** Runs an example against the gateway; resolves with its address. */
 async function startExample(name: string): Promise<string> {
   const port = await freePort();
-  const child = spawn(process.execPath, [`examples/${name}/server.js`], {
+  const child = spawn(process.execPath, [`docs/examples/${name}/server.js`], {
     env: { PATH: process.env['PATH'], OTP_URL: gateway.url, OTP_KEY: gateway.key, PORT: String(port) },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -27,7 +27,7 @@ async function startExample(name: string): Promise<string> {
 
 const wrong = (code: string) => (code === '000000' ? '000001' : '000000');
 
-describe('examples/express-login', () => {
+describe('docs/examples/express-login', () => {
   it('signs a user in with the right code in a browser, and with no wrong one', {
     timeout: 60_000,
   }, async () => {
@@ -57,7 +57,7 @@ describe('examples/express-login', () => {
   });
 });
 
-describe('examples/better-auth', () => {
+describe('docs/examples/better-auth', () => {
   let url = '';
   beforeAll(async () => {
     url = await startExample('better-auth');

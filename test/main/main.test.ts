@@ -52,7 +52,7 @@ describe('config validate', () => {
     expect(said).not.toContain(environment['ENCRYPTION_KEYS']);
   });
 
-  it('without a role exits 1 with all that `api` misses', async () => {
+  it('without a role exits 1 and names every setting that `api` misses', async () => {
     const nothing = await ended(['config', 'validate']);
     expect(nothing.code).toBe(1);
     expect(nothing.said).toMatch(/^There are 5 mistakes/);

@@ -78,7 +78,7 @@ describe('with ADMIN_ACTIONS an operator', () => {
     expect(await other.getState()).toBe('waiting');
   });
 
-  it('removes one job or all that wait', async () => {
+  it('removes one job, or every waiting one', async () => {
     const failed = await addFailedJob();
     const [one, other] = [await addJob(), await addJob()];
     expect((await put(`/otp-send/${one.id}/clean`)).status).toBe(204);

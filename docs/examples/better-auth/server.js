@@ -1,6 +1,6 @@
 // Better Auth behind plain HTTP, with everything in memory: a real app gives it a database.
 //
-//   OTP_URL=http://127.0.0.1:3000 OTP_KEY=… node examples/better-auth/server.js
+//   OTP_URL=http://127.0.0.1:3000 OTP_KEY=… node docs/examples/better-auth/server.js
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { memoryAdapter } from 'better-auth/adapters/memory';

@@ -1,6 +1,6 @@
 // Signing in by phone number with Express: two forms, one session cookie, and the gateway behind them.
 //
-//   OTP_URL=http://127.0.0.1:3000 OTP_KEY=… node examples/express-login/server.js
+//   OTP_URL=http://127.0.0.1:3000 OTP_KEY=… node docs/examples/express-login/server.js
 //
 // In an app of your own: npm install express, and isms-otp-client as docs/guides/sign-in.md says
 import { randomBytes } from 'node:crypto';
