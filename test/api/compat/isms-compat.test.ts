@@ -255,15 +255,15 @@ describe('the iSMS compatibility API', () => {
   });
 
   it('answers GET only if it is allowed, and nothing if the API is off', async () => {
-    const withDoor = async (ismsCompatApi: 'off' | 'post') =>
+    const withCompatApi = async (ismsCompatApi: 'off' | 'post') =>
       await startGateway({ dependencies: { ismsCompatApi } });
-    const post = await withDoor('post');
+    const post = await withCompatApi('post');
     const path = `/2FA/request.php?un=shop&pass=${shopKey}&method=balance`;
     const refused = await post.call('GET', path, { key: null });
     expect(refused.json).toEqual({ status: 'Failed', message: expect.stringMatching(/by POST/) });
     const posted = await post.call('POST', path, { key: null });
     expect(posted.json).toEqual({ status: 'Failed', message: expect.stringMatching(/by POST/) });
     expect(post.logs.join()).not.toContain(shopKey);
-    expect((await (await withDoor('off')).call('GET', path, { key: null })).status).toBe(404);
+    expect((await (await withCompatApi('off')).call('GET', path, { key: null })).status).toBe(404);
   });
 });
