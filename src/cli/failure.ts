@@ -95,8 +95,13 @@ export function stopped(advice: string): Failure {
 /** Formats a failure: one line of text, or JSON. */
 export function formatFailure({ code, message, advice, facts }: Failure, json: boolean): string {
   if (json) return JSON.stringify({ error: { code, message, ...facts } });
-  const what = `isms-otp: ${message.replace(/\.$/, '')} (${code})`;
+  const what = `isms-otp: ${reasonText({ code, message })}`;
   return (advice === '' ? what : `${what}: ${advice}`).replaceAll(/\s*\n\s*/g, ' ');
+}
+
+/** Formats the reason of a failure. */
+export function reasonText({ code, message }: { code: string; message: string }): string {
+  return `${message.replace(/\.$/, '')} (${code})`;
 }
 
 function gatewayFailure(error: OtpError): Failure {

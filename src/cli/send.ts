@@ -1,4 +1,4 @@
-import { isOtpError } from 'isms-otp-client';
+import { isOtpError, type OtpInput } from 'isms-otp-client';
 import { answer, type Call, complain, connect } from './call.js';
 import { CommandError, type ExitCode, exitCodes, failureOf, usageError } from './failure.js';
 import { failureOfOtp, otpText } from './view.js';
@@ -6,40 +6,27 @@ import { failureOfOtp, otpText } from './view.js';
 const defaultWaitSeconds = 10;
 const longestWaitSeconds = 30;
 
-/** Options of `send`, as they are set. */
-export interface SendOptions {
-  message?: string;
-  template?: string;
-  locale?: string;
-  purpose?: string;
-  senderId?: string;
-  reference?: string;
+/** Options of `send`, as they are set: members of the OTP, and how to send it. */
+export interface SendOptions extends Omit<OtpInput, 'to' | 'ttlSeconds' | 'sendDeadlineSeconds'> {
   ttl?: number;
+  sendDeadline?: number;
   wait?: number;
   idempotencyKey?: string;
 }
 
 /** Sends one OTP and waits for the outcome of the send. */
 export async function send(call: Call, to: string, options: SendOptions): Promise<ExitCode> {
-  const {
-    message,
-    template,
-    locale,
-    purpose,
-    senderId,
-    reference,
-    ttl: ttlSeconds,
-    idempotencyKey,
-  } = options;
+  const { message, template, locale, purpose, senderId, reference, maxAttempts, clientIp } = options;
+  const { ttl: ttlSeconds, sendDeadline: sendDeadlineSeconds, idempotencyKey } = options;
   const { wait: waitSeconds = defaultWaitSeconds } = options;
   if (waitSeconds > longestWaitSeconds) {
     throw usageError(`--wait must be 0 to ${longestWaitSeconds}`, call.name);
   }
   const { client } = await connect(call);
-  const members = { message, template, locale, purpose, senderId, reference, ttlSeconds };
+  const texts = { message, template, locale, purpose, senderId, reference, clientIp };
   const otp = await client
     .send(
-      { to, ...given(members) },
+      { to, ...given({ ...texts, ttlSeconds, sendDeadlineSeconds, maxAttempts }) },
       { signal: call.signal, ...given({ idempotencyKey }), ...(waitSeconds > 0 && { waitSeconds }) },
     )
     .catch(withKey);

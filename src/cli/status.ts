@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch, Otp } from 'isms-otp-client';
 import { answer, type Call, connect } from './call.js';
 import { CommandError, type ExitCode, exitCodes, usageError } from './failure.js';
-import { batchLine, batchText, hasEnded, isSent, otpText } from './view.js';
+import { batchLine, batchText, hasEnded, isSent, otpLine, otpText } from './view.js';
 
 const pollEveryMs = 1_000;
 
@@ -40,7 +40,7 @@ export async function status(
       load: () => client.get(id, { signal }),
       isOver: hasEnded,
       text: otpText,
-      line: (otp) => `${otp.status}${otp.failure ? ` (${otp.failure.code})` : ''}`,
+      line: otpLine,
     });
   }
   return exitCodes.done;

@@ -1,5 +1,5 @@
 import type { Batch, Otp } from 'isms-otp-client';
-import { exitCodes, type Failure } from './failure.js';
+import { exitCodes, type Failure, reasonText } from './failure.js';
 
 /** Formats names and values in two columns, without the pairs that have no value. */
 export function rows(pairs: readonly (readonly [string, string | number | null])[]): string {
@@ -25,16 +25,24 @@ export function otpText(otp: Otp): string {
     ['reference', otp.reference],
     ['purpose', otp.purpose],
     ['sent', otp.sentAt],
-    [otp.sentAt === null ? 'send before' : 'expires', otp.sentAt === null ? otp.sendDeadline : otp.expiresAt],
+    ['send before', isWaiting(otp) ? otp.sendDeadline : null],
+    ['expires', otp.expiresAt],
     ['attempts left', otp.status === 'sent' ? otp.attemptsRemaining : null],
-    ['failure', otp.failure && `${otp.failure.message} (${otp.failure.code})`],
+    ['failure', otp.failure && reasonText(otp.failure)],
     ['next', nextCommand(otp)],
   ]);
 }
 
-function nextCommand({ id, status }: Otp): string | null {
-  if (status === 'sent') return `isms-otp verify ${id} <code>`;
-  return status === 'queued' || status === 'sending' ? `isms-otp status ${id} --watch` : null;
+/** Formats an OTP in one line, for `--watch`. */
+export function otpLine({ status, failure }: Otp): string {
+  return failure ? `${status}: ${reasonText(failure)}` : status;
+}
+
+const isWaiting = ({ status }: Otp) => status === 'queued' || status === 'sending';
+
+function nextCommand(otp: Otp): string | null {
+  if (otp.status === 'sent') return `isms-otp verify ${otp.id} <code>`;
+  return isWaiting(otp) ? `isms-otp status ${otp.id} --watch` : null;
 }
 
 /** The failure of an OTP that can no longer be verified; null for any other. */

@@ -157,7 +157,10 @@ export function createProgram(io: CommandLineIo, exit: (code: number) => void): 
     .option('--purpose <word>', 'purpose, such as login')
     .option('--sender-id <text>', 'letters and digits, at most 11')
     .option('--reference <text>', 'your own id')
+    .option('--client-ip <address>', 'IP address of the user, for the limit per address')
     .option('--ttl <seconds>', 'how long the code can be verified', wholeNumber)
+    .option('--send-deadline <seconds>', 'how long the OTP may wait to be sent', wholeNumber)
+    .option('--max-attempts <n>', 'how many codes may be tried', wholeNumber)
     .option('--wait <seconds>', 'wait for the send, at most 30; default: 10', wholeNumber)
     .option('--idempotency-key <key>', 'send only once under this key')
     .action((to: string, options: SendOptions & GatewayOptions) =>

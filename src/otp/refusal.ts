@@ -93,14 +93,15 @@ export function refuseByLimit(
   return refuse(`${by}_rate_limited`, { ...message, retryAfterMs, quotas });
 }
 
-const seconds = (ms: number) => `${Math.max(1, Math.ceil(ms / 1_000))} s`;
+const seconds = (ms: number) => Math.max(1, Math.ceil(ms / 1_000));
 
 /** When the next OTP to the number can be accepted and, if its cooldown is what refused, when the last one was. */
 function recipientMessage(retryAfterMs: number, quotas: readonly Quota[]): string {
   const cooldown = quotas.find(({ name }) => name === 'phone-cooldown');
   if (!cooldown || cooldown.resetMs < retryAfterMs) {
-    return `${refusalMessages.phone_rate_limited} Try again in ${seconds(retryAfterMs)}.`;
+    return `${refusalMessages.phone_rate_limited} Try again in ${seconds(retryAfterMs)} s.`;
   }
-  const sinceMs = cooldown.windowMs - retryAfterMs;
-  return `The last code to this number was requested ${seconds(sinceMs)} ago; try again in ${seconds(retryAfterMs)}.`;
+  const since = Math.round(cooldown.windowMs / 1_000) - seconds(retryAfterMs);
+  const ago = since > 0 ? `${since} s ago` : 'just now';
+  return `The last code to this number was requested ${ago}; try again in ${seconds(retryAfterMs)} s.`;
 }

@@ -44,10 +44,12 @@ describe('send', () => {
 
   it('passes its options to the API and prints the OTP as JSON', async () => {
     const flags = ['--message', 'Kod: %OTP%', '--purpose', 'login', '--ttl', '60', '--sender-id', 'Shop'];
+    flags.push('--send-deadline', '30', '--max-attempts', '1', '--client-ip', '203.0.113.9');
     const { json } = await ask(['send', newNumber(), '--json', ...flags]);
-    const otp = json() as { sentAt: string; expiresAt: string };
-    expect(otp).toMatchObject({ status: 'sent', purpose: 'login', failure: null });
+    const otp = json() as Record<'createdAt' | 'sendDeadline' | 'sentAt' | 'expiresAt', string>;
+    expect(otp).toMatchObject({ status: 'sent', purpose: 'login', attemptsRemaining: 1, failure: null });
     expect(Date.parse(otp.expiresAt) - Date.parse(otp.sentAt)).toBeLessThanOrEqual(60_000);
+    expect(Date.parse(otp.sendDeadline) - Date.parse(otp.createdAt)).toBe(30_000);
     expect(gateway.simulator.state.inbox({ limit: 1 })[0]?.text).toMatch(/Kod: \d{6}$/);
   });
 
@@ -65,6 +67,11 @@ describe('send', () => {
     expect(ended.code).toBe(1);
     expect(ended.out).toMatch(/^status +failed$/m);
     expect(ended.err).toMatch(failure('', 'invalid_number'));
+    const [, id = ''] = /^id +(otp_\S+)$/m.exec(ended.out) ?? [];
+    const reason = ended.err.replace('isms-otp: ', '').trim();
+    expect(ended.out).toContain(`  ${reason}\n`);
+    expect((await ask(['status', id])).out).toContain(`  ${reason}\n`);
+    expect((await ask(['status', id, '--watch'])).out).toContain(`failed: ${reason}`);
   });
 
   it('exits 1 with advice when the gateway refuses, in one line or as JSON', async () => {
@@ -86,9 +93,11 @@ describe('send', () => {
       'no code',
       '--sender-id',
       'much too long!',
+      '--client-ip',
+      'here',
     ]);
     expect(code).toBe(1);
-    expect(err).toMatch(/\(invalid_request\): .*message.*senderId/);
+    expect(err).toMatch(/\(invalid_request\): .*message.*senderId.*clientIp/);
     expect(err.trim().split('\n')).toHaveLength(1);
   });
 });
