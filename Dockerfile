@@ -22,5 +22,5 @@ COPY --from=build /app/dist dist
 USER node
 EXPOSE 3000
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "dist/cli.js"]
+ENTRYPOINT ["node", "dist/isms-otp.js"]
 CMD ["api"]

@@ -6,7 +6,7 @@ import { watch } from 'node:fs';
 // Editors write a file in several steps.
 const quietMs = 100;
 
-const start = () => spawn(process.execPath, ['dist/cli.js', 'start'], { stdio: 'inherit' });
+const start = () => spawn(process.execPath, ['dist/isms-otp.js', 'start'], { stdio: 'inherit' });
 
 let running = start();
 let pending = Promise.resolve();

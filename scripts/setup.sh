@@ -109,7 +109,7 @@ check_test_tools() {
 # The mark is as old as the start of the last build that went well: what changed since is built again.
 build() {
   sources='src packages/*/src packages/*/*.json scripts/copy-assets.mjs tsconfig.json package-lock.json'
-  built='dist/cli.js packages/client/dist/index.js packages/simulator/dist/index.js'
+  built='dist/isms-otp.js packages/client/dist/index.js packages/simulator/dist/index.js'
   # shellcheck disable=SC2086
   if [ -f dist/.built ] && ls $built >/dev/null 2>&1 && [ -z "$(find $sources -newer dist/.built | head -n 1)" ]; then
     return

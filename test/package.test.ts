@@ -233,7 +233,7 @@ describe('isms-otp-gateway, installed with both', () => {
 
   it('holds its Lua functions and its browser scripts', async () => {
     const files = await filesOf(tarballs.gateway);
-    for (const file of ['cli.js', 'store/lua/otp/admit.lua', 'api/admin/browser/overview.js']) {
+    for (const file of ['isms-otp.js', 'store/lua/otp/admit.lua', 'api/admin/browser/overview.js']) {
       expect(files).toContain(`package/dist/${file}`);
     }
   });

@@ -4,7 +4,7 @@ import { until } from './clock.js';
 import { kill, killAtExit } from './kill.js';
 import type { Stand } from './stand.js';
 
-/** The gateway's processes, as users run them: `node dist/cli.js …`. */
+/** The gateway's processes, as users run them: `node dist/isms-otp.js …`. */
 export interface Processes {
   /** Resolves once it is ready. */
   startApi(env?: Record<string, string>): Promise<GatewayApi>;

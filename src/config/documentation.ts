@@ -1,5 +1,5 @@
-import { type Config, requiredBy, settings } from './commands.js';
 import type { ApiKey } from './keys.js';
+import { type Config, requiredBy, settings } from './roles.js';
 import type { Setting } from './variables.js';
 
 /** Formats the settings, one a line, without secrets. */
@@ -42,7 +42,7 @@ const introduction = `# Configuration
 <!-- Generated from src/config/schema.ts by \`npm run docs:write\`; do not edit. -->
 
 Settings are environment variables, read once at the start. A wrong value, a former name or a misspelt name stops the
-start, with all mistakes listed. \`isms-otp config validate <role>\` (in a checkout: \`node dist/cli.js\`) prints the
+start, with all mistakes listed. \`isms-otp config validate <role>\` (in a checkout: \`node dist/isms-otp.js\`) prints the
 settings, or every mistake in them; roles are \`api\` (the default), \`worker\`, \`start\`, \`simulate\`, \`operator\`
 (commands on the stored data, such as \`numbers unlock\`) and \`producer\` (\`createOtpProducer\` in an app). An empty
 variable counts as unset. Whole numbers are plain digits: \`50\`, not \`5e1\`, \`+50\` or \`50s\`.

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
-import { type ConfigFor, type Role, schemas, settings } from './commands.js';
+import { type ConfigFor, type Role, schemas, settings } from './roles.js';
 import { suggestName } from './suggest-name.js';
 import type { Setting } from './variables.js';
 

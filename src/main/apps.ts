@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { type AppEntry, appsFileSchema, validMembers } from '../config/apps-file.js';
-import type { Config } from '../config/commands.js';
 import { jsonSyntaxError } from '../config/json-syntax.js';
 import { type ApiKey, webhookSecrets } from '../config/keys.js';
 import { ConfigError, type Mistake } from '../config/load-config.js';
+import type { Config } from '../config/roles.js';
 import { webhookUrl } from '../config/urls.js';
 import type { Logger } from '../lib/logger.js';
 import { type App, type Apps, type AppWebhook, plainApp } from '../otp/app.js';

@@ -1,4 +1,4 @@
-import type { ConfigFor } from '../config/commands.js';
+import type { ConfigFor } from '../config/roles.js';
 import { createIsmsProvider } from '../isms/provider.js';
 import type { Logger } from '../lib/logger.js';
 import type { Apps } from '../otp/app.js';

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Role } from '../config/commands.js';
 import { describeConfig, shownSettings } from '../config/documentation.js';
 import { appShape } from '../config/keys.js';
+import type { Role } from '../config/roles.js';
 import { createAppRegistry } from './apps.js';
 import { load } from './load.js';
 import type { CommandOutput } from './operate.js';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
-import type { Config } from '../config/commands.js';
+import type { Config } from '../config/roles.js';
 import type { AccountTrouble } from '../otp/outcome.js';
 import { mastersOf, type RedisClient } from '../store/script.js';
 import { createAppRegistry } from './apps.js';

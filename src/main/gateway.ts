@@ -4,7 +4,7 @@ import { createApi } from '../api/api.js';
 import type { Development } from '../api/docs/start-page.js';
 import { appOfAuthorization } from '../api/http/authentication.js';
 import { createHttpServer } from '../api/http/http-server.js';
-import type { ConfigFor } from '../config/commands.js';
+import type { ConfigFor } from '../config/roles.js';
 import type { Logger } from '../lib/logger.js';
 import { createEnqueuer } from '../producer/enqueue.js';
 import { decoratedProvider } from '../provider/decorated-provider.js';

@@ -1,5 +1,5 @@
-import type { ConfigFor, Role } from '../config/commands.js';
 import { ConfigError, type DomainChecks, type Environment, loadConfig } from '../config/load-config.js';
+import type { ConfigFor, Role } from '../config/roles.js';
 import { eventTypes, isEventType } from '../otp/event.js';
 import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
 

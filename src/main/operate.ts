@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConfigFor } from '../config/commands.js';
 import { ConfigError } from '../config/load-config.js';
+import type { ConfigFor } from '../config/roles.js';
 import type { Otp } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../queues/send-otp.js';

@@ -1,5 +1,5 @@
 import { startSimulator } from 'isms-2fa-simulator';
-import type { ConfigFor } from '../config/commands.js';
+import type { ConfigFor } from '../config/roles.js';
 import { createLogger } from '../telemetry/logger.js';
 import type { Lifecycle } from './lifecycle.js';
 import { portTaken } from './listen.js';

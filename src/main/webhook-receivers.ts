@@ -1,4 +1,4 @@
-import type { ConfigFor } from '../config/commands.js';
+import type { ConfigFor } from '../config/roles.js';
 import type { Apps, AppWebhook } from '../otp/app.js';
 import { appEventTypes, type EventType, type WebhookEndpoint, type WebhookReceivers } from '../otp/event.js';
 import { createWebhookEndpoint } from '../webhooks/endpoint.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { settings } from '../../src/config/commands.js';
 import { describeConfig } from '../../src/config/documentation.js';
 import { loadConfig } from '../../src/config/load-config.js';
+import { settings } from '../../src/config/roles.js';
 import { canaries, load } from './environment.js';
 
 const linesOf = (text: string) => new Map(text.split('\n').map((line) => [line.split(' ')[0], line]));

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { appsJsonSchema } from '../../src/config/apps-file.js';
-import { settings } from '../../src/config/commands.js';
 import { configurationMarkdown } from '../../src/config/documentation.js';
+import { settings } from '../../src/config/roles.js';
 
 describe('docs/configuration.md', () => {
   it('is what the schema says; if not, run `npm run docs:write`', () => {

@@ -1,5 +1,5 @@
-import type { ConfigFor, Role } from '../../src/config/commands.js';
 import { ConfigError, type DomainChecks, loadConfig } from '../../src/config/load-config.js';
+import type { ConfigFor, Role } from '../../src/config/roles.js';
 
 export const canaries = {
   redis: 'redis-pass-canary',

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { settings } from '../../src/config/commands.js';
+import { settings } from '../../src/config/roles.js';
 
 const known = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
 const read = (path: string) => readFileSync(`deploy/${path}`, 'utf8');

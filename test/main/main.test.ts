@@ -227,7 +227,7 @@ describe('commands on the stored data', () => {
     ]);
     const firstLine = spawnSync(
       'sh',
-      ['-c', `"${process.execPath}" dist/cli.js audit 2026-01-01 2999-01-01 | head -1`],
+      ['-c', `"${process.execPath}" dist/isms-otp.js audit 2026-01-01 2999-01-01 | head -1`],
       {
         env: { ...process.env, ...audited },
         encoding: 'utf8',

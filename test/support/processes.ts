@@ -16,13 +16,13 @@ export interface GatewayProcess {
   end(name?: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
 }
 
-/** Runs `node dist/cli.js <command>` with nothing of this environment but its PATH. */
+/** Runs `node dist/isms-otp.js <command>` with nothing of this environment but its PATH. */
 export function runCommand(
   command: string | string[],
   env: Record<string, string>,
   cwd = '.',
 ): GatewayProcess {
-  const child = spawn(process.execPath, [resolve('dist/cli.js'), ...[command].flat()], {
+  const child = spawn(process.execPath, [resolve('dist/isms-otp.js'), ...[command].flat()], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
