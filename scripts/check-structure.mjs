@@ -5,7 +5,7 @@ import { parseSync, Visitor } from 'vite';
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
   lines: 23_100,
-  files: 230,
+  files: 206,
   linesPerFile: 400,
   exportsPer1000Lines: 30,
   typesPer1000Lines: 13,

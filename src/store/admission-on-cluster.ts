@@ -8,6 +8,7 @@ import { keys, rotateKey } from './keys.js';
 import {
   againAfterNewHistory,
   bySlot,
+  json,
   loadListScript,
   loadRecordScript,
   loadScript,
@@ -88,7 +89,7 @@ const windowReply = z.tuple([z.number(), z.number(), z.number()]);
 
 function takeWindows(options: AdmissionOptions): Step {
   const { policy, redis } = options;
-  const take = loadListScript(redis, 'limits/take-window');
+  const take = loadListScript(redis, 'limits/windows#take');
   const windows = [
     {
       by: 'app',
@@ -151,11 +152,13 @@ function limitOfAll(cases: readonly Case[], limitOf: (one: Case) => number): num
 const toReply = (quotas: readonly Quota[]) =>
   quotas.map(({ name, quota, windowMs, remaining, resetMs }) => [name, quota, windowMs, remaining, resetMs]);
 
+const guardReply = json(z.object({ decided: z.string(), waitMs: z.number(), reason: z.string() }));
+
 function askTheGuard(options: AdmissionOptions): Step {
   const { redis, policy } = options;
-  const take = loadListScript(redis, 'ranges/take-range', policy);
-  const note = loadListScript(redis, 'ranges/note-range', policy);
-  const emitBlocked = loadScript(redis, 'ranges/emit-blocked', policy);
+  const take = loadListScript(redis, 'ranges/range#take', policy);
+  const note = loadListScript(redis, 'ranges/range#note', policy);
+  const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
   return async (cases) => {
     const guarded = cases.filter(({ candidate }) => candidate.keys.range !== null);
     const ranges = [...groupBy(guarded, ({ candidate }) => candidate.keys.range ?? '')];
@@ -171,9 +174,10 @@ function askTheGuard(options: AdmissionOptions): Step {
       if (answer instanceof Error && policy.fraudGuard !== 'enforce') continue;
       await each(ofKey, async (one) => {
         if (answer instanceof Error) throw answer;
-        const place = ofKey.indexOf(one) * 3;
-        const list = z.array(z.union([z.number(), z.string()])).parse(answer);
-        one.decided = String(list[place + 1]);
+        const { decided, waitMs, reason } = guardReply.parse(
+          z.array(z.unknown()).parse(answer)[ofKey.indexOf(one)],
+        );
+        one.decided = decided;
         // A list for the operator: what is missing in it is still logged, and in force.
         if (one.decided !== '') {
           await redis.sadd(keys.ranges, one.candidate.facts.rangeName ?? '').catch(() => {});
@@ -181,8 +185,7 @@ function askTheGuard(options: AdmissionOptions): Step {
         if (one.decided === 'blocked') {
           await emitBlocked([keys.events('ranges')], [one.candidate.facts.rangeName ?? '']).catch(() => {});
         }
-        const waitMs = Number(list[place]);
-        if (waitMs > 0) return await refuse(one, ['blocked', waitMs, one.decided, list[place + 2]]);
+        if (waitMs > 0) return await refuse(one, ['blocked', waitMs, decided, reason]);
         // The others took no place.
         if (!one.exempt && !isBulk(one)) {
           one.giveBack.push(() => note([{ key, args: ['unsent', Date.now(), 0] }]));
@@ -202,7 +205,7 @@ const admittedReply = z.union([
 function admit(options: AdmissionOptions): Step {
   const { redis, policy } = options;
   const decide = decideInPartitions(options, false);
-  const keepReference = loadScript(redis, 'otp/keep-reference');
+  const keepReference = loadScript(redis, 'otp/reference#keep');
   return async (cases) => {
     const answers = await decide(cases.map(({ candidate }) => candidate));
     await each(cases, async (one) => {
@@ -265,14 +268,14 @@ export async function each(cases: readonly Case[], work: (one: Case) => Promise<
 /** An admission takes no longer: what reserved a key before that and has no OTP is over. */
 const inFlightMs = 10_000;
 
-const heldReply = z.tuple([z.string(), z.number(), z.number()]).nullable();
+const heldReply = json(z.object({ id: z.string(), fits: z.boolean(), ageMs: z.number() })).nullable();
 
 /** Reserves idempotency keys; a request that is known under its key is answered with the OTP it has. */
 function reserveKeys(options: AdmissionOptions): Step {
   const { redis, policy } = options;
-  const reserve = loadScript(redis, 'otp/reserve-key');
-  const release = loadScript(redis, 'otp/release-key');
-  const read = loadRecordScript(options, 'otp/read');
+  const reserve = loadScript(redis, 'otp/idempotency-key#reserve');
+  const release = loadScript(redis, 'otp/idempotency-key#release');
+  const read = loadRecordScript(options, 'otp/otps#read');
   const heldBy = async (one: Case, key: string, takenFrom = '') => {
     const { id, facts } = one.candidate;
     const args = [
@@ -295,19 +298,19 @@ function reserveKeys(options: AdmissionOptions): Step {
         one.releaseKey = () => release([key], [id]);
         return;
       }
-      const [id, fits, ageMs] = held;
+      const { id, fits, ageMs } = held;
       const [raw] = z.tuple([z.string().optional()]).parse(await read(keys.recordOfId(id), []));
-      if (raw !== undefined) return await refuse(one, fits === 1 ? ['replayed', raw] : ['key_reused']);
-      if (fits === 0 && ageMs < inFlightMs) return await refuse(one, ['key_in_flight']);
+      if (raw !== undefined) return await refuse(one, fits ? ['replayed', raw] : ['key_reused']);
+      if (!fits && ageMs < inFlightMs) return await refuse(one, ['key_in_flight']);
       // The same request broke off, or is just being admitted: under the same id it is admitted once.
-      if (fits === 1) {
+      if (fits) {
         one.candidate = underId(options, one.candidate, id);
         one.joined = true;
         return;
       }
       const heldNow = await heldBy(one, key, id);
       // A client that reconnects asks twice, and finds itself.
-      if (heldNow && heldNow[0] !== one.candidate.id) await refuse(one, ['key_in_flight']);
+      if (heldNow && heldNow.id !== one.candidate.id) await refuse(one, ['key_in_flight']);
       return;
     }
   };

@@ -2,21 +2,23 @@ import { z } from 'zod';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
-import { loadScript, type Policy, type RedisClient } from './script.js';
+import { json, loadScript, type Policy, type RedisClient } from './script.js';
 import type { EarlierRefusal } from './send-attempts.js';
 
 /** Different numbers of an app, refused in a row, that put it on hold: one bad number in ten never gets there. */
 const refusalsThatHold = 10;
 
-/** An app whose OTPs are refused in unknown words: one at a time is tried until one is accepted. */
-export interface AppHold {
-  app: string;
+const holdSchema = z.object({
+  app: z.string(),
   /** Milliseconds since 1970. */
-  since: number;
+  since: z.number(),
   /** What the provider said, safe to show; empty when it gave no words. */
-  text: string;
-  tryInMs: number;
-}
+  text: z.string(),
+  tryInMs: z.number(),
+});
+
+/** An app whose OTPs are refused in unknown words: one at a time is tried until one is accepted. */
+export type AppHold = z.infer<typeof holdSchema>;
 
 /** A call that was refused in unknown words. */
 export interface RefusedCall {
@@ -49,7 +51,7 @@ export interface AppHolds {
   judge(app: string, refusal: EarlierRefusal): Promise<RefusalJudgement>;
 }
 
-const holdsReply = z.array(z.tuple([z.string(), z.number(), z.string(), z.number()]));
+const holdsReply = z.array(json(holdSchema));
 const notedReply = z.tuple([z.number(), z.number()]);
 const judgement = z.enum(['final', 'again', 'held']);
 
@@ -61,17 +63,14 @@ interface AppHoldsOptions {
 
 /** Reads the holds. */
 export function loadHolds(redis: RedisClient): () => Promise<AppHold[]> {
-  const read = loadScript(redis, 'sending/read-holds');
-  return async () =>
-    holdsReply
-      .parse(await read([keys.appCalls], []))
-      .map(([app, since, text, tryInMs]) => ({ app, since, text, tryInMs }));
+  const read = loadScript(redis, 'sending/app-calls#read-holds');
+  return async () => holdsReply.parse(await read([keys.appCalls], []));
 }
 
 export function createAppHolds({ redis, encrypter, policy }: AppHoldsOptions): AppHolds {
-  const load = (name: string) => loadScript(redis, `sending/${name}`, policy);
+  const load = (name: string) => loadScript(redis, `sending/app-calls#${name}`, policy);
   const noteAccepted = load('note-accepted');
-  const noteRefusal = load('note-refusal');
+  const noteRefusal = load('note-refusals');
   const takeTrial = load('take-trial');
   const returnTrial = load('return-trial');
   const judge = load('judge-refusal');

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { createBatcher } from '../lib/batcher.js';
 import type { Otp } from '../otp/otp.js';
 import { keys } from './keys.js';
-import { loadScript, type Policy, type RedisClient } from './script.js';
+import { json, loadScript, type Policy, type RedisClient } from './script.js';
 
 /** Hardly any OTPs of an app to a country are verified, as when SMS are pumped. Times are ms of Redis's clock. */
 export interface ConversionAlarm {
@@ -39,7 +39,7 @@ const mostPending = 10_000;
 const gatheredLong = { most: 1_000, inFlight: 1 };
 const minuteMs = 60_000;
 
-const judgeReply = z.array(z.tuple([z.string(), z.number(), z.number()]));
+const judgeReply = z.array(json(z.object({ name: z.string(), sent: z.number(), verified: z.number() })));
 const alarmSchema = z.object({ since: z.number(), ends: z.number(), sent: z.number(), verified: z.number() });
 
 interface Note {
@@ -57,8 +57,8 @@ export function createConversion({
   redis: RedisClient;
   policy: Pick<Policy, 'events'>;
 }): Conversion {
-  const noteScript = loadScript(redis, 'ranges/note-conversion');
-  const judgeScript = loadScript(redis, 'ranges/judge-conversion', policy);
+  const noteScript = loadScript(redis, 'ranges/conversion#note');
+  const judgeScript = loadScript(redis, 'ranges/conversion#judge', policy);
   const noteGathered = createBatcher(async (notes: Note[]) => {
     await noteScript([keys.conversion], summed(notes));
     return notes;
@@ -76,7 +76,7 @@ export function createConversion({
       const scriptKeys = [keys.conversion, keys.conversionAlarms, keys.events('conversion')];
       const switched = judgeReply
         .parse(await judgeScript(scriptKeys, []))
-        .map(([name, sent, verified]) => ({ ...named(name), sent, verified }));
+        .map(({ name, sent, verified }) => ({ ...named(name), sent, verified }));
       return {
         raised: switched.filter(({ sent }) => sent > 0),
         ended: switched.filter(({ sent }) => sent === 0),

@@ -33,8 +33,8 @@ function readable(raw: string): z.output<typeof ofRecord> | null {
 /** Persons by the keyed hashes of their number, under every encryption key. */
 export function createDataSubjects(options: RecordStoreOptions): DataSubjects {
   const { redis, encrypter } = options;
-  const eraseScript = loadRecordScript(options, 'otp/erase');
-  const forgetRefusals = loadScript(redis, 'sending/forget-refusals');
+  const eraseScript = loadRecordScript(options, 'otp/otps#erase');
+  const forgetRefusals = loadScript(redis, 'sending/app-calls#forget-refusals');
   const hashesOf = (to: PhoneNumber) => encrypter.hashes('phone number', to.e164);
 
   async function* recordsIn(partition: string) {

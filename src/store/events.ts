@@ -64,8 +64,8 @@ const entriesReply = z.array(z.tuple([z.string(), z.array(z.string())]));
 
 /** The events in Redis: a stream in each partition, and one beside each thing that all share. */
 export function createEvents(redis: RedisClient): Events {
-  const readScript = loadListScript(redis, 'gateway/read-events');
-  const forgetScript = loadListScript(redis, 'gateway/forget-events');
+  const readScript = loadListScript(redis, 'gateway/events#read');
+  const forgetScript = loadListScript(redis, 'gateway/events#forget');
   const away = new Set<string>();
   /** One whose master is away holds no other up, and is asked again once it has answered. */
   const readOne = async (key: string): Promise<unknown> => {

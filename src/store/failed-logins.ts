@@ -35,7 +35,7 @@ export function createFailedLogins({
   redis: RedisClient;
   encrypter: Encrypter;
 }): FailedLogins {
-  const countFailure = loadScript(redis, 'limits/count-failure');
+  const countFailure = loadScript(redis, 'limits/windows#count-failure');
   const noteOne = async (client: string, most: number, added: 0 | 1): Promise<LoginBlock> => {
     const [hash] = encrypter.hashes('client address', client);
     const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);

@@ -32,7 +32,7 @@ export function tagOf(key: string): string {
 export const keys = {
   /** String, JSON: an OTP's record. */
   record: (partition: string, id: string) => `${prefix}:{${partition}}:${id}`,
-  /** The same for an id of ours. Where it was erased, `erased:<id>` stands beside it for a while (`lua/otp/erase.lua`). */
+  /** The same for an id of ours. Where it was erased, `erased:<id>` stands beside it for a while (`lua/otp/otps.lua`). */
   recordOfId: (id: string) => `${prefix}:{${partitionOfId(id) ?? ''}}:${id}`,
   /** Sorted set: ids of a partition's OTPs that have not ended, by when the sweeper must look. */
   due: (partition: string) => `${prefix}:{${partition}}:due`,

@@ -5,22 +5,24 @@ import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { Encrypter } from './encryption.js';
 import { type HashedKey, hashedKey, keys, rotateKey } from './keys.js';
-import { loadListScript, loadScript, type Policy, type RedisClient } from './script.js';
+import { json, loadListScript, loadScript, type Policy, type RedisClient } from './script.js';
 
-/** A range that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's clock; those past are over. */
-export interface JudgedRange {
-  app: string;
-  /** E.164 digits without the last four. */
-  range: string;
-  slowUntil: number;
-  blockedUntil: number;
+const judgedSchema = z.object({
+  slowUntil: z.number(),
+  blockedUntil: z.number(),
   /** While as many codes as it may have wait to be verified; a place may be free sooner. */
-  cappedUntil: number;
+  cappedUntil: z.number(),
   /** OTPs refused. */
-  refused: number;
+  refused: z.number(),
   /** OTPs that would have been refused, while the guard only watched. */
-  wouldRefuse: number;
-}
+  wouldRefuse: z.number(),
+});
+
+/**
+ * A range (E.164 digits without the last four) that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's
+ * clock; those past are over.
+ */
+export type JudgedRange = { app: string; range: string } & z.infer<typeof judgedSchema>;
 
 /** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/ranges/range.lua`). */
 export interface NumberRanges {
@@ -44,8 +46,7 @@ export function shownRange(range: string): string {
 /** Notes under way at a time; more are dropped. */
 const mostPending = 10_000;
 
-/** Slowed until, blocked until, capped until, refused, would refuse. */
-const readReply = z.tuple([z.number(), z.number(), z.number(), z.number(), z.number()]).nullable();
+const readReply = json(judgedSchema).nullable();
 
 interface NumberRangesOptions {
   redis: RedisClient;
@@ -58,8 +59,8 @@ interface NumberRangesOptions {
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
 export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const { redis, encrypter, policy, safeRanges } = options;
-  const noteMany = loadListScript(redis, 'ranges/note-range', policy);
-  const readScript = loadScript(redis, 'ranges/read-range');
+  const noteMany = loadListScript(redis, 'ranges/range#note', policy);
+  const readScript = loadScript(redis, 'ranges/range#read', policy);
   // On a cluster, a note whose master is away must not hold up the others.
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
   const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });
@@ -76,10 +77,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
     const key = keyOf(name);
     await rotateKey(redis, [key]);
     const known = readReply.parse(await readScript([key.current], []));
-    if (known) {
-      const [slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse] = known;
-      return [{ app, range, slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse }];
-    }
+    if (known) return [{ app, range, ...known }];
     await redis.srem(keys.ranges, name);
     return [];
   };

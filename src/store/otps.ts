@@ -54,8 +54,8 @@ export interface RecordStoreOptions extends RecordScripts {
 export function createOtps(options: AdmissionOptions): Otps {
   const { redis, encrypter, ranges } = options;
   const scripts = {
-    read: loadRecordScript(options, 'otp/read'),
-    cancel: loadRecordScript(options, 'otp/cancel'),
+    read: loadRecordScript(options, 'otp/otps#read'),
+    cancel: loadRecordScript(options, 'otp/otps#cancel'),
   };
 
   const read = async (id: string): Promise<OtpRecord | null> => {

@@ -3,7 +3,7 @@ import { idOfHex, partitionOf } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
-import { loadScript, type RedisClient } from './script.js';
+import { loadScript, type Policy, type RedisClient } from './script.js';
 
 /** What one app's limits and locks know of a phone number. Times are ms of Redis's clock. */
 interface KnownPhone {
@@ -42,9 +42,17 @@ const knownReply = z.array(
 );
 
 /** Finds a number by its hash under every encryption key. */
-export function createPhones({ redis, encrypter }: { redis: RedisClient; encrypter: Encrypter }): Phones {
-  const unlock = loadScript(redis, 'verification/unlock');
-  const read = loadScript(redis, 'verification/read-phone');
+export function createPhones({
+  redis,
+  encrypter,
+  policy,
+}: {
+  redis: RedisClient;
+  encrypter: Encrypter;
+  policy: Policy;
+}): Phones {
+  const unlock = loadScript(redis, 'verification/phone#unlock', policy);
+  const read = loadScript(redis, 'verification/phone#read', policy);
   const keysOf = (to: PhoneNumber) =>
     encrypter.hashes('phone number', to.e164).map((hash) => keys.phone(partitionOf(hash), hash));
   /** The current encryption key's first. */

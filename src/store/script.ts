@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
+import { z } from 'zod';
 import { createBatcher, gathered } from '../lib/batcher.js';
 import { groupBy } from '../lib/group-by.js';
 import { redisScript } from '../lib/redis-script.js';
@@ -75,6 +76,14 @@ export function masterOf(redis: RedisClient, key: string): Redis {
   return master;
 }
 
+/** A reply that a Lua function writes as JSON, so that its members have names. */
+export function json<T extends z.ZodType>(schema: T) {
+  return z
+    .string()
+    .transform((text): unknown => JSON.parse(text))
+    .pipe(schema);
+}
+
 export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
 
 /** What `POLICY.name` stands for in Lua sources: the operator's settings and fixed numbers. */
@@ -86,17 +95,26 @@ function luaValues(policy: Partial<Policy>): Map<string, string | number> {
   );
 }
 
-/** `lua/<name>.lua` with what it includes, each file once, before its own text. */
+/**
+ * `lua/<file>.lua` with what it includes, each file once, before its own text. Of a file with commands: what stands before
+ * the first of them, and for `<file>#<command>` also that one.
+ */
 function readLua(name: string, included = new Set<string>()): string {
-  if (included.has(name)) return '';
-  included.add(name);
-  const text = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+  const [file = '', command] = name.split('#');
+  if (included.has(file)) return '';
+  included.add(file);
+  const source = readFileSync(new URL(`./lua/${file}.lua`, import.meta.url), 'utf8');
+  const [head = '', ...commands] = source.split(/^--- @command /m);
+  const own = command === undefined ? '' : commands.find((each) => each.startsWith(`${command}\n`));
+  if (own === undefined) throw new Error(`lua/${file}.lua: there is no command ${command}`);
+  // Of the line that named it, the name stays, as a comment.
+  const text = own === '' ? head : `${head}-- ${own}`;
   return text.replaceAll(/^--- @include "(.+)"\n/gm, (_, other: string) => readLua(other, included));
 }
 
 /**
- * The source of `lua/<name>.lua` under a policy. Throws where it names a `POLICY` value that does not exist, so that a
- * misspelt name stops the process at its start.
+ * The source of a Lua function under a policy: `<file>` or `<file>#<command>`, in `lua`. Throws where it names a `POLICY`
+ * value that does not exist, so that a misspelt name stops the process at its start.
  */
 export function luaSource(name: string, policy: Partial<Policy> = {}): string {
   const values = luaValues(policy);
@@ -107,7 +125,7 @@ export function luaSource(name: string, policy: Partial<Policy> = {}): string {
   });
 }
 
-/** `lua/<name>.lua` under a policy. */
+/** A Lua function (`luaSource`) under a policy. */
 export function loadScript(redis: RedisClient, name: string, policy: Partial<Policy> = {}): Script {
   const script = redisScript(luaSource(name, policy));
   return (keys, args) => script(redis, keys, args);

@@ -2,17 +2,19 @@ import { z } from 'zod';
 import { withTimeout } from '../lib/with-timeout.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys } from './keys.js';
-import { loadScript, type Policy, type RedisClient } from './script.js';
+import { json, loadScript, type Policy, type RedisClient } from './script.js';
+
+const pauseSchema = z.object({
+  trouble: z.enum(accountTroubles),
+  since: z.number(),
+  /** For how many ms OTPs have been sent one at a time, to find out whether the trouble is over; null: they are not. */
+  triedForMs: z.number().nullable().default(null),
+  /** Milliseconds until OTPs may be tried. */
+  tryInMs: z.number(),
+});
 
 /** Why sending is paused, and since when (ms of Redis's clock). */
-export interface Pause {
-  trouble: AccountTrouble;
-  since: number;
-  /** For how many ms OTPs have been sent one at a time, to find out whether the trouble is over; null: they are not. */
-  triedForMs: number | null;
-  /** Milliseconds until OTPs may be tried. */
-  tryInMs: number;
-}
+export type Pause = z.infer<typeof pauseSchema>;
 
 /** The pause for account trouble, shared by all workers. An operator's pause of the queue is BullMQ's own. */
 export interface SendingPause {
@@ -30,7 +32,7 @@ export interface SendingPause {
   resume(accepted?: { claimedAt: number }): Promise<boolean>;
 }
 
-const pauseReply = z.tuple([z.enum(['', ...accountTroubles]), z.number(), z.number(), z.number()]);
+const pauseReply = json(pauseSchema).nullable();
 const reasonSchema = z.enum([...accountTroubles, 'operator']).nullable();
 const reportReply = z.enum(['began', 'paused', 'ignored']);
 
@@ -42,17 +44,14 @@ interface SendingPauseOptions {
 
 export function createSendingPause({ redis, policy, operatorPauseKeys }: SendingPauseOptions): SendingPause {
   const readReason = createPauseReader(redis, { operatorPauseKeys, whileTrying: true });
-  const load = (name: string) => loadScript(redis, `sending/${name}`, policy);
-  const read = load('read-pause');
-  const report = load('report-trouble');
-  const startTrying = load('try-sending');
+  const load = (name: string) => loadScript(redis, `sending/pause#${name}`, policy);
+  const read = load('read');
+  const report = load('report');
+  const startTrying = load('try');
   const resume = load('resume');
   const events = keys.events('sending');
   return {
-    read: async () => {
-      const [trouble, tried, since, tryInMs] = pauseReply.parse(await read([keys.pause], []));
-      return trouble === '' ? null : { trouble, triedForMs: tried < 0 ? null : tried, since, tryInMs };
-    },
+    read: async () => pauseReply.parse(await read([keys.pause], [])),
     reason: async () => reasonSchema.parse(await readReason()),
     report: async ({ trouble, claimedAt }) =>
       reportReply.parse(await report([keys.pause, events], [trouble, claimedAt])),

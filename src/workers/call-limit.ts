@@ -24,7 +24,7 @@ const takenReply = z.tuple([z.tuple([z.number(), z.number(), z.number()])]);
  * calls of all apps.
  */
 export function createCallLimit(redis: RedisClient, rate: CallRate): CallLimit {
-  const script = loadScript(redis, 'limits/take-window');
+  const script = loadScript(redis, 'limits/windows#take');
   return {
     take: async ({ prefix, queueName }) => {
       const ask = async (count: number) =>

@@ -9,9 +9,14 @@ const names = readdirSync('src/store/lua', { recursive: true, encoding: 'utf8' }
   .filter((path) => path.endsWith('.lua'))
   .map((path) => path.replace(/\.lua$/, ''));
 const textOf = (name: string) => readFileSync(`src/store/lua/${name}.lua`, 'utf8');
-const included = new Set(
-  names.flatMap((name) => [...textOf(name).matchAll(/@include "(.+)"/g)].map(([, other]) => other)),
-);
+const matchesOf = (name: string, pattern: RegExp) =>
+  [...textOf(name).matchAll(pattern)].map(([, match]) => match);
+const commandsOf = (name: string) => matchesOf(name, /^--- @command (.+)$/gm);
+const included = new Set(names.flatMap((name) => matchesOf(name, /@include "(.+)"/g)));
+const functions = names.flatMap((name) => {
+  const commands = commandsOf(name).map((command) => `${name}#${command}`);
+  return commands.length > 0 || included.has(name) ? commands : [name];
+});
 
 describe('luaSource', () => {
   it('throws for a policy value that does not exist', () => {
@@ -25,14 +30,24 @@ describe('luaSource', () => {
     expect(luaSource('otp/admit', policy).match(/^local function now\(\)/gm)).toHaveLength(1);
   });
 
-  it.each(names.filter((name) => !included.has(name)))(
-    '%s compiles, and its header names KEYS',
-    async (name) => {
-      expect(await redis.script('LOAD', luaSource(name, policy))).toMatch(/^[0-9a-f]{40}$/);
-      const header = /^(?:---? .*\n)+/.exec(textOf(name))?.[0] ?? '';
-      expect(header).toMatch(/KEYS/);
-    },
-  );
+  it('throws for a command that does not exist', () => {
+    expect(() => luaSource('limits/windows#taek')).toThrow(
+      'lua/limits/windows.lua: there is no command taek',
+    );
+  });
+
+  it('leaves the other commands of its file out', () => {
+    expect(luaSource('limits/windows#take')).not.toMatch(/@command count-failure/);
+  });
+
+  it.each(functions)('%s compiles, and its header names KEYS', async (name) => {
+    expect(await redis.script('LOAD', luaSource(name, policy))).toMatch(/^[0-9a-f]{40}$/);
+    const [file = '', command] = name.split('#');
+    const text = textOf(file);
+    const own = command === undefined ? text : text.slice(text.indexOf(`--- @command ${command}\n`));
+    const header = /^(?:---? .*\n)+/.exec(own)?.[0] ?? '';
+    expect(header).toMatch(/KEYS/);
+  });
 });
 
 it('a record whose encrypted part is not last is refused by the function that writes it', async () => {

@@ -108,3 +108,68 @@ local function guard(g, otp, t)
   end
   return decided or '', 0, ''
 end
+
+--- @command take
+-- Lets the toll-fraud guard decide about new OTPs. KEYS: ranges. ARGV for each: a digit for every OTP: 1 where its number
+-- is exempt, and 2 more where it is one of an upload. Returns for each, OTP by OTP, as JSON: what was decided about the
+-- range, for how many ms the OTP is refused, and why.
+local t = now()
+local answers = {}
+for i, key in ipairs(KEYS) do
+  local g, answer = load_range(key, t), {}
+  for digit in string.gmatch(ARGV[i], '.') do
+    local otp = { exempt = digit == '1' or digit == '3', bulk = digit >= '2' }
+    local decided, wait, why = guard(g, otp, t)
+    answer[#answer + 1] = cjson.encode({ decided = decided, waitMs = wait, reason = why })
+  end
+  save_range(key, g, t)
+  answers[i] = answer
+end
+return answers
+
+--- @command note
+-- Counts results of OTPs for the toll-fraud guard. KEYS: ranges. ARGV for each: 'sent', 'unsent' or 'verified'; the
+-- moment that it counts for: when it was sent, or admitted where it never was; 1 for an OTP of an upload.
+local PLACES = { unsent = UNSENT, sent = SENT, verified = VERIFIED }
+local BULK_PLACES = { sent = BULK_SENT, verified = BULK_VERIFIED }
+local t = now()
+
+local function count(g, what, at, bulk)
+  prune(g, t)
+  if at + MINUTE_MS + WINDOW_MS > t then
+    note(g, PLACES[what], at, 1)
+    if bulk then note(g, BULK_PLACES[what], at, 1) end
+  end
+  if what == 'verified' then
+    local day = entry(g.days, math.floor(t / COUNTED_DAY_MS), 0)
+    day[2] = day[2] + 1
+  end
+end
+
+for i, key in ipairs(KEYS) do
+  local g = load_range(key, t)
+  count(g, ARGV[3 * i - 2], tonumber(ARGV[3 * i - 1]), ARGV[3 * i] == '1')
+  save_range(key, g, t)
+end
+return {}
+
+--- @command read
+-- What the toll-fraud guard decided about a range. KEYS: range. Returns nil when nothing is known of it, else as JSON until
+-- when it is slowed, blocked and capped, how many OTPs were refused, and how many would have been while it only watched.
+local raw = redis.call('GET', KEYS[1])
+if not raw then return nil end
+local g = cmsgpack.unpack(raw)
+return cjson.encode({
+  slowUntil = g.slowUntil or 0,
+  blockedUntil = g.blockedUntil or 0,
+  cappedUntil = g.cappedUntil or 0,
+  refused = g.refused or 0,
+  wouldRefuse = g.wouldRefuse or 0,
+})
+
+--- @command emit-blocked
+--- @include "shared/events"
+-- Writes down that the toll-fraud guard blocked a range, where the function that decided it could not reach the events.
+-- KEYS: events. ARGV: app and range.
+emit(KEYS[1], 'range.blocked', 'at', digits(now()), 'range', ARGV[1])
+return 1

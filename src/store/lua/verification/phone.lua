@@ -39,3 +39,36 @@ local function save_phone(number, t)
   for _, p in pairs(number.apps) do kept = math.max(kept, kept_ms(p, t)) end
   redis.call('SET', number.key, cmsgpack.pack(number.apps), 'PXAT', digits(t + kept))
 end
+
+--- @command read
+-- What is known of a phone number. KEYS: the number's. Returns for each app: its name, when its newest OTPs were admitted,
+-- wrong codes in a row, when a code was last right (0: not lately), the ids of its newest.
+local raw = redis.call('GET', KEYS[1])
+local known = {}
+
+-- Those to it as a test number, too.
+local function admitted_at(phone)
+  local times = {}
+  for _, list in ipairs({ phone.sends, phone.tests or {} }) do
+    for _, at in ipairs(list) do times[#times + 1] = at end
+  end
+  return times
+end
+
+for app, phone in pairs(raw and cmsgpack.unpack(raw) or {}) do
+  known[#known + 1] = { app, admitted_at(phone), phone.wrong or 0, phone.verifiedAt or 0, phone.ids or {} }
+end
+return known
+
+--- @command unlock
+-- Forgets what one app knows of a phone number. KEYS: the number's. ARGV: app. Returns 1 when anything was known.
+local raw = redis.call('GET', KEYS[1])
+local apps = raw and cmsgpack.unpack(raw) or {}
+if not apps[ARGV[1]] then return 0 end
+apps[ARGV[1]] = nil
+if next(apps) then
+  redis.call('SET', KEYS[1], cmsgpack.pack(apps), 'KEEPTTL')
+else
+  redis.call('DEL', KEYS[1])
+end
+return 1

@@ -1,3 +1,4 @@
+--- @command take
 -- Takes units of fixed windows, which expire by themselves. KEYS: windows. ARGV for each: most in a window, ms of it, how
 -- many to take; a negative number gives back. Returns for each: how many were taken, how many are used, ms that it lasts.
 local answers = {}
@@ -10,3 +11,14 @@ for i, key in ipairs(KEYS) do
   answers[i] = { taken, used + taken, math.max(1, redis.call('PTTL', key)) }
 end
 return answers
+
+--- @command count-failure
+-- Counts a failed login, or none, in a window that begins with the first one.
+-- KEYS: the client's count, which expires. ARGV: failures to add (0 or 1), ms of the window.
+-- Returns the count and the ms until the window ends.
+local count = tonumber(redis.call('GET', KEYS[1]) or 0)
+if ARGV[1] == '1' then
+  count = redis.call('INCR', KEYS[1])
+  if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+end
+return { count, redis.call('PTTL', KEYS[1]) }

@@ -1,8 +1,33 @@
 --- @include "shared/clock"
 --- @include "ranges/cohorts"
+
+--- @command note
+-- Counts OTPs that were sent, or verified, by app and country. KEYS: counts. ARGV: one after the other app and country,
+-- 'sent' or 'verified', when they were sent, how many.
+local PLACES = { sent = SENT, verified = VERIFIED }
+local t = now()
+local loaded = {}
+
+local function counts_of(name)
+  if not loaded[name] then
+    local raw = redis.call('HGET', KEYS[1], name)
+    loaded[name] = raw and cmsgpack.unpack(raw) or new_counts(t)
+  end
+  return loaded[name]
+end
+
+for i = 1, #ARGV, 4 do
+  local counts, at = counts_of(ARGV[i]), tonumber(ARGV[i + 2])
+  prune_minutes(counts, t)
+  if at + MINUTE_MS + WINDOW_MS > t then note(counts, PLACES[ARGV[i + 1]], at, tonumber(ARGV[i + 3])) end
+end
+for name, counts in pairs(loaded) do redis.call('HSET', KEYS[1], name, cmsgpack.pack(counts)) end
+return {}
+
+--- @command judge
 --- @include "shared/events"
 -- Judges how many OTPs of each app and country are verified, and switches the alarms. KEYS: counts, alarms, events.
--- Returns for each alarm that was switched: app and country, how many were sent and verified (both 0: it ended).
+-- Returns for each alarm that was switched, as JSON: app and country, how many were sent and verified (both 0: it ended).
 local LEAST_SENDS = 200
 local LEAST_SENDS_OF_DAY = 500
 local HELD_MS = 3600000
@@ -18,7 +43,7 @@ local function raise(name, sent, verified)
   local app, country = string.match(name, '^(%S+) (%S+)$')
   emit(KEYS[3], 'conversion.low', 'at', digits(t), 'app', app, 'country', country,
     'sent', digits(sent), 'verified', digits(verified))
-  switched[#switched + 1] = { name, sent, verified }
+  switched[#switched + 1] = cjson.encode({ name = name, sent = sent, verified = verified })
 end
 
 local function judge(name, raw)
@@ -42,7 +67,7 @@ local alarms = redis.call('HGETALL', KEYS[2])
 for i = 1, #alarms, 2 do
   if cjson.decode(alarms[i + 1]).ends <= t then
     redis.call('HDEL', KEYS[2], alarms[i])
-    switched[#switched + 1] = { alarms[i], 0, 0 }
+    switched[#switched + 1] = cjson.encode({ name = alarms[i], sent = 0, verified = 0 })
   end
 end
 return switched

@@ -1,0 +1,39 @@
+--- @include "shared/record"
+
+--- @command read
+-- Reads records as the clock has them now, and writes nothing. KEYS: records. Returns for each: the record, if there is one.
+local t = now()
+return for_each_record(function()
+  local r = load()
+  if not r then return {} end
+  advance(r, t)
+  return {encode(r)}
+end)
+
+--- @command cancel
+-- Cancels OTPs for good; an OTP that ended otherwise stays as it is.
+-- KEYS: records. ARGV, for each: app. Returns for each: `cancelled` with the record if it was pending, or why not.
+local t = now()
+return for_each_record(function(app)
+  local r = load()
+  if not r or r.app ~= app then return {'otp_not_found'} end
+  advance(r, t)
+  if r.status == 'verified' then return {'already_verified'} end
+  if not may_move(r.status, 'cancelled') then return {'cancelled'} end
+  move(r, 'cancelled', t)
+  return {'cancelled', save(r)}
+end)
+
+--- @command erase
+-- Erases OTPs. A mark stays as long as the record would have, so that a call under way does not write it again.
+-- KEYS: records. Returns for each: 1 when there was one.
+local t = now()
+return for_each_record(function()
+  local r = load()
+  if not r then return 0 end
+  redis.call('SET', erased_key(), '1', 'PXAT', digits(t + POLICY.keepMs))
+  redis.call('DEL', here.record)
+  redis.call('ZREM', here.due, r.id)
+  if r.idempotencyKey then redis.call('DEL', r.idempotencyKey) end
+  return 1
+end)
