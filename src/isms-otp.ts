@@ -17,7 +17,7 @@ if (/\*|ioredis|router|express/.test(process.env['DEBUG'] ?? '')) {
 // Makes V8 collect old objects sooner: an upload of a million lines needs 180 MB instead of 250 MB (measured).
 setFlagsFromString('--heap-growing-percent=100');
 
-const { runCommandLine } = await import('./main/main.js');
+const { runCommandLine } = await import('./main/commands.js');
 const { env, stdin, stdout, stderr } = process;
 // A reader such as `head` may close the pipe early.
 stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));

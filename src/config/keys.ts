@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import { format, isVaried, listItems, variedText } from './formats.js';
-import { Secret } from './secret.js';
+import { format, isVaried, listItems, Secret, variedText } from './formats.js';
 
 /** Who may call the API. Only the SHA-256 digest of the key is kept, never the key. */
 export interface ApiKey {

@@ -1,5 +1,4 @@
-import { format } from './formats.js';
-import { Secret } from './secret.js';
+import { format, Secret } from './formats.js';
 
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 

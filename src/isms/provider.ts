@@ -1,14 +1,18 @@
-import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
+import { z } from 'zod';
+import type { BalanceOutcome, SendOutcome, VerifyOutcome } from '../otp/outcome.js';
+import { momentIn, type Provider, type SendCall, type SendWindow, type VerifyCall } from '../otp/provider.js';
+import { createConnectionPool, type Exchange } from './exchange.js';
 import {
-  balanceOutcome,
-  balanceParameters,
-  sendOutcome,
-  sendParameters,
-  verifyOutcome,
-  verifyParameters,
-} from './calls.js';
-import { createConnectionPool } from './connection-pool.js';
-import { withoutSecrets } from './replies.js';
+  parseReply,
+  quotedText,
+  type Refusal,
+  type Reply,
+  refusalByText,
+  saysWrongCode,
+  smsIdSchema,
+  uuidSchema,
+  withoutSecrets,
+} from './replies.js';
 
 export interface IsmsOptions {
   /** The endpoint; all three calls go there. */
@@ -61,4 +65,131 @@ function windowOf(timeoutMs: number): SendWindow {
 function lineOptions({ url, username, password, connectTimeoutMs }: IsmsOptions, connections: number) {
   if (!URL.canParse(url)) throw new TypeError('The iSMS URL cannot be read.');
   return { url: new URL(url), common: { un: username, pass: password }, connections, connectTimeoutMs };
+}
+
+/** Send OTP, https://www.isms.com.my/2FA/request.php: only `status` decides, and success must carry both ids. */
+const accepted = z.object({
+  status: z.string().refine((status) => status.trim().toLowerCase() === 'success'),
+  uuid: uuidSchema,
+  sms_id: smsIdSchema,
+});
+
+/** The query parameters of a send, without the account's. */
+function sendParameters({ to, message, unicode, senderId }: SendCall): Record<string, string> {
+  return {
+    mobile: to.national,
+    country_code: to.callingCode,
+    message,
+    type: unicode ? '2' : '1',
+    ...(senderId === null ? {} : { sendid: senderId }),
+  };
+}
+
+/** The outcome of a send: unknown unless it is proven unsent or its reply is certain. */
+function sendOutcome(result: Exchange): SendOutcome {
+  if (result.kind === 'unsent') return { kind: 'deferred', reason: result.reason };
+  if (result.kind === 'lost') return { kind: 'unknown', reason: result.reason };
+  const reply = parseReply(result.text, accepted);
+  if (reply.kind === 'good') return { kind: 'accepted', uuid: reply.value.uuid, smsId: reply.value.sms_id };
+  if (reply.kind === 'unreadable') return { kind: 'unknown', reason: reply.reason };
+  if ('trouble' in reply.refusal) return { kind: 'blocked', trouble: reply.refusal.trouble };
+  const { failure } = reply.refusal;
+  if (failure !== 'rejected') return { kind: 'rejected', failure };
+  const text = quotedText(reply.message);
+  // Only a `Failed` proves that nothing was sent, so that the OTP may be sent again.
+  return { kind: reply.kind === 'failed' ? 'unrecognised' : 'rejected', failure, text };
+}
+
+/** Verify OTP, https://www.isms.com.my/2FA/request.php: the one word that lets someone in, taken literally. */
+const verified = z.object({
+  status: z.literal('Verified'),
+  uuid: uuidSchema,
+  sms_id: smsIdSchema,
+});
+
+/** The query parameters of a verification, without the account's. */
+function verifyParameters(call: VerifyCall): Record<string, string> {
+  return {
+    mobile: call.to.national,
+    country_code: call.to.callingCode,
+    method: 'verify',
+    code: call.code,
+    sms_id: call.smsId,
+    uuid: call.uuid,
+    interval: String(call.validMinutes),
+    ...(call.senderId === null ? {} : { sendid: call.senderId }),
+  };
+}
+
+/** The outcome of a verification. `correct` needs a 2xx that says so and names this OTP's ids, as the vendor's does. */
+function verifyOutcome(result: Exchange, call: VerifyCall): VerifyOutcome {
+  if (result.kind === 'unsent') return { kind: 'unsent', reason: result.reason };
+  if (result.kind === 'lost') return { kind: 'unavailable', reason: result.reason };
+  const reply = parseReply(result.text, verified);
+  if (reply.kind === 'unreadable') return { kind: 'unavailable', reason: reply.reason };
+  if (reply.kind === 'good') return result.ok && namesOtp(reply.value, call) ? { kind: 'correct' } : odd;
+  return refusedVerification(reply);
+}
+
+const odd: VerifyOutcome = { kind: 'unavailable', reason: 'reply_wrong_shape' };
+
+/** A bare code that is no account trouble says nothing about the OTP's code; a `Failed` does by its words. */
+function refusedVerification(reply: Extract<Reply<never>, { kind: 'failed' | 'code' }>): VerifyOutcome {
+  if ('trouble' in reply.refusal) return { kind: 'unavailable', reason: reply.refusal.trouble };
+  if (reply.kind === 'code') return odd;
+  if (saysWrongCode(reply.message)) return { kind: 'incorrect' };
+  return { kind: 'unrecognised', text: quotedText(reply.message) };
+}
+
+function namesOtp({ uuid, sms_id }: z.infer<typeof verified>, call: VerifyCall): boolean {
+  return uuid.toLowerCase() === call.uuid.toLowerCase() && sms_id === call.smsId;
+}
+
+const months = 'january february march april may june july august september october november december'.split(
+  ' ',
+);
+
+/** Reads a date like `29 Apr 2025` as `2025-04-29`; null for anything else, a day that is none included. */
+export function parseExpiration(value: unknown): string | null {
+  if (typeof value !== 'string') return null;
+  const [, day, name, year] = /^(\d{1,2}) ([a-z]{3,9}) (\d{4})$/.exec(value.trim().toLowerCase()) ?? [];
+  if (!day || !name || !year) return null;
+  const month = months.findIndex((full) => name === full || name === full.slice(0, 3));
+  const date = new Date(Date.UTC(Number(year), month, Number(day)));
+  const real = month >= 0 && date.getUTCDate() === Number(day) && date.getUTCFullYear() === Number(year);
+  return real ? date.toISOString().slice(0, 10) : null;
+}
+
+const text = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined);
+/** Check Balance, https://www.isms.com.my/2FA/request.php: both members are strings there. */
+const balance = z
+  .object({ balance: text, expiration: text })
+  .refine(({ balance, expiration }) => balance !== undefined || expiration !== undefined);
+
+/** The query parameters of a balance call, without the account's. */
+const balanceParameters: Readonly<Record<string, string>> = { method: 'balance' };
+
+/** The outcome of a balance call. A balance that is no number is trouble or unavailable, never zero. */
+function balanceOutcome(result: Exchange): BalanceOutcome {
+  if (result.kind !== 'reply') return { kind: 'unavailable', reason: result.reason };
+  const reply = parseReply(result.text, balance);
+  if (reply.kind === 'unreadable') return { kind: 'unavailable', reason: reply.reason };
+  if (reply.kind !== 'good') return refusedBalance(reply.refusal);
+  const { balance: printed = '', expiration = '' } = reply.value;
+  // Trouble was seen in either member alone; the other may look good.
+  const credits = parseNumber(printed);
+  const refusal = refusalByText(String(credits ?? printed)) ?? refusalByText(expiration);
+  if (refusal || credits === null || !result.ok) return refusedBalance(refusal);
+  return { kind: 'known', credits, expiresOn: parseExpiration(expiration) };
+}
+
+function refusedBalance(refusal: Refusal | null): BalanceOutcome {
+  if (refusal && 'trouble' in refusal) return { kind: 'blocked', trouble: refusal.trouble };
+  return { kind: 'unavailable', reason: 'reply_wrong_shape' };
+}
+
+/** Null for what is no plain decimal number; thousands may be set apart by commas. */
+function parseNumber(text: string): number | null {
+  const plain = /^-?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,6})?$/.exec(text.trim())?.[0];
+  return plain === undefined ? null : Number(plain.replaceAll(',', ''));
 }

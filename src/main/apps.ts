@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type AppEntry, appsFileSchema, validMembers } from '../config/apps-file.js';
-import { jsonSyntaxError } from '../config/json-syntax.js';
+import { type AppEntry, appsFileSchema, jsonSyntaxError, validMembers } from '../config/apps-file.js';
 import { type ApiKey, webhookSecrets } from '../config/keys.js';
 import { ConfigError, type Mistake } from '../config/load-config.js';
 import type { Config } from '../config/roles.js';

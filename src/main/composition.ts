@@ -1,14 +1,22 @@
 import type { ConfigFor } from '../config/roles.js';
 import { createIsmsProvider } from '../isms/provider.js';
 import type { Logger } from '../lib/logger.js';
-import type { Apps } from '../otp/app.js';
-import { appEventTypes, type EventType, eventTypes, isEventType } from '../otp/event.js';
+import type { Apps, AppWebhook } from '../otp/app.js';
+import {
+  appEventTypes,
+  type EventType,
+  eventTypes,
+  isEventType,
+  type WebhookEndpoint,
+  type WebhookReceivers,
+} from '../otp/event.js';
 import type { Provider } from '../otp/provider.js';
 import type { RequestSettings } from '../producer/otp-request.js';
 import { operatorPauseKeys } from '../queues/send-otp.js';
 import { createEncrypter } from '../store/encryption.js';
 import { type Policy, type RedisClient, wantedEvents } from '../store/script.js';
 import { createStore, type Store } from '../store/store.js';
+import { createWebhookEndpoint } from '../webhooks/endpoint.js';
 import { logNewHistory } from './redis.js';
 
 /* Parts made from the configuration that commands and producers need as well: without the API and the workers. */
@@ -102,6 +110,40 @@ export function recordedEvents({
 }
 
 /** The events that `WEBHOOK_EVENTS` names. */
-export function eventsOf(names: readonly string[]): readonly EventType[] {
+function eventsOf(names: readonly string[]): readonly EventType[] {
   return names.includes('all') ? eventTypes : names.filter(isEventType);
+}
+
+/** The receivers of apps, and the gateway's own for all other events; null when neither can exist. */
+export function webhookReceivers(
+  { webhook, appsFile }: Pick<ConfigFor<'producer'>, 'webhook' | 'appsFile'>,
+  apps: Apps,
+): WebhookReceivers | null {
+  if (!webhook && appsFile === undefined) return null;
+  const own = webhook && {
+    endpoint: createWebhookEndpoint({
+      url: webhook.url.reveal(),
+      secrets: webhook.secrets.reveal(),
+      allowPrivate: webhook.privateAddresses === 'allow',
+    }),
+    events: eventsOf(webhook.events),
+  };
+  const ofApps = new Map<string, WebhookEndpoint>();
+  const endpointOf = ({ url, secrets, allowPrivate }: AppWebhook): WebhookEndpoint => {
+    const name = [url, allowPrivate, ...secrets].join(' ');
+    const endpoint = ofApps.get(name) ?? createWebhookEndpoint({ url, secrets, allowPrivate });
+    ofApps.set(name, endpoint);
+    return endpoint;
+  };
+  return {
+    of: (type, app) => {
+      const isOfApp = (appEventTypes as readonly EventType[]).includes(type);
+      const ofApp = app === null || !isOfApp ? null : apps.of(app).webhook;
+      if (ofApp) return !ofApp.events || ofApp.events.includes(type) ? endpointOf(ofApp) : null;
+      return own?.events.includes(type) ? own.endpoint : null;
+    },
+    close: async () => {
+      await Promise.all([own?.endpoint, ...ofApps.values()].map((endpoint) => endpoint?.close()));
+    },
+  };
 }

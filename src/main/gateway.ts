@@ -7,8 +7,7 @@ import { createHttpServer } from '../api/http/http-server.js';
 import type { ConfigFor } from '../config/roles.js';
 import type { Logger } from '../lib/logger.js';
 import { createEnqueuer } from '../producer/enqueue.js';
-import { decoratedProvider } from '../provider/decorated-provider.js';
-import { monotonicClock } from '../provider/resilient-provider.js';
+import { decoratedProvider, monotonicClock } from '../provider/decorated-provider.js';
 import { createBalanceQueue } from '../queues/queues.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue } from '../queues/webhook.js';
@@ -18,13 +17,12 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { webhookTimeoutMs } from '../webhooks/endpoint.js';
 import { startWorkers } from '../workers/workers.js';
 import { createAppRegistry, reloadOnHangup } from './apps.js';
-import { ismsProvider, requestSettings, storeOf } from './composition.js';
+import { ismsProvider, requestSettings, storeOf, webhookReceivers } from './composition.js';
 import type { Lifecycle } from './lifecycle.js';
 import { listen } from './listen.js';
 import { packageVersion } from './package-version.js';
 import { connectForRequests, connectForWork, createErrorLog, disconnect, warnOfRedis } from './redis.js';
 import { readGatewayState, recordStats } from './shared-state.js';
-import { webhookReceivers } from './webhook-receivers.js';
 
 type GatewayConfig = ConfigFor<'worker'>;
 

@@ -48,16 +48,3 @@ export function createLifecycle(onFail: () => void): Lifecycle {
     },
   };
 }
-
-const signals = ['SIGTERM', 'SIGINT'] as const;
-const endAtOnce = () => process.exit(0);
-
-/** For a process that has not begun: there is nothing to finish. */
-export function endAtOnceOnSignal(): void {
-  for (const signal of signals) process.on(signal, endAtOnce);
-}
-
-/** From now on a signal calls `stop` instead. */
-export function finishOnSignal(stop: () => void): void {
-  for (const signal of signals) process.off(signal, endAtOnce).on(signal, stop);
-}

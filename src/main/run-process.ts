@@ -1,12 +1,15 @@
+import type { Environment } from '../config/load-config.js';
 import { withTimeout } from '../lib/with-timeout.js';
-import { createLifecycle, endAtOnceOnSignal, finishOnSignal, type Lifecycle } from './lifecycle.js';
+import { type Closable, createLifecycle, type Lifecycle } from './lifecycle.js';
+import { portTaken } from './listen.js';
 import { load } from './load.js';
-import { traceIfAsked } from './tracing.js';
+import { packageVersion } from './package-version.js';
 
 /** A command that runs until a signal ends it. */
 export type ProcessName = 'start' | 'api' | 'worker' | 'simulate';
 
-type Environment = Readonly<Record<string, string | undefined>>;
+const signals = ['SIGTERM', 'SIGINT'] as const;
+const endAtOnce = () => process.exit(0);
 
 /** Time to close the remaining parts of a process that failed, in ms. */
 const failWithinMs = 5_000;
@@ -16,7 +19,8 @@ const failWithinMs = 5_000;
  * one ends the process at once.
  */
 export async function runProcess(name: ProcessName, env: Environment): Promise<void> {
-  endAtOnceOnSignal();
+  // There is nothing to finish before the process has begun.
+  for (const signal of signals) process.on(signal, endAtOnce);
   // Tracing must start before the traced modules are imported.
   const tracing = await traceIfAsked(name, env);
   let stopping = false;
@@ -36,7 +40,7 @@ export async function runProcess(name: ProcessName, env: Environment): Promise<v
       },
     );
   };
-  finishOnSignal(stop);
+  for (const signal of signals) process.off(signal, endAtOnce).on(signal, stop);
   process.on('SIGHUP', () => {
     if (!lifecycle.hangUp()) stop();
   });
@@ -51,29 +55,62 @@ export async function runProcess(name: ProcessName, env: Environment): Promise<v
 
 const exitFailed = () => process.exit(1);
 
-const starters: Record<ProcessName, (env: Environment, lifecycle: Lifecycle) => Promise<void>> = {
+type Starter = (env: Environment, lifecycle: Lifecycle) => Promise<void>;
+
+const starters: Record<ProcessName, Starter> = {
   start: async (env, lifecycle) => {
     const { start } = await import('./start.js');
     await start(env, lifecycle);
   },
-  api: async (env, lifecycle) => {
-    const config = load(env, 'api');
-    const [{ runApi }, { startTelemetry }] = await Promise.all([
-      import('./gateway.js'),
-      import('./telemetry.js'),
-    ]);
-    await runApi(config, { ...(await startTelemetry('api', config, lifecycle)), lifecycle });
-  },
-  worker: async (env, lifecycle) => {
-    const config = load(env, 'worker');
-    const [{ runWorker }, { startTelemetry }] = await Promise.all([
-      import('./gateway.js'),
-      import('./telemetry.js'),
-    ]);
-    await runWorker(config, { ...(await startTelemetry('worker', config, lifecycle)), lifecycle });
-  },
-  simulate: async (env, lifecycle) => {
-    const { runSimulator } = await import('./run-simulator.js');
-    await runSimulator(load(env, 'simulate'), lifecycle);
-  },
+  api: startPart('api'),
+  worker: startPart('worker'),
+  simulate: startSimulatorAlone,
 };
+
+function startPart(name: 'api' | 'worker'): Starter {
+  return async (env, lifecycle) => {
+    const config = load(env, name);
+    const [{ runApi, runWorker }, { startTelemetry }] = await Promise.all([
+      import('./gateway.js'),
+      import('./telemetry.js'),
+    ]);
+    const host = { ...(await startTelemetry(name, config, lifecycle)), lifecycle };
+    await (name === 'api' ? runApi(config, host) : runWorker(config, host));
+  };
+}
+
+/** The iSMS simulator on `HOST` and `PORT`; it checks the account's credentials when they are set. */
+async function startSimulatorAlone(env: Environment, lifecycle: Lifecycle): Promise<void> {
+  const { http, account, logLevel } = load(env, 'simulate');
+  const [{ startSimulator }, { createLogger }] = await Promise.all([
+    import('isms-2fa-simulator'),
+    import('../telemetry/logger.js'),
+  ]);
+  const logger = createLogger({ level: logLevel, role: 'simulate' });
+  const credentials = account && { username: account.username, password: account.password.reveal() };
+  const { host, port } = http;
+  const simulator = await startSimulator({ host, port, logger, ...credentials }).catch((error: unknown) => {
+    throw portTaken(error, 'the iSMS simulator', 'Set PORT to a free one.') ?? error;
+  });
+  lifecycle.add(simulator);
+  const { url, endpoint } = simulator;
+  logger.info({ event: 'simulator.started', url, endpoint }, 'simulator started');
+}
+
+/** Starts tracing if `OTEL_EXPORTER_OTLP_ENDPOINT` is set. Modules that are traced must be imported afterwards. */
+async function traceIfAsked(role: ProcessName, env: Environment): Promise<Closable | null> {
+  const endpoint = role !== 'simulate' ? endpointIn(env) : null;
+  if (!endpoint) return null;
+  const { startTracing } = await import('../telemetry/tracing.js');
+  return startTracing({ ...endpoint, role, version: packageVersion() });
+}
+
+/** Mistakes in the environment are reported by the command itself. */
+function endpointIn(env: Environment): { endpoint: string; ratio: number } | null {
+  try {
+    const { endpoint, ratio } = load(env, 'start').tracing;
+    return endpoint === undefined ? null : { endpoint, ratio };
+  } catch {
+    return null;
+  }
+}

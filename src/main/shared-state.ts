@@ -3,8 +3,7 @@ import { accountTroubles } from '../otp/outcome.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
-import type { Tally } from '../telemetry/metrics.js';
-import type { GatewayState } from '../telemetry/state-metrics.js';
+import type { GatewayState, Tally } from '../telemetry/metrics.js';
 import type { Closable } from './lifecycle.js';
 
 /** Reads the state that all processes share, for a scrape of this one's metrics. */

@@ -1,10 +1,133 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { context, SpanKind, trace } from '@opentelemetry/api';
 import { suppressTracing } from '@opentelemetry/core';
+import type { Logger } from '../lib/logger.js';
+import { createSlidingSum } from '../lib/sliding-sum.js';
 import { type Apps, testCodeOf } from '../otp/app.js';
+import { type HealthSignal, type SendOutcome, sendHealthSignal, verifyHealthSignal } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
-import type { CircuitBreaker } from './circuit-breaker.js';
-import { type ResilienceOptions, resilientProvider } from './resilient-provider.js';
+import {
+  type CircuitBreaker,
+  type CircuitState,
+  type Clock,
+  createCircuitBreaker,
+  type Permit,
+} from './circuit-breaker.js';
+
+/** Its timers do not keep the process alive. */
+export const monotonicClock: Clock = {
+  now: () => performance.now(),
+  later: (ms, work) => void setTimeout(work, ms).unref(),
+};
+
+interface ResilienceOptions {
+  logger: Pick<Logger, 'info' | 'warn'>;
+  /** Called with the state of each circuit (`sends`, `verifications`) at first, and on each change. */
+  onCircuit?: (circuit: string, state: CircuitState) => void;
+  clock?: Clock;
+}
+
+/**
+ * Puts circuit breakers and a retry budget in front of a provider. A call that they refuse is not made and returns as
+ * unsent. Sends and verifications have a circuit each, since sends that hang say nothing about verifications. The
+ * balance call is always made: it tells whether trouble is over.
+ */
+export function resilientProvider(
+  provider: Provider,
+  { logger, onCircuit = () => {}, clock = monotonicClock }: ResilienceOptions,
+): { provider: Provider; sendCircuit: CircuitBreaker } {
+  const circuits = { sends: createCircuitBreaker(clock), verifications: createCircuitBreaker(clock) };
+  for (const [name, circuit] of Object.entries(circuits)) {
+    onCircuit(name, circuit.state);
+    circuit.onChange((state) => {
+      logChange(logger, name, state);
+      onCircuit(name, state);
+    });
+  }
+  const retryBudget = createRetryBudget(clock.now);
+  const resilient: Provider = {
+    ...provider,
+    send: async (call, window) => {
+      const permit = circuits.sends.enter();
+      if (!permit) return { kind: 'deferred', reason: 'circuit_open' };
+      const may = payFor(call.attempt, permit, retryBudget);
+      return await settled(permit, may ? provider.send(call, window) : beyondBudget, sendHealthSignal);
+    },
+    verify: async (call) => {
+      const permit = circuits.verifications.enter();
+      if (!permit) return { kind: 'unsent', reason: 'circuit_open' };
+      return await settled(permit, provider.verify(call), verifyHealthSignal);
+    },
+  };
+  return { provider: resilient, sendCircuit: circuits.sends };
+}
+
+const beyondBudget = Promise.resolve<SendOutcome>({ kind: 'deferred', reason: 'retry_budget' });
+
+/** A probe is free: the circuit spaces probes already, and recovery must not wait for a token. */
+function payFor(attempt: number, { probe }: Permit, retryBudget: RetryBudget): boolean {
+  if (attempt > 1) return probe || retryBudget.spend();
+  retryBudget.earn();
+  return true;
+}
+
+/** A call that throws is a bug of the gateway and says nothing about the provider. */
+async function settled<T>(
+  permit: Permit,
+  calling: Promise<T>,
+  signalOf: (outcome: T) => HealthSignal,
+): Promise<T> {
+  let signal: HealthSignal = 'ignored';
+  try {
+    const outcome = await calling;
+    signal = signalOf(outcome);
+    return outcome;
+  } finally {
+    permit.settle(signal);
+  }
+}
+
+const changes = {
+  open: { event: 'circuit.opened', message: 'iSMS is failing: calls of this kind stop for a while' },
+  half_open: { event: 'circuit.half_open', message: 'one call probes whether iSMS works again' },
+  closed: { event: 'circuit.closed', message: 'iSMS works again' },
+} as const satisfies Record<CircuitState, object>;
+
+function logChange(logger: ResilienceOptions['logger'], circuit: string, state: CircuitState): void {
+  const { event, message } = changes[state];
+  logger[state === 'open' ? 'warn' : 'info']({ event, circuit }, message);
+}
+
+const budgetWindowMs = 10_000;
+/** First calls that earn one extra call. */
+const callsPerExtra = 10;
+/** Extra calls in a window that need not be earned: one a second. */
+const unearnedExtras = budgetWindowMs / 1_000;
+
+export interface RetryBudget {
+  /** Counts a first call, which earns a tenth of a token. */
+  earn(): void;
+  /** Takes a token for a retry or a resend; false when there is none. */
+  spend(): boolean;
+}
+
+/**
+ * A token bucket whose tokens expire after 10 s: extra calls are at most a tenth of the first calls of the last 10 s, plus
+ * ten. A quiet hour saves up nothing. After Finagle's RetryBudget:
+ * https://finagle.github.io/blog/2016/02/08/retry-budgets
+ */
+export function createRetryBudget(now: () => number): RetryBudget {
+  const firsts = createSlidingSum(budgetWindowMs, now);
+  const extras = createSlidingSum(budgetWindowMs, now);
+  return {
+    earn: () => firsts.add(1),
+    spend: () => {
+      if (extras.total + 1 > firsts.total / callsPerExtra + unearnedExtras) return false;
+      extras.add(1);
+      return true;
+    },
+  };
+}
 
 interface DecorationOptions extends ResilienceOptions {
   apps: Apps;

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { CommandLineIo } from '../../src/main/commands.js';
-import { runCommandLine } from '../../src/main/main.js';
+import { runCommandLine } from '../../src/main/commands.js';
 import type { FullGateway } from '../support/full-gateway.js';
 
 /** Output and exit code of a command. */

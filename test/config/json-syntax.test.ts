@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { jsonSyntaxError } from '../../src/config/json-syntax.js';
+import { jsonSyntaxError } from '../../src/config/apps-file.js';
 
 describe('jsonSyntaxError', () => {
   it.each<[string, number, number]>([

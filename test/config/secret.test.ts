@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { describeConfig } from '../../src/config/documentation.js';
-import { Secret } from '../../src/config/secret.js';
+import { Secret } from '../../src/config/formats.js';
 import { canaries, load } from './environment.js';
 
 describe('Secret', () => {

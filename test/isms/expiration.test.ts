@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseExpiration } from '../../src/isms/calls.js';
+import { parseExpiration } from '../../src/isms/provider.js';
 
 test.each([
   ['29 Apr 2025', '2025-04-29'],

@@ -1,7 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { Secret } from '../../src/config/secret.js';
-import { recordedEvents } from '../../src/main/composition.js';
-import { webhookReceivers } from '../../src/main/webhook-receivers.js';
+import { Secret } from '../../src/config/formats.js';
+import { recordedEvents, webhookReceivers } from '../../src/main/composition.js';
 import { type App, plainApp } from '../../src/otp/app.js';
 import { eventTypes } from '../../src/otp/event.js';
 import { secret, startReceiver } from '../webhooks/receiver.js';

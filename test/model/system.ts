@@ -3,7 +3,7 @@ import { partitionOfId } from '../../src/otp/otp-id.js';
 import type { SendOutcome } from '../../src/otp/outcome.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
 import type { Clock } from '../../src/provider/circuit-breaker.js';
-import { resilientProvider } from '../../src/provider/resilient-provider.js';
+import { resilientProvider } from '../../src/provider/decorated-provider.js';
 import { createHistories } from '../../src/store/history.js';
 import { keys } from '../../src/store/keys.js';
 import type { SendClaim } from '../../src/store/send-attempts.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { GatewayState } from '../../src/telemetry/metrics.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
-import type { GatewayState } from '../../src/telemetry/state-metrics.js';
 import { samplesOf } from '../support/samples.js';
 
 const state: GatewayState = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isPublicAddress } from '../../src/webhooks/public-address.js';
+import { isPublicAddress } from '../../src/webhooks/endpoint.js';
 
 describe('an address', () => {
   it.each([

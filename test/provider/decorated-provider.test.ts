@@ -5,7 +5,7 @@ import {
   createRetryBudget,
   type RetryBudget,
   resilientProvider,
-} from '../../src/provider/resilient-provider.js';
+} from '../../src/provider/decorated-provider.js';
 import { sendCall, verifyCall } from '../isms/account.js';
 import { manualClock } from '../support/manual-clock.js';
 
