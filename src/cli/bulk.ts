@@ -44,8 +44,10 @@ export async function bulk(call: Call, file: string, options: BulkOptions): Prom
     answer(call, { ...summary, ...named, finishedBefore: true }, finishedText(results, summary.batchId));
   } else {
     const uploaded = await runUpload(client, { ...plan, file, results }, call);
-    answer(call, { ...uploadedJson(uploaded), ...named }, uploadedText(uploaded, results));
+    const { linesPerSecond, seconds } = uploaded;
     summary = uploaded.summary;
+    const facts = { ...summary, seconds: Number(seconds.toFixed(3)), linesPerSecond, ...named };
+    answer(call, facts, uploadedText(uploaded, results));
   }
   const waited = wait ? await waitForBatch(client, call, summary.batchId) : exitCodes.done;
   return summary.rejected > 0 ? exitCodes.refused : waited;
@@ -71,24 +73,17 @@ function finishedText(results: string, batchId: string): string {
   ].join('\n');
 }
 
-function uploadedText({ summary, seconds }: Uploaded, results: string): string {
-  const lines = summary.accepted + summary.rejected;
+function uploadedText({ summary, seconds, linesPerSecond }: Uploaded, results: string): string {
   const codes = Object.entries(summary.codes).map(([code, count]) => `(${counted(count)} ${code})`);
   const canRetry = temporary.some((code) => code in summary.codes);
   return rows([
     ['batch', summary.batchId],
     ['accepted', counted(summary.accepted)],
     ['rejected', [counted(summary.rejected), ...codes].join(' ')],
-    ['took', `${seconds.toFixed(1)} s (${counted(Math.round(lines / seconds))} lines/s)`],
+    ['took', `${seconds.toFixed(1)} s (${counted(linesPerSecond)} lines/s)`],
     ['results', results],
     ['next', canRetry ? 'run again with --refused to retry refused lines' : null],
   ]);
-}
-
-function uploadedJson({ summary, seconds }: Uploaded): object {
-  const lines = summary.accepted + summary.rejected;
-  const rate = { seconds: Number(seconds.toFixed(3)), linesPerSecond: Math.round(lines / seconds) };
-  return { ...summary, ...rate };
 }
 
 /** Waits until no OTP of a batch waits to be sent, and shows the batch. `refused` if any OTP failed. */

@@ -1,14 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { OtpClient } from 'isms-otp-client';
-import {
-  CommandError,
-  type ExitCode,
-  type Failure,
-  failureOf,
-  formatFailure,
-  stopped,
-  usageError,
-} from './failure.js';
+import { CommandError, type ExitCode, type Failure, failureOf, formatFailure, stopped } from './failure.js';
 
 /** A stream that a command writes to: a terminal, a file or a pipe. */
 export interface Output {
@@ -64,15 +56,6 @@ export function answer({ json, stdout }: Call, value: object, text: string): voi
 export function complain({ json, stderr }: Pick<Call, 'json' | 'stderr'>, failure: Failure): ExitCode {
   stderr.write(`${formatFailure(failure, json)}\n`);
   return failure.exitCode;
-}
-
-/** Reports a wrong command line of a command that uses a gateway. */
-export function complainOfUsage(
-  call: Pick<Call, 'json' | 'stderr'>,
-  problem: string,
-  name: string,
-): ExitCode {
-  return complain(call, usageError(problem, name));
 }
 
 /** Creates a client for the gateway that settings and `--url` name. Throws a CommandError for wrong settings. */

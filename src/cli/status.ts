@@ -21,7 +21,6 @@ export async function status(
   }
   const { client } = await connect(call);
   const { signal } = call;
-  const show = options.watch ? showChanges : showOnce;
   if (id === undefined) {
     const otps = await client.findByReference(reference ?? '', { signal });
     if (otps.length === 0) {
@@ -29,14 +28,14 @@ export async function status(
     }
     answer(call, { otps }, otps.map(otpText).join('\n\n'));
   } else if (id.startsWith('batch_')) {
-    await show<Batch>(call, {
+    await show<Batch>(call, options.watch, {
       load: () => client.getBatch(id, { signal }),
       isOver: isSent,
       text: batchText,
       line: batchLine,
     });
   } else {
-    await show<Otp>(call, {
+    await show<Otp>(call, options.watch, {
       load: () => client.get(id, { signal }),
       isOver: hasEnded,
       text: otpText,
@@ -54,13 +53,13 @@ interface Shown<T> {
   line(found: T): string;
 }
 
-async function showOnce<T extends object>(call: Call, shown: Shown<T>): Promise<void> {
-  const found = await shown.load();
-  answer(call, found, shown.text(found));
-}
-
-async function showChanges<T extends object>(call: Call, shown: Shown<T>): Promise<void> {
+/** Shows the result as it is now or, with `watch`, each change until it is final. */
+async function show<T extends object>(call: Call, watch: true | undefined, shown: Shown<T>): Promise<void> {
   let before = '';
+  if (!watch) {
+    const found = await shown.load();
+    return answer(call, found, shown.text(found));
+  }
   for await (const found of poll(shown.load, shown.isOver, call.signal)) {
     const line = shown.line(found);
     if (line !== before) answer(call, found, `${new Date().toISOString()}  ${line}`);

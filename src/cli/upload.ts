@@ -43,6 +43,7 @@ interface UploadPlan {
 export interface Uploaded {
   summary: ResultsSummary;
   seconds: number;
+  linesPerSecond: number;
 }
 
 /** Shorter than the gateway keeps lines by default (OTP_RETENTION_SECONDS, a day). */
@@ -115,7 +116,7 @@ export async function runUpload(
     return writer.add({ line, ...result });
   };
   try {
-    const batchId = await sendLines(client, upload, { onResult, signal: call.signal });
+    const batchId = await sendLines(client, upload, { result: onResult, signal: call.signal });
     const answered = counts.accepted + counts.rejected;
     if (answered !== lines) {
       const advice = `check that no other program writes to the file; ${resumeAdvice}`;
@@ -124,7 +125,8 @@ export async function runUpload(
     }
     const summary = { batchId, ...counts };
     await writer.finish(summary);
-    return { summary, seconds: secondsSince() };
+    const seconds = secondsSince();
+    return { summary, seconds, linesPerSecond: Math.round(lines / seconds) };
   } catch (error) {
     await writer.abandon();
     throw withResumeAdvice(error);
@@ -136,13 +138,7 @@ export async function runUpload(
 async function sendLines(
   client: OtpClient,
   { file, upload: { key, defaults } }: { file: string; upload: UploadRecord },
-  {
-    onResult,
-    signal,
-  }: {
-    onResult: (result: UploadResult, line: number) => Promise<void> | undefined;
-    signal: AbortSignal;
-  },
+  on: { result(result: UploadResult, line: number): Promise<void> | undefined; signal: AbortSignal },
 ): Promise<string> {
   const numbers = createLineNumbers();
   const inputs = function* (): Generator<OtpInput, void> {
@@ -155,8 +151,8 @@ async function sendLines(
   const { batchId } = await client.sendMany(inputs(), {
     idempotencyKey: key,
     ...(defaults && { defaults }),
-    signal,
-    onResult: (result) => onResult(result, numbers.lineOf(result.index)),
+    signal: on.signal,
+    onResult: (result) => on.result(result, numbers.lineOf(result.index)),
   });
   return batchId;
 }

@@ -2,15 +2,6 @@ import type { ApiKey } from './keys.js';
 import { type Config, requiredBy, settings } from './roles.js';
 import type { Setting } from './variables.js';
 
-/** Formats the settings, one a line, without secrets. */
-export function describeConfig(config: Config): string {
-  const width = Math.max(...settings.map(({ name }) => name.length));
-  const lines = Object.entries(shownSettings(config)).map(
-    ([name, value]) => `${name.padEnd(width)}  ${value}`,
-  );
-  return `${lines.join('\n')}\n`;
-}
-
 /** The printable value of each setting by name, without secrets. */
 export function shownSettings(config: Config): Record<string, string> {
   return Object.fromEntries(
@@ -27,7 +18,7 @@ function memberOf(part: unknown, key: string): unknown {
 
 function shownValue(value: unknown): string {
   if (value === undefined) return '-';
-  if (Array.isArray(value)) return value.map(shownValue).join(', ');
+  if (Array.isArray(value)) return value.map(shownValue).join(', ') || '-';
   return isApiKey(value)
     ? `${value.app} (sha256 ${value.digest.toString('hex').slice(0, 8)}…)`
     : String(value);

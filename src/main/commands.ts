@@ -36,8 +36,11 @@ export async function runCommandLine(args: readonly string[], io: CommandLineIo)
     const problem = problemOf(error);
     const name = words.join(' ');
     if (usesGateway(command)) {
-      const { complainOfUsage } = await import('../cli/call.js');
-      return complainOfUsage({ json: args.includes('--json'), stderr: io.stderr }, problem, name);
+      const [{ complain }, { usageError }] = await Promise.all([
+        import('../cli/call.js'),
+        import('../cli/failure.js'),
+      ]);
+      return complain({ json: args.includes('--json'), stderr: io.stderr }, usageError(problem, name));
     }
     const help = ['isms-otp', ...(known ? words : words.slice(0, -1)), '--help'].join(' ');
     io.stderr.write(`${problem}\nSee ${help}.\n`);
@@ -176,7 +179,7 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
     )
     .action(async (role, options) => {
       const { validateConfig } = await import('./config-commands.js');
-      await print(options, [validateConfig(role, io.env)]);
+      await print(options, [await validateConfig(role, io.env)]);
     });
   withJson(
     define('apps validate [file]', 'print the apps in a file (default: APPS_FILE), or every mistake'),

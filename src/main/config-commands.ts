@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { describeConfig, shownSettings } from '../config/documentation.js';
+import { rows } from '../cli/view.js';
+import { shownSettings } from '../config/documentation.js';
 import { appShape } from '../config/keys.js';
 import type { Role } from '../config/roles.js';
 import { createAppRegistry } from './apps.js';
@@ -9,10 +10,12 @@ import type { CommandOutput } from './operate.js';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Describes the settings of a role. Throws a ConfigError with every mistake in them and in APPS_FILE. */
-export function validateConfig(role: Role, env: Environment): CommandOutput {
+export async function validateConfig(role: Role, env: Environment): Promise<CommandOutput> {
   const config = load(env, role);
   createAppRegistry(config);
-  return { text: describeConfig(config), data: shownSettings(config) };
+  const made = role === 'start' ? (await import('./start.js')).shownByStart(env) : {};
+  const data = { ...shownSettings(config), ...made };
+  return { text: rows(Object.entries(data)), data };
 }
 
 /** Describes the apps in a file, by default APPS_FILE. Throws a ConfigError with every mistake in it. */

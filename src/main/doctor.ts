@@ -36,8 +36,11 @@ const problem = (check: Finding['check'], text: string, advice: string): Finding
 };
 
 /** Checks what this machine needs to run the gateway. Changes nothing. */
-export async function* diagnose(env: Environment): AsyncGenerator<Finding> {
+export async function* diagnose(given: Environment): AsyncGenerator<Finding> {
   yield nodeVersion();
+  const { besideStart } = await import('./start.js');
+  const { pid, env } = await besideStart(given);
+  if (pid !== null) yield ok('settings', `npm start runs here (process ${pid}); its settings are used.`);
   const config = readSettings(env);
   if ('check' in config) return yield config;
   yield* missingSettings(env);

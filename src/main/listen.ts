@@ -22,5 +22,5 @@ export async function listen(
 export function portTaken(error: unknown, server: string, advice: string): Error | null {
   if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' && 'port' in error))
     return null;
-  return new Error(`Port ${error.port}, for ${server}, is taken by another process. ${advice}`);
+  return new Error(`Port ${error.port}, for ${server}, is taken by another process. ${advice}`.trim());
 }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { describeConfig } from '../../src/config/documentation.js';
+import { shownSettings } from '../../src/config/documentation.js';
 import { Secret } from '../../src/config/formats.js';
 import { canaries, load } from './environment.js';
 
@@ -20,7 +20,7 @@ describe('secrets in Config', () => {
     inspected: inspect(load(), { depth: Number.POSITIVE_INFINITY, showHidden: true }),
     serialised: JSON.stringify(load()),
     'put into a string': Object.values(load()).map(String).join(),
-    described: describeConfig(load()),
+    shown: JSON.stringify(shownSettings(load())),
     enumerated: JSON.stringify(Object.entries(load().redisUrl)),
   };
 

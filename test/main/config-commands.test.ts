@@ -76,6 +76,27 @@ describe('keys create', () => {
   );
 });
 
+describe('config validate', () => {
+  it('prints for `start` the settings that `npm start` makes where the environment leaves them open', async () => {
+    const { code, said } = await run(['config', 'validate', 'start', '--json'], {
+      REDIS_URL: 'redis://127.0.0.1:1',
+      ADMIN_USERNAME: 'me',
+      ADMIN_PASSWORD: 'a-password-for-tests',
+    });
+    expect(code).toBe(0);
+    expect(JSON.parse(said)).toMatchObject({
+      LOG_LEVEL: 'warn (npm start)',
+      REDIS_URL: 'redis://127.0.0.1:1',
+      ISMS_URL: 'the simulator (npm start)',
+      ENCRYPTION_KEYS: 'kept in .data (npm start)',
+      ADMIN_USERNAME: 'me',
+      PORT: '3000',
+    });
+    const worker = await run(['config', 'validate', 'worker', '--json'], environment);
+    expect(JSON.parse(worker.said)).toMatchObject({ ADMIN_USERNAME: '-' });
+  });
+});
+
 describe('apps validate', () => {
   it('prints the apps in a file, or every mistake in it', async () => {
     const file = join(directory, 'apps.json');

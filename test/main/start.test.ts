@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
@@ -71,17 +71,47 @@ it('refuses to run twice on the same data', async () => {
   expect(second.output).toMatch(/already running/);
 });
 
-it('names the port of the simulator when that is taken', async () => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const inboxPort = (server.address() as AddressInfo).port;
+it('names each port that is taken, with its use and its setting, before it starts anything', async () => {
   const elsewhere = mkdtempSync(join(tmpdir(), 'otp-start-'));
-  const running = runCommand('start', { PORT: String(inboxPort - 1) }, elsewhere);
-  const [code] = await once(running.child, 'close');
-  server.close();
+  const servers: Server[] = [];
+  const take = async (port: number) => {
+    const server = createServer().listen(port, '127.0.0.1');
+    servers.push(server);
+    // A port that another program has is taken as well.
+    await Promise.race([once(server, 'listening'), new Promise((resolve) => server.once('error', resolve))]);
+    return (server.address() as AddressInfo | null)?.port ?? port;
+  };
+  const refused = async (apiPort: number) => {
+    const running = runCommand('start', { PORT: String(apiPort) }, elsewhere);
+    expect(await once(running.child, 'close')).toEqual([1, null]);
+    return running.output;
+  };
+  const port = await take(0);
+  const [api, inbox] = ['the API (PORT)', "the simulator's inbox (PORT + 1)"];
+  const ofInbox = (taken: number) => `Port ${taken}, for ${inbox}, is taken by another process.\n`;
+  const advice = 'Set PORT so that it and the next one are free.\n';
+  expect(await refused(port - 1)).toContain(`${ofInbox(port)}${advice}`);
+  await take(port + 1);
+  expect(await refused(port)).toBe(
+    `Port ${port}, for ${api}, is taken by another process.\n${ofInbox(port + 1)}${advice}`,
+  );
+  expect(existsSync(join(elsewhere, '.data/redis'))).toBe(false);
+  for (const server of servers) server.close();
   rmSync(elsewhere, { recursive: true });
-  expect(code).toBe(1);
-  expect(running.output).toContain(`Port ${inboxPort}, for the simulator's inbox (PORT + 1), is taken`);
+});
+
+it('doctor checks the Redis, the simulator and the API of a running npm start', async () => {
+  const doctor = runCommand(['doctor', '--json'], {}, directory);
+  expect(await once(doctor.child, 'close')).toEqual([0, null]);
+  const found = doctor.output
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { check: string; level: string; text: string });
+  expect(found.filter(({ level }) => level !== 'ok')).toEqual([]);
+  expect(found.map(({ check }) => check)).toEqual(expect.arrayContaining(['redis', 'isms', 'api']));
+  expect(found.find(({ check }) => check === 'settings')?.text).toMatch(
+    /npm start runs here \(process \d+\)/,
+  );
 });
 
 it('takes over after a run that was killed, Redis left behind and all', { timeout: 30_000 }, async () => {
@@ -91,5 +121,7 @@ it('takes over after a run that was killed, Redis left behind and all', { timeou
 });
 
 it('keeps its secrets readable by their owner alone', () => {
-  expect(statSync(join(directory, '.data/secrets.json')).mode & 0o077).toBe(0);
+  for (const file of ['secrets.json', 'start.json']) {
+    expect(statSync(join(directory, '.data', file)).mode & 0o077).toBe(0);
+  }
 });
