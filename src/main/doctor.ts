@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
 import type { Config } from '../config/roles.js';
-import type { AccountTrouble } from '../otp/outcome.js';
+import { troubleTexts } from '../otp/outcome.js';
 import { mastersOf, type RedisClient } from '../store/script.js';
 import { createAppRegistry } from './apps.js';
 import { ismsProvider } from './composition.js';
@@ -189,15 +189,6 @@ async function tlsFinding({ hostname, port }: URL): Promise<Finding> {
   }
 }
 
-const troubleAdvice: Record<AccountTrouble, string> = {
-  authentication_failed:
-    "iSMS refuses ISMS_USERNAME or ISMS_PASSWORD (-1001). The user name is the sub-account's, never the email address; the password is an API key or the portal's password.",
-  account_suspended: 'Ask iSMS why the account is suspended or expired.',
-  ip_not_allowed: "Ask iSMS to add this machine's public address to the account's list.",
-  insufficient_credits: 'Top the account up.',
-  unrecognised_refusal: 'Ask iSMS what the message means.',
-};
-
 async function balanceFinding(
   config: Parameters<typeof ismsProvider>[0] & Pick<Config, 'balance'>,
 ): Promise<Finding> {
@@ -212,7 +203,7 @@ async function balanceFinding(
         : warning('isms', text, 'Top it up: at 0 sending pauses.');
     }
     case 'blocked':
-      return problem('isms', `iSMS answers ${outcome.trouble}.`, troubleAdvice[outcome.trouble]);
+      return problem('isms', `iSMS answers ${outcome.trouble}.`, troubleTexts[outcome.trouble].advice);
     case 'unavailable':
       return problem(
         'isms',

@@ -14,6 +14,28 @@ export const accountTroubles = [
 
 export type AccountTrouble = (typeof accountTroubles)[number];
 
+/** What happened, as the end of a sentence about paused sending, and what the operator should do. */
+export const troubleTexts: Record<AccountTrouble, { cause: string; advice: string }> = {
+  authentication_failed: {
+    cause: "iSMS rejects the gateway's login",
+    advice:
+      "Check ISMS_USERNAME and ISMS_PASSWORD (-1001): the user name is the sub-account's, never the email address; the password is an API key or the portal's password.",
+  },
+  account_suspended: {
+    cause: 'iSMS has suspended the account',
+    advice: 'Ask iSMS why it is suspended or expired.',
+  },
+  ip_not_allowed: {
+    cause: "iSMS does not allow the gateway's IP address",
+    advice: "Ask iSMS to add this machine's public address to the account's list.",
+  },
+  insufficient_credits: { cause: 'the iSMS account is out of credits', advice: 'Top it up.' },
+  unrecognised_refusal: {
+    cause: 'iSMS rejects the OTPs of this app for an unknown reason',
+    advice: 'Ask iSMS what its words mean.',
+  },
+};
+
 /** Why the gateway did not make a call. */
 const ownReasons = [
   'stale_claim',

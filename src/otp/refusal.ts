@@ -1,5 +1,5 @@
 import { errorText, type InputError } from '../lib/input-errors.js';
-import type { AccountTrouble } from './outcome.js';
+import { troubleTexts } from './outcome.js';
 
 /** Why an OTP was not accepted, by its stable code, with the default message. */
 export const refusalMessages = {
@@ -30,15 +30,10 @@ export const refusalMessages = {
 
 /** The default message of a refusal for each of these reasons. */
 const reasonMessages: Partial<Record<string, string>> = {
+  ...Object.fromEntries(
+    Object.entries(troubleTexts).map(([trouble, { cause }]) => [trouble, `Sending is paused: ${cause}.`]),
+  ),
   operator: 'The operator has paused sending.',
-  authentication_failed:
-    "iSMS rejects the gateway's login, so sending is paused until the operator corrects it.",
-  account_suspended: 'iSMS has suspended the account, so sending is paused until iSMS reactivates it.',
-  ip_not_allowed:
-    "iSMS does not allow the gateway's IP address, so sending is paused until the address is allowed.",
-  insufficient_credits: 'The iSMS account is out of credits, so sending is paused until it is topped up.',
-  unrecognised_refusal:
-    'iSMS rejects the OTPs of this app for an unknown reason, so sending for this app is paused until iSMS accepts one.',
   slowed:
     'Too few codes sent to the range of this number were verified, so the range is limited to one OTP in 20 s. The operator can unblock it.',
   blocked:
@@ -47,7 +42,7 @@ const reasonMessages: Partial<Record<string, string>> = {
     'Too many codes sent to the range of this number are not verified yet. Retry once some are verified, or after `Retry-After` at the latest.',
   backlog: 'The queue is too long to send this OTP before its deadline.',
   memory: 'Redis is nearly full, so no OTP is accepted.',
-} satisfies Record<AccountTrouble | 'operator' | RangeRefusal | 'backlog' | 'memory', string>;
+} satisfies Record<'operator' | RangeRefusal | 'backlog' | 'memory', string>;
 
 /** The stable `code` of a refusal. */
 export type RefusalCode = keyof typeof refusalMessages;

@@ -1,9 +1,10 @@
+import { type AccountTrouble, troubleTexts } from '../../otp/outcome.js';
 import type { AppHold } from '../../store/app-holds.js';
 import type { ConversionAlarm } from '../../store/conversion.js';
 import type { StatsSlot } from '../../store/stats.js';
 
 /** A problem that needs an operator. */
-export interface Alarm {
+interface Alarm {
   level: 'critical' | 'warning';
   text: string;
 }
@@ -13,7 +14,7 @@ interface AlarmFacts {
   now: number;
   slots: readonly StatsSlot[];
   waiting: { longestMs: number };
-  paused: string | null;
+  paused: AccountTrouble | 'operator' | null;
   holds: readonly Pick<AppHold, 'app' | 'since' | 'text'>[] | null;
   balance: {
     at: number;
@@ -72,17 +73,14 @@ function sendingAlarms({ now, slots, waiting, paused, holds, balance, memory }: 
   return texts;
 }
 
-const pauseTexts: Record<string, string> = {
-  operator: 'Sending is paused by an operator. Resume the queue in Bull Board.',
-  authentication_failed: 'Sending is paused: iSMS rejects the password of the account.',
-  account_suspended: 'Sending is paused: iSMS has suspended the account.',
-  ip_not_allowed: "Sending is paused: this server's IP address is not on the list of the iSMS account.",
-};
-
-function pauseText(reason: string, { balance, now }: Pick<AlarmFacts, 'balance' | 'now'>): string {
-  if (reason !== 'insufficient_credits') return pauseTexts[reason] ?? `Sending is paused: ${reason}.`;
-  if (balance && balance.credits < leastCredits)
-    return 'Sending is paused: the iSMS account is out of credits. Top it up.';
+function pauseText(
+  reason: NonNullable<AlarmFacts['paused']>,
+  { balance, now }: Pick<AlarmFacts, 'balance' | 'now'>,
+): string {
+  if (reason === 'operator') return 'Sending is paused by an operator. Resume the queue in Bull Board.';
+  const { cause, advice } = troubleTexts[reason];
+  if (reason !== 'insufficient_credits' || (balance && balance.credits < leastCredits))
+    return `Sending is paused: ${cause}. ${advice}`;
   const last = balance
     ? `, though the balance was ${count(balance.credits)} credits ${age(now - balance.at)} ago`
     : '';
