@@ -75,81 +75,72 @@ const rules = ['country_not_allowed', 'message_not_allowed'] as const satisfies 
 
 /** Send an OTP, and send it again. */
 export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
-  return [createOtp(dependencies), resendOtp(dependencies)];
-}
-
-const tag = 'OTPs';
-
-function createOtp(dependencies: ApiDependencies): Route {
-  const { settings } = dependencies;
-  const reader = createRequestReader(settings);
-  const send = createSend(dependencies);
-  return defineRoute({
+  const common = {
     method: 'post',
-    path: '/v1/otps',
-    operationId: 'createOtp',
-    tag,
-    summary: 'Send an OTP',
-    description:
-      'Accepts an OTP to be sent. iSMS creates the code and puts it in place of `%OTP%`; the gateway never stores it.',
-    body: { name: 'OtpRequest', schema: otpRequestSchema(settings), example: otpRequestExample },
+    tag: 'OTPs',
     headers: headersSchema,
     answers,
-    problems: [...refusals, 'invalid_phone_number', ...rules],
     ended: countRefusals(dependencies),
-    handle: async ({ app, body, headers, setOtpId, abortSignal }) => {
-      const read = readable(reader.complete(app, body));
-      const key = headers['Idempotency-Key'];
-      const idempotency = key === undefined ? null : { endpoint: sendEndpoint, key, body: read.text };
-      const seconds = waitSeconds(headers.Prefer);
-      const sending = {
-        request: read.request,
-        idempotency,
-        waitSeconds: seconds,
-        signal: abortSignal(),
-        setOtpId,
-      };
-      return sentAnswer(await send(sending), seconds);
-    },
-  });
+  } as const satisfies Partial<Parameters<typeof defineRoute>[0]>;
+  const { store, settings } = dependencies;
+  const reader = createRequestReader(settings);
+  const checkPolicy = createPolicyCheck(settings);
+  const cancelEarlier = createCancelEarlier(dependencies);
+  const send = createSend(dependencies);
+  return [
+    defineRoute({
+      ...common,
+      path: '/v1/otps',
+      operationId: 'createOtp',
+      summary: 'Send an OTP',
+      description:
+        'Accepts an OTP to be sent. iSMS creates the code and puts it in place of `%OTP%`; the gateway never stores it.',
+      body: { name: 'OtpRequest', schema: otpRequestSchema(settings), example: otpRequestExample },
+      problems: [...refusals, 'invalid_phone_number', ...rules],
+      handle: async ({ app, body, headers, setOtpId, abortSignal }) => {
+        const { request, text } = readable(reader.complete(app, body));
+        const asked = askedBy(headers, { endpoint: sendEndpoint, body: text });
+        const sent = await send({ request, ...asked, signal: abortSignal(), setOtpId });
+        return sentAnswer(sent, asked.waitSeconds);
+      },
+    }),
+    defineRoute({
+      ...common,
+      path: '/v1/otps/{id}/resend',
+      operationId: 'resendOtp',
+      summary: 'Send an OTP again',
+      description:
+        'Creates a new OTP, with its own id and code, for the same number and message, for a user who got no SMS. All ' +
+        'limits and rules apply; it counts for the client address of the earlier OTP unless this request has a `clientIp`. ' +
+        'Once it is accepted, earlier OTPs of this number and purpose are cancelled, so that only one code is valid.',
+      body: { name: 'ResendRequest', schema: resendSchema, example: {}, optional: true },
+      problems: [...refusals, 'otp_not_found', 'already_verified', ...rules],
+      handle: async ({ app, id, body, headers, setOtpId, abortSignal }) => {
+        const earlier = await store.otps.find(app, id);
+        if (!earlier) throw new ApiProblem('otp_not_found');
+        const refusal = checkPolicy(earlier);
+        if (refusal) throw problemOf(refusal);
+        const request = againOf(earlier, { settings, clientIp: body?.clientIp });
+        const endpoint = `POST /v1/otps/${id}/resend`;
+        const asked = askedBy(headers, { endpoint, body: JSON.stringify(body ?? {}) });
+        const sending = { request, ...asked, signal: abortSignal(), setOtpId };
+        return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier(earlier) }), asked.waitSeconds);
+      },
+    }),
+  ];
 }
 
 const resendSchema = z.strictObject({ clientIp: clientIpSchema.optional() }).optional();
 
-function resendOtp(dependencies: ApiDependencies): Route {
-  const { store, settings } = dependencies;
-  const send = createSend(dependencies);
-  const cancelEarlier = createCancelEarlier(dependencies);
-  const checkPolicy = createPolicyCheck(settings);
-  return defineRoute({
-    method: 'post',
-    path: '/v1/otps/{id}/resend',
-    operationId: 'resendOtp',
-    tag,
-    summary: 'Send an OTP again',
-    description:
-      'Creates a new OTP, with its own id and code, for the same number and message, for a user who got no SMS. All ' +
-      'limits and rules apply; it counts for the client address of the earlier OTP unless this request has a `clientIp`. ' +
-      'Once it is accepted, earlier OTPs of this number and purpose are cancelled, so that only one code is valid.',
-    body: { name: 'ResendRequest', schema: resendSchema, example: {}, optional: true },
-    headers: headersSchema,
-    answers,
-    problems: [...refusals, 'otp_not_found', 'already_verified', ...rules],
-    ended: countRefusals(dependencies),
-    handle: async ({ app, id, body, headers, setOtpId, abortSignal }) => {
-      const earlier = await store.otps.find(app, id);
-      if (!earlier) throw new ApiProblem('otp_not_found');
-      const refusal = checkPolicy(earlier);
-      if (refusal) throw problemOf(refusal);
-      const request = againOf(earlier, { settings, clientIp: body?.clientIp });
-      const key = headers['Idempotency-Key'];
-      const endpoint = `POST /v1/otps/${id}/resend`;
-      const idempotency = key === undefined ? null : { endpoint, key, body: JSON.stringify(body ?? {}) };
-      const seconds = waitSeconds(headers.Prefer);
-      const sending = { request, idempotency, waitSeconds: seconds, signal: abortSignal(), setOtpId };
-      return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier(earlier) }), seconds);
-    },
-  });
+/** What the headers ask of a send: once under this key, and a wait. */
+function askedBy(
+  { 'Idempotency-Key': key, Prefer }: z.output<typeof headersSchema>,
+  keyed: { endpoint: string; body: string },
+) {
+  return {
+    idempotency: key === undefined ? null : { ...keyed, key },
+    waitSeconds: waitSeconds(Prefer),
+  };
 }
 
 /**
