@@ -14,7 +14,7 @@ export interface BulkOptions {
   defaults?: string;
   results?: string;
   wait?: true;
-  key?: string;
+  idempotencyKey?: string;
   again?: true;
   refused?: true;
 }
@@ -30,9 +30,10 @@ const temporary = [
 
 /** Uploads a file of OTPs, or resumes the upload of an earlier run; each line counts once. */
 export async function bulk(call: Call, file: string, options: BulkOptions): Promise<ExitCode> {
-  const { key, results = `${file}.results.ndjson`, wait = false, again = false, refused = false } = options;
+  const { idempotencyKey: key, wait = false, again = false, refused = false } = options;
+  const { results = `${file}.results.ndjson` } = options;
   if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw usageError('--key must be 1 to 255 visible ASCII characters without spaces', call.name);
+    throw usageError('--idempotency-key must be 1 to 255 visible ASCII characters without spaces', call.name);
   }
   const defaults = readDefaults(call, options.defaults);
   const { client, url } = await connect(call);

@@ -78,7 +78,7 @@ function checkSame({ input, defaults, url, key, results }: UploadRequest, upload
     input.sha256 !== upload.sha256 && 'The file has changed',
     text(defaults) !== text(upload.defaults) && '--defaults differ',
     url !== upload.url && `The URL was ${upload.url}`,
-    key !== undefined && key !== upload.key && '--key differs',
+    key !== undefined && key !== upload.key && '--idempotency-key differs',
   ].find((found) => found !== false);
   if (problem === undefined) return;
   const advice = `choose another --results, or delete ${results}, to send it as a new upload`;

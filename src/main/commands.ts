@@ -117,6 +117,19 @@ const groups: Readonly<Record<string, string>> = {
   subject: 'export or erase the data about a phone number (PDPA)',
 };
 
+const argumentTexts: Readonly<Record<string, string>> = {
+  app: 'name of an app',
+  number: 'phone number, such as +60123456789 or 0123456789',
+  range: 'number range, as `ranges list` shows it',
+  since: 'first moment, such as 2026-11-25 (UTC)',
+  until: 'moment after the last, such as 2026-11-26',
+  id: 'id of an OTP (or, for status, of a batch)',
+  code: 'code that the user received; - reads it from stdin, none asks for it',
+  file: 'path of the file',
+  role: 'process or use that the settings are for',
+  shell: 'shell that completes commands',
+};
+
 /**
  * Every command of `isms-otp`. A command reads settings and imports its code when it runs, so that help and short
  * commands start fast. `exit` gets the exit code of a command that fails without an error.
@@ -124,23 +137,28 @@ const groups: Readonly<Record<string, string>> = {
 function createProgram(io: CommandLineIo, exit: (code: number) => void): Command {
   const program = new Command('isms-otp')
     .description('Gateway in front of the iSMS 2FA API.')
-    .version(packageVersion())
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
       outputError: () => {},
     })
-    .configureHelp({ subcommandTerm })
+    .configureHelp({ subcommandTerm, subcommandDescription: (command) => onlyIn(command).description() })
     .addHelpText('after', '\nSettings are environment variables: docs/configuration.md.');
 
   const define = (path: string, description: string): Command => {
-    const [first = '', second, ...args] = path.split(' ');
+    const [first = '', ...rest] = path.split(' ');
     const group = groups[first];
-    if (group === undefined) return program.command(path).description(description);
     const known = program.commands.find((command) => command.name() === first);
-    const parent = known ?? program.command(first).description(group);
-    return parent.command([second, ...args].join(' ')).description(description);
+    const parent = group === undefined ? program : (known ?? program.command(first).description(group));
+    const command = parent.command(group === undefined ? path : rest.join(' ')).description(description);
+    for (const argument of command.registeredArguments) {
+      argument.description = argumentTexts[argument.name()] ?? '';
+    }
+    return command;
   };
 
   program.commandsGroup('Processes:');
@@ -173,7 +191,7 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
   );
   withJson(define('config validate', 'print the settings, or every mistake in them'))
     .addArgument(
-      new Argument('[role]', 'process or use that the settings are for')
+      new Argument('[role]', argumentTexts['role'])
         .choices(['api', 'worker', 'start', 'simulate', 'operator', 'producer'])
         .default('api'),
     )
@@ -182,7 +200,7 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
       await print(options, [await validateConfig(role, io.env)]);
     });
   withJson(
-    define('apps validate [file]', 'print the apps in a file (default: APPS_FILE), or every mistake'),
+    define('apps validate [file]', 'print the apps in a file (default: APPS_FILE), or every mistake in it'),
   ).action(async (file: string | undefined, options) => {
     const { validateApps } = await import('./config-commands.js');
     await print(options, [validateApps(file, io.env)]);
@@ -202,18 +220,21 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
       await print(command.opts(), runOperatorCommand(name, command.args, io.env));
     });
   };
-  operator('numbers unlock', '<app> <number>', 'clear the limits and wrong codes of a number');
+  operator('numbers unlock', '<app> <number>', 'clear the limits and wrong codes of a phone number');
   operator('ranges list', '', 'list number ranges that the toll-fraud guard limits');
   operator('ranges unblock', '<app> <range>', 'clear the limits and history of a range');
-  operator('webhooks redeliver', '', 'deliver events again whose delivery was given up');
+  operator('webhooks redeliver', '', 'deliver again the events whose delivery was given up');
   operator('redis mark-restored', '', 'mark waiting OTPs as possibly sent, after Redis was restored');
-  operator('subject export', '<number>', 'print all data about a number, as NDJSON');
-  operator('subject erase', '<number>', 'erase all data about a number');
-  operator('audit', '<since> <until>', 'print the audit log, as NDJSON; dates such as 2026-11-25');
+  operator('subject export', '<number>', 'print all data about a phone number, as NDJSON');
+  operator('subject erase', '<number>', 'erase all data about a phone number');
+  operator('audit', '<since> <until>', 'print the audit log, as NDJSON');
 
   program.commandsGroup('Use a gateway (docs/command-line.md):');
   const client = (path: string, description: string) =>
-    withJson(define(path, description)).option('--url <URL>', 'the gateway, in place of ISMS_OTP_URL');
+    withJson(define(path, description)).option(
+      '--url <URL>',
+      'address of the gateway; default: ISMS_OTP_URL',
+    );
   const call = async (
     name: string,
     { json = false, url }: { json?: boolean; url?: string },
@@ -225,47 +246,53 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
     exit(await runCall({ env, stdin, stdout, stderr, name, json, url, signal }, run, whenStopped));
   };
   client('send <number>', 'send an OTP')
-    .option('--message <text>', 'message with %OTP% once; default: that of the gateway')
-    .option('--template <name>', 'template of the app, in place of --message')
+    .option('--message <text>', 'message with %OTP% once; default: DEFAULT_MESSAGE')
+    .option('--template <name>', 'template of the app, instead of --message')
     .option('--locale <tag>', 'language of the template, such as ms')
-    .option('--purpose <word>', 'purpose, such as login')
-    .option('--sender-id <text>', 'letters and digits, at most 11')
+    .option('--purpose <word>', 'purpose of the OTP, such as login')
+    .option('--sender-id <text>', 'sender ID: letters and digits, at most 11')
     .option('--reference <text>', 'your own id')
     .option('--client-ip <address>', 'IP address of the user, for the limit per address')
-    .option('--ttl <seconds>', 'how long the code can be verified', wholeNumber)
-    .option('--send-deadline <seconds>', 'how long the OTP may wait to be sent', wholeNumber)
-    .option('--max-attempts <n>', 'how many codes may be tried', wholeNumber)
-    .option('--wait <seconds>', 'wait for the send, at most 30; default: 10', wholeNumber)
+    .option(
+      '--ttl <seconds>',
+      'time in which the code can be verified; default: OTP_TTL_SECONDS',
+      wholeNumber,
+    )
+    .option(
+      '--send-deadline <seconds>',
+      'time in which it must be sent; default: OTP_SEND_DEADLINE_SECONDS',
+      wholeNumber,
+    )
+    .option('--max-attempts <n>', 'codes that may be tried; default: OTP_MAX_ATTEMPTS', wholeNumber)
+    .option('--wait <seconds>', 'time to wait for the send, at most 30; default: 10', wholeNumber)
     .option('--idempotency-key <key>', 'send only once under this key')
     .action((to: string, options: SendOptions & GatewayOptions) =>
       call('send', options, { run: async (one) => (await import('../cli/send.js')).send(one, to, options) }),
     );
-  const verify = client('verify [id] [code]', 'verify a code; - reads it from stdin, none asks for it')
-    .option('--to <number>', 'the newest OTP to this number, in place of the id')
-    .option('--purpose <word>', 'with --to: only OTPs of this purpose')
+  const verify = client('verify [id] [code]', 'verify a code')
+    .option('--to <number>', 'newest OTP to this number, instead of an id')
+    .option('--purpose <word>', 'purpose of the OTP, with --to')
     .action((_id: unknown, _code: unknown, options: GatewayOptions & { to?: string; purpose?: string }) =>
       call('verify', options, {
         run: async (one) => (await import('../cli/verify.js')).verify(one, verify.args, options),
       }),
     );
   client('status [id]', 'show an OTP or a batch')
-    .option('--reference <text>', 'all OTPs with this id of your own, in place of the id')
-    .option('--watch', 'print each change until it has ended')
+    .option('--reference <text>', 'OTPs with this id of your own, instead of an id')
+    .option('--watch', 'print each change until the OTP or batch has ended')
     .action((id: string | undefined, options: GatewayOptions & { reference?: string; watch?: true }) =>
       call('status', options, {
         run: async (one) => (await import('../cli/status.js')).status(one, id, options),
       }),
     );
   client('bulk <file>', 'send an OTP for each line of a .csv, .ndjson or .jsonl file; run again to resume')
-    .option('--defaults <JSON>', 'members for OTPs that lack them')
-    .option('--results <file>', 'result of each line; default: <file>.results.ndjson')
+    .option('--defaults <JSON>', 'members of an OTP, for lines that lack them')
+    .option('--results <file>', 'file for the result of each line; default: <file>.results.ndjson')
     .option('--wait', 'wait until all OTPs are sent')
-    .option('--key <key>', 'idempotency key of the upload; default: a new one')
+    .option('--idempotency-key <key>', 'send each line only once under this key; default: a new one')
     .option('--again', 'send the whole file as a new upload')
     .addOption(
-      new Option('--refused', 'upload a finished file again under its key, for refused lines').conflicts(
-        'again',
-      ),
+      new Option('--refused', 'send the lines of a finished upload that were refused').conflicts('again'),
     )
     .action((file: string, options: BulkOptions & GatewayOptions) =>
       call('bulk', options, {
@@ -273,15 +300,15 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
         whenStopped: 'run the same command again to resume: each line counts once',
       }),
     );
-  client('balance', 'show the credits of the iSMS account, how long they last, and the last 30 days')
-    .option('--refresh', 'ask iSMS now')
+  client('balance', 'show the credits of the iSMS account: now, for the last 30 days, and how long they last')
+    .option('--refresh', 'ask iSMS first')
     .action((options: GatewayOptions & { refresh?: true }) =>
       call('balance', options, {
         run: async (one) => (await import('../cli/balance.js')).balance(one, options),
       }),
     );
   withJson(define('completion', 'print the completion script of a shell'))
-    .addArgument(new Argument('<shell>').choices(shells))
+    .addArgument(new Argument('<shell>', argumentTexts['shell']).choices(shells))
     .action(async (shell: (typeof shells)[number], options) => {
       const { completionScript } = await import('../cli/completion.js');
       const script = completionScript(shell, completables(program));
@@ -290,8 +317,16 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
   return program;
 }
 
+/** The command of a group with only one; any other command itself. */
+function onlyIn(command: Command): Command {
+  const [first, second] = command.commands;
+  return first && !second ? first : command;
+}
+
 /** A command in the help of its parent: with its arguments, or the names of its commands. */
 function subcommandTerm(command: Command): string {
+  const only = onlyIn(command);
+  if (only !== command) return `${command.name()} ${subcommandTerm(only)}`;
   const names = command.commands.map((one) => one.name()).join('|');
   const args = command.registeredArguments.map((one) =>
     one.required ? `<${one.name()}>` : `[${one.name()}]`,

@@ -181,13 +181,13 @@ describe('bulk, run again', () => {
   it('refuses to resume a different upload, with advice', async () => {
     const line = `{"to":"${newNumber()}"}\n`;
     const file = fileOf('same.ndjson', line);
-    await bulk([file, '--key', 'k-1']);
+    await bulk([file, '--idempotency-key', 'k-1']);
     const text = readFileSync(`${file}.results.ndjson`, 'utf8');
     const other = {
       env: { ...settingsFor(gateway), ISMS_OTP_URL: gateway.url.replace('127.0.0.1', 'localhost') },
     };
     const tries = [
-      await bulk([file, '--key', 'k-2']),
+      await bulk([file, '--idempotency-key', 'k-2']),
       await bulk([file, '--defaults', '{"purpose":"x"}']),
       await bulk([file], other),
     ];

@@ -258,7 +258,7 @@ describe('a wrong command line of a command that uses a gateway', () => {
     [['bulk', 'a.csv', '--again', '--refused']],
     [['bulk', 'a.csv', '--defaults', '[]']],
     [['bulk', 'a.csv', '--defaults', '{"to":"1"}']],
-    [['bulk', 'a.csv', '--key', 'two words']],
+    [['bulk', 'a.csv', '--idempotency-key', 'two words']],
     [['balance', 'x']],
     [['completion', 'csh']],
   ])('exits 2 and names the help: %j', async (args) => {

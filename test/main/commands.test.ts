@@ -27,6 +27,16 @@ describe('help', () => {
     expect(help.out).toMatch(new RegExp(`^Usage: isms-otp ${command} .*\n\n\\S.{10}`));
     expect(await run(['help', ...words])).toMatchObject({ code: 0, out: help.out, err: '' });
     expect(await run([...words, '-h'])).toMatchObject({ code: 0, out: help.out });
+    const names = [...(help.out.split('\n')[0] ?? '').matchAll(/[<[](\w+)[>\]]/g)].map(([, name]) => name);
+    for (const name of names.filter((one) => one !== 'options')) {
+      expect(help.out).toMatch(new RegExp(`^  ${name} +\\S.{5}`, 'm'));
+    }
+  });
+
+  it('shows a group with one command as that command', async () => {
+    const { out } = await run(['--help']);
+    expect(out).toMatch(/^ {2}keys create <app> +create an API key and its digest$/m);
+    expect(out).toMatch(/^ {2}ranges list\|unblock +list and unblock/m);
   });
 
   it.each([[['--help']], [['-h']], [['help']]])('lists the commands: %j', async (args) => {
