@@ -9,11 +9,13 @@ import type { Policy } from './script.js';
 
 /** An OTP to be, with all that the Lua function needs to decide about it. */
 export interface Candidate {
-  /** Of its record; `args` hold the record's text. */
+  /** Of its record. */
   key: string;
-  args: [string];
+  /** The record's text, without what Redis decides. */
+  record: string;
   id: string;
   asked: AdmissionRequest;
+  limits: CandidateLimits;
   /** What the Lua function is told of it in any case. */
   facts: {
     app: string;
@@ -59,9 +61,6 @@ type CandidateLimits = Pick<
   | 'clientIpPer10Minutes'
 >;
 
-/** Decides about candidates: what was answered to each, and under which id, which may be one reserved before. */
-export type Decide = (candidates: Candidate[]) => Promise<{ candidate: Candidate; answer: unknown }[]>;
-
 /** Makes a candidate of what is asked for, under a new id unless one was reserved. */
 export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest): Candidate {
   const { encrypter, ranges, policy } = options;
@@ -98,7 +97,8 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     id,
     asked,
     key: keys.record(partitionOfId(id) ?? '', id),
-    args: [JSON.stringify(record)],
+    record: JSON.stringify(record),
+    limits,
     keys: {
       appWindow: limits.appPerSecond > 0 ? keys.appWindow(app) : null,
       clientIp: clientWindow?.current ?? null,
@@ -112,7 +112,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       clientWindow,
       networkWindow,
       range?.key,
-    ].filter((key) => key != null),
+    ].filter((key): key is HashedKey => key != null && key.older.length > 0),
     facts: {
       app,
       phone,
@@ -159,10 +159,14 @@ function idempotencyKeysOf(encrypter: Encrypter, app: string, { endpoint, key }:
   return encrypter.hashes('idempotency key', `${app}\n${endpoint}\n${key}`).map(keys.idempotency);
 }
 
-/** Keys and arguments of a call that decides everything: keys beside the records are told by their place. */
+/**
+ * Keys and arguments of a call: keys beside the records are told by their place, and left out on a cluster, where a call
+ * reaches one slot. `peek` writes nothing.
+ */
 export function callOf(
-  { operatorPauseKeys }: Pick<AdmissionOptions, 'operatorPauseKeys'>,
+  { redis, operatorPauseKeys }: AdmissionOptions,
   candidates: readonly Candidate[],
+  peek: boolean,
 ) {
   const scriptKeys = candidates.map(({ key }) => key);
   const placed = new Map<string, number>();
@@ -173,33 +177,27 @@ export function callOf(
     return at;
   };
   const placeOf = (key: string | null) => (key === null ? undefined : place(key));
-  const items = candidates.map(
-    ({ facts, keys: { appWindow, clientIp, clientNetwork, range, reference, idempotency } }) => ({
-      ...facts,
-      appWindow: placeOf(appWindow),
-      clientIp: placeOf(clientIp),
-      clientNetwork: placeOf(clientNetwork),
-      range: placeOf(range),
-      reference: placeOf(reference),
-      idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
-    }),
-  );
-  const call = {
-    pause: place(keys.pause),
-    appCalls: place(keys.appCalls),
-    operatorPauses: operatorPauseKeys.map(place),
-    ranges: place(keys.ranges),
-    rangeEvents: place(keys.events('ranges')),
-    items,
-  };
-  return { scriptKeys, args: [JSON.stringify(call), ...candidates.map(({ args: [record] }) => record)] };
-}
-
-/** Keys and arguments of a call that decides what belongs to the numbers of one partition; `peek` writes nothing. */
-export function partitionCallOf(candidates: readonly Candidate[], peek: boolean) {
-  const call = { peek, items: candidates.map(({ facts }) => facts) };
-  return {
-    scriptKeys: candidates.map(({ key }) => key),
-    args: [JSON.stringify(call), ...candidates.map(({ args: [record] }) => record)],
-  };
+  const itemOf = ({
+    facts,
+    keys: { appWindow, clientIp, clientNetwork, range, reference, idempotency },
+  }: Candidate) => ({
+    ...facts,
+    appWindow: placeOf(appWindow),
+    clientIp: placeOf(clientIp),
+    clientNetwork: placeOf(clientNetwork),
+    range: placeOf(range),
+    reference: placeOf(reference),
+    idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
+  });
+  const call = redis.isCluster
+    ? { peek, items: candidates.map(({ facts }) => facts) }
+    : {
+        pause: place(keys.pause),
+        appCalls: place(keys.appCalls),
+        operatorPauses: operatorPauseKeys.map(place),
+        ranges: place(keys.ranges),
+        rangeEvents: place(keys.events('ranges')),
+        items: candidates.map(itemOf),
+      };
+  return { scriptKeys, args: [JSON.stringify(call), ...candidates.map(({ record }) => record)] };
 }

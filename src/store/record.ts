@@ -130,6 +130,11 @@ export function factsOf(record: OtpRecord) {
 
 export type OtpFacts = ReturnType<typeof factsOf>;
 
+/** Opens a record as Redis has it. Throws when it is broken, or no encryption key fits. */
+export function openRecord(encrypter: Encrypter, raw: string): Otp {
+  return toOtp(encrypter, recordSchema.parse(JSON.parse(raw)));
+}
+
 /** Opens a record. Throws when no encryption key fits. */
 export function toOtp(encrypter: Encrypter, record: OtpRecord): Otp {
   const [callingCode, national, country, message, unicode, senderId, reference, clientIp = null] =

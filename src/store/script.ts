@@ -146,7 +146,7 @@ interface RecordCall {
 }
 
 /** Answers each call in its place; an `Error` where that record could not be handled. */
-export type RecordBatch<C extends RecordCall = RecordCall> = (calls: C[]) => Promise<unknown[]>;
+type RecordBatch<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<unknown[]>;
 
 /**
  * A function on one OTP record. What is asked for at the same time goes to Redis in one call, on a cluster in one per
@@ -179,7 +179,7 @@ export function loadListScript(redis: RedisClient, name: string, policy: Partial
 }
 
 /** On a cluster, where one call reaches one slot, a call for each hash tag; one that fails spoils no other. */
-export function bySlot<C extends RecordCall>(redis: RedisClient, run: RecordBatch<C>): RecordBatch<C> {
+export function bySlot<C extends { key: string }>(redis: RedisClient, run: RecordBatch<C>): RecordBatch<C> {
   if (!redis.isCluster) return run;
   return async (calls) => {
     const answers = new Map<C, unknown>();
@@ -201,7 +201,7 @@ function changedHistory(answer: unknown): string | null {
 }
 
 /** Where a history was new, it is noted, and those calls are made again. */
-export function againAfterNewHistory<C extends RecordCall>(
+export function againAfterNewHistory<C extends { key: string }>(
   { noteHistory }: Pick<RecordScripts, 'noteHistory'>,
   script: RecordBatch<C>,
 ): RecordBatch<C> {

@@ -160,7 +160,7 @@ export function createSendAttempts(
   const settleScript = loadRecordScript(options, 'otp/settle');
   // One partition a call: a sweep of all in one would hold others up.
   const sweepScript = loadRecordScript(options, 'otp/sweep', { most: 1 });
-  const markEnqueuedScript = loadListScript(redis, 'otp/mark-enqueued');
+  const markEnqueuedScript = loadListScript(redis, 'otp/otps#mark-enqueued');
   const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
   const tryParse = (raw: string): OtpRecord | null => {
     try {

@@ -6,7 +6,7 @@
 --- @include "otp/reference"
 -- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard and the record in one step. On a Redis Cluster, where
 -- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
--- is left out (see admission-on-cluster.ts); with `peek`, nothing is written.
+-- is left out, and done before (see admission-on-cluster.ts); with `peek`, nothing is written.
 -- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see admission-candidate.ts;
 -- for each item its record, a JSON object that lacks what is decided here.
 local t = now()

@@ -1,6 +1,5 @@
---- @include "shared/record"
-
 --- @command read
+--- @include "shared/record"
 -- Reads records as the clock has them now, and writes nothing. KEYS: records. Returns for each: the record, if there is one.
 local t = now()
 return for_each_record(function()
@@ -11,6 +10,7 @@ return for_each_record(function()
 end)
 
 --- @command cancel
+--- @include "shared/record"
 -- Cancels OTPs for good; an OTP that ended otherwise stays as it is.
 -- KEYS: records. ARGV, for each: app. Returns for each: `cancelled` with the record if it was pending, or why not.
 local t = now()
@@ -25,6 +25,7 @@ return for_each_record(function(app)
 end)
 
 --- @command erase
+--- @include "shared/record"
 -- Erases OTPs. A mark stays as long as the record would have, so that a call under way does not write it again.
 -- KEYS: records. Returns for each: 1 when there was one.
 local t = now()
@@ -37,3 +38,9 @@ return for_each_record(function()
   if r.idempotencyKey then redis.call('DEL', r.idempotencyKey) end
   return 1
 end)
+
+--- @command mark-enqueued
+-- Puts off when the sweeper looks at OTPs again; never brings it forward, and names none anew.
+-- KEYS: what is due, by partition. ARGV for each: [when, id, when, id, …] as JSON.
+for i, key in ipairs(KEYS) do redis.call('ZADD', key, 'XX', 'GT', unpack(cjson.decode(ARGV[i]))) end
+return {}
