@@ -2,10 +2,9 @@ import type { Batch, OtpClient } from 'isms-otp-client';
 import { answer, type Call, connect } from './call.js';
 import { type ExitCode, exitCodes, usageError } from './failure.js';
 import { inspectInput } from './input.js';
-import { createProgressLine } from './progress.js';
 import { given } from './send.js';
 import { poll } from './status.js';
-import { planUpload, runUpload, type Uploaded } from './upload.js';
+import { createProgressLine, planUpload, runUpload, type Uploaded } from './upload.js';
 import { batchLine, batchText, counted, isSent, rows } from './view.js';
 
 /** Options of `bulk`, as they are set. */

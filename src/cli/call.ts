@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { OtpClient } from 'isms-otp-client';
-import { CommandError, type ExitCode, type Failure, failureOf, formatFailure, stopped } from './failure.js';
+import { CommandError, type ExitCode, exitCodes, type Failure, failureOf, reasonText } from './failure.js';
 
 /** A stream that a command writes to: a terminal, a file or a pipe. */
-export interface Output {
+interface Output {
   write(text: string): unknown;
   isTTY?: boolean;
   /** Width of the terminal, in characters. */
@@ -43,7 +43,8 @@ export async function runCall(
   try {
     return await run(call);
   } catch (error) {
-    return complain(call, call.signal.aborted ? stopped(whenStopped) : failureOf(error));
+    const stopped = { code: 'stopped', message: 'Stopped', advice: whenStopped, exitCode: exitCodes.stopped };
+    return complain(call, call.signal.aborted ? stopped : failureOf(error));
   }
 }
 
@@ -52,10 +53,14 @@ export function answer({ json, stdout }: Call, value: object, text: string): voi
   stdout.write(`${json ? JSON.stringify(value) : text}\n`);
 }
 
-/** Writes a failure to stderr and returns its exit code. */
+/** Writes a failure to stderr, in one line, and returns its exit code. */
 export function complain({ json, stderr }: Pick<Call, 'json' | 'stderr'>, failure: Failure): ExitCode {
-  stderr.write(`${formatFailure(failure, json)}\n`);
-  return failure.exitCode;
+  const { code, message, advice, exitCode, facts } = failure;
+  const text = `isms-otp: ${reasonText(failure)}${advice === '' ? '' : `: ${advice}`}`;
+  stderr.write(
+    `${json ? JSON.stringify({ error: { code, message, ...facts } }) : text.replaceAll(/\s*\n\s*/g, ' ')}\n`,
+  );
+  return exitCode;
 }
 
 /** Creates a client for the gateway that settings and `--url` name. Throws a CommandError for wrong settings. */

@@ -46,15 +46,6 @@ export function usageError(message: string, command: string): CommandError {
   return new CommandError('usage', message, `see isms-otp ${command} --help`);
 }
 
-/** A file that cannot be uploaded. */
-export function inputError(problem: string, advice: string): CommandError {
-  return new CommandError(
-    'input',
-    problem,
-    [advice, 'nothing was sent'].filter((part) => part !== '').join('; '),
-  );
-}
-
 const wrongCodes = [
   'incorrect_code',
   'already_verified',
@@ -85,18 +76,6 @@ export function failureOf(error: unknown): Failure {
     return { code: String(error.code), message: error.message, advice: '', exitCode: exitCodes.refused };
   }
   throw error;
-}
-
-/** The failure of a command that a signal stopped. */
-export function stopped(advice: string): Failure {
-  return { code: 'stopped', message: 'Stopped', advice, exitCode: exitCodes.stopped };
-}
-
-/** Formats a failure: one line of text, or JSON. */
-export function formatFailure({ code, message, advice, facts }: Failure, json: boolean): string {
-  if (json) return JSON.stringify({ error: { code, message, ...facts } });
-  const what = `isms-otp: ${reasonText({ code, message })}`;
-  return (advice === '' ? what : `${what}: ${advice}`).replaceAll(/\s*\n\s*/g, ' ');
 }
 
 /** Formats the reason of a failure. */

@@ -5,7 +5,7 @@ import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { CsvError } from 'csv-parse';
 import { parse } from 'csv-parse/sync';
 import type { OtpInput } from 'isms-otp-client';
-import { inputError } from './failure.js';
+import { CommandError } from './failure.js';
 
 /** Facts about a file of OTPs that was read to its end. */
 export interface InputFacts {
@@ -213,4 +213,13 @@ function otpOf(header: readonly string[], cells: readonly string[], row: number)
 /** Leaves text in a number column as it is: the gateway rejects that row with its reason. */
 function cellValue(name: string, cell: string): string | number {
   return numberColumns.includes(name) && /^\s*\d{1,9}\s*$/.test(cell) ? Number(cell) : cell;
+}
+
+/** A file that cannot be uploaded. */
+function inputError(problem: string, advice: string): CommandError {
+  return new CommandError(
+    'input',
+    problem,
+    [advice, 'nothing was sent'].filter((part) => part !== '').join('; '),
+  );
 }

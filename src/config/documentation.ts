@@ -1,4 +1,4 @@
-import type { ApiKey } from './keys.js';
+import type { ApiKey } from './formats.js';
 import { type Config, requiredBy, settings } from './roles.js';
 import type { Setting } from './variables.js';
 

@@ -9,7 +9,7 @@ interface Variable {
 }
 
 /** Which variable stands behind a part of the schema. */
-export const variables = z.registry<Variable>();
+const variables = z.registry<Variable>();
 
 /** Gives a part of the schema the name of its variable and what it means. */
 export function variable<S extends z.ZodType>(

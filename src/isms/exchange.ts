@@ -1,6 +1,6 @@
 import { type Dispatcher, errors, Pool } from 'undici';
 import type { UnknownReason, UnsentReason } from '../otp/outcome.js';
-import { isPast, type Moment, type SendWindow } from '../otp/provider.js';
+import type { SendWindow } from '../otp/provider.js';
 
 /**
  * What became of one GET. `unsent`: proven not to have left, or turned away unprocessed. `lost`: it left and
@@ -122,7 +122,7 @@ interface DispatchGuard {
 }
 
 /** Lets one request pass, until `leaveBy`. */
-export function createDispatchGuard(leaveBy: Moment): DispatchGuard {
+export function createDispatchGuard(leaveBy: SendWindow['leaveBy']): DispatchGuard {
   let state: 'waiting' | 'left' | 'shut' = 'waiting';
   let stale = false;
 
@@ -218,4 +218,9 @@ function beginningOf({ url, common }: ConnectionPoolOptions): string {
   const whole = new URL(url);
   for (const [name, value] of Object.entries(common)) whole.searchParams.set(name, value);
   return `${whole.pathname}${whole.search}&`;
+}
+
+/** True if either clock says so: the monotonic clock stops while a machine is suspended. */
+function isPast({ monotonic, wall }: SendWindow['leaveBy']): boolean {
+  return performance.now() > monotonic || Date.now() > wall;
 }

@@ -9,8 +9,6 @@ import {
   type Reply,
   refusalByText,
   saysWrongCode,
-  smsIdSchema,
-  uuidSchema,
   withoutSecrets,
 } from './replies.js';
 
@@ -66,6 +64,17 @@ function lineOptions({ url, username, password, connectTimeoutMs }: IsmsOptions,
   if (!URL.canParse(url)) throw new TypeError('The iSMS URL cannot be read.');
   return { url: new URL(url), common: { un: username, pass: password }, connections, connectTimeoutMs };
 }
+
+/** The provider's message id, bounded so that nothing odd gets into a record. The samples are UUIDs. */
+const uuidSchema = z
+  .string()
+  .trim()
+  .regex(/^[0-9A-Fa-f][0-9A-Fa-f-]{0,63}$/);
+
+/** The provider's SMS id: digits, as a string or as a number that JSON carries without loss. */
+const smsIdSchema = z
+  .union([z.string().trim(), z.int().nonnegative().transform(String)])
+  .pipe(z.string().regex(/^\d{1,32}$/));
 
 /** Send OTP, https://www.isms.com.my/2FA/request.php: only `status` decides, and success must carry both ids. */
 const accepted = z.object({

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type AppEntry, appsFileSchema, jsonSyntaxError, validMembers } from '../config/apps-file.js';
-import { type ApiKey, webhookSecrets } from '../config/keys.js';
+import { type ApiKey, webhookSecrets } from '../config/formats.js';
 import { ConfigError, type Mistake } from '../config/load-config.js';
 import type { Config } from '../config/roles.js';
 import { webhookUrl } from '../config/urls.js';
@@ -12,7 +12,7 @@ import { PhoneNumber } from '../otp/phone-number.js';
 import type { Lifecycle } from './lifecycle.js';
 
 /** The settings that apps are read from and checked against. */
-export type AppsConfig = Pick<Config, 'appsFile' | 'apiKeys' | 'allowedCountries' | 'contentPolicy'>;
+type AppsConfig = Pick<Config, 'appsFile' | 'apiKeys' | 'allowedCountries' | 'contentPolicy'>;
 
 /** The apps of API_KEYS and APPS_FILE, which can change while the process runs. */
 export interface AppRegistry extends Apps {

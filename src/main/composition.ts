@@ -14,10 +14,10 @@ import type { Provider } from '../otp/provider.js';
 import type { RequestSettings } from '../producer/otp-request.js';
 import { operatorPauseKeys } from '../queues/send-otp.js';
 import { createEncrypter } from '../store/encryption.js';
+import type { HistoryFinding } from '../store/history.js';
 import { type Policy, type RedisClient, wantedEvents } from '../store/script.js';
 import { createStore, type Store } from '../store/store.js';
 import { createWebhookEndpoint } from '../webhooks/endpoint.js';
-import { logNewHistory } from './redis.js';
 
 /* Parts made from the configuration that commands and producers need as well: without the API and the workers. */
 
@@ -58,6 +58,18 @@ export function storeOf(
     auditRetentionDays: config.auditRetentionDays,
     onNewHistory: (finding) => logNewHistory(finding, logger),
   });
+}
+
+/** Logs once that Redis came back, and whether it may have forgotten something. */
+function logNewHistory(finding: HistoryFinding, logger: Pick<Logger, 'info' | 'warn'>): void {
+  if (finding === 'whole') logger.info({ event: 'redis.restarted' }, 'Redis restarted and lost nothing');
+  else if (finding === 'emptied')
+    logger.warn(
+      { event: 'redis.emptied' },
+      'Redis was emptied, or replaced by an empty one: all OTPs are gone',
+    );
+  else
+    logger.warn({ event: 'redis.may_have_lost' }, 'another Redis history: its last moments may be missing');
 }
 
 /** Defaults and limits for OTP requests. */

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { rows } from '../cli/view.js';
 import { shownSettings } from '../config/documentation.js';
-import { appShape } from '../config/keys.js';
+import { appShape } from '../config/formats.js';
 import type { Role } from '../config/roles.js';
 import { createAppRegistry } from './apps.js';
 import { load } from './load.js';

@@ -11,7 +11,7 @@ import { startTimeout, TimedOut } from '../lib/with-timeout.js';
 import { newOtpId, partitions } from '../otp/otp-id.js';
 import { redisTrouble } from '../producer/redis-trouble.js';
 import { shardName, shardOf } from '../queues/shards.js';
-import { appendFsync, type HistoryFinding } from '../store/history.js';
+import { appendFsync } from '../store/history.js';
 import { keys } from '../store/keys.js';
 import { evictionPolicyIn } from '../store/load.js';
 import { masterOf, mastersOf, type RedisClient } from '../store/script.js';
@@ -167,18 +167,6 @@ export function createErrorLog(logger: Logger, isEnding: () => boolean) {
     logger.error(fields, 'Redis is not reachable or refuses to serve; trying again');
     Object.assign(last, { at: performance.now(), count: 0 });
   };
-}
-
-/** Logs once that Redis came back, and whether it may have forgotten something. */
-export function logNewHistory(finding: HistoryFinding, logger: Pick<Logger, 'info' | 'warn'>): void {
-  if (finding === 'whole') logger.info({ event: 'redis.restarted' }, 'Redis restarted and lost nothing');
-  else if (finding === 'emptied')
-    logger.warn(
-      { event: 'redis.emptied' },
-      'Redis was emptied, or replaced by an empty one: all OTPs are gone',
-    );
-  else
-    logger.warn({ event: 'redis.may_have_lost' }, 'another Redis history: its last moments may be missing');
 }
 
 const lossRisks: Record<string, string> = {

@@ -3,7 +3,7 @@ import { accountTroubles } from '../otp/outcome.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
-import type { GatewayState, Tally } from '../telemetry/metrics.js';
+import type { GatewayState, Metrics } from '../telemetry/metrics.js';
 import type { Closable } from './lifecycle.js';
 
 /** Reads the state that all processes share, for a scrape of this one's metrics. */
@@ -64,7 +64,7 @@ export function recordStats({
 }: {
   store: Pick<Store, 'stats' | 'holdLease'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
-  tally: Tally;
+  tally: Metrics['tally'];
 }): Closable {
   let writing: Promise<void> | null = null;
   const write = async () => {

@@ -11,7 +11,7 @@ export interface AppLimits {
 }
 
 /** A message in several languages, by BCP 47 tag in lower case. */
-export type Template = ReadonlyMap<string, string>;
+type Template = ReadonlyMap<string, string>;
 
 /** An app and its settings. */
 export interface App {

@@ -1,7 +1,7 @@
 import type { FailureCode, Status } from './otp.js';
 
 /** Events of an OTP, named after its new status. */
-export const otpEventTypes = [
+const otpEventTypes = [
   'otp.sent',
   'otp.failed',
   'otp.unknown',

@@ -1,5 +1,5 @@
 /** iSMS replaces it with the six-digit code. */
-export const placeholder = '%OTP%';
+const placeholder = '%OTP%';
 
 /** Characters billed as one credit: 160 or 70, less the seven of "RM0.00 " that Malaysian law puts in front. */
 const charactersPerCredit = { ascii: 153, unicode: 63 };
@@ -46,7 +46,7 @@ function billedLength(template: string, unicode: boolean): number {
 export const senderIdShape = /^[A-Za-z0-9]{1,11}$/;
 
 /** Content that MCMC, the Malaysian regulator, bans in SMS, in the order in which broken rules are listed. */
-export const contentRules = ['link', 'callback_number', 'personal_data'] as const;
+const contentRules = ['link', 'callback_number', 'personal_data'] as const;
 export type ContentRule = (typeof contentRules)[number];
 
 /** What to change in a message that breaks the rule. */

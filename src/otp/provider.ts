@@ -2,7 +2,7 @@ import type { BalanceOutcome, SendOutcome, VerifyOutcome } from './outcome.js';
 import type { PhoneNumber } from './phone-number.js';
 
 /** A moment on both clocks of this process, in milliseconds: `performance.now()` and `Date.now()`. */
-export interface Moment {
+interface Moment {
   monotonic: number;
   wall: number;
 }
@@ -10,11 +10,6 @@ export interface Moment {
 /** The moment `ms` from now. */
 export function momentIn(ms: number): Moment {
   return { monotonic: performance.now() + ms, wall: Date.now() + ms };
-}
-
-/** True if either clock says so: the monotonic clock stops while a machine is suspended. */
-export function isPast({ monotonic, wall }: Moment): boolean {
-  return performance.now() > monotonic || Date.now() > wall;
 }
 
 /**

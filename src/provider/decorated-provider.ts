@@ -104,7 +104,7 @@ const callsPerExtra = 10;
 /** Extra calls in a window that need not be earned: one a second. */
 const unearnedExtras = budgetWindowMs / 1_000;
 
-export interface RetryBudget {
+interface RetryBudget {
   /** Counts a first call, which earns a tenth of a token. */
   earn(): void;
   /** Takes a token for a retry or a resend; false when there is none. */

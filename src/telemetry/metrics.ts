@@ -156,7 +156,7 @@ interface SentFacts {
 }
 
 /** Counts for the overview page, since they were last taken. */
-export interface Tally {
+interface Tally {
   add(name: string, count?: number): void;
   /** Takes the counts; `giveBack` returns them when they could not be written. */
   take(): Record<string, number>;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSimulator } from 'isms-2fa-simulator';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type AppsConfig, createAppRegistry } from '../../src/main/apps.js';
+import { createAppRegistry } from '../../src/main/apps.js';
 import { number } from '../support/otps.js';
 import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { connect, databaseUrl } from '../support/redis.js';
@@ -15,6 +15,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 const digest = (key: string) => `sha256:${createHash('sha256').update(key).digest('hex')}`;
 const file = join(directory, 'apps.json');
+type AppsConfig = Parameters<typeof createAppRegistry>[0];
 const config: AppsConfig = {
   appsFile: file,
   apiKeys: undefined,

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import {
   brokenContentRules,
   contentRuleMessages,
-  contentRules,
   parseMessage,
   senderIdShape,
 } from '../../src/otp/message.js';
@@ -260,7 +259,7 @@ describe('brokenContentRules', () => {
   it('names each broken rule once, in the order of the list', () => {
     const template =
       'Send your PIN, send your IC, call 03-0000 0000 or 1-300-88-0000, bit.ly, example.com %OTP%';
-    expect(brokenContentRules(template, 'MY')).toEqual([...contentRules]);
+    expect(brokenContentRules(template, 'MY')).toEqual(['link', 'callback_number', 'personal_data']);
   });
 
   it('ignores messages to other countries', () => {
@@ -332,7 +331,10 @@ function leastMs(shape: string, characters: number): number {
 }
 
 describe('contentRuleMessages', () => {
-  it.each(contentRules)('says in one sentence how to correct %s', (rule) => {
-    expect(contentRuleMessages[rule]).toMatch(/^must not .+MCMC/);
-  });
+  it.each(Object.keys(contentRuleMessages) as (keyof typeof contentRuleMessages)[])(
+    'says in one sentence how to correct %s',
+    (rule) => {
+      expect(contentRuleMessages[rule]).toMatch(/^must not .+MCMC/);
+    },
+  );
 });

@@ -1,11 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SendOutcome, VerifyOutcome } from '../../src/otp/outcome.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
-import {
-  createRetryBudget,
-  type RetryBudget,
-  resilientProvider,
-} from '../../src/provider/decorated-provider.js';
+import { createRetryBudget, resilientProvider } from '../../src/provider/decorated-provider.js';
 import { sendCall, verifyCall } from '../isms/account.js';
 import { manualClock } from '../support/manual-clock.js';
 
@@ -115,7 +111,7 @@ describe('a resilient provider', () => {
 
 describe('the retry budget', () => {
   let now: number;
-  let budget: RetryBudget;
+  let budget: ReturnType<typeof createRetryBudget>;
   beforeEach(() => {
     now = 0;
     budget = createRetryBudget(() => now);

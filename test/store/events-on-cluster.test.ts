@@ -1,7 +1,7 @@
 import type { Cluster } from 'ioredis';
 import { afterEach, expect, it, vi } from 'vitest';
 import { connectForWork } from '../../src/main/redis.js';
-import { otpEventTypes } from '../../src/otp/event.js';
+import { eventTypes } from '../../src/otp/event.js';
 import { partitions } from '../../src/otp/otp-id.js';
 import { keys } from '../../src/store/keys.js';
 import { masterOf, wantedEvents } from '../../src/store/script.js';
@@ -25,7 +25,9 @@ it.each(['killed', 'frozen'])(
     redis.on('error', () => {});
     cleanups.push(async () => redis.disconnect());
     await vi.waitUntil(() => redis.status === 'ready', { timeout: 20_000 });
-    const store = testStore(redis as never, { events: wantedEvents(otpEventTypes) });
+    const store = testStore(redis as never, {
+      events: wantedEvents(eventTypes.filter((type) => type.startsWith('otp.'))),
+    });
     const fields = { type: 'otp.sent', at: String(Date.now()), id: 'otp_1', app: 'shop', failure: '' };
     for (const tag of partitions) await redis.xadd(keys.events(tag), '*', ...Object.entries(fields).flat());
     expect(await store.events.read()).toHaveLength(64);

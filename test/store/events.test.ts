@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { otpEventTypes } from '../../src/otp/event.js';
+import { eventTypes } from '../../src/otp/event.js';
 import type { Policy } from '../../src/store/script.js';
 import { wantedEvents } from '../../src/store/script.js';
 import { accepted, admitted, claimed, number, rejected, sent, testStore, unknown } from '../support/otps.js';
@@ -8,7 +8,8 @@ import { redisClock } from '../support/redis-clock.js';
 
 const redis = await connect();
 let clock = redisClock(redis);
-const all = { events: wantedEvents([...otpEventTypes, 'sending.paused', 'sending.resumed', 'balance.low']) };
+const otpEvents = eventTypes.filter((type) => type.startsWith('otp.'));
+const all = { events: wantedEvents([...otpEvents, 'sending.paused', 'sending.resumed', 'balance.low']) };
 const storeWith = (policy: Partial<Policy>) => testStore(clock.redis, { ...all, ...policy });
 let store = storeWith({});
 const read = async () => (await store.events.read()).flatMap(({ event }) => (event ? [event] : []));

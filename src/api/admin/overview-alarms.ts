@@ -4,7 +4,7 @@ import type { ConversionAlarm } from '../../store/conversion.js';
 import type { StatsSlot } from '../../store/stats.js';
 
 /** A problem that needs an operator. */
-interface Alarm {
+export interface Alarm {
   level: 'critical' | 'warning';
   text: string;
 }
