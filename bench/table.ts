@@ -25,31 +25,29 @@ export function tableLine(figure: Figure, judge: boolean): string {
   ]);
 }
 
-/** Every row's newest run, and what each of its runs came to, oldest first. */
-export function resultsTable(runs: Runs): string {
+/** Every row's newest run with the results of all its runs, oldest first, and with `goals` how they compare. */
+export function resultsTable(runs: Runs, { goals }: { goals: boolean }): string {
   const lines = Object.values(runs).flatMap(([newest, ...older]) => {
     if (!newest) return [];
     const { name, unit, pairs } = newest;
     const all = [newest, ...older].reverse();
     const reached = all.filter(({ result }) => result.reached).length;
+    const verdict =
+      reached === all.length
+        ? 'reached'
+        : reached === 0
+          ? 'MISSED'
+          : `reached in ${reached} of ${all.length}`;
     return row([
       name,
       side(pairs, 'bare', unit),
       side(pairs, 'ours', unit),
       all.map(({ result }) => shown(newest)(result.value)).join(', '),
-      wanted(newest),
-      reached === all.length
-        ? 'reached'
-        : reached === 0
-          ? 'MISSED'
-          : `reached in ${reached} of ${all.length}`,
+      ...(goals ? [wanted(newest), verdict] : []),
     ]);
   });
-  return [
-    '| row | bare | ours | results of the last runs | goal | |',
-    '|---|---|---|---|---|---|',
-    ...lines,
-  ].join('\n');
+  const head = ['row', 'bare', 'ours', 'results of the last runs', ...(goals ? ['goal', ''] : [])];
+  return [row(head), row(head.map(() => '---')), ...lines].join('\n');
 }
 
 /** How a figure's results are written. */

@@ -158,7 +158,7 @@ const http = z.object({
   trustedProxies: variable(
     'TRUSTED_PROXIES',
     addressRanges().optional(),
-    "Proxies whose X-Forwarded-For tells a client's address; that of anybody else is ignored. Unset: there is none.",
+    "Proxies whose X-Forwarded-For names the client's address; from other addresses it is ignored. Unset: no proxy.",
   ),
 });
 
@@ -234,7 +234,7 @@ const defaults = z.object({
     text('letters and digits, at most 11').optional(),
     'Sender ID when a request names none. Malaysian handsets do not show it.',
   ),
-  country: variable('DEFAULT_COUNTRY', country().prefault('MY'), 'How national numbers are read.'),
+  country: variable('DEFAULT_COUNTRY', country().prefault('MY'), 'Country of numbers in national notation.'),
 });
 
 const queues = z.object({
@@ -297,7 +297,7 @@ export const schema = z.object({
   apiKeys: variable(
     'API_KEYS',
     apiKeys().optional(),
-    'Who may call the API, which needs this or APPS_FILE. An app may stand twice: two live keys.',
+    'Apps that may call the API, with their keys; the API needs this or APPS_FILE. List an app twice for two keys.',
     hidden,
   ),
   appsFile: variable(
@@ -320,7 +320,7 @@ export const schema = z.object({
     hidden,
   ),
   defaults: defaults.prefault({}),
-  allowedCountries: variable('ALLOWED_COUNTRIES', countries().prefault('MY'), 'Where SMS may go.'),
+  allowedCountries: variable('ALLOWED_COUNTRIES', countries().prefault('MY'), 'Countries that get SMS.'),
   queues: queues.prefault({}),
   worker: worker.prefault({}),
   otp: otp.prefault({}),

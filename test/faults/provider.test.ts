@@ -63,9 +63,13 @@ it.runIf(process.platform === 'linux')(
       status: statusOf.get(to),
       calls: fleet.simulator.state.number(to).calls,
     }));
+    const classes: Record<string, string[]> = {};
+    for (const { name, status = 'missing' } of found) {
+      classes[status] = [...(classes[status] ?? []), name];
+    }
     faultRow(
       `${kinds.length} ways in which the provider misbehaves, MAX_RESENDS_AFTER_UNKNOWN=0`,
-      { classes: found.map(({ name, status }) => `${name} → ${status}`), memoryGrewMb: Math.round(grownMb) },
+      { ...classes, memoryGrewMb: Math.round(grownMb) },
       'one class each, one call each, memory +<20 MB',
     );
     for (const { name, status, calls } of found) {

@@ -57,7 +57,7 @@ it('every event reaches a failing webhook though workers are killed, none twice 
     await sleep(2_000);
     const repeated = receiver.taken.length - told().size;
     faultRow(
-      `${count} OTPs told to a webhook that is down for ${blackoutMs / 1_000} s and refuses every tenth event, ${kills} \`kill -9\` of a worker`,
+      `${count} OTPs reported to a webhook that is down for ${blackoutMs / 1_000} s and rejects every tenth event, ${kills} \`kill -9\` of a worker`,
       {
         ...countByStatus(ended),
         events: told().size,
