@@ -78,7 +78,7 @@ async function follow(replica: Redis, master: RedisServer): Promise<void> {
 }
 
 describe('a Redis that was emptied', () => {
-  it('is told of once, and again when it is emptied again', async () => {
+  it('is reported once, and again after it is emptied again', async () => {
     const { redis, clock, store, findings } = await server('always');
     for (const times of [1, 2]) {
       for (const last of [1, 2, 3]) await admitted(store, { to: number(`012345678${last}`) });
@@ -93,7 +93,7 @@ describe('a Redis that was emptied', () => {
     }
   });
 
-  it('is told of once when traffic has filled each partition again before the next look', async () => {
+  it('is reported once when traffic has refilled each partition before the next check', async () => {
     const { redis, clock, store, findings } = await server('always');
     const numbers = [1, 2, 3].map((last) => number(`012345678${last}`));
     for (const to of numbers) await admitted(store, { to });
@@ -106,7 +106,7 @@ describe('a Redis that was emptied', () => {
     expect(findings).toEqual(['emptied']);
   });
 
-  it('is told of when an empty one took its place', async () => {
+  it('is reported when an empty Redis replaced it', async () => {
     const one = await server('always');
     await admitted(one.store);
     await one.store.lookAtHistories();
@@ -117,7 +117,7 @@ describe('a Redis that was emptied', () => {
     expect(one.findings).toEqual(['emptied']);
   });
 
-  it('is not told of where there was nothing before, nor when all came back', async () => {
+  it('is not reported if it was empty before, or came back with all data', async () => {
     const one = await server('always');
     await one.store.lookAtHistories();
     await admitted(one.store);
@@ -128,8 +128,8 @@ describe('a Redis that was emptied', () => {
   });
 });
 
-describe('after a restart', () => {
-  it('of a Redis that may lose its last moments, what looks queued counts one unknown attempt', async () => {
+describe('after Redis restarted', () => {
+  it('with everysec, each queued OTP counts one presumed unknown outcome', async () => {
     const one = await server('everysec');
     const waiting = await admitted(one.store);
     await restarted(one);
@@ -137,7 +137,7 @@ describe('after a restart', () => {
     expect(one.findings).toEqual(['may_have_lost']);
   });
 
-  it('of a Redis that syncs every write, nothing counts, and an OTP and its claim are still there', async () => {
+  it('with every write synced, no OTP counts an unknown outcome, and claims remain', async () => {
     const one = await server('always');
     const [waiting, underWay] = [await admitted(one.store), await admitted(one.store)];
     await claimed(one.store, underWay);
@@ -147,7 +147,7 @@ describe('after a restart', () => {
     expect(one.findings).toEqual(['whole']);
   });
 
-  it('what was admitted since then counts nothing, and a later one is found again', async () => {
+  it('OTPs admitted since then count no unknown outcome, and a later restart is detected too', async () => {
     const one = await server('everysec');
     await admitted(one.store);
     await restarted(one);
@@ -158,7 +158,7 @@ describe('after a restart', () => {
     expect(await one.store.sendAttempts.claim(waiting, 't')).toMatchObject(unknown);
   });
 
-  it('a read shows at once that an OTP may have been sent, before anybody noted the restart', async () => {
+  it('a read shows at once that an OTP may have been sent, before a sweep records the restart', async () => {
     const one = await server('everysec');
     const id = await admitted(one.store, { sendDeadlineSeconds: 10 });
     await restarted(one);
@@ -167,8 +167,8 @@ describe('after a restart', () => {
   });
 });
 
-describe('after a failover', () => {
-  it('nothing is taken for durable, however the new master syncs', async () => {
+describe('after a failover of Redis', () => {
+  it('every write may have been lost, however the new master syncs', async () => {
     const [one, two] = [await server('always'), await server('always')];
     const waiting = await admitted(one.store);
     await follow(two.redis, one.server);
@@ -177,7 +177,7 @@ describe('after a failover', () => {
     expect(two.findings).toEqual(['may_have_lost']);
   });
 
-  it('back to a former master that never restarted, a forgotten claim is noticed on the same connection', async () => {
+  it('to a former master that never restarted, a lost claim is detected on the same connection', async () => {
     const [one, two] = [await server('always'), await server('always')];
     const id = await admitted(one.store);
     await follow(two.redis, one.server);
@@ -190,7 +190,7 @@ describe('after a failover', () => {
   });
 });
 
-it('a master that changes its replication id because it has no replica any more has lost nothing', async () => {
+it('a master whose replication id changed because its last replica left has lost no writes', async () => {
   const [one, two] = [await server('everysec'), await server('everysec')];
   await one.redis.config('SET', 'repl-backlog-ttl', 1);
   const id = await admitted(one.store);
@@ -203,7 +203,7 @@ it('a master that changes its replication id because it has no replica any more 
   expect(one.findings).toEqual(['whole']);
 });
 
-it('a history is noted before the first OTP of its partition', async () => {
+it('the replication id is recorded before the first OTP of its partition', async () => {
   const one = await server('always');
   const id = await admitted(one.store);
   const history = await one.redis.hgetall(keys.history(partitionOfId(id) ?? ''));
@@ -230,8 +230,8 @@ async function forked(maxResendsAfterUnknown: number) {
   return { old, next, id };
 }
 
-describe('one loss', () => {
-  it('counts once, however soon the OTP is claimed again', async () => {
+describe('a loss of writes', () => {
+  it('counts once for an OTP, however soon it is claimed again', async () => {
     const { next, id } = await forked(1);
     expect(await next.store.sendAttempts.claim(id, 'first')).toMatchObject({ kind: 'in_flight' });
     await advance(lossWindowMs);
@@ -239,20 +239,20 @@ describe('one loss', () => {
     expect(await next.store.sendAttempts.claim(id, 'again')).toMatchObject({ kind: 'claimed' });
   });
 
-  it('counts nothing against an OTP that was admitted after it, however late it is noted', async () => {
+  it('does not count for an OTP admitted after it, however late it is recorded', async () => {
     const { next } = await forked(0);
     const fresh = await admitted(next.store);
     expect(await next.store.sendAttempts.claim(fresh, 't')).toMatchObject({ kind: 'claimed' });
   });
 
-  it('is found by a sweep before its traces are gone', async () => {
+  it('is recorded by a sweep before its traces expire', async () => {
     const { next, id } = await forked(0);
     await next.store.sendAttempts.sweep();
     await restarted(next);
     expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject(unknown);
   });
 
-  it('in the middle of a sweep hides no OTP whose job may be missing', async () => {
+  it('during a sweep hides no OTP whose job may be missing', async () => {
     const one = await server('always');
     const waiting = await admitted(one.store);
     await admitted(one.store, { sendDeadlineSeconds: 10 });
@@ -263,7 +263,7 @@ describe('one loss', () => {
     expect(queued.map((otp) => otp.id)).toEqual([waiting]);
   });
 
-  it('is not taken for none because Redis syncs every write only since then', async () => {
+  it('counts although Redis syncs every write since then', async () => {
     const one = await server('everysec');
     const id = await admitted(one.store);
     await restarted(one);
@@ -272,14 +272,14 @@ describe('one loss', () => {
   });
 });
 
-describe('a resend, on a Redis that may still forget its unknown,', () => {
+describe('a resend after an unknown outcome', () => {
   const isHeldBack = async (store: Store, id: string) => {
     await store.sendAttempts.settle(await claimed(store, id), { kind: 'unknown', reason: 'timeout' });
     const result = await store.sendAttempts.claim(id, 'resend');
     return result.kind === 'in_flight' && result.remainingMs === lossWindowMs;
   };
 
-  it('waits until it cannot: with everysec, and with a replica that could take over', async () => {
+  it('waits until Redis cannot lose that outcome: with everysec, or with a replica', async () => {
     const one = await server('everysec', 1);
     expect(await isHeldBack(one.store, await admitted(one.store))).toBe(true);
     const [two, replica] = [await server('always', 1), await server('always', 1)];
@@ -293,12 +293,12 @@ describe('a resend, on a Redis that may still forget its unknown,', () => {
     expect(await isHeldBack(two.store, other)).toBe(true);
   });
 
-  it('waits for nothing with a single Redis that syncs every write', async () => {
+  it('does not wait on a single Redis that syncs every write', async () => {
     const one = await server('always', 1);
     expect(await isHeldBack(one.store, await admitted(one.store))).toBe(false);
   });
 
-  it('is not made in the step that counts what was lost', async () => {
+  it('is not made in the step that counts the loss', async () => {
     const one = await server('everysec', 1);
     const id = await admitted(one.store);
     await restarted(one);
@@ -309,7 +309,7 @@ describe('a resend, on a Redis that may still forget its unknown,', () => {
   });
 });
 
-it('an OTP that was forgotten with its job while a call was under way is looked for soon', async () => {
+it('an OTP lost with its job during a call is swept soon', async () => {
   const one = await server('always');
   const id = await admitted(one.store);
   const claim = await claimed(one.store, id);
@@ -322,7 +322,7 @@ it('an OTP that was forgotten with its job while a call was under way is looked 
   expect([swept.unreadable, swept.failures]).toEqual([[], []]);
 });
 
-it('an OTP that was forgotten with its job is still looked for soon after its outcome came twice', async () => {
+it('an OTP lost with its job is still swept soon after its outcome was recorded twice', async () => {
   const one = await server('everysec', 1);
   const id = await admitted(one.store);
   const claim = await claimed(one.store, id);
@@ -333,7 +333,7 @@ it('an OTP that was forgotten with its job is still looked for soon after its ou
   expect(next - one.clock.now()).toBeLessThanOrEqual(10_000);
 });
 
-describe('an outcome whose claim was forgotten', () => {
+describe('an outcome whose claim was lost', () => {
   /** A second attempt is under way on the old master, after a first one that ended as `first`; the new one knows none. */
   const secondOf = async (first: SendOutcome) => {
     const fork = await forked(1);
@@ -343,7 +343,7 @@ describe('an outcome whose claim was forgotten', () => {
   };
   const lost = { kind: 'unknown', reason: 'timeout' } as const;
 
-  it('brings back what had been counted by then: there is no fourth call with two resends', async () => {
+  it('restores the counts of its attempt, so that two resends allow no fourth call', async () => {
     const { old, next, id } = await forked(2);
     for (let n = 0; n < 2; n++) {
       await old.store.sendAttempts.settle(await claimed(old.store, id), lost);
@@ -353,13 +353,13 @@ describe('an outcome whose claim was forgotten', () => {
     expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject(unknown);
   });
 
-  it('is not called failed when an earlier attempt may have sent', async () => {
+  it('does not end as failed when an earlier attempt may have sent an SMS', async () => {
     const { next, id, claim } = await secondOf(lost);
     await next.store.sendAttempts.settle(claim, rejected);
     expect(await next.store.otps.find('shop', id)).toMatchObject({ status: 'unknown' });
   });
 
-  it('does not take the record from a newer attempt that is under way', async () => {
+  it('does not replace the claim of a newer attempt in progress', async () => {
     const { next, id, claim } = await secondOf(deferred);
     expect(await next.store.sendAttempts.claim(id, 'b')).toMatchObject({ kind: 'in_flight' });
     await advance(lossWindowMs);

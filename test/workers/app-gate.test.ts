@@ -57,7 +57,7 @@ describe('an app refused in unknown words', () => {
     expect(await gate.enter('shop')).toMatchObject({ trial: false });
   });
 
-  it('makes calls as before up to the second refusal where one was accepted lately, or to an eighth of many', async () => {
+  it('keeps its concurrency until two calls are refused after a recent success, or an eighth of many', async () => {
     const gate = gateOf();
     gate.noteAccepted({ app: 'shop', claimedAt: now });
     await enter(gate);
@@ -70,7 +70,7 @@ describe('an app refused in unknown words', () => {
     expect(await gate.enter('shop')).toBe('doubtful');
   });
 
-  it('makes calls as before after 10 s', async () => {
+  it('gets its concurrency back after 10 s', async () => {
     const gate = gateOf();
     await enter(gate);
     note(gate, 1);
@@ -79,7 +79,7 @@ describe('an app refused in unknown words', () => {
     expect(await gate.enter('shop')).toMatchObject({ trial: false });
   });
 
-  it('has its row told once no other call of it is under way that may still be accepted', async () => {
+  it('has its refusals in a row reported once no other call of it is in flight that may be accepted', async () => {
     const gate = gateOf();
     const [slow, slower] = [await enter(gate), await enter(gate)];
     note(gate, 1);
@@ -90,7 +90,7 @@ describe('an app refused in unknown words', () => {
     expect(rows).toEqual([2]);
   });
 
-  it('has its row told after 2 s beside a call that hangs, and its OTPs held until then', async () => {
+  it('has its refusals in a row reported after 2 s beside a call that hangs, and its OTPs held until then', async () => {
     const gate = gateOf({ judge: async () => 'final' });
     const hanging = await enter(gate);
     for (let n = 1; n < 9; n++) note(gate, n, n);
@@ -107,7 +107,7 @@ describe('an app refused in unknown words', () => {
     expect(rows, 'once').toEqual([8]);
   });
 
-  it('has a row that Redis did not take told with the next look', async () => {
+  it('has refusals that Redis could not record reported with the next read', async () => {
     let isAway = true;
     const gate = gateOf({
       noteRefusals: async () => {
@@ -126,7 +126,7 @@ describe('an app refused in unknown words', () => {
 });
 
 describe('an app on hold', () => {
-  it('has one OTP called, by the worker that got leave', async () => {
+  it('has one OTP tried, by the worker that holds the trial', async () => {
     let waitMs = 0;
     const gate = gateOf({
       read: async () => [{ app: 'shop', since: 0, text: '', tryInMs: 5_000 }],
@@ -142,7 +142,7 @@ describe('an app on hold', () => {
     expect(await gate.enter('bank')).toMatchObject({ trial: false });
   });
 
-  it('has a trial with which no call was made given back, so that the next OTP is tried at once', async () => {
+  it('has an unused trial given back, so that the next OTP is tried at once', async () => {
     let returned = 0;
     const gate = gateOf({
       read: async () => [{ app: 'shop', since: 0, text: '', tryInMs: 0 }],
@@ -161,7 +161,7 @@ describe('an app on hold', () => {
     expect(returned, 'once called, it is spent').toBe(1);
   });
 
-  it('has accepted calls written down once in a look, however many follow', async () => {
+  it('has accepted calls recorded once per read, however many follow', async () => {
     let writes = 0;
     const gate = gateOf({
       noteAccepted: async () => {
@@ -175,7 +175,7 @@ describe('an app on hold', () => {
     expect(writes).toBe(1);
   });
 
-  it('has accepted calls written down later that Redis did not take', async () => {
+  it('has accepted calls recorded later that Redis could not record', async () => {
     const written: [string, number][] = [];
     let isAway = true;
     const gate = gateOf({
@@ -194,7 +194,7 @@ describe('an app on hold', () => {
 });
 
 describe('a Redis that does not answer', () => {
-  it('keeps no worker waiting: refusals are noted later, and what is not known is held', async () => {
+  it('delays no worker: refusals are recorded later, and an OTP that it could not judge is held', async () => {
     const gate = gateOf({ noteRefusals: never, judge: never, noteAccepted: never });
     gate.noteAccepted({ app: 'shop', claimedAt: now });
     await refuse(gate, 1);

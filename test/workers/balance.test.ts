@@ -64,7 +64,7 @@ describe('balance snapshots', () => {
     expect(alarms()).toEqual([]);
   });
 
-  it('log an alarm once when credits get low, and once when they are back', async () => {
+  it('log an alarm once when credits get low, and once when they have recovered', async () => {
     await scene.start();
     for (const credits of [500, 99, 50, 20]) {
       scene.simulator.state.change({ credits });
@@ -86,7 +86,7 @@ describe('balance snapshots', () => {
 
 const known = (credits: number): BalanceOutcome => ({ kind: 'known', credits, expiresOn: null });
 
-it('credits cover any price half a minute after the last known balance, while the balance call hangs', async () => {
+it('any price counts as covered half a minute after the last known balance, while the balance call hangs', async () => {
   let now = 0;
   let answer: () => Promise<BalanceOutcome> = async () => known(2);
   const credits = createCredits({ balance: () => answer() }, () => now);
@@ -100,7 +100,7 @@ it('credits cover any price half a minute after the last known balance, while th
   expect(credits.cover(3)).toBe(true);
 });
 
-it('credits read a balance that was too low again before it is too old to count', async () => {
+it('a balance that was too low is read again before it is too old to count', async () => {
   let now = 0;
   let left = 2;
   const credits = createCredits({ balance: async () => known(left) }, () => now);

@@ -101,7 +101,7 @@ async function refuseConnections() {
 }
 
 describe('while iSMS refuses connections', () => {
-  it('few calls are made, and what waits uses no retry: all is sent afterwards, once', async () => {
+  it('workers make few calls, and waiting OTPs use no retry: each is sent once afterwards', async () => {
     await set({ maxSendRetries: 0 });
     const startAgain = await refuseConnections();
     await scene.start();
@@ -120,7 +120,7 @@ describe('while iSMS refuses connections', () => {
     expect(events()).toEqual(['circuit.opened', 'circuit.half_open', 'circuit.closed']);
   });
 
-  it('for eight seconds, one batch and one probe go wrong; all is sent afterwards, once', async () => {
+  it('for eight seconds, one batch and one probe fail; each OTP is sent once afterwards', async () => {
     await set({ maxSendRetries: 2 });
     const startAgain = await refuseConnections();
     await scene.start();
@@ -145,7 +145,7 @@ describe('while iSMS refuses connections', () => {
 });
 
 describe('an open circuit', () => {
-  it('has a send in hand wait in its place, without using a retry', async () => {
+  it('delays a claimed send without using a retry', async () => {
     await set({ maxSendRetries: 0 });
     let closed = false;
     const jobGate: SendOtpDependencies['jobGate'] = {
@@ -185,7 +185,7 @@ describe('an open circuit', () => {
 });
 
 describe('a half-open circuit', () => {
-  it('has one send made, and no job claimed for nothing, until that one is answered', async () => {
+  it('lets one send through, and claims no other job until that one is answered', async () => {
     await set({ maxSendRetries: 0 });
     const startAgain = await refuseConnections();
     await scene.start();
@@ -210,7 +210,7 @@ describe('a half-open circuit', () => {
     expect(seen.most).toBe(16);
   });
 
-  it('is probed although sends of before still hang', async () => {
+  it('is probed while earlier sends still hang', async () => {
     await set({ maxResendsAfterUnknown: 0 });
     await scene.start();
     const hanging = Array.from({ length: 3 }, () => scene.send({ to: reserved('10') }));
@@ -228,7 +228,7 @@ describe('a half-open circuit', () => {
 });
 
 describe('while sends hang', () => {
-  it('fewer are made at a time, verification answers, and it grows back', async () => {
+  it('fewer are in flight, verifications are answered, and concurrency recovers', async () => {
     await set({ maxResendsAfterUnknown: 10 });
     const held = holdSends();
     await scene.start();
@@ -282,7 +282,7 @@ describe('the retry budget', () => {
   it.each([
     ['a retry', '31'],
     ['a resend', '32'],
-  ])('holds %s back without using it up, and lets it go later', async (_what, lastDigits) => {
+  ])('delays %s without counting it, and allows it later', async (_what, lastDigits) => {
     await set({ maxSendRetries: 1, maxResendsAfterUnknown: 1 });
     await scene.start();
     const call = {

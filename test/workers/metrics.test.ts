@@ -14,8 +14,8 @@ afterEach(() => scene.close());
 const samples = async () => samplesOf((await scene.metrics.exposition()).text);
 const send = (to: string) => scene.send({ to: number(to) });
 
-describe('a worker counts', () => {
-  it('what iSMS took, by lane and country, and how long it had waited', async () => {
+describe('the metrics of a worker', () => {
+  it('count accepted sends by lane and country, with their time to send', async () => {
     scene = await createScene(redis);
     const single = await send('0123456701');
     const bulk = await send('0123456702');
@@ -35,14 +35,14 @@ describe('a worker counts', () => {
     expect(waited).toBeCloseTo(((sent?.sentAt ?? 0) - (sent?.createdAt ?? 0)) / 1_000);
   });
 
-  it('what failed, by its code', async () => {
+  it('count failed OTPs by code', async () => {
     scene = await createScene(redis);
     await scene.start();
     expect(await scene.settled(await send('0190000002'))).toBe('failed');
     expect(await samples()).toMatchObject({ 'isms_otp_failed_total{app="shop",code="invalid_number"}': 1 });
   });
 
-  it('an unknown outcome once, and the resend before it', async () => {
+  it('count an unknown outcome once, and the resend before it', async () => {
     scene = await createScene(redis);
     await scene.start();
     expect(await scene.settled(await send('0190000021'))).toBe('unknown');
@@ -52,7 +52,7 @@ describe('a worker counts', () => {
     });
   });
 
-  it('retries of what was proven unsent, by the reason', async () => {
+  it('count retries of sends proven unsent, by reason', async () => {
     scene = await createScene(redis);
     await scene.start();
     expect(await scene.settled(await send('0190000031'))).toBe('sent');
@@ -61,7 +61,7 @@ describe('a worker counts', () => {
     expect(Object.keys(found).some((name) => name.startsWith('isms_otp_resends_total{'))).toBe(false);
   });
 
-  it('counts an OTP that expired once, by sweeper or worker', async () => {
+  it('count an expired OTP once, by sweeper or worker', async () => {
     scene = await createScene(redis);
     const taken = await scene.send({ to: number('0123456703'), sendDeadlineSeconds: 0.1 });
     const swept = await scene.send({ to: number('0123456704'), sendDeadlineSeconds: 0.1 });
@@ -77,7 +77,7 @@ describe('a worker counts', () => {
     expect((await samples())[name]).toBe(2);
   });
 
-  it('an outcome that a dead worker left behind', async () => {
+  it('count the unknown outcome of a dead worker', async () => {
     scene = await createScene(redis, { sendLeaseMs: 1_000, maxResendsAfterUnknown: 0 });
     const id = await send('0123456705');
     expect((await scene.store.sendAttempts.claim(id, 'of-a-dead-worker')).kind).toBe('claimed');

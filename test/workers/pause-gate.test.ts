@@ -41,7 +41,7 @@ const gateOf = (over: Partial<SendingPause> = {}): PauseGate =>
 const trouble = 'account_suspended';
 
 describe('the worker that tries OTPs while sending is paused', () => {
-  it('leaves the next turn to others when it made no call for 5 s', async () => {
+  it('lets another worker try when it made no call for 5 s', async () => {
     await pause.report({ trouble, claimedAt: clock.now() });
     const gates = [gateOf(), gateOf()];
     await clock.advance(10_000);
@@ -57,7 +57,7 @@ describe('the worker that tries OTPs while sending is paused', () => {
     expect(tried).toEqual(new Set([0, 1]));
   });
 
-  it('keeps its turn while it makes calls', async () => {
+  it('remains the one that tries while it makes calls', async () => {
     await pause.report({ trouble, claimedAt: clock.now() });
     const gate = gateOf();
     await clock.advance(10_000);
@@ -69,7 +69,7 @@ describe('the worker that tries OTPs while sending is paused', () => {
     }
   });
 
-  it('ends the pause when no OTP met the trouble for 30 s', async () => {
+  it('ends the pause when iSMS refused no OTP with the trouble for 30 s', async () => {
     await pause.report({ trouble, claimedAt: clock.now() });
     const gate = gateOf();
     await clock.advance(10_000);
@@ -81,7 +81,7 @@ describe('the worker that tries OTPs while sending is paused', () => {
 });
 
 describe('a worker that met account trouble', () => {
-  it('goes on as before when its report comes too late to count', async () => {
+  it('continues as before when its report comes too late to count', async () => {
     const claimedAt = clock.now();
     await pause.report({ trouble, claimedAt });
     await pause.resume();
@@ -90,7 +90,7 @@ describe('a worker that met account trouble', () => {
     expect([gate.state, resumed]).toEqual(['open', 0]);
   });
 
-  it('ends the pause with an accepted call that Redis did not take at first', async () => {
+  it('ends the pause with an accepted call that Redis could not record at first', async () => {
     let isAway = true;
     const gate = gateOf({
       resume: async (accepted) => (isAway ? Promise.reject(new Error('away')) : pause.resume(accepted)),

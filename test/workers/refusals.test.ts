@@ -56,7 +56,7 @@ describe('one bad number in ten, refused in unknown words and sooner than good o
 });
 
 describe('an app whose 200 lines are all refused in unknown words', () => {
-  it('holds up no other app, and is on hold itself', { timeout: 60_000 }, async () => {
+  it('delays no other app, and is on hold itself', { timeout: 60_000 }, async () => {
     refuses = (n) => n < 200;
     const dead = await Promise.all(
       Array.from({ length: 200 }, (_, n) =>
@@ -83,7 +83,7 @@ describe('an app whose 200 lines are all refused in unknown words', () => {
     expect(new Set(statuses.map((otp) => otp?.status))).toEqual(new Set(['queued']));
   });
 
-  it('has its waiting lines keep no login of another app from being accepted', {
+  it('causes no rejection of another app’s OTPs by its waiting lines', {
     timeout: 60_000,
   }, async () => {
     refuses = (n) => n < 1_000;
@@ -112,7 +112,7 @@ describe('an app whose 200 lines are all refused in unknown words', () => {
     expect((await scene.queue.backlog()).delayed, 'of `mall`').toBeGreaterThan(300);
   });
 
-  it('uses up none of the calls a second that other apps wait for', { timeout: 60_000 }, async () => {
+  it('uses none of the calls a second that other apps need', { timeout: 60_000 }, async () => {
     refuses = (n) => n < 100;
     for (let n = 0; n < 100; n++) await scene.send({ app: 'mall', to: nth(n), sendDeadlineSeconds: 300 });
     await scene.start({ everyMs: 60_000, sendsPerSecond: 10 });
@@ -152,7 +152,7 @@ describe('an app whose 200 lines are all refused in unknown words', () => {
     }
   });
 
-  it('goes on by itself once a call of it is accepted, and a second refusal is final', {
+  it('resumes once a call of it is accepted, and a second refusal is final', {
     timeout: 60_000,
   }, async () => {
     refuses = () => true;
@@ -178,7 +178,7 @@ describe('an app whose 200 lines are all refused in unknown words', () => {
 });
 
 describe('bare error codes that may mean the account', () => {
-  it('end their OTPs, and put the app on hold after few', { timeout: 30_000 }, async () => {
+  it('fail their OTPs, and put the app on hold after a few', { timeout: 30_000 }, async () => {
     refuses = () => true;
     refusal = { kind: 'rejected', failure: 'rejected', text: '-1013' };
     const ids = await send(150);
@@ -190,7 +190,7 @@ describe('bare error codes that may mean the account', () => {
 });
 
 describe('a single OTP refused in unknown words', () => {
-  it('ends by itself when nothing else is sent', async () => {
+  it('fails even when nothing else is sent', async () => {
     refuses = () => true;
     const [id = ''] = await send(1);
     await scene.start();
@@ -200,7 +200,7 @@ describe('a single OTP refused in unknown words', () => {
 });
 
 describe('an OTP that the balance cannot pay', () => {
-  it('waits by itself while others are sent', { timeout: 40_000 }, async () => {
+  it('waits alone while others are sent', { timeout: 40_000 }, async () => {
     refuses = () => false;
     scene.simulator.state.change({ credits: 2 });
     await scene.start();
@@ -213,7 +213,7 @@ describe('an OTP that the balance cannot pay', () => {
     expect(events('sending.paused')).toEqual([]);
   });
 
-  it('pauses sending where not even one credit is left', async () => {
+  it('pauses sending when no credit is left', async () => {
     refuses = () => false;
     scene.simulator.state.change({ credits: 0.5 });
     await scene.start();
@@ -222,7 +222,7 @@ describe('an OTP that the balance cannot pay', () => {
     expect(await scene.store.sendingPause.read()).toMatchObject({ trouble: 'insufficient_credits' });
   });
 
-  it('is refused for good where the balance could pay it, and others are accepted', async () => {
+  it('fails when the balance could pay it and others are accepted', async () => {
     refuses = () => false;
     await scene.start();
     const refused = await scene.send({ to: number('+60190000001') });

@@ -73,7 +73,7 @@ describe('a send', () => {
     expect(everything).not.toContain('8765432');
   });
 
-  it('that iSMS refuses has failed, with the reason on record and job, and is not tried again', async () => {
+  it('that iSMS rejects fails with the reason on record and job, and is not retried', async () => {
     await scene.start();
     const to = reserved('02');
     const id = await scene.send({ to });
@@ -85,7 +85,7 @@ describe('a send', () => {
     expect(calls(to)).toEqual({ calls: 1, sms: 0 });
   });
 
-  it('that iSMS turned away for now is tried again', async () => {
+  it('that iSMS answers with 429 is retried', async () => {
     await scene.start();
     const to = reserved('31');
     const id = await scene.send({ to });
@@ -99,7 +99,7 @@ describe('a send', () => {
     ['is truncated', '22'],
     ['is HTML', '24'],
     ['is empty', '25'],
-  ])('whose reply %s is sent again once, and is unknown then', async (_, lastDigits) => {
+  ])('whose reply %s is resent once and then ends as unknown', async (_, lastDigits) => {
     await scene.close();
     scene = await createScene(redis, { sendLeaseMs: 1_000 });
     await scene.start();
@@ -110,7 +110,7 @@ describe('a send', () => {
     expect((await jobIn('failed', id))?.failedReason).toMatch(/^outcome_unknown: /);
   });
 
-  it('whose worker died is made by another one, after that attempt’s time is over', async () => {
+  it('whose worker died is made by another worker after the attempt has ended', async () => {
     await scene.close();
     scene = await createScene(redis, { sendLeaseMs: 2_000 });
     const id = await scene.send();
@@ -123,7 +123,7 @@ describe('a send', () => {
     expect(calls(number()).calls).toBe(1);
   });
 
-  it('goes out once when the operator presses retry on its finished job', async () => {
+  it('is not repeated when the operator retries its finished job', async () => {
     await scene.start();
     const id = await scene.send();
     await scene.settled(id);
@@ -136,7 +136,7 @@ describe('a send', () => {
     expect(calls(number()).calls).toBe(1);
   });
 
-  it('keeps its failure when the operator presses retry on it', async () => {
+  it('keeps its failure when the operator retries its failed job', async () => {
     await scene.start();
     const to = reserved('02');
     const id = await scene.send({ to });
@@ -147,7 +147,7 @@ describe('a send', () => {
     expect(calls(to).calls).toBe(1);
   });
 
-  it('that was cancelled in the queue never leaves', async () => {
+  it('that was cancelled in the queue makes no call', async () => {
     const id = await scene.send();
     await scene.store.otps.cancel('shop', id);
     await scene.start();
@@ -155,7 +155,7 @@ describe('a send', () => {
     expect(calls(number()).calls).toBe(0);
   });
 
-  it('whose deadline passed while it waited is dropped, not sent late', async () => {
+  it('whose deadline passed while it waited expires instead of going out late', async () => {
     const id = await scene.send({ sendDeadlineSeconds: 0.05 });
     await expect.poll(async () => (await find(id))?.status).toBe('expired');
     await scene.start();
@@ -172,20 +172,20 @@ describe('a send', () => {
   });
 });
 
-describe('a broken record', () => {
+describe('a corrupt record', () => {
   const without = (field: string) => (record: Record<string, unknown>) =>
     JSON.stringify({ ...record, [field]: undefined });
   const withEncrypted = (change: (encrypted: string) => string) => (record: Record<string, unknown>) =>
     JSON.stringify({ ...record, encrypted: change(String(record['encrypted'])) });
 
   it.each([
-    ['that is no JSON', () => '{"id":"otp_'],
-    ['that lacks its deadline', without('sendDeadline')],
-    ['whose status is none', (record: object) => JSON.stringify(record).replace('"queued"', '"lost"')],
+    ['that is not JSON', () => '{"id":"otp_'],
+    ['without its deadline', without('sendDeadline')],
+    ['with an unknown status', (record: object) => JSON.stringify(record).replace('"queued"', '"lost"')],
     ['of another OTP', (record: object) => JSON.stringify(record).replace('"id":"otp_', '"id":"otp_x')],
-    ['whose encrypted part was changed', withEncrypted((encrypted) => `${encrypted.slice(0, -4)}AAAA`)],
-    ['whose encrypted part is missing', without('encrypted')],
-  ])('%s ends its job at once, with the reason, one log line and no call', async (_, broken) => {
+    ['with a changed encrypted part', withEncrypted((encrypted) => `${encrypted.slice(0, -4)}AAAA`)],
+    ['without its encrypted part', without('encrypted')],
+  ])('%s fails its job at once, with the reason, one log line and no call', async (_, broken) => {
     const id = await scene.send();
     const key = keys.recordOfId(id);
     await redis.set(key, broken(JSON.parse((await redis.get(key)) ?? '{}')), 'KEEPTTL');
@@ -198,7 +198,7 @@ describe('a broken record', () => {
     expect(about).toEqual([{ level: 'error', event: 'otp.unreadable', otpId: id }]);
   });
 
-  it('of another type ends its job, too', async () => {
+  it('that is not a string fails its job', async () => {
     const id = await scene.send();
     await redis.del(keys.recordOfId(id));
     await redis.lpush(keys.recordOfId(id), 'x');
@@ -206,7 +206,7 @@ describe('a broken record', () => {
     expect((await jobIn('failed', id))?.failedReason).toMatch(/^record_unreadable: /);
   });
 
-  it('is written again from what the worker holds, when it broke during the call', async () => {
+  it('is rewritten from the worker’s copy when it broke during the call', async () => {
     const id = await scene.send();
     const claim = await claimed(scene.store, id);
     await redis.set(keys.recordOfId(id), 'broken');
@@ -216,7 +216,7 @@ describe('a broken record', () => {
 });
 
 describe('account trouble', () => {
-  it('pauses sending at once, refuses new OTPs, and loses nothing', async () => {
+  it('pauses sending at once, refuses new OTPs, and loses no accepted OTP', async () => {
     scene.simulator.state.change({ trouble: 'insufficient_credits' });
     await scene.start();
     const ids = await Promise.all(
@@ -233,7 +233,7 @@ describe('account trouble', () => {
     expect(scene.log.filter(({ event }) => event === 'sending.paused')).toHaveLength(1);
   });
 
-  it('is over by itself once the balance call says so', async () => {
+  it('ends without an operator once the balance call succeeds', async () => {
     scene.simulator.state.change({ trouble: 'authentication_failed' });
     await scene.start();
     const id = await scene.send();
@@ -264,7 +264,7 @@ describe('account trouble', () => {
   });
 });
 
-describe('the processor', () => {
+describe('the send processor', () => {
   /** Runs jobs with some parts replaced, without the rest of a worker. */
   function run(parts: Partial<SendOtpDependencies>): void {
     const { sendAttempts } = scene.store;
@@ -289,7 +289,7 @@ describe('the processor', () => {
     cleanups.push(() => worker.close());
   }
 
-  it('puts a job back that it was handed while sending is paused', async () => {
+  it('puts back a job that it received while sending is paused', async () => {
     const id = await scene.send();
     run({ jobGate: { ...quiet.jobGate, closed: true } });
     await takenTimes(2, id);
@@ -297,7 +297,7 @@ describe('the processor', () => {
     expect(calls(number()).calls).toBe(0);
   });
 
-  it('keeps settling until Redis takes the outcome', async () => {
+  it('retries until Redis records the outcome', async () => {
     let failures = 0;
     const failing: SendAttempts = {
       ...scene.store.sendAttempts,
@@ -315,7 +315,7 @@ describe('the processor', () => {
   });
 });
 
-describe('an outcome that Redis does not take', () => {
+describe('an outcome that Redis cannot record', () => {
   /** Milliseconds after the first refusal at which it is offered again, until 20 s after the attempt's end. */
   const offers = (attemptMs: number) => {
     const times: number[] = [];
@@ -327,7 +327,7 @@ describe('an outcome that Redis does not take', () => {
   };
   const gaps = (times: number[]) => times.map((at, i) => at - (times[i - 1] ?? 0));
 
-  it('is offered at least every 500 ms while its attempt lasts, the last time just before the end', () => {
+  it('is retried at least every 500 ms during its attempt, the last time just before the end', () => {
     for (const attemptMs of [2_000, 32_000]) {
       const within = offers(attemptMs).filter((at) => at < attemptMs);
       expect(Math.max(...gaps(within))).toBeLessThanOrEqual(500);
@@ -335,14 +335,14 @@ describe('an outcome that Redis does not take', () => {
     }
   });
 
-  it('is offered ever less often afterwards, at least every 5 s', () => {
+  it('is retried less often afterwards, but at least every 5 s', () => {
     const after = gaps(offers(2_000)).filter((ms) => ms > 500);
     expect(after).toEqual([1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
   });
 });
 
-describe('closing', () => {
-  it('finishes the sends in hand: an answered call never becomes unknown', async () => {
+describe('closing a worker', () => {
+  it('finishes its sends: an answered call never becomes unknown', async () => {
     await scene.close();
     scene = await createScene(redis);
     scene.simulator.state.change({ latencyMs: 800 });

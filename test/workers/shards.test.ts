@@ -44,7 +44,7 @@ function fakeShards() {
   return { opened, workers };
 }
 
-it('the workers of shards share the sends in flight and never have more, and pause and resume together', async () => {
+it('the workers of all shards share one limit of sends in flight, and pause and resume together', async () => {
   const { opened, workers } = fakeShards();
   workers.serve([0, 1], []);
   expect(opened.map(({ concurrency }) => concurrency)).toEqual([25, 25]);
@@ -67,7 +67,7 @@ it('the workers of shards share the sends in flight and never have more, and pau
   expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([2, false]));
 });
 
-it('shards that are empty for good keep a seat each and leave the others their share, until jobs are found in them', () => {
+it('a shard that stays empty keeps one slot, and gets its share back when it has jobs', () => {
   const { opened, workers } = fakeShards();
   const seats = () => opened.map(({ concurrency }) => concurrency);
   workers.serve([0, 1, 2, 3], [2, 3]);
@@ -86,7 +86,7 @@ it('shards that are empty for good keep a seat each and leave the others their s
   expect(opened.some(({ paused }) => paused)).toBe(false);
 });
 
-it('a worker that serves nothing but empty shards looks for jobs there', () => {
+it('a worker that serves only empty shards polls them for jobs', () => {
   const worker = fakeWorker(1);
   const workers = createShardWorkers(() => worker, 50);
   workers.serve([4], [4]);
@@ -97,7 +97,7 @@ it('a worker that serves nothing but empty shards looks for jobs there', () => {
   expect(worker).toMatchObject({ paused: false, concurrency: 50 });
 });
 
-it('a worker serves shards that only others knew of, so that changing their number loses nothing', async () => {
+it('a worker serves shards of other processes, so that changing QUEUE_SHARDS loses no OTP', async () => {
   const scene = await createScene(redis);
   cleanups.push(() => scene.close());
   const more = createSendOtpQueue({ connection: redis, onError: () => {}, shards: 5 });
@@ -113,7 +113,7 @@ it('a worker serves shards that only others knew of, so that changing their numb
   expect(await Promise.all(ids.map((id) => scene.settled(id)))).toEqual(Array(20).fill('sent'));
 });
 
-it('all shards together call iSMS no more often than they may, also those of an earlier number', async () => {
+it('all shards together keep LIMIT_SEND_PER_SECOND, those of an earlier QUEUE_SHARDS included', async () => {
   const scene = await createScene(redis);
   cleanups.push(() => scene.close());
   const more = createSendOtpQueue({ connection: redis, onError: () => {}, shards: 4 });
@@ -129,10 +129,10 @@ it('all shards together call iSMS no more often than they may, also those of an 
   expect(performance.now() - began).toBeGreaterThan(1_500);
 });
 
-describe('after their number is lowered', () => {
+describe('after QUEUE_SHARDS is lowered', () => {
   const emptied = async (scene: Scene) => await scene.queue.emptied(await scene.queue.known());
 
-  it('unused shards take no share of the calls', async () => {
+  it('unused shards get no share of the calls', async () => {
     const scene = await createScene(redis);
     cleanups.push(() => scene.close());
     await redis.flushdb();
@@ -168,7 +168,7 @@ describe('after their number is lowered', () => {
   });
 });
 
-it('a shard whose master is away counts as used, and delays no other', async () => {
+it('a shard whose master is unavailable counts as used, and delays no other shard', async () => {
   const cluster = await startRedisCluster();
   cleanups.push(() => Promise.all(cluster.servers.map((server) => server.stop())));
   const connection = connectForWork(cluster.url) as Cluster;

@@ -24,7 +24,7 @@ async function makeDue(id: string): Promise<void> {
 }
 
 describe('the sweeper', () => {
-  it('adds a job again that got lost, and the OTP is sent once', async () => {
+  it('adds a lost job again, and the OTP is sent once', async () => {
     const id = await scene.send();
     await scene.queue.remove(id);
     await makeDue(id);
@@ -34,7 +34,7 @@ describe('the sweeper', () => {
     expect(addedAgain()).toHaveLength(1);
   });
 
-  it('adds the job of a queued OTP again that ended before it, and the OTP is sent once', async () => {
+  it('adds a job again that ended before its queued OTP, and the OTP is sent once', async () => {
     const id = await scene.send();
     await scene.queue.queues[0].pause();
     const workers = await scene.start();
@@ -55,7 +55,7 @@ describe('the sweeper', () => {
     expect(scene.simulator.state.number(number().e164)).toEqual({ calls: 1, sms: 1 });
   });
 
-  it('adds the other jobs though one cannot be added, and that one later', async () => {
+  it('adds the other jobs when one cannot be added, and that one later', async () => {
     const ids = await Promise.all([1, 2, 3].map(() => admitted(scene.store)));
     let failing = true;
     const sendOtpQueue: SendOtpQueue = {
@@ -105,7 +105,7 @@ describe('the sweeper', () => {
     expect(await queue.queues[0].getJobState(single)).toBe('waiting');
   });
 
-  it('leaves a job alone that only waits', async () => {
+  it('does not add a job that still waits', async () => {
     const id = await scene.send();
     await scene.queue.queues[0].pause();
     await makeDue(id);
@@ -116,7 +116,7 @@ describe('the sweeper', () => {
     expect(addedAgain()).toEqual([]);
   });
 
-  it('deletes jobs that ended long enough ago', async () => {
+  it('deletes jobs whose retention has ended', async () => {
     const workers = await scene.start();
     const id = await scene.send();
     await scene.settled(id);

@@ -44,8 +44,8 @@ const hurry = async () => {
   for (const job of await queue.queue.getJobs(['delayed'])) await job.promote().catch(() => {});
 };
 
-describe('the webhook', () => {
-  it("is told of each OTP by its id, the app's own reference, and no number", async () => {
+describe('a webhook receiver', () => {
+  it("gets each OTP's id and reference, and no number", async () => {
     await startTelling();
     const id = await scene.send({ to: number('0123456789'), reference: 'order-8731' });
     await expect.poll(() => taken().length, { timeout: 10_000 }).toBe(1);
@@ -61,7 +61,7 @@ describe('the webhook', () => {
     expect(stored).not.toMatch(/123456789|order-8731/);
   });
 
-  it('gets every event in the end, each under one id, though it fails for a while', async () => {
+  it('gets every event under one id, although it fails for a while', async () => {
     await startTelling();
     status = 503;
     const ids: string[] = [];
@@ -96,7 +96,7 @@ describe('the webhook', () => {
     );
   });
 
-  it('that wants no more is asked no more; what it missed is a dead letter, and can be sent again', async () => {
+  it('that answers 410 gets no further attempt; the event is a dead letter and can be redelivered', async () => {
     await startTelling();
     status = 410;
     await scene.send();
@@ -117,7 +117,7 @@ describe('the webhook', () => {
     expect(await queue.retryDead()).toBe(0);
   });
 
-  it('is told of trouble with the account and of its end', async () => {
+  it('gets an event when account trouble begins and when it ends', async () => {
     await startTelling();
     await scene.store.sendingPause.report({
       trouble: 'insufficient_credits',
@@ -142,11 +142,11 @@ describe('the relay', () => {
     createRelay({ ...scene, webhookQueue: queue, receivers: everybody, ...parts });
   const leaseOver = async () => void (await redis.del(...(await redis.keys('*:lease:*')), 'none'));
 
-  it('looks for events often enough that they leave within two seconds', () => {
+  it('reads events often enough to deliver them within two seconds', () => {
     expect(relayWith().everyMs).toBeLessThanOrEqual(1_000);
   });
 
-  it('drops what makes no sense, says so, and passes on the rest', async () => {
+  it('logs and drops unreadable events, and delivers the others', async () => {
     await redis.xadd('isms:{sending}:events', '*', 'type', 'otp.teleported', 'at', '1');
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
@@ -168,7 +168,7 @@ describe('the relay', () => {
     expect(await scene.store.events.read()).toHaveLength(1);
   });
 
-  it('adds an event once, though it died before it could let go of it', async () => {
+  it('adds an event once, although it died before deleting it', async () => {
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now() + 5_000,
@@ -181,7 +181,7 @@ describe('the relay', () => {
     expect(await scene.store.events.read()).toEqual([]);
   });
 
-  it('keeps events back while too many wait, says so once, and goes on after that', async () => {
+  it('holds events back while too many wait, logs that once, and continues afterwards', async () => {
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now() + 5_000,
@@ -203,8 +203,8 @@ describe('the relay', () => {
   });
 });
 
-describe('attempts', () => {
-  it('go on for a day, and the last failure makes a dead letter', async () => {
+describe('attempts of a webhook delivery', () => {
+  it('continue for a day, and the last failure makes a dead letter', async () => {
     const day = webhookRetriesMs.reduce((sum: number, ms) => sum + ms, 0);
     expect(day).toBeGreaterThan(24 * 3_600_000);
     expect(day).toBeLessThan(25 * 3_600_000);

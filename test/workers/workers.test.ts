@@ -41,8 +41,8 @@ function run(parts: Partial<SendOtpDependencies>): void {
   cleanups.push(() => worker.close());
 }
 
-describe('the processor', () => {
-  it('lets a send leave for one second from the moment it asked for the claim, and run for the time-out', async () => {
+describe('a worker’s processor', () => {
+  it('lets a call start within one second of asking for the claim, and last for the time-out', async () => {
     const windows: SendWindow[] = [];
     let askedAt = 0;
     const slow: SendAttempts = {
@@ -72,7 +72,7 @@ describe('the processor', () => {
     }
   });
 
-  it('writes nothing to iSMS when the claim took too long to come, and sends later', async () => {
+  it('makes no call when the claim took too long, and sends later', async () => {
     let slowOnce = 1_200;
     const slow: SendAttempts = {
       ...scene.store.sendAttempts,
@@ -90,7 +90,7 @@ describe('the processor', () => {
     expect(scene.log.map(({ reason }) => reason)).toContain('stale_claim');
   });
 
-  it('fails the job when the record’s time to be kept was over before its outcome came', async () => {
+  it('fails the job when the record was deleted before its outcome came', async () => {
     const late: SendAttempts = { ...scene.store.sendAttempts, settle: async () => null };
     const id = await scene.send();
     run({ sendAttempts: late });
@@ -98,7 +98,7 @@ describe('the processor', () => {
     expect((await scene.queue.queues[0].getJob(id))?.failedReason).toMatch(/^record_gone/);
   });
 
-  it('has its job tried again after trouble of our own', async () => {
+  it('retries its job after an error of the gateway', async () => {
     let failures = 0;
     const failing: SendAttempts = {
       ...scene.store.sendAttempts,
@@ -125,8 +125,8 @@ describe('the processor', () => {
   });
 });
 
-describe('a worker that met no trouble itself', () => {
-  it('stops when another one reports it, and goes on when another one saw its end', async () => {
+describe('a worker without account trouble of its own', () => {
+  it('pauses when another worker reports trouble, and resumes when another one saw it end', async () => {
     const changes: GateState[] = [];
     const gate = createPauseGate({
       ...scene,
@@ -147,7 +147,7 @@ describe('a worker that met no trouble itself', () => {
   });
 });
 
-it('a worker that meets account trouble takes no more jobs, also before it can tell the others', async () => {
+it('a worker that meets account trouble takes no more jobs, also before it could report it', async () => {
   const changes: GateState[] = [];
   const { sendingPause } = scene.store;
   const gate = createPauseGate({
@@ -161,7 +161,7 @@ it('a worker that meets account trouble takes no more jobs, also before it can t
   expect([gate.state, changes]).toEqual(['closed', ['closed']]);
 });
 
-it('a job that stalled again and again is still handed on', { timeout: 40_000 }, async () => {
+it('a job that stalled repeatedly is still processed', { timeout: 40_000 }, async () => {
   const id = await scene.send();
   await redis.hset(scene.queue.queues[0].toKey(id), 'stc', 500);
   await redis.lmove('{isms}:otp-send:wait', '{isms}:otp-send:active', 'LEFT', 'LEFT');
@@ -170,7 +170,7 @@ it('a job that stalled again and again is still handed on', { timeout: 40_000 },
   expect(await scene.settled(id)).toBe('sent');
 });
 
-it('tell admission how many OTPs they are done with', async () => {
+it('workers report to admission how many OTPs they finished', async () => {
   await scene.start();
   const ids = await Promise.all([1, 2, 3].map((n) => scene.send({ to: number(`012345000${n}`) })));
   for (const id of ids) await scene.settled(id);
@@ -178,7 +178,7 @@ it('tell admission how many OTPs they are done with', async () => {
 });
 
 describe('OTPs to test numbers', () => {
-  it('say nothing of how iSMS is', async () => {
+  it('give no health signal about iSMS', async () => {
     const noted: string[] = [];
     run({ jobGate: { ...quiet.jobGate, note: ({ kind }) => void noted.push(kind) } });
     expect(await scene.settled(await scene.send({ isTest: true }))).toBe('sent');
@@ -189,7 +189,7 @@ describe('OTPs to test numbers', () => {
 });
 
 describe('a worker process', () => {
-  it('raises the alarm of an app whose codes hardly anybody types', async () => {
+  it('raises an alarm for an app with low conversion', async () => {
     const otp = { app: 'shop', to: number(), isTest: false, sentAt: Date.now() - 180_000 };
     await Promise.all(Array.from({ length: 250 }, () => scene.store.conversion.note(otp, 'sent')));
     await scene.start();

@@ -40,7 +40,7 @@ describe('the published client', () => {
     }
   });
 
-  it('works where there is nothing of Node', () => {
+  it('works without any API of Node', () => {
     writeFileSync(
       join(project, 'edge.js'),
       `const { exit } = process;
@@ -79,7 +79,7 @@ describe('the published client', () => {
     expect(run('edge.js')).toMatchObject({ stderr: '', stdout: 'wrong_signature\n', status: 0 });
   });
 
-  it('has types that need no Node, and tell right from wrong', () => {
+  it('has types that need no types of Node, and reject wrong calls', () => {
     writeFileSync(
       join(project, 'consumer.ts'),
       `import { isOtpError, OtpClient, type Otp, verifyWebhook } from 'isms-otp-client';

@@ -29,7 +29,7 @@ const errorOf = async (script: Script, timeoutMs = 20_000) => {
   return await failing(server.client({ retries: 0, timeoutMs }).get('otp_1'));
 };
 
-describe('the constructor', () => {
+describe('the constructor of OtpClient', () => {
   it.each([
     ['no URL', { baseUrl: 'otp.example', apiKey }],
     ['another scheme', { baseUrl: 'ftp://otp.example', apiKey }],
@@ -40,21 +40,21 @@ describe('the constructor', () => {
     ['a time-out of nothing', { baseUrl: 'https://otp.example', apiKey, timeoutMs: 0 }],
     ['a time-out that no timer counts', { baseUrl: 'https://otp.example', apiKey, timeoutMs: 2 ** 31 }],
     ['half a retry', { baseUrl: 'https://otp.example', apiKey, retries: 0.5 }],
-  ])('refuses %s, without quoting it', (_what, options) => {
+  ])('rejects %s, without quoting it', (_what, options) => {
     const make = () => new OtpClient(options);
     expect(make).toThrow(TypeError);
     expect(make).not.toThrow(/canary/);
   });
 
-  it('takes a URL with a path and a slash at its end', async () => {
+  it('accepts a URL with a path and a trailing slash', async () => {
     server.plays(json(200, otp));
     await server.client({ baseUrl: `${server.url}/gateway//` }).get('otp_1');
     expect(server.requests[0]?.path).toBe('/gateway/v1/otps/otp_1');
   });
 });
 
-describe('an error', () => {
-  it.each(problemCodes)('is %s when the gateway says so', async (code) => {
+describe('the error of a call', () => {
+  it.each(problemCodes)('has the code %s of the gateway’s problem', async (code) => {
     const typed: OtpErrorCode = code;
     const error = await errorOf(problem(code));
     const {
@@ -70,7 +70,7 @@ describe('an error', () => {
     expect(isOtpError(error, 'network_error', 'timeout')).toBe(false);
   });
 
-  it('has the mistakes, the attempts that are left, and what this case says', async () => {
+  it('has the mistakes, the remaining attempts and the detail of the problem', async () => {
     const errors = [{ path: 'to', message: 'is missing' }];
     expect(await errorOf(problem('invalid_request', { errors, detail: 'So not.' }))).toMatchObject({
       errors,
@@ -108,7 +108,7 @@ describe('an error', () => {
     }
   });
 
-  it('is network_error when no answer comes, or not all of it', async () => {
+  it('is network_error when the answer is missing or incomplete', async () => {
     expect(await errorOf(broken)).toMatchObject({ code: 'network_error', status: null });
     const half: Script = (res) => {
       res.writeHead(200, { 'Content-Length': 100 }).write('{');
@@ -119,14 +119,14 @@ describe('an error', () => {
     expect((await failing(unreachable.get('x'))).detail).toMatch(/ECONNREFUSED|bad port|did not answer/);
   });
 
-  it('is timeout when the answer, or its end, does not come in time', async () => {
+  it('is timeout when the answer does not end in time', async () => {
     const begins: Script = (res) => res.writeHead(200).write('{');
     for (const script of [silent, begins]) {
       expect(await errorOf(script, 1_000)).toMatchObject({ code: 'timeout', status: null });
     }
   });
 
-  it('names the key under which the call can be made again', async () => {
+  it('names the idempotency key for a retry', async () => {
     server.plays(broken);
     const error = await failing(server.client({ retries: 0 }).send({ to: '0123456789' }));
     expect(error.idempotencyKey).toBe(server.requests[0]?.headers['idempotency-key']);
@@ -135,7 +135,7 @@ describe('an error', () => {
     expect((await failing(server.client().send({ to: '1' }, own))).idempotencyKey).toBe('own');
   });
 
-  it('never holds a code, a key or a number, in any failure', async () => {
+  it('never holds a code, a key or a number', async () => {
     const scripts: Script[] = [broken, silent, json(200, {}), problem('invalid_phone_number')];
     const leaky = server.client({
       retries: 0,
@@ -162,7 +162,7 @@ describe('an error', () => {
 });
 
 describe('a call', () => {
-  it('ends with the reason of its signal, and is not tried again', async () => {
+  it('rejects with the reason of its signal, and is not retried', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     server.plays(() => controller.abort(reason));
@@ -172,7 +172,7 @@ describe('a call', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('ends with the reason of its signal while it pauses between two tries', async () => {
+  it('rejects with the reason of its signal between two attempts', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     const refusal = problem('queue_unavailable', { headers: { 'Retry-After': '3' } });
@@ -184,20 +184,20 @@ describe('a call', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it.each(['', '.', '..'])('refuses the id %j, which would lead to another path', async (id) => {
+  it.each(['', '.', '..'])('rejects the id %j, which would change the path', async (id) => {
     server.plays(json(200, otp));
     await expect(server.client().get(id)).rejects.toBeInstanceOf(TypeError);
     await expect(server.client().cancel(id)).rejects.toBeInstanceOf(TypeError);
     expect(server.requests).toHaveLength(0);
   });
 
-  it('keeps an id inside its part of the path', async () => {
+  it('encodes an id for its part of the path', async () => {
     server.plays(json(200, otp));
     await server.client().get('../batches/x?y#z');
     expect(server.requests[0]?.path).toBe('/v1/otps/..%2Fbatches%2Fx%3Fy%23z');
   });
 
-  it('refuses a key or a wait that the gateway would not take', async () => {
+  it('rejects a key or a wait that the gateway would reject', async () => {
     const client = server.client();
     await expect(client.send({ to: '1' }, { idempotencyKey: 'two words' })).rejects.toThrow(TypeError);
     for (const waitSeconds of [31, -1, 0.5]) {
@@ -205,7 +205,7 @@ describe('a call', () => {
     }
   });
 
-  it('sends the key of its app to no other place', async () => {
+  it('sends the API key to no other host', async () => {
     server.plays((res) => res.writeHead(307, { Location: `${server.url}/elsewhere` }).end());
     await failing(server.client().send({ to: '1' }));
     expect(server.requests.map(({ path }) => path)).toEqual(['/v1/otps']);

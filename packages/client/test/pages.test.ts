@@ -5,7 +5,7 @@ const server = await startScriptedServer();
 const queries = () => server.requests.map(({ path }) => path.split('?')[1] ?? '');
 const line = (index: number) => ({ index, ...otp });
 
-it('a batch is listed over all pages, empty ones too, and each page is tried again by itself', async () => {
+it('a batch is listed over all pages, empty ones too, and each page is retried by itself', async () => {
   server.plays(
     json(200, { otps: [line(0), line(1)], next: '2' }),
     json(200, { otps: [], next: '10000' }),
@@ -24,7 +24,7 @@ it('a batch is listed over all pages, empty ones too, and each page is tried aga
   ]);
 });
 
-it('no page is asked for before it is wanted', async () => {
+it('a page is requested only when it is read', async () => {
   server.plays(json(200, { otps: [line(0), line(1)], next: '2' }));
   const list = server.client().listBatch('batch_1');
   expect(server.requests).toHaveLength(0);
@@ -32,14 +32,14 @@ it('no page is asked for before it is wanted', async () => {
   expect(queries()).toEqual(['']);
 });
 
-it('a page that fails for good ends the list with its error', async () => {
+it('a page whose retries failed ends the list with its error', async () => {
   server.plays(json(200, { otps: [line(0)], next: '1' }), problem('batch_not_found'));
   const list = server.client().listBatch('batch_1')[Symbol.asyncIterator]();
   expect(await list.next()).toMatchObject({ value: { index: 0 } });
   await expect(list.next()).rejects.toMatchObject({ code: 'batch_not_found' });
 });
 
-it('a balance history goes back over all pages', async () => {
+it('the balance history is listed over all pages', async () => {
   const [newest, older] = ['2026-01-02T00:00:00.000Z', '2026-01-01T00:00:00.000Z'];
   const snapshot = (at: string) => ({ at, credits: 1, expiresOn: null });
   server.plays(

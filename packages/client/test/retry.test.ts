@@ -36,40 +36,40 @@ const verify = (client: OtpClient) => client.verify('otp_1', '123456');
 const verifyByNumber = (client: OtpClient) => client.verifyByNumber({ to: '0123456789', code: '123456' });
 
 describe.each([
-  ['a look', get, json(200, otp)],
+  ['a read', get, json(200, otp)],
   ['a send', send, json(202, otp)],
   ['a resend', resend, json(202, otp)],
   ['a cancellation', cancel, (res) => res.writeHead(204).end()],
 ] as [string, typeof send, Script][])('%s', (_name, call, good) => {
   it.each([
     ['a lost connection', broken],
-    ['Redis that does not serve', unavailable],
-    ['an app that is over its limit for a moment', problem('app_rate_limited', soon)],
-    ['a proxy without a gateway', proxy],
-  ])('is tried again after %s', async (_what, bad) => {
+    ['queue_unavailable', unavailable],
+    ['app_rate_limited with a short Retry-After', problem('app_rate_limited', soon)],
+    ['a 503 of a proxy', proxy],
+  ])('is retried after %s', async (_what, bad) => {
     expect(await outcome([bad, good], call)).toEqual(['done', 2]);
   });
 
-  it('is given up after two retries', async () => {
+  it('rejects after two retries', async () => {
     expect(await outcome([broken], call)).toEqual(['network_error', 3]);
   });
 
   it.each([
-    ['a number that is over its limit', problem('phone_rate_limited', soon), 'phone_rate_limited'],
-    ['an address that is over its limit', problem('client_ip_rate_limited', soon), 'client_ip_rate_limited'],
-    ['a blocked range', problem('range_blocked', soon), 'range_blocked'],
-    ['a locked number', problem('phone_locked'), 'phone_locked'],
-    ['an error of the gateway', problem('internal_error'), 'internal_error'],
-    ['a pause of sending, which lasts', problem('sending_paused'), 'sending_paused'],
-    ['an overload that lasts', problem('overloaded', late), 'overloaded'],
-    ['a wrong key', problem('unauthorized'), 'unauthorized'],
-  ])('is not tried again after %s', async (_what, bad, code) => {
+    ['phone_rate_limited', problem('phone_rate_limited', soon), 'phone_rate_limited'],
+    ['client_ip_rate_limited', problem('client_ip_rate_limited', soon), 'client_ip_rate_limited'],
+    ['range_blocked', problem('range_blocked', soon), 'range_blocked'],
+    ['phone_locked', problem('phone_locked'), 'phone_locked'],
+    ['internal_error', problem('internal_error'), 'internal_error'],
+    ['sending_paused', problem('sending_paused'), 'sending_paused'],
+    ['overloaded with a long Retry-After', problem('overloaded', late), 'overloaded'],
+    ['unauthorized', problem('unauthorized'), 'unauthorized'],
+  ])('is not retried after %s', async (_what, bad, code) => {
     expect(await outcome([bad], call)).toEqual([code, 1]);
   });
 });
 
 describe('a send', () => {
-  it('has the same key in each of its tries, and another one in the next call', async () => {
+  it('uses one idempotency key for all its attempts, and a new one for the next call', async () => {
     await outcome([broken, broken, json(202, otp)], send);
     const [first, ...others] = keys();
     expect(first).toMatch(/^[\x21-\x7e]{16,}$/);
@@ -78,47 +78,47 @@ describe('a send', () => {
     expect(keys()).not.toContain(first);
   });
 
-  it('keeps the key that it is given', async () => {
+  it('uses the given idempotency key', async () => {
     const call = (client: OtpClient) => client.send({ to: '1' }, { idempotencyKey: 'order-1' });
     await outcome([unavailable, json(202, otp)], call);
     expect(keys()).toEqual(['order-1', 'order-1']);
   });
 
-  it('waits out its own earlier try', async () => {
+  it('retries while its own earlier attempt is in flight', async () => {
     expect(await outcome([broken, problem('idempotency_in_flight'), json(202, otp)], send)).toEqual([
       'done',
       3,
     ]);
   });
 
-  it('is tried again while there is time when a try is not answered', async () => {
+  it('is retried within its time-out when an attempt is not answered', async () => {
     server.plays(silent, json(202, otp));
     await server.client({ timeoutMs: 3_000 }).send({ to: '1' });
     expect(keys()[1]).toBe(keys()[0]);
   });
 
-  it('gives a wait its own time', async () => {
+  it('adds waitSeconds to its time-out', async () => {
     server.plays((res) => setTimeout(() => json(200, otp)(res, res.req), 1_200));
     await server.client({ timeoutMs: 1_000 }).send({ to: '1' }, { waitSeconds: 10 });
     expect(server.requests.map(({ headers }) => headers['prefer'])).toEqual(['wait=10']);
   });
 });
 
-it('a call ends in its time, all its tries included', async () => {
+it('a call ends within its time-out, retries included', async () => {
   server.plays(problem('queue_unavailable', { headers: { 'Retry-After': '5' } }));
   const call = server.client({ timeoutMs: 5_000 }).get('otp_1');
   await expect(call).rejects.toMatchObject({ code: 'queue_unavailable' });
   expect(server.requests).toHaveLength(1);
 });
 
-it('a call waits as long as the gateway asks it to', async () => {
+it('a call waits for Retry-After before its retry', async () => {
   server.plays(problem('queue_unavailable', soon), json(200, otp));
   const before = performance.now();
   await server.client().get('otp_1');
   expect(performance.now() - before).toBeGreaterThanOrEqual(990);
 });
 
-it('pauses grow, up to 2 s, and are never the same for all', () => {
+it('pauses between attempts grow up to 2 s, with jitter', () => {
   const pauses = Array.from({ length: 200 }, () => [backoffMs(1), backoffMs(3), backoffMs(20)]);
   const longest = [0, 1, 2].map((i) => Math.max(...pauses.map((each) => each[i] ?? 0)));
   expect(longest[0]).toBeLessThanOrEqual(100);
@@ -135,30 +135,30 @@ describe.each([
   const good = json(200, verified);
 
   it.each([
-    ['an answer that got lost', broken],
-    ['Redis that does not serve', unavailable],
-  ])('is tried again under its key after %s', async (_what, bad) => {
+    ['a lost connection', broken],
+    ['queue_unavailable', unavailable],
+  ])('is retried under its idempotency key after %s', async (_what, bad) => {
     expect(await outcome([bad, good], call)).toEqual(['done', 2]);
     expect(keys()[0]).toBeDefined();
     expect(keys()[1]).toBe(keys()[0]);
   });
 
-  it('spends at most two attempts', async () => {
+  it('uses at most two of the OTP’s attempts', async () => {
     expect(await outcome([broken], call)).toEqual(['network_error', 2]);
   });
 
   it.each([
-    ['a wrong code', problem('incorrect_code'), 'incorrect_code'],
-    ['iSMS that does not answer', problem('provider_unavailable'), 'provider_unavailable'],
-    ['attempts that are being decided', problem('verification_in_progress'), 'verification_in_progress'],
-    ['a verification before it', problem('already_verified'), 'already_verified'],
-    ['a locked number', problem('phone_locked'), 'phone_locked'],
-    ['a proxy that may have passed it on', proxy, 'invalid_answer'],
-  ])('is not tried again after %s', async (_what, bad, code) => {
+    ['incorrect_code', problem('incorrect_code'), 'incorrect_code'],
+    ['provider_unavailable', problem('provider_unavailable'), 'provider_unavailable'],
+    ['verification_in_progress', problem('verification_in_progress'), 'verification_in_progress'],
+    ['already_verified', problem('already_verified'), 'already_verified'],
+    ['phone_locked', problem('phone_locked'), 'phone_locked'],
+    ['a 503 of a proxy', proxy, 'invalid_answer'],
+  ])('is not retried after %s', async (_what, bad, code) => {
     expect(await outcome([bad], call)).toEqual([code, 1]);
   });
 
-  it('is not tried again while the first try may be under way', async () => {
+  it('is not retried while its first attempt may be in progress', async () => {
     server.plays(silent);
     const client = server.client({ timeoutMs: 1_000 });
     const error = await call(client).catch((reason: unknown) => reason);
@@ -166,7 +166,7 @@ describe.each([
     expect(server.requests).toHaveLength(1);
   });
 
-  it('finds out whether the try that got lost was the one that verified the OTP', async () => {
+  it('succeeds when the attempt whose answer was lost verified the OTP', async () => {
     const already = problem('already_verified');
     expect(await outcome([broken, already, good], call)).toEqual(['done', 3]);
     expect(await outcome([broken, already], call)).toEqual(['already_verified', 3]);
@@ -175,7 +175,7 @@ describe.each([
   });
 });
 
-it('nothing is tried again where the app wants no retries', async () => {
+it('no call is retried with retries: 0', async () => {
   for (const call of [get, send, verify, cancel]) {
     server.plays(broken);
     await expect(call(server.client({ retries: 0 }))).rejects.toMatchObject({ code: 'network_error' });

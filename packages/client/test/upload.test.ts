@@ -55,7 +55,7 @@ describe('an upload', () => {
     });
   });
 
-  it('tells again of what was refused for the moment, once another try took it', async () => {
+  it('reports a temporarily refused OTP again once a retry was accepted', async () => {
     const refusedFirst: Script = (res) => {
       const refusal = { index: 0, code: 'queue_unavailable', message: '' };
       const final = { index: 1, code: 'invalid_phone_number', message: '' };
@@ -79,7 +79,7 @@ describe('an upload', () => {
     ['a set', (count: number) => new Set(inputs(count))],
     ['an async generator', (count: number) => eachLater(inputs(count))],
     ['a function', (count: number) => () => made(count)],
-  ])('takes %s', async (_what, of) => {
+  ])('accepts %s of OTPs', async (_what, of) => {
     server.plays(takes(450));
     const seen: number[] = [];
     const options = { onResult: ({ index }: UploadResult) => seen.push(index) };
@@ -92,7 +92,7 @@ describe('an upload', () => {
     expect(sentLines()).toHaveLength(450);
   });
 
-  it('tells of the first answers while the rest has not been read', async () => {
+  it('reports first results before all OTPs are read', async () => {
     let goOn = () => {};
     const told = new Promise<void>((resolve) => {
       goOn = resolve;
@@ -116,7 +116,7 @@ describe('an upload', () => {
     expect(accepted).toBe(2);
   });
 
-  it('reads no more than goes out', async () => {
+  it('reads OTPs only as fast as they are sent', async () => {
     let read = 0;
     function* endless() {
       for (;;) {
@@ -139,7 +139,7 @@ describe('an upload', () => {
     await upload;
   });
 
-  it('waits for what onResult returns', async () => {
+  it('waits for the promise of onResult', async () => {
     server.plays(takes(3));
     let underWay = 0;
     const onResult = async () => {
@@ -153,22 +153,25 @@ describe('an upload', () => {
   });
 });
 
-describe('an upload that breaks off', () => {
+describe('an upload that broke off', () => {
   it.each([
     ['an array', inputs(300)],
     ['a function', () => eachLater(inputs(300))],
-  ])('is sent again from the start under its key, each answer told once, from %s', async (_what, source) => {
-    server.plays(breaksAfter(120), breaksAfter(250), takes(300));
-    const seen: number[] = [];
-    const onResult = ({ index }: UploadResult) => seen.push(index);
-    expect(await client.sendMany(source, { onResult })).toMatchObject({ accepted: 300 });
-    expect(seen).toEqual(Array.from({ length: 300 }, (_, i) => i));
-    expect(new Set(keys()).size).toBe(1);
-    expect(keys()[0]).toBeDefined();
-    expect([0, 1, 2].map((i) => sentLines(i).length)).toEqual([300, 300, 300]);
-  });
+  ])(
+    'is sent again from the start under its key, with each result reported once, from %s',
+    async (_what, source) => {
+      server.plays(breaksAfter(120), breaksAfter(250), takes(300));
+      const seen: number[] = [];
+      const onResult = ({ index }: UploadResult) => seen.push(index);
+      expect(await client.sendMany(source, { onResult })).toMatchObject({ accepted: 300 });
+      expect(seen).toEqual(Array.from({ length: 300 }, (_, i) => i));
+      expect(new Set(keys()).size).toBe(1);
+      expect(keys()[0]).toBeDefined();
+      expect([0, 1, 2].map((i) => sentLines(i).length)).toEqual([300, 300, 300]);
+    },
+  );
 
-  it('says how to go on when its OTPs cannot be read again', async () => {
+  it('rejects with advice when its OTPs cannot be read again', async () => {
     server.plays(breaksAfter(120));
     const error = await rejection(client.sendMany(made(300)));
     expect(error).toBeInstanceOf(OtpUploadBroken);
@@ -181,7 +184,7 @@ describe('an upload that breaks off', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('says so, too, when its retries are used up, or before anything was answered', async () => {
+  it('rejects with advice after its last retry, or before any answer', async () => {
     server.plays(breaksAfter(1));
     const options = { idempotencyKey: 'upload-1' };
     expect(await rejection(client.sendMany(inputs(2), options))).toMatchObject({ linesAnswered: 1 });
@@ -195,7 +198,7 @@ describe('an upload that breaks off', () => {
   it.each<[string, Script]>([
     ['has no summary', (res) => begin(res).end(results(0, 2))],
     ['ends within its summary', (res) => begin(res).end(results(0, 2) + summary(2).slice(0, -1))],
-  ])('is known by an answer that %s', async (_what, script) => {
+  ])('is recognised by an answer that %s', async (_what, script) => {
     server.plays(script);
     expect(await rejection(client.sendMany(made(2)))).toMatchObject({
       code: 'network_error',
@@ -205,21 +208,21 @@ describe('an upload that breaks off', () => {
     expect(await client.sendMany(inputs(2))).toMatchObject({ accepted: 2 });
   });
 
-  it('is known by an answer that is not the gateway’s', async () => {
+  it('is recognised by an answer that is not the gateway’s', async () => {
     server.plays((res) => begin(res).end('<html>\n'));
     const error = await rejection(client.sendMany(inputs(2)));
     expect(error).toBeInstanceOf(OtpUploadBroken);
     expect(error).toMatchObject({ code: 'invalid_answer' });
   });
 
-  it('is known by a silence', async () => {
+  it('is recognised by a stalled answer', async () => {
     server.plays((res) => void begin(res).write(results(0, 1)));
     const error = await rejection(client.sendMany(made(2), { silenceMs: 1_000 }));
     expect(error).toBeInstanceOf(OtpUploadBroken);
     expect(error).toMatchObject({ code: 'timeout', linesAnswered: 1 });
   });
 
-  it('holds nothing of its OTPs in its message', async () => {
+  it('holds no number or text in its error message', async () => {
     server.plays(breaksAfter(1));
     const error = await rejection(client.sendMany(made(2), { idempotencyKey: 'canary' }));
     expect(String(error)).not.toMatch(/6012|canary/);
@@ -227,7 +230,7 @@ describe('an upload that breaks off', () => {
 });
 
 describe('an upload that is refused', () => {
-  it('ends with the problem', async () => {
+  it('rejects with the problem of the gateway', async () => {
     for (const source of [inputs(2), made(2)]) {
       server.plays(problem('batch_cancelled'));
       const error = await rejection(client.sendMany(source));
@@ -237,7 +240,7 @@ describe('an upload that is refused', () => {
     }
   });
 
-  it('is sent again where that may help', async () => {
+  it('is retried after a temporary problem', async () => {
     server.plays(problem('queue_unavailable'), takes(2));
     expect(await client.sendMany(inputs(2))).toMatchObject({ accepted: 2 });
     server.plays(problem('queue_unavailable'), takes(2));
@@ -245,10 +248,10 @@ describe('an upload that is refused', () => {
   });
 });
 
-describe('what the caller does ends an upload at once, with nothing tried again:', () => {
+describe('an upload ends at once, without a retry, after', () => {
   const reason = new Error('enough');
 
-  it('its signal', async () => {
+  it('an abort of its signal', async () => {
     server.plays((res) => void begin(res).write(results(0, 1)));
     const controller = new AbortController();
     const onResult = () => controller.abort(reason);
@@ -267,7 +270,7 @@ describe('what the caller does ends an upload at once, with nothing tried again:
     expect(server.requests).toHaveLength(1);
   });
 
-  it('an error of its OTPs', async () => {
+  it('an error while reading its OTPs', async () => {
     async function* failing() {
       yield { to: '1' };
       throw reason;
@@ -277,7 +280,7 @@ describe('what the caller does ends an upload at once, with nothing tried again:
     expect(server.requests.length).toBeLessThanOrEqual(1);
   });
 
-  it('an OTP that is no JSON', async () => {
+  it('an OTP that is not JSON', async () => {
     server.plays(takes(1));
     const input = { to: '1', reference: 1n as unknown as string };
     expect(await rejection(client.sendMany([input]))).toBeInstanceOf(TypeError);
@@ -285,7 +288,7 @@ describe('what the caller does ends an upload at once, with nothing tried again:
   });
 });
 
-it('an upload lets go of its OTPs however it ends', async () => {
+it('an upload closes its iterator however it ends', async () => {
   let closed = 0;
   function* counted() {
     try {
@@ -303,7 +306,7 @@ it('an upload lets go of its OTPs however it ends', async () => {
   await expect.poll(() => closed).toBe(3);
 });
 
-it('an upload does not wait for OTPs that do not come when it breaks off', async () => {
+it('an upload that broke off does not wait for further OTPs', async () => {
   async function* stuck() {
     yield { to: '1' };
     await new Promise(() => {});

@@ -7,7 +7,7 @@ import { broken, json, otp, problem, silent, startScriptedServer } from './scrip
 const server = await startScriptedServer();
 const sent = { ...otp, status: 'sent' };
 
-it('resolves with the OTP as soon as it has left queued and sending', async () => {
+it('waitUntilSent resolves once the OTP is neither queued nor sending', async () => {
   for (const status of ['sent', 'failed', 'cancelled', 'unknown', 'expired']) {
     server.plays(json(200, otp), json(200, { ...otp, status: 'sending' }), json(200, { ...otp, status }));
     expect(await server.client().waitUntilSent('otp_1')).toMatchObject({ status });
@@ -15,7 +15,7 @@ it('resolves with the OTP as soon as it has left queued and sending', async () =
   }
 });
 
-it('looks at once, then after 250 ms, and less and less often', async () => {
+it('waitUntilSent polls at once, after 250 ms, and then less often', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const looks: number[] = [];
@@ -31,18 +31,18 @@ it('looks at once, then after 250 ms, and less and less often', async () => {
   expect(pauses).toEqual([0, 250, 375, 562, 843, 1_265, 1_898, 2_000]);
 });
 
-it('waits out what passes by itself', async () => {
+it('waitUntilSent continues after temporary errors', async () => {
   server.plays(broken, problem('internal_error'), (res) => res.writeHead(502).end(), json(200, sent));
   expect(await server.client({ retries: 0 }).waitUntilSent('otp_1')).toMatchObject({ status: 'sent' });
   expect(server.requests).toHaveLength(4);
 });
 
-it('gives up at once on an OTP that is not there', async () => {
+it('waitUntilSent rejects at once when the OTP does not exist', async () => {
   server.plays(problem('otp_not_found'));
   await expect(server.client().waitUntilSent('otp_1')).rejects.toMatchObject({ code: 'otp_not_found' });
 });
 
-it('rejects with the OTP last seen when its time is up', async () => {
+it('waitUntilSent rejects at its time-out with the OTP as last read', async () => {
   server.plays(json(200, otp), silent);
   const error = await server
     .client()
@@ -59,7 +59,7 @@ it('rejects with the OTP last seen when its time is up', async () => {
   expect((nothingSeen as OtpTimeout).otp).toBeNull();
 });
 
-it('ends with the reason of its signal', async () => {
+it('waitUntilSent rejects with the reason of its signal', async () => {
   server.plays(json(200, otp));
   const controller = new AbortController();
   const reason = new Error('enough');

@@ -33,12 +33,12 @@ const code = async (verifying: Promise<unknown>) => {
 };
 const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000);
 
-describe('a delivery', () => {
-  it('is its event when a standard library signed it', async () => {
+describe('verifyWebhook', () => {
+  it('returns an event signed by a Standard Webhooks library', async () => {
     expect(await verifyWebhook({ ...delivery(), secret })).toEqual({ id, ...event });
   });
 
-  it('has its headers in any form and case', async () => {
+  it('accepts headers in any form and case', async () => {
     const { headers } = delivery();
     const upper = Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [name.toUpperCase(), value]),
@@ -49,7 +49,7 @@ describe('a delivery', () => {
     }
   });
 
-  it('is believed while either side changes its secret', async () => {
+  it('accepts deliveries while either side changes its secret', async () => {
     const old = newSecret();
     const signedByBoth = delivery({ secrets: [secret, old] });
     for (const known of [secret, old, [old, secret], [newSecret(), old]]) {
@@ -58,7 +58,7 @@ describe('a delivery', () => {
     expect(await verifyWebhook({ ...delivery(), secret: [old, secret] })).toMatchObject({ id });
   });
 
-  it('is typed by its type', async () => {
+  it('narrows the event’s type by its name', async () => {
     const told = await verifyWebhook({ ...delivery(), secret });
     if (told.type === 'otp.sent') told.data satisfies { status: 'sent'; reference: string | null };
     if (told.type === 'balance.low') told.data satisfies { credits: number; expiresOn: string | null };
@@ -70,13 +70,13 @@ describe('a delivery', () => {
     expect(told.type).toBe('otp.sent');
   });
 
-  it('of a type that is not known here yet is believed, too', async () => {
+  it('accepts an event of a type that it does not know', async () => {
     const body = JSON.stringify({ ...event, type: 'otp.delivered' });
     expect(await verifyWebhook({ ...delivery({ body }), secret })).toMatchObject({ type: 'otp.delivered' });
   });
 });
 
-describe('a delivery is refused', () => {
+describe('verifyWebhook rejects a delivery', () => {
   const refused = (changes: Partial<WebhookDelivery>) =>
     code(verifyWebhook({ ...delivery(), secret, ...changes }));
   const withHeaders = (changes: Record<string, string>) => ({
@@ -102,7 +102,7 @@ describe('a delivery is refused', () => {
     expect(await refused(changes)).toBe('wrong_signature');
   });
 
-  it('when any one character of its signature is another', async () => {
+  it('when any character of its signature differs', async () => {
     const signature = delivery().headers['webhook-signature'];
     for (let i = 0; i < signature.length; i += 1) {
       const other = signature[i] === 'x' ? 'y' : 'x';
@@ -128,13 +128,13 @@ describe('a delivery is refused', () => {
     expect(await refused({ headers: doubled })).toBe('missing_header');
   });
 
-  it('when what is signed is no event', async () => {
+  it('when the signed body is not an event', async () => {
     for (const body of ['nonsense', 'null', '{}', '{"type":"otp.sent","timestamp":"","data":1}']) {
       expect(await code(verifyWebhook({ ...delivery({ body }), secret }))).toBe('invalid_payload');
     }
   });
 
-  it('when the secret is none, so that nothing can be checked', async () => {
+  it('when the secret is invalid', async () => {
     for (const none of ['', 'whsec_', 'whsec_%%canary%%', undefined as unknown as string]) {
       const error = await verifyWebhook({ ...delivery(), secret: none }).catch((reason: unknown) => reason);
       expect(error).toMatchObject({ code: 'invalid_secret' });
@@ -143,7 +143,7 @@ describe('a delivery is refused', () => {
   });
 });
 
-it.each(eventTypes)('what a worker tells of %s has the members of its type', async (type) => {
+it.each(eventTypes)('the delivered event %s has the members of its type', async (type) => {
   const about = {
     otp: { otpId: 'otp_1', app: 'shop', failure: null },
     balance: { credits: 1, expiresOn: null },
