@@ -5,7 +5,6 @@ import { alarmsOf } from './overview-alarms.js';
 
 /** Spans in hours, and how many slots of the statistics make one point of their charts. */
 const slotsPerPoint = { 1: 1, 6: 1, 24: 3, 168: 24 } as const;
-export type OverviewHours = keyof typeof slotsPerPoint;
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -22,7 +21,7 @@ const longestTtlMs = 600_000;
 /** Reads every figure that the overview shows. */
 export async function overviewOf(
   { store, sendOtpQueue, webhookQueue, settings }: ApiDependencies,
-  hours: OverviewHours,
+  hours: keyof typeof slotsPerPoint,
 ) {
   const now = Date.now();
   const [
@@ -74,8 +73,6 @@ export async function overviewOf(
   };
   return { ...facts, alarms: alarmsOf({ ...facts, slots, memory, webhooks }) };
 }
-
-export type Overview = Awaited<ReturnType<typeof overviewOf>>;
 
 /** Ranges that the guard limits now, or would limit; those with the most refusals first. */
 function limitedRanges(judged: readonly JudgedRange[], now: number) {

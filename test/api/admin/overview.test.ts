@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Overview } from '../../../src/api/admin/overview-data.js';
+import type { overviewOf } from '../../../src/api/admin/overview-data.js';
 import { recordStats } from '../../../src/main/shared-state.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
 import { shownRange } from '../../../src/store/number-ranges.js';
@@ -17,6 +17,7 @@ const get = (path: string, headers: Record<string, string> = basic) =>
   gateway.call('GET', `/admin${path}`, { key: null, headers });
 const post = (path: string, body: unknown, to = gateway) =>
   to.call('POST', `/admin${path}`, { key: null, headers: basic, body });
+type Overview = Awaited<ReturnType<typeof overviewOf>>;
 const overview = async (hours = 6) => (await get(`/overview.json?hours=${hours}`)).json as Overview;
 /** A range without any limit. */
 const judgedRange = {

@@ -15,21 +15,26 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-export const whole = new Intl.NumberFormat();
-export const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-export const percent = new Intl.NumberFormat(undefined, { style: 'percent', maximumFractionDigits: 0 });
-export const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
-const timeOnly = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-const timeWithSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
-const dayOnly = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
-export const dateOnly = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeZone: 'UTC' });
+const formatter = (options) => new Intl.NumberFormat(undefined, options).format;
+const dateFormatter = (options) => new Intl.DateTimeFormat(undefined, options).format;
+const timeOnly = dateFormatter({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const timeWithSeconds = dateFormatter({ timeStyle: 'medium', hourCycle: 'h23' });
+const dayOnly = dateFormatter({ day: 'numeric', month: 'short' });
 
-export function duration(seconds) {
-  if (seconds < 1) return `${Math.round(seconds * 1_000)} ms`;
-  if (seconds < 120) return `${oneDigit.format(seconds)} s`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-  return `${oneDigit.format(seconds / 3_600)} h`;
-}
+/** How numbers and moments are written, in the browser's language. */
+export const format = {
+  whole: formatter(),
+  oneDigit: formatter({ maximumFractionDigits: 1 }),
+  percent: formatter({ style: 'percent', maximumFractionDigits: 0 }),
+  dateTime: dateFormatter({ dateStyle: 'short', timeStyle: 'medium' }),
+  date: dateFormatter({ dateStyle: 'medium', timeZone: 'UTC' }),
+  duration: (seconds) => {
+    if (seconds < 1) return `${Math.round(seconds * 1_000)} ms`;
+    if (seconds < 120) return `${format.oneDigit(seconds)} s`;
+    if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
+    return `${format.oneDigit(seconds / 3_600)} h`;
+  },
+};
 
 export function total(points, name) {
   return points.reduce((sum, point) => sum + point[name], 0);
@@ -45,12 +50,12 @@ export function conversionOf(points) {
 /** The labels of a time axis: hours within a day, days beyond. */
 function moments(_chart, seconds) {
   const step = (seconds[1] ?? 0) - (seconds[0] ?? 0);
-  const format = step >= 86_400 ? dayOnly : step >= 60 ? timeOnly : timeWithSeconds;
-  return seconds.map((moment) => format.format(new Date(moment * 1_000)));
+  const label = step >= 86_400 ? dayOnly : step >= 60 ? timeOnly : timeWithSeconds;
+  return seconds.map((moment) => label(new Date(moment * 1_000)));
 }
 
 /** Draws a chart, again after every change; `series` are lines over the same moments. */
-function draw(id, { at, series, format, summary, top = 0, whole: counts = false, leastSpanMs = 60_000 }) {
+function draw(id, { at, series, write, summary, top = 0, whole: counts = false, leastSpanMs = 60_000 }) {
   const place = byId(id);
   const known = series.some(({ values }) => values.some((value) => value !== null));
   place.setAttribute('aria-label', known ? summary : 'Nothing to show yet.');
@@ -80,7 +85,7 @@ function draw(id, { at, series, format, summary, top = 0, whole: counts = false,
       {
         ...axis,
         size: 56,
-        values: (_chart, ticks) => ticks.map(format),
+        values: (_chart, ticks) => ticks.map(write),
         // Counts have no halves.
         ...(counts && {
           incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6],
@@ -90,7 +95,7 @@ function draw(id, { at, series, format, summary, top = 0, whole: counts = false,
     series: [
       {
         value: (_chart, seconds, _series, index) =>
-          index === null ? 'latest' : dateTime.format(new Date(seconds * 1_000)),
+          index === null ? 'latest' : format.dateTime(new Date(seconds * 1_000)),
       },
       ...series.map(({ label, stroke, dash, fill, values }) => ({
         label,
@@ -104,7 +109,7 @@ function draw(id, { at, series, format, summary, top = 0, whole: counts = false,
         // Without a cursor, the legend shows the newest value.
         value: (_chart, value, _series, index) => {
           const shown = index === null ? values.findLast((one) => one !== null) : value;
-          return shown === null || shown === undefined ? '–' : format(shown);
+          return shown === null || shown === undefined ? '–' : write(shown);
         },
       })),
     ],
@@ -119,11 +124,11 @@ export function showCharts({ points, balance, hours }) {
   const at = points.map((point) => point.at);
   const of = (name) => points.map((point) => point[name]);
   const perMinute = (name) => points.map((point) => point[name] / point.minutes);
-  const sum = (name) => whole.format(total(points, name));
+  const sum = (name) => format.whole(total(points, name));
   const span = { 1: 'hour', 6: '6 hours', 24: '24 hours', 168: '7 days' }[hours];
   draw('sends-chart', {
     at,
-    format: (value) => oneDigit.format(value),
+    write: format.oneDigit,
     summary: `OTPs of the last ${span}: ${sum('sent')} sent, ${sum('failed')} failed, ${sum('unknown')} unknown.`,
     series: [
       { label: 'sent', stroke: 'series-1', values: perMinute('sent'), fill: true },
@@ -134,9 +139,9 @@ export function showCharts({ points, balance, hours }) {
   const ended = conversionOf(points);
   draw('conversion-chart', {
     at,
-    format: (value) => percent.format(value),
+    write: format.percent,
     top: 1,
-    summary: `Of ${whole.format(ended.sent)} OTPs whose codes can no longer be entered, ${whole.format(ended.verified)} were verified.`,
+    summary: `Of ${format.whole(ended.sent)} OTPs whose codes can no longer be entered, ${format.whole(ended.verified)} were verified.`,
     series: [
       {
         label: 'verified',
@@ -148,7 +153,7 @@ export function showCharts({ points, balance, hours }) {
   });
   draw('waited-chart', {
     at,
-    format: duration,
+    write: format.duration,
     summary: 'Time until iSMS accepted an OTP: of half of them, and of 95 %.',
     series: [
       { label: '95 %', stroke: 'series-4', values: of('waitedP95') },
@@ -157,7 +162,7 @@ export function showCharts({ points, balance, hours }) {
   });
   draw('waiting-chart', {
     at,
-    format: (value) => whole.format(value),
+    write: format.whole,
     whole: true,
     summary: 'The most OTPs that waited for a worker.',
     series: [{ label: 'waiting', stroke: 'series-4', values: of('waiting'), fill: true }],
@@ -182,13 +187,13 @@ function showBalance(balance) {
           },
         ];
   const at = [...curve, ...rest].map((point) => point.at);
-  const expiry = balance?.expiresOn ? `, expire on ${dateOnly.format(new Date(balance.expiresOn))}` : '';
+  const expiry = balance?.expiresOn ? `, expire on ${format.date(new Date(balance.expiresOn))}` : '';
   draw('balance-chart', {
     at,
     // The first minutes of an installation make no curve.
     leastSpanMs: 86_400_000,
-    format: (value) => oneDigit.format(value),
-    summary: last ? `${oneDigit.format(last.credits)} credits${expiry}.` : '',
+    write: format.oneDigit,
+    summary: last ? `${format.oneDigit(last.credits)} credits${expiry}.` : '',
     series: [
       {
         label: 'credits',

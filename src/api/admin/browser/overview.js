@@ -1,18 +1,6 @@
 // The overview page in the browser: fetches the figures and draws them. No framework, no other host.
 
-import {
-  byId,
-  conversionOf,
-  dateOnly,
-  dateTime,
-  duration,
-  element,
-  oneDigit,
-  percent,
-  showCharts,
-  total,
-  whole,
-} from './charts.js';
+import { byId, conversionOf, element, format, showCharts, total } from './charts.js';
 
 const refreshEveryMs = 15_000;
 let hours = '6';
@@ -21,13 +9,13 @@ let shown = null;
 /** The time until or since a moment, as text that stays right while the page is open; hover shows the moment. */
 function time(moment) {
   const at = new Date(moment);
-  return element('time', { datetime: at.toISOString(), title: dateTime.format(at) }, age(at));
+  return element('time', { datetime: at.toISOString(), title: format.dateTime(at) }, age(at));
 }
 
 function age(at) {
   const seconds = (Date.now() - at) / 1_000;
   if (Math.abs(seconds) < 5) return 'now';
-  const text = duration(Math.round(Math.abs(seconds)));
+  const text = format.duration(Math.round(Math.abs(seconds)));
   return seconds > 0 ? `${text} ago` : `in ${text}`;
 }
 
@@ -37,7 +25,7 @@ function refreshAges() {
 
 /** Send times are counted in buckets, of which an hour is the last. */
 function atMost(seconds) {
-  return seconds > 3_600 ? 'over 1 h' : `≤ ${duration(seconds)}`;
+  return seconds > 3_600 ? 'over 1 h' : `≤ ${format.duration(seconds)}`;
 }
 
 async function ask(path, body) {
@@ -59,25 +47,25 @@ function say(id, text, more = ['\u00a0'], level = '') {
 function showTiles({ points, waiting, balance, now }) {
   const sum = (name) => total(points, name);
   const [sent, verified, failed, unknown] = ['sent', 'verified', 'failed', 'unknown'].map(sum);
-  say('sent', whole.format(sent), [
-    `of ${whole.format(sum('accepted'))} accepted, ${whole.format(sum('refused'))} refused`,
+  say('sent', format.whole(sent), [
+    `of ${format.whole(sum('accepted'))} accepted, ${format.whole(sum('refused'))} refused`,
   ]);
   const ended = conversionOf(points);
   // Codes of the newest minutes can still be entered, so they do not count yet.
   say(
     'conversion',
-    ended.share === null ? '–' : percent.format(ended.share),
+    ended.share === null ? '–' : format.percent(ended.share),
     ended.share === null
-      ? [verified === 0 ? 'none yet' : `${whole.format(verified)} verified so far`]
-      : [`${whole.format(ended.verified)} of ${whole.format(ended.sent)}, newest 15 min left out`],
+      ? [verified === 0 ? 'none yet' : `${format.whole(verified)} verified so far`]
+      : [`${format.whole(ended.verified)} of ${format.whole(ended.sent)}, newest 15 min left out`],
   );
   const without = failed + unknown;
   const share = without === 0 ? 0 : without / (without + sent);
-  const unknownText = unknown === 0 ? '' : `, ${whole.format(unknown)} unknown`;
+  const unknownText = unknown === 0 ? '' : `, ${format.whole(unknown)} unknown`;
   say(
     'failures',
-    whole.format(without),
-    [`${percent.format(share)} of all${unknownText}`],
+    format.whole(without),
+    [`${format.percent(share)} of all${unknownText}`],
     share > 0.1 ? 'bad' : '',
   );
   const waits = points.map((point) => point.waitedP95).filter((seconds) => seconds !== null);
@@ -90,15 +78,17 @@ function showTiles({ points, waiting, balance, now }) {
     level,
   );
   const longest =
-    waiting.longestMs > 1_000 ? `the next for ${duration(waiting.longestMs / 1_000)}` : 'none for long';
-  say('waiting', whole.format(waiting.single + waiting.bulk), [
-    waiting.bulk > 0 ? `${whole.format(waiting.bulk)} of it bulk` : longest,
+    waiting.longestMs > 1_000
+      ? `the next for ${format.duration(waiting.longestMs / 1_000)}`
+      : 'none for long';
+  say('waiting', format.whole(waiting.single + waiting.bulk), [
+    waiting.bulk > 0 ? `${format.whole(waiting.bulk)} of it bulk` : longest,
   ]);
   if (!balance) return say('credits', '–', ['not read yet']);
   const until = balance.runsOutOn
-    ? [`until ${dateOnly.format(new Date(balance.runsOutOn))} at this rate`]
+    ? [`until ${format.date(new Date(balance.runsOutOn))} at this rate`]
     : ['read ', time(Math.min(now, balance.at))];
-  say('credits', oneDigit.format(balance.credits), until, balance.low ? 'bad' : '');
+  say('credits', format.oneDigit(balance.credits), until, balance.low ? 'bad' : '');
 }
 
 function showState({ alarms }) {
@@ -162,14 +152,14 @@ function showRanges({ ranges, guardEnforces }) {
       app,
       lines(guardEnforces ? limit : `would be ${limit}`, limitTexts[limit]),
       wouldRefuse === 0 || (guardEnforces && refused > 0)
-        ? whole.format(refused)
-        : lines(refused === 0 ? '' : whole.format(refused), `would refuse ${whole.format(wouldRefuse)}`),
+        ? format.whole(refused)
+        : lines(refused === 0 ? '' : format.whole(refused), `would refuse ${format.whole(wouldRefuse)}`),
       time(until),
       actionsOn ? undoButton(app, range) : '',
     ]);
   const notes = [];
   if (ranges.length > mostRanges)
-    notes.push(`And ${whole.format(ranges.length - mostRanges)} more: isms-otp ranges list.`);
+    notes.push(`And ${format.whole(ranges.length - mostRanges)} more: isms-otp ranges list.`);
   if (!actionsOn && guardEnforces)
     notes.push('To undo, run isms-otp ranges unblock, or set ADMIN_ACTIONS=on for a button here.');
   place.replaceChildren(
@@ -215,7 +205,7 @@ async function find(query) {
       statusOf(otp),
       time(otp.createdAt),
       otp.sentAt
-        ? lines(time(otp.sentAt), `after ${duration(secondsBetween(otp.createdAt, otp.sentAt))}`)
+        ? lines(time(otp.sentAt), `after ${format.duration(secondsBetween(otp.createdAt, otp.sentAt))}`)
         : '',
       endOf(otp),
       `${otp.attempts.used} of ${otp.attempts.of}`,
