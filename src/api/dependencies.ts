@@ -1,4 +1,5 @@
 import type { Logger } from '../lib/logger.js';
+import type { Lane } from '../otp/otp.js';
 import type { Provider } from '../otp/provider.js';
 import type { Enqueuer } from '../producer/enqueue.js';
 import type { RequestSettings } from '../producer/otp-request.js';
@@ -6,10 +7,6 @@ import type { BalanceQueue } from '../queues/queues.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
-import type { Admin } from './admin/admin.js';
-import type { Development } from './docs/start-page.js';
-import type { ApiKey } from './http/authentication.js';
-import type { ApiMetrics } from './http/context.js';
 
 /** What the API is made from; each route takes what it needs. */
 export interface ApiDependencies {
@@ -21,21 +18,42 @@ export interface ApiDependencies {
   /** Null without webhooks. */
   webhookQueue: WebhookQueue | null;
   provider: Pick<Provider, 'verify' | 'balance'>;
-  /** The keys that are valid now. */
-  apiKeys: () => readonly ApiKey[];
+  /** The keys that are valid now, known by their SHA-256 digests (32 bytes) only. */
+  apiKeys: () => readonly { app: string; digest: Buffer }[];
   /** Methods that the iSMS-compatible API answers: none, POST, or GET as well, whose query string holds the key. */
   ismsCompatApi: 'off' | 'post' | 'get';
-  /** Null disables the admin pages. */
-  admin: Admin | null;
+  /** The only login of the admin pages, and whether they offer actions or are read-only; null disables them. */
+  admin: { username: string; password: string; actions: boolean } | null;
   /** Addresses and CIDR ranges whose `X-Forwarded-For` is trusted. */
   trustedProxies: readonly string[];
   settings: RequestSettings;
   /** True once the process shuts down. */
   isEnding(): boolean;
-  /** Only in development: secrets that the start page shows. */
-  development?: Development | null;
+  /**
+   * Values of `npm start`, which the start page shows to a browser on the same machine; null for a secret of the user's
+   * own.
+   */
+  development?: { apiKey: string | null; inboxUrl: string | null } | null;
   /** The gateway's version, for the documentation. */
   version: string;
   logger: Logger;
   metrics: ApiMetrics;
+}
+
+/** Counters of the API. Labels have few values: apps, countries, routes, stable codes; never an OTP's data. */
+interface ApiMetrics {
+  /** A finished request; `route` as in the documentation, null where none matched. */
+  request(request: { method: string; route: string | null; status: number; seconds: number }): void;
+  /** OTPs accepted for the first time. */
+  accepted(app: string, lane: Lane, count?: number): void;
+  /** A refused OTP, by its problem code. */
+  refused(app: string, lane: Lane, code: string): void;
+  /** A verification's result: `verified`, a problem code, or `aborted` by a client that disconnected. */
+  verification(app: string, result: string): void;
+  /** A verified OTP, sent so many slots of the statistics ago. */
+  verified(app: string, country: string, slotsAgo: number): void;
+  /** A refusal of iSMS whose text the gateway does not know. */
+  unrecognised(call: 'verify'): void;
+  /** All metrics of this process in Prometheus's format. */
+  exposition(): Promise<{ contentType: string; text: string }>;
 }

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import { BullMQOtel } from 'bullmq-otel';
 import { createApi } from '../api/api.js';
-import type { Development } from '../api/docs/start-page.js';
+import type { ApiDependencies } from '../api/dependencies.js';
 import { appOfAuthorization } from '../api/http/authentication.js';
 import { createHttpServer } from '../api/http/http-server.js';
 import type { ConfigFor } from '../config/roles.js';
@@ -114,7 +114,7 @@ function adminOf({ admin, adminActions }: GatewayConfig) {
 export async function runApi(
   config: GatewayConfig,
   host: Host,
-  development: Development | null = null,
+  development: ApiDependencies['development'] = null,
 ): Promise<string> {
   const redis = connectForRequests(config.redisUrl.reveal());
   const gateway = runGateway(config, redis, host);

@@ -1,14 +1,13 @@
 import { timingSafeEqual } from 'node:crypto';
-import { type RequestHandler, Router } from 'express';
+import { type Request, type RequestHandler, Router } from 'express';
 import helmet from 'helmet';
 import { withTimeout } from '../../lib/with-timeout.js';
-import { maskedAddress } from '../../otp/client-address.js';
+import { countedAddress, maskedAddress } from '../../otp/client-address.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { readBasic, sha256 } from '../http/authentication.js';
 import { contextOf } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
-import { clientAddress } from '../http/request.js';
 import { bullBoard } from './bull-board.js';
 import { overviewPages } from './overview.js';
 
@@ -18,12 +17,7 @@ const metricsPath = '/metrics';
 /** Every admin page waits for the count of failed logins, so it may take less time than other calls to Redis. */
 const countWithinMs = 500;
 
-/** The only login of the admin pages, and whether the pages offer actions or are read-only. */
-export interface Admin {
-  username: string;
-  password: string;
-  actions: boolean;
-}
+type Admin = NonNullable<ApiDependencies['admin']>;
 
 /** The admin pages and this process's metrics, behind their own login. */
 export function adminPages(admin: Admin, dependencies: ApiDependencies): Router {
@@ -142,4 +136,14 @@ function countLogins({ store, logger }: Pick<ApiDependencies, 'store' | 'logger'
 function openWithoutRedis(error: unknown): null {
   if (redisTrouble(error) === null) throw error;
   return null;
+}
+
+/** An address with a port, as some proxies (Azure's) report it: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+const withPort = /^(?:\[(?<six>[^\]]+)\]|(?<four>[\d.]+))(?::\d+)?$/;
+
+/** The address by which a client is counted, as trusted proxies report it. Personal data: never kept, and logged as its network. */
+function clientAddress(req: Request): string {
+  const address = req.ip ?? '';
+  const { six, four } = withPort.exec(address)?.groups ?? {};
+  return countedAddress(six ?? four ?? address);
 }

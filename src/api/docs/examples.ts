@@ -3,12 +3,6 @@ import { refusalMessages } from '../../otp/refusal.js';
 /* Example values of the documentation; each fits its schema. */
 const id = 'otp_2bVr0Yc1Jm3nVdQ8sXk5TzGw';
 
-export const otpRequestExample = {
-  to: '+60123456789',
-  message: 'Your code is %OTP%',
-  reference: 'signup-4711',
-};
-
 export const queuedOtp = {
   id,
   status: 'queued',
@@ -33,27 +27,6 @@ export const sentOtp = {
   expiresAt: '2025-04-01T08:05:00.100Z',
   uuid: '6d1f2a0e-58a4-4a35-9b61-2f1f0f5e8c11',
   smsId: '100045',
-};
-
-export const verifyRequestExample = { code: '123456' };
-
-export const verifyByNumberExample = { to: '012-345 6789', code: '123456' };
-
-export const verifiedExample = { id, status: 'verified', verifiedAt: '2025-04-01T08:01:12.480Z' };
-
-export const balanceExample = {
-  credits: 81,
-  expiresOn: '2025-04-29',
-  checkedAt: '2025-04-01T08:00:00.000Z',
-  low: true,
-  expiring: false,
-  creditsPerDay: 12.5,
-  runsOutOn: '2025-04-07',
-};
-
-export const historyExample = {
-  snapshots: [{ at: '2025-04-01T08:00:00.000Z', credits: 81, expiresOn: '2025-04-29' }],
-  next: null,
 };
 
 const batchId = 'batch_Q8sXk5TzGw2bVr0Yc1Jm3n';

@@ -1,14 +1,10 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { RequestHandler } from 'express';
+import type { ApiDependencies } from '../dependencies.js';
 import { contextOf } from './context.js';
 import { ApiProblem } from './problem.js';
 
-/** An API key, known by its digest only. */
-export interface ApiKey {
-  app: string;
-  /** SHA-256, 32 bytes. */
-  digest: Buffer;
-}
+type ApiKeys = ReturnType<ApiDependencies['apiKeys']>;
 
 /** RFC 6750 §2.1. */
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
@@ -17,7 +13,7 @@ const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
  * Requires a known key. Answers a missing, a malformed and an unknown key alike, and compares with all digests in constant
  * time, so that neither the answer nor its time tells how close a guess was.
  */
-export function authenticate(apiKeys: () => readonly ApiKey[]): RequestHandler {
+export function authenticate(apiKeys: () => ApiKeys): RequestHandler {
   return (req, res, next) => {
     const key = bearer.exec(req.get('Authorization') ?? '')?.[1];
     const app = appOfKey(apiKeys(), key ?? '');
@@ -30,13 +26,13 @@ export function authenticate(apiKeys: () => readonly ApiKey[]): RequestHandler {
 }
 
 /** The app that a key belongs to, or null; in constant time. */
-export function appOfKey(apiKeys: readonly ApiKey[], key: string): string | null {
+export function appOfKey(apiKeys: ApiKeys, key: string): string | null {
   const digest = sha256(key);
   return apiKeys.filter((known) => timingSafeEqual(known.digest, digest))[0]?.app ?? null;
 }
 
 /** The app whose key an `Authorization` header holds, as Bearer or as the password of HTTP Basic; null for an unknown key. */
-export function appOfAuthorization(apiKeys: readonly ApiKey[], header: string): string | null {
+export function appOfAuthorization(apiKeys: ApiKeys, header: string): string | null {
   return appOfKey(apiKeys, bearer.exec(header)?.[1] ?? readBasic(header).password);
 }
 

@@ -1,27 +1,9 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Logger } from '../../lib/logger.js';
-import type { Lane } from '../../otp/otp.js';
 import { randomText } from '../../otp/otp-id.js';
 import type { Audit, AuditEntry } from '../../store/audit.js';
+import type { ApiDependencies } from '../dependencies.js';
 import type { ProblemCode } from './problems.js';
-
-/** Counters of the API. Labels have few values: apps, countries, routes, stable codes; never an OTP's data. */
-export interface ApiMetrics {
-  /** A finished request; `route` as in the documentation, null where none matched. */
-  request(request: { method: string; route: string | null; status: number; seconds: number }): void;
-  /** OTPs accepted for the first time. */
-  accepted(app: string, lane: Lane, count?: number): void;
-  /** A refused OTP, by its problem code. */
-  refused(app: string, lane: Lane, code: string): void;
-  /** A verification's result: `verified`, a problem code, or `aborted` by a client that disconnected. */
-  verification(app: string, result: string): void;
-  /** A verified OTP, sent so many slots of the statistics ago. */
-  verified(app: string, country: string, slotsAgo: number): void;
-  /** A refusal of iSMS whose text the gateway does not know. */
-  unrecognised(call: 'verify'): void;
-  /** All metrics of this process in Prometheus's format. */
-  exposition(): Promise<{ contentType: string; text: string }>;
-}
 
 /** Facts of a request for its log line and audit entry; filled in while the request is handled. */
 interface RequestContext {
@@ -94,7 +76,7 @@ export function trackRequests({
   store,
 }: {
   logger: Logger;
-  metrics: Pick<ApiMetrics, 'request'>;
+  metrics: Pick<ApiDependencies['metrics'], 'request'>;
   store: { audit: Audit };
 }): RequestHandler {
   return (req, res, next) => {

@@ -1,7 +1,6 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import { errorText, type InputError, parseWithErrors } from '../../lib/input-errors.js';
-import { countedAddress } from '../../otp/client-address.js';
 import { idempotencyKeySchema } from '../../producer/otp-request.js';
 import { ApiProblem } from './problem.js';
 
@@ -52,28 +51,4 @@ export function waitSeconds(header: string | undefined): number | null {
   const wait = preferences.map((text) => preference.exec(text)).find((m) => m?.[1]?.toLowerCase() === 'wait');
   const value = wait?.[2] ?? wait?.[3] ?? '';
   return /^\d+$/.test(value) ? Math.min(Number(value), longestWaitSeconds) : null;
-}
-
-/** An address with a port, as some proxies (Azure's) report it: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
-const withPort = /^(?:\[(?<six>[^\]]+)\]|(?<four>[\d.]+))(?::\d+)?$/;
-
-/** The address by which a client is counted, as trusted proxies report it. Personal data: never kept, and logged as its network. */
-export function clientAddress(req: Request): string {
-  const address = req.ip ?? '';
-  const { six, four } = withPort.exec(address)?.groups ?? {};
-  return countedAddress(six ?? four ?? address);
-}
-
-const hostShape = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
-
-/** The URL by which the client reached this server, without a path. */
-export function originOf(req: Request): string {
-  const host = req.get('Host') ?? '';
-  return `${req.protocol}://${hostShape.test(host) ? host : 'localhost'}`;
-}
-
-/** Whether a client on this machine asks for a name of this machine: no other name can be rebound to it by DNS. */
-export function isLocal(req: Request): boolean {
-  const isLoopback = /^(?:127\.|::1$|::ffff:127\.)/.test(req.socket.remoteAddress ?? '');
-  return isLoopback && /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/i.test(req.get('Host') ?? '');
 }

@@ -4,7 +4,7 @@ import { readJson } from './body.js';
 import { contextOf, type RequestEnd } from './context.js';
 import { ApiProblem } from './problem.js';
 import type { ProblemCode } from './problems.js';
-import { isLocal, originOf, parseHeaders, parseInput } from './request.js';
+import { parseHeaders, parseInput } from './request.js';
 
 /** A successful answer. */
 export interface Answer {
@@ -224,4 +224,18 @@ function refuseMethod(routes: readonly Route[]): RequestHandler {
   return () => {
     throw new ApiProblem('method_not_allowed', { headers: { Allow: allow.sort().join(', ') } });
   };
+}
+
+const hostShape = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
+
+/** The URL by which the client reached this server, without a path. */
+function originOf(req: Request): string {
+  const host = req.get('Host') ?? '';
+  return `${req.protocol}://${hostShape.test(host) ? host : 'localhost'}`;
+}
+
+/** Whether a client on this machine asks for a name of this machine: no other name can be rebound to it by DNS. */
+function isLocal(req: Request): boolean {
+  const isLoopback = /^(?:127\.|::1$|::ffff:127\.)/.test(req.socket.remoteAddress ?? '');
+  return isLoopback && /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/i.test(req.get('Host') ?? '');
 }

@@ -4,7 +4,6 @@ import { alarmMessage } from '../../otp/balance.js';
 import type { BalanceSnapshot } from '../../store/balance.js';
 import type { Store } from '../../store/store.js';
 import type { ApiDependencies } from '../dependencies.js';
-import { balanceExample, historyExample } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { isoTime } from './otps.js';
@@ -58,7 +57,19 @@ function getBalance(dependencies: ApiDependencies): Route {
     answers: {
       200: {
         description: 'The balance.',
-        body: { name: 'Balance', schema: balanceSchema, example: balanceExample },
+        body: {
+          name: 'Balance',
+          schema: balanceSchema,
+          example: {
+            credits: 81,
+            expiresOn: '2025-04-29',
+            checkedAt: '2025-04-01T08:00:00.000Z',
+            low: true,
+            expiring: false,
+            creditsPerDay: 12.5,
+            runsOutOn: '2025-04-07',
+          },
+        },
       },
     },
     problems: ['balance_unavailable', 'queue_unavailable'],
@@ -94,7 +105,14 @@ function getHistory({ store }: ApiDependencies): Route {
     answers: {
       200: {
         description: 'A page of snapshots.',
-        body: { name: 'BalanceHistory', schema: historySchema, example: historyExample },
+        body: {
+          name: 'BalanceHistory',
+          schema: historySchema,
+          example: {
+            snapshots: [{ at: '2025-04-01T08:00:00.000Z', credits: 81, expiresOn: '2025-04-29' }],
+            next: null,
+          },
+        },
       },
     },
     problems: ['queue_unavailable'],

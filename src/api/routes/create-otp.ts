@@ -11,7 +11,7 @@ import {
   sendEndpoint,
 } from '../../producer/otp-request.js';
 import type { ApiDependencies } from '../dependencies.js';
-import { otpRequestExample, queuedOtp } from '../docs/examples.js';
+import { queuedOtp } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { idempotencyKeyHeader, longestWaitSeconds, waitSeconds } from '../http/request.js';
@@ -95,7 +95,15 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
       summary: 'Send an OTP',
       description:
         'Accepts an OTP to be sent. iSMS creates the code and puts it in place of `%OTP%`; the gateway never stores it.',
-      body: { name: 'OtpRequest', schema: otpRequestSchema(settings), example: otpRequestExample },
+      body: {
+        name: 'OtpRequest',
+        schema: otpRequestSchema(settings),
+        example: {
+          to: '+60123456789',
+          message: 'Your code is %OTP%',
+          reference: 'signup-4711',
+        },
+      },
       problems: [...refusals, 'invalid_phone_number', ...rules],
       handle: async ({ app, body, headers, setOtpId, abortSignal }) => {
         const { request, text } = readable(reader.complete(app, body));

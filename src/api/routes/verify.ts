@@ -6,7 +6,7 @@ import { PhoneNumber } from '../../otp/phone-number.js';
 import { slotsSince } from '../../store/stats.js';
 import type { Verification } from '../../store/verification-attempts.js';
 import type { ApiDependencies } from '../dependencies.js';
-import { verifiedExample, verifyByNumberExample, verifyRequestExample } from '../docs/examples.js';
+import { sentOtp } from '../docs/examples.js';
 import type { RequestEnd } from '../http/context.js';
 import { ApiProblem } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
@@ -63,7 +63,11 @@ export function verifyRoutes(dependencies: ApiDependencies): Route[] {
       200: {
         description: 'This call verified the OTP.',
         headers: { 'Idempotent-Replayed': '`true` if an earlier call with this key verified it' },
-        body: { name: 'Verified', schema: verifiedSchema, example: verifiedExample },
+        body: {
+          name: 'Verified',
+          schema: verifiedSchema,
+          example: { id: sentOtp.id, status: 'verified', verifiedAt: '2025-04-01T08:01:12.480Z' },
+        },
       },
     },
     ended: countVerifications(dependencies),
@@ -75,7 +79,7 @@ export function verifyRoutes(dependencies: ApiDependencies): Route[] {
       operationId: 'verifyOtp',
       summary: 'Verify a code',
       description: onlyThisCall,
-      body: { name: 'VerifyRequest', schema: verifyRequestSchema, example: verifyRequestExample },
+      body: { name: 'VerifyRequest', schema: verifyRequestSchema, example: { code: '123456' } },
       problems: verificationProblems,
       handle: ({ app, id, body: { code }, headers, setOtpId }) =>
         verified({ app, id, code, key: headers['Idempotency-Key'], setOtpId }),
@@ -86,7 +90,11 @@ export function verifyRoutes(dependencies: ApiDependencies): Route[] {
       operationId: 'verifyOtpByNumber',
       summary: 'Verify a code by number',
       description: `For apps that store no OTP id: the code of the newest OTP of this number and purpose. ${onlyThisCall}`,
-      body: { name: 'VerifyByNumberRequest', schema: verifyByNumberSchema, example: verifyByNumberExample },
+      body: {
+        name: 'VerifyByNumberRequest',
+        schema: verifyByNumberSchema,
+        example: { to: '012-345 6789', code: '123456' },
+      },
       problems: [...verificationProblems, 'invalid_phone_number'],
       handle: async ({ app, body: { to, code, purpose }, headers, setOtpId }) => {
         const number = PhoneNumber.parse(to, dependencies.settings.defaultCountry);

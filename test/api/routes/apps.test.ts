@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { ApiKey } from '../../../src/api/http/authentication.js';
 import { type App, plainApp } from '../../../src/otp/app.js';
 import { expectProblem, settings, shopKey, startGateway } from '../gateway.js';
 
@@ -121,7 +120,7 @@ describe('an app of the file', () => {
   });
 
   it('gains and loses keys while the API runs', async () => {
-    let keys: ApiKey[] = [];
+    let keys: { app: string; digest: Buffer }[] = [];
     const changing = await startGateway({ dependencies: { apiKeys: () => keys } });
     const ask = () => changing.call('GET', '/v1/otps?reference=x');
     expectProblem(await ask(), 401, 'unauthorized');
