@@ -4,10 +4,10 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 23_100,
-  files: 206,
+  lines: 22_950,
+  files: 190,
   linesPerFile: 400,
-  exportsPer1000Lines: 30,
+  exportsPer1000Lines: 28,
   typesPer1000Lines: 13,
   functionLinesP90: 20,
   readmeLines: 180,

@@ -226,7 +226,7 @@ describe('the adaptive concurrency', () => {
     [50, 4],
     [100, 6],
     [200, 9],
-  ])('answer a burst of %d on an idle worker in %d round trips', (burst, trips) => {
+  ])('allows a burst of %d on an idle worker in %d round trips', (burst, trips) => {
     expect(roundTrips(burst)).toBe(trips);
   });
 
@@ -292,7 +292,7 @@ describe('the adaptive concurrency', () => {
     deferred,
     { kind: 'deferred', reason: 'circuit_open' },
     { kind: 'unknown', reason: 'connection_lost' },
-  ])('stay as they are with $reason', (outcome) => {
+  ])('does not change with $reason', (outcome) => {
     prove();
     note(unknown);
     now = 5_000;

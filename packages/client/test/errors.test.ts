@@ -31,15 +31,18 @@ const errorOf = async (script: Script, timeoutMs = 20_000) => {
 
 describe('the constructor of OtpClient', () => {
   it.each([
-    ['no URL', { baseUrl: 'otp.example', apiKey }],
+    ['a missing URL', { baseUrl: 'otp.example', apiKey }],
     ['another scheme', { baseUrl: 'ftp://otp.example', apiKey }],
     ['a login in the URL', { baseUrl: 'https://user:password-canary@otp.example', apiKey }],
     ['a query in the URL', { baseUrl: 'https://otp.example?x=password-canary', apiKey }],
-    ['no key', { baseUrl: 'https://otp.example', apiKey: '' }],
-    ['a key that no header can hold', { baseUrl: 'https://otp.example', apiKey: 'password-canary\n' }],
-    ['a time-out of nothing', { baseUrl: 'https://otp.example', apiKey, timeoutMs: 0 }],
-    ['a time-out that no timer counts', { baseUrl: 'https://otp.example', apiKey, timeoutMs: 2 ** 31 }],
-    ['half a retry', { baseUrl: 'https://otp.example', apiKey, retries: 0.5 }],
+    ['a missing key', { baseUrl: 'https://otp.example', apiKey: '' }],
+    [
+      'a key with characters that a header cannot hold',
+      { baseUrl: 'https://otp.example', apiKey: 'password-canary\n' },
+    ],
+    ['a time-out of 0', { baseUrl: 'https://otp.example', apiKey, timeoutMs: 0 }],
+    ['a time-out beyond the range of timers', { baseUrl: 'https://otp.example', apiKey, timeoutMs: 2 ** 31 }],
+    ['a fractional number of retries', { baseUrl: 'https://otp.example', apiKey, retries: 0.5 }],
   ])('rejects %s, without quoting it', (_what, options) => {
     const make = () => new OtpClient(options);
     expect(make).toThrow(TypeError);
