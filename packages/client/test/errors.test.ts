@@ -31,7 +31,7 @@ const errorOf = async (script: Script, timeoutMs = 20_000) => {
 
 describe('the constructor of OtpClient', () => {
   it.each([
-    ['a missing URL', { baseUrl: 'otp.example', apiKey }],
+    ['a text that is not a URL', { baseUrl: 'otp.example', apiKey }],
     ['another scheme', { baseUrl: 'ftp://otp.example', apiKey }],
     ['a login in the URL', { baseUrl: 'https://user:password-canary@otp.example', apiKey }],
     ['a query in the URL', { baseUrl: 'https://otp.example?x=password-canary', apiKey }],
