@@ -3,6 +3,7 @@ import type { Lane } from '../otp/otp.js';
 import type { Provider } from '../otp/provider.js';
 import type { Enqueuer } from '../producer/enqueue.js';
 import type { RequestSettings } from '../producer/otp-request.js';
+import type { BatchQueue } from '../queues/batch.js';
 import type { BalanceQueue } from '../queues/queues.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
@@ -14,6 +15,7 @@ export interface ApiDependencies {
   store: Store;
   enqueuer: Enqueuer;
   sendOtpQueue: SendOtpQueue;
+  batchQueue: BatchQueue;
   balanceQueue: BalanceQueue;
   /** Null without webhooks. */
   webhookQueue: WebhookQueue | null;

@@ -8,6 +8,7 @@ import type { ConfigFor } from '../config/roles.js';
 import type { Logger } from '../lib/logger.js';
 import { createEnqueuer } from '../producer/enqueue.js';
 import { decoratedProvider, monotonicClock } from '../provider/decorated-provider.js';
+import { createBatchQueue } from '../queues/batch.js';
 import { createBalanceQueue } from '../queues/queues.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue } from '../queues/webhook.js';
@@ -78,6 +79,7 @@ function createParts(config: GatewayConfig, given: Host & { redis: RedisClient }
     isms: lifecycle.add(ismsProvider(config)),
     store: storeOf(redis, config, logger),
     sendOtpQueue: createSendOtpQueue({ connection: redis, onError, shards: config.queues.shards }),
+    batchQueue: createBatchQueue(redis, onError),
     balanceQueue: createBalanceQueue(redis, onError),
     webhookQueue,
     webhooks: receivers && webhookQueue && { receivers: lifecycle.add(receivers), queue: webhookQueue },

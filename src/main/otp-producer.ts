@@ -4,6 +4,7 @@ import { ConfigError } from '../config/load-config.js';
 import type { Logger } from '../lib/logger.js';
 import { createEnqueuer } from '../producer/enqueue.js';
 import { createProducer, type OtpProducer } from '../producer/otp-producer.js';
+import { createBatchQueue } from '../queues/batch.js';
 import { createSendOtpQueue } from '../queues/send-otp.js';
 import { createAppRegistry } from './apps.js';
 import { requestSettings, storeOf } from './composition.js';
@@ -43,16 +44,17 @@ export function createOtpProducer({ app, env, redis, logger = silent }: OtpProdu
     });
   const store = storeOf(connection, config, logger);
   const sendOtpQueue = createSendOtpQueue({ connection, onError, shards: config.queues.shards });
+  const batchQueue = createBatchQueue(connection, onError);
   const settings = requestSettings(config, createAppRegistry(config));
   return createProducer({
     app,
     store,
     settings,
     connected: connected(connection),
-    enqueuer: createEnqueuer({ store, sendOtpQueue, settings, logger }),
+    enqueuer: createEnqueuer({ store, sendOtpQueue, batchQueue, settings, logger }),
     close: async () => {
       isClosed = true;
-      await sendOtpQueue.close();
+      await Promise.all([sendOtpQueue.close(), batchQueue.queue.close()]);
       if (!redis) await disconnect(connection);
     },
   });

@@ -3,23 +3,25 @@ import { accountTroubles } from '../otp/outcome.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
+import type { ActiveBatch } from '../store/waiting-lines.js';
 import type { GatewayState, Metrics } from '../telemetry/metrics.js';
 import type { Closable } from './lifecycle.js';
 
 /** Reads the state that all processes share, for a scrape of this one's metrics. */
 export async function readGatewayState({
-  store: { sendingPause, appHolds, balance, load, conversion },
+  store: { sendingPause, appHolds, balance, load, conversion, waitingLines },
   sendOtpQueue,
   webhookQueue,
 }: {
-  store: Pick<Store, 'sendingPause' | 'appHolds' | 'balance' | 'load' | 'conversion'>;
+  store: Pick<Store, 'sendingPause' | 'appHolds' | 'balance' | 'load' | 'conversion' | 'waitingLines'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
   webhookQueue: WebhookQueue | null;
 }): Promise<GatewayState> {
-  const [backlog, since, events, paused, holds, memory, snapshot, { runsOutOn }, lowConversions] =
+  const [backlog, since, active, events, paused, holds, memory, snapshot, { runsOutOn }, lowConversions] =
     await Promise.all([
       sendOtpQueue.backlog(),
       sendOtpQueue.waitingSince(),
+      waitingLines.active(),
       // On a cluster these may be on another master; one that fails must not hide the rest.
       webhookQueue?.counts().catch(() => null) ?? null,
       sendingPause.reason(),
@@ -32,8 +34,8 @@ export async function readGatewayState({
   const moment = (date: string | null) => (date === null ? null : Date.parse(date));
   return {
     waiting: [
-      { lane: 'single', jobs: backlog.single + backlog.delayed, since: since.single },
-      { lane: 'bulk', jobs: backlog.bulk, since: since.bulk },
+      { lane: 'single', jobs: backlog.single + backlog.delayed, since },
+      { lane: 'bulk', jobs: backlog.bulk + waitingIn(active), since: waitingBatchesSince(active) },
     ],
     webhooks: events,
     paused: Object.fromEntries(['operator', ...accountTroubles].map((reason) => [reason, reason === paused])),
@@ -50,6 +52,17 @@ export async function readGatewayState({
   };
 }
 
+/** Lines of batches that wait for their release. */
+function waitingIn(active: readonly ActiveBatch[]): number {
+  return active.reduce((sum, { waiting }) => sum + waiting, 0);
+}
+
+/** When the first batch whose lines wait for their turn began, in ms since 1970; null if none waits. */
+function waitingBatchesSince(active: readonly ActiveBatch[]): number | null {
+  const began = active.flatMap(({ waitsFor, order }) => (waitsFor === null ? [order] : []));
+  return began.length === 0 ? null : Math.min(...began);
+}
+
 const writeEveryMs = 5_000;
 /** One process records the length of the queue this often. */
 const backlogEveryMs = 30_000;
@@ -62,17 +75,20 @@ export function recordStats({
   sendOtpQueue,
   tally,
 }: {
-  store: Pick<Store, 'stats' | 'holdLease'>;
+  store: Pick<Store, 'stats' | 'holdLease' | 'waitingLines'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
   tally: Metrics['tally'];
 }): Closable {
   let writing: Promise<void> | null = null;
+  const allWaiting = async () => {
+    const { single, bulk, delayed } = await sendOtpQueue.backlog();
+    return single + bulk + delayed + waitingIn(await store.waitingLines.active());
+  };
   const write = async () => {
     const counts = tally.take();
     try {
       const readsBacklog = await store.holdLease('stats', backlogEveryMs);
-      const backlog = readsBacklog ? await sendOtpQueue.backlog() : null;
-      const waiting = backlog ? { waiting: backlog.single + backlog.bulk + backlog.delayed } : {};
+      const waiting = readsBacklog ? { waiting: await allWaiting() } : {};
       if (readsBacklog || Object.keys(counts).length > 0) await store.stats.add(counts, waiting);
     } catch {
       tally.giveBack(counts);

@@ -61,3 +61,20 @@ export function hashSlot(tag: string): number {
   }
   return (crc & 0xffff) % slotCount;
 }
+
+const batchShape = /^batch_([A-Za-z0-9_-]{22})$/;
+
+/** A new batch's name: 128 random bits. */
+export function newBatch(): string {
+  return randomText();
+}
+
+/** The id of a batch as apps see it. */
+export function batchId(batch: string): string {
+  return `batch_${batch}`;
+}
+
+/** The batch an id names, or null when it is no id of ours. */
+export function batchOfId(id: string): string | null {
+  return batchShape.exec(id)?.[1] ?? null;
+}

@@ -1,7 +1,7 @@
 import { type Refusal, refuse } from '../otp/refusal.js';
-import type { Backlog } from '../queues/backlog.js';
-import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { Backlog, SendOtpQueue } from '../queues/send-otp.js';
 import type { Load } from '../store/load.js';
+import type { WaitingLines } from '../store/waiting-lines.js';
 
 /** Interval of backlog samples; one request a second takes a new one, without waiting for it. */
 const lookEveryMs = 1_000;
@@ -24,6 +24,8 @@ const longestRetryAfterMs = 60_000;
 interface Look {
   at: number;
   backlog: Backlog;
+  /** Lines of batches that wait for their release, by app. */
+  linesOf: ReadonlyMap<string, number>;
   done: number;
 }
 
@@ -40,10 +42,12 @@ interface Backpressure {
 /** Backpressure of one process, which samples the load once a second while asked. */
 export function createBackpressure({
   sendOtpQueue,
+  waitingLines,
   load,
   now = () => performance.now(),
 }: {
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
+  waitingLines: Pick<WaitingLines, 'active'>;
   load: Pick<Load, 'done' | 'memory'>;
   /** Milliseconds of a monotonic clock. */
   now?: () => number;
@@ -51,8 +55,18 @@ export function createBackpressure({
   let looks: Look[] = [];
   let memory = { share: 0, at: Number.NEGATIVE_INFINITY };
   const lookAtLine = async (at: number) => {
-    const [backlog, done] = await Promise.all([sendOtpQueue.backlog(), load.done()]);
-    looks = [...looks.filter((look) => at - look.at < lookKeptMs), { at, backlog, done }];
+    const [backlog, active, done] = await Promise.all([
+      sendOtpQueue.backlog(),
+      waitingLines.active(),
+      load.done(),
+    ]);
+    const linesOf = new Map<string, number>();
+    for (const { app, waiting, waitsFor } of active) {
+      // Lines that wait for something else than their turn are not ahead of others.
+      if (waitsFor === null || waitsFor === 'earlier_batch')
+        linesOf.set(app, (linesOf.get(app) ?? 0) + waiting);
+    }
+    looks = [...looks.filter((look) => at - look.at < lookKeptMs), { at, backlog, linesOf, done }];
   };
   const lookAtMemory = async (at: number) => {
     memory = { share: await load.memory(), at };
@@ -90,11 +104,13 @@ function atMostEvery(ms: number, look: (at: number) => Promise<void>): (at: numb
 /** The expected wait of a new OTP for its send, by the recent send rate; 0 while unknown. */
 function expectedWaitMs(looks: readonly Look[], now: number, bulkOf: string | null): number {
   const [first, last] = [looks[0], looks.at(-1)];
-  const idle = looks.findLast(({ backlog }) => backlog.single + backlog.bulk <= freeBacklog);
+  const idle = looks.findLast(
+    ({ backlog, linesOf }) => linesOf.size === 0 && backlog.single + backlog.bulk <= freeBacklog,
+  );
   if (!first || !last || last === idle) return 0;
   const busySince = idle ?? first;
   if (last.at - busySince.at < leastSpanMs) return 0;
-  const ahead = aheadOf(last.backlog, bulkOf);
+  const ahead = aheadOf(last, bulkOf);
   if (ahead <= freeBacklog) return 0;
   // The minute's rate tolerates a short outage of the provider; the rate since the last idle sample tolerates idleness.
   const perMs = Math.max(rate(first, last), rate(busySince, last));
@@ -103,10 +119,11 @@ function expectedWaitMs(looks: readonly Look[], now: number, bulkOf: string | nu
 }
 
 /** OTPs sent before a new one: single ones come first, and bulk alternates between apps. */
-function aheadOf({ single, bulk, bulkByApp }: Backlog, bulkOf: string | null): number {
+function aheadOf({ backlog: { single, bulk }, linesOf }: Look, bulkOf: string | null): number {
   if (bulkOf === null) return single;
-  const others = bulkByApp.size - (bulkByApp.has(bulkOf) ? 1 : 0);
-  return single + Math.min(bulk, (bulkByApp.get(bulkOf) ?? 0) * (others + 1));
+  const others = linesOf.size - (linesOf.has(bulkOf) ? 1 : 0);
+  const all = [...linesOf.values()].reduce((sum, lines) => sum + lines, 0);
+  return single + bulk + Math.min(all, (linesOf.get(bulkOf) ?? 0) * (others + 1));
 }
 
 /** At least one per span: a send may be about to end. */

@@ -103,7 +103,10 @@ export function createProducer({
       const refusedKey = keyRefusal(idempotencyKey);
       if (refusedKey) throw new TypeError(refusedKey.message);
       await connected;
-      const upload = await beginUpload({ store, enqueuer }, app, idempotencyKey ?? null);
+      const upload = await beginUpload({ store, enqueuer }, app, {
+        ...{ name: null, startAt: null, perSecond: null },
+        idempotencyKey: idempotencyKey ?? null,
+      });
       if (!upload) throw new BatchCancelled('the batch of this idempotency key was cancelled');
       const groups = groupsOf(inputs, (input) => bulk.read(app, input), signal);
       for await (const results of upload.accept(groups, signal)) {

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mapOrdered } from '../lib/map-ordered.js';
+import { batchId } from '../otp/otp-id.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
 import type { Admission, AdmissionRequest } from '../store/admission.js';
-import { batchId, type Line, linesPerChunk, type ReservedLine } from '../store/batches.js';
+import { type BatchOptions, type Line, linesPerChunk, type ReservedLine } from '../store/batches.js';
 import type { Store } from '../store/store.js';
-import type { Enqueuer } from './enqueue.js';
+import type { EnqueuedBatch, Enqueuer } from './enqueue.js';
 import type { Read } from './otp-request.js';
 import { redisTrouble, refuseUnavailable } from './redis-trouble.js';
 
@@ -57,17 +58,24 @@ export interface UploadOptions {
 export async function beginUpload(
   { store, enqueuer, onResults }: UploadOptions,
   app: string,
-  idempotencyKey: string | null,
+  { idempotencyKey, ...options }: { idempotencyKey: string | null } & BatchOptions,
 ): Promise<Upload | null> {
-  const name = await store.batches.open(app, idempotencyKey);
-  if (name === null) return null;
-  const lineIds = (idempotencyKey === null ? createNewIds : createReservedIds)(store.batches, { name, app });
-  const summary = { batchId: batchId(name), accepted: 0, rejected: 0 };
+  const batch = await store.batches.open(app, idempotencyKey, options);
+  if (batch === null) return null;
+  const lineIds = (idempotencyKey === null ? createNewIds : createReservedIds)(store.batches, {
+    name: batch,
+    app,
+  });
+  // An upload that is repeated keeps the options of the first time.
+  const { name, startAt } =
+    idempotencyKey === null ? options : ((await store.batches.facts(batch)) ?? options);
+  const enqueued = { batch, app, name };
+  const summary = { batchId: batchId(batch), accepted: 0, rejected: 0 };
   const acceptGroup = async (group: Group, signal: AbortSignal | undefined) => {
     const idOf = await lineIds.before(group, enqueuer.refusesBulk());
-    const placed = group.lines.map((line, i) => place(line, idOf(i), name));
+    const placed = group.lines.map((line, i) => place(line, idOf(i), { batch, startAt }));
     const admissible = placed.flatMap((line) => (line && 'request' in line ? [line] : []));
-    const admissions = await admitInTime({ enqueuer, signal }, app, admissible);
+    const admissions = await admitInTime({ enqueuer, signal }, enqueued, admissible);
     const answers = placed.flatMap((line, i) => toResult(line, group.from + i, admissions));
     const results = admissible.length === 0 ? answers : await lineIds.after(group, answers, idOf);
     onResults?.(results);
@@ -171,13 +179,13 @@ function toleratedTrouble(error: unknown): true {
 function place(
   line: UploadLine,
   id: ReservedLine | Refusal | null,
-  batch: string,
+  batch: { batch: string; startAt: number | null },
 ): AdmissionRequest | { refusal: Refusal } | null {
   if (!line || 'refusal' in line) return line;
   if (id === null) return { refusal: refuse('batch_cancelled') };
   if (id === 'reused') return { refusal: refuse('idempotency_key_reused') };
   if ('code' in id) return { refusal: id };
-  return { request: line.request, reserved: { batch, ...id } };
+  return { request: line.request, reserved: { ...batch, ...id } };
 }
 
 function readableLine(line: UploadLine): Line | null {
@@ -187,13 +195,13 @@ function readableLine(line: UploadLine): Line | null {
 /** Waits for the app's limit instead of refusing the line. */
 async function admitInTime(
   { enqueuer, signal }: { enqueuer: Pick<Enqueuer, 'enqueueMany'>; signal: AbortSignal | undefined },
-  app: string,
+  batch: EnqueuedBatch,
   asked: readonly AdmissionRequest[],
 ): Promise<Map<AdmissionRequest, Admission>> {
   const decided = new Map<AdmissionRequest, Admission>();
   let open = asked;
   while (open.length > 0) {
-    const admissions = await enqueuer.enqueueMany(app, open);
+    const admissions = await enqueuer.enqueueMany(batch, open);
     for (const [i, each] of open.entries()) {
       const admission = admissions[i];
       if (admission) decided.set(each, admission);

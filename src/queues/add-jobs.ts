@@ -1,10 +1,8 @@
 import type { IRedisTransaction, Queue, RedisQueueBackend } from 'bullmq';
-import { addPrioritizedJob } from 'bullmq/dist/esm/scripts/addPrioritizedJob-9.js';
 import { addStandardJob } from 'bullmq/dist/esm/scripts/addStandardJob-9.js';
 import type { Cluster, Redis } from 'ioredis';
-import { type RedisScript, redisScript } from '../lib/redis-script.js';
+import { redisScript } from '../lib/redis-script.js';
 
-/** Priority 0 comes before all others. */
 export interface NewJob {
   id: string;
   name: string;
@@ -12,7 +10,7 @@ export interface NewJob {
   opts: {
     attempts: number;
     backoff: { type: string };
-    priority: number;
+    priority: 0;
     telemetry?: { metadata: string };
   };
 }
@@ -20,28 +18,23 @@ export interface NewJob {
 /** Arguments per job: its fields, its data, its options. */
 const argsPerJob = 3;
 
-/** One of BullMQ's functions, in a loop over many jobs, with the number of its keys. */
-function forMany({ content, keys }: typeof addStandardJob): { call: RedisScript; keys: number } {
-  const source = [
-    `local function add(KEYS, ARGV)\n${content}\nend`,
+/** BullMQ's function in a loop over many jobs. */
+const addStandardJobs = redisScript(
+  [
+    `local function add(KEYS, ARGV)\n${addStandardJob.content}\nend`,
     `for i = 1, #ARGV, ${argsPerJob} do add(KEYS, { unpack(ARGV, i, i + ${argsPerJob - 1}) }) end`,
-  ].join('\n');
-  return { call: redisScript(source), keys };
-}
-
-const scripts = { standard: forMany(addStandardJob), prioritized: forMany(addPrioritizedJob) };
+  ].join('\n'),
+);
 
 /**
- * Adds jobs, all with or all without a priority, in one call, each at most once. `queue.addBulk` calls the same function
- * of BullMQ once per job, which costs this process five times as much (measured, ADR 18). Not atomic: jobs added before an
- * error stay.
+ * Adds jobs without a priority in one call, each at most once. `queue.addBulk` calls the same function of BullMQ once per
+ * job, which costs this process five times as much (measured, ADR 18). Not atomic: jobs added before an error stay.
  */
 export async function addJobs(redis: Redis | Cluster, queue: Queue, jobs: readonly NewJob[]): Promise<void> {
-  const [first] = jobs;
-  if (!first) return;
-  const { call, keys } = first.opts.priority > 0 ? scripts.prioritized : scripts.standard;
+  if (jobs.length === 0) return;
   const calls = record(queue, jobs);
-  await call(
+  const { keys } = addStandardJob;
+  await addStandardJobs(
     redis,
     calls[0]?.slice(0, keys) ?? [],
     calls.flatMap((args) => args.slice(keys)),

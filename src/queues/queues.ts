@@ -2,7 +2,12 @@ import { Queue } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 
 /** Names of the queues in Redis and Bull Board. */
-export const queueNames = { sendOtp: 'otp-send', balance: 'balance', webhook: 'webhook' } as const;
+export const queueNames = {
+  sendOtp: 'otp-send',
+  batch: 'otp-batch',
+  balance: 'balance',
+  webhook: 'webhook',
+} as const;
 
 /** Prefix of every key; the braces keep the keys in one slot of a Redis Cluster. */
 export const queuePrefix = '{isms}';

@@ -6,8 +6,6 @@ import { groupBy } from '../lib/group-by.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type NewJob } from './add-jobs.js';
-import { type Backlog, backlogOf, earliest, sumOf, type WaitingSince, waitingSince } from './backlog.js';
-import { takePlaces } from './fair-queue.js';
 import { openQueue, type QueueConnection } from './queues.js';
 import { announceShards, knownShards, shardName, shardOf } from './shards.js';
 
@@ -21,8 +19,15 @@ export function operatorPauseKeys(shardCount: number): string[] {
   });
 }
 
-/** A job's data: the OTP's id, and app and masked number for Bull Board. Never a whole number or a code. */
-export const sendOtpPayload = z.object({ id: z.string(), app: z.string(), to: z.string() });
+/**
+ * A job's data: the OTP's id, and app, masked number and batch for Bull Board. Never a whole number or a code.
+ */
+export const sendOtpPayload = z.object({
+  id: z.string(),
+  app: z.string(),
+  to: z.string(),
+  batch: z.string().optional(),
+});
 
 export type SendOtpPayload = z.infer<typeof sendOtpPayload>;
 
@@ -46,6 +51,18 @@ export type QueuedOtp = Pick<Otp, 'id' | 'app' | 'to'> & {
   trace?: string | undefined;
 };
 
+/** Jobs that have not been taken by a worker. */
+export interface Backlog {
+  single: number;
+  /** Released lines of batches. */
+  bulk: number;
+  /** Single and bulk jobs delayed for a retry or an app on hold. They return behind the others. */
+  delayed: number;
+}
+
+/** BullMQ's priority of released lines; single OTPs have none and come first. */
+const bulkPriority = 1;
+
 /** The send queue: one BullMQ queue, or several shards. */
 export interface SendOtpQueue {
   /**
@@ -53,8 +70,13 @@ export interface SendOtpQueue {
    * no worker knows yet.
    */
   add(...otps: readonly QueuedOtp[]): Promise<boolean>;
-  /** Adds bulk OTPs of one app, a few hundred per call at most, behind single ones and fairly between apps. */
-  addBulk(app: string, otps: readonly QueuedOtp[]): Promise<boolean>;
+  /** Adds released lines of a batch, a few hundred per call at most, behind single OTPs. Idempotent as well. */
+  addBulk(batch: string, otps: readonly QueuedOtp[]): Promise<boolean>;
+  /**
+   * Removes jobs of a batch that no worker has taken, after `putBack` has taken their OTPs. Resolves with their number,
+   * which may be too low while workers take others.
+   */
+  recall(batch: string, putBack: (ids: readonly string[]) => Promise<void>): Promise<number>;
   /** The number of an OTP's shard. */
   shardOf(id: string): number;
   /** Removes a job that has not ended; rejects if a worker holds it. */
@@ -70,8 +92,8 @@ export interface SendOtpQueue {
   ): Promise<{ missing: O[]; unsure: { otps: O[]; error: unknown } | null }>;
   /** The backlog of the shards that answer. Rejects if none does. */
   backlog(): Promise<Backlog>;
-  /** When the next OTPs of the shards that answer were added. */
-  waitingSince(): Promise<WaitingSince>;
+  /** When the next single OTP of the shards that answer was added, in ms since 1970; null if none waits. */
+  waitingSince(): Promise<number | null>;
   /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so only while jobs end. */
   clean(keepMs: number): Promise<void>;
   /** All shards so far, including unused ones, in which jobs may wait. */
@@ -98,10 +120,10 @@ const notEnded = ['waiting', 'active', 'delayed', 'prioritized'] as const;
 /** Old jobs deleted per call; larger ranges block Redis. */
 const cleanBatch = 1_000;
 
-function jobOf({ id, app, to, trace }: QueuedOtp, priority: number): NewJob {
+function jobOf({ id, app, to, trace }: QueuedOtp): NewJob {
   const data: SendOtpPayload = { id, app, to: to.masked };
   const telemetry = trace === undefined ? {} : { telemetry: { metadata: trace } };
-  return { id, data, name: sendOtpJob, opts: { ...jobOptions, priority, ...telemetry } };
+  return { id, data, name: sendOtpJob, opts: { ...jobOptions, priority: 0, ...telemetry } };
 }
 
 /** The send queue, over a connection that suits the process. */
@@ -160,24 +182,21 @@ export function createSendOtpQueue({
     },
     shardOf: shardOfId,
     queues: ofThisMap as [BullQueue, ...BullQueue[]],
-    add: (...otps) =>
-      inEach(otps, (queue, ofShard) =>
-        addJobs(
-          connection,
-          queue,
-          ofShard.map((otp) => jobOf(otp, 0)),
-        ),
-      ),
-    addBulk: (app, otps) =>
+    add: (...otps) => inEach(otps, (queue, ofShard) => addJobs(connection, queue, ofShard.map(jobOf))),
+    addBulk: (batch, otps) =>
       inEach(otps, async (queue, ofShard) => {
-        const toKey = (name: string) => queue.toKey(name);
-        const priorities = await takePlaces(connection, toKey, { app, count: ofShard.length });
-        await addJobs(
-          connection,
-          queue,
-          ofShard.map((otp, i) => jobOf(otp, priorities[i] ?? 1)),
+        await queue.addBulk(
+          ofShard.map(({ id, app, to }) => ({
+            name: sendOtpJob,
+            data: { id, app, to: to.masked, batch },
+            opts: { ...jobOptions, jobId: id, priority: bulkPriority },
+          })),
         );
       }),
+    recall: async (batch, putBack) => {
+      const recalled = await inKnown((queue) => recallFrom(queue, batch, putBack));
+      return recalled.reduce((sum, count) => sum + count, 0);
+    },
     remove: async (id) => {
       await inKnown(async (queue) => {
         const job = await queue.getJob(id);
@@ -211,14 +230,16 @@ export function createSendOtpQueue({
       return { missing: [], unsure: { otps: left, error: failures[0] } };
     },
     backlog: async () => {
-      const found = await Promise.allSettled((await known()).map((n) => backlogOf(connection, shard(n))));
+      const found = await Promise.allSettled((await known()).map((n) => backlogOf(shard(n))));
       const read = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
       if (read.length === 0) throw new Error('Connection is closed: no shard answers.');
-      return sumOf(read);
+      const sum = (state: keyof Backlog) => read.reduce((total, each) => total + each[state], 0);
+      return { single: sum('single'), bulk: sum('bulk'), delayed: sum('delayed') };
     },
     waitingSince: async () => {
       const found = await Promise.allSettled((await known()).map((n) => waitingSince(connection, shard(n))));
-      return earliest(found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+      const times = found.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []));
+      return times.length === 0 ? null : Math.min(...times);
     },
     clean: async (keepMs) => {
       await inKnown(async (queue) => {
@@ -231,6 +252,44 @@ export function createSendOtpQueue({
       await Promise.all([...opened.values()].map((queue) => queue.close()));
     },
   };
+}
+
+async function backlogOf(queue: BullQueue): Promise<Backlog> {
+  const counts = await queue.getJobCounts('waiting', 'delayed', 'prioritized');
+  const { waiting = 0, delayed = 0, prioritized = 0 } = counts;
+  return { single: waiting, bulk: prioritized, delayed };
+}
+
+/** When the next single OTP of one queue was added. */
+async function waitingSince(redis: Redis | Cluster, queue: BullQueue): Promise<number | null> {
+  const id = await redis.lindex(queue.toKey('wait'), -1);
+  const added = id === null ? null : await redis.hget(queue.toKey(id), 'timestamp');
+  return added === null ? null : Number(added);
+}
+
+/** Jobs read at a time to find those of a batch. */
+const recalledAtATime = 500;
+
+async function recallFrom(
+  queue: BullQueue,
+  batch: string,
+  putBack: (ids: readonly string[]) => Promise<void>,
+): Promise<number> {
+  let recalled = 0;
+  for (const state of ['prioritized', 'delayed'] as const) {
+    for (let kept = 0; ; ) {
+      const jobs = await queue.getJobs([state], kept, kept + recalledAtATime - 1, true);
+      if (jobs.length === 0) break;
+      const ids = jobs.flatMap(({ data }) => (data.batch === batch ? [data.id] : []));
+      await putBack(ids);
+      // A job that a worker has just taken stays: its OTP is sent, and its line is left out when its turn comes.
+      const removed = await Promise.all(ids.map((id) => queue.remove(id).catch(() => 0)));
+      const count = removed.filter((one) => one === 1).length;
+      recalled += count;
+      kept += jobs.length - count;
+    }
+  }
+  return recalled;
 }
 
 /** Runs `work` until it has succeeded once. */

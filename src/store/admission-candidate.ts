@@ -23,6 +23,8 @@ export interface Candidate {
     ttlMs: number;
     sendDeadlineMs: number;
     batch: string | undefined;
+    /** When its batch starts, from which its deadline counts. */
+    startAt: number | undefined;
     rangeName: string | undefined;
     /** Where they are not the gateway's. */
     limits: CandidateLimits | undefined;
@@ -88,6 +90,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     purpose: request.purpose ?? undefined,
     isTest: request.isTest || undefined,
     batch: reserved?.batch,
+    startAt: reserved?.startAt ?? undefined,
     // On a cluster its key is in another slot, so it goes by its own time.
     idempotencyKey: options.redis.isCluster ? undefined : idempotencyKeys[0],
     // Last, where the Lua functions look for it.
@@ -119,6 +122,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       ttlMs: ttlSeconds * 1_000,
       sendDeadlineMs: request.sendDeadlineSeconds * 1_000,
       batch: reserved?.batch,
+      startAt: reserved?.startAt ?? undefined,
       rangeName: range?.name,
       limits: limits === policy ? undefined : limits,
       isTest: request.isTest || undefined,

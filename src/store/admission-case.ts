@@ -130,5 +130,7 @@ function toQuota([name, quota, windowMs, remaining, resetMs]: z.output<typeof qu
 
 function created({ id, asked }: Candidate, createdAt: number, quotas: Quota[]) {
   const inBatch = asked.reserved?.batch !== undefined;
-  return { kind: 'created' as const, otp: newOtp(id, asked.request, { createdAt, inBatch }), quotas };
+  const startAt = asked.reserved?.startAt ?? null;
+  const otp = newOtp(id, asked.request, { createdAt, inBatch, startAt });
+  return { kind: 'created' as const, otp, quotas };
 }

@@ -36,6 +36,7 @@ export function stepsOnCluster(options: AdmissionOptions): Step[] {
     rotateKeys(options),
     lookAtPausesAndNumbers(options),
     takeWindows(options),
+    refuseBlockedLines(options),
     askTheGuard(options),
   ];
 }
@@ -183,12 +184,11 @@ function askTheGuard({ redis, policy }: AdmissionOptions): Step {
   const note = loadListScript(redis, 'ranges/range#note', policy);
   const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
   return async (cases) => {
-    const guarded = cases.filter(({ candidate }) => candidate.keys.range !== null);
-    const ranges = [...groupBy(guarded, ({ candidate }) => candidate.keys.range ?? '')];
+    const ranges = rangesOf(cases.filter((one) => !isBulk(one)));
     const answers = await take(
       ranges.map(([key, ofKey]) => ({
         key,
-        args: [ofKey.map((one) => (one.exempt ? 1 : 0) + (isBulk(one) ? 2 : 0)).join('')],
+        args: [ofKey.map((one) => (one.exempt ? 1 : 0)).join('')],
       })),
     );
     for (const [i, [key, ofKey]] of ranges.entries()) {
@@ -210,9 +210,33 @@ function askTheGuard({ redis, policy }: AdmissionOptions): Step {
           return await end(one, decided === '' ? refusal : { ...refusal, rangeDecision: decided });
         }
         // The others took no place.
-        if (!one.exempt && !isBulk(one)) {
+        if (!one.exempt) {
           one.giveBack.push(() => note([{ key, args: ['unsent', Date.now(), 0] }]));
         }
+      });
+    }
+  };
+}
+
+function rangesOf(cases: readonly Case[]): [string, Case[]][] {
+  const guarded = cases.filter(({ candidate }) => candidate.keys.range !== null);
+  return [...groupBy(guarded, ({ candidate }) => candidate.keys.range ?? '')];
+}
+
+/** Lines of batches are judged when they are released: only a range that is blocked refuses them before. */
+function refuseBlockedLines({ redis, policy }: AdmissionOptions): Step {
+  const blocked = loadListScript(redis, 'ranges/range#blocked', policy);
+  return async (cases) => {
+    if (policy.fraudGuard !== 'enforce') return;
+    const ranges = rangesOf(cases.filter((one) => isBulk(one) && !one.exempt));
+    const answers = await blocked(ranges.map(([key]) => ({ key, args: [] })));
+    for (const [i, [, ofKey]] of ranges.entries()) {
+      await each(ofKey, async (one) => {
+        const answer = answers[i];
+        if (answer instanceof Error) throw answer;
+        const waitMs = z.number().parse(answer);
+        const reason = 'blocked';
+        if (waitMs > 0) await end(one, refused('range_blocked', { reason, retryAfterMs: waitMs }));
       });
     }
   };

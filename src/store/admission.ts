@@ -73,8 +73,11 @@ export interface AdmissionRequest {
   overload?: Refusal | null;
   /** Whether to tell what is left of the limits. */
   quotas?: boolean;
-  /** The id that was reserved for it, its number's keyed hash, and the batch of which it is a line. */
-  reserved?: { id: string; phone: string; batch?: string };
+  /**
+   * The id that was reserved for it, its number's keyed hash, the batch of which it is a line, and when that starts: its
+   * deadline counts from then, in ms since 1970.
+   */
+  reserved?: { id: string; phone: string; batch?: string; startAt?: number | null };
 }
 
 /** What admission decides with. */

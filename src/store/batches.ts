@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
 import { type OtpRequest, type Status, statuses } from '../otp/otp.js';
-import { newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
+import { batchId, batchOfId, newBatch, newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
 import type { Encrypter } from './encryption.js';
-import { batchId, batchOfId, keys, newBatch } from './keys.js';
+import { keys } from './keys.js';
 import { loadListScript, loadScript, longestLifeMs, type Policy, type RedisClient } from './script.js';
 
 /** Lines whose ids are kept in one key. What is reserved at once lies within one. */
@@ -15,12 +15,34 @@ const fingerprintWidth = 8;
 const lineWidth = idWidth + fingerprintWidth;
 const noLine = '\0'.repeat(lineWidth);
 
-/** A batch of OTPs, uploaded together. */
-export interface Batch {
-  id: string;
+/** How the lines of a batch are released. */
+export interface BatchOptions {
+  /** For people; shown in Bull Board. */
+  name: string | null;
+  /** Milliseconds since 1970 from which on lines are released; null: at once. */
+  startAt: number | null;
+  /** Lines released in a second at most; null: as many as can be sent. */
+  perSecond: number | null;
+}
+
+/** What the release of a batch goes by. Times are ms of Redis's clock. */
+export interface BatchFacts extends BatchOptions {
+  app: string;
   createdAt: number;
-  /** Lines of the upload so far, those that were refused too. */
   lines: number;
+  paused: boolean;
+  /** When the newest lines of its upload came. */
+  lastLineAt: number;
+  /** When its next line may be released, with `perSecond`. */
+  paceAt: number | null;
+  startedAt: number | null;
+  finishedAt: number | null;
+  cancelledAt: number | null;
+}
+
+/** A batch of OTPs, uploaded together. */
+export interface Batch extends BatchFacts {
+  id: string;
   counts: Record<Status, number>;
   /** False, too, where not all of it is cancelled yet, since a master was away: then cancel it again. */
   cancelled: boolean;
@@ -43,8 +65,14 @@ export type ReservedLine = LineId | 'reused';
 
 /** Uploads of many OTPs, each line of which counts once. */
 export interface Batches {
-  /** The name of a new batch, or of the one that this key of the app stands for; null when that was cancelled. */
-  open(app: string, idempotencyKey: string | null): Promise<string | null>;
+  /**
+   * A new batch, or the one that this key of the app stands for, which keeps its options; null when that was cancelled.
+   */
+  open(app: string, idempotencyKey: string | null, options?: BatchOptions): Promise<string | null>;
+  /** What the release of a batch goes by; null: it is no longer kept. */
+  facts(batch: string): Promise<BatchFacts | null>;
+  /** Changes how a batch is released; null deletes a value. */
+  change(batch: string, fields: Partial<Pick<BatchFacts, (typeof changeable)[number]>>): Promise<void>;
   /**
    * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk, of an upload that
    * may come again. Null when the batch was cancelled. With `onlyKnown`, nothing is written: lines that have no id yet
@@ -74,7 +102,10 @@ export interface Batches {
   cancel(app: string, id: string): Promise<boolean>;
 }
 
-export { batchId };
+/** Until its first line, which then lives longer. */
+const newBatchLivesMs = 86_400_000;
+const noOptions: BatchOptions = { name: null, startAt: null, perSecond: null };
+const given = ([field, value]: [string, unknown]) => [field, String(value)];
 
 interface BatchesOptions {
   redis: RedisClient;
@@ -83,13 +114,29 @@ interface BatchesOptions {
 }
 
 const text = z.string().nullable();
+const changeable = [
+  'startAt',
+  'perSecond',
+  'paused',
+  'paceAt',
+  'startedAt',
+  'finishedAt',
+] as const satisfies (keyof BatchFacts)[];
 const cancelReply = z.tuple([z.string(), z.number()]).nullable();
 
 /** Batches in Redis: their lines in slots of their own, their counts beside the OTPs. */
 export function createBatches({ redis, encrypter, policy }: BatchesOptions): Batches {
-  const mergeScript = loadScript(redis, 'batches/merge-lines');
-  const cancelScript = loadScript(redis, 'batches/cancel-batch');
-  const cancelInPartitions = loadListScript(redis, 'batches/cancel-in-partition');
+  const createScript = loadScript(redis, 'batches/batches#create');
+  const mergeScript = loadScript(redis, 'batches/batches#merge-lines');
+  const cancelScript = loadScript(redis, 'batches/batches#cancel');
+  const setScript = loadListScript(redis, 'batches/batches#set-in-partition');
+  /** `args`: field, value, ms that it is kept. Rejects where a master is away; then it may be set in some partitions. */
+  const setInPartitions = async (batch: string, args: [string, string | number, number]) => {
+    const answers = await setScript(
+      partitions.map((partition) => ({ key: keys.batchCounts(partition, batch), args })),
+    );
+    for (const answer of answers) if (answer instanceof Error) throw answer;
+  };
   const ofApp = async (app: string, id: string) => {
     const batch = batchOfId(id);
     const facts = batch === null ? {} : await redis.hgetall(keys.batch(batch));
@@ -117,9 +164,29 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
   const longestLife = (lines: readonly (Pick<Line, 'request'> | null)[]) =>
     Math.max(...lines.map((line) => (line ? lifeMs(line.request, policy) : policy.keepMs)));
 
+  const factsOf = (fields: Record<string, string>): BatchFacts | null => {
+    const { app, createdAt, lines, name = null, paused } = fields;
+    if (app === undefined) return null;
+    const number = (field: string) => (fields[field] === undefined ? null : Number(fields[field]));
+    return {
+      ...{ app, name, createdAt: Number(createdAt), lines: Number(lines ?? 0), paused: paused === 'true' },
+      ...{ startAt: number('startAt'), perSecond: number('perSecond'), paceAt: number('paceAt') },
+      ...{ startedAt: number('startedAt'), finishedAt: number('finishedAt') },
+      ...{ cancelledAt: number('cancelledAt'), lastLineAt: number('lastLineAt') ?? Number(createdAt) },
+    };
+  };
+  const create = async (batch: string, app: string, { name, startAt, perSecond }: BatchOptions) => {
+    const fields = Object.entries({ name, startAt, perSecond }).filter(([, value]) => value !== null);
+    // Without options, its first accepted line creates it: refused lines leave nothing.
+    if (fields.length > 0) {
+      await createScript([keys.batch(batch)], [app, newBatchLivesMs, ...fields.flatMap(given)]);
+    }
+    return batch;
+  };
+
   return {
-    open: async (app, key) => {
-      if (key === null) return newBatch();
+    open: async (app, key, options = noOptions) => {
+      if (key === null) return await create(newBatch(), app, options);
       const names = encrypter.hashes('batch', `${app}\n${key}`);
       const facts = await Promise.all(
         names.map((name) => redis.hmget(keys.batch(name), 'app', 'cancelledAt')),
@@ -128,7 +195,18 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
         0,
         facts.findIndex(([owner]) => typeof owner === 'string'),
       );
-      return typeof facts[known]?.[1] === 'string' ? null : (names[known] ?? names[0]);
+      if (typeof facts[known]?.[1] === 'string') return null;
+      return await create(names[known] ?? names[0], app, options);
+    },
+    facts: async (batch) => factsOf(await redis.hgetall(keys.batch(batch))),
+    change: async (batch, fields) => {
+      const key = keys.batch(batch);
+      if (fields.startAt) await setInPartitions(batch, ['startAt', fields.startAt, await redis.pttl(key)]);
+      const changed = Object.entries(fields);
+      const deleted = changed.filter(([, value]) => value === null).map(([field]) => field);
+      const set = changed.filter(([, value]) => value !== null).flatMap(given);
+      if (deleted.length > 0) await redis.hdel(key, ...deleted);
+      if (set.length > 0) await redis.hset(key, ...set);
     },
     reserve: async (batch, from, lines) => {
       const needed = upToLast(lines);
@@ -167,13 +245,13 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
     find: async (app, id) => {
       const found = await ofApp(app, id);
       if (!found) return null;
-      const { createdAt, lines } = found.facts;
+      const facts = factsOf(found.facts);
+      if (!facts) return null;
       const inPartitions = await countsOf(redis, found.batch);
       const count = (status: Status) => inPartitions.reduce((sum, { counts }) => sum + counts[status], 0);
       return {
+        ...facts,
         id: batchId(found.batch),
-        createdAt: Number(createdAt),
-        lines: Number(lines),
         counts: Object.fromEntries(statuses.map((status) => [status, count(status)])) as Batch['counts'],
         cancelled: inPartitions.every(({ cancelled }) => cancelled),
       };
@@ -195,10 +273,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       const found = await ofApp(app, id);
       const reply = found && cancelReply.parse(await cancelScript([keys.batch(found.batch)], []));
       if (!found || !reply) return false;
-      const answers = await cancelInPartitions(
-        partitions.map((partition) => ({ key: keys.batchCounts(partition, found.batch), args: reply })),
-      );
-      for (const answer of answers) if (answer instanceof Error) throw answer;
+      await setInPartitions(found.batch, ['cancelledAt', ...reply]);
       return true;
     },
   };

@@ -1,24 +1,7 @@
-import { partitionOfId, randomText } from '../otp/otp-id.js';
+import { partitionOfId } from '../otp/otp-id.js';
 import type { RedisClient } from './script.js';
 
 const prefix = 'isms';
-
-const batchShape = /^batch_([A-Za-z0-9_-]{22})$/;
-
-/** A new batch's name: 128 random bits. */
-export function newBatch(): string {
-  return randomText();
-}
-
-/** The id of a batch as apps see it. */
-export function batchId(batch: string): string {
-  return `batch_${batch}`;
-}
-
-/** The batch an id names, or null when it is no id of ours. */
-export function batchOfId(id: string): string | null {
-  return batchShape.exec(id)?.[1] ?? null;
-}
 
 /** A key's hash tag: what decides which slot of a cluster it is in. */
 export function tagOf(key: string): string {
@@ -38,7 +21,13 @@ export const keys = {
   due: (partition: string) => `${prefix}:{${partition}}:due`,
   /** Hash: how many OTPs of a batch have which status in this partition, and since when the batch is cancelled. */
   batchCounts: (partition: string, batch: string) => `${prefix}:{${partition}}:batch:${batch}`,
-  /** Hash: app, creation and number of lines of a batch, and since when it is cancelled. */
+  /** List: ids, without `otp_`, of a batch's OTPs in this partition that wait for their release, first ones first. */
+  waitingLines: (partition: string, batch: string) => `${prefix}:{${partition}}:waiting:${batch}`,
+  /** Hash: batches with waiting lines in this partition, and the app of each. */
+  waitingBatches: (partition: string) => `${prefix}:{${partition}}:waiting`,
+  /** Hash, JSON by batch: how far the release of each batch with waiting lines has got. */
+  activeBatches: `${prefix}:{batches}:active`,
+  /** Hash: app, options, creation and number of lines of a batch, and since when it is cancelled. */
   batch: (batch: string) => `${prefix}:{${batch}}:batch`,
   /** String: the ids that some lines of a batch were given, one after the other. */
   batchLines: (batch: string, chunk: number) => `${prefix}:{${batch}}:lines:${chunk}`,

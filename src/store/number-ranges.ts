@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { createBatcher, gathered } from '../lib/batcher.js';
+import { groupBy } from '../lib/group-by.js';
 import { memoize } from '../lib/memoize.js';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
+import type { RangeRefusal } from '../otp/refusal.js';
 import type { Encrypter } from './encryption.js';
 import { type HashedKey, hashedKey, keys, rotateKey } from './keys.js';
 import { json, loadListScript, loadScript, type Policy, type RedisClient } from './script.js';
+import type { ReleasedOtp } from './waiting-lines.js';
 
 const judgedSchema = z.object({
   slowUntil: z.number(),
@@ -24,10 +27,20 @@ const judgedSchema = z.object({
  */
 export type JudgedRange = { app: string; range: string } & z.infer<typeof judgedSchema>;
 
+/** What the guard decided about a released OTP. */
+export interface ReleaseJudgement {
+  /** How long its range takes no more; 0: it can be sent. */
+  waitMs: number;
+  /** What was decided about its range because of it. */
+  decision: RangeRefusal | null;
+}
+
 /** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/ranges/range.lua`). */
 export interface NumberRanges {
   /** The range of an OTP to this number, or null when the guard leaves it alone. */
   guarded(app: string, to: PhoneNumber): { name: string; key: HashedKey } | null;
+  /** Judges OTPs of batches that are released now. */
+  judge(released: readonly ReleasedOtp[]): Promise<ReleaseJudgement[]>;
   /**
    * Counts the result of an OTP. Never rejects: a lost count only makes the guard a little stricter.
    */
@@ -43,15 +56,42 @@ export function shownRange(range: string): string {
   return `${range.slice(0, 4)}-${range.slice(4)}xxxx`;
 }
 
+const warnings = {
+  slowed: 'A number range looks like SMS pumping and is slowed: too few of its codes were verified',
+  blocked: 'A number range looks like SMS pumping and is blocked: too few of its codes were verified',
+  capped: 'A number range has as many unverified codes as it may have at a time',
+} satisfies Record<RangeRefusal, string>;
+
+/** What the log says of a decision of the guard. `enforced`: false where it only watches. */
+export function rangeWarning(
+  { app, to }: Pick<Otp, 'app' | 'to'>,
+  { decision, enforced }: { decision: RangeRefusal; enforced: boolean },
+): [object, string] {
+  return [{ event: `range.${decision}`, app, range: shownRange(to.range), enforced }, warnings[decision]];
+}
+
 /** Notes under way at a time; more are dropped. */
 const mostPending = 10_000;
+
+const takeReply = z.array(
+  json(
+    z.object({
+      decided: z
+        .enum(['', 'slowed', 'blocked', 'capped'])
+        .transform((decision) => (decision === '' ? null : decision)),
+      waitMs: z.number(),
+    }),
+  ),
+);
+/** When a range is judged again whose master does not answer. */
+const awayForMs = 1_000;
 
 const readReply = json(judgedSchema).nullable();
 
 interface NumberRangesOptions {
   redis: RedisClient;
   encrypter: Encrypter;
-  policy: Pick<Policy, 'fraudGuard'>;
+  policy: Pick<Policy, 'fraudGuard' | 'events'>;
   /** Number ranges, or beginnings of them, that the guard leaves alone: E.164 digits. */
   safeRanges: readonly string[];
 }
@@ -61,6 +101,8 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const { redis, encrypter, policy, safeRanges } = options;
   const noteMany = loadListScript(redis, 'ranges/range#note', policy);
   const readScript = loadScript(redis, 'ranges/range#read', policy);
+  const takeMany = loadListScript(redis, 'ranges/range#take', policy);
+  const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
   // On a cluster, a note whose master is away must not hold up the others.
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
   const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });
@@ -83,6 +125,38 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   };
   return {
     guarded,
+    judge: async (released) => {
+      const judgements = released.map((): ReleaseJudgement => ({ waitMs: 0, decision: null }));
+      const indexes = released.flatMap(({ otp }, i) => {
+        const range = otp.isTest ? null : guarded(otp.app, otp.to);
+        return range ? [{ i, range }] : [];
+      });
+      const byRange = [...groupBy(indexes, ({ range }) => range.name)];
+      await rotateKey(
+        redis,
+        byRange.flatMap(([, [first]]) => (first ? [first.range.key] : [])),
+      );
+      const answers = await takeMany(
+        byRange.map(([, of]) => ({
+          key: of[0]?.range.key.current ?? '',
+          args: [of.map(({ i }) => 2 + (released[i]?.exempt ? 1 : 0)).join('')],
+        })),
+      );
+      for (const [n, [name, of]] of byRange.entries()) {
+        const answer = answers[n];
+        // A guard that only watches holds nothing back, also where its master is away.
+        const parsed = answer instanceof Error ? [] : takeReply.parse(answer);
+        for (const [place, { i }] of of.entries()) {
+          const away = answer instanceof Error && policy.fraudGuard === 'enforce';
+          const { decided: decision, waitMs } = parsed[place] ?? { decided: null, waitMs: 0 };
+          judgements[i] = { waitMs: away ? awayForMs : waitMs, decision };
+          if (decision === null) continue;
+          await redis.sadd(keys.ranges, name).catch(() => {});
+          if (decision === 'blocked') await emitBlocked([keys.events('ranges')], [name]).catch(() => {});
+        }
+      }
+      return judgements;
+    },
     note: async (otp, what) => {
       const range = otp.isTest ? null : guarded(otp.app, otp.to);
       // An OTP of an upload took no place, so it gives none back.

@@ -72,7 +72,7 @@ export function encryptRequest(encrypter: Encrypter, id: string, request: OtpReq
 export function newOtp(
   id: string,
   request: OtpRequest,
-  { createdAt, inBatch }: Pick<Otp, 'createdAt' | 'inBatch'>,
+  { createdAt, inBatch, startAt }: Pick<Otp, 'createdAt' | 'inBatch'> & { startAt: number | null },
 ): Otp {
   const { app, to, message, unicode, senderId, reference, clientIp, credits, ttlSeconds, maxAttempts } =
     request;
@@ -92,7 +92,7 @@ export function newOtp(
     ttlSeconds,
     createdAt,
     status: 'queued',
-    sendDeadline: createdAt + request.sendDeadlineSeconds * 1_000,
+    sendDeadline: Math.max(createdAt, startAt ?? 0) + request.sendDeadlineSeconds * 1_000,
     sentAt: null,
     expiresAt: null,
     verifiedAt: null,

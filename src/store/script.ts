@@ -48,6 +48,8 @@ export function wantedEvents(types: readonly EventType[]): string {
 const lossWindowMs = 3_000;
 /** How long after admission the sweeper looks whether the job has arrived. */
 const enqueueGraceMs = 10_000;
+/** How long after its upload a batch may start at most. */
+export const longestStartMs = 7 * 86_400_000;
 /** How long a 200 that got lost on its way is answered again to the same Idempotency-Key. */
 const verifyReplayMs = 60_000;
 
@@ -91,7 +93,14 @@ function luaValues(policy: Partial<Policy>): Map<string, string | number> {
   // To make a table of the moves would cost each call more than to search this text.
   const pairs = statuses.flatMap((from) => moves[from].map((to) => `${from}>${to} `));
   return new Map(
-    Object.entries({ ...policy, lossWindowMs, enqueueGraceMs, verifyReplayMs, moves: pairs.join('') }),
+    Object.entries({
+      ...policy,
+      lossWindowMs,
+      enqueueGraceMs,
+      verifyReplayMs,
+      longestStartMs,
+      moves: pairs.join(''),
+    }),
   );
 }
 

@@ -20,6 +20,7 @@ import { createSendAttempts, type SendAttempts } from './send-attempts.js';
 import { createSendingPause, type SendingPause } from './sending-pause.js';
 import { createStats, type Stats } from './stats.js';
 import { createVerificationAttempts, type VerificationAttempts } from './verification-attempts.js';
+import { createWaitingLines, type WaitingLines } from './waiting-lines.js';
 
 const readyKeptMs = 10_000;
 
@@ -27,6 +28,7 @@ const readyKeptMs = 10_000;
 export interface Store {
   otps: Otps;
   batches: Batches;
+  waitingLines: WaitingLines;
   sendAttempts: SendAttempts;
   verificationAttempts: VerificationAttempts;
   ranges: NumberRanges;
@@ -90,6 +92,7 @@ export function createStore({
   return {
     otps: createOtps(options),
     batches: createBatches(stores),
+    waitingLines: createWaitingLines(options),
     sendAttempts: createSendAttempts(options),
     verificationAttempts: createVerificationAttempts(options),
     ranges,

@@ -1,4 +1,3 @@
-import { groupBy } from '../lib/group-by.js';
 import type { Logger } from '../lib/logger.js';
 import type { Otp } from '../otp/otp.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
@@ -7,8 +6,6 @@ import { countEnd, type WorkerMetrics } from './job-control.js';
 
 const sweepEveryMs = 1_000;
 const cleanEveryMs = 60_000;
-/** Jobs of a batch. */
-const addedAtATime = 200;
 
 /**
  * Ends OTPs whose time is over, and adds lost jobs again. One worker of all does so each second: work that is due less
@@ -21,7 +18,7 @@ export function createSweeper({
   logger,
   metrics,
 }: {
-  store: Pick<Store, 'sendAttempts' | 'holdLease'>;
+  store: Pick<Store, 'sendAttempts' | 'waitingLines' | 'holdLease'>;
   sendOtpQueue: SendOtpQueue;
   /** How long jobs that ended are kept. */
   retentionSeconds: number;
@@ -42,23 +39,14 @@ export function createSweeper({
     }
     return [];
   };
-  /** Adds each OTP as before: single ones one by one, those of a batch through the fair queue. */
-  const addAllAgain = async (missing: readonly Otp[]): Promise<readonly Otp[]> => {
+  /** Adds the jobs of single OTPs again; lines of batches wait for their release again, before the others. */
+  const restore = async (missing: readonly Otp[]): Promise<readonly Otp[]> => {
     const failed: Otp[] = [];
     for (const otp of missing.filter(({ inBatch }) => !inBatch)) {
       failed.push(...(await addAgain([otp], () => sendOtpQueue.add(otp))));
     }
-    const inBatches = missing.filter(({ inBatch }) => inBatch);
-    for (const ofShard of groupBy(
-      inBatches,
-      ({ id, app }) => `${sendOtpQueue.shardOf(id)} ${app}`,
-    ).values()) {
-      for (let i = 0; i < ofShard.length; i += addedAtATime) {
-        const otps = ofShard.slice(i, i + addedAtATime);
-        failed.push(...(await addAgain(otps, () => sendOtpQueue.addBulk(otps[0]?.app ?? '', otps))));
-      }
-    }
-    return failed;
+    const lines = missing.filter(({ inBatch }) => inBatch);
+    return [...failed, ...(await addAgain(lines, () => store.waitingLines.putBack(lines, 'first')))];
   };
   const sweep = async () => {
     const { queued, moved, unreadable, failures } = await store.sendAttempts.sweep();
@@ -71,7 +59,7 @@ export function createSweeper({
       );
     }
     const { missing, unsure } = await sendOtpQueue.withoutJob(queued);
-    const failed = new Set([...(await addAllAgain(missing)), ...(unsure?.otps ?? [])]);
+    const failed = new Set([...(await restore(missing)), ...(unsure?.otps ?? [])]);
     if (unsure) logger.error({ event: 'sweep.failed', err: unsure.error }, 'a shard was not looked at');
     await store.sendAttempts.markEnqueued(queued.filter((otp) => !failed.has(otp)));
   };

@@ -5,6 +5,7 @@ import { withTimeout } from '../lib/with-timeout.js';
 import type { WebhookReceivers } from '../otp/event.js';
 import type { Provider } from '../otp/provider.js';
 import type { CircuitBreaker } from '../provider/circuit-breaker.js';
+import type { BatchQueue } from '../queues/batch.js';
 import {
   type BalanceQueue,
   type BalanceResult,
@@ -19,6 +20,7 @@ import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import { createAppGate } from './app-gate.js';
 import { createBalanceProcessor, createCredits } from './balance.js';
+import { createBatchWatch, startBatchWorker } from './batches.js';
 import { type CallRate, createCallLimit } from './call-limit.js';
 import { CallsUsedUp, retryDelayMs, type WorkerMetrics, withoutStacks } from './job-control.js';
 import { createAdaptiveConcurrency, createJobGate } from './job-gate.js';
@@ -36,6 +38,7 @@ export interface WorkersOptions {
   /** The circuit of the provider's sends: while it is open, no jobs are taken. */
   sendCircuit: Pick<CircuitBreaker, 'state' | 'onChange'>;
   sendOtpQueue: SendOtpQueue;
+  batchQueue: BatchQueue;
   balanceQueue: BalanceQueue;
   /** Null if there can be no receiver of events. */
   webhooks: { receivers: WebhookReceivers; queue: WebhookQueue } | null;
@@ -74,6 +77,9 @@ const jobOptions = {
   settings: { backoffStrategy: retryDelayMs },
 } satisfies Partial<WorkerOptions>;
 
+/** A turn of a batch takes less than a second: another worker goes on soon where one was killed. */
+const batchLocks = { lockDuration: 5_000, stalledInterval: 2_000 };
+
 /** BullMQ obeys `rateLimit` only in workers with a limiter; this one never limits. */
 const onlyByHand = { max: 1_000_000_000, duration: 1_000 };
 
@@ -95,6 +101,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const { store, balanceQueue, balanceEveryMs } = options;
   const sends = await startSends(options);
   const balances = startBalances(options);
+  const batches = startBatchWorker(options, { ...jobOptions, ...batchLocks });
   const webhooks = startWebhooks(options);
   const repeat = ({ everyMs, run }: Task) =>
     every(everyMs, run, (error) => options.onError(error, { event: 'worker.background_failed' }));
@@ -102,13 +109,14 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     ...sends.tasks,
     ...webhooks.tasks,
     createSweeper(options),
+    createBatchWatch(options),
     createConversionWatch(options),
     { everyMs: historiesEveryMs, run: store.lookAtHistories },
   ].map(repeat);
   // Repeated for a Redis that was emptied. It waits while its master is away, which must not delay the end.
   const schedule = repeat({ everyMs: balanceEveryMs, run: () => balanceQueue.schedule(balanceEveryMs) });
   const close = async () => {
-    await Promise.all([sends.close(), balances.close(), webhooks.close()]);
+    await Promise.all([sends.close(), batches.close(), balances.close(), webhooks.close()]);
     await Promise.all(loops.map((loop) => loop.stop()));
     void schedule.stop();
   };

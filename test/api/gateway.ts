@@ -88,14 +88,13 @@ export interface GatewayOptions {
   load?: Store['load'];
   /** How OTPs are enqueued instead. */
   add?: SendOtpQueue['add'];
-  addBulk?: SendOtpQueue['addBulk'];
 }
 
 const apiKey = (app: string, key: string) => ({ app, digest: createHash('sha256').update(key).digest() });
 
 /** The API on a free port, on this file's own database, with the simulator as its provider. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
-  const { policy, dependencies, verifyTimeoutMs = 5_000, isms, clock, load, add, addBulk } = options;
+  const { policy, dependencies, verifyTimeoutMs = 5_000, isms, clock, load, add } = options;
   const redisUrl = options.redisUrl ?? databaseUrl();
   const ownRedis = options.redisUrl === undefined ? await connect() : undefined;
   const redis = connectForRequests(redisUrl) as Redis;
@@ -115,7 +114,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       const store = testStore(redis, policy);
       return {
         store: { ...store, ...(load && { load }) },
-        sendOtpQueue: { ...made.sendOtpQueue, ...(add && { add }), ...(addBulk && { addBulk }) },
+        sendOtpQueue: { ...made.sendOtpQueue, ...(add && { add }) },
         webhookQueue: createWebhookQueue(redis, () => {}),
         isms: isms?.(made.isms) ?? made.isms,
         ...(clock && { clock }),

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createBackpressure } from '../../src/producer/backpressure.js';
+import type { WaitReason } from '../../src/store/waiting-lines.js';
 import { expectProblem, startGateway } from '../api/gateway.js';
 
 interface Load {
@@ -8,7 +9,8 @@ interface Load {
   memory?: number;
 }
 
-const backlogOf = (single: number) => ({ single, bulk: 0, delayed: 0, bulkByApp: new Map<string, number>() });
+const backlogOf = (single: number) => ({ single, bulk: 0, delayed: 0 });
+const waitingLines = { active: async () => [] };
 
 /** What the load looks like at a moment, second by second. */
 async function judged(looks: readonly (Load | null)[], sendDeadlineSeconds: number) {
@@ -16,6 +18,7 @@ async function judged(looks: readonly (Load | null)[], sendDeadlineSeconds: numb
   const current = () => looks[Math.min(second, looks.length - 1)] ?? { backlog: 0, done: 0 };
   const backpressure = createBackpressure({
     sendOtpQueue: { backlog: async () => backlogOf(current().backlog) },
+    waitingLines,
     load: { done: async () => current().done, memory: async () => current().memory ?? 0 },
     now: () => second * 1_000,
   });
@@ -68,6 +71,7 @@ describe('backpressure', () => {
     ] as const) {
       const backpressure = createBackpressure({
         sendOtpQueue: { backlog: async () => backlogOf(0) },
+        waitingLines,
         load: { done: async () => 0, memory: async () => memory },
       });
       backpressure.refusesBulk();
@@ -82,6 +86,7 @@ describe('backpressure', () => {
     let [ms, asked] = [0, 0];
     const backpressure = createBackpressure({
       sendOtpQueue: { backlog: async () => backlogOf(0) },
+      waitingLines,
       load: { done: async () => 0, memory: async () => ++asked / 1_000 },
       now: () => ms,
     });
@@ -93,6 +98,7 @@ describe('backpressure', () => {
     let [second, memory] = [0, 0.95];
     const backpressure = createBackpressure({
       sendOtpQueue: { backlog: async () => backlogOf(0) },
+      waitingLines,
       load: {
         done: async () => Promise.reject(new Error('Connection is closed.')),
         memory: async () => memory,
@@ -121,17 +127,14 @@ describe('backpressure', () => {
   });
 
   describe('while bulk waits', () => {
-    const bulk = async (bulkByApp: Record<string, number>) => {
+    const bulk = async (lines: Record<string, number>, waitsFor: WaitReason | null = null) => {
       let second = 0;
-      const waiting = Object.values(bulkByApp).reduce((sum, count) => sum + count, 0);
+      const active = Object.entries(lines).map(([app, waiting]) => ({
+        ...{ batch: app, app, waiting, order: 0, waitsFor },
+      }));
       const backpressure = createBackpressure({
-        sendOtpQueue: {
-          backlog: async () => ({
-            ...backlogOf(0),
-            bulk: waiting,
-            bulkByApp: new Map(Object.entries(bulkByApp)),
-          }),
-        },
+        sendOtpQueue: { backlog: async () => ({ ...backlogOf(0), bulk: 200 }) },
+        waitingLines: { active: async () => active },
         load: { done: async () => second * 100, memory: async () => 0 },
         now: () => second * 1_000,
       });
@@ -152,12 +155,17 @@ describe('backpressure', () => {
       expect(backpressure.refuses(3_600, 'bank')).toBeNull();
       expect(backpressure.refuses(3_600, 'newcomer')).toBeNull();
     });
+
+    it.each(['start', 'paused', 'pace'] as const)('leaves out lines that wait for: %s', async (waitsFor) => {
+      expect((await bulk({ shop: 1_000_000 }, waitsFor)).refuses(3_600, 'shop')).toBeNull();
+    });
   });
 
   it('samples the load at most once a second', async () => {
     let asked = 0;
     const backpressure = createBackpressure({
       sendOtpQueue: { backlog: async () => backlogOf(++asked) },
+      waitingLines,
       load: { done: async () => 0, memory: async () => 0 },
     });
     for (let i = 0; i < 1_000; i++) backpressure.refuses(120, null);

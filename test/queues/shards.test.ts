@@ -57,10 +57,10 @@ it('the send queue adds, counts, finds and removes jobs in all shards, also thos
   const two = createSendOtpQueue({ ...options, shards: 2 });
   const otps = Array.from({ length: 128 }, (_, i) => otp(i));
   await four.add(...otps.slice(0, 64));
-  await four.addBulk('shop', otps.slice(64));
+  await four.addBulk('batch', otps.slice(64));
   expect(await Promise.all(four.queues.map((queue) => queue.getWaitingCount()))).toEqual([16, 16, 16, 16]);
   expect(await two.known()).toEqual([0, 1, 2, 3]);
-  expect(await two.backlog()).toMatchObject({ single: 64, bulk: 64, bulkByApp: new Map([['shop', 64]]) });
+  expect(await two.backlog()).toMatchObject({ single: 64, bulk: 64 });
   expect((await two.withoutJob(otps as never)).missing).toEqual([]);
   for (const { id } of otps) await two.remove(id);
   expect((await four.withoutJob(otps as never)).missing).toHaveLength(128);

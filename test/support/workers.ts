@@ -7,6 +7,7 @@ import { load } from '../../src/main/load.js';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import type { Provider } from '../../src/otp/provider.js';
 import type { CircuitBreaker, Clock } from '../../src/provider/circuit-breaker.js';
+import type { BatchQueue } from '../../src/queues/batch.js';
 import type { SendOtpQueue } from '../../src/queues/send-otp.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
@@ -27,6 +28,7 @@ export interface LogLine {
 export interface Scene {
   store: Store;
   queue: SendOtpQueue;
+  batchQueue: BatchQueue;
   simulator: Simulator;
   /** With circuit breakers and retry budget, as in a worker process. */
   provider: Provider;
@@ -101,12 +103,13 @@ export async function createScene(
       ...(clock && { clock }),
     }),
   });
-  const { store, sendOtpQueue: queue, provider, sendCircuit } = gateway;
+  const { store, sendOtpQueue: queue, batchQueue, provider, sendCircuit } = gateway;
   const running: Workers[] = [];
   const find = async (id: string) => (await store.otps.find('shop', id))?.status ?? 'gone';
   return {
     store,
     queue,
+    batchQueue,
     simulator,
     provider,
     sendCircuit,
@@ -137,7 +140,7 @@ export async function createScene(
     close: async () => {
       // Workers that still ran would take the jobs of the next test.
       await Promise.all(running.map((workers) => workers.close(40_000)));
-      await queue.close();
+      await Promise.all([queue.close(), batchQueue.queue.close()]);
       await lifecycle.close();
       await simulator.close();
     },

@@ -21,7 +21,7 @@ describe('the metrics of a worker', () => {
     const bulk = await send('0123456702');
     await scene.queue.remove(bulk);
     const otp = await scene.store.otps.find('shop', bulk);
-    if (otp) await scene.queue.addBulk('shop', [otp]);
+    if (otp) await scene.queue.addBulk('batch', [otp]);
     await scene.start();
     for (const id of [single, bulk]) expect(await scene.settled(id)).toBe('sent');
     const found = await samples();

@@ -35,7 +35,7 @@ const until = async (condition: () => boolean) => {
 const events = (event: string) => scene.log.filter((line) => line.event === event);
 const enqueuer = () =>
   createEnqueuer({
-    ...{ store: scene.store, sendOtpQueue: scene.queue, logger: scene.logger },
+    ...{ store: scene.store, sendOtpQueue: scene.queue, batchQueue: scene.batchQueue, logger: scene.logger },
     settings: { contentPolicy: 'off', fraudGuardEnforces: false },
   });
 
@@ -101,7 +101,12 @@ describe('an app whose 200 lines are all refused in unknown words', () => {
       request: request({ app: 'mall', to: nth(n), sendDeadlineSeconds: 3_600 }),
       idempotency: null,
     }));
-    await enqueueMany('mall', lines);
+    const batch = (await scene.store.batches.open('mall', null)) ?? '';
+    const ids = scene.store.batches.newIds(lines.map(({ request }) => ({ request, text: '' })));
+    await enqueueMany(
+      { batch, app: 'mall', name: null },
+      lines.map((line, n) => ({ ...line, reserved: { batch, id: '', phone: '', ...ids[n] } })),
+    );
     await until(() => events('sending.paused').length > 0);
     const logins: string[] = [];
     while (logins.length < 18) {

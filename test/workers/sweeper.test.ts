@@ -77,7 +77,7 @@ describe('the sweeper', () => {
     expect(await sweep()).toEqual([true, true, true]);
   });
 
-  it('adds lost jobs of a batch behind single OTPs, in the order of their app', async () => {
+  it('has lines of a batch that lost their jobs wait for their release again', async () => {
     const { store, queue, logger, metrics } = scene;
     const name = (await store.batches.open('shop', null)) ?? '';
     const lines = ['0123456601', '0123456602', '0123456603'].map((to) => ({
@@ -93,14 +93,18 @@ describe('the sweeper', () => {
       ),
     );
     const single = await admitted(store);
-    for (const key of await redis.keys('*:due')) {
-      for (const id of await redis.zrange(key, '0', '-1')) await makeDue(id);
-    }
+    const { waitingLines } = store;
+    const released = await waitingLines.release(name, 2, await waitingLines.count(name));
+    expect(released).toHaveLength(2);
+    expect(await waitingLines.count(name)).toMatchObject({ waiting: 1, inFlight: 2 });
+    for (const { otp } of released) await makeDue(otp.id);
+    await makeDue(single);
     await createSweeper({ store, sendOtpQueue: queue, retentionSeconds: 60, logger, metrics }).run();
-    expect(addedAgain()).toHaveLength(4);
+    expect(addedAgain()).toHaveLength(3);
+    expect(await waitingLines.count(name)).toMatchObject({ waiting: 3, inFlight: 0 });
     expect(await queue.queues[0].getJobCounts('waiting', 'prioritized')).toEqual({
       waiting: 1,
-      prioritized: 3,
+      prioritized: 0,
     });
     expect(await queue.queues[0].getJobState(single)).toBe('waiting');
   });

@@ -11,6 +11,7 @@ import { type ProblemCode, problems } from '../http/problems.js';
 
 type BoardQueue =
   | ApiDependencies['sendOtpQueue']['queues'][number]
+  | ApiDependencies['batchQueue']['queue']
   | ApiDependencies['balanceQueue']['queue']
   | NonNullable<ApiDependencies['webhookQueue']>['queue'];
 type JobState = 'completed' | 'failed' | 'delayed' | 'wait' | 'waiting' | 'active' | 'prioritized';
@@ -51,9 +52,9 @@ const harmless = [
 export function bullBoard(
   basePath: string,
   actions: boolean,
-  { sendOtpQueue, balanceQueue, webhookQueue }: ApiDependencies,
+  { sendOtpQueue, batchQueue, balanceQueue, webhookQueue }: ApiDependencies,
 ): Router {
-  const others = [balanceQueue.queue, ...(webhookQueue ? [webhookQueue.queue] : [])];
+  const others = [batchQueue.queue, balanceQueue.queue, ...(webhookQueue ? [webhookQueue.queue] : [])];
   const queues = [...sendOtpQueue.queues, ...others];
   const board = new ExpressAdapter();
   board.setBasePath(basePath);

@@ -28,6 +28,7 @@ export async function overviewOf(
     slots,
     backlog,
     since,
+    active,
     paused,
     holds,
     memory,
@@ -41,6 +42,7 @@ export async function overviewOf(
     store.stats.read(now - hours * hourMs),
     sendOtpQueue.backlog(),
     sendOtpQueue.waitingSince(),
+    store.waitingLines.active(),
     store.sendingPause.reason(),
     store.appHolds.read().catch(() => null),
     store.load.memory(),
@@ -51,12 +53,13 @@ export async function overviewOf(
     webhookQueue?.counts() ?? null,
     store.conversion.alarms(),
   ]);
-  const longestMs = since.single === null ? 0 : Math.max(0, now - since.single);
+  const longestMs = since === null ? 0 : Math.max(0, now - since);
+  const lines = active.reduce((sum, { waiting }) => sum + waiting, 0);
   const facts = {
     now,
     hours,
     points: pointsOf(slots, slotsPerPoint[hours], now),
-    waiting: { single: backlog.single + backlog.delayed, bulk: backlog.bulk, longestMs },
+    waiting: { single: backlog.single + backlog.delayed, bulk: backlog.bulk + lines, longestMs },
     paused,
     /** Apps on hold; null when they could not be read. */
     holds,

@@ -64,8 +64,8 @@ export function batchRoutes({
     },
     problems: ['batch_not_found', 'queue_unavailable'],
     handle: async ({ app, id }) => {
-      const batch = await found(app, id);
-      return { status: 200, body: { ...batch, createdAt: isoTime(batch.createdAt) } };
+      const { createdAt, lines, counts, cancelled } = await found(app, id);
+      return { status: 200, body: { id, createdAt: isoTime(createdAt), lines, counts, cancelled } };
     },
   });
   const list = defineRoute({

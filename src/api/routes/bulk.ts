@@ -55,7 +55,10 @@ export function bulkRoute(
     uploadLine(reader.read, app, { line, defaults });
   const begin = async (app: string, key: string | undefined): Promise<Upload> => {
     const onResults = (results: readonly LineResult[]) => countLines(metrics, app, results);
-    const upload = await beginUpload({ store, enqueuer, onResults }, app, key ?? null);
+    const upload = await beginUpload({ store, enqueuer, onResults }, app, {
+      ...{ name: null, startAt: null, perSecond: null },
+      idempotencyKey: key ?? null,
+    });
     if (!upload) throw new ApiProblem('batch_cancelled');
     return upload;
   };

@@ -15,6 +15,7 @@ const routes = apiRoutes({
   store: unused,
   enqueuer: unused,
   sendOtpQueue: unused,
+  batchQueue: unused,
   balanceQueue: unused,
   webhookQueue: unused,
   provider: unused,

@@ -8,8 +8,8 @@ import { type ApiProblem, problemHeaders } from '../../../src/api/http/problem.j
 import { serveRoutes } from '../../../src/api/http/route.js';
 import { batchOtpsCsv, batchRoutes } from '../../../src/api/routes/batches.js';
 import type { BatchOtp } from '../../../src/api/routes/schemas.js';
-import { partitionOfId } from '../../../src/otp/otp-id.js';
-import { batchOfId, keys } from '../../../src/store/keys.js';
+import { batchOfId, partitionOfId } from '../../../src/otp/otp-id.js';
+import { keys } from '../../../src/store/keys.js';
 import { afterFile } from '../../support/clean-up.js';
 import { accepted, claimed, rejected } from '../../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from '../gateway.js';

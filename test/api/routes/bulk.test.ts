@@ -1,4 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
+import { batchOfId } from '../../../src/otp/otp-id.js';
+import { createBatchQueue } from '../../../src/queues/batch.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
 import { sleep } from '../../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from '../gateway.js';
@@ -8,6 +10,7 @@ const load = { addDone: async () => {}, done: async () => Date.now(), memory: as
 const gateway = await startGateway({ policy: { recipientCooldownMs: 30_000 }, load });
 const send = createSendOtpQueue({ connection: gateway.redis, onError: () => {} });
 const [queue] = send.queues;
+const batchQueue = createBatchQueue(gateway.redis, () => {});
 let next = 1_000_000;
 /** A number that no other test uses. */
 const number = () => `012${next++}`;
@@ -141,13 +144,12 @@ describe('a bulk upload', () => {
     expect([within(first ?? {}), within(second ?? {})]).toEqual([3_600, 60]);
   });
 
-  it('adds a job to the bulk lane for each OTP, without personal data', async () => {
+  it('adds one job for the batch, and none for its OTPs', async () => {
     const { result } = await upload({ otps: [{ to: number() }, { to: number() }] });
-    for (const { id = '' } of result.results) {
-      const job = await queue.getJob(id);
-      expect(job?.priority).toBeGreaterThan(0);
-      expect(job?.data).toEqual({ id, app: 'shop', to: expect.stringContaining('*') });
-    }
+    for (const { id = '' } of result.results) expect(await queue.getJob(id)).toBeUndefined();
+    const { batchId: id } = result;
+    const batch = batchOfId(id);
+    expect((await batchQueue.queue.getJob(id))?.data).toEqual({ id, batch, app: 'shop', name: null });
   });
 
   it('sends nothing twice when repeated with its key, and accepts the rest of a broken upload', async () => {
@@ -168,14 +170,14 @@ describe('a bulk upload', () => {
     expect((await upload({ otps: [{ to: number() }] })).result.batchId).not.toBe(first.result.batchId);
   });
 
-  it('takes no further places in the queue when repeated', async () => {
-    const backlog = async () => (await send.backlog()).bulkByApp.get('shop') ?? 0;
+  it('has each line wait once when repeated', async () => {
     const otps = Array.from({ length: 200 }, () => ({ to: number() }));
-    const key = { 'Idempotency-Key': 'places' };
+    const key = { 'Idempotency-Key': 'once' };
+    const { result } = await upload({ otps }, key);
     await upload({ otps }, key);
-    const before = await backlog();
-    await upload({ otps }, key);
-    expect(await backlog()).toBe(before);
+    const { waiting, byPartition } = await gateway.store.waitingLines.count(batchOfId(result.batchId) ?? '');
+    expect(waiting).toBe(200);
+    expect(byPartition.reduce((a, b) => a + b, 0)).toBe(200);
   });
 
   it('stores nothing for rejected lines', async () => {
@@ -306,21 +308,6 @@ describe('lines of a bulk upload that cannot be accepted now', () => {
     const again = await uploadLines(`${lines}${three()}`, key, filling.url);
     expect(again.answers.slice(0, 3)).toEqual(first.answers.slice(0, 3));
     expect(problemsOf(again.answers).slice(3)).toEqual(['overloaded', 'overloaded', 'overloaded']);
-  });
-
-  it('are queue_unavailable when Redis fails, and are accepted when repeated', async () => {
-    const failing = await startGateway({
-      addBulk: async () => {
-        throw new Error('Connection is closed.');
-      },
-    });
-    const [lines, key] = [three(), { 'Idempotency-Key': 'failed-at-first' }];
-    const { answers, summary } = await uploadLines(lines, key, failing.url);
-    expect(problemsOf(answers)).toEqual(Array(3).fill('queue_unavailable'));
-    expect(summary).toMatchObject({ accepted: 0, rejected: 3 });
-    const again = await uploadLines(lines, key);
-    expect(again.summary).toMatchObject({ accepted: 3, rejected: 0 });
-    for (const { id } of again.answers.slice(0, -1)) expect(await queue.getJob(id)).toBeDefined();
   });
 
   it('are logged with the upload that the client broke off; accepted lines stay', async () => {

@@ -59,11 +59,16 @@ local function is_exempt(phone)
   return phone.verifiedAt and phone.verifiedAt + VERIFIED_KEPT_MS > t
 end
 
--- The guard's answer, when it refuses; and what it decided about the range.
+-- The guard's answer, when it refuses; and what it decided about the range. Lines of a batch are judged when they are
+-- released: only a range that is blocked refuses them here.
 local function judged(item, phone)
   if not item.range then return nil, '' end
   local g = load_range(KEYS[item.range], t)
-  local decided, wait, why = guard(g, { exempt = is_exempt(phone), bulk = item.batch ~= nil }, t)
+  if item.batch then
+    local wait = is_exempt(phone) and 0 or blocked_wait(g, t)
+    return wait > 0 and {'blocked', wait, '', 'blocked'} or nil, ''
+  end
+  local decided, wait, why = guard(g, { exempt = is_exempt(phone) }, t)
   if decided ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
   if decided == 'blocked' then
     emit(KEYS[call.rangeEvents], 'range.blocked', 'at', digits(t), 'range', item.rangeName)
@@ -77,8 +82,13 @@ local function reserve(item, longest_life)
   redis.call('SET', KEYS[item.idempotency[1]], reservation, 'PXAT', digits(longest_life))
 end
 
+-- For how long a batch that has not started may be put off further: until a week after its upload.
+local function postponed_ms(item)
+  return item.startAt and POLICY.longestStartMs or 0
+end
+
 local function write_record(item, text, losses)
-  local send_deadline = t + item.sendDeadlineMs
+  local send_deadline = math.max(t, item.startAt or 0) + item.sendDeadlineMs
   local decided = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendDeadline":' .. digits(send_deadline)
   if losses > 0 then decided = decided .. ',"losses":' .. digits(losses) end
   local place = string.find(text, ENCRYPTED, 1, true)
@@ -86,9 +96,14 @@ local function write_record(item, text, losses)
   local is_last = place and string.find(text, '"', place + #ENCRYPTED, true) == #text - 1
   if not is_last then error('a record must end with its encrypted part') end
   local raw = string.sub(text, 1, place - 1) .. decided .. string.sub(text, place)
-  redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.keepMs))
-  -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
-  look_soon(here.id, send_deadline, t)
+  redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.keepMs + postponed_ms(item)))
+  if item.batch then
+    -- Without a job until its batch releases it.
+    redis.call('ZADD', here.due, digits(send_deadline), here.id)
+  else
+    -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
+    look_soon(here.id, send_deadline, t)
+  end
   return send_deadline
 end
 
@@ -101,21 +116,31 @@ local function supersede_earlier(item, t)
   redis.call('PEXPIREAT', key, digits(t + SUPERSEDED_KEPT_MS))
 end
 
--- New OTPs by the batch they belong to, counted together at the end.
+-- New OTPs by partition and batch, written together at the end.
 local batched = {}
 
-local function note_batch(batch, longest_life)
-  local key = batch_key(batch)
-  local new = batched[key] or { count = 0, longest_life = 0 }
-  new.count, new.longest_life = new.count + 1, math.max(new.longest_life, longest_life)
-  batched[key] = new
+local function note_batch(item, longest_life)
+  local key = batch_key(item.batch)
+  local new = batched[key]
+  if not new then
+    new = { batch = item.batch, app = item.app, prefix = here.prefix, lines = {}, longest_life = 0, start_at = item.startAt }
+    batched[key] = new
+  end
+  new.lines[#new.lines + 1] = line_of(here.id)
+  new.longest_life = math.max(new.longest_life, longest_life)
 end
 
-local function count_batches()
+local function write_batches()
   for key, new in pairs(batched) do
-    redis.call('HINCRBY', key, 'queued', new.count)
-    if redis.call('PTTL', key) < new.longest_life - t then
-      redis.call('PEXPIREAT', key, digits(new.longest_life))
+    local waiting = new.prefix .. 'waiting:' .. new.batch
+    redis.call('HINCRBY', key, 'queued', #new.lines)
+    if new.start_at then redis.call('HSETNX', key, 'startAt', digits(new.start_at)) end
+    redis.call('RPUSH', waiting, unpack(new.lines))
+    redis.call('HSETNX', new.prefix .. 'waiting', new.batch, new.app)
+    for _, each in ipairs({ key, waiting }) do
+      if redis.call('PTTL', each) < new.longest_life - t then
+        redis.call('PEXPIREAT', each, digits(new.longest_life))
+      end
     end
   end
 end
@@ -144,13 +169,13 @@ local function admit(item, text)
   if refusal then return refusal end
 
   local send_deadline = write_record(item, text, h.losses)
-  local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs
+  local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs + postponed_ms(item)
   if item.idempotency then reserve(item, longest_life) end
   count_admitted(phone, item, t)
   save_phone(number, t)
   if item.reference then keep_reference(KEYS[item.reference], here.id, longest_life, t) end
   if item.supersedes then supersede_earlier(item, t) end
-  if item.batch then note_batch(item.batch, longest_life) end
+  if item.batch then note_batch(item, longest_life) end
   -- Most often there is nothing more to say.
   if decided == '' and not item.quotas then return t end
   return {'admitted', t, decided, item.quotas and quotas(phone, item, t) or {}}
@@ -162,5 +187,5 @@ for i, item in ipairs(call.items) do
   go_to(KEYS[i])
   answers[i] = guarded(admit, item, ARGV[i + 1])
 end
-count_batches()
+write_batches()
 return answers

@@ -1,13 +1,13 @@
 -- OTPs counted by the minute in which they were sent, so that each minute is judged by its own OTPs. `minutes`: [minute,
--- OTPs admitted in it, how many of those ended unsent, sent in it, how many of these were verified, of both how many in
--- bulk]; `long`: [since when, sent, verified] of minutes gone by, for a day or since the last decision; `since`: only
+-- single OTPs admitted in it, how many of those ended unsent, OTPs sent in it, how many of these were verified, of both
+-- how many in bulk, bulk OTPs released in it]; `long`: [since when, sent, verified] of minutes gone by, for a day or since the last decision; `since`: only
 -- what was sent after it counts for the next decision.
 local MINUTE_MS = 60000
 local WINDOW_MS = 600000
 local COUNTED_DAY_MS = 86400000
 local JUDGED_AFTER_MS = 60000
 local WORST_CONVERSION = 0.35
-local ADMITTED, UNSENT, SENT, VERIFIED, BULK_SENT, BULK_VERIFIED = 2, 3, 4, 5, 6, 7
+local ADMITTED, UNSENT, SENT, VERIFIED, BULK_SENT, BULK_VERIFIED, RELEASED = 2, 3, 4, 5, 6, 7, 8
 
 local function new_counts(t)
   return { minutes = {}, long = { t, 0, 0 } }
@@ -35,7 +35,7 @@ end
 
 -- Adds to what happened at a moment.
 local function note(g, place, at, count)
-  local m = entry(g.minutes, math.floor(at / MINUTE_MS), 0, 0, 0, 0, 0, 0)
+  local m = entry(g.minutes, math.floor(at / MINUTE_MS), 0, 0, 0, 0, 0, 0, 0)
   m[place] = (m[place] or 0) + count
 end
 

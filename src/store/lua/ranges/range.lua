@@ -51,14 +51,16 @@ local function judge(g, t)
   return 'blocked'
 end
 
--- How many single OTPs of the range may be unverified at a time: more where more were verified before. What was admitted
--- lately counts as if it were sent; after a while only what was sent does, so that an outage blocks nothing for long.
-local function outstanding_wait(g, t)
+-- How many OTPs of the range, in bulk or single, may be unverified at a time: more where more were verified before. What
+-- was admitted or released lately counts as if it were sent; after a while only what was sent does, so that an outage
+-- blocks nothing for long.
+local function outstanding_wait(g, bulk, t)
   local outstanding, oldest, verified = 0, nil, 0
   for _, m in ipairs(g.minutes) do
     local begins = m[1] * MINUTE_MS
-    local sent, typed = m[SENT] - (m[BULK_SENT] or 0), m[VERIFIED] - (m[BULK_VERIFIED] or 0)
-    local out = begins + QUEUED_MS > t and math.max(sent, m[ADMITTED] - m[UNSENT]) or sent
+    local sent, typed, begun = m[BULK_SENT] or 0, m[BULK_VERIFIED] or 0, m[RELEASED] or 0
+    if not bulk then sent, typed, begun = m[SENT] - sent, m[VERIFIED] - typed, m[ADMITTED] - m[UNSENT] end
+    local out = begins + QUEUED_MS > t and math.max(sent, begun) or sent
     outstanding = outstanding + out - typed
     if out > typed then oldest = oldest or begins end
   end
@@ -71,17 +73,23 @@ end
 local function range_wait(g, bulk, t)
   if t < (g.blockedUntil or 0) then return g.blockedUntil - t, 'blocked' end
   if t < (g.slowUntil or 0) then return math.max(0, (g.admittedAt or 0) + SLOW_EVERY_MS - t), 'slowed' end
-  -- An upload comes at once: that none of it is verified yet says nothing. It is judged by the codes that people had the
-  -- time to type.
-  if bulk then return 0, '' end
-  return outstanding_wait(g, t), 'capped'
+  -- A guard that only watches would tell of every large upload: its codes come before people can type them.
+  if bulk and POLICY.fraudGuard ~= 'enforce' then return 0, '' end
+  return outstanding_wait(g, bulk, t), 'capped'
+end
+
+-- Milliseconds until a line of a batch is accepted; 0: at once.
+local function blocked_wait(g, t)
+  if POLICY.fraudGuard ~= 'enforce' then return 0 end
+  return math.max(0, (g.blockedUntil or 0) - t)
 end
 
 -- Counts one that is refused, or would be. Returns 'capped' when the operator should hear of it: the cap is no decision
 -- that lasts, and is told once in a while.
-local function count_refused(g, wait, why, t)
+local function count_refused(g, bulk, wait, why, t)
   local name = POLICY.fraudGuard == 'enforce' and 'refused' or 'wouldRefuse'
-  g[name] = (g[name] or 0) + 1
+  -- A line of a batch waits, and comes again.
+  if not bulk then g[name] = (g[name] or 0) + 1 end
   if why ~= 'capped' then return nil end
   g.cappedUntil = t + wait
   if t < (g.toldUntil or 0) then return nil end
@@ -98,12 +106,12 @@ local function guard(g, otp, t)
   local wait, why = 0, ''
   if not otp.exempt then wait, why = range_wait(g, otp.bulk, t) end
   if wait > 0 then
-    decided = count_refused(g, wait, why, t) or decided
+    decided = count_refused(g, otp.bulk, wait, why, t) or decided
     if POLICY.fraudGuard == 'enforce' then return decided or '', wait, why end
   end
-  -- Exempt numbers use up no unit of a slowed range, and uploads none of single OTPs.
+  -- Exempt numbers use up no unit of a slowed range.
   if not otp.exempt then
-    if not otp.bulk then note(g, ADMITTED, t, 1) end
+    note(g, otp.bulk and RELEASED or ADMITTED, t, 1)
     if g.slowUntil and wait == 0 then g.admittedAt = t end
   end
   return decided or '', 0, ''
@@ -111,7 +119,7 @@ end
 
 --- @command take
 -- Lets the toll-fraud guard decide about new OTPs. KEYS: ranges. ARGV for each: a digit for every OTP: 1 where its number
--- is exempt, and 2 more where it is one of an upload. Returns for each, OTP by OTP, as JSON: what was decided about the
+-- is exempt, and 2 more where it is released from a batch. Returns for each, OTP by OTP, as JSON: what was decided about the
 -- range, for how many ms the OTP is refused, and why.
 local t = now()
 local answers = {}
@@ -125,6 +133,12 @@ for i, key in ipairs(KEYS) do
   save_range(key, g, t)
   answers[i] = answer
 end
+return answers
+
+--- @command blocked
+-- Returns for how many ms each range accepts no lines of batches. KEYS: ranges.
+local t, answers = now(), {}
+for i, key in ipairs(KEYS) do answers[i] = blocked_wait(load_range(key, t), t) end
 return answers
 
 --- @command note

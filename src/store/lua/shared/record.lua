@@ -77,6 +77,19 @@ local function is_whole(r)
     and (r.status ~= 'sent' or type(r.expiresAt) == 'number')
 end
 
+-- Counts of a batch by status, in this partition; `cancelledAt`: since when nothing of it is sent any more; `startAt`: when
+-- its first line is sent.
+local function batch_key(batch)
+  return here.prefix .. 'batch:' .. batch
+end
+
+-- The deadline of a line counts from the start of its batch, which may have been changed.
+local function follow_start(r)
+  local start = r.startAt and r.status == 'queued' and tonumber(redis.call('HGET', batch_key(r.batch), 'startAt') or nil)
+  if not start or start == r.startAt then return end
+  r.sendDeadline, r.startAt = r.sendDeadline + start - r.startAt, start
+end
+
 -- The record at hand, or nil. Fails when it is broken.
 local function load()
   local raw = redis.call('GET', here.record)
@@ -84,6 +97,7 @@ local function load()
   local r = decode(raw)
   if not is_whole(r) then error('broken') end
   here.status = r.status
+  follow_start(r)
   return r
 end
 
@@ -141,9 +155,9 @@ local function ends_at(r)
   return r.at
 end
 
--- Counts of a batch by status, in this partition; `cancelledAt`: since when nothing of it is sent any more.
-local function batch_key(batch)
-  return here.prefix .. 'batch:' .. batch
+-- A line of a batch: an OTP's id without `otp_`.
+local function line_of(id)
+  return string.sub(id, 5)
 end
 
 local function cancelled_at(r)

@@ -1,0 +1,53 @@
+import type { Job, Queue } from 'bullmq';
+import type { Cluster, Redis } from 'ioredis';
+import { batchId } from '../otp/otp-id.js';
+import { openQueue, queueNames } from './queues.js';
+
+export const batchJob = 'release-batch';
+
+/** A job's data: the batch's id, its app and its name. */
+export interface BatchPayload {
+  id: string;
+  batch: string;
+  app: string;
+  name: string | null;
+}
+
+/** A job's return value: the lines of the upload. */
+export interface BatchResult {
+  lines: number;
+}
+
+export type BatchJob = Job<BatchPayload, BatchResult, typeof batchJob>;
+
+/** Attempts cover failures of the gateway, such as a lost Redis. */
+const jobOptions = { attempts: 1_000_000, backoff: { type: 'custom' } };
+
+/** The queue of batches: one job for each batch that has lines to release. */
+export interface BatchQueue {
+  /** Adds the batch's job unless it has one that has not ended. */
+  ensure(batch: { batch: string; app: string; name: string | null }): Promise<void>;
+  /** Has a waiting job look at its batch now, after a change. */
+  wake(batch: string): Promise<void>;
+  queue: Queue<BatchPayload, BatchResult, typeof batchJob>;
+}
+
+export function createBatchQueue(connection: Redis | Cluster, onError: (error: Error) => void): BatchQueue {
+  const queue: BatchQueue['queue'] = openQueue({ name: queueNames.batch }, { connection, onError });
+  return {
+    queue,
+    ensure: async ({ batch, app, name }) => {
+      const id = batchId(batch);
+      const [added, ended] = await connection.hmget(queue.toKey(id), 'timestamp', 'finishedOn');
+      if (typeof added === 'string' && typeof ended !== 'string') return;
+      // BullMQ ignores a job whose id is known, also of one that ended.
+      if (typeof ended === 'string') await queue.remove(id);
+      await queue.add(batchJob, { id, batch, app, name }, { ...jobOptions, jobId: id });
+    },
+    wake: async (batch) => {
+      const job = await queue.getJob(batchId(batch));
+      // One that is not delayed looks by itself.
+      await job?.promote().catch(() => {});
+    },
+  };
+}

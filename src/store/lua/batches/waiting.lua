@@ -1,0 +1,71 @@
+--- @include "shared/record"
+
+--- @command count
+-- Counts the OTPs of a batch. KEYS: its counts by status, in each partition. Returns for each: lines that wait for their
+-- release, OTPs queued, OTPs being sent, and the time.
+local t, answers = now(), {}
+for i, key in ipairs(KEYS) do
+  local counts = redis.call('HMGET', key, 'queued', 'sending')
+  local waiting = redis.call('LLEN', (string.gsub(key, ':batch:', ':waiting:', 1)))
+  answers[i] = { waiting, tonumber(counts[1] or 0), tonumber(counts[2] or 0), t }
+end
+return answers
+
+--- @command release
+--- @include "verification/phone"
+-- Takes lines of a batch that wait in a partition, first ones first, for their jobs to be added. Those that have ended
+-- meanwhile are left out. The sweeper looks soon at each that is taken: no line is lost where the caller ends before it
+-- has added the job.
+-- KEYS: the waiting lines by partition. ARGV for each: batch, most lines to take. Returns for each: how many it took, and
+-- of those that can be sent the record, and 1 where the number was verified lately.
+local t = now()
+
+-- All that a broken record can stumble over, before anything is written.
+local function look_at(id)
+  go_to(here.prefix .. id)
+  local r = load()
+  if not r then return nil end
+  local changed = advance(r, t)
+  local phone = r.status == 'queued' and load_phone(r.phone, r.app)
+  local exempt = phone and phone.verifiedAt and phone.verifiedAt + VERIFIED_KEPT_MS > t
+  return r, changed, exempt and 1 or 0, encode(r)
+end
+
+return for_each_record(function(batch, most)
+  local waiting = here.record
+  history()
+  local lines, released = redis.call('LRANGE', waiting, 0, most - 1), {}
+  for _, line in ipairs(lines) do
+    -- One that is broken has no job and never gets one: the sweeper tells of it at its deadline.
+    local readable, r, changed, exempt, raw = pcall(look_at, 'otp_' .. line)
+    if readable and r then
+      if changed then save(r) end
+      if r.status == 'queued' then
+        look_soon(r.id, r.sendDeadline, t)
+        released[#released + 1] = { raw, exempt }
+      end
+    end
+  end
+  if #lines > 0 then redis.call('LTRIM', waiting, #lines, -1) end
+  if redis.call('EXISTS', waiting) == 0 then redis.call('HDEL', here.prefix .. 'waiting', batch) end
+  return { #lines, released }
+end)
+
+--- @command put-back
+-- Makes OTPs of batches wait for their release again; those that have ended meanwhile are left out.
+-- KEYS: records. ARGV for each: `first` for before the other lines of its batch, else behind them.
+local t = now()
+return for_each_record(function(place)
+  history()
+  local r = load()
+  if not r or not r.batch then return {} end
+  if advance(r, t) then save(r) end
+  if r.status ~= 'queued' then return {} end
+  local waiting = here.prefix .. 'waiting:' .. r.batch
+  local lives = redis.call('PTTL', here.record)
+  redis.call(place == 'first' and 'LPUSH' or 'RPUSH', waiting, line_of(r.id))
+  redis.call('HSETNX', here.prefix .. 'waiting', r.batch, r.app)
+  if redis.call('PTTL', waiting) < lives then redis.call('PEXPIRE', waiting, digits(lives)) end
+  redis.call('ZADD', here.due, digits(r.sendDeadline), r.id)
+  return {}
+end)

@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import type { Otp } from '../otp/otp.js';
+import { partitions } from '../otp/otp-id.js';
+import type { Encrypter } from './encryption.js';
+import { keys } from './keys.js';
+import { recordSchema, toOtp } from './record.js';
+import { loadListScript, loadRecordScript, type RecordScripts } from './script.js';
+
+/** Lines of a batch that wait for their release, by partition. */
+export interface WaitingCount {
+  /** By the place in `partitions`. */
+  byPartition: readonly number[];
+  /** Lines that wait for their release. */
+  waiting: number;
+  /** OTPs that were released and not sent yet. */
+  inFlight: number;
+  /** Redis's clock, in ms since 1970. */
+  at: number;
+  /** False while a master of a cluster does not answer. */
+  complete: boolean;
+}
+
+/** What keeps the lines of a batch waiting; null: only their turn. */
+export const waitReasons = ['start', 'paused', 'pace', 'earlier_batch', 'number_range'] as const;
+export type WaitReason = (typeof waitReasons)[number];
+
+/** A batch with waiting lines, as its last release left it. */
+export interface ActiveBatch {
+  batch: string;
+  app: string;
+  waiting: number;
+  /** Batches of an app are released in this order: by start, or creation, in ms since 1970. */
+  order: number;
+  waitsFor: WaitReason | null;
+}
+
+/** A released OTP. `exempt`: its number was verified lately, so the toll-fraud guard does not judge it. */
+export interface ReleasedOtp {
+  otp: Otp;
+  exempt: boolean;
+}
+
+/** Lines of batches that wait for their release into the send queue (ADR 44). */
+export interface WaitingLines {
+  /** Batches with waiting lines, and the app of each, in the partitions that answer. */
+  batches(): Promise<{ apps: Map<string, string>; complete: boolean }>;
+  count(batch: string): Promise<WaitingCount>;
+  /** Takes up to `most` lines, of each partition in proportion, which must get their jobs now. */
+  release(batch: string, most: number, count: WaitingCount): Promise<ReleasedOtp[]>;
+  /** Makes released OTPs wait again, before or behind the other lines of their batch. */
+  putBack(otps: readonly Pick<Otp, 'id'>[], place: 'first' | 'last'): Promise<void>;
+  /** Batches with waiting lines that were released from, or looked at, before. */
+  active(): Promise<ActiveBatch[]>;
+  note(active: ActiveBatch): Promise<void>;
+  /** Forgets that these batches were active. */
+  drop(batches: readonly string[]): Promise<void>;
+}
+
+const countReply = z.tuple([z.number(), z.number(), z.number(), z.number()]);
+const releaseReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.number()]))]);
+const activeSchema = z.object({
+  app: z.string(),
+  waiting: z.number(),
+  order: z.number(),
+  waitsFor: z.enum(waitReasons).nullable(),
+});
+
+export function createWaitingLines(options: RecordScripts & { encrypter: Encrypter }): WaitingLines {
+  const { redis, encrypter, policy } = options;
+  const countScript = loadListScript(redis, 'batches/waiting#count', policy);
+  const releaseScript = loadRecordScript(options, 'batches/waiting#release', { most: partitions.length });
+  const returnScript = loadRecordScript(options, 'batches/waiting#put-back');
+  /** A record that no encryption key opens is left to the sweeper, which tells of it. */
+  const open = ([raw, exempt]: [string, number]): ReleasedOtp[] => {
+    try {
+      return [{ otp: toOtp(encrypter, recordSchema.parse(JSON.parse(raw))), exempt: exempt === 1 }];
+    } catch {
+      return [];
+    }
+  };
+  return {
+    batches: async () => {
+      const read = await Promise.allSettled(
+        partitions.map((partition) => redis.hgetall(keys.waitingBatches(partition))),
+      );
+      const found = read.flatMap((one) => (one.status === 'fulfilled' ? Object.entries(one.value) : []));
+      return { apps: new Map(found), complete: read.every(({ status }) => status === 'fulfilled') };
+    },
+    count: async (batch) => {
+      const calls = partitions.map((partition) => ({ key: keys.batchCounts(partition, batch), args: [] }));
+      const answers = await countScript(calls);
+      const counts = answers.map((answer) => (answer instanceof Error ? null : countReply.parse(answer)));
+      const [known] = counts.filter((count) => count !== null);
+      if (!known) throw answers[0];
+      // Lines that ended stay in the list until they are taken.
+      const waiting = counts.map((count) => (count ? Math.min(count[0], count[1]) : 0));
+      const byPartition = counts.map((count) => count?.[0] ?? 0);
+      const sum = (of: readonly number[]) => of.reduce((a, b) => a + b, 0);
+      const unsent = sum(counts.map((count) => (count ? count[1] + count[2] : 0)));
+      return {
+        ...{ byPartition, waiting: sum(waiting), inFlight: unsent - sum(waiting), at: known[3] },
+        complete: counts.every((count) => count !== null),
+      };
+    },
+    release: async (batch, most, { byPartition }) => {
+      // Lines that were taken from a master that did not answer are found by the sweeper.
+      const released = await Promise.allSettled(
+        shares(most, byPartition).map(async (share, i) => {
+          if (share === 0) return [];
+          const key = keys.waitingLines(partitions[i] ?? '', batch);
+          const [, lines] = releaseReply.parse(await releaseScript(key, [batch, share]));
+          return lines.flatMap(open);
+        }),
+      );
+      return released.flatMap((part) => (part.status === 'fulfilled' ? part.value : []));
+    },
+    putBack: async (otps, place) => {
+      await Promise.all(otps.map(({ id }) => returnScript(keys.recordOfId(id), [place])));
+    },
+    active: async () => {
+      const found = await redis.hgetall(keys.activeBatches);
+      return Object.entries(found).flatMap(([batch, text]) => {
+        const parsed = activeSchema.safeParse(JSON.parse(text));
+        return parsed.success ? [{ batch, ...parsed.data }] : [];
+      });
+    },
+    note: async ({ batch, ...active }) => {
+      await redis.hset(keys.activeBatches, batch, JSON.stringify(active));
+    },
+    drop: async (batches) => {
+      if (batches.length > 0) await redis.hdel(keys.activeBatches, ...batches);
+    },
+  };
+}
+
+/** Shares `most` among partitions in proportion to their lines, so that a batch leaves in about the order of its lines. */
+export function shares(most: number, lines: readonly number[]): number[] {
+  const total = lines.reduce((a, b) => a + b, 0);
+  if (total <= most) return [...lines];
+  const shared = lines.map((count) => Math.floor((most * count) / total));
+  let left = most - shared.reduce((a, b) => a + b, 0);
+  // Whole lines that the proportion leaves over go to partitions at random: those of the first ones must not be ahead.
+  const first = Math.floor(Math.random() * lines.length);
+  for (let i = first; left > 0; i = (i + 1) % lines.length) {
+    if ((shared[i] ?? 0) >= (lines[i] ?? 0)) continue;
+    shared[i] = (shared[i] ?? 0) + 1;
+    left -= 1;
+  }
+  return shared;
+}

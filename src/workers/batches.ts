@@ -1,0 +1,268 @@
+import { DelayedError, RateLimitError, Worker, type WorkerOptions } from 'bullmq';
+import type { Logger } from '../lib/logger.js';
+import type { BatchJob, BatchPayload, BatchQueue, BatchResult, batchJob } from '../queues/batch.js';
+import { queueNames, queuePrefix } from '../queues/queues.js';
+import type { SendOtpQueue } from '../queues/send-otp.js';
+import type { BatchFacts } from '../store/batches.js';
+import { rangeWarning } from '../store/number-ranges.js';
+import type { RedisClient } from '../store/script.js';
+import type { Store } from '../store/store.js';
+import type { ActiveBatch, WaitingCount, WaitReason } from '../store/waiting-lines.js';
+import { withoutStacks } from './job-control.js';
+
+/** Released lines that wait in the send queue: about two seconds of sends, so that single OTPs and new apps wait little. */
+const windowSeconds = 2;
+const window = { least: 100, most: 20_000 };
+/** A batch's turn is this share of the window, so that apps share it equally. */
+const turnShare = 1 / 4;
+const turn = { least: 25, most: 2_000 };
+/** Lines added in one call. */
+const slice = 200;
+/** How long the queue of batches rests while the window is full. */
+const fullForMs = 50;
+/** When a batch is looked at again whose lines wait for something else. */
+const lookAgainMs = { earlierBatch: 250, ownWindow: 500, upload: 500, unsent: 500, paused: 60_000 };
+/** An upload of which nothing came for this long is taken to be over. */
+const uploadOverMs = 2_000;
+/** Releases of a paced batch. */
+const paceEveryMs = 200;
+/** A pace that could not be kept is caught up with for this long. */
+const catchUpMs = 1_000;
+/** Lines of a cancelled batch that are ended in one call. */
+const cancelledAtATime = 500;
+const sampleEveryMs = 500;
+const rateOverMs = 10_000;
+
+interface BatchWorkerOptions {
+  redis: RedisClient;
+  store: Pick<Store, 'batches' | 'waitingLines' | 'sendAttempts' | 'load' | 'ranges'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'addBulk' | 'recall' | 'backlog'>;
+  logger: Logger;
+  fraudGuardEnforces: boolean;
+  onError(error: unknown): void;
+}
+
+/** Releases the lines of batches into the send queue; a job is a batch, and each run of it a turn (ADR 44). */
+export function startBatchWorker(options: BatchWorkerOptions, workerOptions: Partial<WorkerOptions>) {
+  const release = createBatchProcessor(options);
+  const worker: Worker<BatchPayload, BatchResult, typeof batchJob> = new Worker(
+    queueNames.batch,
+    (job, token = '') =>
+      withoutStacks(options.logger, () => release(job)).then(async (next) => {
+        if ('lines' in next) return next;
+        if (next.wait === 'window_full') {
+          await worker.rateLimit(fullForMs);
+          throw new RateLimitError();
+        }
+        await job.moveToDelayed(Date.now() + next.wait, token);
+        throw new DelayedError();
+      }),
+    {
+      ...workerOptions,
+      ...{ prefix: queuePrefix, connection: options.redis, concurrency: 1 },
+      // BullMQ obeys `rateLimit` only in workers with a limiter; this one never limits.
+      limiter: { max: 1_000_000_000, duration: 1_000 },
+    },
+  );
+  return worker.on('error', (error) => options.onError(error));
+}
+
+/** A turn's result: the job ends, or waits so many ms; `window_full`: no batch has a turn for a moment. */
+type Next = BatchResult | { wait: number | 'window_full' };
+
+/** One turn of a batch. */
+export function createBatchProcessor({
+  store,
+  sendOtpQueue,
+  logger,
+  fraudGuardEnforces,
+}: BatchWorkerOptions) {
+  const { batches, waitingLines, sendAttempts } = store;
+  const rate = createRate(store);
+
+  const note = async (
+    job: BatchJob,
+    facts: BatchFacts,
+    { waiting }: WaitingCount,
+    waitsFor: WaitReason | null,
+  ) => {
+    const { batch, app } = job.data;
+    await waitingLines.note({ batch, app, waiting, order: orderOf(facts), waitsFor });
+    const progress =
+      facts.lines === 0 ? 0 : Math.floor((100 * Math.max(0, facts.lines - waiting)) / facts.lines);
+    if (job.progress !== progress) await job.updateProgress(progress);
+  };
+
+  /** Adds the jobs of released lines; those whose number range is limited wait again. Resolves with the number added. */
+  const add = async (batch: string, most: number, count: WaitingCount) => {
+    const released = await waitingLines.release(batch, most, count);
+    const judged = await store.ranges.judge(released);
+    const held = released.filter((_, i) => judged[i]?.waitMs).map(({ otp }) => otp);
+    const free = released.filter((_, i) => !judged[i]?.waitMs).map(({ otp }) => otp);
+    for (const [i, { decision }] of judged.entries()) {
+      const otp = released[i]?.otp;
+      if (decision && otp) logger.warn(...rangeWarning(otp, { decision, enforced: fraudGuardEnforces }));
+    }
+    if (free.length > 0 && (await sendOtpQueue.addBulk(batch, free))) await sendAttempts.markEnqueued(free);
+    if (held.length > 0) await waitingLines.putBack(held, 'last');
+    return {
+      free: free.length,
+      heldForMs: held.length > 0 ? Math.max(...judged.map(({ waitMs }) => waitMs)) : 0,
+    };
+  };
+
+  const recall = async (batch: string) =>
+    await sendOtpQueue.recall(batch, (ids) =>
+      waitingLines.putBack(
+        ids.map((id) => ({ id })),
+        'first',
+      ),
+    );
+
+  /** True while a batch of the app that began earlier has lines whose turn it is. */
+  const isBehind = async (job: BatchJob, facts: BatchFacts) => {
+    const { batch, app } = job.data;
+    const order = orderOf(facts);
+    const isEarlier = (other: ActiveBatch) =>
+      other.app === app &&
+      (other.waitsFor === null || other.waitsFor === 'earlier_batch') &&
+      (other.order < order || (other.order === order && other.batch < batch));
+    return (await waitingLines.active()).some(isEarlier);
+  };
+
+  /** Ends the lines of a cancelled batch, which are written down as they are taken. */
+  const endCancelled = async (batch: string) => {
+    for (;;) {
+      const count = await waitingLines.count(batch);
+      if (count.byPartition.every((lines) => lines === 0)) return;
+      await waitingLines.release(batch, cancelledAtATime, count);
+    }
+  };
+
+  const finish = async (job: BatchJob, facts: BatchFacts, count: WaitingCount): Promise<Next> => {
+    const { batch } = job.data;
+    await waitingLines.drop([batch]);
+    if (count.at - facts.lastLineAt < uploadOverMs) return { wait: lookAgainMs.upload };
+    if (count.inFlight > 0 || !count.complete) return { wait: lookAgainMs.unsent };
+    await batches.change(batch, { finishedAt: count.at });
+    await job.updateProgress(100);
+    return { lines: facts.lines };
+  };
+
+  return async (job: BatchJob): Promise<Next> => {
+    const { batch } = job.data;
+    const facts = (await batches.facts(batch)) ?? unknownBatch(job);
+    if (facts.cancelledAt !== null) await endCancelled(batch);
+    const count = await waitingLines.count(batch);
+    if (count.waiting === 0) return await finish(job, facts, count);
+    const waitFor = async (reason: WaitReason, wait: number): Promise<Next> => {
+      await note(job, facts, count, reason);
+      return { wait };
+    };
+    if (facts.paused) {
+      // Workers take jobs meanwhile, so one look may miss some.
+      const recalled = await recall(batch);
+      return await waitFor('paused', recalled > 0 ? lookAgainMs.earlierBatch : lookAgainMs.paused);
+    }
+    if (facts.startAt !== null && facts.startAt > count.at) {
+      return await waitFor('start', facts.startAt - count.at);
+    }
+    const paced = paceOf(facts, count.at);
+    if (paced.lines === 0) return await waitFor('pace', paced.waitMs);
+    if (await isBehind(job, facts)) return await waitFor('earlier_batch', lookAgainMs.earlierBatch);
+
+    const most = clamp(windowSeconds * (await rate()), window);
+    // Lines of an app on hold, or that wait for credits, fill its own window only.
+    if (count.inFlight >= most) return { wait: lookAgainMs.ownWindow };
+    const { bulk } = await sendOtpQueue.backlog();
+    if (bulk >= most) return { wait: 'window_full' };
+    if (facts.startedAt === null) await batches.change(batch, { startedAt: count.at });
+    const lines = Math.min(
+      ...[clamp(most * turnShare, turn), most - count.inFlight, most - bulk, paced.lines, count.waiting],
+    );
+    let [released, heldForMs] = [0, 0];
+    for (let left = lines; left > 0; left -= slice) {
+      const current = left === lines ? count : await waitingLines.count(batch);
+      const added = await add(batch, Math.min(left, slice), current);
+      released += added.free;
+      heldForMs = Math.max(heldForMs, added.heldForMs);
+    }
+    if (facts.perSecond !== null) {
+      await batches.change(batch, { paceAt: Math.round(paced.from + (released * 1_000) / facts.perSecond) });
+    }
+    const left = { ...count, waiting: count.waiting - released };
+    const isHeld = released === 0 && heldForMs > 0;
+    await note(job, facts, left, isHeld ? 'number_range' : null);
+    if (isHeld) return { wait: Math.min(heldForMs, lookAgainMs.paused) };
+    // Behind the batches that wait for their turn.
+    return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
+  };
+}
+
+/** Lines may be accepted although their batch could not be written down. */
+function unknownBatch({ data: { app, name }, timestamp }: BatchJob): BatchFacts {
+  return {
+    ...{ app, name, createdAt: timestamp, lastLineAt: timestamp, lines: 0, paused: false },
+    ...{ startAt: null, perSecond: null, paceAt: null, startedAt: null, finishedAt: null, cancelledAt: null },
+  };
+}
+
+/** Batches of an app go in this order. */
+function orderOf({ startAt, createdAt }: BatchFacts): number {
+  return Math.max(startAt ?? 0, createdAt);
+}
+
+/** How many lines may be released now, since when they count, and when the next may be released if none may. */
+function paceOf({ perSecond, paceAt }: BatchFacts, at: number) {
+  if (perSecond === null) return { lines: Number.POSITIVE_INFINITY, from: at, waitMs: 0 };
+  const from = Math.max(paceAt ?? at, at - catchUpMs);
+  const lines = from > at ? 0 : 1 + Math.floor(((at - from) * perSecond) / 1_000);
+  return { lines, from, waitMs: Math.max(1, from - at) };
+}
+
+function clamp(value: number, { least, most }: { least: number; most: number }): number {
+  return Math.floor(Math.min(most, Math.max(least, value)));
+}
+
+/** Sends a second of all workers: the highest of the last 10 s, so that a pause of the provider does not count. */
+function createRate({ load }: { load: Pick<Store['load'], 'done'> }): () => Promise<number> {
+  let samples: { at: number; done: number }[] = [];
+  return async () => {
+    const at = performance.now();
+    const last = samples.at(-1);
+    if (!last || at - last.at >= sampleEveryMs) {
+      samples = [...samples.filter((sample) => at - sample.at < rateOverMs), { at, done: await load.done() }];
+    }
+    let highest = 0;
+    for (const [i, to] of samples.entries()) {
+      const from = samples.slice(0, i).findLast((sample) => to.at - sample.at >= 2 * sampleEveryMs);
+      if (from) highest = Math.max(highest, ((to.done - from.done) * 1_000) / (to.at - from.at));
+    }
+    return highest;
+  };
+}
+
+const lookEveryMs = 5_000;
+
+/** Adds the lost jobs of batches with waiting lines; one worker of all does so every 5 s. */
+export function createBatchWatch({
+  store,
+  batchQueue,
+}: {
+  store: Pick<Store, 'batches' | 'waitingLines' | 'holdLease'>;
+  batchQueue: BatchQueue;
+}) {
+  return {
+    everyMs: lookEveryMs,
+    run: async () => {
+      if (!(await store.holdLease('batches', lookEveryMs - 100))) return;
+      const { apps, complete } = await store.waitingLines.batches();
+      for (const [batch, app] of apps) {
+        await batchQueue.ensure({ batch, app, name: (await store.batches.facts(batch))?.name ?? null });
+      }
+      if (!complete) return;
+      const gone = (await store.waitingLines.active()).filter(({ batch }) => !apps.has(batch));
+      await store.waitingLines.drop(gone.map(({ batch }) => batch));
+    },
+  };
+}

@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { batchId } from '../../src/otp/otp-id.js';
+import { createEnqueuer } from '../../src/producer/enqueue.js';
+import { beginUpload, type LineResult } from '../../src/producer/upload.js';
+import type { BatchOptions } from '../../src/store/batches.js';
+import { createBatchWatch } from '../../src/workers/batches.js';
+import { number, request, sleep } from '../support/otps.js';
+import { connect } from '../support/redis.js';
+import { createScene, type Scene } from '../support/workers.js';
+
+const redis = await connect();
+let scene: Scene;
+
+beforeEach(async () => {
+  await redis.flushdb();
+  scene = await createScene(redis);
+});
+afterEach(() => scene.close());
+
+let nth = 0;
+const nextNumber = () => number(`+6012${String(nth++).padStart(7, '0')}`);
+
+/** Uploads so many OTPs of an app as a batch; resolves with its key in Redis and the OTPs' ids. */
+async function upload(
+  count: number,
+  { app = 'shop', ...options }: Partial<BatchOptions> & { app?: string } = {},
+) {
+  const { store, queue, batchQueue, logger } = scene;
+  const settings = { contentPolicy: 'off' as const, fraudGuardEnforces: false };
+  const enqueuer = createEnqueuer({ store, sendOtpQueue: queue, batchQueue, settings, logger });
+  const results: LineResult[] = [];
+  const begun = await beginUpload({ store, enqueuer }, app, {
+    ...{ name: null, startAt: null, perSecond: null, idempotencyKey: null },
+    ...options,
+  });
+  const lines = Array.from({ length: count }, () => ({
+    request: request({ app, to: nextNumber(), sendDeadlineSeconds: 3_600 }),
+    text: '',
+  }));
+  const groups = Array.from({ length: Math.ceil(count / 200) }, (_, i) => ({
+    from: i * 200,
+    lines: lines.slice(i * 200, (i + 1) * 200),
+  }));
+  for await (const some of begun?.accept(toAsync(groups)) ?? []) results.push(...some);
+  const ids = results.flatMap((result) => (result.kind === 'refused' ? [] : [result.id]));
+  expect(ids).toHaveLength(count);
+  return { batch: begun?.summary.batchId.slice('batch_'.length) ?? '', ids };
+}
+
+async function* toAsync<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
+}
+
+const sent = () => scene.simulator.state.calls.send;
+const until = async (condition: () => boolean | Promise<boolean>) => {
+  while (!(await condition())) await sleep(20);
+};
+const job = (batch: string) => scene.batchQueue.queue.getJob(batchId(batch));
+const isDone = (batch: string) => async () => (await (await job(batch))?.isCompleted()) === true;
+
+describe('a batch', { timeout: 60_000 }, () => {
+  it('waits as one job, and is released into the send queue until each of its OTPs was sent once', async () => {
+    const { batch, ids } = await upload(1_000, { name: 'Friday' });
+    expect(await scene.queue.backlog()).toEqual({ single: 0, bulk: 0, delayed: 0 });
+    expect((await job(batch))?.data).toEqual({ id: batchId(batch), batch, app: 'shop', name: 'Friday' });
+    await scene.start();
+    await scene.start();
+    await until(isDone(batch));
+    expect(sent()).toBe(1_000);
+    const found = await scene.store.batches.find('shop', batchId(batch));
+    expect(found?.counts).toMatchObject({ queued: 0, sending: 0, sent: 1_000 });
+    expect(found).toMatchObject({ lines: 1_000, finishedAt: expect.any(Number) });
+    const done = await job(batch);
+    expect(done?.progress).toBe(100);
+    expect(done?.returnvalue).toEqual({ lines: 1_000 });
+    expect(await scene.store.waitingLines.active()).toEqual([]);
+    expect((await scene.store.waitingLines.batches()).apps.size).toBe(0);
+    expect(new Set(ids).size).toBe(1_000);
+  });
+
+  it('starts no line before its time', async () => {
+    const startAt = Date.now() + 2_000;
+    const { batch, ids } = await upload(10, { startAt });
+    await scene.start();
+    await until(() => sent() > 0);
+    expect(Date.now()).toBeGreaterThanOrEqual(startAt);
+    await until(isDone(batch));
+    const otp = await scene.store.otps.find('shop', ids[0] ?? '');
+    expect(otp?.sendDeadline).toBe(startAt + 3_600_000);
+  });
+
+  it('is paced', async () => {
+    const { batch } = await upload(100, { perSecond: 20 });
+    await scene.start();
+    await until(() => sent() > 0);
+    const began = Date.now();
+    await scene.start();
+    await until(isDone(batch));
+    // The last line leaves 4.95 s after the first; then the batch is looked at once more.
+    expect(Date.now() - began).toBeGreaterThan(4_500);
+    expect(sent()).toBe(100);
+  });
+
+  it('sends nothing while it is paused, and goes on when it is resumed', async () => {
+    scene.simulator.state.change({ latencyMs: 200 });
+    const { batch } = await upload(400);
+    await scene.start();
+    await until(() => sent() > 20);
+    await scene.store.batches.change(batch, { paused: true });
+    await scene.batchQueue.wake(batch);
+    await until(async () => (await scene.store.waitingLines.count(batch)).inFlight === 0);
+    const before = sent();
+    expect(await scene.queue.backlog()).toEqual({ single: 0, bulk: 0, delayed: 0 });
+    expect((await scene.store.waitingLines.count(batch)).waiting).toBe(400 - before);
+    for (let i = 0; i < 5; i++)
+      expect(await scene.settled(await scene.send({ to: nextNumber() }))).toBe('sent');
+    expect(sent()).toBe(before + 5);
+    await scene.store.batches.change(batch, { paused: false });
+    await scene.batchQueue.wake(batch);
+    await until(isDone(batch));
+    expect(sent()).toBe(405);
+  });
+
+  it('ends when it is cancelled, with its lines', async () => {
+    scene.simulator.state.change({ latencyMs: 200 });
+    const { batch } = await upload(400);
+    await scene.start();
+    await until(() => sent() > 0);
+    await scene.store.batches.cancel('shop', batchId(batch));
+    await scene.batchQueue.wake(batch);
+    await until(isDone(batch));
+    const found = await scene.store.batches.find('shop', batchId(batch));
+    expect(found?.counts).toMatchObject({ queued: 0, sending: 0, sent: sent(), cancelled: 400 - sent() });
+    expect(sent()).toBeLessThan(400);
+  });
+
+  it('gets its job again where that was lost', async () => {
+    const { batch } = await upload(10);
+    await scene.batchQueue.queue.remove(batchId(batch));
+    await createBatchWatch(scene).run();
+    expect(await job(batch)).toBeDefined();
+    await scene.start();
+    await until(isDone(batch));
+    expect(sent()).toBe(10);
+  });
+});
+
+describe('batches of several apps', { timeout: 60_000 }, () => {
+  it('leave equally by app, and one after the other within an app', async () => {
+    scene.simulator.state.change({ latencyMs: 50 });
+    const many = [];
+    for (let i = 0; i < 3; i++) many.push(await upload(300, { app: 'mall' }));
+    const one = await upload(300, { app: 'bank' });
+    await scene.start();
+    const counts = async ({ batch }: { batch: string }, app: string) =>
+      (await scene.store.batches.find(app, batchId(batch)))?.counts.sent ?? 0;
+    await until(async () => (await counts(one, 'bank')) >= 250);
+    const ofMall = await Promise.all(many.map((batch) => counts(batch, 'mall')));
+    const total = ofMall.reduce((a, b) => a + b, 0);
+    expect(total).toBeGreaterThan(175);
+    expect(total).toBeLessThan(375);
+    // The third waits until the first has left.
+    expect(ofMall[2]).toBe(0);
+    await until(isDone(many[2]?.batch ?? ''));
+    expect(sent()).toBe(1_200);
+  });
+});
