@@ -75,17 +75,30 @@ async function pump(store: Store, { first = 0, count = 0, everyMs = 20, together
   return paid;
 }
 
-/** Asks for OTPs to numbers of the range in one upload and has those sent that were taken; with their ids. */
+/** Releases the lines of a batch once and has those sent that the guard lets through; with their ids. */
+async function release(store: Store, batch: string): Promise<string[]> {
+  const released = await store.waitingLines.release(batch, 1_000, await store.waitingLines.count(batch));
+  const judged = await store.ranges.judge(released);
+  const ids = released.map(({ otp }) => otp).filter((_, i) => judged[i]?.waitMs === 0);
+  const held = released.map(({ otp }) => otp).filter((_, i) => judged[i]?.waitMs !== 0);
+  await store.waitingLines.putBack(held, 'last');
+  await Promise.all(
+    ids.map(async ({ id }) => store.sendAttempts.settle(await claimed(store, id), accepted())),
+  );
+  await noted();
+  return ids.map(({ id }) => id);
+}
+
+/** Uploads OTPs to numbers of the range as a batch, and releases it once. */
 async function upload(
   store: Store,
   { first = 0, count = 0 },
-): Promise<{ ids: string[]; refused: Admission[] }> {
+): Promise<{ batch: string; ids: string[]; refused: Admission[] }> {
   const name = (await store.batches.open('shop', null)) ?? '';
-  const ids: string[] = [];
   const refused: Admission[] = [];
   for (let from = 0; from < count; from += 200) {
     const requests = Array.from({ length: Math.min(200, count - from) }, (_, i) =>
-      request({ to: inRange((first + from + i) % 10_000) }),
+      request({ to: inRange((first + from + i) % 10_000), sendDeadlineSeconds: 86_400 }),
     );
     const lines = requests.map((each) => ({ request: each, text: JSON.stringify(each.to.e164) }));
     const batch = { name, app: 'shop', keyed: false, onlyKnown: false };
@@ -96,14 +109,10 @@ async function upload(
     });
     for (const admission of await store.otps.admitMany(asked)) {
       if (admission instanceof Error) throw admission;
-      if (admission.kind === 'created') ids.push(admission.otp.id);
-      else refused.push(admission);
+      if (admission.kind !== 'created') refused.push(admission);
     }
   }
-  const settle = async (id: string) => store.sendAttempts.settle(await claimed(store, id), accepted());
-  await Promise.all(ids.map(settle));
-  await noted();
-  return { ids, refused };
+  return { batch: name, ids: await release(store, name), refused };
 }
 
 /** Lets what is noted about ranges arrive: at most 200 at a time are on their way, and Redis answers in order. */
@@ -309,42 +318,50 @@ describe('a range whose OTPs were not sent', () => {
   });
 });
 
-describe('an upload to numbers of one range', () => {
-  it('of 600 is taken as a whole, also after its first codes went out', async () => {
+describe('a batch to numbers of one range', () => {
+  it('is accepted as a whole, and released as far as the range may have unverified codes', async () => {
     const store = guardedStore('enforce');
-    expect((await upload(store, { count: 200 })).refused).toEqual([]);
-    await clock.advance(500);
-    expect((await upload(store, { first: 200, count: 400 })).refused).toEqual([]);
-    expect(await store.ranges.judged()).toEqual([]);
+    const { batch, ids, refused } = await upload(store, { count: 100 });
+    expect(refused).toEqual([]);
+    expect(ids).toHaveLength(20);
+    expect(await store.waitingLines.count(batch)).toMatchObject({ waiting: 80 });
+    expect(await release(store, batch)).toEqual([]);
+    await Promise.all(ids.slice(0, 10).map((id) => verify(store, id)));
+    await noted();
+    // As many as were verified, and a tenth of them.
+    expect(await release(store, batch)).toHaveLength(11);
+    expect(await store.waitingLines.count(batch)).toMatchObject({ waiting: 69 });
   });
 
   it('takes no place of single OTPs', async () => {
     const store = guardedStore('enforce');
-    const { ids } = await upload(store, { count: 300 });
-    for (const id of ids.slice(0, 20)) await store.otps.cancel('shop', id);
-    await Promise.all(ids.slice(20, 200).map((id) => verify(store, id)));
-    await noted();
-    // As many as ever, and a tenth of the 180 that were verified.
-    expect(await pump(store, { first: 1_000, count: 60, everyMs: 1 })).toBe(38);
+    expect((await upload(store, { count: 300 })).ids).toHaveLength(20);
+    expect(await pump(store, { first: 1_000, count: 60, everyMs: 1 })).toBe(20);
   });
 
-  it('is judged by the codes that people had a minute to type', async () => {
-    const store = guardedStore('enforce');
-    const { ids } = await upload(store, { count: 100 });
-    await clock.advance(59_000);
-    expect((await upload(store, { first: 200, count: 1 })).refused).toEqual([]);
-    await clock.advance(61_000);
-    const late = await upload(store, { first: 300, count: 5 });
-    expect([ids.length, late.ids.length]).toEqual([100, 1]);
-    expect(late.refused).toMatchObject(Array(4).fill(refused('range_blocked', { reason: 'slowed' })));
+  it('is released at once by a guard that only watches, which tells of nothing', async () => {
+    const store = guardedStore('monitor');
+    expect((await upload(store, { count: 300 })).ids).toHaveLength(300);
+    expect(await store.ranges.judged()).toEqual([]);
   });
 
-  it('is taken while enough of its codes are verified', async () => {
+  it('waits while the range is slowed, and is refused only while it is blocked', async () => {
     const store = guardedStore('enforce');
-    const { ids } = await upload(store, { count: 200 });
-    await Promise.all(ids.slice(0, 120).map((id) => verify(store, id)));
+    const { batch, ids } = await upload(store, { count: 100 });
+    expect(ids).toHaveLength(20);
     await clock.advance(125_000);
-    expect((await upload(store, { first: 200, count: 200 })).refused).toEqual([]);
+    // Slowed: one in 20 seconds.
+    expect(await release(store, batch)).toHaveLength(1);
+    expect(await release(store, batch)).toEqual([]);
+    await clock.advance(21_000);
+    expect(await release(store, batch)).toHaveLength(1);
+    const slowed = await upload(store, { first: 300, count: 5 });
+    expect(slowed.refused).toEqual([]);
+    await pump(store, { first: 1_000, count: 900, everyMs: 2_000, together: 10 });
+    const blocked = await upload(store, { first: 400, count: 5 });
+    expect(blocked.refused).toMatchObject(Array(5).fill(refused('range_blocked', { reason: 'blocked' })));
+    expect(await release(store, batch)).toEqual([]);
+    expect((await store.waitingLines.count(batch)).waiting).toBeGreaterThan(0);
   });
 });
 

@@ -33,7 +33,7 @@ describe('200', () => {
     await gateway.call('POST', '/v1/otps', { body: { to: '0123456789' } });
     const { text, json } = await call('GET', '/admin/queues/api/queues?activeQueue=otp-send&status=latest');
     const { queues } = json as { queues: { name: string; readOnlyMode: boolean; jobs: unknown[] }[] };
-    expect(queues.map(({ name }) => name).sort()).toEqual(['balance', 'otp-send', 'webhook']);
+    expect(queues.map(({ name }) => name).sort()).toEqual(['balance', 'otp-batch', 'otp-send', 'webhook']);
     expect(queues.every(({ readOnlyMode }) => readOnlyMode)).toBe(true);
     expect(text).toContain('+60******789');
     expect(text).not.toContain('123456789');

@@ -50,7 +50,7 @@ describe('with ADMIN_ACTIONS an operator', () => {
   it('sees the actions offered', async () => {
     const { json } = await gateway.call('GET', board, { key: null, headers: basic });
     const { queues } = json as { queues: { readOnlyMode: boolean }[] };
-    expect(queues.map(({ readOnlyMode }) => readOnlyMode)).toEqual([false, false, false]);
+    expect(queues.map(({ readOnlyMode }) => readOnlyMode)).toEqual([false, false, false, false]);
   });
 
   it('pauses and resumes one queue or all', async () => {
