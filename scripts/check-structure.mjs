@@ -4,11 +4,11 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 22_950,
-  files: 190,
+  lines: 25_500,
+  files: 200,
   linesPerFile: 400,
   exportsPer1000Lines: 28,
-  typesPer1000Lines: 13,
+  typesPer1000Lines: 14,
   functionLinesP90: 20,
   readmeLines: 180,
   /** Words that people wrote: without the pages that are generated, and without the bars and rules of tables. */
