@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { OtpClient } from 'isms-otp-client';
-import { CommandError, type ExitCode, exitCodes, type Failure, failureOf, reasonText } from './failure.js';
+import { CommandError, type ExitCode, exitCodes, failureOf, reasonText } from './failure.js';
 
 /** A stream that a command writes to: a terminal, a file or a pipe. */
 interface Output {
@@ -54,7 +54,10 @@ export function answer({ json, stdout }: Call, value: object, text: string): voi
 }
 
 /** Writes a failure to stderr, in one line, and returns its exit code. */
-export function complain({ json, stderr }: Pick<Call, 'json' | 'stderr'>, failure: Failure): ExitCode {
+export function complain(
+  { json, stderr }: Pick<Call, 'json' | 'stderr'>,
+  failure: ReturnType<typeof failureOf>,
+): ExitCode {
   const { code, message, advice, exitCode, facts } = failure;
   const text = `isms-otp: ${reasonText(failure)}${advice === '' ? '' : `: ${advice}`}`;
   stderr.write(

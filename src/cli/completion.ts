@@ -1,9 +1,11 @@
+import type { Command } from 'commander';
+
 /** Shells that `isms-otp completion` supports. */
 export const shells = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof shells)[number];
 
 /** What can follow a command: options, and words such as the names of its commands. */
-export interface Completable {
+interface Completable {
   /** Words of the command, such as `numbers unlock`; empty for `isms-otp` itself. */
   path: string;
   options: readonly string[];
@@ -11,8 +13,25 @@ export interface Completable {
 }
 
 /** Returns the script by which a shell completes commands, options and file names. */
-export function completionScript(shell: Shell, commands: readonly Completable[]): string {
-  return scripts[shell](commands);
+export function completionScript(shell: Shell, program: Command): string {
+  return scripts[shell](completables(program));
+}
+
+/** Lists commands for completion, longer paths first. */
+function completables(command: Command, path: readonly string[] = []): Completable[] {
+  const own = {
+    path: path.join(' '),
+    options: command
+      .createHelp()
+      .visibleOptions(command)
+      .flatMap(({ long }) => long ?? []),
+    words: [
+      ...command.commands.map((one) => one.name()),
+      ...(path.length === 0 ? ['help'] : []),
+      ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices),
+    ],
+  };
+  return [...command.commands.flatMap((one) => completables(one, [...path, one.name()])), own];
 }
 
 const scripts: Record<Shell, (commands: readonly Completable[]) => string> = {

@@ -17,7 +17,7 @@ export const exitCodes = {
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** Why a command failed, ready to be printed. */
-export interface Failure {
+interface Failure {
   code: string;
   message: string;
   /** What to do about it; may be empty. */

@@ -1,7 +1,7 @@
 import { isOtpError, type OtpInput } from 'isms-otp-client';
 import { answer, type Call, complain, connect } from './call.js';
 import { CommandError, type ExitCode, exitCodes, failureOf, usageError } from './failure.js';
-import { failureOfOtp, otpText } from './view.js';
+import { hasEnded, otpText } from './view.js';
 
 const defaultWaitSeconds = 10;
 const longestWaitSeconds = 30;
@@ -31,8 +31,10 @@ export async function send(call: Call, to: string, options: SendOptions): Promis
     )
     .catch(withKey);
   answer(call, otp, otpText(otp));
-  const failure = failureOfOtp(otp);
-  return failure ? complain(call, failure) : exitCodes.done;
+  const { status, failure } = otp;
+  if (!hasEnded(otp) || status === 'verified') return exitCodes.done;
+  const reason = failure ?? { code: status, message: `The OTP is ${status}` };
+  return complain(call, { ...reason, advice: '', exitCode: exitCodes.refused });
 }
 
 /** The members that have a value. */

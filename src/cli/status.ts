@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch, Otp } from 'isms-otp-client';
 import { answer, type Call, connect } from './call.js';
-import { CommandError, type ExitCode, exitCodes, usageError } from './failure.js';
-import { batchLine, batchText, hasEnded, isSent, otpLine, otpText } from './view.js';
+import { CommandError, type ExitCode, exitCodes, reasonText, usageError } from './failure.js';
+import { batchLine, batchText, hasEnded, isSent, otpText } from './view.js';
 
 const pollEveryMs = 1_000;
 
@@ -39,7 +39,7 @@ export async function status(
       load: () => client.get(id, { signal }),
       isOver: hasEnded,
       text: otpText,
-      line: otpLine,
+      line: ({ status, failure }) => (failure ? `${status}: ${reasonText(failure)}` : status),
     });
   }
   return exitCodes.done;

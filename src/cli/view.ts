@@ -1,5 +1,5 @@
 import type { Batch, Otp } from 'isms-otp-client';
-import { exitCodes, type Failure, reasonText } from './failure.js';
+import { reasonText } from './failure.js';
 
 /** Formats names and values in two columns, without the pairs that have no value. */
 export function rows(pairs: readonly (readonly [string, string | number | null])[]): string {
@@ -12,9 +12,6 @@ export function rows(pairs: readonly (readonly [string, string | number | null])
 export function counted(n: number): string {
   return n.toLocaleString('en-US');
 }
-
-/** Final statuses of an OTP that was not verified. */
-const unverified: readonly Otp['status'][] = ['failed', 'unknown', 'cancelled', 'expired', 'locked'];
 
 /** Formats an OTP, with the next command to run. */
 export function otpText(otp: Otp): string {
@@ -33,11 +30,6 @@ export function otpText(otp: Otp): string {
   ]);
 }
 
-/** Formats an OTP in one line, for `--watch`. */
-export function otpLine({ status, failure }: Otp): string {
-  return failure ? `${status}: ${reasonText(failure)}` : status;
-}
-
 const isWaiting = ({ status }: Otp) => status === 'queued' || status === 'sending';
 
 function nextCommand(otp: Otp): string | null {
@@ -45,16 +37,9 @@ function nextCommand(otp: Otp): string | null {
   return isWaiting(otp) ? `isms-otp status ${otp.id} --watch` : null;
 }
 
-/** The failure of an OTP that can no longer be verified; null for any other. */
-export function failureOfOtp({ status, failure }: Otp): Failure | null {
-  if (!unverified.includes(status)) return null;
-  const message = failure ? failure.message : `The OTP is ${status}`;
-  return { code: failure?.code ?? status, message, advice: '', exitCode: exitCodes.refused };
-}
-
 /** Whether the status of an OTP is final. */
 export function hasEnded({ status }: Otp): boolean {
-  return status === 'verified' || unverified.includes(status);
+  return !['queued', 'sending', 'sent'].includes(status);
 }
 
 /** Formats a batch, with the number of OTPs per status. */

@@ -1,6 +1,5 @@
 import type { ApiKey } from './formats.js';
-import { type Config, requiredBy, settings } from './roles.js';
-import type { Setting } from './variables.js';
+import { type Config, settings } from './roles.js';
 
 /** The printable value of each setting by name, without secrets. */
 export function shownSettings(config: Config): Record<string, string> {
@@ -65,13 +64,11 @@ export function configurationMarkdown(): string {
   return `${introduction}${settings.map(row).join('\n')}\n${recipes}`;
 }
 
-function row(setting: Setting): string {
+function row(setting: (typeof settings)[number]): string {
   const cells = [
     `\`${setting.name}\``,
     setting.fallback === undefined ? '' : `\`${setting.fallback}\``,
-    requiredBy(setting)
-      .map((role) => `\`${role}\``)
-      .join(', '),
+    setting.requiredBy.map((role) => `\`${role}\``).join(', '),
     `${setting.meaning}${setting.secret ? ' *Secret.*' : ''}`,
     setting.expected,
   ];

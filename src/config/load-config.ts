@@ -4,7 +4,7 @@ import { type ConfigFor, type Role, schemas, settings } from './roles.js';
 import type { Setting } from './variables.js';
 
 /** The problem of one variable, such as "must be …", without its value. */
-export interface Mistake {
+interface Mistake {
   variable: string;
   problem: string;
 }

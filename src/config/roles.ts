@@ -35,11 +35,13 @@ export const schemas: { readonly [R in Role]: z.ZodType<ConfigFor<R>> } = roles;
 /** Config without required settings. */
 export type Config = z.output<typeof schema>;
 
-/** Every setting. */
-export const settings = settingsOf(schema);
+/** Every setting, with the roles that require it. */
+export const settings = settingsOf(schema).map((setting) => ({
+  ...setting,
+  requiredBy: requiredBy(setting),
+}));
 
-/** The roles that require a setting. */
-export function requiredBy(setting: Setting): string[] {
+function requiredBy(setting: Setting): string[] {
   const requires = (shape: Record<string, z.core.$ZodType>) =>
     shape[setting.path[0] ?? ''] instanceof z.ZodNonOptional;
   return Object.entries(roles).flatMap(([role, { shape }]) => (requires(shape) ? [role] : []));

@@ -2,17 +2,9 @@ import { z } from 'zod';
 import type { BalanceOutcome, SendOutcome, VerifyOutcome } from '../otp/outcome.js';
 import { momentIn, type Provider, type SendCall, type SendWindow, type VerifyCall } from '../otp/provider.js';
 import { createConnectionPool, type Exchange } from './exchange.js';
-import {
-  parseReply,
-  quotedText,
-  type Refusal,
-  type Reply,
-  refusalByText,
-  saysWrongCode,
-  withoutSecrets,
-} from './replies.js';
+import { parseReply, quotedText, refusalByText, saysWrongCode, withoutSecrets } from './replies.js';
 
-export interface IsmsOptions {
+interface IsmsOptions {
   /** The endpoint; all three calls go there. */
   url: string;
   username: string;
@@ -143,7 +135,9 @@ function verifyOutcome(result: Exchange, call: VerifyCall): VerifyOutcome {
 const odd: VerifyOutcome = { kind: 'unavailable', reason: 'reply_wrong_shape' };
 
 /** A bare code that is no account trouble says nothing about the OTP's code; a `Failed` does by its words. */
-function refusedVerification(reply: Extract<Reply<never>, { kind: 'failed' | 'code' }>): VerifyOutcome {
+function refusedVerification(
+  reply: Extract<ReturnType<typeof parseReply>, { kind: 'failed' | 'code' }>,
+): VerifyOutcome {
   if ('trouble' in reply.refusal) return { kind: 'unavailable', reason: reply.refusal.trouble };
   if (reply.kind === 'code') return odd;
   if (saysWrongCode(reply.message)) return { kind: 'incorrect' };
@@ -192,7 +186,7 @@ function balanceOutcome(result: Exchange): BalanceOutcome {
   return { kind: 'known', credits, expiresOn: parseExpiration(expiration) };
 }
 
-function refusedBalance(refusal: Refusal | null): BalanceOutcome {
+function refusedBalance(refusal: ReturnType<typeof refusalByText>): BalanceOutcome {
   if (refusal && 'trouble' in refusal) return { kind: 'blocked', trouble: refusal.trouble };
   return { kind: 'unavailable', reason: 'reply_wrong_shape' };
 }

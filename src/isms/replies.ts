@@ -39,7 +39,7 @@ function escaped(text: string): string {
  * may hold anything.
  * `code`: a bare error code, or a bare sentence about the account. `unreadable`: nothing that the provider documents.
  */
-export type Reply<T> =
+type Reply<T> =
   | { kind: 'good'; value: T }
   | { kind: 'failed'; refusal: Refusal; message: string }
   | { kind: 'code'; refusal: Refusal; message: string }
@@ -99,7 +99,7 @@ function failure({ code = '', message = '' }: z.infer<typeof failed>): Refusal {
  * What a refusal of the provider means: trouble of the whole account, or the end of this one OTP. The failure `rejected`
  * is a refusal that names neither the number nor the message, so it may be either.
  */
-export type Refusal = { trouble: AccountTrouble } | { failure: FailureCode };
+type Refusal = { trouble: AccountTrouble } | { failure: FailureCode };
 
 /**
  * Error codes of the vendor's SMS API (https://www.isms.com.my, "SMS API"). The 2FA page names none, so they

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type AppEntry, appsFileSchema, jsonSyntaxError, validMembers } from '../config/apps-file.js';
 import { type ApiKey, webhookSecrets } from '../config/formats.js';
-import { ConfigError, type Mistake } from '../config/load-config.js';
+import { ConfigError } from '../config/load-config.js';
 import type { Config } from '../config/roles.js';
 import { webhookUrl } from '../config/urls.js';
 import type { Logger } from '../lib/logger.js';
@@ -115,7 +115,7 @@ type Problem = readonly [path: string, problem: string];
 const wholeNumber = /\+?\d[\d ().-]{6,}/g;
 
 function mistakes(problems: readonly Problem[]): ConfigError {
-  const toMistake = ([path, problem]: Problem): Mistake => ({
+  const toMistake = ([path, problem]: Problem) => ({
     variable: 'APPS_FILE',
     problem: path === '' ? problem : `${path.replaceAll(wholeNumber, '[number]')}: ${problem}`,
   });

@@ -1,7 +1,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { BulkOptions } from '../cli/bulk.js';
 import type { Call, Terminal } from '../cli/call.js';
-import { type Completable, shells } from '../cli/completion.js';
+import { shells } from '../cli/completion.js';
 import type { ExitCode } from '../cli/failure.js';
 import type { SendOptions } from '../cli/send.js';
 import type { CommandOutput, OperatorCommand } from './operate.js';
@@ -182,10 +182,10 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
   const withJson = (command: Command) => command.option('--json', 'print JSON');
   withJson(define('doctor', 'check Redis, iSMS, clocks and settings from this machine, with advice')).action(
     async (options) => {
-      const { diagnose, findingOutput } = await import('./doctor.js');
-      for await (const finding of diagnose(io.env)) {
-        if (finding.level === 'problem') exit(1);
-        await print(options, [findingOutput(finding)]);
+      const { diagnose } = await import('./doctor.js');
+      for await (const output of diagnose(io.env)) {
+        if (output.data.level === 'problem') exit(1);
+        await print(options, [output]);
       }
     },
   );
@@ -311,7 +311,7 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
     .addArgument(new Argument('<shell>', argumentTexts['shell']).choices(shells))
     .action(async (shell: (typeof shells)[number], options) => {
       const { completionScript } = await import('../cli/completion.js');
-      const script = completionScript(shell, completables(program));
+      const script = completionScript(shell, program);
       await print(options, [{ text: script, data: { shell, script } }]);
     });
   return program;
@@ -338,21 +338,4 @@ function subcommandTerm(command: Command): string {
 function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a whole number.');
-}
-
-/** Lists commands for completion, longer paths first. */
-function completables(command: Command, path: readonly string[] = []): Completable[] {
-  const own = {
-    path: path.join(' '),
-    options: command
-      .createHelp()
-      .visibleOptions(command)
-      .flatMap(({ long }) => long ?? []),
-    words: [
-      ...command.commands.map((one) => one.name()),
-      ...(path.length === 0 ? ['help'] : []),
-      ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices),
-    ],
-  };
-  return [...command.commands.flatMap((one) => completables(one, [...path, one.name()])), own];
 }

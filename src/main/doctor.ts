@@ -6,7 +6,6 @@ import { mastersOf, type RedisClient } from '../store/script.js';
 import { createAppRegistry } from './apps.js';
 import { ismsProvider } from './composition.js';
 import { load } from './load.js';
-import type { CommandOutput } from './operate.js';
 import { packageVersion } from './package-version.js';
 import { connectOnce, warnOfRedis } from './redis.js';
 
@@ -36,7 +35,11 @@ const problem = (check: Finding['check'], text: string, advice: string): Finding
 };
 
 /** Checks what this machine needs to run the gateway. Changes nothing. */
-export async function* diagnose(given: Environment): AsyncGenerator<Finding> {
+export async function* diagnose(env: Environment) {
+  for await (const finding of findingsOf(env)) yield outputOf(finding);
+}
+
+async function* findingsOf(given: Environment): AsyncGenerator<Finding> {
   yield nodeVersion();
   const { besideStart } = await import('./start.js');
   const { pid, env } = await besideStart(given);
@@ -233,8 +236,7 @@ async function apiFinding({ http: { host, port } }: Config, used: string | undef
 
 const marks: Record<Finding['level'], string> = { ok: 'ok     ', warning: 'warning', problem: 'PROBLEM' };
 
-/** Formats a finding. */
-export function findingOutput(finding: Finding): CommandOutput {
+function outputOf(finding: Finding) {
   const { check, level, text, advice } = finding;
   const line = `${marks[level]}  ${check.padEnd(8)}  ${text}`;
   return { text: advice === undefined ? line : `${line}\n${' '.repeat(19)}→ ${advice}`, data: finding };

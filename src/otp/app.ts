@@ -2,7 +2,7 @@ import type { EventType } from './event.js';
 import type { PhoneNumber } from './phone-number.js';
 
 /** Limits of one app that replace the gateway's. Milliseconds or counts; 0 disables. */
-export interface AppLimits {
+interface AppLimits {
   recipientCooldownMs?: number | undefined;
   recipientPer10Minutes?: number | undefined;
   recipientPerDay?: number | undefined;

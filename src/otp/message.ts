@@ -11,7 +11,7 @@ const ascii = /^[\n\r\x20-\x7e]*$/;
 const extended = /[\^{}\\[\]~|]/g;
 const forbidden = /[\p{Cc}\p{Cs}]/u;
 
-export interface Message {
+interface Message {
   template: string;
   /** False: iSMS type 1 (ASCII); true: type 2 (Unicode). */
   unicode: boolean;
@@ -47,7 +47,7 @@ export const senderIdShape = /^[A-Za-z0-9]{1,11}$/;
 
 /** Content that MCMC, the Malaysian regulator, bans in SMS, in the order in which broken rules are listed. */
 const contentRules = ['link', 'callback_number', 'personal_data'] as const;
-export type ContentRule = (typeof contentRules)[number];
+type ContentRule = (typeof contentRules)[number];
 
 /** What to change in a message that breaks the rule. */
 export const contentRuleMessages: Record<ContentRule, string> = {

@@ -1,4 +1,4 @@
-import type { AppLimits } from './app.js';
+import type { App } from './app.js';
 import type { PhoneNumber } from './phone-number.js';
 
 /** Every status of an OTP, in the order of its life (docs/states.md). */
@@ -77,7 +77,7 @@ export interface OtpRequest {
   /** For example `login`: the newest OTP of a number and purpose can be verified without its id. */
   purpose: string | null;
   /** The app's own limits; null: the gateway's. */
-  limits: AppLimits | null;
+  limits: App['limits'] | null;
   /** To a test number: no SMS is sent. */
   isTest: boolean;
   /** Its admission cancels the app's earlier OTPs of this number and purpose, so that one code is valid. */

@@ -3,14 +3,7 @@ import { parseWithErrors } from '../lib/input-errors.js';
 import { memoize } from '../lib/memoize.js';
 import { type App, type Apps, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
 import { countedAddress } from '../otp/client-address.js';
-import {
-  brokenContentRules,
-  type ContentRule,
-  contentRuleMessages,
-  type Message,
-  parseMessage,
-  senderIdShape,
-} from '../otp/message.js';
+import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
@@ -151,9 +144,9 @@ export function createRequestReader(settings: RequestSettings) {
 }
 
 interface Judged {
-  message: Message | { problem: string };
+  message: ReturnType<typeof parseMessage>;
   /** The content rules of a country that it breaks. */
-  broken: (country: string) => ContentRule[];
+  broken: (country: string) => ReturnType<typeof brokenContentRules>;
 }
 
 function judgeMessage(text: string): Judged {
@@ -247,7 +240,7 @@ function messageText(owner: App, input: Input, settings: RequestSettings): strin
   );
 }
 
-function contentRefusal(rules: readonly ContentRule[]): Refusal {
+function contentRefusal(rules: ReturnType<typeof brokenContentRules>): Refusal {
   const errors = rules.map((rule) => ({ path: 'message', message: contentRuleMessages[rule] }));
   return refuse('message_not_allowed', { errors });
 }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
-import { createIsmsProvider, type IsmsOptions } from '../../src/isms/provider.js';
+import { createIsmsProvider } from '../../src/isms/provider.js';
 import { PhoneNumber } from '../../src/otp/phone-number.js';
 import { momentIn, type Provider, type SendCall, type VerifyCall } from '../../src/otp/provider.js';
 
@@ -54,7 +54,10 @@ export function windowOf(ms = longMs) {
 }
 
 /** A provider whose every outcome and error is searched for canaries before it is handed on. */
-export function openAccount(url: string, options: Partial<IsmsOptions> = {}): Provider {
+export function openAccount(
+  url: string,
+  options: Partial<Parameters<typeof createIsmsProvider>[0]> = {},
+): Provider {
   const provider = createIsmsProvider({
     url,
     username: 'canary-user',

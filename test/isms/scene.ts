@@ -1,10 +1,14 @@
 import { expect, onTestFinished, vi } from 'vitest';
-import type { IsmsOptions } from '../../src/isms/provider.js';
+import type { createIsmsProvider } from '../../src/isms/provider.js';
 import { openAccount } from './account.js';
 import { type Behaviour, startFakeProvider } from './fake-provider.js';
 
 /** A fake provider and an account on it; after the test both are closed, and a leaked connection fails it. */
-export async function setScene(behave: Behaviour, options: Partial<IsmsOptions> = {}, tls = false) {
+export async function setScene(
+  behave: Behaviour,
+  options: Partial<Parameters<typeof createIsmsProvider>[0]> = {},
+  tls = false,
+) {
   const server = await startFakeProvider(behave, tls);
   const provider = openAccount(server.url, options);
   onTestFinished(async () => {

@@ -3,12 +3,6 @@ import type { AppHold } from '../../store/app-holds.js';
 import type { ConversionAlarm } from '../../store/conversion.js';
 import type { StatsSlot } from '../../store/stats.js';
 
-/** A problem that needs an operator. */
-export interface Alarm {
-  level: 'critical' | 'warning';
-  text: string;
-}
-
 /** Facts that alarms follow from. */
 interface AlarmFacts {
   now: number;
@@ -44,7 +38,7 @@ const newestSlots = 2;
 const leastCredits = 1;
 
 /** Everything that needs an operator, critical problems first. */
-export function alarmsOf(facts: AlarmFacts): Alarm[] {
+export function alarmsOf(facts: AlarmFacts): { level: 'critical' | 'warning'; text: string }[] {
   const critical = [...sendingAlarms(facts), ...conversionAlarms(facts)];
   const unread = facts.holds === null ? ['The apps on hold could not be read.'] : [];
   const warnings = [...unread, ...balanceAlarms(facts), ...rangeAlarms(facts), ...webhookAlarms(facts)];

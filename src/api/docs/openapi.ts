@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ApiProblem, problemDocument, problemMediaType } from '../http/problem.js';
 import { type ProblemCode, problemCodes, problems } from '../http/problems.js';
-import type { DocumentedAnswer, NamedBody, Route } from '../http/route.js';
+import type { Route } from '../http/route.js';
 
 /** An OpenAPI 3.1 document, as far as this API uses it (https://spec.openapis.org/oas/v3.1.1). */
 export interface OpenApiDocument {
@@ -180,14 +180,18 @@ function responses(route: Route): Record<string, ResponseObject> {
   return Object.fromEntries([...good, ...bad]);
 }
 
-function goodResponse({ description, headers = {}, body }: DocumentedAnswer): ResponseObject {
+function goodResponse({ description, headers = {}, body }: Route['answers'][number]): ResponseObject {
   const response: ResponseObject = { description, headers: documentedHeaders(headers) };
   if (!body) return response;
   const content = 'mediaType' in body ? { [body.mediaType]: {} } : contentOf(body);
   return { ...response, content };
 }
 
-function contentOf({ name, example, records }: NamedBody): Record<string, MediaType> {
+function contentOf({
+  name,
+  example,
+  records,
+}: Omit<NonNullable<Route['body']>, 'optional' | 'read'>): Record<string, MediaType> {
   const others = records?.mediaTypes.map((type) => [type, { schema: schemaReference(records.name) }]) ?? [];
   return {
     'application/json': { schema: schemaReference(name), examples: { example: { value: example } } },
@@ -252,7 +256,7 @@ function componentSchemas(routes: readonly Route[]): Record<string, Schema> {
     if (!names.has(name)) registry.add(schema, { id: name });
     names.add(name);
   };
-  const addBody = ({ name, schema, records }: NamedBody) => {
+  const addBody = ({ name, schema, records }: Omit<NonNullable<Route['body']>, 'optional' | 'read'>) => {
     add(name, schema);
     if (records) add(records.name, records.schema);
   };

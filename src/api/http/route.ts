@@ -15,7 +15,7 @@ export interface Answer {
 }
 
 /** A successful answer, as the documentation shows it. */
-export interface DocumentedAnswer {
+interface DocumentedAnswer {
   description: string;
   /** Descriptions by header name. */
   headers?: Record<string, string>;
@@ -23,7 +23,7 @@ export interface DocumentedAnswer {
 }
 
 /** A JSON body with the name of its schema. */
-export interface NamedBody<S extends z.ZodType = z.ZodType> {
+interface NamedBody<S extends z.ZodType = z.ZodType> {
   name: string;
   schema: S;
   example: unknown;
