@@ -20,7 +20,7 @@ export type Status = (typeof statuses)[number];
  * The transitions of the state machine. The store compiles them into its Lua functions, so Redis rejects any other.
  *
  * - `queued → sent`: the late answer of an attempt that was given up, or lost by a rolled-back Redis.
- * - `queued → failed`: a refusal in unknown words that was not final by the OTP's deadline.
+ * - `queued → failed`: an unrecognised refusal that was not final by the OTP's deadline.
  * - `unknown → sent`: the late answer of an attempt whose outcome was unknown.
  * - `expired → verified`: a verification admitted before the expiry and answered after it.
  */

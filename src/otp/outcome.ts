@@ -2,7 +2,7 @@ import type { FailureCode } from './otp.js';
 
 /**
  * Account trouble: no OTP can be sent until the operator or time ends it. `unrecognised_refusal` concerns one app: the
- * provider refuses its OTPs one after another in unknown words.
+ * provider refuses its OTPs one after another with an unrecognised text.
  */
 export const accountTroubles = [
   'authentication_failed',
@@ -43,7 +43,7 @@ const ownReasons = [
   'retry_budget',
   // The balance does not cover this OTP.
   'insufficient_credits',
-  // Refused in unknown words; not known yet whether others are refused too.
+  // An unrecognised refusal; not known yet whether others are refused too.
   'refusal_held',
 ] as const;
 

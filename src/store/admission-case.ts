@@ -5,7 +5,7 @@ import type { Admission, AdmissionOptions } from './admission.js';
 import { type Candidate, callOf } from './admission-candidate.js';
 import { rotateKey } from './keys.js';
 import { newOtp, openRecord } from './record.js';
-import { againAfterNewHistory, bySlot, loadScript } from './script.js';
+import { againAfterNewHistory, bySlot, json, loadScript } from './script.js';
 
 /** An OTP that is being decided about, and what it has taken that must be given back if it is refused. */
 export interface Case {
@@ -69,68 +69,77 @@ export function loadAdmit(options: AdmissionOptions, { peek = false } = {}) {
   return bySlot(options.redis, ask);
 }
 
-const decision = z.enum(['', 'slowed', 'blocked', 'capped']);
-const quotasReply = z.array(z.tuple([z.string(), z.number(), z.number(), z.number(), z.number()]));
-const admitReply = z.union([
-  // When it was admitted, where there is nothing more to say.
-  z.number(),
-  z.tuple([z.literal('admitted'), z.number(), decision, quotasReply]),
-  z.tuple([z.enum(['known', 'replayed']), z.string()]),
-  z.tuple([z.literal('paused'), z.enum([...accountTroubles, 'operator'])]),
-  z.tuple([z.literal('limited'), z.enum(['phone', 'app', 'client_ip']), z.number(), quotasReply]),
-  z.tuple([z.literal('blocked'), z.number(), decision, z.enum(['slowed', 'blocked', 'capped'])]),
-  z.tuple([z.enum(['key_reused', 'key_in_flight', 'phone_locked', 'overloaded'])]),
-]);
+const decided = z.enum(['', 'slowed', 'blocked', 'capped']);
+/** What the toll-fraud guard decided about a range and, if `waitMs` is not 0, why it refuses the OTP. */
+export const guardReply = z.object({ decided, waitMs: z.number(), reason: z.string() });
+const quota = z.object({
+  name: z.string(),
+  quota: z.number(),
+  windowMs: z.number(),
+  remaining: z.number(),
+  resetMs: z.number(),
+});
+const quotas = z.array(quota).default([]);
+const admitReply = json(
+  z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('admitted'), createdAt: z.number(), decided, quotas }),
+    z.object({ kind: z.literal('replayed'), record: z.string() }),
+    /** To a peek. */
+    z.object({ kind: z.literal('free'), exempt: z.boolean() }),
+    z.object({ kind: z.literal('paused'), reason: z.enum([...accountTroubles, 'operator']) }),
+    z.object({
+      kind: z.literal('limited'),
+      by: z.enum(['phone', 'app', 'client_ip']),
+      retryAfterMs: z.number(),
+      quotas,
+    }),
+    guardReply.extend({ kind: z.literal('blocked') }),
+    z.object({ kind: z.enum(['key_reused', 'phone_locked', 'overloaded']) }),
+  ]),
+);
 
-/** What `lua/otp/admit.lua` answered. Throws if it failed, or answered with a record that cannot be opened. */
+type AdmitReply = z.output<typeof admitReply>;
+
+/** What `lua/otp/admit.lua` answered. Throws if it failed. */
+export function parseReply(answer: unknown): AdmitReply {
+  if (answer instanceof Error) throw answer;
+  if (typeof answer === 'number') return { kind: 'admitted', createdAt: answer, decided: '', quotas: [] };
+  return admitReply.parse(answer);
+}
+
+/** The result of a request. Throws for a record that cannot be opened. */
 export function admissionOf(
   { encrypter }: AdmissionOptions,
-  candidate: Candidate,
-  answer: unknown,
+  { id, asked: { request, reserved, overload } }: Candidate,
+  reply: AdmitReply,
 ): Admission {
-  if (answer instanceof Error) throw answer;
-  const reply = admitReply.parse(answer);
-  if (typeof reply === 'number') return created(candidate, reply, []);
-  switch (reply[0]) {
+  switch (reply.kind) {
     case 'admitted': {
-      const [, createdAt, decided, quotas] = reply;
-      return Object.assign(created(candidate, createdAt, quotas.map(toQuota)), decidedAbout(decided));
+      const { createdAt, quotas, decided } = reply;
+      const inBatch = reserved?.batch !== undefined;
+      const otp = newOtp(id, request, { createdAt, inBatch, startAt: reserved?.startAt ?? null });
+      return { kind: 'created', otp, quotas, ...(decided !== '' && { rangeDecision: decided }) };
     }
-    case 'known':
     case 'replayed':
-      return { kind: 'replayed', otp: openRecord(encrypter, reply[1]) };
+      return { kind: 'replayed', otp: openRecord(encrypter, reply.record) };
+    case 'free':
+      throw new Error('admit.lua answered a peek');
     case 'paused':
-      return refused('sending_paused', { reason: reply[1] });
-    case 'limited': {
-      const [, by, retryAfterMs, quotas] = reply;
-      return { kind: 'refused', refusal: refuseByLimit(by, { retryAfterMs, quotas: quotas.map(toQuota) }) };
-    }
-    case 'blocked': {
-      const [, retryAfterMs, decided, reason] = reply;
-      return { ...refused('range_blocked', { reason, retryAfterMs }), ...decidedAbout(decided) };
-    }
+      return refused('sending_paused', { reason: reply.reason });
+    case 'limited':
+      return { kind: 'refused', refusal: refuseByLimit(reply.by, reply) };
+    case 'blocked':
+      return refusedByGuard(reply);
     case 'overloaded':
-      return { kind: 'refused', refusal: candidate.asked.overload ?? refuse('overloaded') };
+      return { kind: 'refused', refusal: overload ?? refuse('overloaded') };
     case 'key_reused':
       return refused('idempotency_key_reused');
-    case 'key_in_flight':
-      return refused('idempotency_in_flight');
     case 'phone_locked':
       return refused('phone_locked');
   }
 }
 
-function decidedAbout(decided: z.output<typeof decision>): { rangeDecision?: RangeRefusal } {
-  return decided === '' ? {} : { rangeDecision: decided };
-}
-
-function toQuota([name, quota, windowMs, remaining, resetMs]: z.output<typeof quotasReply>[number]): Quota {
-  return { name, quota, windowMs, remaining, resetMs };
-}
-
-function created({ id, asked }: Candidate, createdAt: number, quotas: Quota[]) {
-  const inBatch = asked.reserved?.batch !== undefined;
-  const startAt = asked.reserved?.startAt ?? null;
-  const otp = newOtp(id, asked.request, { createdAt, inBatch, startAt });
-  return { kind: 'created' as const, otp, quotas };
+export function refusedByGuard({ decided, waitMs, reason }: z.output<typeof guardReply>): Admission {
+  const refusal = refused('range_blocked', { reason, retryAfterMs: waitMs });
+  return decided === '' ? refusal : { ...refusal, rangeDecision: decided };
 }

@@ -8,8 +8,11 @@ import {
   type Case,
   each,
   end,
+  guardReply,
   loadAdmit,
+  parseReply,
   refused,
+  refusedByGuard,
   rotateKeys,
   type Step,
 } from './admission-case.js';
@@ -85,8 +88,6 @@ function reserveKeys(options: AdmissionOptions): Step {
   return (cases) => each(cases, reserveOne);
 }
 
-const freeReply = z.tuple([z.literal('free'), z.number()]);
-
 function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
   const peek = loadAdmit(options, { peek: true });
   const readPause = createPauseReader(options.redis, options);
@@ -99,13 +100,11 @@ function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
     ]);
     const onHold = new Set(holds.filter(({ tryInMs }) => tryInMs > 0).map(({ app }) => app));
     await each(cases, async (one, place) => {
-      const free = freeReply.safeParse(seen[place]);
-      const admission = free.success ? null : admissionOf(options, one.candidate, seen[place]);
+      const reply = parseReply(seen[place]);
       const reason = pause ?? (onHold.has(one.candidate.facts.app) ? 'unrecognised_refusal' : null);
-      if (reason && admission?.kind !== 'replayed')
-        return await end(one, refused('sending_paused', { reason }));
-      if (admission) return await end(one, admission);
-      one.exempt = free.data?.[1] === 1;
+      if (reason && reply.kind !== 'replayed') await end(one, refused('sending_paused', { reason }));
+      else if (reply.kind !== 'free') await end(one, admissionOf(options, one.candidate, reply));
+      else one.exempt = reply.exempt;
     });
   };
 }
@@ -171,14 +170,6 @@ function takeWindows({ redis }: AdmissionOptions): Step {
   };
 }
 
-const guardReply = json(
-  z.object({
-    decided: z.enum(['', 'slowed', 'blocked', 'capped']),
-    waitMs: z.number(),
-    reason: z.string(),
-  }),
-);
-
 function askTheGuard({ redis, policy }: AdmissionOptions): Step {
   const take = loadListScript(redis, 'ranges/range#take', policy);
   const note = loadListScript(redis, 'ranges/range#note', policy);
@@ -197,7 +188,8 @@ function askTheGuard({ redis, policy }: AdmissionOptions): Step {
       if (answer instanceof Error && policy.fraudGuard !== 'enforce') continue;
       await each(ofKey, async (one, place) => {
         if (answer instanceof Error) throw answer;
-        const { decided, waitMs, reason } = guardReply.parse(z.array(z.unknown()).parse(answer)[place]);
+        const reply = json(guardReply).parse(z.array(z.unknown()).parse(answer)[place]);
+        const { decided, waitMs } = reply;
         const rangeName = one.candidate.facts.rangeName ?? '';
         if (decided !== '') {
           one.rangeDecision = decided;
@@ -205,10 +197,7 @@ function askTheGuard({ redis, policy }: AdmissionOptions): Step {
           await redis.sadd(keys.ranges, rangeName).catch(() => {});
         }
         if (decided === 'blocked') await emitBlocked([keys.events('ranges')], [rangeName]).catch(() => {});
-        if (waitMs > 0) {
-          const refusal = refused('range_blocked', { reason, retryAfterMs: waitMs });
-          return await end(one, decided === '' ? refusal : { ...refusal, rangeDecision: decided });
-        }
+        if (waitMs > 0) return await end(one, refusedByGuard(reply));
         // The others took no place.
         if (!one.exempt) {
           one.giveBack.push(() => note([{ key, args: ['unsent', Date.now(), 0] }]));

@@ -1,7 +1,16 @@
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import type { Quota, RangeRefusal, Refusal } from '../otp/refusal.js';
 import { candidateOf } from './admission-candidate.js';
-import { admissionOf, type Case, each, end, loadAdmit, rotateKeys, type Step } from './admission-case.js';
+import {
+  admissionOf,
+  type Case,
+  each,
+  end,
+  loadAdmit,
+  parseReply,
+  rotateKeys,
+  type Step,
+} from './admission-case.js';
 import { stepsOnCluster } from './admission-on-cluster.js';
 import type { Encrypter } from './encryption.js';
 import type { NumberRanges } from './number-ranges.js';
@@ -45,7 +54,7 @@ function decide(options: AdmissionOptions): Step {
     const answers = await admit(cases.map(({ candidate }) => candidate));
     await each(cases, async (one, place) => {
       // After an error it is not known whether the OTP was admitted, so nothing is given back.
-      const admission = admissionOf(options, one.candidate, answers[place]);
+      const admission = admissionOf(options, one.candidate, parseReply(answers[place]));
       if (admission.kind !== 'created') return await end(one, admission);
       admission.quotas.push(...one.quotas);
       if (one.rangeDecision) admission.rangeDecision = one.rangeDecision;

@@ -17,10 +17,10 @@ const holdSchema = z.object({
   tryInMs: z.number(),
 });
 
-/** An app whose OTPs are refused in unknown words: one at a time is tried until one is accepted. */
+/** An app with unrecognised refusals: one of its OTPs at a time is tried until one is accepted. */
 export type AppHold = z.infer<typeof holdSchema>;
 
-/** A call that was refused in unknown words. */
+/** A call with an unrecognised refusal. */
 export interface RefusedCall {
   to: PhoneNumber;
   /** Milliseconds of Redis's clock. */
@@ -28,21 +28,21 @@ export interface RefusedCall {
 }
 
 /**
- * What follows for an OTP that was refused in unknown words. `final`: it ends. `again`: it may be sent again, its app was on
+ * What follows from an unrecognised refusal for its OTP. `final`: it ends. `again`: it may be sent again, its app was on
  * hold. `held`: not known yet.
  */
 export type RefusalJudgement = 'final' | 'again' | 'held';
 
-/** The holds of apps for refusals in unknown words, shared by all workers. */
+/** The holds of apps for unrecognised refusals, shared by all workers. */
 export interface AppHolds {
   read(): Promise<AppHold[]>;
   /** Notes the newest claim among each app's accepted calls; answers the apps whose hold that ended. */
   noteAccepted(newest: ReadonlyMap<string, number>): Promise<string[]>;
   /** Notes calls that were refused in a row, where no other call of the app was accepted meanwhile. */
-  noteRefusals(refusals: {
+  noteRefusals(call: {
     app: string;
     text: string;
-    row: readonly RefusedCall[];
+    refusals: readonly RefusedCall[];
   }): Promise<{ began: boolean; onHold: boolean }>;
   /** 0 where the caller is to try one OTP of the app; the ms until the next try; null without a hold. */
   takeTrial(app: string): Promise<number | null>;
@@ -79,8 +79,8 @@ export function createAppHolds({ redis, encrypter, policy }: AppHoldsOptions): A
     read: loadHolds(redis),
     noteAccepted: async (newest) =>
       z.array(z.string()).parse(await noteAccepted(places, [refusalsThatHold, ...[...newest].flat()])),
-    noteRefusals: async ({ app, text, row }) => {
-      const numbers = row.flatMap(({ to, claimedAt }) => [
+    noteRefusals: async ({ app, text, refusals }) => {
+      const numbers = refusals.flatMap(({ to, claimedAt }) => [
         claimedAt,
         encrypter.hashes('phone number', to.e164)[0],
       ]);

@@ -32,7 +32,7 @@ export const recordSchema = z.object({
   uuid: z.string().optional(),
   smsId: z.string().optional(),
   failure: z.enum(failureCodes).optional(),
-  /** What it ends with if its refusals in unknown words are final; when the call of the last and of the first was claimed. */
+  /** What it ends with if its unrecognised refusals are final; when the call of the last and of the first was claimed. */
   refusal: z.enum(failureCodes).optional(),
   refusedAt: z.number().optional(),
   firstRefusedAt: z.number().optional(),

@@ -78,7 +78,7 @@ export function masterOf(redis: RedisClient, key: string): Redis {
   return master;
 }
 
-/** A reply that a Lua function writes as JSON, so that its members have names. */
+/** Schema of a reply that a Lua function writes as JSON, so that its members have names. */
 export function json<T extends z.ZodType>(schema: T) {
   return z
     .string()

@@ -9,7 +9,7 @@ import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { factsOf, failureCodes, type OtpFacts, type OtpRecord, recordSchema, toOtp } from './record.js';
-import { loadListScript, loadRecordScript } from './script.js';
+import { json, loadListScript, loadRecordScript } from './script.js';
 
 /** How many records of one partition a sweep looks at in one call. */
 const sweepBatch = 200;
@@ -29,12 +29,12 @@ interface Claimed {
   claimedAt: number;
   /** How long the attempt may be under way, in ms from `claimedAt`. */
   leaseMs: number;
-  /** What is known of an earlier refusal in unknown words: what the OTP ends with if that is final. */
+  /** What is known of an earlier unrecognised refusal: what the OTP ends with if that is final. */
   refusal: EarlierRefusal | null;
   record: string;
 }
 
-/** A refusal in unknown words, and when the calls of the last one and of the first one were claimed. */
+/** An unrecognised refusal, and when the calls of the last one and of the first one were claimed. */
 export interface EarlierRefusal {
   failure: FailureCode;
   claimedAt: number;
@@ -107,29 +107,33 @@ const claimReply = z.union([
   z.tuple([z.literal('ended'), z.string(), z.number()]),
   z.tuple([z.literal('in_flight'), z.string(), z.number()]),
 ]);
-const id = z.string().transform((text) => (text === '' ? null : text));
-const time = z.number().transform((ms) => (ms === 0 ? null : ms));
-const failure = z.enum(['', ...failureCodes]).transform((code) => (code === '' ? null : code));
-const settleReply = z.union([
-  z.tuple([z.enum(['missing', 'needs_record'])]),
-  z.tuple([
-    z.literal('settled'),
-    z.enum(statuses),
-    failure,
-    id,
-    id,
-    time,
-    time,
-    z.number(),
-    z.number(),
-    z.number(),
+const failure = z.enum(failureCodes).nullable().default(null);
+const text = z.string().nullable().default(null);
+const time = z.number().nullable().default(null);
+const settleReply = json(
+  z.discriminatedUnion('kind', [
+    z.object({ kind: z.enum(['missing', 'needs_record']) }),
+    z.object({
+      kind: z.literal('settled'),
+      otp: z.object({
+        status: z.enum(statuses),
+        failure,
+        uuid: text,
+        smsId: text,
+        sentAt: time,
+        expiresAt: time,
+      }),
+      tries: z.number(),
+      sendDeadlineInMs: z.number(),
+      moved: z.boolean(),
+    }),
   ]),
-]);
+);
 const sweepReply = z.tuple([
   z.number(),
   z.array(z.tuple([z.string(), z.string()])),
   z.array(z.string()),
-  z.array(z.tuple([z.string(), z.enum(statuses), failure])),
+  z.array(json(z.object({ app: z.string(), status: z.enum(statuses), failure }))),
 ]);
 
 function claimOf(
@@ -189,7 +193,7 @@ export function createSendAttempts(
     const ask = async (known: string) =>
       settleReply.parse(await settleScript(keys.recordOfId(id), [...args, known]));
     const reply = await ask('');
-    return reply[0] === 'needs_record' ? await ask(record) : reply;
+    return reply.kind === 'needs_record' ? await ask(record) : reply;
   };
 
   const openClaimed = async (claim: Claimed, record: OtpRecord): Promise<ClaimResult> => {
@@ -226,15 +230,15 @@ export function createSendAttempts(
       return found?.kind === 'claimed' ? unexpected() : found;
     },
     settle: async (claim, outcome) => {
-      const [kind, status, failure, uuid, smsId, sentAt, expiresAt, tries, sendDeadlineInMs, moved] =
-        await settle(claim, outcome);
-      if (kind !== 'settled') return null;
-      const otp = { ...claim.otp, status, failure, uuid, smsId, sentAt, expiresAt };
+      const reply = await settle(claim, outcome);
+      if (reply.kind !== 'settled') return null;
+      const { tries, sendDeadlineInMs, moved } = reply;
+      const otp = { ...claim.otp, ...reply.otp };
       if (outcome.kind === 'accepted') void ranges.note(otp, 'sent');
       // However often the outcome is written down, it is one SMS.
-      if (moved === 1 && status === 'sent') void conversion.note(otp, 'sent');
-      if (status === 'failed') void ranges.note(otp, 'unsent');
-      return { otp, tries, sendDeadlineInMs, moved: moved === 1 };
+      if (moved && otp.status === 'sent') void conversion.note(otp, 'sent');
+      if (otp.status === 'failed') void ranges.note(otp, 'unsent');
+      return { otp, tries, sendDeadlineInMs, moved };
     },
     sweep: async () => {
       const replies = await Promise.allSettled(
@@ -246,9 +250,7 @@ export function createSendAttempts(
       const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
-        moved: swept.flatMap(([, , , moved]) =>
-          moved.map(([app, status, code]) => ({ app, status, failure: code })),
-        ),
+        moved: swept.flatMap(([, , , moved]) => moved),
         queued: queued.filter((otp) => typeof otp !== 'string'),
         unreadable: [
           ...swept.flatMap(([, , ids]) => ids),

@@ -7,7 +7,7 @@ import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import type { RecordStoreOptions } from './otps.js';
 import { recordSchema, toOtp } from './record.js';
-import { loadRecordScript } from './script.js';
+import { json, loadRecordScript } from './script.js';
 
 const refusals = [
   'otp_not_found',
@@ -54,25 +54,28 @@ export interface VerificationAttempts {
 }
 
 const admitReply = z.tuple([z.string(), z.string().optional()]);
-/** What was decided; the OTP's status, attempts left, and when it was verified (0: it is not); whether its number is locked. */
-const settleReply = z.union([
-  z.tuple([
-    z.enum([
-      'correct',
-      'incorrect',
-      'unrecognised',
-      'unsent',
-      'unavailable',
-      'already_verified',
-      'otp_cancelled',
-    ]),
-    z.enum(statuses),
-    z.number(),
-    z.number(),
-    z.number(),
+const settleReply = json(
+  z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('otp_not_found') }),
+    z.object({
+      kind: z.enum([
+        'correct',
+        'incorrect',
+        'unrecognised',
+        'unsent',
+        'unavailable',
+        'already_verified',
+        'otp_cancelled',
+      ]),
+      otp: z.object({
+        status: z.enum(statuses),
+        attemptsRemaining: z.number(),
+        verifiedAt: z.number().nullable().default(null),
+      }),
+      locked: z.boolean(),
+    }),
   ]),
-  z.tuple([z.literal('otp_not_found')]),
-]);
+);
 const refusal = z.enum(refusals);
 
 export function createVerificationAttempts(
@@ -104,9 +107,9 @@ export function createVerificationAttempts(
       const args = [token, outcome, replayHash(verification)];
       const reply = settleReply.parse(await settleScript(keys.recordOfId(id), args));
       const otp = opened.get(verification);
-      if (reply.length === 1 || !otp) return { kind: 'otp_not_found' };
-      const [kind, status, attemptsRemaining, verifiedAt, locked] = reply;
-      const now = { ...otp, status, attemptsRemaining, verifiedAt: verifiedAt === 0 ? null : verifiedAt };
+      if (reply.kind === 'otp_not_found' || !otp) return { kind: 'otp_not_found' };
+      const { kind, locked } = reply;
+      const now = { ...otp, ...reply.otp };
       switch (kind) {
         case 'correct':
           void ranges.note(now, 'verified');
@@ -114,10 +117,10 @@ export function createVerificationAttempts(
           return { kind: 'verified', otp: now };
         case 'incorrect':
         case 'unrecognised':
-          return { kind, otp: now, phoneLocked: locked === 1 };
+          return { kind, otp: now, phoneLocked: locked };
         case 'unsent':
         case 'unavailable':
-          return { kind: 'unavailable', otp: now, phoneLocked: locked === 1 };
+          return { kind: 'unavailable', otp: now, phoneLocked: locked };
         default:
           return { kind };
       }

@@ -5,53 +5,53 @@ import type { AppHolds, RefusalJudgement, RefusedCall } from '../store/app-holds
 import type { EarlierRefusal } from '../store/send-attempts.js';
 
 /**
- * Refused numbers of an app in a row from which on its calls are made one at a time: one if none of its calls was accepted
- * lately, else two, or an eighth of its calls in flight if that is more.
+ * From how many refused numbers in a row an app's calls are made one at a time: one if none of its calls was accepted lately,
+ * else two, or an eighth of its calls in flight if that is more.
  */
-const doubtfulFrom = { unproven: 1, proven: 2, shareInFlight: 1 / 8 };
+const oneAtATimeFrom = { unproven: 1, proven: 2, shareInFlight: 1 / 8 };
 const acceptedLatelyMs = 60_000;
 /** Older refusals say nothing about new calls. */
-const rowKeptMs = 10_000;
+const refusalKeptMs = 10_000;
 /** Refusals beside a call that hangs are written after this time, before any of them counts as its OTP's own. */
-const unwrittenForMs = 1_500;
+const writeAfterMs = 1_500;
 /** Deadline for Redis, so that the OTP's attempt does not expire meanwhile. */
 const redisWithinMs = 500;
 /** When Redis is asked again about a trial after it did not answer. */
 const askAgainMs = 1_000;
-const lookEveryMs = 1_000;
+const syncEveryMs = 1_000;
 
 /** Permission to call for an OTP of an app. */
-export interface Entry {
+export interface Permit {
   /** True for the one call that tests whether the app's hold may end. */
   trial: boolean;
   /**
    * Reports that the call was answered, or not made, which gives a trial back. Further reports are ignored. Resolves within
    * half a second: the last call of an app writes its refusals, and no other begins before their effect is known.
    */
-  leave(called: boolean): Promise<void>;
+  release(called: boolean): Promise<void>;
 }
 
 /** Unrecognised refusals and the holds of apps that follow from them, as one worker process sees them. */
 export interface AppGate {
   /** True while the app is on hold, as far as is known here. */
   isOnHold(app: string): boolean;
-  /** `on_hold`: the app's OTPs wait; `doubtful`: its calls are made one at a time, and one is under way. */
-  enter(app: string): Promise<Entry | 'on_hold' | 'doubtful'>;
-  /** Written at once if refusals of the app are known here, else with the next `look`. */
+  /** `on_hold`: the app's OTPs wait; `busy`: its calls are made one at a time, and one is under way. */
+  acquire(app: string): Promise<Permit | 'on_hold' | 'busy'>;
+  /** Written at once if refusals of the app are known here, else with the next `sync`. */
   noteAccepted(call: { app: string; claimedAt: number }): void;
   /** Counts here at once; written when the app's last call leaves. */
   noteRefusal(call: { app: string; to: PhoneNumber; claimedAt: number; text: string }): void;
   /** `held` if Redis does not answer, or this refusal is not written yet. */
   judge(app: string, refusal: EarlierRefusal): Promise<RefusalJudgement>;
   /** Reads which apps are on hold; writes what Redis did not take before, or what a hanging call delays. */
-  look(): Promise<void>;
-  readonly lookEveryMs: number;
+  sync(): Promise<void>;
+  readonly syncEveryMs: number;
 }
 
 interface AppState {
   inFlight: number;
   /** Refusals of calls claimed after the newest accepted one, by number, with the time of each. */
-  row: Map<string, RefusedCall & { text: string; at: number; written: boolean }>;
+  refusals: Map<string, RefusedCall & { text: string; at: number; written: boolean }>;
   acceptedAt: number;
   /** When a call may test the app's hold; null: the app is not on hold. */
   tryAt: number | null;
@@ -77,22 +77,22 @@ export function createAppGate({
   const stateOf = (app: string): AppState => {
     const state = apps.get(app) ?? {
       inFlight: 0,
-      row: new Map(),
+      refusals: new Map(),
       acceptedAt: -acceptedLatelyMs,
       tryAt: null,
     };
     apps.set(app, state);
     return state;
   };
-  const isDoubtful = ({ row, acceptedAt, inFlight }: AppState) => {
-    for (const [number, { at }] of row) if (now() - at > rowKeptMs) row.delete(number);
-    const { unproven, proven, shareInFlight } = doubtfulFrom;
+  const callsOneAtATime = ({ refusals, acceptedAt, inFlight }: AppState) => {
+    for (const [number, { at }] of refusals) if (now() - at > refusalKeptMs) refusals.delete(number);
+    const { unproven, proven, shareInFlight } = oneAtATimeFrom;
     const isProven = now() - acceptedAt < acceptedLatelyMs;
-    return row.size >= (isProven ? Math.max(proven, inFlight * shareInFlight) : unproven);
+    return refusals.size >= (isProven ? Math.max(proven, inFlight * shareInFlight) : unproven);
   };
   const endHold = (state: AppState) => {
     state.tryAt = null;
-    state.row.clear();
+    state.refusals.clear();
     changes += 1;
   };
   /** `trial`: this call tests the hold; `free`: the hold is over. */
@@ -103,16 +103,16 @@ export function createAppGate({
     if (waitMs === null) return 'free';
     return waitMs === 0 ? 'trial' : 'on_hold';
   };
-  const unwritten = ({ row }: AppState) => [...row.values()].filter(({ written }) => !written);
-  const writeRow = async (app: string, state: AppState) => {
-    const row = [...state.row.values()];
-    const text = row.at(-1)?.text ?? '';
+  const unwritten = ({ refusals }: AppState) => [...refusals.values()].filter(({ written }) => !written);
+  const writeRefusals = async (app: string, state: AppState) => {
+    const refusals = [...state.refusals.values()];
+    const text = refusals.at(-1)?.text ?? '';
     // No call begins before it is known whether this puts the app on hold.
     state.inFlight += 1;
-    const noted = await noteRefusals({ app, text, row }).catch(() => null);
+    const noted = await noteRefusals({ app, text, refusals }).catch(() => null);
     state.inFlight -= 1;
     if (!noted) return;
-    for (const call of row) call.written = true;
+    for (const call of refusals) call.written = true;
     if (!noted.onHold) return;
     changes += 1;
     state.tryAt ??= now() + askAgainMs;
@@ -130,28 +130,28 @@ export function createAppGate({
     state.tryAt = now();
     changes += 1;
   };
-  const admitTo = (app: string, state: AppState, trial: boolean): Entry => {
-    let left = false;
+  const permit = (app: string, state: AppState, trial: boolean): Permit => {
+    let released = false;
     state.inFlight += 1;
     return {
       trial,
-      leave: async (called) => {
-        if (left) return;
-        left = true;
+      release: async (called) => {
+        if (released) return;
+        released = true;
         state.inFlight -= 1;
         if (trial && !called) await giveTrialBack(app, state);
-        // Calls under way may still be accepted; the last of them writes the whole row.
-        if (state.inFlight === 0 && unwritten(state).length > 0) await writeRow(app, state);
+        // Calls under way may still be accepted; the last of them writes all refusals.
+        if (state.inFlight === 0 && unwritten(state).length > 0) await writeRefusals(app, state);
       },
     };
   };
-  /** Writes rows that a hanging call delays, or that Redis did not take. */
-  const writeOldRows = async () => {
+  /** Writes refusals that a hanging call delays, or that Redis did not take. */
+  const writeOldRefusals = async () => {
     const isDue = (state: AppState) => {
-      const isOld = unwritten(state).some(({ at }) => now() - at >= unwrittenForMs);
-      return isOld && (state.inFlight === 0 || isDoubtful(state));
+      const isOld = unwritten(state).some(({ at }) => now() - at >= writeAfterMs);
+      return isOld && (state.inFlight === 0 || callsOneAtATime(state));
     };
-    await Promise.all([...apps].map(([app, state]) => isDue(state) && writeRow(app, state)));
+    await Promise.all([...apps].map(([app, state]) => isDue(state) && writeRefusals(app, state)));
   };
   const writeAccepted = async () => {
     if (accepted.size === 0) return;
@@ -178,32 +178,33 @@ export function createAppGate({
 
   return {
     isOnHold: (app) => stateOf(app).tryAt !== null,
-    enter: async (app) => {
+    acquire: async (app) => {
       const state = stateOf(app);
       if (state.tryAt !== null && now() < state.tryAt) return 'on_hold';
       const asked = state.tryAt === null ? 'free' : await askForTrial(app, state);
       if (asked === 'on_hold') return asked;
-      if (asked === 'free' && state.inFlight > 0 && isDoubtful(state)) return 'doubtful';
-      return admitTo(app, state, asked === 'trial');
+      if (asked === 'free' && state.inFlight > 0 && callsOneAtATime(state)) return 'busy';
+      return permit(app, state, asked === 'trial');
     },
     noteAccepted: ({ app, claimedAt }) => {
       const state = stateOf(app);
       state.acceptedAt = now();
       // Refusals of calls claimed before this one say nothing about the account.
-      const isUrgent = state.row.size > 0 || state.tryAt !== null;
-      for (const [number, call] of state.row) if (call.claimedAt < claimedAt) state.row.delete(number);
+      const isUrgent = state.refusals.size > 0 || state.tryAt !== null;
+      for (const [number, call] of state.refusals)
+        if (call.claimedAt < claimedAt) state.refusals.delete(number);
       accepted.set(app, Math.max(claimedAt, accepted.get(app) ?? 0));
-      // A write for each send would cost a tenth of its CPU (measured). What Redis does not take is written with the next look.
+      // A write for each send would cost a tenth of its CPU (measured). What Redis does not take is written with the next sync.
       if (isUrgent) flush().catch(() => {});
     },
     noteRefusal: ({ app, to, claimedAt, text }) => {
-      stateOf(app).row.set(to.e164, { to, claimedAt, text, at: now(), written: false });
+      stateOf(app).refusals.set(to.e164, { to, claimedAt, text, at: now(), written: false });
     },
     judge: async (app, refusal) => {
       if (unwritten(stateOf(app)).some(({ claimedAt }) => claimedAt === refusal.claimedAt)) return 'held';
       return await judge(app, refusal).catch(() => 'held' as const);
     },
-    look: async () => {
+    sync: async () => {
       const before = changes;
       const holds = await appHolds.read();
       if (changes === before) {
@@ -215,8 +216,8 @@ export function createAppGate({
         }
       }
       await flush();
-      await writeOldRows();
+      await writeOldRefusals();
     },
-    lookEveryMs,
+    syncEveryMs,
   };
 }

@@ -6,7 +6,7 @@ import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
 import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend, Unclaimed } from '../store/send-attempts.js';
-import type { AppGate, Entry } from './app-gate.js';
+import type { AppGate, Permit } from './app-gate.js';
 import type { Credits } from './balance.js';
 import type { CallLimit } from './call-limit.js';
 import {
@@ -43,7 +43,7 @@ const heldForMs = 1_000;
 /** How long OTPs of an app on hold wait: long for bulk, so that a million of them ask Redis rarely. */
 const onHoldMs = { single: { least: 2_000, most: 5_000 }, bulk: { least: 30_000, most: 90_000 } };
 /** How long OTPs wait while their app's calls are made one at a time. */
-const doubtfulMs = { least: 500, most: 1_500 };
+const busyMs = { least: 500, most: 1_500 };
 /** How long an OTP that failed a trial waits, so that others are tried first. */
 const triedAgainAfterMs = 10_000;
 /** How long an OTP waits for a top-up. */
@@ -56,7 +56,7 @@ export interface SendOtpDependencies {
   provider: Provider;
   jobGate: Pick<JobGate, 'closed' | 'hold' | 'note'>;
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
-  appGate: Pick<AppGate, 'isOnHold' | 'enter' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
+  appGate: Pick<AppGate, 'isOnHold' | 'acquire' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
   credits: Credits;
   /** Null where calls are not limited. */
   callLimit: CallLimit | null;
@@ -85,32 +85,32 @@ async function processJob(
     const found = await sendAttempts.peek(id);
     if (found) return await endOrWait(dependencies, { job, lockToken }, found);
   }
-  const entry = await appGate.enter(app);
-  if (entry === 'doubtful') return await delay(job, lockToken, between(doubtfulMs));
-  if (entry === 'on_hold') return await delay(job, lockToken, between(onHoldMs[laneOf(job)]));
+  const permit = await appGate.acquire(app);
+  if (permit === 'busy') return await delay(job, lockToken, between(busyMs));
+  if (permit === 'on_hold') return await delay(job, lockToken, between(onHoldMs[laneOf(job)]));
   try {
-    return await processEntered(dependencies, { job, lockToken, entry });
+    return await processPermitted(dependencies, { job, lockToken, permit });
   } finally {
-    await entry.leave(false);
+    await permit.release(false);
   }
 }
 
-async function processEntered(
+async function processPermitted(
   dependencies: SendOtpDependencies,
-  entered: { job: SendOtpJob; lockToken: string; entry: Entry },
+  permitted: { job: SendOtpJob; lockToken: string; permit: Permit },
 ): Promise<SendOtpResult> {
   const { sendAttempts, sendTimeoutMs, callLimit } = dependencies;
-  const taken = await callLimit?.take(entered.job);
+  const taken = await callLimit?.take(permitted.job);
   if (typeof taken === 'number') throw new CallsUsedUp(taken);
   const began = performance.now();
   const window = sendWindow(sendTimeoutMs, began);
-  const result = await sendAttempts.claim(entered.job.data.id, randomText());
+  const result = await sendAttempts.claim(permitted.job.data.id, randomText());
   if (result.kind !== 'claimed') {
     await taken?.();
-    return await endOrWait(dependencies, entered, result);
+    return await endOrWait(dependencies, permitted, result);
   }
   return await sendClaimed(dependencies, {
-    ...{ ...entered, window, claim: result.claim },
+    ...{ ...permitted, window, claim: result.claim },
     giveBackCall: async () => await taken?.(),
     attemptEndsBy: began + result.claim.leaseMs,
   });
@@ -142,7 +142,7 @@ async function endOrWait(
 interface ClaimedSend {
   job: SendOtpJob;
   lockToken: string;
-  entry: Entry;
+  permit: Permit;
   claim: SendClaim;
   /** Gives back what the call would have used of the limit of calls. */
   giveBackCall: () => Promise<void>;
@@ -164,7 +164,7 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   const called = !decided && wasCalled(claim, outcome);
   // The limit forgets within a second what Redis does not take.
   if (!called) send.giveBackCall().catch(() => {});
-  const left = send.entry.leave(called);
+  const released = send.permit.release(called);
   const settled = await settle(dependencies, send, outcome);
   if (!settled) return gone();
   if (!decided) countSend(metrics, send, { outcome, settled });
@@ -172,7 +172,7 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   if (outcome.kind === 'blocked') {
     await pauseGate.report({ trouble: outcome.trouble, claimedAt: claim.claimedAt });
   }
-  await left;
+  await released;
   const wait = settled.otp.status === 'queued' ? requeueDelay(outcome, isTrial) : null;
   if (wait === 'in_line') return await park(job, lockToken);
   if (wait !== null) return await delay(job, lockToken, wait);
@@ -182,12 +182,12 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
 /** The outcome without a call: an earlier refusal is final or held, or the balance cannot pay. Null: call. */
 async function decideWithoutCall(
   { appGate, credits }: SendOtpDependencies,
-  { claim: { refusal, otp }, entry }: ClaimedSend,
+  { claim: { refusal, otp }, permit }: ClaimedSend,
 ): Promise<SendOutcome | null> {
   if (refusal) {
     const judgement = await appGate.judge(otp.app, refusal);
     if (judgement === 'final') return { kind: 'rejected', failure: refusal.failure };
-    if (judgement === 'held' && !entry.trial) return { kind: 'deferred', reason: 'refusal_held' };
+    if (judgement === 'held' && !permit.trial) return { kind: 'deferred', reason: 'refusal_held' };
   }
   if (otp.isTest || credits.cover(otp.credits)) return null;
   return { kind: 'deferred', reason: 'insufficient_credits' };

@@ -182,7 +182,7 @@ async function startSends(options: WorkersOptions) {
   return {
     tasks: [
       { everyMs: pauseGate.lookEveryMs, run: pauseGate.look },
-      { everyMs: appGate.lookEveryMs, run: appGate.look },
+      { everyMs: appGate.syncEveryMs, run: appGate.sync },
       { everyMs: jobGateEveryMs, run: async () => jobGate.look() },
       { everyMs: shardsEveryMs, run: serveShards },
       { everyMs: progressEveryMs, run: progress.write },

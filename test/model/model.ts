@@ -42,7 +42,7 @@ export interface KnownOtp {
   unknownAt: number;
   retries: number;
   mayHaveSent: boolean;
-  /** Whether its last call was refused in unknown words: then its deadline ends it as failed. */
+  /** Whether its last call had an unrecognised refusal: then its deadline ends it as failed. */
   isRefused: boolean;
   /** The losses of Redis that its unknowns stand for, and those before it was admitted. */
   losses: number;

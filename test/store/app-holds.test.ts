@@ -18,8 +18,8 @@ beforeEach(async () => {
 
 /** A refusal of each of these numbers in a row, claimed now. */
 const refuse = (app: string, ...of: number[]) => {
-  const row = of.map((n) => ({ to: number(`01234${50_000 + n}`), claimedAt: clock.now() }));
-  return holds.noteRefusals({ app, text: 'Tidak', row });
+  const refusals = of.map((n) => ({ to: number(`01234${50_000 + n}`), claimedAt: clock.now() }));
+  return holds.noteRefusals({ app, text: 'Tidak', refusals });
 };
 const accept = (app: string, claimedAt = clock.now()) => holds.noteAccepted(new Map([[app, claimedAt]]));
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
@@ -122,7 +122,7 @@ describe('the hold of an app', () => {
     await refuse('shop', ...numbers(3));
     await clock.advance(3_600_001);
     await holds.read();
-    expect(await redis.hget(keys.appCalls, 'shop')).not.toContain('row');
+    expect(await redis.hget(keys.appCalls, 'shop')).not.toContain('refusals');
   });
 
   it('is forgotten a day after the last call', async () => {
@@ -132,7 +132,7 @@ describe('the hold of an app', () => {
   });
 });
 
-describe('an OTP that was refused in unknown words', () => {
+describe('an OTP with an unrecognised refusal', () => {
   it('is held until a call of its app that was claimed a second later is accepted, and then ends', async () => {
     const refusedAt = clock.now();
     await refuse('shop', 1);

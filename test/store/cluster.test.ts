@@ -154,8 +154,8 @@ describe('on a cluster of three masters', () => {
   });
 
   it('an app on hold has its new OTPs refused, and no other app', async () => {
-    const row = Array.from({ length: 10 }, () => ({ to: fresh(), claimedAt: Date.now() }));
-    await store.appHolds.noteRefusals({ app: 'mall', text: 'Tidak', row });
+    const refusals = Array.from({ length: 10 }, () => ({ to: fresh(), claimedAt: Date.now() }));
+    await store.appHolds.noteRefusals({ app: 'mall', text: 'Tidak', refusals });
     expect(await store.otps.admit(request({ app: 'mall', to: fresh() }), null)).toMatchObject(
       refused('sending_paused', { reason: 'unrecognised_refusal' }),
     );

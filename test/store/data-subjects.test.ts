@@ -44,11 +44,11 @@ describe('a person', () => {
   });
 
   it('leaves no hash of the number among the refusals of its apps once it is erased', async () => {
-    const row = [to, number('0123456780')].map((each) => ({ to: each, claimedAt: clock.now() }));
-    await store.appHolds.noteRefusals({ app: 'shop', text: 'Tidak', row });
+    const refusals = [to, number('0123456780')].map((each) => ({ to: each, claimedAt: clock.now() }));
+    await store.appHolds.noteRefusals({ app: 'shop', text: 'Tidak', refusals });
     const refused = async () => {
       const raw = (await redis.hget(keys.appCalls, 'shop')) ?? '{}';
-      return Object.keys((JSON.parse(raw) as { row?: object }).row ?? {}).length;
+      return Object.keys((JSON.parse(raw) as { refusals?: object }).refusals ?? {}).length;
     };
     expect(await refused()).toBe(2);
     await store.dataSubjects.erase(to, []);

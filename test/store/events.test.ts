@@ -102,10 +102,10 @@ describe('an event is written down', () => {
     expect(events[0]?.about).toEqual({ trouble: 'insufficient_credits', text: null });
   });
 
-  it('when ten numbers of an app in a row are refused in unknown words, with the words', async () => {
+  it('when ten numbers of an app in a row have an unrecognised refusal, with its text', async () => {
     const claimedAt = clock.now();
-    const row = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
-    await store.appHolds.noteRefusals({ app: 'shop', text: 'Sistem tergendala', row });
+    const refusals = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
+    await store.appHolds.noteRefusals({ app: 'shop', text: 'Sistem tergendala', refusals });
     const [event] = await read();
     expect(event).toMatchObject({
       type: 'sending.paused',

@@ -66,7 +66,7 @@ describe('claim', () => {
     expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(120_000 + policy.keepMs, -3);
   });
 
-  it('finds an OTP failed, not expired, whose deadline passed after a refusal in unknown words', async () => {
+  it('finds an OTP failed, not expired, whose deadline passed after an unrecognised refusal', async () => {
     const id = await admitted(store);
     const refused = { kind: 'unrecognised', failure: 'insufficient_credits', text: 'Tidak' } as const;
     await sendAttempts.settle(await claimed(store, id), refused);

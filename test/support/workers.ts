@@ -59,7 +59,7 @@ export const quiet = {
   },
   appGate: {
     isOnHold: () => false,
-    enter: async () => ({ trial: false, leave: async () => {} }),
+    acquire: async () => ({ trial: false, release: async () => {} }),
     noteAccepted: () => {},
     noteRefusal: () => {},
     judge: async () => 'final',

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AppHolds } from '../../src/store/app-holds.js';
-import { type AppGate, createAppGate, type Entry } from '../../src/workers/app-gate.js';
+import { type AppGate, createAppGate, type Permit } from '../../src/workers/app-gate.js';
 import { number } from '../support/otps.js';
 
 /** A Redis that takes note of everything, and holds nothing, unless a test says otherwise. */
@@ -15,99 +15,99 @@ const calm: AppHolds = {
 const never = () => new Promise<never>(() => {});
 const logger = { info: () => {}, warn: () => {}, error: () => {} };
 let now: number;
-let rows: number[];
+let written: number[];
 
 beforeEach(() => {
   now = 100_000;
-  rows = [];
+  written = [];
 });
 
 const gateOf = (over: Partial<AppHolds> = {}): AppGate => {
-  const noteRefusals: AppHolds['noteRefusals'] = async (refusals) => {
-    rows.push(refusals.row.length);
-    return await (over.noteRefusals ?? calm.noteRefusals)(refusals);
+  const noteRefusals: AppHolds['noteRefusals'] = async (call) => {
+    written.push(call.refusals.length);
+    return await (over.noteRefusals ?? calm.noteRefusals)(call);
   };
   return createAppGate({ appHolds: { ...calm, ...over, noteRefusals }, logger, now: () => now });
 };
-const enter = async (gate: AppGate, app = 'shop'): Promise<Entry> => {
-  const entry = await gate.enter(app);
-  if (typeof entry === 'string') throw new Error(entry);
-  return entry;
+const acquire = async (gate: AppGate, app = 'shop'): Promise<Permit> => {
+  const permit = await gate.acquire(app);
+  if (typeof permit === 'string') throw new Error(permit);
+  return permit;
 };
 const note = (gate: AppGate, n: number, claimedAt = now) => {
   gate.noteRefusal({ app: 'shop', to: number(`01234${50_000 + n}`), claimedAt, text: 'Tidak' });
 };
 const refuse = async (gate: AppGate, n: number) => {
-  const entry = await enter(gate);
+  const permit = await acquire(gate);
   note(gate, n);
-  await entry.leave(true);
+  await permit.release(true);
 };
 
-describe('an app refused in unknown words', () => {
+describe('an app with unrecognised refusals', () => {
   it('makes one call at a time, while other apps go on, until one is accepted', async () => {
     const gate = gateOf();
-    const slow = await enter(gate);
+    const slow = await acquire(gate);
     note(gate, 1);
-    expect(await gate.enter('shop')).toBe('doubtful');
-    expect(await gate.enter('bank')).toMatchObject({ trial: false });
+    expect(await gate.acquire('shop')).toBe('busy');
+    expect(await gate.acquire('bank')).toMatchObject({ trial: false });
     gate.noteAccepted({ app: 'bank', claimedAt: now + 1 });
-    expect(await gate.enter('shop')).toBe('doubtful');
+    expect(await gate.acquire('shop')).toBe('busy');
     gate.noteAccepted({ app: 'shop', claimedAt: now + 1 });
-    await slow.leave(true);
-    expect(await gate.enter('shop')).toMatchObject({ trial: false });
+    await slow.release(true);
+    expect(await gate.acquire('shop')).toMatchObject({ trial: false });
   });
 
   it('keeps its concurrency until two calls are refused after a recent success, or an eighth of many', async () => {
     const gate = gateOf();
     gate.noteAccepted({ app: 'shop', claimedAt: now });
-    await enter(gate);
+    await acquire(gate);
     note(gate, 1);
-    for (let inFlight = 1; inFlight < 24; inFlight++) await enter(gate);
+    for (let inFlight = 1; inFlight < 24; inFlight++) await acquire(gate);
     note(gate, 2);
-    expect(await gate.enter('shop')).toMatchObject({ trial: false });
+    expect(await gate.acquire('shop')).toMatchObject({ trial: false });
     note(gate, 3);
     note(gate, 4);
-    expect(await gate.enter('shop')).toBe('doubtful');
+    expect(await gate.acquire('shop')).toBe('busy');
   });
 
   it('gets its concurrency back after 10 s', async () => {
     const gate = gateOf();
-    await enter(gate);
+    await acquire(gate);
     note(gate, 1);
-    expect(await gate.enter('shop')).toBe('doubtful');
+    expect(await gate.acquire('shop')).toBe('busy');
     now += 10_001;
-    expect(await gate.enter('shop')).toMatchObject({ trial: false });
+    expect(await gate.acquire('shop')).toMatchObject({ trial: false });
   });
 
   it('has its refusals in a row reported once no other call of it is in flight that may be accepted', async () => {
     const gate = gateOf();
-    const [slow, slower] = [await enter(gate), await enter(gate)];
+    const [slow, slower] = [await acquire(gate), await acquire(gate)];
     note(gate, 1);
-    await slow.leave(true);
-    expect(rows).toEqual([]);
+    await slow.release(true);
+    expect(written).toEqual([]);
     note(gate, 2);
-    await slower.leave(true);
-    expect(rows).toEqual([2]);
+    await slower.release(true);
+    expect(written).toEqual([2]);
   });
 
   it('has its refusals in a row reported after 2 s beside a call that hangs, and its OTPs held until then', async () => {
     const gate = gateOf({ judge: async () => 'final' });
-    const hanging = await enter(gate);
+    const hanging = await acquire(gate);
     for (let n = 1; n < 9; n++) note(gate, n, n);
     const refusal = { failure: 'rejected', claimedAt: 3, firstAt: 3 } as const;
-    await gate.look();
-    expect(rows).toEqual([]);
+    await gate.sync();
+    expect(written).toEqual([]);
     expect(await gate.judge('shop', refusal)).toBe('held');
     now += 2_000;
-    await gate.look();
-    expect(rows).toEqual([8]);
+    await gate.sync();
+    expect(written).toEqual([8]);
     expect(await gate.judge('shop', refusal)).toBe('final');
-    await hanging.leave(true);
-    await gate.look();
-    expect(rows, 'once').toEqual([8]);
+    await hanging.release(true);
+    await gate.sync();
+    expect(written, 'once').toEqual([8]);
   });
 
-  it('has refusals that Redis could not record reported with the next read', async () => {
+  it('has refusals that Redis could not record reported with the next sync', async () => {
     let isAway = true;
     const gate = gateOf({
       noteRefusals: async () => {
@@ -119,8 +119,8 @@ describe('an app refused in unknown words', () => {
     isAway = false;
     now += 2_000;
     expect(gate.isOnHold('shop')).toBe(false);
-    await gate.look();
-    expect(rows).toEqual([1, 1]);
+    await gate.sync();
+    expect(written).toEqual([1, 1]);
     expect(gate.isOnHold('shop')).toBe(true);
   });
 });
@@ -132,14 +132,14 @@ describe('an app on hold', () => {
       read: async () => [{ app: 'shop', since: 0, text: '', tryInMs: 5_000 }],
       takeTrial: async () => waitMs,
     });
-    await gate.look();
-    expect(await gate.enter('shop')).toBe('on_hold');
+    await gate.sync();
+    expect(await gate.acquire('shop')).toBe('on_hold');
     now += 5_000;
-    expect(await gate.enter('shop')).toMatchObject({ trial: true });
+    expect(await gate.acquire('shop')).toMatchObject({ trial: true });
     waitMs = 10_000;
     now += 1_000;
-    expect(await gate.enter('shop')).toBe('on_hold');
-    expect(await gate.enter('bank')).toMatchObject({ trial: false });
+    expect(await gate.acquire('shop')).toBe('on_hold');
+    expect(await gate.acquire('bank')).toMatchObject({ trial: false });
   });
 
   it('has an unused trial given back, so that the next OTP is tried at once', async () => {
@@ -151,17 +151,17 @@ describe('an app on hold', () => {
         returned += 1;
       },
     });
-    await gate.look();
-    await (await enter(gate)).leave(false);
+    await gate.sync();
+    await (await acquire(gate)).release(false);
     expect(returned).toBe(1);
-    const trial = await enter(gate);
+    const trial = await acquire(gate);
     expect(trial.trial).toBe(true);
-    await trial.leave(true);
-    await trial.leave(false);
+    await trial.release(true);
+    await trial.release(false);
     expect(returned, 'once called, it is spent').toBe(1);
   });
 
-  it('has accepted calls recorded once per read, however many follow', async () => {
+  it('has accepted calls recorded once per sync, however many follow', async () => {
     let writes = 0;
     const gate = gateOf({
       noteAccepted: async () => {
@@ -171,7 +171,7 @@ describe('an app on hold', () => {
       },
     });
     gate.noteAccepted({ app: 'shop', claimedAt: now });
-    await gate.look();
+    await gate.sync();
     expect(writes).toBe(1);
   });
 
@@ -186,9 +186,9 @@ describe('an app on hold', () => {
       },
     });
     gate.noteAccepted({ app: 'shop', claimedAt: 5 });
-    await expect(gate.look()).rejects.toThrow('away');
+    await expect(gate.sync()).rejects.toThrow('away');
     isAway = false;
-    await gate.look();
+    await gate.sync();
     expect(written).toEqual([['shop', 5]]);
   });
 });

@@ -39,7 +39,7 @@ const enqueuer = () =>
     settings: { contentPolicy: 'off', fraudGuardEnforces: false },
   });
 
-describe('one bad number in ten, refused in unknown words and sooner than good ones are accepted', () => {
+describe('one bad number in ten, with an unrecognised refusal sooner than good ones are accepted', () => {
   it('never pauses sending, and each is refused once, for good', { timeout: 60_000 }, async () => {
     refuses = (n) => n % 10 === 0;
     scene.simulator.state.change({ latencyMs: 100 });
@@ -55,7 +55,7 @@ describe('one bad number in ten, refused in unknown words and sooner than good o
   });
 });
 
-describe('an app whose 200 lines are all refused in unknown words', () => {
+describe('an app whose 200 lines all have an unrecognised refusal', () => {
   it('delays no other app, and is on hold itself', { timeout: 60_000 }, async () => {
     refuses = (n) => n < 200;
     const dead = await Promise.all(
@@ -194,7 +194,7 @@ describe('bare error codes that may mean the account', () => {
   });
 });
 
-describe('a single OTP refused in unknown words', () => {
+describe('a single OTP with an unrecognised refusal', () => {
   it('fails even when nothing else is sent', async () => {
     refuses = () => true;
     const [id = ''] = await send(1);

@@ -147,9 +147,9 @@ describe('the overview', () => {
 
   it('has an alarm for an app on hold that quotes the words of iSMS', async () => {
     const claimedAt = Date.now() + 1_000;
-    const row = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
+    const refusals = Array.from({ length: 10 }, (_, n) => ({ to: number(`012345678${n}`), claimedAt }));
     const { appHolds } = gateway.store;
-    await appHolds.noteRefusals({ app: 'shop', text: 'Sistem tergendala', row });
+    await appHolds.noteRefusals({ app: 'shop', text: 'Sistem tergendala', refusals });
     const texts = (await overview()).alarms.map(({ text }) => text);
     expect(texts).toContainEqual(
       expect.stringMatching(/^OTPs of shop have been on hold for \d s: .*"Sistem tergendala"/),

@@ -83,24 +83,28 @@ local function count(key, window_ms)
   if redis.call('INCR', key) == 1 then redis.call('PEXPIRE', key, window_ms) end
 end
 
--- What is left of each limit that is on: name, quota, window in ms, remaining, ms until more is.
+-- What is left of one limit.
 local function counter_quota(name, key, limit, window_ms)
   local used = tonumber(redis.call('GET', key) or 0)
-  return { name, limit, window_ms, math.max(0, limit - used), math.max(0, redis.call('PTTL', key)) }
+  local remaining, reset_ms = math.max(0, limit - used), math.max(0, redis.call('PTTL', key))
+  return { name = name, quota = limit, windowMs = window_ms, remaining = remaining, resetMs = reset_ms }
 end
 
 local function phone_quota(name, times, limit, window_ms, t)
   local used, oldest = in_window(times, window_ms, t)
-  return { name, limit, window_ms, math.max(0, limit - used), oldest and oldest + window_ms - t or 0 }
+  local remaining, reset_ms = math.max(0, limit - used), oldest and oldest + window_ms - t or 0
+  return { name = name, quota = limit, windowMs = window_ms, remaining = remaining, resetMs = reset_ms }
 end
 
+-- What is left of the limits that are on; nil where all are off.
 local function quotas(p, item, t)
   local found, limits, times = {}, limits_of(item), times_of(p, item)
   local function add(quota) found[#found + 1] = quota end
   local cooldown_ms = limits.recipientCooldownMs
   if cooldown_ms > 0 then
     local wait = cooldown_wait(p, cooldown_ms, t)
-    add({ 'phone-cooldown', 1, cooldown_ms, wait > 0 and 0 or 1, wait })
+    local remaining = wait > 0 and 0 or 1
+    add({ name = 'phone-cooldown', quota = 1, windowMs = cooldown_ms, remaining = remaining, resetMs = wait })
   end
   if limits.recipientPer10Minutes > 0 then
     add(phone_quota('phone-10min', times, limits.recipientPer10Minutes, TEN_MINUTES_MS, t))
@@ -113,7 +117,7 @@ local function quotas(p, item, t)
   if item.clientNetwork then
     add(counter_quota('client-ip-56', KEYS[item.clientNetwork], item.clientNetworkLimit, TEN_MINUTES_MS))
   end
-  return found
+  return #found > 0 and found or nil
 end
 
 -- The limit with the longest wait; nil when none stands in the way.

@@ -8,7 +8,8 @@
 -- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
 -- is left out, and done before (see admission-on-cluster.ts); with `peek`, nothing is written.
 -- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see admission-candidate.ts;
--- for each item its record, a JSON object that lacks what is decided here.
+-- for each item its record, a JSON object that lacks what is decided here. Returns for each as JSON what was decided, or only
+-- when it was admitted, where there is nothing more to say.
 local t = now()
 local call = cjson.decode(ARGV[1])
 
@@ -46,17 +47,17 @@ local function held(item)
           go_to(reservation.recordKey)
           local r = decode(stored)
           advance(r, t)
-          return {'replayed', encode(r)}
+          return { kind = 'replayed', record = encode(r) }
         end
       end
-      return {'key_reused'}
+      return { kind = 'key_reused' }
     end
   end
 end
 
 -- Numbers that were verified lately.
 local function is_exempt(phone)
-  return phone.verifiedAt and phone.verifiedAt + VERIFIED_KEPT_MS > t
+  return phone.verifiedAt ~= nil and phone.verifiedAt + VERIFIED_KEPT_MS > t
 end
 
 -- The guard's answer, when it refuses; and what it decided about the range. Lines of a batch are judged when they are
@@ -66,7 +67,7 @@ local function judged(item, phone)
   local g = load_range(KEYS[item.range], t)
   if item.batch then
     local wait = is_exempt(phone) and 0 or blocked_wait(g, t)
-    return wait > 0 and {'blocked', wait, '', 'blocked'} or nil, ''
+    return wait > 0 and { kind = 'blocked', waitMs = wait, decided = '', reason = 'blocked' } or nil, ''
   end
   local decided, wait, why = guard(g, { exempt = is_exempt(phone) }, t)
   if decided ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
@@ -74,7 +75,7 @@ local function judged(item, phone)
     emit(KEYS[call.rangeEvents], 'range.blocked', 'at', digits(t), 'range', item.rangeName)
   end
   save_range(KEYS[item.range], g, t)
-  return wait > 0 and {'blocked', wait, decided, why} or nil, decided
+  return wait > 0 and { kind = 'blocked', waitMs = wait, decided = decided, reason = why } or nil, decided
 end
 
 local function reserve(item, longest_life)
@@ -150,21 +151,24 @@ local function admit(item, text)
   local known = load()
   if known then
     advance(known, t)
-    return {'known', encode(known)}
+    return { kind = 'replayed', record = encode(known) }
   end
   local replay = item.idempotency and held(item)
   if replay then return replay end
-  if call.paused then return {'paused', call.paused} end
-  if is_on_hold(item.app) then return {'paused', 'unrecognised_refusal'} end
-  if item.overloaded then return {'overloaded'} end
+  if call.paused then return { kind = 'paused', reason = call.paused } end
+  if is_on_hold(item.app) then return { kind = 'paused', reason = 'unrecognised_refusal' } end
+  if item.overloaded then return { kind = 'overloaded' } end
 
   local h = history()
   local phone, number = load_phone(item.phone, item.app)
-  if is_locked(phone) then return {'phone_locked'} end
+  if is_locked(phone) then return { kind = 'phone_locked' } end
   local limit = limited(phone, number, item, t)
   -- What is left of an app's own limits would tell that it was not them.
-  if limit then return {'limited', limit.by, limit.ms, limit.own and quotas(phone, item, t) or {}} end
-  if call.peek then return {'free', is_exempt(phone) and 1 or 0} end
+  if limit then
+    local left = limit.own and quotas(phone, item, t) or nil
+    return { kind = 'limited', by = limit.by, retryAfterMs = limit.ms, quotas = left }
+  end
+  if call.peek then return { kind = 'free', exempt = is_exempt(phone) } end
   local refusal, decided = judged(item, phone)
   if refusal then return refusal end
 
@@ -176,9 +180,8 @@ local function admit(item, text)
   if item.reference then keep_reference(KEYS[item.reference], here.id, longest_life, t) end
   if item.supersedes then supersede_earlier(item, t) end
   if item.batch then note_batch(item, longest_life) end
-  -- Most often there is nothing more to say.
   if decided == '' and not item.quotas then return t end
-  return {'admitted', t, decided, item.quotas and quotas(phone, item, t) or {}}
+  return { kind = 'admitted', createdAt = t, decided = decided, quotas = item.quotas and quotas(phone, item, t) or nil }
 end
 
 call.paused = pause() or nil

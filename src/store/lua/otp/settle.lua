@@ -1,8 +1,8 @@
 --- @include "shared/record"
 -- Records the outcomes of claimed sends.
 -- KEYS: records. ARGV, for each: {token, attempt, claimedAt}, outcome, and the claimed record or '' to be asked for it.
--- Returns for each: `missing`, `needs_record`, or `settled` with status, failure, uuid and SMS id ('' for none), when it was
--- sent and expires (0 for not), retries and resends so far, ms until its send deadline, 1 when this changed the status.
+-- Returns for each as JSON: `missing`, `needs_record`, or `settled` with the OTP's state, retries and resends so far, ms until
+-- its send deadline, and whether this changed the status.
 local t = now()
 
 -- A record that was rolled back has forgotten this claim: it is taken up again, with what had been counted by then,
@@ -65,14 +65,14 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   if not r then
     -- Redis lost it, or broke it, unless the OTP may have ended right after the claim and its time to be kept is over, or was
     -- erased.
-    if t >= claim.claimedAt + POLICY.keepMs or redis.call('EXISTS', erased_key()) == 1 then return {'missing'} end
-    if raw_claimed == '' then return {'needs_record'} end
+    if t >= claim.claimedAt + POLICY.keepMs or redis.call('EXISTS', erased_key()) == 1 then return { kind = 'missing' } end
+    if raw_claimed == '' then return { kind = 'needs_record' } end
     r = decode(raw_claimed)
   end
   -- What a read may have shown as ended stays ended.
   advance(r, t)
   local current = r.status == 'sending' and r.token == claim.token
-  if not current and raw_claimed == '' then return {'needs_record'} end
+  if not current and raw_claimed == '' then return { kind = 'needs_record' } end
   local claimed = not current and decode(raw_claimed)
   if claimed and take_up(r, claim, claimed) then
     current, brought_back = true, true
@@ -88,8 +88,9 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   save(r)
   -- Its job may have been forgotten, too: the sweeper looks soon.
   if brought_back and r.status == 'queued' then look_soon(r.id, r.sendDeadline, t) end
-  return {
-    'settled', r.status, r.failure or '', r.uuid or '', r.smsId or '', r.sentAt or 0, r.expiresAt or 0,
-    tries(r), math.max(0, r.sendDeadline - t), r.status ~= before and 1 or 0,
+  local otp = {
+    status = r.status, failure = r.failure, uuid = r.uuid, smsId = r.smsId, sentAt = r.sentAt, expiresAt = r.expiresAt,
   }
+  local left = math.max(0, r.sendDeadline - t)
+  return { kind = 'settled', otp = otp, tries = tries(r), sendDeadlineInMs = left, moved = r.status ~= before }
 end)

@@ -1,7 +1,7 @@
 --- @include "shared/record"
 -- Ends OTPs whose deadline passed and names queued ones whose job may be missing.
 -- KEYS: the `due` sets of partitions. ARGV, for each: most records to look at. Returns for each: how many it looked at, the
--- queued ones, ids of unreadable ones, and app, status and failure of those that it moved.
+-- queued ones, ids of unreadable ones, and as JSON app, status and failure of those that it moved.
 local t = now()
 
 -- All that a broken record can stumble over, before anything is written.
@@ -29,7 +29,7 @@ return for_each_record(function(most)
     else
       redis.call('ZADD', here.due, digits(next_due), id)
     end
-    if changed then moved[#moved + 1] = { r.app, r.status, r.failure or '' } end
+    if changed then moved[#moved + 1] = cjson.encode({ app = r.app, status = r.status, failure = r.failure }) end
     if readable and r and r.status == 'queued' then
       -- Looked at again soon, in case the process that adds the missing job ends before; see markEnqueued.
       look_soon(id, r.sendDeadline, t)

@@ -1,30 +1,30 @@
 --- @include "shared/clock"
 -- What is known of the calls for each app's OTPs: a hash, JSON by app. `acceptedAt`: when the newest call that the provider
--- accepted was claimed. `refusedAt`: when a refusal in unknown words came last. `row`: numbers refused in unknown words since
+-- accepted was claimed. `refusedAt`: when the last unrecognised refusal came. `refusals`: numbers with an unrecognised refusal since
 -- the last accepted call, by hash, with when they were claimed. `hold`: no OTP of the app is sent or admitted until `tryAt`,
 -- then one; `since`, `text`: when that began, and what the provider said. `resumedAt`: when the last hold ended.
-local ROW_KEPT_MS, HOLD_KEPT_MS = 3600000, 86400000
+local REFUSALS_KEPT_MS, HOLD_KEPT_MS = 3600000, 86400000
 local FIRST_TRY_MS, LAST_TRY_MS = 10000, 60000
 
 local function load_calls(key, app)
   local raw = redis.call('HGET', key, app)
   local a = raw and cjson.decode(raw) or {}
-  a.row = a.row or {}
+  a.refusals = a.refusals or {}
   -- Of an app that asks for nothing any more.
   if a.hold and a.hold.tryAt + HOLD_KEPT_MS < now() then a.hold = nil end
   return a
 end
 
 local function save_calls(key, app, a)
-  if next(a.row) == nil then a.row = nil end
+  if next(a.refusals) == nil then a.refusals = nil end
   redis.call('HSET', key, app, cjson.encode(a))
 end
 
 -- Removes refusals of calls that were claimed before; answers how many are left.
-local function trim_row(row, claimed_before)
+local function trim_refusals(refusals, claimed_before)
   local left = 0
-  for hash, claimed_at in pairs(row) do
-    if claimed_at < claimed_before then row[hash] = nil else left = left + 1 end
+  for hash, claimed_at in pairs(refusals) do
+    if claimed_at < claimed_before then refusals[hash] = nil else left = left + 1 end
   end
   return left
 end
@@ -38,9 +38,9 @@ for _, app in ipairs(redis.call('HKEYS', KEYS[1])) do
   local hold = a.hold
   -- Numbers of an app that sends nothing any more must not stay.
   local oldest = t
-  for _, claimed_at in pairs(a.row) do oldest = math.min(oldest, claimed_at) end
-  if oldest < t - ROW_KEPT_MS then
-    trim_row(a.row, t - ROW_KEPT_MS)
+  for _, claimed_at in pairs(a.refusals) do oldest = math.min(oldest, claimed_at) end
+  if oldest < t - REFUSALS_KEPT_MS then
+    trim_refusals(a.refusals, t - REFUSALS_KEPT_MS)
     save_calls(KEYS[1], app, a)
   end
   if hold then
@@ -52,7 +52,7 @@ return holds
 
 --- @command note-accepted
 --- @include "shared/events"
--- Notes calls that the provider accepted: earlier refusals in unknown words were not the account's. Ends holds that began
+-- Notes calls that the provider accepted: earlier unrecognised refusals were not the account's. Ends holds that began
 -- before these calls were claimed, or that a call claimed among the refused ones would have kept from beginning; answers
 -- the apps. KEYS: calls by app, events. ARGV: different numbers in a row that put an app on hold; app, when its call was
 -- claimed, …
@@ -61,12 +61,12 @@ for i = 2, #ARGV, 2 do
   local app, claimed_at = ARGV[i], tonumber(ARGV[i + 1])
   local a = load_calls(KEYS[1], app)
   a.acceptedAt = math.max(a.acceptedAt or 0, claimed_at)
-  local left = trim_row(a.row, claimed_at)
+  local left = trim_refusals(a.refusals, claimed_at)
   local untried = a.hold and a.hold.tryAt == a.hold.since + FIRST_TRY_MS
   if a.hold and (claimed_at > a.hold.since or (untried and left < limit)) then
     local text = a.hold.text
     emit(KEYS[2], 'sending.resumed', 'at', digits(t), 'trouble', 'unrecognised_refusal', 'text', text, 'app', app)
-    a.hold, a.resumedAt, a.row = nil, t, {}
+    a.hold, a.resumedAt, a.refusals = nil, t, {}
     ended[#ended + 1] = app
   end
   save_calls(KEYS[1], app, a)
@@ -75,8 +75,8 @@ return ended
 
 --- @command note-refusals
 --- @include "shared/events"
--- Notes refusals in unknown words, of one app in a row. Returns 1 where this put the app on hold, and 1 while it is.
--- KEYS: calls by app, events. ARGV: app, the words, different numbers in a row that put it on hold; when each of the calls
+-- Notes unrecognised refusals of one app in a row. Returns 1 where this put the app on hold, and 1 while it is.
+-- KEYS: calls by app, events. ARGV: app, the text, different numbers in a row that put it on hold; when each of the calls
 -- was claimed and the hash of its number.
 local app, text, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local t, a = now(), load_calls(KEYS[1], app)
@@ -85,10 +85,10 @@ a.refusedAt = t
 if a.hold then
   a.hold.text = text
 else
-  for i = 4, #ARGV, 2 do a.row[ARGV[i + 1]] = tonumber(ARGV[i]) end
-  -- An accepted call ends the row; a call claimed before the last hold ended was refused because of that.
-  local from = math.max(a.acceptedAt or 0, (a.resumedAt or -1) + 1, t - ROW_KEPT_MS)
-  began = trim_row(a.row, from) >= limit
+  for i = 4, #ARGV, 2 do a.refusals[ARGV[i + 1]] = tonumber(ARGV[i]) end
+  -- Refusals count since the last accepted call; a call claimed before the last hold ended was refused because of that.
+  local from = math.max(a.acceptedAt or 0, (a.resumedAt or -1) + 1, t - REFUSALS_KEPT_MS)
+  began = trim_refusals(a.refusals, from) >= limit
 end
 if began then
   a.hold = { since = t, text = text, tryAt = t + FIRST_TRY_MS }
@@ -98,7 +98,7 @@ save_calls(KEYS[1], app, a)
 return {began and 1 or 0, a.hold and 1 or 0}
 
 --- @command judge-refusal
--- Says of an OTP that was refused in unknown words whether that is `final`, whether it is to be sent `again`, since its app
+-- Says of an unrecognised refusal of an OTP whether it is `final`, whether the OTP is to be sent `again`, since its app
 -- was on hold, or whether it is `held`, since nothing tells yet.
 -- KEYS: calls by app. ARGV: app, when the refused call was claimed, and when the first one was.
 -- Calls claimed within this time may have reached the provider in another order.
@@ -114,7 +114,7 @@ if not of_last_hold and claimed_at > first_at and accepted_at > first_at then re
 if a.hold then return 'held' end
 if of_last_hold then return 'again' end
 if accepted_at > claimed_at + ORDER_MS then return 'final' end
-local several = trim_row(a.row, 0) > 1
+local several = trim_refusals(a.refusals, 0) > 1
 return t - math.max(a.refusedAt or 0, claimed_at) >= (several and SEVERAL_MS or ALONE_MS) and 'final' or 'held'
 
 --- @command take-trial
@@ -141,8 +141,8 @@ save_calls(KEYS[1], ARGV[1], a)
 for _, app in ipairs(redis.call('HKEYS', KEYS[1])) do
   local a, found = load_calls(KEYS[1], app), false
   for _, hash in ipairs(ARGV) do
-    found = found or a.row[hash] ~= nil
-    a.row[hash] = nil
+    found = found or a.refusals[hash] ~= nil
+    a.refusals[hash] = nil
   end
   if found then save_calls(KEYS[1], app, a) end
 end

@@ -3,7 +3,7 @@
 -- Shared by every function on OTPs' records.
 -- A record is one JSON string. All times are milliseconds of Redis's own clock.
 -- Every function is called for a list of records, whose keys KEYS begins with, and answers a list. A record that
--- cannot be handled spoils no other: its answer is {'error', why}.
+-- cannot be handled spoils no other: its answer is {'error', why}. An answer that has a `kind` is given as JSON.
 
 -- The record at hand, and the keys beside it: all that belongs to one phone number begins with the same hash tag.
 local here
@@ -22,8 +22,8 @@ end
 
 local function guarded(one, ...)
   local ok, answer = pcall(one, ...)
-  if ok then return answer end
-  return { 'error', type(answer) == 'table' and answer.err or tostring(answer) }
+  if not ok then return { 'error', type(answer) == 'table' and answer.err or tostring(answer) } end
+  return type(answer) == 'table' and answer.kind and cjson.encode(answer) or answer
 end
 
 -- Set: the OTP at hand was erased.

@@ -2,7 +2,7 @@
 --- @include "verification/phone"
 -- Records the provider's answers to verification attempts.
 -- KEYS: records. ARGV, for each: lease token, outcome, keyed hash of idempotency key and code ('' for none).
--- Returns for each: the result, the status, attempts left, when it was verified (0 for not), 1 when the number is locked.
+-- Returns for each as JSON: the result, what changed of the OTP, whether the number is locked.
 local t = now()
 
 local function note_right_code(r, token, replay)
@@ -43,7 +43,7 @@ end
 
 return for_each_record(function(token, outcome, replay)
   local r = load()
-  if not r then return {'otp_not_found'} end
+  if not r then return { kind = 'otp_not_found' } end
   local answer = outcome
   advance(r, t)
   if outcome == 'correct' then
@@ -57,5 +57,6 @@ return for_each_record(function(token, outcome, replay)
   if r.status == 'sent' then lock_if_exhausted(r, t) end
   local locked = outcome ~= 'correct' and is_locked((load_phone(r.phone, r.app)))
   save(r)
-  return {answer, r.status, r.maxAttempts - r.attempts, r.verifiedAt or 0, locked and 1 or 0}
+  local otp = { status = r.status, attemptsRemaining = r.maxAttempts - r.attempts, verifiedAt = r.verifiedAt }
+  return { kind = answer, otp = otp, locked = locked }
 end)
