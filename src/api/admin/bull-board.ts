@@ -4,7 +4,7 @@ import { ExpressAdapter } from '@bull-board/express';
 import { type Express, type Request, type RequestHandler, Router } from 'express';
 import { withTimeout } from '../../lib/with-timeout.js';
 import { redisDeadlineMs } from '../../producer/redis-trouble.js';
-import type { SendOtpPayload } from '../../queues/send-otp.js';
+import type { BatchPayload } from '../../queues/batch.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { ApiProblem } from '../http/problem.js';
 import { type ProblemCode, problems } from '../http/problems.js';
@@ -54,22 +54,23 @@ export function bullBoard(
   actions: boolean,
   { sendOtpQueue, batchQueue, balanceQueue, webhookQueue }: ApiDependencies,
 ): Router {
-  const others = [batchQueue.queue, balanceQueue.queue, ...(webhookQueue ? [webhookQueue.queue] : [])];
-  const queues = [...sendOtpQueue.queues, ...others];
+  const others = [balanceQueue.queue, ...(webhookQueue ? [webhookQueue.queue] : [])];
+  const queues = [...sendOtpQueue.queues, batchQueue.queue, ...others];
   const board = new ExpressAdapter();
   board.setBasePath(basePath);
   const options = { readOnlyMode: !actions };
-  const externalJobUrl = ({ data }: { data: SendOtpPayload }) => ({
-    displayText: 'OTP in the overview',
-    href: `/admin#${data.id}`,
+  const linked = (displayText: string) => ({
+    ...options,
+    externalJobUrl: ({ data }: { data: { id: string } }) => ({ displayText, href: `/admin#${data.id}` }),
   });
-  const hidden = ['waiting-children'];
+  const [ofSends, ofOthers] = [['waiting-children'], ['waiting-children', 'prioritized']];
+  const batches = adapterOf(batchQueue.queue, ofOthers, linked('Batch in the overview'));
+  batches.setFormatter('name', ({ data }: { data: BatchPayload }) => `${data.name ?? 'Batch'} (${data.app})`);
   createBullBoard({
     queues: [
-      ...sendOtpQueue.queues.map((queue) =>
-        adapterOf(queue, { hidden, options: { ...options, externalJobUrl } }),
-      ),
-      ...others.map((queue) => adapterOf(queue, { hidden: [...hidden, 'prioritized'], options })),
+      ...sendOtpQueue.queues.map((queue) => adapterOf(queue, ofSends, linked('OTP in the overview'))),
+      batches,
+      ...others.map((queue) => adapterOf(queue, ofOthers, options)),
     ],
     serverAdapter: board,
     options: {
@@ -93,7 +94,8 @@ export function bullBoard(
 /** The adapter of a queue, without the tabs of states that its jobs never have. */
 function adapterOf(
   queue: BoardQueue,
-  { hidden, options }: { hidden: readonly string[]; options: ConstructorParameters<typeof BullMQAdapter>[1] },
+  hidden: readonly string[],
+  options: ConstructorParameters<typeof BullMQAdapter>[1],
 ): BullMQAdapter {
   const adapter = new BullMQAdapter(queue, options);
   const all = adapter.getStatuses();

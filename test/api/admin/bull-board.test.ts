@@ -1,5 +1,6 @@
 import { Worker } from 'bullmq';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createBatchQueue } from '../../../src/queues/batch.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
 import { admin, expectProblem, type Gateway, startGateway } from '../gateway.js';
 
@@ -95,9 +96,37 @@ describe('the tabs of a queue', () => {
     const tabs = Object.fromEntries(queues.map(({ name, statuses }) => [name, statuses]));
     const common = ['latest', 'active', 'waiting', 'completed', 'failed', 'delayed'];
     expect(new Set(tabs['otp-send'])).toEqual(new Set([...common, 'prioritized']));
+    expect(new Set(tabs['otp-batch'])).toEqual(new Set(common));
     expect(new Set(tabs['balance'])).toEqual(new Set(common));
     expect(new Set(tabs['webhook'])).toEqual(new Set(common));
   });
+});
+
+describe('the job of a batch', () => {
+  it.each([
+    ['Friday', 'Friday (shop)'],
+    [null, 'Batch (shop)'],
+  ])(
+    'has the name and app of the batch as its title, and a link to the overview: %s',
+    async (name, title) => {
+      await createBatchQueue(gateway.redis, () => {}).ensure({
+        batch: 'Q8sXk5TzGw2bVr0Yc1Jm3n',
+        app: 'shop',
+        name,
+      });
+      const { json } = await gateway.call('GET', `${board}?activeQueue=otp-batch`, {
+        key: null,
+        headers: basic,
+      });
+      const { queues } = json as { queues: { name: string; jobs: object[] }[] };
+      expect(queues.find((one) => one.name === 'otp-batch')?.jobs).toEqual([
+        expect.objectContaining({
+          name: title,
+          externalUrl: { displayText: 'Batch in the overview', href: '/admin#batch_Q8sXk5TzGw2bVr0Yc1Jm3n' },
+        }),
+      ]);
+    },
+  );
 });
 
 describe('403', () => {
