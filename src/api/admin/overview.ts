@@ -111,6 +111,9 @@ interface Asset {
   text: string;
 }
 
+/** The page's own scripts, which import one another. */
+const scripts = ['overview.js', 'charts.js', 'elements.js'];
+
 /** Files that the page loads, and the digest in their addresses that lets browsers cache them. */
 function overviewAssets(): { byName: Map<string, Asset>; digest: string } {
   const { resolve } = createRequire(import.meta.url);
@@ -121,13 +124,15 @@ function overviewAssets(): { byName: Map<string, Asset>; digest: string } {
   const byName = new Map<string, Asset>([
     ['uplot.js', js(read(resolve('uplot/dist/uPlot.iife.min.js')))],
     ['uplot.css', css(read(resolve('uplot/dist/uPlot.min.css')))],
-    ['charts.js', js(own('charts.js'))],
     ['overview.css', css(own('overview.css'))],
+    ...scripts.map((name) => [name, js(own(name))] as const),
   ]);
-  const script = own('overview.js');
-  const all = [...byName.values()].map(({ text }) => text).join('\n') + script;
+  const all = [...byName.values()].map(({ text }) => text).join('\n');
   const digest = createHash('sha256').update(all).digest('hex').slice(0, 12);
-  byName.set('overview.js', js(script.replace("'./charts.js'", `'./charts.js?${digest}'`)));
+  for (const name of scripts) {
+    const imports = /(?<=from '\.\/\w+\.js)(?=')/g;
+    byName.set(name, js(own(name).replaceAll(imports, `?${digest}`)));
+  }
   return { byName, digest };
 }
 

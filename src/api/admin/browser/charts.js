@@ -1,40 +1,15 @@
-// The overview's formats, elements and charts; overview.js uses them.
+// The overview's charts.
 /* global uPlot */
 
+import { byId, dateFormatter, element, format } from './elements.js';
+
 const chartHeight = 190;
-const charts = new Map();
-
-export const byId = (id) => document.getElementById(id);
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-
-/** An element with text or other elements in it; text is never read as HTML. */
-export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children.map((child) => (child instanceof Node ? child : String(child))));
-  return made;
-}
-
-const formatter = (options) => new Intl.NumberFormat(undefined, options).format;
-const dateFormatter = (options) => new Intl.DateTimeFormat(undefined, options).format;
 const timeOnly = dateFormatter({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const timeWithSeconds = dateFormatter({ timeStyle: 'medium', hourCycle: 'h23' });
 const dayOnly = dateFormatter({ day: 'numeric', month: 'short' });
+const charts = new Map();
 
-/** How numbers and moments are written, in the browser's language. */
-export const format = {
-  whole: formatter(),
-  oneDigit: formatter({ maximumFractionDigits: 1 }),
-  percent: formatter({ style: 'percent', maximumFractionDigits: 0 }),
-  dateTime: dateFormatter({ dateStyle: 'short', timeStyle: 'medium' }),
-  date: dateFormatter({ dateStyle: 'medium', timeZone: 'UTC' }),
-  duration: (seconds) => {
-    if (seconds < 1) return `${Math.round(seconds * 1_000)} ms`;
-    if (seconds < 120) return `${format.oneDigit(seconds)} s`;
-    if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-    return `${format.oneDigit(seconds / 3_600)} h`;
-  },
-};
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 export function total(points, name) {
   return points.reduce((sum, point) => sum + point[name], 0);

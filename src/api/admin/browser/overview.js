@@ -1,41 +1,27 @@
 // The overview page in the browser: fetches the figures and draws them. No framework, no other host.
 
-import { byId, conversionOf, element, format, showCharts, total } from './charts.js';
+import { conversionOf, showCharts, total } from './charts.js';
+import {
+  actionButton,
+  actionsOn,
+  ask,
+  byId,
+  element,
+  format,
+  lines,
+  refreshAges,
+  replace,
+  table,
+  time,
+} from './elements.js';
 
 const refreshEveryMs = 15_000;
 let hours = '6';
 let shown = null;
 
-/** The time until or since a moment, as text that stays right while the page is open; hover shows the moment. */
-function time(moment) {
-  const at = new Date(moment);
-  return element('time', { datetime: at.toISOString(), title: format.dateTime(at) }, age(at));
-}
-
-function age(at) {
-  const seconds = (Date.now() - at) / 1_000;
-  if (Math.abs(seconds) < 5) return 'now';
-  const text = format.duration(Math.round(Math.abs(seconds)));
-  return seconds > 0 ? `${text} ago` : `in ${text}`;
-}
-
-function refreshAges() {
-  for (const one of document.querySelectorAll('time')) one.textContent = age(new Date(one.dateTime));
-}
-
 /** Send times are counted in buckets, of which an hour is the last. */
 function atMost(seconds) {
   return seconds > 3_600 ? 'over 1 h' : `≤ ${format.duration(seconds)}`;
-}
-
-async function ask(path, body) {
-  const response = await fetch(`/admin/${path}`, {
-    headers: { Accept: 'application/json', ...(body && { 'Content-Type': 'application/json' }) },
-    ...(body && { method: 'POST', body: JSON.stringify(body) }),
-  });
-  const answer = response.status === 204 ? {} : await response.json();
-  if (!response.ok) throw new Error(answer.detail ?? answer.title ?? `HTTP ${response.status}`);
-  return answer;
 }
 
 function say(id, text, more = ['\u00a0'], level = '') {
@@ -101,47 +87,12 @@ function showState({ alarms }) {
   document.title = alarms.length === 0 ? 'iSMS OTP gateway' : `(${alarms.length}) iSMS OTP gateway`;
 }
 
-/** A table that becomes a list of labelled lines on a phone. */
-function table(head, rows) {
-  const header = element('tr', {}, ...head.map((text) => element('th', { scope: 'col' }, text)));
-  const body = rows.map((cells) => element('tr', {}, ...cells.map((cell, i) => cellOf(cell, head[i]))));
-  return element('table', {}, element('thead', {}, header), element('tbody', {}, ...body));
-}
-
-function cellOf(content, label) {
-  const attributes = { 'data-label': label, ...(content === '' && { class: 'blank' }) };
-  return element('td', attributes, element('div', {}, content));
-}
-
-/** Several texts or elements, one below the other. */
-function lines(...parts) {
-  const [first, ...more] = parts.filter((part) => part !== '');
-  return element('div', {}, first, ...more.map((part) => element('span', { class: 'more' }, part)));
-}
-
-/** A button that changes something, which the server allows only with ADMIN_ACTIONS=on. */
-function actionButton(text, label, act) {
-  const button = element('button', { class: 'quiet', 'aria-label': label }, text);
-  button.addEventListener('click', async () => {
-    button.disabled = true;
-    try {
-      await act();
-      button.disabled = false;
-    } catch (error) {
-      button.replaceWith(element('span', { class: 'bad' }, error.message));
-    }
-  });
-  return button;
-}
-
-const actionsOn = document.body.dataset.actions === 'on';
 /** Rows of ranges shown; the command `isms-otp ranges list` shows all. */
 const mostRanges = 20;
 
 function showRanges({ ranges, guardEnforces }) {
   const place = byId('ranges');
   place.parentElement.hidden = ranges.length === 0;
-  if (place.contains(document.activeElement)) return;
   byId('ranges-title').textContent = guardEnforces
     ? 'Number ranges limited by the toll-fraud guard'
     : 'Number ranges that the toll-fraud guard would limit (FRAUD_GUARD=enforce)';
@@ -162,7 +113,8 @@ function showRanges({ ranges, guardEnforces }) {
     notes.push(`And ${format.whole(ranges.length - mostRanges)} more: isms-otp ranges list.`);
   if (!actionsOn && guardEnforces)
     notes.push('To undo, run isms-otp ranges unblock, or set ADMIN_ACTIONS=on for a button here.');
-  place.replaceChildren(
+  replace(
+    place,
     table(['Range', 'App', 'Limit', 'Refused', 'Ends', ''], rows),
     element('p', { class: 'more' }, notes.join(' ')),
   );
@@ -177,7 +129,6 @@ const limitTexts = {
 function undoButton(app, range) {
   return actionButton('Undo', `Undo the limit of ${range} for ${app}`, async () => {
     await ask('ranges/forget', { app, range });
-    document.activeElement.blur();
     await refresh();
   });
 }
