@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseWithErrors } from '../lib/input-errors.js';
+import { errorText, parseWithErrors } from '../lib/input-errors.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import type { Otp, Status } from '../otp/otp.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
@@ -14,10 +14,12 @@ import {
 } from './otp-request.js';
 import { redisDeadlineMs, refuseUnavailable } from './redis-trouble.js';
 import {
+  batchMembers,
   beginUpload,
   createGrouping,
   type Group,
   type LineResult,
+  toBatchOptions,
   type UploadLine,
   type UploadOptions,
   type UploadSummary,
@@ -40,6 +42,12 @@ export type SendResult =
 export interface SendManyOptions {
   /** Makes an interrupted upload repeatable: each OTP counts once, by its place and content. */
   idempotencyKey?: string;
+  /** Name of the batch, for people: at most 100 characters. A repeated upload keeps its first name, start and pace. */
+  name?: string;
+  /** When the batch starts, at most 7 days ahead; text is RFC 3339. Default, and in the past: at once. */
+  startAt?: Date | string;
+  /** OTPs sent in a second at most, 1 to 10,000. Default: as many as can be sent. */
+  perSecond?: number;
   /** Called in order, for each OTP that was processed. */
   onResult?: (result: LineResult) => void;
   /** Called after each group of up to a few hundred. */
@@ -55,7 +63,7 @@ export interface OtpProducer {
   /**
    * Any number of OTPs, as one batch that single OTPs overtake. Reads an async iterable only as fast as it processes
    * it, so that memory stays constant. Rejects when the iterable does, when Redis cannot be reached at the start, with
-   * `BatchCancelled` if the key's batch was cancelled, and with a `TypeError` for an invalid key.
+   * `BatchCancelled` if the key's batch was cancelled, and with a `TypeError` for an invalid key, name, start or pace.
    */
   sendMany(
     otps: Iterable<OtpInput> | AsyncIterable<OtpInput>,
@@ -99,13 +107,12 @@ export function createProducer({
       await connected;
       return toSendResult(await enqueuer.enqueue(read.request, idempotency).catch(unavailable));
     },
-    sendMany: async (inputs, { idempotencyKey, onResult, onProgress, signal } = {}) => {
-      const refusedKey = keyRefusal(idempotencyKey);
-      if (refusedKey) throw new TypeError(refusedKey.message);
+    sendMany: async (inputs, { onResult, onProgress, signal, ...options } = {}) => {
+      const { idempotencyKey = null, ...batch } = validOptions(options);
       await connected;
       const upload = await beginUpload({ store, enqueuer }, app, {
-        ...{ name: null, startAt: null, perSecond: null },
-        idempotencyKey: idempotencyKey ?? null,
+        ...toBatchOptions(batch),
+        idempotencyKey,
       });
       if (!upload) throw new BatchCancelled('the batch of this idempotency key was cancelled');
       const groups = groupsOf(inputs, (input) => bulk.read(app, input), signal);
@@ -120,6 +127,15 @@ export function createProducer({
 }
 
 const keySchema = z.object({ idempotencyKey: idempotencyKeySchema.optional() });
+const optionsSchema = keySchema.extend(batchMembers);
+
+function validOptions({ startAt, ...options }: SendManyOptions): z.output<typeof optionsSchema> {
+  const isInvalid = startAt instanceof Date && Number.isNaN(startAt.getTime());
+  const time = startAt instanceof Date && !isInvalid ? startAt.toISOString() : startAt;
+  const parsed = parseWithErrors(optionsSchema, { ...options, startAt: time });
+  if ('data' in parsed) return parsed.data;
+  throw new TypeError(errorText(parsed.errors));
+}
 
 /** Why a key is invalid, as the API would say it. */
 function keyRefusal(key: string | undefined): Refusal | null {

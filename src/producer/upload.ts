@@ -1,13 +1,54 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { mapOrdered } from '../lib/map-ordered.js';
 import { batchId } from '../otp/otp-id.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
 import type { Admission, AdmissionRequest } from '../store/admission.js';
 import { type BatchOptions, type Line, linesPerChunk, type ReservedLine } from '../store/batches.js';
+import { longestStartMs } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import type { EnqueuedBatch, Enqueuer } from './enqueue.js';
 import type { Read } from './otp-request.js';
 import { redisTrouble, refuseUnavailable } from './redis-trouble.js';
+
+const visibleName = /^[^\p{Cc}\p{Cs}]{1,100}$/u;
+
+/** When a batch starts, as an app writes it. */
+export const startSchema = z.iso
+  .datetime({ offset: true, error: 'must be an RFC 3339 date and time with Z or an offset' })
+  .refine((time) => !(Date.parse(time) > Date.now() + longestStartMs), 'must be at most 7 days ahead');
+
+/** Options of a batch as an app writes them. */
+export const batchMembers = {
+  name: z
+    .string()
+    .regex(visibleName, 'must be 1 to 100 characters, none of them a control character')
+    .optional()
+    .describe('Name of the batch, for people: at most 100 characters.'),
+  startAt: startSchema
+    .optional()
+    .describe('When the batch starts, at most 7 days ahead. Default, and in the past: at once.'),
+  perSecond: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('OTPs sent in a second at most. Default: as many as can be sent.'),
+};
+
+/** Options of a batch from what its app wrote; a start that has passed is none. */
+export function toBatchOptions(given: {
+  name?: string | undefined;
+  startAt?: string | undefined;
+  perSecond?: number | undefined;
+}): BatchOptions {
+  const startAt = Date.parse(given.startAt ?? '');
+  return {
+    name: given.name ?? null,
+    startAt: startAt > Date.now() ? startAt : null,
+    perSecond: given.perSecond ?? null,
+  };
+}
 
 /** Groups processed at the same time: with four of 200 lines, Redis and this process both work (measured). */
 const groupsInFlight = 4;

@@ -122,6 +122,21 @@ describe('sendMany', () => {
     expect(await store.batches.find('shop', summary.batchId)).toMatchObject({ counts: { queued: 700 } });
   });
 
+  it('gives the batch a name, a start and a pace', async () => {
+    const startAt = new Date(Date.now() + 60_000);
+    const options = { name: 'Friday', startAt, perSecond: 50 };
+    const { batchId } = await producer.sendMany([{ to: number() }], options);
+    const found = await store.batches.find('shop', batchId);
+    expect(found).toMatchObject({ ...options, startAt: startAt.getTime() });
+  });
+
+  it.each([{ name: '' }, { startAt: 'tomorrow' }, { startAt: new Date(Number.NaN) }, { perSecond: 0 }])(
+    'rejects %j with a TypeError',
+    async (options) => {
+      await expect(producer.sendMany([{ to: number() }], options)).rejects.toThrow(TypeError);
+    },
+  );
+
   it('rejects OTPs for a cancelled batch', async () => {
     const { batchId } = await producer.sendMany([{ to: number() }], { idempotencyKey: 'gone' });
     await store.batches.cancel('shop', batchId);

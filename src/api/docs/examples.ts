@@ -32,6 +32,9 @@ export const sentOtp = {
 const batchId = 'batch_Q8sXk5TzGw2bVr0Yc1Jm3n';
 
 export const bulkRequestExample = {
+  name: 'Friday',
+  startAt: '2025-04-01T08:00:00Z',
+  perSecond: 50,
   defaults: { message: 'Your code is %OTP%' },
   otps: [{ to: '+60123456789' }, { to: '012-345 678' }],
 };

@@ -2,8 +2,9 @@ import type { TimeSlices } from '../../lib/time-slices.js';
 import { longestLineBytes, type ReadLine } from '../http/body.js';
 import { ApiProblem } from '../http/problem.js';
 
-/** Limit of the document's members; it has two. */
+/** Limit of the document's members. */
 const mostMembers = 32;
+const knownMembers = ['defaults', 'name', 'startAt', 'perSecond'];
 
 /** A JSON text of at most 16 Ki characters; null: a longer one, which is dropped as it arrives. */
 type Text = string | null;
@@ -80,8 +81,8 @@ function knownName(text: Text): unknown {
 
 /** Values of unknown members are dropped; the schema rejects their names. */
 function knownValue(name: string, text: Text): unknown {
-  if (name !== 'defaults') return null;
-  if (text === null) throw unreadable(`\`defaults\` is longer than ${longestLineBytes} characters.`);
+  if (!knownMembers.includes(name)) return null;
+  if (text === null) throw unreadable(`\`${name}\` is longer than ${longestLineBytes} characters.`);
   return parsed(text);
 }
 

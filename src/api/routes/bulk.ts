@@ -3,10 +3,12 @@ import type { TimeSlices } from '../../lib/time-slices.js';
 import { refuse } from '../../otp/refusal.js';
 import { createRequestReader, otpRequestSchema, type Read } from '../../producer/otp-request.js';
 import {
+  batchMembers,
   beginUpload,
   createGrouping,
   type Group,
   type LineResult,
+  toBatchOptions,
   type Upload,
   type UploadLine,
 } from '../../producer/upload.js';
@@ -23,7 +25,7 @@ import {
 import { contextOf } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
-import { idempotencyKeyHeader, parseHeaders } from '../http/request.js';
+import { idempotencyKeyHeader, parseHeaders, parseInput } from '../http/request.js';
 import { type Answer, abortSignal, defineRoute, type Route } from '../http/route.js';
 import { readDocument, readItem } from './bulk-document.js';
 import { bulkLineSchema, bulkResultSchema } from './schemas.js';
@@ -43,6 +45,18 @@ const headersSchema = z.object({
     .describe('Allows to repeat a broken upload: each line counts once.'),
 });
 
+const inBody = 'In JSON, `name`, `startAt` and `perSecond` are members of the body.';
+const ofNdjson = (member: z.ZodType) => `NDJSON only. ${member.description}`;
+const querySchema = z.strictObject({
+  name: batchMembers.name.describe(ofNdjson(batchMembers.name)),
+  startAt: batchMembers.startAt.describe(ofNdjson(batchMembers.startAt)),
+  perSecond: z.coerce
+    .number<string>()
+    .pipe(batchMembers.perSecond.unwrap())
+    .optional()
+    .describe(ofNdjson(batchMembers.perSecond)),
+});
+
 /** `POST /v1/otps/bulk`: one JSON document, or newline-delimited JSON. */
 export function bulkRoute(
   { store, enqueuer, settings, metrics }: ApiDependencies,
@@ -53,10 +67,14 @@ export function bulkRoute(
   const slots = createAppSlots('too_many_uploads');
   const toLine = (app: string, line: ReadLine, defaults?: object) =>
     uploadLine(reader.read, app, { line, defaults });
-  const begin = async (app: string, key: string | undefined): Promise<Upload> => {
+  const begin = async (
+    app: string,
+    key: string | undefined,
+    options: Parameters<typeof toBatchOptions>[0],
+  ): Promise<Upload> => {
     const onResults = (results: readonly LineResult[]) => countLines(metrics, app, results);
     const upload = await beginUpload({ store, enqueuer, onResults }, app, {
-      ...{ name: null, startAt: null, perSecond: null },
+      ...toBatchOptions(options),
       idempotencyKey: key ?? null,
     });
     if (!upload) throw new ApiProblem('batch_cancelled');
@@ -64,6 +82,7 @@ export function bulkRoute(
   };
   const records = { mediaTypes: [ndjson] };
   const bodySchema = z.strictObject({
+    ...batchMembers,
     defaults: otpRequestSchema(bulkSettings)
       .omit({ to: true })
       .optional()
@@ -86,7 +105,8 @@ export function bulkRoute(
       'line, which is answered line by line and ends with `{"summary": {…}}`; read the answers while you write. An OTP may ' +
       `have ${longestLineBytes / 1_024} KiB. An invalid OTP does not affect the others. Single OTPs are sent first, and apps are served in turn. ` +
       `An app may run ${slotsPerApp} uploads at a time. Lines over the app's limit wait for it, in JSON for ` +
-      `${jsonWithinMs / 1_000} s at most. \`sendDeadlineSeconds\` is ${settings.bulkSendDeadlineSeconds} by default.`,
+      `${jsonWithinMs / 1_000} s at most. \`sendDeadlineSeconds\` is ${settings.bulkSendDeadlineSeconds} by default, and ` +
+      'counts from `startAt`. An upload that is repeated under its key keeps the options of the first time.',
     body: {
       name: 'BulkRequest',
       schema: bodySchema,
@@ -95,6 +115,7 @@ export function bulkRoute(
       records: { ...records, name: 'OtpRequest', schema: otpRequestSchema(settings) },
     },
     headers: headersSchema,
+    query: querySchema,
     answers: {
       202: {
         description: '`results` holds a result for each OTP. If none was accepted, the batch may not exist.',
@@ -116,8 +137,9 @@ export function bulkRoute(
       // Answered for a line, like the problem codes of single OTPs.
       'too_many_refused',
     ],
-    handle: async ({ app, body, headers, abortSignal, setBatchId }) => {
-      const upload = await begin(app, headers['Idempotency-Key']);
+    handle: async ({ app, body, query, headers, abortSignal, setBatchId }) => {
+      if (Object.keys(query).length > 0) throw new ApiProblem('invalid_request', { detail: inBody });
+      const upload = await begin(app, headers['Idempotency-Key'], body);
       setBatchId(upload.summary.batchId);
       const signal = abortSignal(jsonWithinMs);
       const lines = mapped(body.otps, (text) => toLine(app, readItem(text), body.defaults));
@@ -134,7 +156,8 @@ export function bulkRoute(
       slots.take(app, abortSignal(res));
       if (!isMediaType(req, ndjson)) return await json.run(req, res);
       allowSlowBody(req, res);
-      const upload = await begin(app, parseHeaders(headersSchema, req)['Idempotency-Key']);
+      const { 'Idempotency-Key': key } = parseHeaders(headersSchema, req);
+      const upload = await begin(app, key, parseInput(querySchema, req.query));
       Object.assign(contextOf(res), { batchId: upload.summary.batchId, operation: json.operationId });
       const groups = groupsOf(
         linesOf(req, (line) => toLine(app, line)),

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { batchOfId } from '../../../src/otp/otp-id.js';
 import { createBatchQueue } from '../../../src/queues/batch.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
+import { keys } from '../../../src/store/keys.js';
 import { sleep } from '../../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from '../gateway.js';
 
@@ -275,6 +276,81 @@ describe('a bulk upload', () => {
     expect(accepted).toBeGreaterThan(20);
     expect(accepted).toBeLessThan(40);
     expect(results.filter(({ code }) => code === 'app_rate_limited')).toHaveLength(300 - accepted);
+  });
+});
+
+describe('the options of a bulk upload', () => {
+  const startAt = new Date(Date.now() + 6 * 86_400_000).toISOString();
+  const facts = async (batchId: string) => await gateway.store.batches.facts(batchOfId(batchId) ?? '');
+
+  it('are members of a JSON document; deadlines count from the start', async () => {
+    const options = { name: 'Friday', startAt, perSecond: 50 };
+    const { result } = await upload({ otps: [{ to: number() }], ...options });
+    expect(await facts(result.batchId)).toMatchObject({ ...options, startAt: Date.parse(startAt) });
+    const deadline = new Date(Date.parse(startAt) + 3_600_000).toISOString();
+    expect(await find(result.results[0]?.id)).toMatchObject({ sendDeadline: deadline });
+  });
+
+  it('are query parameters of newline-delimited JSON', async () => {
+    const query = new URLSearchParams({ name: 'Friday', startAt, perSecond: '50' });
+    const response = await fetch(`${gateway.url}/v1/otps/bulk?${query}`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/x-ndjson' },
+      body: ndjson([{ to: number() }]),
+    });
+    expect(response.status).toBe(202);
+    await response.text();
+    const batchId = (response.headers.get('Location') ?? '').split('/').at(-1) ?? '';
+    expect(await facts(batchId)).toMatchObject({
+      name: 'Friday',
+      startAt: Date.parse(startAt),
+      perSecond: 50,
+    });
+  });
+
+  it('stay those of the first time when the upload is repeated under its key', async () => {
+    const headers = { 'Idempotency-Key': 'options' };
+    const otps = [{ to: number() }];
+    const { result } = await upload({ otps, name: 'Friday' }, headers);
+    await upload({ otps, name: 'Monday', perSecond: 1 }, headers);
+    expect(await facts(result.batchId)).toMatchObject({ name: 'Friday', perSecond: null });
+  });
+
+  it('start the batch at once where the start has passed', async () => {
+    const { result } = await upload({ otps: [{ to: number() }], startAt: '2025-01-01T08:00:00+08:00' });
+    expect(await facts(result.batchId)).toMatchObject({ startAt: null });
+  });
+
+  it('are kept until the last deadline that the start can lead to', async () => {
+    const { result } = await upload({ otps: [{ to: number() }], startAt });
+    const keptMs = await gateway.redis.pttl(keys.batch(batchOfId(result.batchId) ?? ''));
+    expect(keptMs).toBeGreaterThan(7 * 86_400_000 + 3_600_000);
+  });
+
+  it.each([
+    ['name', ''],
+    ['name', 'x'.repeat(101)],
+    ['name', 'a\nb'],
+    ['startAt', 'tomorrow'],
+    ['startAt', '2026-01-01T00:00:00'],
+    ['startAt', new Date(Date.now() + 7 * 86_400_000 + 60_000).toISOString()],
+    ['perSecond', 0],
+    ['perSecond', 1.5],
+    ['perSecond', 10_001],
+  ])('are rejected with 400: %s %j', async (member, value) => {
+    const reply = await upload({ otps: [{ to: number() }], [member]: value });
+    expectProblem(reply, 400, 'invalid_request');
+    expect(reply.json).toMatchObject({ errors: [{ path: member }] });
+    const query = new URLSearchParams({ [member]: String(value) });
+    const headers = { 'Content-Type': 'application/x-ndjson' };
+    const lines = await gateway.call('POST', `/v1/otps/bulk?${query}`, { body: '{}\n', headers });
+    expectProblem(lines, 400, 'invalid_request');
+  });
+
+  it('are rejected with 400 in the query of a JSON document, which would start at once', async () => {
+    const body = { otps: [{ to: number() }] };
+    const reply = await gateway.call('POST', `/v1/otps/bulk?startAt=${startAt}`, { body });
+    expectProblem(reply, 400, 'invalid_request');
   });
 });
 

@@ -16,7 +16,7 @@ return 1
 -- to answer what is there and write nothing.
 local from, width, proposed = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local t = now()
-local known = redis.call('HMGET', KEYS[2], 'app', 'cancelledAt', 'lines')
+local known = redis.call('HMGET', KEYS[2], 'app', 'cancelledAt', 'lines', 'startAt')
 if known[2] then return nil end
 
 local start = from * width
@@ -31,7 +31,8 @@ end
 local merged = table.concat(lines)
 if merged ~= held then redis.call('SETRANGE', KEYS[1], start, merged) end
 
-local longest_life = t + tonumber(ARGV[5])
+-- As long as its OTPs: a start may be put off until a week after the upload.
+local longest_life = t + tonumber(ARGV[5]) + (known[4] and POLICY.longestStartMs or 0)
 redis.call('HSET', KEYS[2], 'lastLineAt', digits(t))
 -- A Redis that fell back may have forgotten the batch.
 if not known[1] then redis.call('HSET', KEYS[2], 'app', ARGV[4], 'createdAt', digits(t)) end
