@@ -4,7 +4,7 @@ import { type ExitCode, exitCodes, usageError } from './failure.js';
 import { inspectInput } from './input.js';
 import { given } from './send.js';
 import { poll } from './status.js';
-import { createProgressLine, planUpload, runUpload, type Uploaded } from './upload.js';
+import { createProgressLine, planUpload, runUpload } from './upload.js';
 import { batchLine, batchText, counted, isSent, rows } from './view.js';
 
 /** Options of `bulk`, as they are set. */
@@ -73,7 +73,10 @@ function finishedText(results: string, batchId: string): string {
   ].join('\n');
 }
 
-function uploadedText({ summary, seconds, linesPerSecond }: Uploaded, results: string): string {
+function uploadedText(
+  { summary, seconds, linesPerSecond }: Awaited<ReturnType<typeof runUpload>>,
+  results: string,
+): string {
   const codes = Object.entries(summary.codes).map(([code, count]) => `(${counted(count)} ${code})`);
   const canRetry = temporary.some((code) => code in summary.codes);
   return rows([

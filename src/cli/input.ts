@@ -8,7 +8,7 @@ import type { OtpInput } from 'isms-otp-client';
 import { CommandError } from './failure.js';
 
 /** Facts about a file of OTPs that was read to its end. */
-export interface InputFacts {
+interface InputFacts {
   sha256: string;
   /** Number of OTPs. */
   lines: number;

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { type OtpClient, OtpError, type OtpInput, type UploadResult } from 'isms-otp-client';
 import type { Call } from './call.js';
 import { CommandError, exitCodes, failureOf } from './failure.js';
-import { type InputFacts, readInput } from './input.js';
+import { type inspectInput, readInput } from './input.js';
 import {
   beginResults,
   type ResultsSummary,
@@ -20,7 +20,7 @@ const resumeAdvice = 'run the same command again to resume: each line counts onc
 /** An upload as the command line asks for it. */
 interface UploadRequest {
   file: string;
-  input: InputFacts;
+  input: Awaited<ReturnType<typeof inspectInput>>;
   /** Path of the results file. */
   results: string;
   url: string;
@@ -40,7 +40,7 @@ interface UploadPlan {
 }
 
 /** An upload whose lines were all answered. */
-export interface Uploaded {
+interface Uploaded {
   summary: ResultsSummary;
   seconds: number;
   linesPerSecond: number;

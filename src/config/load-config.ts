@@ -24,7 +24,7 @@ export class ConfigError extends Error {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Checks that only the domain can make: each returns the problem of a text ("must …"), or null. */
-export type DomainChecks = Partial<
+type DomainChecks = Partial<
   Record<'DEFAULT_MESSAGE' | 'DEFAULT_SENDER_ID' | 'WEBHOOK_EVENTS', (text: string) => string | null>
 >;
 

@@ -1,17 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 
-/** Calls a Lua function with its KEYS and ARGV. */
-export type RedisScript = (
-  redis: Redis | Cluster,
-  keys: readonly (string | Buffer)[],
-  args: readonly (string | number | Buffer)[],
-) => Promise<unknown>;
-
-/** A Lua function, called by its SHA and loaded if Redis does not have it. */
-export function redisScript(source: string): RedisScript {
+/** A Lua function, called with its KEYS and ARGV by its SHA, and loaded if Redis does not have it. */
+export function redisScript(source: string) {
   const sha = createHash('sha1').update(source).digest('hex');
-  return async (redis, keys, args) => {
+  return async (
+    redis: Redis | Cluster,
+    keys: readonly (string | Buffer)[],
+    args: readonly (string | number | Buffer)[],
+  ): Promise<unknown> => {
     try {
       return await redis.evalsha(sha, keys.length, ...keys, ...args);
     } catch (error) {

@@ -2,12 +2,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { rows } from '../cli/view.js';
 import { shownSettings } from '../config/documentation.js';
 import { appShape } from '../config/formats.js';
+import type { Environment } from '../config/load-config.js';
 import type { Role } from '../config/roles.js';
 import { createAppRegistry } from './apps.js';
 import { load } from './load.js';
 import type { CommandOutput } from './operate.js';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Describes the settings of a role. Throws a ConfigError with every mistake in them and in APPS_FILE. */
 export async function validateConfig(role: Role, env: Environment): Promise<CommandOutput> {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
+import type { Environment } from '../config/load-config.js';
 import type { Config } from '../config/roles.js';
 import { troubleTexts } from '../otp/outcome.js';
 import { mastersOf, type RedisClient } from '../store/script.js';
@@ -16,8 +17,6 @@ interface Finding {
   text: string;
   advice?: string;
 }
-
-type Environment = Record<string, string | undefined>;
 
 const leastNode = [20, 19] as const;
 const leastRedis = [6, 2] as const;

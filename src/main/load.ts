@@ -1,10 +1,10 @@
-import { ConfigError, type DomainChecks, type Environment, loadConfig } from '../config/load-config.js';
+import { ConfigError, type Environment, loadConfig } from '../config/load-config.js';
 import type { ConfigFor, Role } from '../config/roles.js';
 import { eventTypes, isEventType } from '../otp/event.js';
 import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
 
 /** Checks of settings that only the domain can make. */
-const domainChecks: DomainChecks = {
+const domainChecks: Parameters<typeof loadConfig>[2] = {
   DEFAULT_MESSAGE: (text) => {
     const message = parseMessage(text);
     return 'problem' in message ? message.problem : null;

@@ -16,7 +16,7 @@ export interface BalanceLimits {
   expiryWarnDays: number;
 }
 
-export interface BalanceAlarms {
+interface BalanceAlarms {
   low: boolean;
   expiring: boolean;
 }
@@ -41,7 +41,7 @@ export function alarmMessage(alarm: keyof BalanceAlarms, on: boolean): string {
 }
 
 /** Null: unknown; for the day also: out of sight. */
-export interface Consumption {
+interface Consumption {
   creditsPerDay: number | null;
   /** `YYYY-MM-DD`, UTC. */
   runsOutOn: string | null;

@@ -49,10 +49,7 @@ export type EventSubject =
   | { app: string; country: string; sent: number; verified: number };
 
 /** Result of one delivery; `gone`: the receiver wants no more attempts of this event. */
-export type Delivery =
-  | { kind: 'delivered' }
-  | { kind: 'failed'; reason: string }
-  | { kind: 'gone'; reason: string };
+type Delivery = { kind: 'delivered' } | { kind: 'failed'; reason: string } | { kind: 'gone'; reason: string };
 
 /** Delivers events to one receiver. Makes one attempt; never rejects for a failure of the network or the receiver. */
 export interface WebhookEndpoint {

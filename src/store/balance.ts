@@ -1,12 +1,5 @@
 import { z } from 'zod';
-import {
-  type BalanceAlarms,
-  type BalanceLimits,
-  balanceAlarms,
-  type Consumption,
-  consumption,
-  consumptionDays,
-} from '../otp/balance.js';
+import { type BalanceLimits, balanceAlarms, consumption, consumptionDays } from '../otp/balance.js';
 import { keys } from './keys.js';
 import { loadScript, type Policy, type RedisClient } from './script.js';
 
@@ -26,15 +19,15 @@ export type BalanceSnapshot = z.infer<typeof snapshotSchema>;
 
 export interface BalanceStore {
   /** Keeps a snapshot; `switched` names the alarms that it, and no earlier one, turned on or off. */
-  record(balance: {
-    credits: number;
-    expiresOn: string | null;
-  }): Promise<{ snapshot: BalanceSnapshot; switched: { alarm: keyof BalanceAlarms; on: boolean }[] }>;
+  record(balance: { credits: number; expiresOn: string | null }): Promise<{
+    snapshot: BalanceSnapshot;
+    switched: { alarm: keyof ReturnType<typeof balanceAlarms>; on: boolean }[];
+  }>;
   /** The alarms that a snapshot rings now. */
-  alarms(snapshot: BalanceSnapshot): BalanceAlarms;
+  alarms(snapshot: BalanceSnapshot): ReturnType<typeof balanceAlarms>;
   latest(): Promise<BalanceSnapshot | null>;
   /** What is used per day, and when that runs out, by the snapshots of the last 7 days. */
-  outlook(): Promise<Consumption>;
+  outlook(): Promise<ReturnType<typeof consumption>>;
   /** Newest first, `since` ≤ at < `until`; at most `limit`. */
   history(range: { since: number; until: number; limit: number }): Promise<BalanceSnapshot[]>;
   /** Oldest first, the first one in each of `points` equal parts of that time, and the newest. */

@@ -2,7 +2,7 @@ import { type LookupAddress, lookup } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { Agent, request } from 'undici';
-import type { Delivery, WebhookEndpoint } from '../otp/event.js';
+import type { WebhookEndpoint } from '../otp/event.js';
 
 /** Of one attempt. Receivers should answer at once and work later: https://www.standardwebhooks.com. */
 export const webhookTimeoutMs = 15_000;
@@ -60,18 +60,14 @@ export function createWebhookEndpoint({
         const { statusCode, body } = await request(url, call);
         // What it says is known by now: a body that trickles must not hold others up.
         await body.dump({ limit: mostBytes, signal: AbortSignal.timeout(bodyTimeoutMs) }).catch(() => {});
-        return judge(statusCode);
+        if (statusCode >= 200 && statusCode < 300) return { kind: 'delivered' };
+        return { kind: statusCode === 410 ? 'gone' : 'failed', reason: `status_${statusCode}` };
       } catch (error) {
         return { kind: 'failed', reason: reasonOf(error) };
       }
     },
     close: () => agent.close(),
   };
-}
-
-function judge(status: number): Delivery {
-  if (status >= 200 && status < 300) return { kind: 'delivered' };
-  return { kind: status === 410 ? 'gone' : 'failed', reason: `status_${status}` };
 }
 
 /** Errors of the HTTP client hold addresses and headers, so only their kind gets out. */

@@ -1,4 +1,4 @@
-import { ConfigError, type DomainChecks, loadConfig } from '../../src/config/load-config.js';
+import { ConfigError, loadConfig } from '../../src/config/load-config.js';
 import type { ConfigFor, Role } from '../../src/config/roles.js';
 
 export const canaries = {
@@ -24,7 +24,7 @@ export const complete = {
 export function load<R extends Role = 'api'>(
   changes: Record<string, string | undefined> = {},
   role?: R,
-  checks?: DomainChecks,
+  checks?: Parameters<typeof loadConfig>[2],
 ): ConfigFor<R | 'api'> {
   return loadConfig<R | 'api'>({ ...complete, ...changes }, role ?? 'api', checks);
 }
@@ -33,7 +33,7 @@ export function load<R extends Role = 'api'>(
 export function mistakes(
   changes: Record<string, string | undefined>,
   role: Role = 'api',
-  checks?: DomainChecks,
+  checks?: Parameters<typeof loadConfig>[2],
 ): string[] {
   try {
     loadConfig({ ...complete, ...changes }, role, checks);

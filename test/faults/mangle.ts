@@ -1,4 +1,4 @@
-import type { OpenApiDocument, Operation, Parameter } from '../../src/api/docs/openapi.js';
+import type { OpenApiDocument, Operation } from '../../src/api/docs/openapi.js';
 
 /** An HTTP/1.1 request, taken apart so that every part can be spoilt. */
 export interface Draft {
@@ -74,7 +74,8 @@ function draftOf(
   const example = operation.requestBody?.content['application/json']?.examples?.['example']?.value;
   const query = operation.parameters.filter((each) => each.in === 'query' && dice.below(2) === 0);
   const named = operation.parameters.filter((each) => each.in === 'header' && dice.below(3) === 0);
-  const value = (each: Parameter) => (each.name === 'Prefer' ? 'wait=1' : dice.pick(parameterValues));
+  const value = (each: Operation['parameters'][number]) =>
+    each.name === 'Prefer' ? 'wait=1' : dice.pick(parameterValues);
   const search = query.map((each) => `${each.name}=${encodeURIComponent(value(each))}`).join('&');
   return {
     method: method.toUpperCase(),

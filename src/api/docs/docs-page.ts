@@ -1,6 +1,6 @@
 import { Html, html, prose } from '../http/html.js';
 import { type ProblemCode, problemCodes, problems } from '../http/problems.js';
-import type { OpenApiDocument, Operation, Parameter, ResponseObject, Schema } from './openapi.js';
+import type { OpenApiDocument, Operation, Schema } from './openapi.js';
 import { command, htmlPage, urlPlaceholder } from './page.js';
 
 interface Entry {
@@ -67,7 +67,7 @@ ${examples(operation.responses)}
 `;
 }
 
-function examples(responses: Record<string, ResponseObject>): Html[] {
+function examples(responses: Operation['responses']): Html[] {
   return Object.entries(responses).flatMap(([status, { content }]) => {
     const value = content?.['application/json']?.examples?.['example']?.value;
     if (value === undefined) return [];
@@ -100,7 +100,7 @@ function curl({ method, path, operation }: Entry): string {
 }
 
 /** Parameters in the path, query and headers. */
-function parameterTable(parameters: readonly Parameter[]): Html | [] {
+function parameterTable(parameters: Operation['parameters']): Html | [] {
   if (parameters.length === 0) return [];
   const rows = parameters.map(
     ({ name, in: place, required, schema, description }) =>
@@ -121,7 +121,7 @@ function memberTable(title: string, { properties = {}, required = [] }: Schema):
   return table(title, ['Field', 'Type', 'Description'], rows);
 }
 
-function responseTable(responses: Record<string, ResponseObject>): Html {
+function responseTable(responses: Operation['responses']): Html {
   const rows = Object.entries(responses).map(
     ([status, { description, headers = {} }]) => html`<tr><td><strong>${status}</strong></td>
 <td>${linked(description)}</td><td>${Object.keys(headers).map((name) => html`<code>${name}</code> `)}</td></tr>`,

@@ -35,7 +35,7 @@ export interface Operation {
   responses: Record<string, ResponseObject>;
 }
 
-export interface Parameter {
+interface Parameter {
   name: string;
   in: 'path' | 'query' | 'header';
   required: boolean;
@@ -43,7 +43,7 @@ export interface Parameter {
   schema: Schema;
 }
 
-export interface ResponseObject {
+interface ResponseObject {
   description: string;
   headers?: Record<string, { description: string; required: boolean; schema: Schema }>;
   content?: Record<string, MediaType>;
