@@ -23,6 +23,7 @@ const temporary = [
   'overloaded',
   'queue_unavailable',
   'sending_paused',
+  'app_paused',
   'app_rate_limited',
   'phone_rate_limited',
 ];

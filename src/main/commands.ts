@@ -221,6 +221,9 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
     });
   };
   operator('numbers unlock', '<app> <number>', 'clear the limits and wrong codes of a phone number');
+  operator('apps list', '', 'list the apps, and which of them are paused');
+  operator('apps pause', '<app>', 'stop sending OTPs of an app; verification goes on');
+  operator('apps resume', '<app>', 'send OTPs of an app again');
   operator('ranges list', '', 'list number ranges that the toll-fraud guard limits');
   operator('ranges unblock', '<app> <range>', 'clear the limits and history of a range');
   operator('webhooks redeliver', '', 'deliver again the events whose delivery was given up');

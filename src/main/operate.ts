@@ -3,10 +3,13 @@ import { ConfigError } from '../config/load-config.js';
 import type { ConfigFor } from '../config/roles.js';
 import type { Otp } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
+import { setAppPaused } from '../producer/app-pause.js';
+import { type BatchQueue, createBatchQueue } from '../queues/batch.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../queues/send-otp.js';
 import { createWebhookQueue, type WebhookQueue } from '../queues/webhook.js';
 import { shownRange } from '../store/number-ranges.js';
 import type { Store } from '../store/store.js';
+import { createAppRegistry } from './apps.js';
 import { storeOf } from './composition.js';
 import { load } from './load.js';
 import { connectOnce } from './redis.js';
@@ -33,6 +36,7 @@ export async function* runOperatorCommand(
   const tools: Tools = {
     store,
     sendOtpQueue: createSendOtpQueue({ connection: redis, onError, shards: config.queues.shards }),
+    batchQueue: createBatchQueue(redis, onError),
     webhookQueue: createWebhookQueue(redis, onError),
     config,
   };
@@ -52,6 +56,7 @@ export async function* runOperatorCommand(
 interface Tools {
   store: Store;
   sendOtpQueue: SendOtpQueue;
+  batchQueue: BatchQueue;
   webhookQueue: WebhookQueue;
   config: OperatorConfig;
 }
@@ -67,6 +72,30 @@ const runners = {
         ? `${to.masked} of ${app} was unlocked: OTPs can be sent and verified again.`
         : `${to.masked} of ${app} was not limited or locked.`,
     );
+  },
+  'apps list': async function* ({ store, config }) {
+    const pauses = await store.appPauses.read();
+    const names = [...new Set([...appNames(config), ...pauses.keys()])].sort();
+    const data = names.map((app) => ({
+      app,
+      pausedAt: pauses.has(app) ? isoTime(pauses.get(app) ?? 0) : null,
+    }));
+    const lines = data.map(({ app, pausedAt }) => `${app.padEnd(32)}  ${pausedAt ?? '-'}`);
+    yield { text: [`${'app'.padEnd(32)}  paused since`, ...lines].join('\n'), data };
+  },
+  'apps pause': async function* (tools, app) {
+    const changed = await setAppPaused(tools, knownApp(app, tools.config), true);
+    yield output(
+      changed
+        ? `${app} is paused: its OTPs wait until it is resumed or their deadline passes, and new ones are refused.`
+        : `${app} was paused before.`,
+    );
+  },
+  'apps resume': async function* (tools, app) {
+    // One that was removed from the settings meanwhile can be resumed as well.
+    const changed = await setAppPaused(tools, app, false);
+    if (!changed) knownApp(app, tools.config);
+    yield output(changed ? `${app} is resumed: its OTPs are sent again.` : `${app} was not paused.`);
   },
   'ranges list': async function* ({ store }) {
     const judged = await store.ranges.judged();
@@ -171,6 +200,18 @@ async function eraseJobs(queue: SendOtpQueue, otps: readonly Otp[], waitMs: numb
     left = left.filter((_, i) => !erased[i]);
     if (left.length === 0 || performance.now() > until) return left.length;
   }
+}
+
+const appNames = (config: OperatorConfig) =>
+  createAppRegistry(config)
+    .keys()
+    .map(({ app }) => app);
+
+function knownApp(app: string, config: OperatorConfig): string {
+  if (appNames(config).includes(app)) return app;
+  throw new ConfigError([
+    { variable: '<app>', problem: 'is not an app of API_KEYS or APPS_FILE; isms-otp apps list shows them' },
+  ]);
 }
 
 function numberOf(text: string, { defaults }: OperatorConfig): PhoneNumber {

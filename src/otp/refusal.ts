@@ -22,6 +22,7 @@ export const refusalMessages = {
     'Too many earlier lines of this upload were rejected, so new lines are not processed. Correct them and repeat the upload with the same key.',
   batch_cancelled: 'The batch was cancelled and accepts no further lines.',
   sending_paused: 'Sending is paused, so no OTP is accepted.',
+  app_paused: 'The operator has paused sending of this app.',
   overloaded: 'The queue is too long to send this OTP in time, or Redis is nearly full.',
   internal_error: 'Internal error while accepting this OTP. The gateway logged the details.',
   queue_unavailable:

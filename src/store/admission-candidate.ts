@@ -198,6 +198,7 @@ export function callOf(
     : {
         pause: place(keys.pause),
         appCalls: place(keys.appCalls),
+        appPauses: place(keys.appPauses),
         operatorPauses: operatorPauseKeys.map(place),
         ranges: place(keys.ranges),
         rangeEvents: place(keys.events('ranges')),

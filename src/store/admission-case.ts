@@ -94,7 +94,7 @@ const admitReply = json(
       quotas,
     }),
     guardReply.extend({ kind: z.literal('blocked') }),
-    z.object({ kind: z.enum(['key_reused', 'phone_locked', 'overloaded']) }),
+    z.object({ kind: z.enum(['key_reused', 'phone_locked', 'app_paused', 'overloaded']) }),
   ]),
 );
 
@@ -135,7 +135,8 @@ export function admissionOf(
     case 'key_reused':
       return refused('idempotency_key_reused');
     case 'phone_locked':
-      return refused('phone_locked');
+    case 'app_paused':
+      return refused(reply.kind);
   }
 }
 

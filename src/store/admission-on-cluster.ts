@@ -17,6 +17,7 @@ import {
   type Step,
 } from './admission-case.js';
 import { loadHolds } from './app-holds.js';
+import { createAppPauses } from './app-pauses.js';
 import { keys } from './keys.js';
 import { openRecord } from './record.js';
 import { json, loadListScript, loadRecordScript, loadScript, longestLifeMs } from './script.js';
@@ -92,17 +93,24 @@ function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
   const peek = loadAdmit(options, { peek: true });
   const readPause = createPauseReader(options.redis, options);
   const readHolds = lastKnown(loadHolds(options.redis), []);
+  const readPausedApps = lastKnown(createAppPauses(options).read, new Map());
   return async (cases) => {
-    const [pause, holds, seen] = await Promise.all([
+    const [pause, holds, pausedApps, seen] = await Promise.all([
       readPause(),
       readHolds(),
+      readPausedApps(),
       peek(cases.map(({ candidate }) => candidate)),
     ]);
     const onHold = new Set(holds.filter(({ tryInMs }) => tryInMs > 0).map(({ app }) => app));
+    const refusalOf = (app: string) => {
+      if (!pause && pausedApps.has(app)) return refused('app_paused');
+      const reason = pause ?? (onHold.has(app) ? 'unrecognised_refusal' : null);
+      return reason && refused('sending_paused', { reason });
+    };
     await each(cases, async (one, place) => {
       const reply = parseReply(seen[place]);
-      const reason = pause ?? (onHold.has(one.candidate.facts.app) ? 'unrecognised_refusal' : null);
-      if (reason && reply.kind !== 'replayed') await end(one, refused('sending_paused', { reason }));
+      const refusal = reply.kind === 'replayed' ? null : refusalOf(one.candidate.facts.app);
+      if (refusal) await end(one, refusal);
       else if (reply.kind !== 'free') await end(one, admissionOf(options, one.candidate, reply));
       else one.exempt = reply.exempt;
     });

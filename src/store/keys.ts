@@ -57,6 +57,8 @@ export const keys = {
   pause: `${prefix}:{sending}:pause`,
   /** Hash, JSON by app: what is known of the calls for its OTPs (`lua/sending/app-calls.lua`). */
   appCalls: `${prefix}:{sending}:app-calls`,
+  /** Hash: apps that an operator paused, and since when. */
+  appPauses: `${prefix}:{sending}:app-pauses`,
   /** String: how many OTPs the workers are done with. */
   done: `${prefix}:{sending}:done`,
   /** String that expires: held by the one process that does a job for all. */

@@ -1,6 +1,7 @@
 import type { BalanceLimits } from '../otp/balance.js';
 import { partitions } from '../otp/otp-id.js';
 import { type AppHolds, createAppHolds } from './app-holds.js';
+import { type AppPauses, createAppPauses } from './app-pauses.js';
 import { type Audit, createAudit } from './audit.js';
 import { type BalanceStore, createBalanceStore } from './balance.js';
 import { type Batches, createBatches } from './batches.js';
@@ -36,6 +37,7 @@ export interface Store {
   phones: Phones;
   sendingPause: SendingPause;
   appHolds: AppHolds;
+  appPauses: AppPauses;
   load: Load;
   balance: BalanceStore;
   events: Events;
@@ -100,6 +102,7 @@ export function createStore({
     phones: createPhones(stores),
     sendingPause: createSendingPause(stores),
     appHolds: createAppHolds(stores),
+    appPauses: createAppPauses(stores),
     load: createLoad(redis),
     balance: createBalanceStore(stores),
     events: createEvents(redis),

@@ -21,7 +21,14 @@ export interface WaitingCount {
 }
 
 /** What keeps the lines of a batch waiting; null: only their turn. */
-export const waitReasons = ['start', 'paused', 'pace', 'earlier_batch', 'number_range'] as const;
+export const waitReasons = [
+  'start',
+  'paused',
+  'app_paused',
+  'pace',
+  'earlier_batch',
+  'number_range',
+] as const;
 export type WaitReason = (typeof waitReasons)[number];
 
 /** A batch with waiting lines, as its last release left it. */

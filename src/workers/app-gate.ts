@@ -1,7 +1,8 @@
 import type { Logger } from '../lib/logger.js';
-import { withTimeouts } from '../lib/with-timeout.js';
+import { withTimeout, withTimeouts } from '../lib/with-timeout.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { AppHolds, RefusalJudgement, RefusedCall } from '../store/app-holds.js';
+import type { AppPauses } from '../store/app-pauses.js';
 import type { EarlierRefusal } from '../store/send-attempts.js';
 
 /**
@@ -19,6 +20,8 @@ const redisWithinMs = 500;
 /** When Redis is asked again about a trial after it did not answer. */
 const askAgainMs = 1_000;
 const syncEveryMs = 1_000;
+/** How long an OTP of a paused app waits at least. The more wait, the longer: at most a thousand a second come back. */
+const pausedWaitMs = { least: 2_000, perWaiting: 1 };
 
 /** Permission to call for an OTP of an app. */
 export interface Permit {
@@ -31,19 +34,24 @@ export interface Permit {
   release(called: boolean): Promise<void>;
 }
 
-/** Unrecognised refusals and the holds of apps that follow from them, as one worker process sees them. */
+/** Paused apps, and unrecognised refusals with the holds that follow from them, as one worker process sees them. */
 export interface AppGate {
-  /** True while the app is on hold, as far as is known here. */
-  isOnHold(app: string): boolean;
-  /** `on_hold`: the app's OTPs wait; `busy`: its calls are made one at a time, and one is under way. */
-  acquire(app: string): Promise<Permit | 'on_hold' | 'busy'>;
+  /** True while the app is paused or on hold, as far as is known here. */
+  isClosed(app: string): boolean;
+  /**
+   * `paused` by an operator, or `on_hold`: the app's OTPs wait; `busy`: its calls are made one at a time, and one is
+   * under way.
+   */
+  acquire(app: string): Promise<Permit | 'paused' | 'on_hold' | 'busy'>;
+  /** How long an OTP of a paused app waits at least. */
+  pausedWaitMs(): number;
   /** Written at once if refusals of the app are known here, else with the next `sync`. */
   noteAccepted(call: { app: string; claimedAt: number }): void;
   /** Counts here at once; written when the app's last call leaves. */
   noteRefusal(call: { app: string; to: PhoneNumber; claimedAt: number; text: string }): void;
   /** `held` if Redis does not answer, or this refusal is not written yet. */
   judge(app: string, refusal: EarlierRefusal): Promise<RefusalJudgement>;
-  /** Reads which apps are on hold; writes what Redis did not take before, or what a hanging call delays. */
+  /** Reads which apps are paused or on hold; writes what Redis did not take before, or what a hanging call delays. */
   sync(): Promise<void>;
   readonly syncEveryMs: number;
 }
@@ -59,15 +67,23 @@ interface AppState {
 
 export function createAppGate({
   appHolds,
+  appPauses,
+  delayedJobs,
   logger,
   now,
 }: {
   appHolds: AppHolds;
+  appPauses: Pick<AppPauses, 'read'>;
+  /** The number of delayed jobs in the send queue. */
+  delayedJobs: () => Promise<number>;
   logger: Logger;
   now: () => number;
 }): AppGate {
   const { takeTrial, returnTrial, noteRefusals, judge } = withTimeouts(appHolds, redisWithinMs);
   const apps = new Map<string, AppState>();
+  /** Null: not read yet, as when the process has just started. */
+  let paused: ReadonlyMap<string, number> | null = null;
+  let delayed = 0;
   /** Accepted calls that are not written to Redis yet: the newest claim of each app. */
   let accepted = new Map<string, number>();
   let writing: Promise<void> | null = null;
@@ -83,6 +99,10 @@ export function createAppGate({
     };
     apps.set(app, state);
     return state;
+  };
+  const readPaused = async () => {
+    paused = await appPauses.read();
+    if (paused.size > 0) delayed = await delayedJobs().catch(() => delayed);
   };
   const callsOneAtATime = ({ refusals, acceptedAt, inFlight }: AppState) => {
     for (const [number, { at }] of refusals) if (now() - at > refusalKeptMs) refusals.delete(number);
@@ -177,8 +197,12 @@ export function createAppGate({
   };
 
   return {
-    isOnHold: (app) => stateOf(app).tryAt !== null,
+    isClosed: (app) => paused?.has(app) === true || stateOf(app).tryAt !== null,
+    pausedWaitMs: () => Math.max(pausedWaitMs.least, pausedWaitMs.perWaiting * delayed),
     acquire: async (app) => {
+      // On a cluster a master may be away, which delays OTPs of others by this time only.
+      if (!paused) await withTimeout(readPaused(), redisWithinMs).catch(() => {});
+      if (paused?.has(app)) return 'paused';
       const state = stateOf(app);
       if (state.tryAt !== null && now() < state.tryAt) return 'on_hold';
       const asked = state.tryAt === null ? 'free' : await askForTrial(app, state);
@@ -205,6 +229,7 @@ export function createAppGate({
       return await judge(app, refusal).catch(() => 'held' as const);
     },
     sync: async () => {
+      await readPaused();
       const before = changes;
       const holds = await appHolds.read();
       if (changes === before) {

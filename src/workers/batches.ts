@@ -35,7 +35,7 @@ const rateOverMs = 10_000;
 
 interface BatchWorkerOptions {
   redis: RedisClient;
-  store: Pick<Store, 'batches' | 'waitingLines' | 'sendAttempts' | 'load' | 'ranges'>;
+  store: Pick<Store, 'batches' | 'waitingLines' | 'sendAttempts' | 'load' | 'ranges' | 'appPauses'>;
   sendOtpQueue: Pick<SendOtpQueue, 'addBulk' | 'recall' | 'backlog'>;
   logger: Logger;
   fraudGuardEnforces: boolean;
@@ -159,10 +159,13 @@ export function createBatchProcessor({
       await note(job, facts, count, reason);
       return { wait };
     };
-    if (facts.paused) {
+    if (facts.paused || (await store.appPauses.isPaused(facts.app))) {
       // Workers take jobs meanwhile, so one look may miss some.
       const recalled = await recall(batch);
-      return await waitFor('paused', recalled > 0 ? lookAgainMs.earlierBatch : lookAgainMs.paused);
+      return await waitFor(
+        facts.paused ? 'paused' : 'app_paused',
+        recalled > 0 ? lookAgainMs.earlierBatch : lookAgainMs.paused,
+      );
     }
     if (facts.startAt !== null && facts.startAt > count.at) {
       return await waitFor('start', facts.startAt - count.at);

@@ -56,7 +56,7 @@ export interface SendOtpDependencies {
   provider: Provider;
   jobGate: Pick<JobGate, 'closed' | 'hold' | 'note'>;
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
-  appGate: Pick<AppGate, 'isOnHold' | 'acquire' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
+  appGate: Pick<AppGate, 'isClosed' | 'acquire' | 'pausedWaitMs' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
   credits: Credits;
   /** Null where calls are not limited. */
   callLimit: CallLimit | null;
@@ -80,12 +80,16 @@ async function processJob(
   const { jobGate, appGate, sendAttempts } = dependencies;
   if (jobGate.closed) return await park(job, lockToken);
   const { id, app } = sendOtpPayload.parse(job.data);
-  if (appGate.isOnHold(app)) {
-    // A trial must not go to an OTP that has ended, and no other job of the app gets to a claim, which would say so.
+  if (appGate.isClosed(app)) {
+    // No job of the app gets to a claim, which would say that its OTP has ended; a trial must not go to such an OTP.
     const found = await sendAttempts.peek(id);
     if (found) return await endOrWait(dependencies, { job, lockToken }, found);
   }
   const permit = await appGate.acquire(app);
+  if (permit === 'paused') {
+    const least = appGate.pausedWaitMs();
+    return await delay(job, lockToken, between({ least, most: 2 * least }));
+  }
   if (permit === 'busy') return await delay(job, lockToken, between(busyMs));
   if (permit === 'on_hold') return await delay(job, lockToken, between(onHoldMs[laneOf(job)]));
   try {

@@ -139,8 +139,9 @@ async function startSends(options: WorkersOptions) {
     },
     onResumed: jobGate.restart,
   });
-  const { sendAttempts, appHolds } = store;
-  const appGate = createAppGate({ appHolds, logger, now });
+  const { sendAttempts, appHolds, appPauses } = store;
+  const delayedJobs = async () => (await sendOtpQueue.backlog()).delayed;
+  const appGate = createAppGate({ appHolds, appPauses, delayedJobs, logger, now });
   /** Of each shard; read before each call, so a change applies at once. */
   const rate = rateOf(options.sendsPerSecond, sendOtpQueue.queues.length);
   const processor = createSendOtpProcessor({

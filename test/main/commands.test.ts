@@ -5,7 +5,16 @@ import { run } from '../cli/run-terminal.js';
 
 const commands = [
   ...['start', 'api', 'worker', 'simulate', 'doctor', 'config validate', 'apps validate', 'keys create'],
-  ...['numbers unlock', 'ranges list', 'ranges unblock', 'webhooks redeliver', 'redis mark-restored'],
+  ...[
+    'apps list',
+    'apps pause',
+    'apps resume',
+    'numbers unlock',
+    'ranges list',
+    'ranges unblock',
+    'webhooks redeliver',
+    'redis mark-restored',
+  ],
   ...[
     'subject export',
     'subject erase',

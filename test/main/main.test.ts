@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import { queueNames, queuePrefix } from '../../src/queues/queues.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { createWebhookQueue } from '../../src/queues/webhook.js';
+import { keys } from '../../src/store/keys.js';
 import { accepted, admitted, claimed, number, request, sent, testStore } from '../support/otps.js';
 import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { connect, databaseUrl } from '../support/redis.js';
@@ -158,6 +159,29 @@ describe('commands on the stored data', () => {
     expect((await run(['numbers', 'unlock', 'bank', '+60123456789'])).said).toMatch(
       /was not limited or locked/,
     );
+  });
+
+  it('`apps pause` and `apps resume` stop and start the sends of an app, and refuse an unknown one', async () => {
+    const redis = await connect();
+    const store = testStore(redis);
+    const env = {
+      ...environment,
+      API_KEYS: 'shop:a-key-of-24-characters-or-more',
+      AUDIT_RETENTION_DAYS: '1',
+    };
+    expect(await run(['apps', 'pause', 'shop'], env)).toMatchObject({
+      code: 0,
+      said: expect.stringMatching(/^shop is paused: /),
+    });
+    expect(await store.appPauses.isPaused('shop')).toBe(true);
+    expect((await run(['apps', 'list'], env)).said).toMatch(/^shop +20\d\d-/m);
+    expect((await run(['apps', 'resume', 'shop'], env)).said).toMatch(/^shop is resumed: /);
+    expect(await store.appPauses.read()).toEqual(new Map());
+    const unknown = await run(['apps', 'pause', 'shpo'], env);
+    expect(unknown).toMatchObject({ code: 1, said: expect.stringContaining('is not an app of API_KEYS') });
+    expect(await store.appPauses.read()).toEqual(new Map());
+    const entries = await redis.xrange(keys.audit(new Date().toISOString().slice(0, 10)), '-', '+');
+    expect(String(entries)).toContain('"action":"apps pause","result":"begun","subject":"shop"');
   });
 
   it('`ranges list` prints the limited ranges and `ranges unblock` lifts a limit', async () => {

@@ -153,6 +153,15 @@ describe('on a cluster of three masters', () => {
     await redis.hdel(second, 'paused');
   });
 
+  it('an app that an operator paused has its new OTPs refused, and no other app', async () => {
+    await store.appPauses.pause('mall');
+    expect(await store.otps.admit(request({ app: 'mall', to: fresh() }), null)).toMatchObject(
+      refused('app_paused'),
+    );
+    expect(await store.otps.admit(request({ to: fresh() }), null)).toMatchObject({ kind: 'created' });
+    await store.appPauses.resume('mall');
+  });
+
   it('an app on hold has its new OTPs refused, and no other app', async () => {
     const refusals = Array.from({ length: 10 }, () => ({ to: fresh(), claimedAt: Date.now() }));
     await store.appHolds.noteRefusals({ app: 'mall', text: 'Tidak', refusals });

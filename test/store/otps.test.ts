@@ -123,6 +123,23 @@ describe('admit', () => {
   });
 });
 
+describe('an app that an operator paused', () => {
+  it('has its new sends refused, not its replays, its verifications, nor sends of other apps', async () => {
+    const id = await sent(store);
+    await otps.admit(request(), idempotency('before'));
+    expect(await store.appPauses.pause('shop')).toBe(true);
+    expect(await store.appPauses.pause('shop')).toBe(false);
+    expect(await otps.admit(request(), null)).toMatchObject(refused('app_paused'));
+    expect(await otps.admit(request(), idempotency('before'))).toMatchObject({ kind: 'replayed' });
+    expect(await otps.admit(request({ app: 'bank' }), null)).toMatchObject({ kind: 'created' });
+    const verification = { app: 'shop', id, token: 't', replay: null };
+    expect(await store.verificationAttempts.admit(verification)).toMatchObject({ kind: 'admitted' });
+    expect(await store.appPauses.resume('shop')).toBe(true);
+    expect(await store.appPauses.resume('shop')).toBe(false);
+    expect(await otps.admit(request(), null)).toMatchObject({ kind: 'created' });
+  });
+});
+
 describe('find', () => {
   it('shows another app’s OTP as none', async () => {
     const id = await admitted(store);

@@ -58,7 +58,8 @@ export const quiet = {
     noteAccepted: () => {},
   },
   appGate: {
-    isOnHold: () => false,
+    isClosed: () => false,
+    pausedWaitMs: () => 0,
     acquire: async () => ({ trial: false, release: async () => {} }),
     noteAccepted: () => {},
     noteRefusal: () => {},

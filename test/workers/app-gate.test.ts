@@ -16,10 +16,14 @@ const never = () => new Promise<never>(() => {});
 const logger = { info: () => {}, warn: () => {}, error: () => {} };
 let now: number;
 let written: number[];
+let pauses: Map<string, number>;
+let delayedJobs: number;
 
 beforeEach(() => {
   now = 100_000;
   written = [];
+  pauses = new Map();
+  delayedJobs = 0;
 });
 
 const gateOf = (over: Partial<AppHolds> = {}): AppGate => {
@@ -27,7 +31,13 @@ const gateOf = (over: Partial<AppHolds> = {}): AppGate => {
     written.push(call.refusals.length);
     return await (over.noteRefusals ?? calm.noteRefusals)(call);
   };
-  return createAppGate({ appHolds: { ...calm, ...over, noteRefusals }, logger, now: () => now });
+  return createAppGate({
+    appHolds: { ...calm, ...over, noteRefusals },
+    appPauses: { read: async () => pauses },
+    delayedJobs: async () => delayedJobs,
+    logger,
+    now: () => now,
+  });
 };
 const acquire = async (gate: AppGate, app = 'shop'): Promise<Permit> => {
   const permit = await gate.acquire(app);
@@ -118,10 +128,10 @@ describe('an app with unrecognised refusals', () => {
     await refuse(gate, 1);
     isAway = false;
     now += 2_000;
-    expect(gate.isOnHold('shop')).toBe(false);
+    expect(gate.isClosed('shop')).toBe(false);
     await gate.sync();
     expect(written).toEqual([1, 1]);
-    expect(gate.isOnHold('shop')).toBe(true);
+    expect(gate.isClosed('shop')).toBe(true);
   });
 });
 
@@ -199,5 +209,29 @@ describe('a Redis that does not answer', () => {
     gate.noteAccepted({ app: 'shop', claimedAt: now });
     await refuse(gate, 1);
     expect(await gate.judge('shop', { failure: 'rejected', claimedAt: 1, firstAt: 1 })).toBe('held');
+  });
+});
+
+describe('an app that an operator paused', () => {
+  it('makes no call from the first one of a process on, until it is resumed; other apps go on', async () => {
+    pauses.set('shop', now);
+    const gate = gateOf();
+    expect(await gate.acquire('shop')).toBe('paused');
+    expect(gate.isClosed('shop')).toBe(true);
+    expect(await gate.acquire('bank')).toMatchObject({ trial: false });
+    pauses = new Map();
+    expect(await gate.acquire('shop')).toBe('paused');
+    await gate.sync();
+    expect(await gate.acquire('shop')).toMatchObject({ trial: false });
+  });
+
+  it('has its OTPs come back at a thousand a second at most, however many wait', async () => {
+    pauses.set('shop', now);
+    const gate = gateOf();
+    await gate.sync();
+    expect(gate.pausedWaitMs()).toBe(2_000);
+    delayedJobs = 1_000_000;
+    await gate.sync();
+    expect(gate.pausedWaitMs()).toBe(1_000_000);
   });
 });

@@ -39,6 +39,7 @@ export type RefusalCode =
   | 'too_many_refused'
   | 'batch_cancelled'
   | 'sending_paused'
+  | 'app_paused'
   | 'overloaded'
   | 'internal_error'
   | 'queue_unavailable';

@@ -134,6 +134,7 @@ const passing: readonly string[] = [
   'overloaded',
   'app_rate_limited',
   'sending_paused',
+  'app_paused',
   'too_many_refused',
 ];
 

@@ -259,6 +259,14 @@ const table = {
     detail: refusalMessages.sending_paused,
     retryAfterSeconds: 10,
   },
+  app_paused: {
+    advice:
+      'Retry after `Retry-After`, and offer another way to sign in meanwhile. The operator resumes the app: `isms-otp apps resume`.',
+    status: 503,
+    title: 'App paused',
+    detail: refusalMessages.app_paused,
+    retryAfterSeconds: 60,
+  },
   overloaded: {
     advice: 'Retry with the same key after `Retry-After`; the operator can start more workers.',
     status: 503,

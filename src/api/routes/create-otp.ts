@@ -66,6 +66,7 @@ const refusals = [
   'range_blocked',
   'phone_locked',
   'sending_paused',
+  'app_paused',
   'overloaded',
   'queue_unavailable',
 ] as const satisfies readonly ProblemCode[];

@@ -229,7 +229,14 @@ describe('sending an OTP: 422', () => {
 describe('sending an OTP: 503', () => {
   afterEach(async () => {
     await redis.hdel(operatorPauseKey, 'paused');
-    await redis.del(keys.pause);
+    await redis.del(keys.pause, keys.appPauses);
+  });
+
+  it('refuses while the operator has paused the app', async () => {
+    await store.appPauses.pause('shop');
+    const reply = await create({ to });
+    expectProblem(reply, 503, 'app_paused');
+    expect(reply.headers.get('Retry-After')).toBe('60');
   });
 
   it('refuses while the iSMS account is in trouble, and names the trouble', async () => {

@@ -35,6 +35,10 @@ local function is_on_hold(app)
   return on_hold[app]
 end
 
+local function is_paused(app)
+  return call.appPauses and redis.call('HEXISTS', KEYS[call.appPauses], app) == 1
+end
+
 -- What an idempotency key stands for already; nil: nothing, or nothing that is still kept.
 local function held(item)
   for _, place in ipairs(item.idempotency) do
@@ -156,6 +160,7 @@ local function admit(item, text)
   local replay = item.idempotency and held(item)
   if replay then return replay end
   if call.paused then return { kind = 'paused', reason = call.paused } end
+  if is_paused(item.app) then return { kind = 'app_paused' } end
   if is_on_hold(item.app) then return { kind = 'paused', reason = 'unrecognised_refusal' } end
   if item.overloaded then return { kind = 'overloaded' } end
 
