@@ -12,7 +12,6 @@ import {
   type Step,
 } from './admission-case.js';
 import { stepsOnCluster } from './admission-on-cluster.js';
-import type { Encrypter } from './encryption.js';
 import type { NumberRanges } from './number-ranges.js';
 import { loadScript, longestLifeMs, type RecordScripts } from './script.js';
 
@@ -91,7 +90,6 @@ export interface AdmissionRequest {
 
 /** What admission decides with. */
 export interface AdmissionOptions extends RecordScripts {
-  encrypter: Encrypter;
   /** The hashes whose field `paused` BullMQ sets while an operator pauses a send queue. */
   operatorPauseKeys: readonly string[];
   ranges: Pick<NumberRanges, 'guarded' | 'note'>;

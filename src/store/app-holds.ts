@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
-import { json, loadScript, type Policy, type RedisClient } from './script.js';
+import { json, loadScript, type RedisClient, type StoreContext } from './script.js';
 import type { EarlierRefusal } from './send-attempts.js';
 
 /** Different numbers of an app, refused in a row, that put it on hold: one bad number in ten never gets there. */
@@ -55,19 +54,13 @@ const holdsReply = z.array(json(holdSchema));
 const notedReply = z.tuple([z.number(), z.number()]);
 const judgement = z.enum(['final', 'again', 'held']);
 
-interface AppHoldsOptions {
-  redis: RedisClient;
-  encrypter: Pick<Encrypter, 'hashes'>;
-  policy: Policy;
-}
-
 /** Reads the holds. */
 export function loadHolds(redis: RedisClient): () => Promise<AppHold[]> {
   const read = loadScript(redis, 'sending/app-calls#read-holds');
   return async () => holdsReply.parse(await read([keys.appCalls], []));
 }
 
-export function createAppHolds({ redis, encrypter, policy }: AppHoldsOptions): AppHolds {
+export function createAppHolds({ redis, encrypter, policy }: StoreContext): AppHolds {
   const load = (name: string) => loadScript(redis, `sending/app-calls#${name}`, policy);
   const noteAccepted = load('note-accepted');
   const noteRefusal = load('note-refusals');

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type BalanceLimits, balanceAlarms, consumption, consumptionDays } from '../otp/balance.js';
 import { keys } from './keys.js';
-import { loadScript, type Policy, type RedisClient } from './script.js';
+import { loadScript, type StoreContext } from './script.js';
 
 const dayMs = 86_400_000;
 const historyKeptMs = 90 * dayMs;
@@ -36,18 +36,12 @@ export interface BalanceStore {
 
 const recordReply = z.tuple([z.string(), z.array(z.enum(['low', 'expiring']))]);
 
-interface BalanceStoreOptions {
-  redis: RedisClient;
-  policy: Policy;
-  balanceLimits: BalanceLimits;
-}
-
 /** Balance snapshots, kept for 90 days. */
 export function createBalanceStore({
   redis,
   policy,
   balanceLimits: limits,
-}: BalanceStoreOptions): BalanceStore {
+}: Omit<StoreContext, 'encrypter'> & { balanceLimits: BalanceLimits }): BalanceStore {
   const record = loadScript(redis, 'gateway/record-balance', policy);
   const parse = (raw: string) => snapshotSchema.parse(JSON.parse(raw));
   const history: BalanceStore['history'] = async ({ since, until, limit }) => {

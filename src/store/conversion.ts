@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { createBatcher } from '../lib/batcher.js';
 import type { Otp } from '../otp/otp.js';
 import { keys } from './keys.js';
-import { json, loadScript, type Policy, type RedisClient } from './script.js';
+import { json, loadScript, type StoreContext } from './script.js';
 
 /** Hardly any OTPs of an app to a country are verified, as when SMS are pumped. Times are ms of Redis's clock. */
 export interface ConversionAlarm {
@@ -50,13 +50,7 @@ interface Note {
 }
 
 /** The counts in Redis, all in one hash: apps and countries are few. */
-export function createConversion({
-  redis,
-  policy,
-}: {
-  redis: RedisClient;
-  policy: Pick<Policy, 'events'>;
-}): Conversion {
+export function createConversion({ redis, policy }: StoreContext): Conversion {
   const noteScript = loadScript(redis, 'ranges/conversion#note');
   const judgeScript = loadScript(redis, 'ranges/conversion#judge', policy);
   const noteGathered = createBatcher(async (notes: Note[]) => {

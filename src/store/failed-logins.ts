@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
-import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
-import { loadScript, type RedisClient } from './script.js';
+import { loadScript, type StoreContext } from './script.js';
 
 const mostFailures = 10;
 const windowMs = 600_000;
@@ -28,13 +27,7 @@ export interface FailedLogins {
 const replySchema = z.tuple([z.number(), z.number()]);
 
 /** Counts in fixed windows of ten minutes, from the first failure on. */
-export function createFailedLogins({
-  redis,
-  encrypter,
-}: {
-  redis: RedisClient;
-  encrypter: Encrypter;
-}): FailedLogins {
+export function createFailedLogins({ redis, encrypter }: StoreContext): FailedLogins {
   const countFailure = loadScript(redis, 'limits/windows#count-failure');
   const noteOne = async (client: string, most: number, added: 0 | 1): Promise<LoginBlock> => {
     const [hash] = encrypter.hashes('client address', client);

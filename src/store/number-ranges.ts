@@ -5,9 +5,8 @@ import { memoize } from '../lib/memoize.js';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { RangeRefusal } from '../otp/refusal.js';
-import type { Encrypter } from './encryption.js';
 import { type HashedKey, hashedKey, keys, rotateKey } from './keys.js';
-import { json, loadListScript, loadScript, type Policy, type RedisClient } from './script.js';
+import { json, loadListScript, loadScript, type StoreContext } from './script.js';
 import type { ReleasedOtp } from './waiting-lines.js';
 
 const judgedSchema = z.object({
@@ -88,10 +87,7 @@ const awayForMs = 1_000;
 
 const readReply = json(judgedSchema).nullable();
 
-interface NumberRangesOptions {
-  redis: RedisClient;
-  encrypter: Encrypter;
-  policy: Pick<Policy, 'fraudGuard' | 'events'>;
+interface NumberRangesOptions extends StoreContext {
   /** Number ranges, or beginnings of them, that the guard leaves alone: E.164 digits. */
   safeRanges: readonly string[];
 }

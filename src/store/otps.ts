@@ -11,10 +11,9 @@ import {
   createAdmission,
   type Idempotency,
 } from './admission.js';
-import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
-import { loadRecordScript, type RecordScripts } from './script.js';
+import { loadRecordScript } from './script.js';
 
 /** OTPs from the app's side: asked for, looked up, cancelled. */
 export interface Otps {
@@ -44,11 +43,6 @@ const cancelReply = z.tuple([
 ]);
 
 const readReply = z.tuple([z.string().optional()]);
-
-/** What every function on records is made with. */
-export interface RecordStoreOptions extends RecordScripts {
-  encrypter: Encrypter;
-}
 
 /** OTPs in Redis, from the app's side. */
 export function createOtps(options: AdmissionOptions): Otps {

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { idOfHex, partitionOf } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
-import { loadScript, type Policy, type RedisClient } from './script.js';
+import { loadScript, type StoreContext } from './script.js';
 
 /** What one app's limits and locks know of a phone number. Times are ms of Redis's clock. */
 interface KnownPhone {
@@ -42,15 +41,7 @@ const knownReply = z.array(
 );
 
 /** Finds a number by its hash under every encryption key. */
-export function createPhones({
-  redis,
-  encrypter,
-  policy,
-}: {
-  redis: RedisClient;
-  encrypter: Encrypter;
-  policy: Policy;
-}): Phones {
+export function createPhones({ redis, encrypter, policy }: StoreContext): Phones {
   const unlock = loadScript(redis, 'verification/phone#unlock', policy);
   const read = loadScript(redis, 'verification/phone#read', policy);
   const keysOf = (to: PhoneNumber) =>

@@ -7,6 +7,7 @@ import { redisScript } from '../lib/redis-script.js';
 import type { EventType } from '../otp/event.js';
 import { moves, statuses } from '../otp/otp.js';
 import { hashSlot } from '../otp/otp-id.js';
+import type { Encrypter } from './encryption.js';
 import { tagOf } from './keys.js';
 
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */
@@ -86,7 +87,7 @@ export function json<T extends z.ZodType>(schema: T) {
     .pipe(schema);
 }
 
-export type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
+type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
 
 /** What `POLICY.name` stands for in Lua sources: the operator's settings and fixed numbers. */
 function luaValues(policy: Partial<Policy>): Map<string, string | number> {
@@ -140,10 +141,15 @@ export function loadScript(redis: RedisClient, name: string, policy: Partial<Pol
   return (keys, args) => script(redis, keys, args);
 }
 
-/** What every function on OTP records is made with. */
-export interface RecordScripts {
+/** What most of the store is made with. */
+export interface StoreContext {
   redis: RedisClient;
+  encrypter: Encrypter;
   policy: Policy;
+}
+
+/** What every function on OTP records is made with. */
+export interface RecordScripts extends StoreContext {
   /** Judges a history of Redis's data that a partition has not been seen in. */
   noteHistory: (historyKey: string) => Promise<void>;
 }

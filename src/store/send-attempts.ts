@@ -7,9 +7,8 @@ import type { Conversion } from './conversion.js';
 import { MissingEncryptionKey } from './encryption.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
-import type { RecordStoreOptions } from './otps.js';
 import { factsOf, failureCodes, type OtpFacts, type OtpRecord, recordSchema, toOtp } from './record.js';
-import { json, loadListScript, loadRecordScript } from './script.js';
+import { json, loadListScript, loadRecordScript, type RecordScripts } from './script.js';
 
 /** How many records of one partition a sweep looks at in one call. */
 const sweepBatch = 200;
@@ -156,7 +155,7 @@ function claimOf(
 }
 
 export function createSendAttempts(
-  options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
+  options: RecordScripts & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): SendAttempts {
   const { redis, encrypter, ranges, conversion } = options;
   const leaseMs = options.policy.sendLeaseMs;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { withTimeout } from '../lib/with-timeout.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys } from './keys.js';
-import { json, loadScript, type Policy, type RedisClient } from './script.js';
+import { json, loadScript, type RedisClient, type StoreContext } from './script.js';
 
 const pauseSchema = z.object({
   trouble: z.enum(accountTroubles),
@@ -36,13 +36,11 @@ const pauseReply = json(pauseSchema).nullable();
 const reasonSchema = z.enum([...accountTroubles, 'operator']).nullable();
 const reportReply = z.enum(['began', 'paused', 'ignored']);
 
-interface SendingPauseOptions {
-  redis: RedisClient;
-  policy: Policy;
-  operatorPauseKeys: readonly string[];
-}
-
-export function createSendingPause({ redis, policy, operatorPauseKeys }: SendingPauseOptions): SendingPause {
+export function createSendingPause({
+  redis,
+  policy,
+  operatorPauseKeys,
+}: Omit<StoreContext, 'encrypter'> & { operatorPauseKeys: readonly string[] }): SendingPause {
   const readReason = createPauseReader(redis, { operatorPauseKeys, whileTrying: true });
   const load = (name: string) => loadScript(redis, `sending/pause#${name}`, policy);
   const read = load('read');

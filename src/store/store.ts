@@ -1,71 +1,30 @@
 import type { BalanceLimits } from '../otp/balance.js';
 import { partitions } from '../otp/otp-id.js';
-import { type AppHolds, createAppHolds } from './app-holds.js';
-import { type AppPauses, createAppPauses } from './app-pauses.js';
-import { type Audit, createAudit } from './audit.js';
-import { type BalanceStore, createBalanceStore } from './balance.js';
-import { type Batches, createBatches } from './batches.js';
-import { type Conversion, createConversion } from './conversion.js';
-import { createDataSubjects, type DataSubjects } from './data-subjects.js';
-import type { Encrypter } from './encryption.js';
-import { createEvents, type Events } from './events.js';
-import { createFailedLogins, type FailedLogins } from './failed-logins.js';
+import { createAppHolds } from './app-holds.js';
+import { createAppPauses } from './app-pauses.js';
+import { createAudit } from './audit.js';
+import { createBalanceStore } from './balance.js';
+import { createBatches } from './batches.js';
+import { createConversion } from './conversion.js';
+import { createDataSubjects } from './data-subjects.js';
+import { createEvents } from './events.js';
+import { createFailedLogins } from './failed-logins.js';
 import { createHistories, type HistoryFinding } from './history.js';
 import { keys } from './keys.js';
-import { createLoad, evictionPolicy, type Load } from './load.js';
-import { createNumberRanges, type NumberRanges } from './number-ranges.js';
-import { createOtps, type Otps } from './otps.js';
-import { createPhones, type Phones } from './phones.js';
-import { loadScript, type Policy, type RedisClient } from './script.js';
-import { createSendAttempts, type SendAttempts } from './send-attempts.js';
-import { createSendingPause, type SendingPause } from './sending-pause.js';
-import { createStats, type Stats } from './stats.js';
-import { createVerificationAttempts, type VerificationAttempts } from './verification-attempts.js';
-import { createWaitingLines, type WaitingLines } from './waiting-lines.js';
+import { createLoad, evictionPolicy } from './load.js';
+import { createNumberRanges } from './number-ranges.js';
+import { createOtps } from './otps.js';
+import { createPhones } from './phones.js';
+import { loadScript, type StoreContext } from './script.js';
+import { createSendAttempts } from './send-attempts.js';
+import { createSendingPause } from './sending-pause.js';
+import { createStats } from './stats.js';
+import { createVerificationAttempts } from './verification-attempts.js';
+import { createWaitingLines } from './waiting-lines.js';
 
 const readyKeptMs = 10_000;
 
-/** Everything kept in Redis beside the queues. Its functions on OTPs are the edges of the state diagram. */
-export interface Store {
-  otps: Otps;
-  batches: Batches;
-  waitingLines: WaitingLines;
-  sendAttempts: SendAttempts;
-  verificationAttempts: VerificationAttempts;
-  ranges: NumberRanges;
-  conversion: Conversion;
-  phones: Phones;
-  sendingPause: SendingPause;
-  appHolds: AppHolds;
-  appPauses: AppPauses;
-  load: Load;
-  balance: BalanceStore;
-  events: Events;
-  stats: Stats;
-  audit: Audit;
-  dataSubjects: DataSubjects;
-  failedLogins: FailedLogins;
-  /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
-  probe(): Promise<void>;
-  /** The policy by which Redis evicts keys once its `maxmemory` is reached; null: it evicts none. */
-  evictionPolicy(): Promise<string | null>;
-  /** To be called from time to time where `onNewHistory` should tell that Redis was emptied. */
-  lookAtHistories(): Promise<void>;
-  /**
-   * Takes note that Redis was restored from a backup, which leaves no other history: what waits may have been
-   * sent since, and counts one unknown attempt.
-   */
-  noteRestore(): Promise<void>;
-  /** True for one caller in `periodMs`, the one that does a job for all processes. */
-  holdLease(name: string, periodMs: number): Promise<boolean>;
-  /** True for the one caller whose token took this lease first, as long as it asks again within `periodMs`. */
-  keepLease(name: string, token: string, periodMs: number): Promise<boolean>;
-}
-
-interface StoreOptions {
-  redis: RedisClient;
-  encrypter: Encrypter;
-  policy: Policy;
+interface StoreOptions extends StoreContext {
   /** The hashes in which BullMQ notes that an operator paused a send queue. */
   operatorPauseKeys: readonly string[];
   /** Number ranges that the toll-fraud guard leaves alone; none by default. */
@@ -77,12 +36,15 @@ interface StoreOptions {
   onNewHistory?: (finding: HistoryFinding) => void;
 }
 
+/** Everything kept in Redis beside the queues. Its functions on OTPs are the edges of the state diagram. */
+export type Store = ReturnType<typeof createStore>;
+
 export function createStore({
   onNewHistory = () => {},
   safeRanges = [],
   auditRetentionDays = 0,
   ...stores
-}: StoreOptions): Store {
+}: StoreOptions) {
   const { redis } = stores;
   const ranges = createNumberRanges({ ...stores, safeRanges });
   const conversion = createConversion(stores);
@@ -110,18 +72,27 @@ export function createStore({
     audit: createAudit(redis, auditRetentionDays),
     dataSubjects: createDataSubjects(options),
     failedLogins: createFailedLogins(stores),
+    /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
     probe: async () => {
       const probes = probed.map((tag) => redis.set(keys.probe(tag), '1', 'PX', readyKeptMs));
       await Promise.any(probes).catch(({ errors }: AggregateError) => Promise.reject(errors[0]));
     },
+    /** The policy by which Redis evicts keys once its `maxmemory` is reached; null: it evicts none. */
     evictionPolicy: () => evictionPolicy(redis),
+    /** To be called from time to time where `onNewHistory` should tell that Redis was emptied. */
     lookAtHistories: histories.look,
+    /**
+     * Takes note that Redis was restored from a backup, which leaves no other history: OTPs that wait may have been sent
+     * since, and count one unknown attempt.
+     */
     noteRestore: async () => {
       await Promise.all(partitions.map((tag) => redis.hincrby(keys.history(tag), 'losses', 1)));
     },
-    holdLease: async (name, periodMs) =>
+    /** True for one caller in `periodMs`, the one that does a job for all processes. */
+    holdLease: async (name: string, periodMs: number) =>
       (await redis.set(keys.lease(name), '1', 'PX', periodMs, 'NX')) === 'OK',
-    keepLease: async (name, token, periodMs) =>
+    /** True for the one caller whose token took this lease first, as long as it asks again within `periodMs`. */
+    keepLease: async (name: string, token: string, periodMs: number) =>
       (await keepLease([keys.lease(name)], [token, periodMs])) === 1,
   };
 }

@@ -5,9 +5,8 @@ import type { VerifyOutcome } from '../otp/outcome.js';
 import type { Conversion } from './conversion.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
-import type { RecordStoreOptions } from './otps.js';
-import { recordSchema, toOtp } from './record.js';
-import { json, loadRecordScript } from './script.js';
+import { openRecord } from './record.js';
+import { json, loadRecordScript, type RecordScripts } from './script.js';
 
 const refusals = [
   'otp_not_found',
@@ -79,14 +78,13 @@ const settleReply = json(
 const refusal = z.enum(refusals);
 
 export function createVerificationAttempts(
-  options: RecordStoreOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
+  options: RecordScripts & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): VerificationAttempts {
   const { encrypter, ranges, conversion } = options;
   const admitScript = loadRecordScript(options, 'verification/admit-attempt');
   const settleScript = loadRecordScript(options, 'verification/settle-attempt');
   /** What an admission opened, its settling need not open again. */
   const opened = new WeakMap<Verification, Otp>();
-  const open = (raw: string | undefined) => toOtp(encrypter, recordSchema.parse(JSON.parse(raw ?? '')));
   const replayHash = ({ app, id, replay }: Verification) =>
     replay ? encrypter.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
 
@@ -98,7 +96,7 @@ export function createVerificationAttempts(
       const args = [app, token, replayHash(verification)];
       const [kind, raw] = admitReply.parse(await admitScript(keys.record(partition, id), args));
       if (kind !== 'admitted' && kind !== 'replayed') return { kind: refusal.parse(kind) };
-      const otp = open(raw);
+      const otp = openRecord(encrypter, raw ?? '');
       opened.set(verification, otp);
       return { kind, otp };
     },
