@@ -28,14 +28,14 @@ const uploadOverMs = 2_000;
 const paceEveryMs = 200;
 /** A pace that could not be kept is caught up with for this long. */
 const catchUpMs = 1_000;
-/** Lines of a cancelled batch that are ended in one call. */
-const cancelledAtATime = 500;
+/** Lines taken in one call that have ended. */
+const endedAtATime = 500;
 const sampleEveryMs = 500;
 const rateOverMs = 10_000;
 
 interface BatchWorkerOptions {
   redis: RedisClient;
-  store: Pick<Store, 'batches' | 'waitingLines' | 'sendAttempts' | 'load' | 'ranges' | 'appPauses'>;
+  store: Pick<Store, 'batches' | 'waitingLines' | 'load' | 'ranges' | 'appPauses'>;
   sendOtpQueue: Pick<SendOtpQueue, 'addBulk' | 'recall' | 'backlog'>;
   logger: Logger;
   fraudGuardEnforces: boolean;
@@ -77,7 +77,7 @@ export function createBatchProcessor({
   logger,
   fraudGuardEnforces,
 }: BatchWorkerOptions) {
-  const { batches, waitingLines, sendAttempts } = store;
+  const { batches, waitingLines } = store;
   const rate = createRate(store);
 
   const note = async (
@@ -103,7 +103,8 @@ export function createBatchProcessor({
       const otp = released[i]?.otp;
       if (decision && otp) logger.warn(...rangeWarning(otp, { decision, enforced: fraudGuardEnforces }));
     }
-    if (free.length > 0 && (await sendOtpQueue.addBulk(batch, free))) await sendAttempts.markEnqueued(free);
+    // The sweeper looks at those that are still queued later.
+    if (free.length > 0) await sendOtpQueue.addBulk(batch, free);
     if (held.length > 0) await waitingLines.putBack(held, 'last');
     return {
       free: free.length,
@@ -130,12 +131,15 @@ export function createBatchProcessor({
     return (await waitingLines.active()).some(isEarlier);
   };
 
-  /** Ends the lines of a cancelled batch, which are written down as they are taken. */
-  const endCancelled = async (batch: string) => {
-    for (;;) {
+  /** Takes lines that have ended, such as cancelled ones, which is written down as they are taken. */
+  const takeEnded = async (batch: string) => {
+    for (let left = Number.POSITIVE_INFINITY; ; ) {
       const count = await waitingLines.count(batch);
-      if (count.byPartition.every((lines) => lines === 0)) return;
-      await waitingLines.release(batch, cancelledAtATime, count);
+      const lines = count.byPartition.reduce((sum, each) => sum + each, 0);
+      // Lines of a master that does not answer, or that were accepted meanwhile, are left to the next turn.
+      if (lines === 0 || lines >= left) return count;
+      left = lines;
+      await add(batch, endedAtATime, count);
     }
   };
 
@@ -143,7 +147,7 @@ export function createBatchProcessor({
     const { batch } = job.data;
     await waitingLines.drop([batch]);
     if (count.at - facts.lastLineAt < uploadOverMs) return { wait: lookAgainMs.upload };
-    if (count.inFlight > 0 || !count.complete) return { wait: lookAgainMs.unsent };
+    if (count.waiting > 0 || count.inFlight > 0 || !count.complete) return { wait: lookAgainMs.unsent };
     await batches.change(batch, { finishedAt: count.at });
     await job.updateProgress(100);
     return { lines: facts.lines };
@@ -152,9 +156,10 @@ export function createBatchProcessor({
   return async (job: BatchJob): Promise<Next> => {
     const { batch } = job.data;
     const facts = (await batches.facts(batch)) ?? unknownBatch(job);
-    if (facts.cancelledAt !== null) await endCancelled(batch);
     const count = await waitingLines.count(batch);
-    if (count.waiting === 0) return await finish(job, facts, count);
+    if (count.waiting === 0 || facts.cancelledAt !== null) {
+      return await finish(job, facts, await takeEnded(batch));
+    }
     const waitFor = async (reason: WaitReason, wait: number): Promise<Next> => {
       await note(job, facts, count, reason);
       return { wait };

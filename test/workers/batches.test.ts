@@ -134,6 +134,17 @@ describe('a batch', { timeout: 60_000 }, () => {
     expect(sent()).toBeLessThan(400);
   });
 
+  it('ends for good when each of its lines was cancelled by itself', async () => {
+    const { batch, ids } = await upload(10);
+    for (const id of ids) await scene.store.otps.cancel('shop', id);
+    await scene.start();
+    await until(isDone(batch));
+    expect((await scene.store.waitingLines.batches()).apps.size).toBe(0);
+    await createBatchWatch(scene).run();
+    expect(await isDone(batch)()).toBe(true);
+    expect(sent()).toBe(0);
+  });
+
   it('gets its job again where that was lost', async () => {
     const { batch } = await upload(10);
     await scene.batchQueue.queue.remove(batchId(batch));
