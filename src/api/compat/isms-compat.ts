@@ -8,7 +8,7 @@ import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey } from '../http/authentication.js';
 import { isMediaType, readForm, readJson, readQuery } from '../http/body.js';
 import { contextOf } from '../http/context.js';
-import { ApiProblem, knownProblem, noteProblem, problemDocument } from '../http/problem.js';
+import { ApiProblem, invalid, knownProblem, noteProblem, problemDocument } from '../http/problem.js';
 import { abortSignal } from '../http/route.js';
 import { createCancel, otpsOfNumber } from '../routes/otps.js';
 import { countRefusals, createSend, readable } from '../routes/sending.js';
@@ -154,14 +154,6 @@ function parametersOf(given: readonly [string, string][]): Map<string, string> {
     parameters.set(canonical(name), value);
   }
   return parameters;
-}
-
-/** Answers quote a parameter name up to this length. */
-const longestName = 40;
-
-function invalid(name: string, message: string): ApiProblem {
-  const path = name.slice(0, longestName);
-  return new ApiProblem('invalid_request', { errors: [{ path, message }] });
 }
 
 /** `country_code` and national digits, with or without their leading zero. */

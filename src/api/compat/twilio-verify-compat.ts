@@ -8,7 +8,14 @@ import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey, readBasic } from '../http/authentication.js';
 import { readForm } from '../http/body.js';
 import { contextOf } from '../http/context.js';
-import { ApiProblem, knownProblem, noteProblem, problemDocument, problemHeaders } from '../http/problem.js';
+import {
+  ApiProblem,
+  invalid,
+  knownProblem,
+  noteProblem,
+  problemDocument,
+  problemHeaders,
+} from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { abortSignal } from '../http/route.js';
 import { createCancel, otpsOfNumber } from '../routes/otps.js';
@@ -109,7 +116,7 @@ async function formOf(req: Request): Promise<URLSearchParams> {
   const form = await readForm(req);
   const names = new Set<string>();
   for (const name of form.keys()) {
-    if (names.has(name)) throw invalid(name.slice(0, longestName), 'appears twice');
+    if (names.has(name)) throw invalid(name, 'appears twice');
     names.add(name);
   }
   return form;
@@ -169,12 +176,9 @@ function featureNotOffered(what: string): ApiProblem {
   return new ApiProblem('invalid_request', { reason: 'feature_not_offered', detail });
 }
 
-/** Answers quote a parameter name up to this length. */
-const longestName = 40;
-
 function refuseUnknown(form: URLSearchParams): void {
   const unknown = [...form.keys()].find((name) => !startParameters.has(name) && !notOffered.has(name));
-  if (unknown !== undefined) throw invalid(unknown.slice(0, longestName), 'is not a parameter');
+  if (unknown !== undefined) throw invalid(unknown, 'is not a parameter');
 }
 
 /** Requires that the template exists in the requested language. */
@@ -251,10 +255,6 @@ function updateVerification(dependencies: ApiDependencies): Handler {
     if (result !== 'cancelled') throw new ApiProblem(result);
     return { status: 200, body: verificationView(otp, call, 'canceled') };
   };
-}
-
-function invalid(path: string, message: string): ApiProblem {
-  return new ApiProblem('invalid_request', { errors: [{ path, message }] });
 }
 
 function checkVerification(dependencies: ApiDependencies): Handler {

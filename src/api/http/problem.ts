@@ -28,6 +28,14 @@ export class ApiProblem extends Error {
   }
 }
 
+/** Answers quote a name of a parameter, which can be anything, up to this length. */
+const longestName = 40;
+
+/** The problem of one parameter. */
+export function invalid(name: string, message: string): ApiProblem {
+  return new ApiProblem('invalid_request', { errors: [{ path: name.slice(0, longestName), message }] });
+}
+
 /** The media type of every error. */
 export const problemMediaType = 'application/problem+json';
 
