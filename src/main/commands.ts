@@ -4,9 +4,9 @@ import type { Call, Terminal } from '../cli/call.js';
 import { shells } from '../cli/completion.js';
 import type { ExitCode } from '../cli/failure.js';
 import type { SendOptions } from '../cli/send.js';
-import type { CommandOutput, OperatorCommand } from './operate.js';
+import type { CommandOutput, runOperatorCommand } from './operate.js';
 import { packageVersion } from './package-version.js';
-import type { ProcessName } from './run-process.js';
+import type { runProcess } from './run-process.js';
 
 /** Runs one command line; resolves with its exit code, for a process that goes on: once it runs. */
 export async function runCommandLine(args: readonly string[], io: CommandLineIo): Promise<number> {
@@ -162,7 +162,7 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
   };
 
   program.commandsGroup('Processes:');
-  const process = (name: ProcessName, description: string) =>
+  const process = (name: Parameters<typeof runProcess>[0], description: string) =>
     define(name, description).action(async () => {
       const { runProcess } = await import('./run-process.js');
       await runProcess(name, io.env);
@@ -213,7 +213,7 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
   );
 
   program.commandsGroup('Operations:');
-  const operator = (name: OperatorCommand, args: string, description: string) => {
+  const operator = (name: Parameters<typeof runOperatorCommand>[0], args: string, description: string) => {
     const command = withJson(define(`${name} ${args}`.trim(), description));
     command.action(async () => {
       const { runOperatorCommand } = await import('./operate.js');

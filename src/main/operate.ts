@@ -179,7 +179,7 @@ const runners = {
 } as const satisfies Record<string, Runner>;
 
 /** A command on the stored data. */
-export type OperatorCommand = keyof typeof runners;
+type OperatorCommand = keyof typeof runners;
 
 /** The same text with and without `--json`. */
 function output(text: string): CommandOutput {

@@ -6,7 +6,7 @@ import { load } from './load.js';
 import { packageVersion } from './package-version.js';
 
 /** A command that runs until a signal ends it. */
-export type ProcessName = 'start' | 'api' | 'worker' | 'simulate';
+type ProcessName = 'start' | 'api' | 'worker' | 'simulate';
 
 const signals = ['SIGTERM', 'SIGINT'] as const;
 const endAtOnce = () => process.exit(0);
