@@ -35,7 +35,7 @@ export const keys = {
   history: (partition: string) => `${prefix}:{${partition}}:history`,
   /** String, MessagePack: what is known of one phone number, by app. */
   phone: (partition: string, hash: string) => `${prefix}:{${partition}}:phone:${hash}`,
-  /** Hash that expires: for an app and purpose of one phone number, the OTP that replaced all earlier ones, and when. */
+  /** Hash that expires: for an app and purpose of one phone number, the OTPs that replaced all earlier ones, and when. */
   superseded: (partition: string, hash: string) => `${prefix}:{${partition}}:superseded:${hash}`,
   /** String that expires: OTPs of an app in this second. */
   appWindow: (app: string) => `${prefix}:{${app}}:app`,

@@ -38,7 +38,10 @@ async function admitOne(
   }
   const otp = note(history, system, { id, asked });
   if (key !== null) memory.keys.set(key, otp);
-  if (replacesEarlier) memory.replaced.set(system.keyInFront, { by: otp, at: system.now() });
+  if (replacesEarlier) {
+    const before = memory.replaced.get(system.keyInFront) ?? [];
+    memory.replaced.set(system.keyInFront, [...before, { by: otp, at: system.now() }]);
+  }
   return otp;
 }
 

@@ -15,8 +15,8 @@ export interface Memory {
   erased: Set<number>;
   /** OTPs that have a job. */
   jobs: Set<number>;
-  /** Under each encryption key, the OTP that took the place of the number's earlier ones, and when. */
-  replaced: Map<number, { by: number; at: number }>;
+  /** Under each encryption key, the OTPs that took the place of the number's earlier ones, and when, in order. */
+  replaced: Map<number, readonly { by: number; at: number }[]>;
   /** From when on a sweep must report an OTP that has no job. */
   missedFrom: Map<number, number>;
   /** How often Redis has lost its last moments. */
@@ -94,10 +94,11 @@ export function newHistory(rules: Rules, now: number): History {
 
 /** What an OTP meets now. */
 export function momentOf({ rules, memory, otps }: History, system: System, otp: number): Moment {
-  const replaced = memory.replaced.get(otps[otp]?.keyInFront ?? 0);
+  const replacements = memory.replaced.get(otps[otp]?.keyInFront ?? 0) ?? [];
   const createdAt = memory.otps.get(otp)?.createdAt ?? 0;
-  const isReplaced = replaced && replaced.by !== otp && createdAt <= replaced.at;
-  return { now: system.now(), losses: memory.losses, replacedAt: isReplaced ? replaced.at : null, rules };
+  const own = replacements.findIndex(({ by }) => by === otp);
+  const first = replacements.slice(own + 1).find(({ at }) => createdAt <= at);
+  return { now: system.now(), losses: memory.losses, replacedAt: first?.at ?? null, rules };
 }
 
 /** Fails where what was found is not what the model says. */
@@ -124,20 +125,12 @@ export async function observe(history: History, system: System): Promise<void> {
   }
 }
 
-const isEitherEnd = (status: Status) => status === 'expired' || status === 'cancelled';
-
 function compare(
   history: History,
   system: System,
   { otp, seen, view }: { otp: number; seen: Shown; view: KnownOtp },
 ): void {
   never(`OTP ${otp} is kept past its time`, mustBeGone(view, history, system));
-  const isOneOfTwoEnds = isEitherEnd(seen.status) && isEitherEnd(view.status);
-  if (seen.status !== view.status && isOneOfTwoEnds && history.memory.replaced.size > 0) {
-    // Replaced, lapsed and replaced again, it shows one end or the other, by whether someone wrote the first one down.
-    history.memory.otps.set(otp, { ...view, status: seen.status, since: 0 });
-    return;
-  }
   agree(`OTP ${otp}`, shown(seen), shownByModel(view));
 }
 

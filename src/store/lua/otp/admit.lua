@@ -112,12 +112,21 @@ local function write_record(item, text, losses)
   return send_deadline
 end
 
--- No earlier OTP lives that long: sent within a day, and verified within ten minutes of that.
-local SUPERSEDED_KEPT_MS = 2 * DAY_MS
+-- No earlier OTP lives that long: its batch starts within a week, it is sent within a day of that, and verified within
+-- ten minutes.
+local SUPERSEDED_KEPT_MS = 9 * DAY_MS
+-- An OTP shows the first replacement after it, which a later one must not move.
+local MOST_REPLACEMENTS = 10
 
 local function supersede_earlier(item, t)
-  local key = here.superseded .. item.phone
-  redis.call('HSET', key, superseded_field(item.app, item.supersedes), digits(t) .. ' ' .. here.id)
+  local key, field = here.superseded .. item.phone, superseded_field(item.app, item.supersedes)
+  local replacements = {}
+  for each in string.gmatch(redis.call('HGET', key, field) or '', '%d+ %S+') do
+    replacements[#replacements + 1] = each
+  end
+  if #replacements == MOST_REPLACEMENTS then table.remove(replacements, 1) end
+  replacements[#replacements + 1] = digits(t) .. ' ' .. here.id
+  redis.call('HSET', key, field, table.concat(replacements, ' '))
   redis.call('PEXPIREAT', key, digits(t + SUPERSEDED_KEPT_MS))
 end
 

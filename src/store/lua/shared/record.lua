@@ -165,7 +165,8 @@ local function cancelled_at(r)
   return key and tonumber(redis.call('HGET', key, 'cancelledAt') or nil)
 end
 
--- An OTP that replaces earlier ones of its app, number and purpose cancels them all by one entry, however many there are.
+-- An OTP that replaces earlier ones of its app, number and purpose cancels them all by one entry, however many there are:
+-- the times and ids of the last replacements, oldest first.
 local function superseded_field(app, purpose)
   return app .. '\n' .. (purpose or '')
 end
@@ -173,9 +174,13 @@ end
 local function superseded_at(r)
   local entry = redis.call('HGET', here.superseded .. r.phone, superseded_field(r.app, r.purpose))
   if not entry then return nil end
-  local at, by = string.match(entry, '^(%d+) (.+)$')
-  at = tonumber(at)
-  return r.id ~= by and r.createdAt <= at and at or nil
+  local first
+  for time, by in string.gmatch(entry, '(%d+) (%S+)') do
+    local at = tonumber(time)
+    -- Those before it may have been admitted in the same millisecond.
+    if by == r.id then first = nil elseif not first and r.createdAt <= at then first = at end
+  end
+  return first
 end
 
 -- Since when the clock alone would have ended it; nil: not by the clock.
