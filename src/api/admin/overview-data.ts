@@ -2,6 +2,7 @@ import { type JudgedRange, shownRange } from '../../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../../store/stats.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { alarmsOf } from './overview-alarms.js';
+import { waitingBatches } from './overview-batches.js';
 
 /** Spans in hours, and how many slots of the statistics make one point of their charts. */
 const slotsPerPoint = { 1: 1, 6: 1, 24: 3, 168: 24 } as const;
@@ -38,6 +39,7 @@ export async function overviewOf(
     judged,
     webhooks,
     lowConversions,
+    batches,
   ] = await Promise.all([
     store.stats.read(now - hours * hourMs),
     sendOtpQueue.backlog(),
@@ -52,6 +54,7 @@ export async function overviewOf(
     store.ranges.judged(),
     webhookQueue?.counts() ?? null,
     store.conversion.alarms(),
+    waitingBatches(store),
   ]);
   const longestMs = since === null ? 0 : Math.max(0, now - since);
   const lines = active.reduce((sum, { waiting }) => sum + waiting, 0);
@@ -73,6 +76,7 @@ export async function overviewOf(
     /** False: the guard only monitors. */
     guardEnforces: settings.fraudGuardEnforces,
     ranges: limitedRanges(judged, now),
+    batches,
   };
   return { ...facts, alarms: alarmsOf({ ...facts, slots, memory, webhooks }) };
 }

@@ -12,6 +12,7 @@ import { html } from '../http/html.js';
 import { ApiProblem } from '../http/problem.js';
 import { parseInput } from '../http/request.js';
 import { createCancel, isoTime, otpView, skipUnreadable } from '../routes/otps.js';
+import { batchActions, findBatch } from './overview-batches.js';
 import { overviewOf } from './overview-data.js';
 
 const querySchema = z.strictObject({
@@ -24,7 +25,7 @@ const lookupSchema = z.strictObject({ query: z.string().trim().min(1).max(64) })
 const cancelSchema = z.strictObject({ id: z.string().max(64) });
 const rangeSchema = z.strictObject({ app: z.string().max(64), range: z.string().max(32) });
 
-/** The overview, at the root of the admin pages: state of the gateway, and search for an OTP. */
+/** The overview, at the root of the admin pages: state of the gateway, and search for an OTP or a batch. */
 export function overviewPages(actions: boolean, dependencies: ApiDependencies): Router {
   const { store, settings, version } = dependencies;
   const cancel = createCancel(dependencies);
@@ -46,8 +47,11 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
   });
   router.post('/otps', async (req, res) => {
     const { query } = parseInput(lookupSchema, await readJson(req));
-    const otps = await lookUp(store, query, settings.defaultCountry);
-    answer(res, { otps: otps.map(maskedView) });
+    const [otps, batch] = await Promise.all([
+      lookUp(store, query, settings.defaultCountry),
+      findBatch(store, query),
+    ]);
+    answer(res, { otps: otps.map(maskedView), batch });
   });
   router.post('/otps/cancel', async (req, res) => {
     const context = contextOf(res);
@@ -66,8 +70,12 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
     const { app, range } = parseInput(rangeSchema, await readJson(req));
     answer(res, { known: await store.ranges.forget(app, range.replace(/\D/g, '')) });
   });
+  router.use(batchActions(actions, dependencies));
   for (const path of ['/', '/assets/:name', '/overview.json']) router.all(path, refuseMethod('GET, HEAD'));
-  for (const path of ['/otps', '/otps/cancel', '/ranges/forget']) router.all(path, refuseMethod('POST'));
+  router.all(
+    ['/otps', '/otps/cancel', '/batches/change', '/batches/cancel', '/ranges/forget'],
+    refuseMethod('POST'),
+  );
   return router;
 }
 
@@ -112,7 +120,7 @@ interface Asset {
 }
 
 /** The page's own scripts, which import one another. */
-const scripts = ['overview.js', 'charts.js', 'elements.js'];
+const scripts = ['overview.js', 'batches.js', 'charts.js', 'elements.js'];
 
 /** Files that the page loads, and the digest in their addresses that lets browsers cache them. */
 function overviewAssets(): { byName: Map<string, Asset>; digest: string } {
@@ -175,12 +183,16 @@ function overviewPage({
 <noscript><p class="alarm warning">This page needs JavaScript. The queues do not, nor do the metrics.</p></noscript>
 <main>
   <ul id="alarms" aria-label="Alarms"></ul>
-  <section aria-label="Find an OTP">
+  <section aria-label="Search">
     <form id="find" role="search">
-      <label for="query">Find an OTP by its id or phone number</label>
-      <div class="row"><input id="query" name="query" required maxlength="64" autocomplete="off" spellcheck="false" placeholder="otp_… or 012-345 6789"><button>Find</button></div>
+      <label for="query">Find an OTP by its id or phone number, or a batch by its id</label>
+      <div class="row"><input id="query" name="query" required maxlength="64" autocomplete="off" spellcheck="false" placeholder="otp_…, 012-345 6789, batch_…"><button>Find</button></div>
     </form>
     <div id="found" aria-live="polite"></div>
+  </section>
+  <section aria-labelledby="batches-title" hidden>
+    <h2 id="batches-title">Batches</h2>
+    <div id="batches"></div>
   </section>
   <section aria-labelledby="ranges-title" hidden>
     <h2 id="ranges-title"></h2>

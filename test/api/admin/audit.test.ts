@@ -23,6 +23,10 @@ it('writes every change by an app or the admin to the audit log, without numbers
   await gateway.call('POST', '/admin/otps/cancel', { key: null, headers: basic, body: { id } });
   const bulk = await gateway.call('POST', '/v1/otps/bulk', { body: { otps: [{ to: '0123456788' }] } });
   const { batchId } = bulk.json as { batchId: string };
+  for (const path of ['change', 'cancel']) {
+    const body = { id: batchId, ...(path === 'change' && { paused: true }) };
+    await gateway.call('POST', `/admin/batches/${path}`, { key: null, headers: basic, body });
+  }
   await gateway.call('DELETE', `/v1/batches/${batchId}`);
   await gateway.call('PUT', '/admin/queues/api/queues/otp-send/pause', { key: null, headers: basic });
   await gateway.call('GET', `/v1/otps/${id}`);
@@ -31,7 +35,7 @@ it('writes every change by an app or the admin to the audit log, without numbers
     key: 'an-unknown-key-of-24-characters',
     body: { to: '0123456789' },
   });
-  await expect.poll(async () => (await trail()).length).toBe(9);
+  await expect.poll(async () => (await trail()).length).toBe(11);
   const actor = 'app:shop';
   expect(await trail()).toEqual([
     { actor, action: 'createOtp', subject: id, result: '202' },
@@ -46,6 +50,8 @@ it('writes every change by an app or the admin to the audit log, without numbers
       code: 'already_verified',
     },
     { actor, action: 'createOtps', subject: batchId, result: '202' },
+    { actor: `admin:${admin.username}`, action: 'changeBatch', subject: batchId, result: '204' },
+    { actor: `admin:${admin.username}`, action: 'cancelBatch', subject: batchId, result: '204' },
     { actor, action: 'cancelBatch', subject: batchId, result: '204' },
     {
       actor: `admin:${admin.username}`,

@@ -56,6 +56,14 @@ async function showRanges(page: Page, shown: typeof range, guardEnforces = false
   return ranges;
 }
 
+/** Uploads OTPs to so many numbers as a batch of shop; resolves with its id. */
+async function upload(body: object = {}, count = 3): Promise<string> {
+  const otps = Array.from({ length: count }, (_, n) => ({ to: `013200${String(n).padStart(4, '0')}` }));
+  const { json } = await gateway.call('POST', '/v1/otps/bulk', { body: { ...body, otps } });
+  return (json as { batchId: string }).batchId;
+}
+const factsOf = (id: string) => gateway.store.batches.facts(id.slice('batch_'.length));
+
 describe('the overview in a browser', { timeout: 30_000 }, () => {
   it('shows the figures and charts without an error', async () => {
     for (let i = 0; i < 3; i++) {
@@ -149,8 +157,11 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
   ])('fits %s without scrolling sideways', async (_name, options) => {
     const { id } = await gateway.sent({ to: '0123456832' });
     const page = await open(options, `/admin#${id}`);
+    await upload();
+    await upload({ name: 'Appointments'.repeat(5), perSecond: 50 });
     await showRanges(page, { ...range, range: '6012-34567890123xxxx' });
     await page.waitForSelector('#found td');
+    await page.waitForSelector('#batches td');
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
     for (const cell of await page.locator('td:visible').all()) {
       const box = await cell.boundingBox();
@@ -180,9 +191,60 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     await expect.poll(() => page.locator('#ranges').isVisible()).toBe(false);
   });
 
-  it('is linked from Bull Board, from its menu and from each send job', async () => {
-    const { id } = await gateway.sent({ to: '0123456833' });
-    const page = await open({}, '/admin/queues/queue/otp-send');
+  it('pauses, paces and cancels a batch with the keyboard alone', async () => {
+    const id = await upload({ name: 'Friday' }, 5);
+    const page = await open();
+    const row = page.locator('#batches tr', { hasText: 'Friday' });
+    await expect.poll(() => row.textContent()).toMatch(/shop, uploaded now0%5 of 5 OTPs waitsending/);
+    const focused = () => page.evaluate('document.activeElement.textContent');
+    await row.getByRole('link').focus();
+    await page.keyboard.press('Tab');
+    expect(await focused()).toBe('Pause');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => row.textContent()).toContain('paused');
+    expect(await factsOf(id)).toMatchObject({ paused: true });
+    await expect.poll(() => row.locator('[aria-disabled]').count()).toBe(0);
+    expect(await focused()).toBe('Resume');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => row.textContent()).toContain('sending');
+    await page.keyboard.press('Tab');
+    for (const [text, perSecond] of [
+      ['50', 50],
+      ['', null],
+    ] as const) {
+      page.once('dialog', (dialog) => dialog.accept(text));
+      await page.keyboard.press('Enter');
+      await expect.poll(() => factsOf(id)).toMatchObject({ perSecond });
+      await expect.poll(() => row.locator('[aria-disabled]').count()).toBe(0);
+      expect(await focused()).toBe('Limit rate');
+    }
+    await page.keyboard.press('Tab');
+    page.once('dialog', (dialog) => dialog.dismiss());
+    await page.keyboard.press('Enter');
+    page.once('dialog', (dialog) => dialog.accept());
+    await page.keyboard.press('Enter');
+    await expect.poll(() => factsOf(id)).toMatchObject({ cancelledAt: expect.any(Number) });
+    await expect.poll(() => row.getByRole('button').count()).toBe(0);
+  });
+
+  it('says why a rate is refused', async () => {
+    const id = await upload({ name: 'Friday' });
+    const page = await open();
+    const row = page.locator('#batches tr', { hasText: 'Friday' }).last();
+    page.once('dialog', (dialog) => dialog.accept('fast'));
+    await row.getByRole('button', { name: 'Limit rate: Friday of shop' }).click();
+    await expect.poll(() => row.textContent()).toMatch(/perSecond/);
+    expect(await factsOf(id)).toMatchObject({ perSecond: null });
+    // Chromium logs the refused request.
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('400')]);
+  });
+
+  it.each([
+    ['send', 'otp-send', async () => (await gateway.sent({ to: '0123456833' })).id],
+    ['batch', 'otp-batch', () => upload()],
+  ])('is linked from Bull Board, from its menu and from each %s job', async (_name, queueName, add) => {
+    const id = await add();
+    const page = await open({}, `/admin/queues/queue/${queueName}`);
     const [overview] = await Promise.all([
       page.context().waitForEvent('page'),
       page.locator(`a[href="/admin#${id}"]`).click(),

@@ -1,8 +1,13 @@
+import { Worker } from 'bullmq';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { overviewOf } from '../../../src/api/admin/overview-data.js';
 import { recordStats } from '../../../src/main/shared-state.js';
+import { createBatchQueue } from '../../../src/queues/batch.js';
+import { queuePrefix } from '../../../src/queues/queues.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
+import type { Batches } from '../../../src/store/batches.js';
 import { shownRange } from '../../../src/store/number-ranges.js';
+import type { WaitReason } from '../../../src/store/waiting-lines.js';
 import { accepted, admitted, blocked, claimed, number, request } from '../../support/otps.js';
 import { admin, expectProblem, settings, startGateway } from '../gateway.js';
 
@@ -10,6 +15,7 @@ const gateway = await startGateway({ policy: { fraudGuard: 'enforce' } });
 const acting = await startGateway({ dependencies: { admin: { ...admin, actions: true } } });
 const basic = { Authorization: `Basic ${btoa(`${admin.username}:${admin.password}`)}` };
 const queue = createSendOtpQueue({ connection: gateway.redis, onError: () => {} });
+const batchQueue = createBatchQueue(gateway.redis, () => {});
 
 beforeEach(() => gateway.redis.flushdb());
 
@@ -214,7 +220,7 @@ describe('the overview', () => {
     expect(byNumber.text).not.toMatch(/23456810|order-1/);
     expect(gateway.logs.join('\n')).not.toContain('3456810');
     for (const query of ['otp_nobody', '+60129999999', 'https://x/']) {
-      expect((await post('/otps', { query })).json).toEqual({ otps: [] });
+      expect((await post('/otps', { query })).json).toEqual({ otps: [], batch: null });
     }
   });
 
@@ -303,6 +309,123 @@ describe('the overview', () => {
   });
 });
 
+/** Uploads OTPs to so many numbers as a batch of shop; resolves with its id. */
+const upload = async (body: object = {}, count = 3) => {
+  const otps = Array.from({ length: count }, (_, n) => ({ to: `013200${String(n).padStart(4, '0')}` }));
+  const { json } = await acting.call('POST', '/v1/otps/bulk', { body: { ...body, otps } });
+  return (json as { batchId: string }).batchId;
+};
+/** What a worker notes when it looks at a batch. */
+const note = (id: string, waitsFor: WaitReason | null, order = 0) =>
+  gateway.store.waitingLines.note({ batch: keyOf(id), app: 'shop', waiting: 3, order, waitsFor });
+const keyOf = (id: string) => id.slice('batch_'.length);
+const change = (id: string, fields: Parameters<Batches['change']>[1]) =>
+  gateway.store.batches.change(keyOf(id), fields);
+
+describe('the batches', () => {
+  it('are those with waiting lines, also before a worker has looked at them', async () => {
+    const id = await upload({ name: 'Friday', perSecond: 50 });
+    const { shown, more } = (await overview()).batches;
+    expect(shown).toEqual([
+      {
+        id,
+        ...{ app: 'shop', name: 'Friday', createdAt: expect.any(Number), startAt: null, perSecond: 50 },
+        counts: expect.objectContaining({ queued: 3, sent: 0 }),
+        ...{ status: 'sending', rate: null, estimatedEnd: null, waitsFor: null },
+      },
+    ]);
+    expect(more).toBe(0);
+  });
+
+  it('come in the order of their release, of which the first 20 are shown', async () => {
+    const ids = [];
+    for (let n = 0; n < 21; n++) ids.push(await upload({}, 1));
+    for (const [n, id] of ids.entries()) await note(id, null, -n);
+    const { shown, more } = (await overview()).batches;
+    expect(shown.map(({ id }) => id)).toEqual(ids.reverse().slice(0, 20));
+    expect(more).toBe(1);
+  });
+
+  it.each([
+    ['sending', { startedAt: Date.now() - 10_000 }, 'earlier_batch', 'earlier_batch'],
+    ['paused', { paused: true }, 'earlier_batch', null],
+    ['scheduled', { startAt: Date.now() + 60_000 }, 'start', null],
+    // A reason noted before the batch was resumed.
+    ['sending', { startedAt: Date.now() - 10_000 }, 'paused', null],
+  ] as const)('are %s by %j, noted as %s', async (status, fields, noted, waitsFor) => {
+    const id = await upload();
+    await change(id, fields);
+    await note(id, noted);
+    expect((await overview()).batches.shown).toMatchObject([{ status, waitsFor }]);
+  });
+
+  it('end at the rate so far, or at their own if that is lower', async () => {
+    const id = await upload({}, 10);
+    await change(id, { startedAt: Date.now() - 4_000 });
+    const [sent] = await gateway.store.batches.ids(id, 0, 1);
+    await gateway.store.sendAttempts.settle(await claimed(gateway.store, sent ?? ''), accepted(1));
+    const [batch] = (await overview()).batches.shown;
+    expect(batch?.rate).toBeCloseTo(1 / 4, 1);
+    expect((batch?.estimatedEnd ?? 0) - Date.now()).toBeGreaterThan(30_000);
+    await change(id, { startedAt: Date.now() - 10, perSecond: 1 });
+    const [paced] = (await overview()).batches.shown;
+    expect((paced?.estimatedEnd ?? 0) - Date.now()).toBeLessThanOrEqual(9_000);
+  });
+
+  it('are found by their id with the OTPs by status', async () => {
+    const id = await upload({ name: 'Friday' });
+    const { json } = await post('/otps', { query: ` ${id} ` });
+    expect(json).toMatchObject({ otps: [], batch: { id, name: 'Friday', counts: { queued: 3 } } });
+  });
+});
+
+describe('changing a batch', () => {
+  /** Has its job wait as that of a paused batch does. */
+  const delay = async (id: string) => {
+    const connection = gateway.redis.duplicate({ maxRetriesPerRequest: null });
+    const worker = new Worker(batchQueue.queue.name, null, { connection, prefix: queuePrefix });
+    const job = await worker.getNextJob('token', { block: false });
+    expect(job?.id).toBe(id);
+    await job?.moveToDelayed(Date.now() + 60_000, 'token');
+    await worker.close();
+    connection.disconnect();
+  };
+
+  it('pauses, resumes and paces it, and has its job look at once', async () => {
+    const id = await upload();
+    for (const fields of [{ paused: true }, { paused: false }, { perSecond: 50 }, { perSecond: null }]) {
+      await delay(id);
+      expect((await post('/batches/change', { id, ...fields }, acting)).status).toBe(204);
+      expect(await gateway.store.batches.facts(keyOf(id))).toMatchObject(fields);
+      expect(await (await batchQueue.queue.getJob(id))?.getState()).toBe('waiting');
+    }
+  });
+
+  it('cancels it, and has its job end the lines at once', async () => {
+    const id = await upload();
+    await delay(id);
+    expect((await post('/batches/cancel', { id }, acting)).status).toBe(204);
+    expect(await gateway.store.batches.find('shop', id)).toMatchObject({ cancelled: true });
+    expect(await (await batchQueue.queue.getJob(id))?.getState()).toBe('waiting');
+    expectProblem(await post('/batches/change', { id, paused: true }, acting), 404, 'batch_not_found');
+  });
+
+  it('is refused for a batch that is not known and for values out of range', async () => {
+    const id = await upload();
+    const unknown = `batch_${'x'.repeat(22)}`;
+    expectProblem(
+      await post('/batches/change', { id: unknown, paused: true }, acting),
+      404,
+      'batch_not_found',
+    );
+    expectProblem(await post('/batches/cancel', { id: 'shop' }, acting), 404, 'batch_not_found');
+    for (const perSecond of [0, 10_001, 1.5, '50']) {
+      expectProblem(await post('/batches/change', { id, perSecond }, acting), 400, 'invalid_request');
+    }
+    expect(await gateway.store.batches.facts(keyOf(id))).toMatchObject({ perSecond: null });
+  });
+});
+
 describe('a search', () => {
   it('is answered with 503 while Redis does not answer', async () => {
     const otps = {
@@ -366,13 +489,20 @@ describe('403', () => {
       403,
       'action_not_offered',
     );
+    const id = await upload();
+    for (const path of ['/batches/change', '/batches/cancel']) {
+      expectProblem(await post(path, { id, paused: true }), 403, 'action_not_offered');
+    }
     const headers = { ...basic, 'Sec-Fetch-Site': 'cross-site' };
-    const reply = await acting.call('POST', '/admin/ranges/forget', {
-      key: null,
-      headers,
-      body: { app: 'shop', range: '1' },
-    });
-    expectProblem(reply, 403, 'cross_site_request');
+    for (const [path, body] of [
+      ['/ranges/forget', { app: 'shop', range: '1' }],
+      ['/batches/change', { id, paused: true }],
+      ['/batches/cancel', { id }],
+    ] as const) {
+      const reply = await acting.call('POST', `/admin${path}`, { key: null, headers, body });
+      expectProblem(reply, 403, 'cross_site_request');
+    }
+    expect(await gateway.store.batches.facts(keyOf(id))).toMatchObject({ paused: false, cancelledAt: null });
   });
 });
 

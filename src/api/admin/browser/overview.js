@@ -1,5 +1,6 @@
 // The overview page in the browser: fetches the figures and draws them. No framework, no other host.
 
+import { foundBatch, showBatches } from './batches.js';
 import { conversionOf, showCharts, total } from './charts.js';
 import {
   actionButton,
@@ -18,6 +19,8 @@ import {
 const refreshEveryMs = 15_000;
 let hours = '6';
 let shown = null;
+/** The batch that was found. */
+let followed = null;
 
 /** Send times are counted in buckets, of which an hour is the last. */
 function atMost(seconds) {
@@ -145,10 +148,12 @@ const statusTexts = {
 async function find(query) {
   const place = byId('found');
   try {
-    const { otps } = await ask('otps', { query });
+    const { otps, batch } = await ask('otps', { query });
+    followed = batch?.id ?? null;
+    if (batch) return replace(place, foundBatch(batch, shown ?? {}, refreshBatches));
     if (otps.length === 0) {
       const text =
-        'No OTP found. Search by id (otp_…), or by phone number for the newest OTPs of the last day.';
+        'Nothing found. Search by id (otp_…, batch_…), or by phone number for the newest OTPs of the last day.';
       return place.replaceChildren(element('p', { class: 'empty' }, text));
     }
     const rows = otps.map((otp) => [
@@ -198,11 +203,12 @@ function cancelButton(id, query) {
   });
 }
 
-/** Bull Board links a job to `/admin#<id of its OTP>`. */
+/** Bull Board links a job to `/admin#<id of its OTP or batch>`. */
 function findLinked() {
   const id = location.hash.slice(1);
-  if (!id.startsWith('otp_')) return;
+  if (!/^(otp|batch)_/.test(id)) return;
   byId('query').value = id;
+  byId('find').scrollIntoView({ block: 'nearest' });
   void find(id);
 }
 
@@ -211,6 +217,7 @@ function show(overview) {
   showState(overview);
   showTiles(overview);
   showCharts(overview);
+  showBatches(overview, refreshBatches);
   showRanges(overview);
   refreshAges();
 }
@@ -222,6 +229,11 @@ async function refresh() {
     byId('state').textContent = `These figures are old: ${error.message}`;
     byId('state').className = 'bad';
   }
+}
+
+async function refreshBatches() {
+  await refresh();
+  if (followed) await find(followed);
 }
 
 byId('span').addEventListener('change', (event) => {
