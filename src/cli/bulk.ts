@@ -25,6 +25,7 @@ const temporary = [
   'sending_paused',
   'app_paused',
   'app_rate_limited',
+  'app_budget_exceeded',
   'phone_rate_limited',
 ];
 

@@ -22,6 +22,13 @@ const limits = z
   })
   .describe("In place of the gateway's own limits; those left out stay in force.");
 
+const budget = z
+  .strictObject({
+    creditsPerDay: limit(1_000_000_000, 'Credits in a day.'),
+    creditsPerMonth: limit(1_000_000_000, 'Credits in a calendar month.'),
+  })
+  .describe('In place of BUDGET_CREDITS_PER_DAY and BUDGET_CREDITS_PER_MONTH; those left out stay in force.');
+
 const webhook = z
   .strictObject({
     url: z
@@ -76,6 +83,7 @@ const app = z.strictObject({
     .optional()
     .describe('Where SMS of this app may go. Default: ALLOWED_COUNTRIES.'),
   limits: limits.optional(),
+  budget: budget.optional(),
   webhook: webhook.optional(),
   testNumbers: z
     .record(z.string(), z.string().regex(/^[0-9]{6}$/, 'must be six digits'))

@@ -121,6 +121,20 @@ export function countries() {
   });
 }
 
+/** An IANA time zone. */
+export function timeZone() {
+  return format('an IANA time zone, such as Asia/Kuala_Lumpur', (value) => {
+    // Offsets such as +08:00 are none.
+    if (!/^[A-Za-z]/.test(value)) return null;
+    try {
+      new Intl.DateTimeFormat('en', { timeZone: value });
+      return value;
+    } catch {
+      return null;
+    }
+  });
+}
+
 /** Beginnings of phone numbers in E.164 digits, separated by commas; may be empty. */
 export function digitList() {
   return format('digits, at least 3 each, separated by commas, such as 6012345,60137', (value) => {

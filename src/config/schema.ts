@@ -15,6 +15,7 @@ import {
   oneOf,
   shardList,
   text,
+  timeZone,
   webhookSecrets,
   wholeNumber,
 } from './formats.js';
@@ -106,6 +107,25 @@ const limits = z.object({
     'LIMIT_SEND_PER_SECOND',
     wholeNumber(0, maxLimit).prefault('0'),
     'Send calls to iSMS per second, all workers together; 0 is off.',
+  ),
+});
+
+const maxBudget = 1_000_000_000;
+const budget = z.object({
+  creditsPerDay: variable(
+    'BUDGET_CREDITS_PER_DAY',
+    wholeNumber(0, maxBudget).prefault('0'),
+    'Credits that one app may use in a day; 0 is off. An OTP that ends without an SMS gives its credits back. APPS_FILE can give an app its own.',
+  ),
+  creditsPerMonth: variable(
+    'BUDGET_CREDITS_PER_MONTH',
+    wholeNumber(0, maxBudget).prefault('0'),
+    'Credits that one app may use in a calendar month; 0 is off.',
+  ),
+  timeZone: variable(
+    'BUDGET_TIME_ZONE',
+    timeZone().prefault('Asia/Kuala_Lumpur'),
+    'Time zone (IANA) whose days and months budgets count.',
   ),
 });
 
@@ -325,6 +345,7 @@ export const schema = z.object({
   worker: worker.prefault({}),
   otp: otp.prefault({}),
   limits: limits.prefault({}),
+  budget: budget.prefault({}),
   fraud: fraud.prefault({}),
   contentPolicy: variable(
     'CONTENT_POLICY',

@@ -20,6 +20,8 @@ export interface AppRegistry extends Apps {
   keys(): readonly ApiKey[];
   /** The apps that APPS_FILE names. */
   named(): readonly App[];
+  /** Every app that has a key. */
+  all(): readonly App[];
   /** Reads APPS_FILE again. Throws a ConfigError with every mistake in it and keeps what was read before. */
   reload(): void;
 }
@@ -28,12 +30,14 @@ export interface AppRegistry extends Apps {
 export function createAppRegistry(config: AppsConfig): AppRegistry {
   const plain = new Map<string, App>();
   let known = readApps(config);
+  const of = (name: string) => {
+    const app = known.apps.get(name) ?? plain.get(name) ?? plainApp(name);
+    if (!known.apps.has(name)) plain.set(name, app);
+    return app;
+  };
   return {
-    of: (name) => {
-      const app = known.apps.get(name) ?? plain.get(name) ?? plainApp(name);
-      if (!known.apps.has(name)) plain.set(name, app);
-      return app;
-    },
+    of,
+    all: () => [...new Set(known.keys.map(({ app }) => app))].map(of),
     keys: () => known.keys,
     named: () => [...known.apps.values()],
     reload: () => {
@@ -239,6 +243,7 @@ function toApp(name: string, entry: AppEntry): App {
   const {
     templates = {},
     limits = {},
+    budget = {},
     countries,
     senderId,
     testNumbers = {},
@@ -270,6 +275,7 @@ function toApp(name: string, entry: AppEntry): App {
       recipientPerDay,
       clientIpPer10Minutes,
       appPerSecond: perSecond,
+      ...budget,
     },
     webhook: webhook ? toWebhook(webhook) : null,
     testNumbers: new Map(Object.entries(testNumbers)),

@@ -93,7 +93,7 @@ export function requestSettings(
 }
 
 function policyOf(config: StoreConfig): Policy {
-  const { otp, isms, limits, fraud } = config;
+  const { otp, isms, limits, fraud, budget } = config;
   return {
     keepMs: otp.retentionSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
@@ -106,6 +106,9 @@ function policyOf(config: StoreConfig): Policy {
     recipientPerDayAllApps: limits.recipientPerDayAllApps,
     appPerSecond: limits.appPerSecond,
     clientIpPer10Minutes: limits.clientIpPer10Minutes,
+    creditsPerDay: budget.creditsPerDay,
+    creditsPerMonth: budget.creditsPerMonth,
+    budgetTimeZone: budget.timeZone,
     wrongCodes: limits.wrongCodes,
     fraudGuard: fraud.guard,
     events: wantedEvents(recordedEvents(config)),

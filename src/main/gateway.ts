@@ -166,9 +166,9 @@ function runGateway(config: GatewayConfig, redis: RedisClient, host: Host): Gate
 }
 
 /** Writes this process's counts to Redis, and reads what all processes share for its metrics. */
-function shareState({ store, sendOtpQueue, webhookQueue, metrics, lifecycle }: Gateway): void {
+function shareState({ store, sendOtpQueue, webhookQueue, apps, metrics, lifecycle }: Gateway): void {
   lifecycle.add(recordStats({ store, sendOtpQueue, tally: metrics.tally }));
-  metrics.observe(() => readGatewayState({ store, sendOtpQueue, webhookQueue }));
+  metrics.observe(() => readGatewayState({ store, sendOtpQueue, webhookQueue, apps }));
 }
 
 /** Answers the requests under way, for at most 35 s; idle connections end at once. */

@@ -75,13 +75,22 @@ const runners = {
   },
   'apps list': async function* ({ store, config }) {
     const pauses = await store.appPauses.read();
+    const known = createAppRegistry(config);
     const names = [...new Set([...appNames(config), ...pauses.keys()])].sort();
-    const data = names.map((app) => ({
-      app,
-      pausedAt: pauses.has(app) ? isoTime(pauses.get(app) ?? 0) : null,
-    }));
-    const lines = data.map(({ app, pausedAt }) => `${app.padEnd(32)}  ${pausedAt ?? '-'}`);
-    yield { text: [`${'app'.padEnd(32)}  paused since`, ...lines].join('\n'), data };
+    const budgets = await store.budgets.read(names.map(known.of));
+    const data = names.map((name) => {
+      const ofApp = budgets.filter(({ app }) => app === name);
+      const used = ofApp.map(({ period, limit, used }) => [period, { used, budget: limit }]);
+      const pausedAt = pauses.has(name) ? isoTime(pauses.get(name) ?? 0) : null;
+      return { app: name, pausedAt, credits: Object.fromEntries(used) };
+    });
+    const creditsOf = (of: { used: number; budget: number } | undefined) =>
+      (of ? `${of.used} of ${of.budget}` : '-').padEnd(20);
+    const rows = data.map(({ app, pausedAt, credits }) =>
+      [app.padEnd(32), creditsOf(credits.day), creditsOf(credits.month), pausedAt ?? '-'].join('  '),
+    );
+    const head = ['app'.padEnd(32), 'credits today'.padEnd(20), 'this month'.padEnd(20), 'paused since'];
+    yield { text: [head.join('  '), ...rows].join('\n'), data };
   },
   'apps pause': async function* (tools, app) {
     const changed = await setAppPaused(tools, knownApp(app, tools.config), true);
@@ -204,8 +213,8 @@ async function eraseJobs(queue: SendOtpQueue, otps: readonly Otp[], waitMs: numb
 
 const appNames = (config: OperatorConfig) =>
   createAppRegistry(config)
-    .keys()
-    .map(({ app }) => app);
+    .all()
+    .map(({ name }) => name);
 
 function knownApp(app: string, config: OperatorConfig): string {
   if (appNames(config).includes(app)) return app;

@@ -5,32 +5,52 @@ import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
 import type { ActiveBatch } from '../store/waiting-lines.js';
 import type { GatewayState, Metrics } from '../telemetry/metrics.js';
+import type { AppRegistry } from './apps.js';
 import type { Closable } from './lifecycle.js';
 
 /** Reads the state that all processes share, for a scrape of this one's metrics. */
 export async function readGatewayState({
-  store: { sendingPause, appHolds, balance, load, conversion, waitingLines },
+  store: { sendingPause, appHolds, appPauses, budgets, balance, load, conversion, waitingLines },
   sendOtpQueue,
   webhookQueue,
+  apps,
 }: {
-  store: Pick<Store, 'sendingPause' | 'appHolds' | 'balance' | 'load' | 'conversion' | 'waitingLines'>;
+  store: Pick<
+    Store,
+    'sendingPause' | 'appHolds' | 'appPauses' | 'budgets' | 'balance' | 'load' | 'conversion' | 'waitingLines'
+  >;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
   webhookQueue: WebhookQueue | null;
+  apps: Pick<AppRegistry, 'all'>;
 }): Promise<GatewayState> {
-  const [backlog, since, active, events, paused, holds, memory, snapshot, { runsOutOn }, lowConversions] =
-    await Promise.all([
-      sendOtpQueue.backlog(),
-      sendOtpQueue.waitingSince(),
-      waitingLines.active(),
-      // On a cluster these may be on another master; one that fails must not hide the rest.
-      webhookQueue?.counts().catch(() => null) ?? null,
-      sendingPause.reason(),
-      appHolds.read().catch(() => []),
-      load.memory(),
-      balance.latest().catch(() => null),
-      balance.outlook().catch(() => ({ runsOutOn: null })),
-      conversion.alarms().catch(() => []),
-    ]);
+  const [
+    backlog,
+    since,
+    active,
+    events,
+    paused,
+    holds,
+    pausedApps,
+    used,
+    memory,
+    snapshot,
+    { runsOutOn },
+    lowConversions,
+  ] = await Promise.all([
+    sendOtpQueue.backlog(),
+    sendOtpQueue.waitingSince(),
+    waitingLines.active(),
+    // On a cluster these may be on another master; one that fails must not hide the rest.
+    webhookQueue?.counts().catch(() => null) ?? null,
+    sendingPause.reason(),
+    appHolds.read().catch(() => []),
+    appPauses.read().catch(() => new Map<string, number>()),
+    budgets.read(apps.all()).catch(() => []),
+    load.memory(),
+    balance.latest().catch(() => null),
+    balance.outlook().catch(() => ({ runsOutOn: null })),
+    conversion.alarms().catch(() => []),
+  ]);
   const moment = (date: string | null) => (date === null ? null : Date.parse(date));
   return {
     waiting: [
@@ -40,6 +60,8 @@ export async function readGatewayState({
     webhooks: events,
     paused: Object.fromEntries(['operator', ...accountTroubles].map((reason) => [reason, reason === paused])),
     holds: holds.map(({ app, text }) => ({ app, text })),
+    pausedApps: [...pausedApps.keys()],
+    budgets: used.map(({ app, period, used, limit }) => ({ app, period, share: used / limit })),
     memory,
     lowConversions,
     balance: snapshot && {

@@ -1,13 +1,15 @@
 import type { EventType } from './event.js';
 import type { PhoneNumber } from './phone-number.js';
 
-/** Limits of one app that replace the gateway's. Milliseconds or counts; 0 disables. */
+/** Limits and budgets of one app that replace the gateway's. Milliseconds, counts or credits; 0 disables. */
 interface AppLimits {
   recipientCooldownMs?: number | undefined;
   recipientPer10Minutes?: number | undefined;
   recipientPerDay?: number | undefined;
   clientIpPer10Minutes?: number | undefined;
   appPerSecond?: number | undefined;
+  creditsPerDay?: number | undefined;
+  creditsPerMonth?: number | undefined;
 }
 
 /** A message in several languages, by BCP 47 tag in lower case. */

@@ -1,3 +1,4 @@
+import type { BudgetPeriod } from './budget.js';
 import type { FailureCode, Status } from './otp.js';
 
 /** Events of an OTP, named after its new status. */
@@ -19,10 +20,18 @@ export const eventTypes = [
   'sending.resumed',
   'range.blocked',
   'conversion.low',
+  'budget.low',
+  'budget.spent',
 ] as const;
 
 /** Events of one app, which can have its own receiver. */
-export const appEventTypes = [...otpEventTypes, 'range.blocked', 'conversion.low'] as const;
+export const appEventTypes = [
+  ...otpEventTypes,
+  'range.blocked',
+  'conversion.low',
+  'budget.low',
+  'budget.spent',
+] as const;
 
 export type EventType = (typeof eventTypes)[number];
 
@@ -46,7 +55,9 @@ export type EventSubject =
   /** `text`: the provider's words, safe to show, or null. `app`: the app concerned, if not all. */
   | { trouble: string; text: string | null; app?: string }
   | { app: string; range: string }
-  | { app: string; country: string; sent: number; verified: number };
+  | { app: string; country: string; sent: number; verified: number }
+  /** Credits; `endsAt`: when the next day or month begins. */
+  | { app: string; period: BudgetPeriod; budget: number; used: number; endsAt: string };
 
 /** Result of one delivery; `gone`: the receiver wants no more attempts of this event. */
 type Delivery = { kind: 'delivered' } | { kind: 'failed'; reason: string } | { kind: 'gone'; reason: string };

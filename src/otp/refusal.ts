@@ -13,6 +13,7 @@ export const refusalMessages = {
   message_not_allowed: "The message breaks the content rules of the number's country; `errors` lists them.",
   phone_rate_limited: 'Too many OTPs to this number.',
   app_rate_limited: 'Too many OTPs of this app per second.',
+  app_budget_exceeded: "The app's budget of credits is spent.",
   client_ip_rate_limited: 'Too many OTPs from this client address.',
   range_blocked:
     'The fraud guard accepts no OTP for the number range of this number now: too few of its codes were verified, or too many are not verified yet.',
@@ -41,9 +42,11 @@ const reasonMessages: Partial<Record<string, string>> = {
     'Too few codes sent to the range of this number were verified, which looks like SMS pumping, so the range is blocked. The operator can unblock it.',
   capped:
     'Too many codes sent to the range of this number are not verified yet. Retry once some are verified, or after `Retry-After` at the latest.',
+  day_budget: "The app's credits of today are spent.",
+  month_budget: "The app's credits of this month are spent.",
   backlog: 'The queue is too long to send this OTP before its deadline.',
   memory: 'Redis is nearly full, so no OTP is accepted.',
-} satisfies Record<'operator' | RangeRefusal | 'backlog' | 'memory', string>;
+} satisfies Record<'operator' | RangeRefusal | 'day_budget' | 'month_budget' | 'backlog' | 'memory', string>;
 
 /** The stable `code` of a refusal. */
 export type RefusalCode = keyof typeof refusalMessages;

@@ -2,6 +2,7 @@ import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
 import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
+import { type Budget, budgetsOf } from './budgets.js';
 import type { Encrypter } from './encryption.js';
 import { type HashedKey, hashedKey, keys } from './keys.js';
 import { encryptRequest } from './record.js';
@@ -48,6 +49,8 @@ export interface Candidate {
     reference: string | null;
     idempotency: readonly string[];
   };
+  /** The app's budgets, of the day and of the month; null: it has none, or the OTP costs nothing. */
+  budgets: readonly Budget[] | null;
   /** Where what is known of the number and what it counts in may be under older encryption keys. */
   hashed: HashedKey[];
 }
@@ -61,6 +64,8 @@ type CandidateLimits = Pick<
   | 'recipientPerDayAllApps'
   | 'appPerSecond'
   | 'clientIpPer10Minutes'
+  | 'creditsPerDay'
+  | 'creditsPerMonth'
 >;
 
 /** Makes a candidate of what is asked for, under a new id unless one was reserved. */
@@ -75,6 +80,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
   const range = request.isTest ? null : ranges.guarded(app, to);
   const idempotencyKeys = idempotency ? idempotencyKeysOf(encrypter, app, idempotency) : [];
   const limits = limitsOf(request, policy);
+  const budgets = credits > 0 ? budgetsOf(app, limits, policy.budgetTimeZone) : null;
   const clientIp = limits.clientIpPer10Minutes > 0 ? request.clientIp : null;
   const windowOf = (address: string | null) =>
     address === null ? null : hashedKey(hashesOf('client address', address), keys.clientIpWindow);
@@ -91,6 +97,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
     isTest: request.isTest || undefined,
     batch: reserved?.batch,
     startAt: reserved?.startAt ?? undefined,
+    reserved: budgets ? reservedIn(budgets, options) : undefined,
     // On a cluster its key is in another slot, so it goes by its own time.
     idempotencyKey: options.redis.isCluster ? undefined : idempotencyKeys[0],
     // Last, where the Lua functions look for it.
@@ -110,6 +117,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       reference: reference === null ? null : keys.reference(hashesOf('reference', reference)[0]),
       idempotency: idempotencyKeys,
     },
+    budgets,
     hashed: [
       hashedKey([phone, ...hashes.filter((hash) => hash !== phone)], phoneKey),
       clientWindow,
@@ -153,8 +161,15 @@ function limitsOf({ limits, isTest }: OtpRequest, policy: Policy): CandidateLimi
     recipientPerDayAllApps: policy.recipientPerDayAllApps,
     appPerSecond: own.appPerSecond ?? policy.appPerSecond,
     clientIpPer10Minutes: own.clientIpPer10Minutes ?? policy.clientIpPer10Minutes,
+    creditsPerDay: own.creditsPerDay ?? policy.creditsPerDay,
+    creditsPerMonth: own.creditsPerMonth ?? policy.creditsPerMonth,
     ...(isTest && testLimits),
   };
+}
+
+/** Where on a cluster the window is in another slot, what is given back is collected by its day. */
+function reservedIn([ofDay]: readonly Budget[], { redis }: Pick<AdmissionOptions, 'redis'>) {
+  return redis.isCluster ? ofDay?.name : ofDay?.key;
 }
 
 const phoneKey = (hash: string) => keys.phone(partitionOf(hash), hash);
@@ -183,6 +198,8 @@ export function callOf(
   const placeOf = (key: string | null) => (key === null ? undefined : place(key));
   const itemOf = ({
     facts,
+    asked,
+    budgets,
     keys: { appWindow, clientIp, clientNetwork, range, reference, idempotency },
   }: Candidate) => ({
     ...facts,
@@ -191,6 +208,10 @@ export function callOf(
     clientNetwork: placeOf(clientNetwork),
     range: placeOf(range),
     reference: placeOf(reference),
+    ...(budgets && {
+      credits: asked.request.credits,
+      budgets: budgets.map(({ key, ...budget }) => ({ ...budget, place: place(key) })),
+    }),
     idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
   });
   const call = redis.isCluster
@@ -202,6 +223,7 @@ export function callOf(
         operatorPauses: operatorPauseKeys.map(place),
         ranges: place(keys.ranges),
         rangeEvents: place(keys.events('ranges')),
+        budgetEvents: place(keys.events('budgets')),
         items: candidates.map(itemOf),
       };
   return { scriptKeys, args: [JSON.stringify(call), ...candidates.map(({ record }) => record)] };

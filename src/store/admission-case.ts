@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { budgetPeriods } from '../otp/budget.js';
 import { accountTroubles } from '../otp/outcome.js';
 import { type Quota, type RangeRefusal, refuse, refuseByLimit } from '../otp/refusal.js';
 import type { Admission, AdmissionOptions } from './admission.js';
 import { type Candidate, callOf } from './admission-candidate.js';
+import type { Budget } from './budgets.js';
 import { rotateKey } from './keys.js';
 import { newOtp, openRecord } from './record.js';
 import { againAfterNewHistory, bySlot, json, loadScript } from './script.js';
@@ -44,6 +46,12 @@ export async function end(one: Case, admission: Admission): Promise<void> {
   const isRefused = admission.kind === 'refused';
   const back = one.releaseKey && isRefused ? [...one.giveBack, one.releaseKey] : one.giveBack;
   await Promise.all(back.map((give) => give().catch(() => {})));
+}
+
+export function refusedByBudget(budget: Budget | undefined) {
+  const retryAfterMs = budget && Math.max(1, budget.endsAt - Date.now());
+  const reason = budget && `${budget.period}_budget`;
+  return refused('app_budget_exceeded', { ...(reason && { reason }), ...(retryAfterMs && { retryAfterMs }) });
 }
 
 export function refused(...refusal: Parameters<typeof refuse>): Extract<Admission, { kind: 'refused' }> {
@@ -94,6 +102,7 @@ const admitReply = json(
       quotas,
     }),
     guardReply.extend({ kind: z.literal('blocked') }),
+    z.object({ kind: z.literal('over_budget'), period: z.enum(budgetPeriods) }),
     z.object({ kind: z.enum(['key_reused', 'phone_locked', 'app_paused', 'overloaded']) }),
   ]),
 );
@@ -110,7 +119,7 @@ export function parseReply(answer: unknown): AdmitReply {
 /** The result of a request. Throws for a record that cannot be opened. */
 export function admissionOf(
   { encrypter }: AdmissionOptions,
-  { id, asked: { request, reserved, overload } }: Candidate,
+  { id, budgets, asked: { request, reserved, overload } }: Candidate,
   reply: AdmitReply,
 ): Admission {
   switch (reply.kind) {
@@ -130,6 +139,8 @@ export function admissionOf(
       return { kind: 'refused', refusal: refuseByLimit(reply.by, reply) };
     case 'blocked':
       return refusedByGuard(reply);
+    case 'over_budget':
+      return refusedByBudget(budgets?.find(({ period }) => period === reply.period));
     case 'overloaded':
       return { kind: 'refused', refusal: overload ?? refuse('overloaded') };
     case 'key_reused':

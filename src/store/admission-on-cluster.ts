@@ -12,6 +12,7 @@ import {
   loadAdmit,
   parseReply,
   refused,
+  refusedByBudget,
   refusedByGuard,
   rotateKeys,
   type Step,
@@ -40,6 +41,7 @@ export function stepsOnCluster(options: AdmissionOptions): Step[] {
     rotateKeys(options),
     lookAtPausesAndNumbers(options),
     takeWindows(options),
+    takeBudgets(options),
     refuseBlockedLines(options),
     askTheGuard(options),
   ];
@@ -175,6 +177,42 @@ function takeWindows({ redis }: AdmissionOptions): Step {
         });
       }
     }
+  };
+}
+
+const budgetReply = json(
+  z.object({
+    /** For each OTP the place of the budget, from 1, or 0. */
+    refusedBy: z.array(z.number()),
+    news: z.array(z.object({ type: z.string(), place: z.number(), used: z.number() })).default([]),
+  }),
+);
+
+function takeBudgets({ redis, policy }: AdmissionOptions): Step {
+  const take = loadScript(redis, 'limits/budget#take', policy);
+  const giveBack = loadListScript(redis, 'limits/budget#give-back', policy);
+  const emit = loadScript(redis, 'limits/budget#emit', policy);
+  return async (cases) => {
+    const open = cases.filter(({ candidate }) => candidate.budgets !== null);
+    const groups = groupBy(open, ({ candidate }) => candidate.budgets?.[0]?.key ?? '');
+    const takeFor = async (ofApp: readonly Case[]) => {
+      const budgets = ofApp[0]?.candidate.budgets ?? [];
+      const places = budgets.map(({ key }) => key);
+      const credits = ofApp.map(({ candidate }) => candidate.asked.request.credits);
+      const reply = take(places, [JSON.stringify(budgets), JSON.stringify(credits)]);
+      const taken = reply.then((answer) => budgetReply.parse(answer));
+      await each(ofApp, async (one, place) => {
+        const refusedBy = (await taken).refusedBy[place] ?? 0;
+        if (refusedBy > 0) return await end(one, refusedByBudget(budgets[refusedBy - 1]));
+        one.giveBack.push(() => giveBack(places.map((key) => ({ key, args: [credits[place] ?? 0] }))));
+      });
+      const { news } = await taken.catch(() => ({ news: [] }));
+      for (const { type, place, used } of news) {
+        const args = [JSON.stringify(budgets[place - 1]), type, used];
+        await emit([keys.events('budgets')], args).catch(() => {});
+      }
+    };
+    await Promise.all([...groups.values()].map(takeFor));
   };
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
 import { withTimeout } from '../lib/with-timeout.js';
+import { budgetPeriods } from '../otp/budget.js';
 import { type EventSubject, eventTypes, type GatewayEvent } from '../otp/event.js';
 import { partitions } from '../otp/otp-id.js';
 import { keys } from './keys.js';
@@ -30,7 +31,7 @@ const readAtATime = 10;
 const readWithinMs = 1_000;
 
 /** Where events are kept: beside what they tell of. The place in this list is part of an event's id. */
-const sources = [...partitions, 'sending', 'balance', 'ranges', 'conversion'];
+const sources = [...partitions, 'sending', 'balance', 'ranges', 'conversion', 'budgets'];
 
 const type = z.enum(eventTypes);
 const moment = z.coerce.number();
@@ -51,6 +52,15 @@ const entrySchema = z.union([
     app: z.string().optional(),
   }),
   z.object({ type, at: moment, range: z.string() }),
+  z.object({
+    type,
+    at: moment,
+    app: z.string(),
+    period: z.enum(budgetPeriods),
+    budget: z.coerce.number(),
+    used: z.coerce.number(),
+    endsAt: moment,
+  }),
   z.object({
     type,
     at: moment,
@@ -131,6 +141,10 @@ function subjectOf(entry: z.output<typeof entrySchema>): EventSubject {
   if ('trouble' in entry) {
     const { trouble, text, app } = entry;
     return { trouble, text: text || null, ...(app !== undefined && { app }) };
+  }
+  if ('period' in entry) {
+    const { app, period, budget, used } = entry;
+    return { app, period, budget, used, endsAt: new Date(entry.endsAt).toISOString() };
   }
   if ('country' in entry) {
     const { app, country, sent, verified } = entry;

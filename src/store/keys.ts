@@ -37,6 +37,10 @@ export const keys = {
   phone: (partition: string, hash: string) => `${prefix}:{${partition}}:phone:${hash}`,
   /** Hash that expires: for an app and purpose of one phone number, the OTPs that replaced all earlier ones, and when. */
   superseded: (partition: string, hash: string) => `${prefix}:{${partition}}:superseded:${hash}`,
+  /** Hash that expires: credits of an app in a day (`YYYY-MM-DD`) or month (`YYYY-MM`) of BUDGET_TIME_ZONE. */
+  budget: (app: string, period: string) => `${prefix}:{${app}}:budget:${period}`,
+  /** Hash, on a cluster: credits that ended OTPs of this partition give back, by app and day. */
+  unspent: (partition: string) => `${prefix}:{${partition}}:unspent`,
   /** String that expires: OTPs of an app in this second. */
   appWindow: (app: string) => `${prefix}:{${app}}:app`,
   /** String that expires: OTPs of an app for one client address in these ten minutes. */
@@ -63,7 +67,7 @@ export const keys = {
   done: `${prefix}:{sending}:done`,
   /** String that expires: held by the one process that does a job for all. */
   lease: (name: string) => `${prefix}:{sending}:lease:${name}`,
-  /** Stream: events that wait to be passed on, beside what they tell of: a partition, `sending`, `balance`, `ranges`, `conversion`. */
+  /** Stream: events that wait to be passed on, beside what they tell of: a partition, `sending`, `balance`, `ranges`, `conversion`, `budgets`. */
   events: (source: string) => `${prefix}:{${source}}:events`,
   /** Hash that expires: what happened in each five minutes of a day (`YYYY-MM-DD`, UTC). */
   stats: (day: string) => `${prefix}:{stats}:${day}`,

@@ -32,6 +32,11 @@ export interface Policy {
   appPerSecond: number;
   /** OTPs of one app for one client address in 10 minutes. */
   clientIpPer10Minutes: number;
+  /** Credits of one app in a day and in a month of `budgetTimeZone`. */
+  creditsPerDay: number;
+  creditsPerMonth: number;
+  /** IANA name. */
+  budgetTimeZone: string;
   /** Wrong codes in a row, of one app and number across its OTPs, that lock the number. Never 0. */
   wrongCodes: number;
   /** What the toll-fraud guard does; `monitor` decides and tells, and refuses nothing. */

@@ -5,6 +5,7 @@ import { createAppPauses } from './app-pauses.js';
 import { createAudit } from './audit.js';
 import { createBalanceStore } from './balance.js';
 import { createBatches } from './batches.js';
+import { createBudgets } from './budgets.js';
 import { createConversion } from './conversion.js';
 import { createDataSubjects } from './data-subjects.js';
 import { createEvents } from './events.js';
@@ -65,6 +66,7 @@ export function createStore({
     sendingPause: createSendingPause(stores),
     appHolds: createAppHolds(stores),
     appPauses: createAppPauses(stores),
+    budgets: createBudgets(stores),
     load: createLoad(redis),
     balance: createBalanceStore(stores),
     events: createEvents(redis),

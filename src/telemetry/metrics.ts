@@ -189,6 +189,10 @@ export interface GatewayState {
   paused: Record<string, boolean>;
   /** Apps on hold for an unrecognised refusal, with its text. */
   holds: { app: string; text: string }[];
+  /** Apps that an operator paused. */
+  pausedApps: string[];
+  /** The used share of each app's budget. */
+  budgets: { app: string; period: string; share: number }[];
   /** The share of Redis's `maxmemory` in use; 0 where there is no limit. */
   memory: number;
   balance: BalanceState | null;
@@ -230,6 +234,13 @@ function createStateMetrics(gauge: MakeGauge) {
     'app',
     'text',
   );
+  const pausedApp = gauge('isms_otp_app_paused', '1 while an operator has paused an app', 'app');
+  const budget = gauge(
+    'isms_otp_budget_used_ratio',
+    "Share of an app's budget of credits that is used in the current day or month",
+    'app',
+    'period',
+  );
   const lowConversion = gauge(
     'isms_otp_conversion_low',
     '1 while hardly any OTPs of an app to a country are verified, as when SMS are pumped',
@@ -249,7 +260,8 @@ function createStateMetrics(gauge: MakeGauge) {
     'When the credits run out at the rate of the last 7 days',
   );
   const forget = () => {
-    for (const each of [jobs, age, webhooks, paused, refusal, alarms, lowConversion]) each.reset();
+    for (const each of [jobs, age, webhooks, paused, refusal, pausedApp, budget, alarms, lowConversion])
+      each.reset();
     // Without labels, a reset would say 0.
     for (const each of [memory, credits, checkedAt, expiresAt, runsOutAt]) each.remove();
   };
@@ -267,6 +279,8 @@ function createStateMetrics(gauge: MakeGauge) {
     const reasons = { ...state.paused, ...(state.holds.length > 0 && { unrecognised_refusal: true }) };
     for (const [reason, on] of Object.entries(reasons)) paused.set({ reason }, on ? 1 : 0);
     for (const { app, text } of state.holds) refusal.set({ app, text }, 1);
+    for (const app of state.pausedApps) pausedApp.set({ app }, 1);
+    for (const { app, period, share } of state.budgets) budget.set({ app, period }, share);
     memory.set(state.memory);
     for (const { app, country } of state.lowConversions) lowConversion.set({ app, country }, 1);
     if (!state.balance) return;

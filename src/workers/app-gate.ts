@@ -2,8 +2,8 @@ import type { Logger } from '../lib/logger.js';
 import { withTimeout, withTimeouts } from '../lib/with-timeout.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { AppHolds, RefusalJudgement, RefusedCall } from '../store/app-holds.js';
-import type { AppPauses } from '../store/app-pauses.js';
 import type { EarlierRefusal } from '../store/send-attempts.js';
+import type { Store } from '../store/store.js';
 
 /**
  * From how many refused numbers in a row an app's calls are made one at a time: one if none of its calls was accepted lately,
@@ -73,7 +73,7 @@ export function createAppGate({
   now,
 }: {
   appHolds: AppHolds;
-  appPauses: Pick<AppPauses, 'read'>;
+  appPauses: Pick<Store['appPauses'], 'read'>;
   /** The number of delayed jobs in the send queue. */
   delayedJobs: () => Promise<number>;
   logger: Logger;

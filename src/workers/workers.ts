@@ -111,6 +111,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     createSweeper(options),
     createBatchWatch(options),
     createConversionWatch(options),
+    ...(options.redis.isCluster ? [createBudgetCollector(options)] : []),
     { everyMs: historiesEveryMs, run: store.lookAtHistories },
   ].map(repeat);
   // Repeated for a Redis that was emptied. It waits while its master is away, which must not delay the end.
@@ -121,6 +122,15 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     void schedule.stop();
   };
   return { close: (deadlineMs) => withTimeout(close(), deadlineMs) };
+}
+
+/** Gives credits back that are in other slots than the OTPs that reserved them; one worker of all does so every second. */
+function createBudgetCollector({ store }: Pick<WorkersOptions, 'store'>): Task {
+  const everyMs = 1_000;
+  const run = async () => {
+    if (await store.holdLease('budgets', everyMs - 100)) await store.budgets.collect();
+  };
+  return { everyMs, run };
 }
 
 /** The workers of the send queue's shards, with the gates that decide whether they take jobs. */

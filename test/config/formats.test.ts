@@ -48,6 +48,16 @@ describe('OTEL_TRACES_SAMPLER_ARG', () => {
   });
 });
 
+describe('BUDGET_TIME_ZONE', () => {
+  it.each(['Asia/Kuala_Lumpur', 'UTC', 'America/Argentina/Buenos_Aires'])('%s is an IANA name', (zone) => {
+    expect(load({ BUDGET_TIME_ZONE: zone }).budget.timeZone).toBe(zone);
+  });
+
+  it.each(['Kuala Lumpur', '+08:00', 'Asia/Atlantis', 'GMT+8', 'local'])('%s is none', (zone) => {
+    expect(mistakes({ BUDGET_TIME_ZONE: zone })).toHaveLength(1);
+  });
+});
+
 describe('countries', () => {
   it('are codes that libphonenumber knows', () => {
     expect(load({ ALLOWED_COUNTRIES: 'SG, MY,SG', DEFAULT_COUNTRY: 'SG' })).toMatchObject({

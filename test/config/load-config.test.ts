@@ -40,6 +40,7 @@ describe('loadConfig', () => {
         appPerSecond: 0,
         sendPerSecond: 0,
       },
+      budget: { creditsPerDay: 0, creditsPerMonth: 0, timeZone: 'Asia/Kuala_Lumpur' },
       balance: { everySeconds: 300, lowCredits: 100, expiryWarnDays: 14 },
       fraud: { guard: 'monitor', safeRanges: [] },
       contentPolicy: 'enforce',

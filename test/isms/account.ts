@@ -2,13 +2,7 @@ import { inspect } from 'node:util';
 import { expect } from 'vitest';
 import { createIsmsProvider } from '../../src/isms/provider.js';
 import { PhoneNumber } from '../../src/otp/phone-number.js';
-import {
-  momentIn,
-  type Provider,
-  type SendCall,
-  type SendWindow,
-  type VerifyCall,
-} from '../../src/otp/provider.js';
+import { momentIn, type Provider, type SendCall, type VerifyCall } from '../../src/otp/provider.js';
 
 /** What must never come out again. */
 export const canaries = {
@@ -54,7 +48,7 @@ export const echoed = {
 const longMs = 20_000;
 
 /** A send window that is open for `ms` milliseconds. */
-export function windowOf(ms = longMs): SendWindow {
+export function windowOf(ms = longMs) {
   const endBy = performance.now() + ms;
   return { leaveBy: momentIn(endBy - performance.now()), endBy };
 }

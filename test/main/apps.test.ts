@@ -32,6 +32,7 @@ const shop = {
   senderId: 'Shop',
   countries: ['MY', 'SG'],
   limits: { recipientCooldownSeconds: 60, perSecond: 5 },
+  budget: { creditsPerDay: 100 },
   webhook: {
     url: 'https://shop.example/hook',
     secrets: [`whsec_${Buffer.alloc(32, 'secret').toString('base64')}`],
@@ -62,7 +63,7 @@ describe('APPS_FILE', () => {
     expect(apps.of('shop')).toMatchObject({
       freeText: false,
       senderId: 'Shop',
-      limits: { recipientCooldownMs: 60_000, appPerSecond: 5 },
+      limits: { recipientCooldownMs: 60_000, appPerSecond: 5, creditsPerDay: 100 },
     });
     expect(apps.of('shop').testNumbers.get(number().e164)).toBe('246810');
     expect(apps.of('bank')).toMatchObject({ freeText: true, senderId: null, countries: null, webhook: null });

@@ -174,7 +174,8 @@ describe('commands on the stored data', () => {
       said: expect.stringMatching(/^shop is paused: /),
     });
     expect(await store.appPauses.isPaused('shop')).toBe(true);
-    expect((await run(['apps', 'list'], env)).said).toMatch(/^shop +20\d\d-/m);
+    const list = await run(['apps', 'list'], { ...env, BUDGET_CREDITS_PER_DAY: '50' });
+    expect(list.said).toMatch(/^shop +0 of 50 +- +20\d\d-/m);
     expect((await run(['apps', 'resume', 'shop'], env)).said).toMatch(/^shop is resumed: /);
     expect(await store.appPauses.read()).toEqual(new Map());
     const unknown = await run(['apps', 'pause', 'shpo'], env);

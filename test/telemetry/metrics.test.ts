@@ -20,6 +20,8 @@ const state: GatewayState = {
     alarms: { low: true, expiring: false },
   },
   lowConversions: [{ app: 'shop', country: 'MY' }],
+  pausedApps: ['bank'],
+  budgets: [{ app: 'shop', period: 'day', share: 0.8 }],
 };
 const samples = async (read?: () => Promise<GatewayState>) => {
   const metrics = createMetrics('1.2.3');
@@ -41,6 +43,8 @@ describe('the shared state', () => {
       'isms_balance_alarm{alarm="low"}': 1,
       'isms_balance_alarm{alarm="expiring"}': 0,
       'isms_otp_conversion_low{app="shop",country="MY"}': 1,
+      'isms_otp_app_paused{app="bank"}': 1,
+      'isms_otp_budget_used_ratio{app="shop",period="day"}': 0.8,
       isms_balance_credits: 81.5,
       isms_balance_checked_timestamp_seconds: 1_700_000_000,
       isms_balance_expiry_timestamp_seconds: 1_800_000_000,

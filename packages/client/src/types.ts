@@ -33,6 +33,7 @@ export type RefusalCode =
   | 'message_not_allowed'
   | 'phone_rate_limited'
   | 'app_rate_limited'
+  | 'app_budget_exceeded'
   | 'client_ip_rate_limited'
   | 'range_blocked'
   | 'phone_locked'

@@ -56,6 +56,20 @@ export interface ConversionEventData {
   verified: number;
 }
 
+/** `data` of `budget.low` and `budget.spent`: 80 % and 100 % of an app's budget are used. */
+export interface BudgetEventData {
+  /** The app. */
+  app: string;
+  /** What the budget is for. */
+  period: 'day' | 'month';
+  /** Credits of the budget. */
+  budget: number;
+  /** Credits used. */
+  used: number;
+  /** When the day or month ends, UTC. */
+  endsAt: string;
+}
+
 /** `data` of each event, by the event's type. */
 type DataByType = { [S in OtpEventStatus as `otp.${S}`]: OtpEventData<S> } & {
   'balance.low': BalanceEventData;
@@ -64,6 +78,8 @@ type DataByType = { [S in OtpEventStatus as `otp.${S}`]: OtpEventData<S> } & {
   'sending.resumed': SendingEventData;
   'range.blocked': RangeEventData;
   'conversion.low': ConversionEventData;
+  'budget.low': BudgetEventData;
+  'budget.spent': BudgetEventData;
 };
 
 /** Every type of event. */

@@ -227,6 +227,13 @@ const table = {
     title: 'Too many rejected lines',
     detail: refusalMessages.too_many_refused,
   },
+  app_budget_exceeded: {
+    advice:
+      'Offer another way to sign in until `Retry-After`, when the day or month of the budget ends. The operator can raise the budget.',
+    status: 429,
+    title: 'Budget of the app spent',
+    detail: refusalMessages.app_budget_exceeded,
+  },
   range_blocked: {
     advice:
       'Retry the same request after `Retry-After`, not earlier. If the numbers are genuine, the operator unblocks the range: `isms-otp ranges unblock`.',

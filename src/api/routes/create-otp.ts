@@ -62,6 +62,7 @@ const refusals = [
   'idempotency_key_reused',
   'phone_rate_limited',
   'app_rate_limited',
+  'app_budget_exceeded',
   'client_ip_rate_limited',
   'range_blocked',
   'phone_locked',

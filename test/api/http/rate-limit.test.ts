@@ -56,6 +56,20 @@ describe('a refused message', () => {
   });
 });
 
+describe('an OTP over the budget of its app', () => {
+  it('is app_budget_exceeded until the day ends, single and as a line of an upload', async () => {
+    const { call } = await startGateway({ policy: { creditsPerDay: 1 } });
+    expect((await call('POST', '/v1/otps', { body: { to: '0123450101' } })).status).toBe(202);
+    const reply = await call('POST', '/v1/otps', { body: { to: '0123450102' } });
+    expectProblem(reply, 429, 'app_budget_exceeded');
+    expect(retryAfter(reply)).toBeGreaterThan(0);
+    expect(retryAfter(reply)).toBeLessThanOrEqual(86_400);
+    expect(reply.json).toMatchObject({ detail: "The app's credits of today are spent." });
+    const bulk = await call('POST', '/v1/otps/bulk', { body: { otps: [{ to: '0123450103' }] } });
+    expect(bulk.json).toMatchObject({ rejected: 1, results: [{ code: 'app_budget_exceeded' }] });
+  });
+});
+
 describe('an OTP over a limit', () => {
   it('over the limit of the number is phone_rate_limited, with the seconds to wait', async () => {
     for (let i = 0; i < 2; i++) await ask({ to: '0123450004' });

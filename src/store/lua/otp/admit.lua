@@ -87,6 +87,23 @@ local function reserve(item, longest_life)
   redis.call('SET', KEYS[item.idempotency[1]], reservation, 'PXAT', digits(longest_life))
 end
 
+-- The last of an item's budgets, the longest, that its credits are not within.
+local function exceeded(budgets, credits)
+  local over
+  for _, budget in ipairs(budgets) do
+    if is_over(KEYS[budget.place], budget, credits) then over = budget end
+  end
+  if over then emit_news(KEYS[call.budgetEvents], news_of(KEYS[over.place], over, over.limit), over, over.limit) end
+  return over
+end
+
+local function take_credits(budgets, credits)
+  for _, budget in ipairs(budgets) do
+    local used = spend(KEYS[budget.place], budget, credits)
+    emit_news(KEYS[call.budgetEvents], news_of(KEYS[budget.place], budget, used), budget, used)
+  end
+end
+
 -- For how long a batch that has not started may be put off further: until a week after its upload.
 local function postponed_ms(item)
   return item.startAt and POLICY.longestStartMs or 0
@@ -183,6 +200,8 @@ local function admit(item, text)
     return { kind = 'limited', by = limit.by, retryAfterMs = limit.ms, quotas = left }
   end
   if call.peek then return { kind = 'free', exempt = is_exempt(phone) } end
+  local over = item.budgets and exceeded(item.budgets, item.credits)
+  if over then return { kind = 'over_budget', period = over.period } end
   local refusal, decided = judged(item, phone)
   if refusal then return refusal end
 
@@ -190,6 +209,7 @@ local function admit(item, text)
   local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs + postponed_ms(item)
   if item.idempotency then reserve(item, longest_life) end
   count_admitted(phone, item, t)
+  if item.budgets then take_credits(item.budgets, item.credits) end
   save_phone(number, t)
   if item.reference then keep_reference(KEYS[item.reference], here.id, longest_life, t) end
   if item.supersedes then supersede_earlier(item, t) end

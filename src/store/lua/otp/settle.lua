@@ -68,6 +68,7 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
     if t >= claim.claimedAt + POLICY.keepMs or redis.call('EXISTS', erased_key()) == 1 then return { kind = 'missing' } end
     if raw_claimed == '' then return { kind = 'needs_record' } end
     r = decode(raw_claimed)
+    if readable then reserve_again(r) end
   end
   -- What a read may have shown as ended stays ended.
   advance(r, t)

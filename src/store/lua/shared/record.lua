@@ -1,5 +1,6 @@
 --- @include "shared/clock"
 --- @include "shared/events"
+--- @include "limits/budget"
 -- Shared by every function on OTPs' records.
 -- A record is one JSON string. All times are milliseconds of Redis's own clock.
 -- Every function is called for a list of records, whose keys KEYS begins with, and answers a list. A record that
@@ -129,8 +130,17 @@ local function may_move(from, to)
   return string.find(MOVES, from .. '>' .. to .. ' ', 1, true) ~= nil
 end
 
+-- Redis lost its last moments since the record was admitted or last judged: a claim of it may have been among them.
+local function claim_may_be_lost(r)
+  return (r.losses or 0) < history().losses
+end
+
 local function move(r, status, at)
   if r.status ~= status then
+    -- Only credits that it reserved ask for this.
+    if r.reserved and status == 'cancelled' and r.status == 'queued' then
+      r.unsent = not r.mayHaveSent and not claim_may_be_lost(r) or nil
+    end
     if not may_move(r.status, status) then error('an OTP cannot go from ' .. r.status .. ' to ' .. status) end
     r.status = status
     r.at = at
@@ -206,7 +216,34 @@ local function count_in_batch(batch, before, after, gone_at)
   end
 end
 
+-- Gives back, once, what an OTP that ended without an SMS reserved of its app's budgets. `reserved`: the window of the day
+-- or, on a cluster, where that is in another slot, the day alone: then it is collected from here.
+local function give_credits_back(r)
+  local without_sms = r.status == 'failed' or (r.status == 'expired' and r.failure == 'not_sent_in_time') or r.unsent
+  if not without_sms then return end
+  if string.find(r.reserved, '}', 1, true) then
+    unspend(r.reserved, r.credits)
+    unspend(month_of(r.reserved), r.credits)
+  else
+    redis.call('HINCRBY', here.prefix .. 'unspent', r.app .. ' ' .. r.reserved, r.credits)
+  end
+  r.reserved, r.unsent = nil, nil
+end
+
+-- Longer than what is left of any month.
+local RESERVED_AGAIN_MS = 40 * 86400000
+
+-- For a record that Redis lost, and with it the credits that it reserved; on a cluster they are elsewhere.
+local function reserve_again(r)
+  if not r.reserved or not string.find(r.reserved, '}', 1, true) then return end
+  for _, key in ipairs({ r.reserved, month_of(r.reserved) }) do
+    redis.call('HINCRBY', key, 'used', r.credits)
+    if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, RESERVED_AGAIN_MS) end
+  end
+end
+
 local function save(r)
+  if r.reserved and here.status ~= r.status then give_credits_back(r) end
   local gone_at = ends_at(r) + POLICY.keepMs
   local raw = encode(r)
   redis.call('SET', here.record, raw, 'PXAT', digits(gone_at))
@@ -269,11 +306,6 @@ local function become_failed(r, at, failure)
   if r.mayHaveSent then return become_unknown(r, at) end
   r.failure = failure
   move(r, 'failed', at)
-end
-
--- Redis lost its last moments since the record was admitted or last judged: a claim of it may have been among them.
-local function claim_may_be_lost(r)
-  return (r.losses or 0) < history().losses
 end
 
 -- Calls so far on top of the first one, as far as is known: no unknown that was only presumed is among them.
