@@ -1,9 +1,11 @@
 import { Queue } from 'bullmq';
 import { request } from '../test/support/otps.js';
+import type { Figure } from './pairs.js';
+import { createSendMany } from './producer.js';
 import type { Row } from './row.js';
 import { sleep } from './support/clock.js';
 import { createGateway, message } from './support/gateway.js';
-import { nthNumber } from './support/numbers.js';
+import { nthNational, nthNumber } from './support/numbers.js';
 import type { Stand } from './support/stand.js';
 
 /** Bytes that Redis takes for each of `count` of what `fill` puts into it. */
@@ -36,14 +38,22 @@ async function fillBare(queue: Queue, count: number): Promise<void> {
 
 export const memoryRow: Row = {
   name: 'memory',
-  what: 'Redis memory per waiting OTP, all keys',
+  also: ['memory-bulk'],
+  what: 'Redis memory per waiting OTP, all keys: single ones, and lines of a batch',
   bare: 'a waiting BullMQ job that carries the whole request',
   run: async (stand) => {
     const count = stand.size(50_000, 300);
     const queue = stand.add(new Queue('bare', { connection: stand.client }), (open) => open.close());
     const bare = await bytesEach(stand, count, (n) => fillBare(queue, n));
-    const ours = await bytesEach(stand, count, createGateway(stand).fill);
+    const single = await bytesEach(stand, count, createGateway(stand).fill);
+    const sendMany = createSendMany(stand);
+    const bulk = await bytesEach(stand, count, async () => {
+      await sendMany(Array.from({ length: count }, (_, n) => ({ to: `+60${nthNational(n)}`, message })));
+    });
     // Nothing else has a part in it, so once is enough.
-    return [{ name: 'memory', unit: 'B', judged: 'ratio', goal: { atMost: 2 }, pairs: [{ ours, bare }] }];
+    const figure = (name: string, ours: number, atMost: number): Figure => ({
+      ...{ name, unit: 'B', judged: 'ratio', goal: { atMost }, pairs: [{ ours, bare }] },
+    });
+    return [figure('memory', single, 2), figure('memory-bulk', bulk, 1.2)];
   },
 };

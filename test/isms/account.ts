@@ -2,7 +2,13 @@ import { inspect } from 'node:util';
 import { expect } from 'vitest';
 import { createIsmsProvider } from '../../src/isms/provider.js';
 import { PhoneNumber } from '../../src/otp/phone-number.js';
-import { momentIn, type Provider, type SendCall, type VerifyCall } from '../../src/otp/provider.js';
+import {
+  momentIn,
+  type Provider,
+  type SendCall,
+  type SendWindow,
+  type VerifyCall,
+} from '../../src/otp/provider.js';
 
 /** What must never come out again. */
 export const canaries = {
@@ -48,7 +54,7 @@ export const echoed = {
 const longMs = 20_000;
 
 /** A send window that is open for `ms` milliseconds. */
-export function windowOf(ms = longMs) {
+export function windowOf(ms = longMs): SendWindow {
   const endBy = performance.now() + ms;
   return { leaveBy: momentIn(endBy - performance.now()), endBy };
 }

@@ -227,6 +227,20 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     await expect.poll(() => row.getByRole('button').count()).toBe(0);
   });
 
+  it('says what a batch waits for, before what the batch itself tells', async () => {
+    const id = await upload({ name: 'Behind' });
+    const order = -Number.MAX_SAFE_INTEGER;
+    const note = { batch: id.slice('batch_'.length), app: 'shop', waiting: 3, order };
+    await gateway.store.waitingLines.note({ ...note, waitsFor: 'earlier_batch' });
+    const page = await open();
+    const row = page.locator('#batches tr', { hasText: 'Behind' });
+    await expect.poll(() => row.textContent()).toMatch(/waitingAn earlier batch of the app goes first\./);
+    await gateway.store.sendingPause.report({ trouble: 'account_suspended', claimedAt: Date.now() + 1_000 });
+    await page.reload();
+    await expect.poll(() => row.textContent()).toMatch(/waitingSending is paused\./);
+    await gateway.store.sendingPause.resume();
+  });
+
   it('says why a rate is refused', async () => {
     const id = await upload({ name: 'Friday' });
     const page = await open();

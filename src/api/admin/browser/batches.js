@@ -50,7 +50,7 @@ function batchTable(batches, overview, refresh) {
     progressOf(batch),
     statusOf(batch, overview),
     rateOf(batch),
-    batch.estimatedEnd ? time(batch.estimatedEnd) : '',
+    batch.estimatedEnd && !heldBy(batch, overview) ? time(batch.estimatedEnd) : '',
     actionsOn && !['cancelled', 'finished'].includes(batch.status) ? actionsOf(batch, refresh) : '',
   ]);
   return table(head, rows);
@@ -73,27 +73,28 @@ function progressOf({ counts, name, id }) {
 }
 
 const waitTexts = {
-  app_paused: 'Waits until the app is resumed.',
-  earlier_batch: 'Waits for an earlier batch of the app.',
-  number_range: 'Waits for number ranges that the toll-fraud guard limits.',
+  app_paused: 'The app is paused.',
+  earlier_batch: 'An earlier batch of the app goes first.',
+  number_range: 'The toll-fraud guard limits its number ranges.',
 };
 
-function statusOf({ app, status, startAt, waitsFor }, { paused, holds }) {
+function statusOf(batch, overview) {
+  const { status, startAt, waitsFor } = batch;
   const level = { paused: 'warn', finished: 'good' }[status] ?? '';
-  const starts = element('span', {}, 'Starts ', time(startAt ?? 0), '.');
-  const reasons = {
-    scheduled: starts,
-    sending: paused
-      ? 'Waits until sending goes on.'
-      : holds?.some((hold) => hold.app === app)
-        ? 'Waits: the app is on hold.'
-        : (waitTexts[waitsFor] ?? ''),
-  };
-  return lines(element('strong', { class: level }, status), reasons[status] ?? '');
+  if (status === 'scheduled')
+    return lines(element('strong', {}, status), element('span', {}, 'Starts ', time(startAt), '.'));
+  const reason = status === 'sending' ? heldBy(batch, overview) || (waitTexts[waitsFor] ?? '') : '';
+  return lines(element('strong', { class: level }, reason === '' ? status : 'waiting'), reason);
+}
+
+/** Why no OTP of the batch's app is sent. */
+function heldBy({ app }, { paused, holds }) {
+  if (paused) return 'Sending is paused.';
+  return holds?.some((hold) => hold.app === app) ? 'The app is on hold.' : '';
 }
 
 function rateOf({ rate, perSecond }) {
-  const limit = perSecond === null ? '' : `at most ${format.whole(perSecond)} a second`;
+  const limit = perSecond === null ? '' : `at most ${format.whole(perSecond)}`;
   return rate === null ? limit : lines(`${format.oneDigit(rate)} a second`, limit);
 }
 
