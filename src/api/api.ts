@@ -43,11 +43,13 @@ export function createApi(options: ApiDependencies): Express {
 
 /** Gives each call of the store and the queues a deadline. */
 function withDeadline(dependencies: ApiDependencies): ApiDependencies {
-  const { store, sendOtpQueue, webhookQueue } = dependencies;
+  const { store, sendOtpQueue, batchQueue, webhookQueue } = dependencies;
+  const { ensure, wake } = batchQueue;
   return {
     ...dependencies,
     store: withTimeouts(store, redisDeadlineMs),
     sendOtpQueue: withTimeouts(sendOtpQueue, redisDeadlineMs),
+    batchQueue: { ...batchQueue, ...withTimeouts({ ensure, wake }, redisDeadlineMs) },
     webhookQueue: webhookQueue && withTimeouts(webhookQueue, redisDeadlineMs),
   };
 }

@@ -1,6 +1,8 @@
 import type { BudgetPeriod } from './budget.js';
 import type { FailureCode, Status } from './otp.js';
 
+const batchEventTypes = ['batch.started', 'batch.finished'] as const;
+
 /** Events of an OTP, named after its new status. */
 const otpEventTypes = [
   'otp.sent',
@@ -14,6 +16,7 @@ const otpEventTypes = [
 /** Every event that the gateway sends. */
 export const eventTypes = [
   ...otpEventTypes,
+  ...batchEventTypes,
   'balance.low',
   'balance.expiring',
   'sending.paused',
@@ -27,6 +30,7 @@ export const eventTypes = [
 /** Events of one app, which can have its own receiver. */
 export const appEventTypes = [
   ...otpEventTypes,
+  ...batchEventTypes,
   'range.blocked',
   'conversion.low',
   'budget.low',
@@ -50,6 +54,8 @@ export interface GatewayEvent {
 }
 
 export type EventSubject =
+  | BatchSubject
+  | BatchEnd
   | { otpId: string; app: string; failure: FailureCode | null }
   | { credits: number; expiresOn: string | null }
   /** `text`: the provider's words, safe to show, or null. `app`: the app concerned, if not all. */
@@ -58,6 +64,19 @@ export type EventSubject =
   | { app: string; country: string; sent: number; verified: number }
   /** Credits; `endsAt`: when the next day or month begins. */
   | { app: string; period: BudgetPeriod; budget: number; used: number; endsAt: string };
+
+/** `id`: the batch's. */
+interface BatchSubject {
+  id: string;
+  app: string;
+  name: string | null;
+}
+
+interface BatchEnd extends BatchSubject {
+  status: 'finished' | 'cancelled';
+  lines: number;
+  counts: Record<Status, number>;
+}
 
 /** Result of one delivery; `gone`: the receiver wants no more attempts of this event. */
 type Delivery = { kind: 'delivered' } | { kind: 'failed'; reason: string } | { kind: 'gone'; reason: string };

@@ -28,7 +28,7 @@ export interface Enqueuer {
 export type EnqueuedBatch = Parameters<BatchQueue['ensure']>[0];
 
 interface EnqueuerDependencies {
-  store: Pick<Store, 'otps' | 'load' | 'sendAttempts' | 'waitingLines'>;
+  store: Pick<Store, 'otps' | 'batches' | 'load' | 'sendAttempts' | 'waitingLines'>;
   sendOtpQueue: Pick<SendOtpQueue, 'add' | 'shardOf' | 'backlog'>;
   batchQueue: Pick<BatchQueue, 'ensure'>;
   settings: Pick<RequestSettings, 'contentPolicy' | 'fraudGuardEnforces'>;
@@ -68,8 +68,10 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
         warn(request, admission);
         return admission;
       });
-      // The sweeper adds a job that could not be added.
-      if (admissions.some(isQueued)) await batchQueue.ensure(batch).catch(() => {});
+      if (admissions.some(isQueued)) {
+        // Workers add what could not be added.
+        await Promise.allSettled([batchQueue.ensure(batch), store.batches.enlist(batch.app, batch.batch)]);
+      }
       return admissions;
     },
   };

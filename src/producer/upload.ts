@@ -126,11 +126,16 @@ export async function beginUpload(
     summary,
     accept: async function* (groups, signal) {
       const accepted = mapOrdered(groups, groupsInFlight, (group) => acceptGroup(group, signal));
-      for await (const results of accepted) {
-        const refused = results.filter(({ kind }) => kind === 'refused').length;
-        summary.accepted += results.length - refused;
-        summary.rejected += refused;
-        yield results;
+      try {
+        for await (const results of accepted) {
+          const refused = results.filter(({ kind }) => kind === 'refused').length;
+          summary.accepted += results.length - refused;
+          summary.rejected += refused;
+          yield results;
+        }
+      } finally {
+        // Otherwise it is over after a minute without a line.
+        await store.batches.endUpload(batch).catch(() => {});
       }
     },
   };

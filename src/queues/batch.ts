@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, Queue } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { batchId } from '../otp/otp-id.js';
@@ -19,6 +20,9 @@ export interface BatchResult {
 }
 
 export type BatchJob = Job<BatchPayload, BatchResult, typeof batchJob>;
+
+const wakeTries = 20;
+const wakeAgainMs = 50;
 
 /** Attempts cover failures of the gateway, such as a lost Redis. */
 const jobOptions = { attempts: 1_000_000, backoff: { type: 'custom' } };
@@ -46,8 +50,19 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
     },
     wake: async (batch) => {
       const job = await queue.getJob(batchId(batch));
-      // One that is not delayed looks by itself.
-      await job?.promote().catch(() => {});
+      for (let tries = 0; job && tries < wakeTries; tries++) {
+        const state = await job.getState();
+        // A worker that looks at this moment may have missed the change.
+        if (state === 'active') await sleep(wakeAgainMs);
+        else if (state !== 'delayed') return;
+        else if (
+          await job.promote().then(
+            () => true,
+            () => false,
+          )
+        )
+          return;
+      }
     },
   };
 }

@@ -11,7 +11,7 @@ export const webhookPayload = z.object({
   id: z.string(),
   type: z.enum(eventTypes),
   at: z.number(),
-  about: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
+  about: z.record(z.string(), z.union([z.string(), z.number(), z.null(), z.record(z.string(), z.number())])),
 });
 
 export type WebhookPayload = z.infer<typeof webhookPayload>;

@@ -2,9 +2,12 @@ import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
 import { type OtpRequest, type Status, statuses } from '../otp/otp.js';
 import { batchId, batchOfId, newBatch, newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
+import { type BatchList, createBatchList } from './batch-list.js';
+import { type BatchProgress, progressOf } from './batch-progress.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { loadListScript, loadScript, longestLifeMs, type Policy, type RedisClient } from './script.js';
+import { activeSchema } from './waiting-lines.js';
 
 /** Lines whose ids are kept in one key. What is reserved at once lies within one. */
 export const linesPerChunk = 200;
@@ -33,15 +36,18 @@ export interface BatchFacts extends BatchOptions {
   paused: boolean;
   /** When the newest lines of its upload came. */
   lastLineAt: number;
+  uploadEndedAt: number | null;
   /** When its next line may be released, with `perSecond`. */
   paceAt: number | null;
   startedAt: number | null;
+  /** Whether the event of its start was written down. */
+  startTold: boolean;
   finishedAt: number | null;
   cancelledAt: number | null;
 }
 
 /** A batch of OTPs, uploaded together. */
-export interface Batch extends BatchFacts {
+export interface Batch extends BatchFacts, BatchProgress {
   id: string;
   counts: Record<Status, number>;
   /** False, too, where not all of it is cancelled yet, since a master was away: then cancel it again. */
@@ -64,7 +70,7 @@ interface LineId {
 export type ReservedLine = LineId | 'reused';
 
 /** Uploads of many OTPs, each line of which counts once. */
-export interface Batches {
+export interface Batches extends BatchList {
   /**
    * A new batch, or the one that this key of the app stands for, which keeps its options; null when that was cancelled.
    */
@@ -94,6 +100,25 @@ export interface Batches {
     from: number,
     lines: readonly ({ request: OtpRequest; id: string } | null)[],
   ): Promise<boolean>;
+  /** Notes that an upload of the batch ended: what was accepted is all there is. */
+  endUpload(batch: string): Promise<void>;
+  /**
+   * Changes a batch for its app; null deletes a value. A start that has passed is now. Not changed: one that has `ended`,
+   * and with a start one that has `started` or that would start a week after its upload (`too_late`).
+   */
+  edit(
+    app: string,
+    id: string,
+    fields: {
+      paused?: boolean | undefined;
+      perSecond?: number | null | undefined;
+      startAt?: number | undefined;
+    },
+  ): Promise<'changed' | 'missing' | 'ended' | 'started' | 'too_late'>;
+  /** Notes that lines are released, and tells of the first time; false where the batch must not start yet. */
+  begin(batch: string): Promise<boolean>;
+  /** Notes that all OTPs were sent or given up, and tells of it, each time by the same event. */
+  finish(batch: string): Promise<void>;
   /** Null when there is none of this app under that id. */
   find(app: string, id: string): Promise<Batch | null>;
   /** The ids of lines `from` to `from` + `count`; null for those that have none. */
@@ -110,7 +135,7 @@ const given = ([field, value]: [string, unknown]) => [field, String(value)];
 interface BatchesOptions {
   redis: RedisClient;
   encrypter: Encrypter;
-  policy: Pick<Policy, 'keepMs' | 'sendLeaseMs'>;
+  policy: Pick<Policy, 'keepMs' | 'sendLeaseMs' | 'events'>;
 }
 
 const text = z.string().nullable();
@@ -120,15 +145,25 @@ const changeable = [
   'paused',
   'paceAt',
   'startedAt',
-  'finishedAt',
 ] as const satisfies (keyof BatchFacts)[];
 const cancelReply = z.tuple([z.string(), z.number()]).nullable();
+const editReply = z.union([
+  z.tuple([z.enum(['missing', 'ended', 'started', 'too_late'])]),
+  z.tuple([z.literal('changed'), z.string(), z.number()]),
+]);
+const countReply = z.tuple([z.number(), z.number(), z.array(z.string())]);
 
 /** Batches in Redis: their lines in slots of their own, their counts beside the OTPs. */
 export function createBatches({ redis, encrypter, policy }: BatchesOptions): Batches {
   const createScript = loadScript(redis, 'batches/batches#create');
   const mergeScript = loadScript(redis, 'batches/batches#merge-lines');
   const cancelScript = loadScript(redis, 'batches/batches#cancel');
+  const endUploadScript = loadScript(redis, 'batches/batches#end-upload');
+  const editScript = loadScript(redis, 'batches/batches#edit');
+  const beginScript = loadScript(redis, 'batches/batches#begin');
+  const finishScript = loadScript(redis, 'batches/batches#finish');
+  const tellScript = loadScript(redis, 'batches/batches#tell', policy);
+  const countScript = loadListScript(redis, 'batches/batches#count');
   const setScript = loadListScript(redis, 'batches/batches#set-in-partition');
   /** `args`: field, value, ms that it is kept. Rejects where a master is away; then it may be set in some partitions. */
   const setInPartitions = async (batch: string, args: [string, string | number, number]) => {
@@ -171,7 +206,8 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
     return {
       ...{ app, name, createdAt: Number(createdAt), lines: Number(lines ?? 0), paused: paused === 'true' },
       ...{ startAt: number('startAt'), perSecond: number('perSecond'), paceAt: number('paceAt') },
-      ...{ startedAt: number('startedAt'), finishedAt: number('finishedAt') },
+      ...{ startedAt: number('startedAt'), startTold: fields['startTold'] === '1' },
+      ...{ finishedAt: number('finishedAt'), uploadEndedAt: number('uploadEndedAt') },
       ...{ cancelledAt: number('cancelledAt'), lastLineAt: number('lastLineAt') ?? Number(createdAt) },
     };
   };
@@ -182,6 +218,43 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       await createScript([keys.batch(batch)], [app, newBatchLivesMs, ...fields.flatMap(given)]);
     }
     return batch;
+  };
+
+  const tell = async (type: string, at: string, fields: Record<string, string>) => {
+    await tellScript([keys.events('batches')], [type, 'at', at, ...Object.entries(fields).flat()]);
+  };
+  /** Counts its OTPs; cancelling may have reached some partitions and not others, whose master was away. */
+  const read = async (batch: string): Promise<Batch | null> => {
+    const [fields, active, answers] = await Promise.all([
+      redis.hgetall(keys.batch(batch)),
+      // It may be on a master that is away.
+      redis.hget(keys.activeBatches, batch).catch(() => null),
+      countScript(partitions.map((partition) => ({ key: keys.batchCounts(partition, batch), args: [] }))),
+    ]);
+    const facts = factsOf(fields);
+    if (!facts) return null;
+    const counts = Object.fromEntries(statuses.map((status) => [status, 0])) as Batch['counts'];
+    let [waiting, at, cancelled] = [0, 0, true];
+    for (const answer of answers) {
+      if (answer instanceof Error) throw answer;
+      const [lines, now, pairs] = countReply.parse(answer);
+      const values = new Map(pairs.flatMap((name, i) => (i % 2 === 0 ? [[name, pairs[i + 1]]] : [])));
+      const isCancelled = values.has('cancelledAt');
+      for (const status of statuses) {
+        // Those that wait are cancelled already; their records are written when their turn comes.
+        const now = isCancelled && status === 'queued' ? 'cancelled' : status;
+        counts[now] += Number(values.get(status) ?? 0);
+      }
+      // Lines that ended stay in the list until they are taken.
+      if (!isCancelled) waiting += Math.min(lines, Number(values.get('queued') ?? 0));
+      at = now;
+      cancelled &&= isCancelled;
+    }
+    const noted = active === null ? null : activeSchema.parse(JSON.parse(active)).waitsFor;
+    return {
+      ...{ ...facts, ...progressOf(facts, { counts, waiting, noted, at }) },
+      ...{ id: batchId(batch), counts, cancelled },
+    };
   };
 
   return {
@@ -242,19 +315,42 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       const livesMs = longestLife(needed);
       return (await merge(batch, from, { entries, lines: lines.length, livesMs })) !== null;
     },
+    endUpload: async (batch) => {
+      await endUploadScript([keys.batch(batch)], []);
+    },
+    edit: async (app, id, { startAt, ...fields }) => {
+      const batch = batchOfId(id);
+      if (batch === null) return 'missing';
+      const set = Object.entries(fields).filter(([, value]) => value !== undefined);
+      const pairs = set.flatMap(([field, value]) => [field, value === null ? '' : String(value)]);
+      const [result, start, keptMs] = editReply.parse(
+        await editScript([keys.batch(batch)], [app, startAt ?? '', ...pairs]),
+      );
+      if (result === 'changed' && start !== '') await setInPartitions(batch, ['startAt', start, keptMs]);
+      return result;
+    },
+    begin: async (batch) => {
+      const at = text.parse(await beginScript([keys.batch(batch)], []));
+      if (at === null) return false;
+      const fields = await redis.hgetall(keys.batch(batch));
+      if (fields['app'] === undefined || fields['startTold'] === '1') return true;
+      await tell('batch.started', at, { batch, app: fields['app'], name: fields['name'] ?? '' });
+      await redis.hset(keys.batch(batch), 'startTold', '1');
+      return true;
+    },
+    finish: async (batch) => {
+      const at = z.string().parse(await finishScript([keys.batch(batch)], []));
+      const found = await read(batch);
+      if (!found) return;
+      const { app, name, cancelledAt, lines, counts } = found;
+      const end = { status: cancelledAt === null ? 'finished' : 'cancelled', lines, counts };
+      await tell('batch.finished', at, { batch, app, name: name ?? '', end: JSON.stringify(end) });
+    },
+    ...createBatchList({ redis, policy }),
     find: async (app, id) => {
-      const found = await ofApp(app, id);
-      if (!found) return null;
-      const facts = factsOf(found.facts);
-      if (!facts) return null;
-      const inPartitions = await countsOf(redis, found.batch);
-      const count = (status: Status) => inPartitions.reduce((sum, { counts }) => sum + counts[status], 0);
-      return {
-        ...facts,
-        id: batchId(found.batch),
-        counts: Object.fromEntries(statuses.map((status) => [status, count(status)])) as Batch['counts'],
-        cancelled: inPartitions.every(({ cancelled }) => cancelled),
-      };
+      const batch = batchOfId(id);
+      const found = batch === null ? null : await read(batch);
+      return found?.app === app ? found : null;
     },
     ids: async (id, from, count) => {
       const batch = batchOfId(id) ?? '';
@@ -286,22 +382,4 @@ function upToLast<T>(lines: readonly (T | null)[]): readonly (T | null)[] {
 
 function lifeMs({ sendDeadlineSeconds, ttlSeconds }: OtpRequest, policy: BatchesOptions['policy']): number {
   return longestLifeMs({ sendDeadlineMs: sendDeadlineSeconds * 1_000, ttlMs: ttlSeconds * 1_000 }, policy);
-}
-
-/** The counts of a batch in each partition; cancelling may have reached some and not others, whose master was away. */
-async function countsOf(
-  redis: RedisClient,
-  batch: string,
-): Promise<{ counts: Batch['counts']; cancelled: boolean }[]> {
-  const read = async (partition: string) => {
-    const fields = await redis.hmget(keys.batchCounts(partition, batch), 'cancelledAt', ...statuses);
-    const cancelled = typeof fields[0] === 'string';
-    const counts = Object.fromEntries(
-      statuses.map((status, i) => [status, Number(fields[i + 1] ?? 0)]),
-    ) as Batch['counts'];
-    // Those that wait are cancelled already; their records are written when their turn comes.
-    if (cancelled) Object.assign(counts, { cancelled: counts.cancelled + counts.queued, queued: 0 });
-    return { counts, cancelled };
-  };
-  return await Promise.all(partitions.map(read));
 }

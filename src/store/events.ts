@@ -3,11 +3,12 @@ import { groupBy } from '../lib/group-by.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { budgetPeriods } from '../otp/budget.js';
 import { type EventSubject, eventTypes, type GatewayEvent } from '../otp/event.js';
-import { partitions } from '../otp/otp-id.js';
+import { statuses } from '../otp/otp.js';
+import { batchId, partitions } from '../otp/otp-id.js';
 import { keys } from './keys.js';
 import { shownRange } from './number-ranges.js';
 import { failureCodes } from './record.js';
-import { loadListScript, type RedisClient } from './script.js';
+import { json, loadListScript, type RedisClient } from './script.js';
 
 /** Events that were written down with what they tell of, and wait to be passed on. */
 export interface Events {
@@ -31,7 +32,7 @@ const readAtATime = 10;
 const readWithinMs = 1_000;
 
 /** Where events are kept: beside what they tell of. The place in this list is part of an event's id. */
-const sources = [...partitions, 'sending', 'balance', 'ranges', 'conversion', 'budgets'];
+const sources = [...partitions, 'sending', 'balance', 'ranges', 'conversion', 'budgets', 'batches'];
 
 const type = z.enum(eventTypes);
 const moment = z.coerce.number();
@@ -52,6 +53,20 @@ const entrySchema = z.union([
     app: z.string().optional(),
   }),
   z.object({ type, at: moment, range: z.string() }),
+  z.object({
+    type,
+    at: moment,
+    batch: z.string(),
+    app: z.string(),
+    name: z.string(),
+    end: json(
+      z.object({
+        status: z.enum(['finished', 'cancelled']),
+        lines: z.number(),
+        counts: z.record(z.enum(statuses), z.number()),
+      }),
+    ).optional(),
+  }),
   z.object({
     type,
     at: moment,
@@ -128,14 +143,28 @@ function eventId(source: number, entry: string): string {
   return `evt_${moment}_${n.padStart(4, '0')}_${String(source).padStart(2, '0')}`;
 }
 
+/** A worker that was killed may write the event of a batch down again: it has the same id then. */
+function batchEventId({ type, at, batch }: { type: string; at: number; batch: string }): string {
+  return `evt_${at.toString(36).padStart(9, '0')}_${batch}_${type.slice('batch.'.length)}`;
+}
+
 function toEvent(id: string, fields: readonly string[]): GatewayEvent | null {
   const pairs = Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]]);
   const { success, data: entry } = entrySchema.safeParse(Object.fromEntries(pairs));
   if (!success) return null;
-  return { id, type: entry.type, at: entry.at, about: subjectOf(entry) };
+  return {
+    id: 'batch' in entry ? batchEventId(entry) : id,
+    type: entry.type,
+    at: entry.at,
+    about: subjectOf(entry),
+  };
 }
 
 function subjectOf(entry: z.output<typeof entrySchema>): EventSubject {
+  if ('batch' in entry) {
+    const { batch, app, name, end } = entry;
+    return { id: batchId(batch), app, name: name || null, ...end };
+  }
   if ('id' in entry) return { otpId: entry.id, app: entry.app, failure: entry.failure };
   if ('credits' in entry) return { credits: entry.credits, expiresOn: entry.expiresOn || null };
   if ('trouble' in entry) {

@@ -29,6 +29,8 @@ export const keys = {
   activeBatches: `${prefix}:{batches}:active`,
   /** Hash: app, options, creation and number of lines of a batch, and since when it is cancelled. */
   batch: (batch: string) => `${prefix}:{${batch}}:batch`,
+  /** Sorted set that expires: the newest batches of an app that have OTPs, by their creation. */
+  batchesOfApp: (app: string) => `${prefix}:{${app}}:batches`,
   /** String: the ids that some lines of a batch were given, one after the other. */
   batchLines: (batch: string, chunk: number) => `${prefix}:{${batch}}:lines:${chunk}`,
   /** Hash: which history of Redis the partition was last seen in, and since when one may lack its last moments. */
@@ -67,7 +69,7 @@ export const keys = {
   done: `${prefix}:{sending}:done`,
   /** String that expires: held by the one process that does a job for all. */
   lease: (name: string) => `${prefix}:{sending}:lease:${name}`,
-  /** Stream: events that wait to be passed on, beside what they tell of: a partition, `sending`, `balance`, `ranges`, `conversion`, `budgets`. */
+  /** Stream: events that wait to be passed on, beside what they tell of: a partition, `batches`, `sending`, `balance`, … */
   events: (source: string) => `${prefix}:{${source}}:events`,
   /** Hash that expires: what happened in each five minutes of a day (`YYYY-MM-DD`, UTC). */
   stats: (day: string) => `${prefix}:{stats}:${day}`,

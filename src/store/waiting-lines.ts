@@ -65,7 +65,7 @@ export interface WaitingLines {
 
 const countReply = z.tuple([z.number(), z.number(), z.number(), z.number()]);
 const releaseReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.number()]))]);
-const activeSchema = z.object({
+export const activeSchema = z.object({
   app: z.string(),
   waiting: z.number(),
   order: z.number(),

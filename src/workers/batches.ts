@@ -3,6 +3,7 @@ import type { Logger } from '../lib/logger.js';
 import type { BatchJob, BatchPayload, BatchQueue, BatchResult, batchJob } from '../queues/batch.js';
 import { queueNames, queuePrefix } from '../queues/queues.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
+import { isUploading } from '../store/batch-progress.js';
 import type { BatchFacts } from '../store/batches.js';
 import { rangeWarning } from '../store/number-ranges.js';
 import type { RedisClient } from '../store/script.js';
@@ -22,8 +23,6 @@ const slice = 200;
 const fullForMs = 50;
 /** When a batch is looked at again whose lines wait for something else. */
 const lookAgainMs = { earlierBatch: 250, ownWindow: 500, upload: 500, unsent: 500, paused: 60_000 };
-/** An upload of which nothing came for this long is taken to be over. */
-const uploadOverMs = 2_000;
 /** Releases of a paced batch. */
 const paceEveryMs = 200;
 /** A pace that could not be kept is caught up with for this long. */
@@ -126,6 +125,7 @@ export function createBatchProcessor({
     const order = orderOf(facts);
     const isEarlier = (other: ActiveBatch) =>
       other.app === app &&
+      other.waiting > 0 &&
       (other.waitsFor === null || other.waitsFor === 'earlier_batch') &&
       (other.order < order || (other.order === order && other.batch < batch));
     return (await waitingLines.active()).some(isEarlier);
@@ -145,10 +145,13 @@ export function createBatchProcessor({
 
   const finish = async (job: BatchJob, facts: BatchFacts, count: WaitingCount): Promise<Next> => {
     const { batch } = job.data;
+    const isUnsent = count.waiting > 0 || count.inFlight > 0 || !count.complete;
+    if (isUnsent || isUploading(facts, count.at)) {
+      await note(job, facts, count, null);
+      return { wait: isUnsent ? lookAgainMs.unsent : lookAgainMs.upload };
+    }
+    await batches.finish(batch);
     await waitingLines.drop([batch]);
-    if (count.at - facts.lastLineAt < uploadOverMs) return { wait: lookAgainMs.upload };
-    if (count.waiting > 0 || count.inFlight > 0 || !count.complete) return { wait: lookAgainMs.unsent };
-    await batches.change(batch, { finishedAt: count.at });
     await job.updateProgress(100);
     return { lines: facts.lines };
   };
@@ -173,7 +176,7 @@ export function createBatchProcessor({
       );
     }
     if (facts.startAt !== null && facts.startAt > count.at) {
-      return await waitFor('start', facts.startAt - count.at);
+      return await waitFor('start', Math.min(facts.startAt - count.at, lookAgainMs.paused));
     }
     const paced = paceOf(facts, count.at);
     if (paced.lines === 0) return await waitFor('pace', paced.waitMs);
@@ -184,7 +187,9 @@ export function createBatchProcessor({
     if (count.inFlight >= most) return { wait: lookAgainMs.ownWindow };
     const { bulk } = await sendOtpQueue.backlog();
     if (bulk >= most) return { wait: 'window_full' };
-    if (facts.startedAt === null) await batches.change(batch, { startedAt: count.at });
+    const isFirst = facts.startedAt === null || !facts.startTold || facts.finishedAt !== null;
+    // Its start was put off meanwhile.
+    if (isFirst && !(await batches.begin(batch))) return { wait: 1 };
     const lines = Math.min(
       ...[clamp(most * turnShare, turn), most - count.inFlight, most - bulk, paced.lines, count.waiting],
     );
@@ -211,7 +216,8 @@ export function createBatchProcessor({
 function unknownBatch({ data: { app, name }, timestamp }: BatchJob): BatchFacts {
   return {
     ...{ app, name, createdAt: timestamp, lastLineAt: timestamp, lines: 0, paused: false },
-    ...{ startAt: null, perSecond: null, paceAt: null, startedAt: null, finishedAt: null, cancelledAt: null },
+    ...{ startAt: null, perSecond: null, paceAt: null, startedAt: null, startTold: false },
+    ...{ finishedAt: null, cancelledAt: null, uploadEndedAt: timestamp },
   };
 }
 
@@ -252,7 +258,7 @@ function createRate({ load }: { load: Pick<Store['load'], 'done'> }): () => Prom
 
 const lookEveryMs = 5_000;
 
-/** Adds the lost jobs of batches with waiting lines; one worker of all does so every 5 s. */
+/** Adds the lost jobs of batches that have not ended; one worker of all does so every 5 s. */
 export function createBatchWatch({
   store,
   batchQueue,
@@ -264,13 +270,13 @@ export function createBatchWatch({
     everyMs: lookEveryMs,
     run: async () => {
       if (!(await store.holdLease('batches', lookEveryMs - 100))) return;
-      const { apps, complete } = await store.waitingLines.batches();
+      const { apps } = await store.waitingLines.batches();
+      for (const { batch, app } of await store.waitingLines.active()) apps.set(batch, app);
       for (const [batch, app] of apps) {
-        await batchQueue.ensure({ batch, app, name: (await store.batches.facts(batch))?.name ?? null });
+        const facts = await store.batches.facts(batch);
+        await batchQueue.ensure({ batch, app, name: facts?.name ?? null });
+        if (facts) await store.batches.enlist(app, batch, facts.createdAt);
       }
-      if (!complete) return;
-      const gone = (await store.waitingLines.active()).filter(({ batch }) => !apps.has(batch));
-      await store.waitingLines.drop(gone.map(({ batch }) => batch));
     },
   };
 }

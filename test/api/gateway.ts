@@ -15,6 +15,7 @@ import { plainApp } from '../../src/otp/app.js';
 import { momentIn, type Provider } from '../../src/otp/provider.js';
 import type { RequestSettings } from '../../src/producer/otp-request.js';
 import type { Clock } from '../../src/provider/circuit-breaker.js';
+import type { BatchQueue } from '../../src/queues/batch.js';
 import type { SendOtpQueue } from '../../src/queues/send-otp.js';
 import { createWebhookQueue } from '../../src/queues/webhook.js';
 import type { Policy } from '../../src/store/script.js';
@@ -60,6 +61,7 @@ export interface Reply {
 export interface Gateway {
   url: string;
   store: Store;
+  batchQueue: BatchQueue;
   /** For reading what is stored. */
   redis: Redis;
   simulator: Simulator;
@@ -142,6 +144,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const gateway: Gateway = {
     url,
     store,
+    batchQueue: parts.batchQueue,
     redis: ownRedis ?? redis,
     simulator,
     logs,

@@ -48,6 +48,8 @@ const reached: Record<string, (client: OtpClient) => Promise<unknown>> = {
   verifyOtp: (each) => each.verify('{id}', '123456'),
   verifyOtpByNumber: (each) => each.verifyByNumber({ to: '0123456789', code: '123456' }),
   createOtps: (each) => each.sendMany([{ to: '0123456789' }]),
+  listBatches: (each) => all(each.listBatches()),
+  changeBatch: (each) => each.changeBatch('{id}', { paused: true }),
   getBatch: (each) => each.getBatch('{id}'),
   getBatchOtps: (each) => all(each.listBatch('{id}')),
   cancelBatch: (each) => each.cancelBatch('{id}'),
@@ -116,6 +118,7 @@ describe("the client's types", () => {
     expectTypeOf<published.BalanceEventData>().toEqualTypeOf<Subject<'credits'>>();
     expectTypeOf<published.SendingEventData>().toEqualTypeOf<Subject<'trouble'>>();
     expectTypeOf<Omit<published.RangeEventData, 'enforced'>>().toEqualTypeOf<Subject<'range'>>();
+    expectTypeOf<published.BatchEndData>().toEqualTypeOf<Subject<'counts'>>();
     expectTypeOf<published.ConversionEventData>().toEqualTypeOf<Subject<'country'>>();
   });
 });
@@ -217,6 +220,7 @@ describe('a real gateway answers what the types say', () => {
     const results: UploadResult[] = [];
     const inputs = Array.from({ length: 250 }, (_, i) => ({ to: `012${3_000_000 + i}` }));
     const summary = await client.sendMany([...inputs, { to: 'nonsense' }], {
+      ...{ name: 'Friday', perSecond: 50, startAt: new Date(Date.now() + 60_000) },
       defaults: { reference: 'many' },
       onResult: (result) => results.push(result),
     });
@@ -225,7 +229,17 @@ describe('a real gateway answers what the types say', () => {
     expect(results.at(-1)).toMatchObject({ code: 'invalid_phone_number', message: expect.any(String) });
     const batch = await client.getBatch(summary.batchId);
     expectShape(batchSchema, batch);
-    expect(batch).toMatchObject({ lines: 251, counts: { queued: 250 } });
+    expect(batch).toMatchObject({ lines: 251, counts: { queued: 250 }, name: 'Friday', perSecond: 50 });
+    expect(batch).toMatchObject({ status: 'scheduled', waiting: 250, waitsFor: 'start' });
+    expect(await all(client.listBatches({ status: 'scheduled', since: batch.createdAt }))).toEqual([batch]);
+    const change = { paused: true, perSecond: null, startAt: new Date(Date.now() + 120_000) };
+    const changed = await client.changeBatch(summary.batchId, change);
+    expectShape(batchSchema, changed);
+    expect(changed).toMatchObject({
+      status: 'paused',
+      perSecond: null,
+      startAt: change.startAt.toISOString(),
+    });
     const pages = await all(client.listBatch(summary.batchId, { limit: 30, status: 'queued' }));
     expectShape(z.array(batchOtpSchema), pages);
     expect(pages.map(({ id }) => id)).toEqual(results.flatMap((result) => ('id' in result ? result.id : [])));

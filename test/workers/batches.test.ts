@@ -1,8 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { batchId } from '../../src/otp/otp-id.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { batchId, partitionOfId } from '../../src/otp/otp-id.js';
 import { createEnqueuer } from '../../src/producer/enqueue.js';
 import { beginUpload, type LineResult } from '../../src/producer/upload.js';
 import type { BatchOptions } from '../../src/store/batches.js';
+import { keys } from '../../src/store/keys.js';
+import { wantedEvents } from '../../src/store/script.js';
 import { createBatchWatch } from '../../src/workers/batches.js';
 import { number, request, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
@@ -143,6 +145,81 @@ describe('a batch', { timeout: 60_000 }, () => {
     await createBatchWatch(scene).run();
     expect(await isDone(batch)()).toBe(true);
     expect(sent()).toBe(0);
+  });
+
+  it('tells of its start and its end with counts, each by one event id', async () => {
+    const events = wantedEvents(['batch.started', 'batch.finished']);
+    await scene.close();
+    scene = await createScene(redis, { events });
+    const { batch } = await upload(20, { name: 'Friday' });
+    await scene.start();
+    await until(isDone(batch));
+    // As a worker does that takes the job of a killed one.
+    await scene.store.batches.finish(batch);
+    const told = (await scene.store.events.read()).flatMap(({ event }) => (event ? [event] : []));
+    const about = { id: batchId(batch), app: 'shop', name: 'Friday' };
+    expect(told).toMatchObject([
+      { type: 'batch.started', about },
+      { type: 'batch.finished', about: { ...about, status: 'finished', lines: 20, counts: { sent: 20 } } },
+      { type: 'batch.finished' },
+    ]);
+    expect(told[0]?.about).toEqual(about);
+    expect(new Set(told.map(({ id }) => id)).size).toBe(2);
+    expect(told[1]).toEqual(told[2]);
+  });
+
+  it('ends once its upload has, however long that is silent between two lines', async () => {
+    const { store, queue, batchQueue, logger } = scene;
+    const settings = { contentPolicy: 'off' as const, fraudGuardEnforces: false };
+    const enqueuer = createEnqueuer({ store, sendOtpQueue: queue, batchQueue, settings, logger });
+    const options = { name: null, startAt: null, perSecond: null, idempotencyKey: null };
+    const begun = await beginUpload({ store, enqueuer }, 'shop', options);
+    const batch = begun?.summary.batchId.slice('batch_'.length) ?? '';
+    const line = () => ({ request: request({ to: nextNumber() }), text: '' });
+    const looks = vi.spyOn(store.waitingLines, 'count');
+    const groups = async function* () {
+      yield { from: 0, lines: [line()] };
+      await until(() => sent() === 1);
+      const seen = looks.mock.calls.length;
+      // The job looks several times at a batch without lines.
+      await until(() => looks.mock.calls.length > seen + 6);
+      expect(await store.batches.find('shop', batchId(batch))).toMatchObject({ status: 'sending' });
+      yield { from: 1, lines: [line()] };
+    };
+    await scene.start();
+    for await (const _ of begun?.accept(groups()) ?? []);
+    await until(isDone(batch));
+    expect(sent()).toBe(2);
+    const found = await store.batches.find('shop', batchId(batch));
+    expect(found).toMatchObject({ status: 'finished', lines: 2, counts: { sent: 2 } });
+  });
+
+  it('does not begin where its start was put off at the last moment', async () => {
+    const { batch } = await upload(1, { startAt: Date.now() + 60_000 });
+    expect(await scene.store.batches.begin(batch)).toBe(false);
+    expect(await scene.store.batches.facts(batch)).toMatchObject({ startedAt: null });
+  });
+
+  it('keeps its lines waiting where the sweeper looks at them at the deadline of an earlier start', async () => {
+    const { batch, ids } = await upload(1, { startAt: Date.now() + 60_000 });
+    const startAt = Date.now() + 86_400_000;
+    await scene.store.batches.edit('shop', batchId(batch), { startAt });
+    const due = keys.due(partitionOfId(ids[0] ?? '') ?? '');
+    await redis.zadd(due, '1', ids[0] ?? '');
+    expect(await scene.store.sendAttempts.sweep()).toMatchObject({ queued: [], moved: [] });
+    expect(await redis.zscore(due, ids[0] ?? '')).toBe(String(startAt + 3_600_000));
+  });
+
+  it('gets its job again where that was lost after its lines were released', async () => {
+    scene.simulator.state.change({ latencyMs: 3_000 });
+    const { batch } = await upload(1);
+    await scene.start();
+    await until(async () => (await scene.store.waitingLines.batches()).apps.size === 0);
+    await until(async () => (await (await job(batch))?.isDelayed()) === true);
+    await scene.batchQueue.queue.remove(batchId(batch));
+    await createBatchWatch(scene).run();
+    await until(isDone(batch));
+    expect(sent()).toBe(1);
   });
 
   it('gets its job again where that was lost', async () => {

@@ -9,7 +9,15 @@ import {
   type SendOptions,
   sendFacts,
 } from './calls.js';
-import { balancePages, batchPages, type HistoryOptions, type ListOptions } from './pages.js';
+import {
+  type BatchesOptions,
+  balancePages,
+  batchesPages,
+  batchPages,
+  type HistoryOptions,
+  type ListOptions,
+  timeText,
+} from './pages.js';
 import {
   type Caller,
   createCaller,
@@ -25,6 +33,7 @@ import type {
   Balance,
   BalanceSnapshot,
   Batch,
+  BatchChange,
   BatchOtp,
   NumberVerification,
   Otp,
@@ -136,7 +145,12 @@ export class OtpClient {
     return await sendMany(this.#settings, inputs, options);
   }
 
-  /** Reads a batch, with its accepted OTPs counted by status. Error: `batch_not_found`. */
+  /** Lists the app's batches, newest first, page by page; those without an accepted OTP are missing. */
+  listBatches(options: BatchesOptions = {}): AsyncIterable<Batch> {
+    return batchesPages(this.#call, options);
+  }
+
+  /** Reads a batch: its progress, and its accepted OTPs counted by status. Error: `batch_not_found`. */
   async getBatch(id: string, options: CallOptions = {}): Promise<Batch> {
     return await this.#call(reading(`/v1/batches/${inPath(id)}`, options), isBatch);
   }
@@ -144,6 +158,21 @@ export class OtpClient {
   /** Lists the accepted OTPs of a batch in the order of the upload, page by page. Error: `batch_not_found`. */
   listBatch(id: string, options: ListOptions = {}): AsyncIterable<BatchOtp> {
     return batchPages(this.#call, `/v1/batches/${inPath(id)}/otps`, options);
+  }
+
+  /**
+   * Pauses or resumes a batch, or changes its pace or start. Errors: `batch_not_found`, `batch_ended`, `batch_started` for
+   * another start, `invalid_request`.
+   */
+  async changeBatch(id: string, change: BatchChange, options: CallOptions = {}): Promise<Batch> {
+    const body = { ...change, startAt: timeText(change.startAt) };
+    const call = {
+      path: `/v1/batches/${inPath(id)}`,
+      rule: 'repeatable',
+      body,
+      ...callFacts(options),
+    } as const;
+    return await this.#call({ method: 'PATCH', ...call }, isBatch);
   }
 
   /** Cancels what a batch has not sent, and closes it; codes already sent stay valid. Error: `batch_not_found`. */

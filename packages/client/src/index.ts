@@ -10,13 +10,16 @@ export {
   OtpTimeout,
   OtpUploadBroken,
 } from './errors.js';
-export type { HistoryOptions, ListOptions } from './pages.js';
+export type { BatchesOptions, HistoryOptions, ListOptions } from './pages.js';
 export type { OtpClientOptions } from './settings.js';
 export type {
   Balance,
   BalanceSnapshot,
   Batch,
+  BatchChange,
   BatchOtp,
+  BatchStatus,
+  BatchWaitReason,
   FailureCode,
   NumberVerification,
   Otp,
@@ -34,6 +37,8 @@ export type { WaitOptions } from './wait.js';
 export { verifyWebhook, type WebhookDelivery, WebhookError, type WebhookErrorCode } from './webhook.js';
 export type {
   BalanceEventData,
+  BatchEndData,
+  BatchEventData,
   ConversionEventData,
   OtpEventData,
   RangeEventData,

@@ -1,6 +1,16 @@
 import { type CallOptions, callFacts, query } from './calls.js';
 import { type Caller, holdsList } from './request.js';
-import type { BalanceSnapshot, BatchOtp, OtpStatus } from './types.js';
+import type { BalanceSnapshot, Batch, BatchOtp, BatchStatus, OtpStatus } from './types.js';
+
+/** Options of `listBatches`; `timeoutMs` is that of one page. */
+export interface BatchesOptions extends CallOptions {
+  /** Lists only batches with this status. */
+  status?: BatchStatus;
+  /** Lists only batches created since this time. */
+  since?: Date | string;
+  /** Batches per page, 1 to 100. Default: 20. */
+  limit?: number;
+}
 
 /** Options of `listBatch`; `timeoutMs` is that of one page. */
 export interface ListOptions extends CallOptions {
@@ -22,19 +32,36 @@ export interface HistoryOptions extends CallOptions {
 const snapshotsAtATime = 1_000;
 
 /** Lists all OTPs of a path. */
-export async function* batchPages(
+export function batchPages(
   call: Caller,
   path: string,
   { status, limit, ...options }: ListOptions,
 ): AsyncGenerator<BatchOtp, void> {
+  return cursorPages(call, { path, name: 'otps', asked: { status, limit }, options });
+}
+
+/** Lists all batches of an app. */
+export function batchesPages(
+  call: Caller,
+  { status, since, limit, ...options }: BatchesOptions,
+): AsyncGenerator<Batch, void> {
+  const asked = { status, since: timeText(since), limit };
+  return cursorPages(call, { path: '/v1/batches', name: 'batches', asked, options });
+}
+
+/** Lists all items of this name, page by page. */
+async function* cursorPages<T>(
+  call: Caller,
+  list: { path: string; name: string; asked: Parameters<typeof query>[0]; options: CallOptions },
+): AsyncGenerator<T, void> {
+  const { path, name, asked, options } = list;
   let cursor: string | undefined;
   for (;;) {
-    const asked = query({ status, limit, cursor });
-    const page: { otps: BatchOtp[]; next: string | null } = await call(
-      { method: 'GET', path: path + asked, rule: 'repeatable', ...callFacts(options) },
-      holdsList('otps'),
+    const page: { next: string | null } & Record<string, unknown> = await call(
+      { method: 'GET', path: path + query({ ...asked, cursor }), rule: 'repeatable', ...callFacts(options) },
+      holdsList(name),
     );
-    yield* page.otps;
+    yield* page[name] as T[];
     if (page.next === null) return;
     cursor = page.next;
   }
@@ -60,6 +87,7 @@ export async function* balancePages(
   }
 }
 
-function timeText(time: Date | string | undefined): string | undefined {
+/** A time as the gateway reads it. */
+export function timeText(time: Date | string | undefined): string | undefined {
   return time instanceof Date ? time.toISOString() : time;
 }

@@ -6,7 +6,7 @@ import { type Limit, limited, pause } from './time.js';
 
 /** A call of the API. */
 export interface Request {
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Under the base URL, with its query. */
   path: string;
   rule: RetryRule;

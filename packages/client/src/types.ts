@@ -57,6 +57,8 @@ export type ProblemCode =
   | 'not_acceptable'
   | 'method_not_allowed'
   | 'already_verified'
+  | 'batch_ended'
+  | 'batch_started'
   | 'not_sent'
   | 'not_verifiable'
   | 'verification_in_progress'
@@ -164,10 +166,38 @@ export interface NumberVerification {
   purpose?: string | undefined;
 }
 
+/** Where a batch is: `sending` until all its OTPs were sent or given up and no upload is under way. */
+export type BatchStatus = 'scheduled' | 'sending' | 'paused' | 'cancelled' | 'finished';
+
+/** What the waiting OTPs of a batch wait for. */
+export type BatchWaitReason = 'start' | 'paused' | 'app_paused' | 'pace' | 'earlier_batch' | 'number_range';
+
 /** OTPs that were uploaded together, counted by status. */
 export interface Batch {
   /** The gateway's id of the batch. */
   id: string;
+  /** Name for people, as given to the upload. */
+  name: string | null;
+  /** Where the batch is. */
+  status: BatchStatus;
+  /** When it starts, UTC; null: at once. */
+  startAt: string | null;
+  /** OTPs sent in a second at most; null: as many as can be sent. */
+  perSecond: number | null;
+  /** Whether it is paused. */
+  paused: boolean;
+  /** When its first OTP had its turn. */
+  startedAt: string | null;
+  /** When all its OTPs were sent or given up. */
+  finishedAt: string | null;
+  /** OTPs that wait for their turn in the batch. */
+  waiting: number;
+  /** What these wait for; null: only their turn. */
+  waitsFor: BatchWaitReason | null;
+  /** OTPs a second since the start; null before it. */
+  rate: number | null;
+  /** When it will have ended, by `rate` and `perSecond`; null while that cannot be told. */
+  estimatedEnd: string | null;
   /** When the upload began, UTC. */
   createdAt: string;
   /** Lines of the upload up to the last one that was accepted or, under an idempotency key, could be read. */
@@ -176,6 +206,16 @@ export interface Batch {
   cancelled: boolean;
   /** Accepted OTPs by status. Expiries are counted within seconds. */
   counts: Record<OtpStatus, number>;
+}
+
+/** A change of a batch; members that are left out stay. */
+export interface BatchChange {
+  /** Pauses or resumes it. */
+  paused?: boolean | undefined;
+  /** OTPs sent in a second at most, 1 to 10,000; null: as many as can be sent. */
+  perSecond?: number | null | undefined;
+  /** Another start, at most 7 days after the upload, of a batch that has not started; in the past: now. */
+  startAt?: Date | string | undefined;
 }
 
 /** An OTP of a batch. */

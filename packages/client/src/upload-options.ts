@@ -16,6 +16,12 @@ export interface UploadOptions {
    * sends each once. Default: a new key, used by all retries; `OtpUploadBroken` has it.
    */
   idempotencyKey?: string;
+  /** Name of the batch, for people: at most 100 characters. A repeated upload keeps its first name, start and pace. */
+  name?: string;
+  /** When the batch starts, at most 7 days ahead. Default, and in the past: at once. */
+  startAt?: Date | string;
+  /** OTPs sent in a second at most, 1 to 10,000. Default: as many as can be sent. */
+  perSecond?: number;
   /** Members of every OTP that does not set them. */
   defaults?: Partial<Omit<OtpInput, 'to'>>;
   /**

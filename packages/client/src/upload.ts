@@ -1,5 +1,6 @@
-import { checkedKey } from './calls.js';
+import { checkedKey, query } from './calls.js';
 import { isOtpError, networkError, OtpError, OtpUploadBroken } from './errors.js';
+import { timeText } from './pages.js';
 import { errorOf, invalidAnswer, jsonOf } from './problem.js';
 import { rawAnswer } from './request.js';
 import { retryPauseMs } from './retry.js';
@@ -84,7 +85,7 @@ async function uploadOnce(settings: Settings, inputs: OtpInputs, upload: Upload)
 
 async function post(
   { fetch, baseUrl, authorization }: Settings,
-  { idempotencyKey }: Upload,
+  { idempotencyKey, name, startAt, perSecond }: Upload,
   { body, signal }: { body: ReadableStream<Uint8Array<ArrayBuffer>>; signal: AbortSignal },
 ): Promise<Response> {
   // `duplex` is missing in some types, but required for streamed bodies.
@@ -101,7 +102,8 @@ async function post(
     redirect: 'manual',
     duplex: 'half',
   };
-  return await fetch(`${baseUrl}/v1/otps/bulk`, init).catch((error: unknown) => {
+  const options = query({ name, startAt: timeText(startAt), perSecond });
+  return await fetch(`${baseUrl}/v1/otps/bulk${options}`, init).catch((error: unknown) => {
     throw networkError(error, idempotencyKey);
   });
 }

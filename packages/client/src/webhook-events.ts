@@ -16,6 +16,26 @@ export interface OtpEventData<S extends string = string> {
   failure: OtpFailure | null;
 }
 
+/** `data` of `batch.started`. */
+export interface BatchEventData {
+  /** The batch's id. */
+  id: string;
+  /** The app that uploaded it. */
+  app: string;
+  /** Its name, as given to the upload. */
+  name: string | null;
+}
+
+/** `data` of `batch.finished`. */
+export interface BatchEndData extends BatchEventData {
+  /** Whether it was cancelled. */
+  status: 'finished' | 'cancelled';
+  /** Lines of the upload. */
+  lines: number;
+  /** OTPs by status, when it ended. */
+  counts: Record<OtpStatus, number>;
+}
+
 /** `data` of `balance.low` and `balance.expiring`. */
 export interface BalanceEventData {
   /** Credits left. */
@@ -72,6 +92,8 @@ export interface BudgetEventData {
 
 /** `data` of each event, by the event's type. */
 type DataByType = { [S in OtpEventStatus as `otp.${S}`]: OtpEventData<S> } & {
+  'batch.started': BatchEventData;
+  'batch.finished': BatchEndData;
   'balance.low': BalanceEventData;
   'balance.expiring': BalanceEventData;
   'sending.paused': SendingEventData;

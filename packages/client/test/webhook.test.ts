@@ -143,14 +143,23 @@ describe('verifyWebhook rejects a delivery', () => {
   });
 });
 
+/** The value of the type, or of its kind. */
+const byType = <T>(values: Record<string, T>, type: string) =>
+  values[type] ?? values[type.split('.')[0] ?? ''];
+
 it.each(eventTypes)('the delivered event %s has the members of its type', async (type) => {
-  const about = {
+  const batch = { id: 'batch_1', app: 'shop', name: null };
+  const abouts = {
+    batch,
+    'batch.finished': { ...batch, status: 'finished', lines: 1, counts: { sent: 1 } },
     otp: { otpId: 'otp_1', app: 'shop', failure: null },
     balance: { credits: 1, expiresOn: null },
     sending: { trouble: 'insufficient_credits', text: null },
     range: { app: 'shop', range: '+6012****' },
     conversion: { app: 'shop', country: 'MY', sent: 300, verified: 2 },
-  }[type.split('.')[0] ?? ''];
+    budget: { app: 'shop', period: 'day', budget: 100, used: 80, endsAt: '2025-01-01T16:00:00.000Z' },
+  };
+  const about = byType<object>(abouts, type);
   let body = '';
   const deliver = async (message: { payload: string }) => {
     body = message.payload;
@@ -167,12 +176,15 @@ it.each(eventTypes)('the delivered event %s has the members of its type', async 
   await process(job as unknown as Parameters<typeof process>[0]);
   const told = await verifyWebhook({ ...delivery({ body }), secret });
   const members = {
+    batch: ['app', 'id', 'name'],
+    'batch.finished': ['app', 'counts', 'id', 'lines', 'name', 'status'],
     otp: ['app', 'failure', 'id', 'reference', 'status'],
     balance: ['credits', 'expiresOn'],
     sending: ['text', 'trouble'],
     range: ['app', 'enforced', 'range'],
     conversion: ['app', 'country', 'sent', 'verified'],
-  }[type.split('.')[0] ?? ''];
-  expect(Object.keys(told.data).sort()).toEqual(members);
+    budget: ['app', 'budget', 'endsAt', 'period', 'used'],
+  };
+  expect(Object.keys(told.data).sort()).toEqual(byType(members, type));
   expect(told.type).toBe(type);
 });

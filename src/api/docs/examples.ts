@@ -55,14 +55,25 @@ export const bulkResultExample = {
 
 export const batchExample = {
   id: batchId,
+  name: 'Friday',
+  status: 'sending',
   createdAt: '2025-04-01T08:00:00.000Z',
-  lines: 2,
+  startAt: null,
+  perSecond: 50,
+  paused: false,
+  startedAt: '2025-04-01T08:00:00.100Z',
+  finishedAt: null,
+  waiting: 1_000,
+  waitsFor: 'pace',
+  rate: 49.8,
+  estimatedEnd: '2025-04-01T08:00:40.000Z',
+  lines: 2_000,
   cancelled: false,
   counts: {
-    queued: 0,
+    queued: 1_000,
     sending: 0,
-    sent: 1,
-    verified: 0,
+    sent: 900,
+    verified: 100,
     expired: 0,
     locked: 0,
     failed: 0,
@@ -70,5 +81,9 @@ export const batchExample = {
     cancelled: 0,
   },
 };
+
+export const batchListExample = { batches: [batchExample], next: null };
+
+export const batchChangeExample = { paused: true };
 
 export const batchOtpsExample = { otps: [{ index: 0, ...sentOtp }], next: null };

@@ -22,7 +22,7 @@ export interface OpenApiDocument {
   };
 }
 
-type PathItem = Partial<Record<'get' | 'post' | 'delete', Operation>>;
+type PathItem = Partial<Record<'get' | 'post' | 'patch' | 'delete', Operation>>;
 
 export interface Operation {
   operationId: string;

@@ -131,6 +131,18 @@ const table = {
     title: 'Batch cancelled',
     detail: refusalMessages.batch_cancelled,
   },
+  batch_ended: {
+    advice: 'Send further OTPs in a new batch.',
+    status: 409,
+    title: 'Batch ended',
+    detail: 'The batch has finished or was cancelled, so it cannot be changed.',
+  },
+  batch_started: {
+    advice: 'Pause the batch instead, or upload it with `startAt`.',
+    status: 409,
+    title: 'Batch started',
+    detail: 'The batch has started, or was uploaded without a start, so it cannot get another start.',
+  },
   request_timeout: {
     advice: 'Retry. If it happens again, check the network between the app and the gateway.',
     status: 408,

@@ -40,7 +40,7 @@ interface RequestBody<S extends z.ZodType = z.ZodType> extends NamedBody<S> {
 
 /** A route without its handler: source of the router, the OpenAPI document and the documentation page. */
 interface RouteFacts {
-  method: 'get' | 'post' | 'delete';
+  method: 'get' | 'post' | 'patch' | 'delete';
   /** In OpenAPI's notation: `/v1/otps/{id}`. Paths under `/v1` need a key. */
   path: string;
   operationId: string;

@@ -1,14 +1,20 @@
 import { z } from 'zod';
+import { errorText } from '../../lib/input-errors.js';
 import type { TimeSlices } from '../../lib/time-slices.js';
 import { type Otp, type Status, statuses } from '../../otp/otp.js';
+import { batchOfId } from '../../otp/otp-id.js';
+import { batchMembers, startSchema } from '../../producer/upload.js';
+import type { BatchQueue } from '../../queues/batch.js';
+import type { BatchPlace } from '../../store/batch-list.js';
+import { batchStatuses } from '../../store/batch-progress.js';
 import type { Batch } from '../../store/batches.js';
 import type { Store } from '../../store/store.js';
-import { batchExample, batchOtpsExample } from '../docs/examples.js';
+import { batchChangeExample, batchExample, batchListExample, batchOtpsExample } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { createAppSlots, ndjson, slotsPerApp } from './bulk.js';
 import { isoTime, otpView, skipUnreadable } from './otps.js';
-import { type BatchOtp, batchOtpSchema, batchSchema } from './schemas.js';
+import { type BatchOtp, batchListSchema, batchOtpSchema, batchSchema } from './schemas.js';
 
 const tag = 'Batches';
 const json = 'application/json';
@@ -38,12 +44,48 @@ const querySchema = z.strictObject({
     .describe(`JSON: OTPs on a page, at most ${mostLimit}. NDJSON and CSV hold all OTPs from \`cursor\` on.`),
 });
 
-/** Count, list and cancel the OTPs of an upload. Batches of other apps look like missing ones. */
+const listSchema = z.strictObject({
+  status: z.enum(batchStatuses).optional().describe('Only batches that have this status now.'),
+  since: z.iso
+    .datetime({ offset: true, error: 'must be an RFC 3339 date and time with Z or an offset' })
+    .optional()
+    .describe('Only batches created since then.'),
+  cursor: z
+    .string()
+    .regex(/^\d{1,15}-batch_[\w-]{22}$/, 'must be `next` of the previous page')
+    .optional()
+    .describe('`next` of the previous page.'),
+  limit: z.coerce.number<string>().int().min(1).max(100).default(20).describe('Batches on a page.'),
+});
+
+/** Batches read at a time, and for one page. */
+const batchesAtATime = 20;
+const mostBatchesRead = 200;
+/** A batch may be listed a moment before it is created. */
+const lateMs = 60_000;
+
+const changeSchema = z
+  .strictObject({
+    paused: z.boolean().optional(),
+    perSecond: batchMembers.perSecond
+      .unwrap()
+      .nullable()
+      .optional()
+      .describe('OTPs sent in a second at most; null: as many as can be sent.'),
+    startAt: startSchema
+      .optional()
+      .describe('At most 7 days after the upload; deadlines move with it. In the past: now.'),
+  })
+  .refine((change) => Object.keys(change).length > 0, 'must have a member');
+
+/** List, read, change and cancel uploads, and list their OTPs. Batches of other apps look like missing ones. */
 export function batchRoutes({
   store,
+  batchQueue,
   slices,
 }: {
   store: Pick<Store, 'batches' | 'otps'>;
+  batchQueue: Pick<BatchQueue, 'wake'>;
   slices: TimeSlices;
 }): Route[] {
   const exportSlots = createAppSlots('too_many_exports');
@@ -57,18 +99,58 @@ export function batchRoutes({
     path: '/v1/batches/{id}',
     operationId: 'getBatch',
     tag,
-    summary: 'Count the OTPs of a batch',
-    description: 'The number of OTPs of the batch by status.',
+    summary: 'Read a batch',
+    description: 'Its status and progress, and its OTPs counted by status.',
     answers: {
       200: { description: 'The batch.', body: { name: 'Batch', schema: batchSchema, example: batchExample } },
     },
     problems: ['batch_not_found', 'queue_unavailable'],
-    handle: async ({ app, id }) => {
-      const { createdAt, lines, counts, cancelled } = await found(app, id);
-      return { status: 200, body: { id, createdAt: isoTime(createdAt), lines, counts, cancelled } };
-    },
+    handle: async ({ app, id }) => ({ status: 200, body: batchView(await found(app, id)) }),
   });
   const list = defineRoute({
+    method: 'get',
+    path: '/v1/batches',
+    operationId: 'listBatches',
+    tag,
+    summary: 'List batches',
+    description:
+      'Batches with at least one accepted OTP, newest first. A page may be short or empty although `next` is set.',
+    query: listSchema,
+    answers: {
+      200: {
+        description: 'The batches.',
+        body: { name: 'Batches', schema: batchListSchema, example: batchListExample },
+      },
+    },
+    problems: ['queue_unavailable'],
+    handle: async ({ app, query }) => ({ status: 200, body: await batchPage(store, app, query) }),
+  });
+  const change = defineRoute({
+    method: 'patch',
+    path: '/v1/batches/{id}',
+    operationId: 'changeBatch',
+    tag,
+    summary: 'Change a batch',
+    description:
+      'Pauses or resumes the batch, changes its pace, or its start before it has started. Members that are left out stay.',
+    body: { name: 'BatchChange', schema: changeSchema, example: batchChangeExample },
+    answers: {
+      200: {
+        description: 'The changed batch.',
+        body: { name: 'Batch', schema: batchSchema, example: batchExample },
+      },
+    },
+    problems: ['batch_not_found', 'batch_ended', 'batch_started', 'queue_unavailable'],
+    handle: async ({ app, id, body: { startAt, ...change }, setBatchId }) => {
+      const start = startAt === undefined ? undefined : Date.parse(startAt);
+      const result = await store.batches.edit(app, id, { ...change, startAt: start });
+      if (result !== 'changed') throw notChanged(result);
+      setBatchId(id);
+      await batchQueue.wake(batchOfId(id) ?? '');
+      return { status: 200, body: batchView(await found(app, id)) };
+    },
+  });
+  const listOtps = defineRoute({
     method: 'get',
     path: '/v1/batches/{id}/otps',
     operationId: 'getBatchOtps',
@@ -120,10 +202,56 @@ export function batchRoutes({
     handle: async ({ app, id, setBatchId }) => {
       if (!(await store.batches.cancel(app, id))) throw new ApiProblem('batch_not_found');
       setBatchId(id);
+      await batchQueue.wake(batchOfId(id) ?? '');
       return { status: 204 };
     },
   });
-  return [get, list, cancel];
+  return [list, get, change, listOtps, cancel];
+}
+
+function notChanged(result: 'missing' | 'ended' | 'started' | 'too_late'): ApiProblem {
+  if (result !== 'too_late') {
+    return new ApiProblem(`batch_${result === 'missing' ? 'not_found' : result}`);
+  }
+  const errors = [{ path: 'startAt', message: 'must be at most 7 days after the upload' }];
+  return new ApiProblem('invalid_request', { detail: errorText(errors), errors });
+}
+
+function batchView(batch: Batch): z.output<typeof batchSchema> {
+  const { id, name, status, lines, perSecond, paused, waiting, waitsFor, rate, counts, cancelled } = batch;
+  const time = (at: number | null) => (at === null ? null : isoTime(at));
+  return {
+    ...{ id, name, status, createdAt: isoTime(batch.createdAt), startAt: time(batch.startAt) },
+    ...{ perSecond, paused, startedAt: time(batch.startedAt), finishedAt: time(batch.finishedAt) },
+    ...{ waiting, waitsFor, rate, estimatedEnd: time(batch.estimatedEnd), lines, cancelled, counts },
+  };
+}
+
+async function batchPage(
+  { batches }: Pick<Store, 'batches'>,
+  app: string,
+  { status, since, cursor, limit }: z.output<typeof listSchema>,
+): Promise<z.output<typeof batchListSchema>> {
+  const from = since === undefined ? 0 : Date.parse(since);
+  const [at = '', id = ''] = cursor?.split(/-(?=batch_)/) ?? [];
+  let after: BatchPlace | null = cursor === undefined ? null : { at: Number(at), id };
+  const page: z.output<typeof batchSchema>[] = [];
+  for (let read = 0; read < mostBatchesRead; read += batchesAtATime) {
+    const places = await batches.newest(app, { since: from - lateMs, after, most: batchesAtATime });
+    const found = await Promise.all(places.map((place) => batches.find(app, place.id)));
+    for (const [i, batch] of found.entries()) {
+      if (page.length === limit) return { batches: page, next: cursorAt(after) };
+      after = places[i] ?? null;
+      if (!batch || batch.createdAt < from) continue;
+      if (status === undefined || batch.status === status) page.push(batchView(batch));
+    }
+    if (places.length < batchesAtATime) return { batches: page, next: null };
+  }
+  return { batches: page, next: cursorAt(after) };
+}
+
+function cursorAt(place: BatchPlace | null): string | null {
+  return place && `${place.at}-${place.id}`;
 }
 
 interface ReadOptions {

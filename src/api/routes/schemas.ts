@@ -3,6 +3,8 @@ import { consumptionDays } from '../../otp/balance.js';
 import { failureMessages, type Status, statuses } from '../../otp/otp.js';
 import { type RefusalCode, refusalMessages } from '../../otp/refusal.js';
 import { purposeSchema } from '../../producer/otp-request.js';
+import { batchStatuses } from '../../store/batch-progress.js';
+import { waitReasons } from '../../store/waiting-lines.js';
 
 /*
  * Shapes on the wire. Their types are part of the client package, so they must not refer to other parts of the gateway.
@@ -63,13 +65,29 @@ export const verifyByNumberSchema = z.strictObject({
 /** The OTPs of one upload, counted by status. */
 export const batchSchema = z.object({
   id: z.string(),
+  name: z.string().nullable(),
+  status: z
+    .enum(batchStatuses)
+    .describe('`sending` until all OTPs were sent or given up and no upload is under way.'),
   createdAt: timeSchema,
+  startAt: timeSchema.nullable(),
+  perSecond: z.int().nullable(),
+  paused: z.boolean(),
+  startedAt: timeSchema.nullable(),
+  finishedAt: timeSchema.nullable(),
+  waiting: z.int().describe('OTPs that wait for their turn in the batch.'),
+  waitsFor: z.enum(waitReasons).nullable().describe('What these wait for; null: only their turn.'),
+  rate: z.number().nullable().describe('OTPs a second since the start.'),
+  estimatedEnd: timeSchema.nullable().describe('By `rate` and `perSecond`.'),
   lines: z.int().describe('Number of the last line that was accepted or, with an idempotency key, valid.'),
   cancelled: z.boolean().describe('Also false if `DELETE` could not reach the whole batch; repeat it then.'),
   counts: z
     .object(Object.fromEntries(statuses.map((status) => [status, z.int()])) as Record<Status, z.ZodInt>)
     .describe('Accepted OTPs by status; expirations are counted within seconds.'),
 });
+
+/** A page of batches. */
+export const batchListSchema = z.object({ batches: z.array(batchSchema), next: z.string().nullable() });
 
 /** An OTP with its line in the upload. */
 export const batchOtpSchema = z.object({ index: z.int(), ...otpSchema.shape });

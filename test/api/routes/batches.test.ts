@@ -48,7 +48,9 @@ describe('a batch', () => {
     await gateway.call('DELETE', `/v1/otps/${cancelled}`);
     expect((await get(batch)).json).toEqual({
       id: batch.slice('/v1/batches/'.length),
-      createdAt: expect.stringMatching(/Z$/),
+      ...{ name: null, status: 'sending', createdAt: expect.stringMatching(/Z$/) },
+      ...{ startAt: null, perSecond: null, paused: false, startedAt: null, finishedAt: null },
+      ...{ waiting: 25, waitsFor: null, rate: null, estimatedEnd: null },
       lines: 30,
       cancelled: false,
       counts: {
@@ -162,6 +164,204 @@ describe('the CSV export', () => {
   );
 });
 
+describe('a batch: its status', () => {
+  const upload = async (options: object = {}) => {
+    const body = { otps: [{ to: `012${next++}` }], ...options };
+    const { batchId, results } = (await gateway.call('POST', '/v1/otps/bulk', { body })).json as {
+      batchId: string;
+      results: { id: string }[];
+    };
+    return { path: `/v1/batches/${batchId}`, batch: batchOfId(batchId) ?? '', otp: results[0]?.id ?? '' };
+  };
+  const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString();
+
+  it('is scheduled until its start, and its end is estimated by its pace', async () => {
+    const startAt = inAnHour();
+    const { path } = await upload({ startAt, perSecond: 2 });
+    const estimatedEnd = new Date(Date.parse(startAt) + 500).toISOString();
+    const expected = { status: 'scheduled', startAt, perSecond: 2, waitsFor: 'start', estimatedEnd };
+    expect((await get(path)).json).toMatchObject(expected);
+  });
+
+  it('is sending with rate and estimated end once it began, and finished when nothing is left', async () => {
+    const { path, batch, otp } = await upload({ name: 'Friday' });
+    expect(await store.batches.begin(batch)).toBe(true);
+    const startedAt = (await store.batches.facts(batch))?.startedAt ?? 0;
+    await settle(otp, accepted());
+    await store.batches.finish(batch);
+    const finished = { status: 'finished', waiting: 0, waitsFor: null, estimatedEnd: null };
+    const reply = (await get(path)).json as { rate: number; finishedAt: string };
+    expect(reply).toMatchObject({
+      ...finished,
+      name: 'Friday',
+      startedAt: new Date(startedAt).toISOString(),
+    });
+    const seconds = Math.max(1, (Date.parse(reply.finishedAt) - startedAt) / 1_000);
+    expect(reply.rate).toBe(Math.round(10 / seconds) / 10);
+  });
+
+  it('tells what the last turn found that its lines wait for', async () => {
+    const { path, batch } = await upload();
+    const active = { batch, app: 'shop', waiting: 1, order: 1, waitsFor: 'number_range' } as const;
+    await store.waitingLines.note(active);
+    expect((await get(path)).json).toMatchObject({ status: 'sending', waitsFor: 'number_range' });
+  });
+
+  it('is finished where no OTP was accepted and the upload has ended', async () => {
+    const body = { otps: [{ to: 'nobody' }], name: 'Friday' };
+    const { batchId } = (await gateway.call('POST', '/v1/otps/bulk', { body })).json as { batchId: string };
+    expect((await get(`/v1/batches/${batchId}`)).json).toMatchObject({ status: 'finished', lines: 0 });
+  });
+});
+
+describe('changing a batch', () => {
+  const patch = async (path: string, body: unknown) => await gateway.call('PATCH', path, { body });
+  const scheduled = async () => {
+    const startAt = new Date(Date.now() + 3_600_000).toISOString();
+    const body = { otps: [{ to: `012${next++}` }], startAt };
+    const { batchId, results } = (await gateway.call('POST', '/v1/otps/bulk', { body })).json as {
+      batchId: string;
+      results: { id: string }[];
+    };
+    return { path: `/v1/batches/${batchId}`, batch: batchOfId(batchId) ?? '', otp: results[0]?.id ?? '' };
+  };
+
+  it('pauses and resumes it, sets and removes its pace', async () => {
+    const { batch } = await batchOf(1);
+    const paused = await patch(batch, { paused: true, perSecond: 5 });
+    expect(paused.status).toBe(200);
+    expect(paused.json).toMatchObject({ status: 'paused', paused: true, perSecond: 5, waitsFor: 'paused' });
+    expect((await patch(batch, { perSecond: null })).json).toMatchObject({ paused: true, perSecond: null });
+    expect((await patch(batch, { paused: false })).json).toMatchObject({ status: 'sending', paused: false });
+  });
+
+  it('moves its start and, with it, the deadlines of its OTPs', async () => {
+    const { path, otp } = await scheduled();
+    const startAt = new Date(Date.now() + 6 * 86_400_000).toISOString();
+    expect((await patch(path, { startAt })).json).toMatchObject({ status: 'scheduled', startAt });
+    const deadline = new Date(Date.parse(startAt) + 3_600_000).toISOString();
+    expect((await get(`/v1/otps/${otp}`)).json).toMatchObject({ sendDeadline: deadline });
+  });
+
+  it('starts it now where the start has passed', async () => {
+    const { path } = await scheduled();
+    const { json } = await patch(path, { startAt: '2025-01-01T00:00:00Z' });
+    expect(json).toMatchObject({ status: 'sending' });
+    expect(Date.parse((json as { startAt: string }).startAt)).toBeGreaterThan(Date.now() - 60_000);
+  });
+
+  it('has its job look at it at once', async () => {
+    const { path, batch } = await scheduled();
+    const job = await gateway.batchQueue.queue.getJob(path.slice('/v1/batches/'.length));
+    await gateway.redis.zadd(
+      gateway.batchQueue.queue.toKey('delayed'),
+      Date.now() * 4_096 * 2,
+      job?.id ?? '',
+    );
+    await gateway.redis.lrem(gateway.batchQueue.queue.toKey('wait'), 0, job?.id ?? '');
+    expect(await job?.isDelayed()).toBe(true);
+    await patch(path, { paused: true });
+    expect(await job?.isDelayed()).toBe(false);
+    expect(batch).not.toBe('');
+  });
+
+  it('answers 409 batch_started to a start for a batch that has started, or had none', async () => {
+    const startAt = new Date(Date.now() + 3_600_000).toISOString();
+    const { batch: atOnce } = await batchOf(1);
+    expectProblem(await patch(atOnce, { startAt }), 409, 'batch_started');
+    const { path, batch } = await scheduled();
+    await patch(path, { startAt: '2025-01-01T00:00:00Z' });
+    await store.batches.begin(batch);
+    expectProblem(await patch(path, { startAt }), 409, 'batch_started');
+  });
+
+  it('answers 409 batch_ended once it was cancelled or has finished', async () => {
+    const { batch: cancelled } = await batchOf(1);
+    await gateway.call('DELETE', cancelled);
+    expectProblem(await patch(cancelled, { paused: true }), 409, 'batch_ended');
+    const { batch: finished } = await batchOf(1);
+    await store.batches.finish(batchOfId(finished.split('/').at(-1) ?? '') ?? '');
+    expectProblem(await patch(finished, { paused: true }), 409, 'batch_ended');
+  });
+
+  it.each([{}, { paused: 'yes' }, { perSecond: 0 }, { startAt: null }, { name: 'x' }])(
+    '400: %j',
+    async (body) => {
+      const { batch } = await batchOf(1);
+      expectProblem(await patch(batch, body), 400, 'invalid_request');
+    },
+  );
+
+  it('answers 400 to a start that is more than 7 days after the upload', async () => {
+    const { path, batch } = await scheduled();
+    await gateway.redis.hincrby(keys.batch(batch), 'createdAt', -86_400_000);
+    const startAt = new Date(Date.now() + 6.5 * 86_400_000).toISOString();
+    expectProblem(await patch(path, { startAt }), 400, 'invalid_request');
+  });
+});
+
+describe('the list of batches', () => {
+  const list = async (query = '', key = bankKey) => {
+    const { json } = await gateway.call('GET', `/v1/batches${query}`, { key });
+    return json as { batches: { id: string; status: string; createdAt: string }[]; next: string | null };
+  };
+  const uploaded = async (options: object = {}) => {
+    const body = { otps: [{ to: `012${next++}` }], ...options };
+    const { json } = await gateway.call('POST', '/v1/otps/bulk', { body, key: bankKey });
+    return (json as { batchId: string }).batchId;
+  };
+
+  it('has those of the app, newest first, page by page, by status and by time', async () => {
+    const ids: string[] = [];
+    for (let i = 0; i < 30; i++) ids.unshift(await uploaded(i % 10 === 0 ? { perSecond: 1 } : {}));
+    const listed: string[] = [];
+    for (let query: string | null = '?limit=7'; query !== null; ) {
+      const { batches, next: more } = await list(query);
+      listed.push(...batches.map(({ id }) => id));
+      query = more === null ? null : `?limit=7&cursor=${more}`;
+    }
+    expect(listed).toEqual(ids);
+    await gateway.call('DELETE', `/v1/batches/${ids[3]}`, { key: bankKey });
+    expect((await list('?status=cancelled')).batches.map(({ id }) => id)).toEqual([ids[3]]);
+    const { batches } = await list();
+    expect(batches).toHaveLength(20);
+    const since = batches[4]?.createdAt ?? '';
+    expect((await list(`?since=${since}`)).batches.map(({ id }) => id)).toEqual(ids.slice(0, 5));
+    expect((await list('?status=finished')).batches).toEqual([]);
+  });
+
+  it('tells batches of the same millisecond apart across pages', async () => {
+    const key = keys.batchesOfApp('bank');
+    const at = String(Date.now());
+    for (const batch of await gateway.redis.zrange(key, '0', '-1')) await gateway.redis.zadd(key, at, batch);
+    const first = await list('?limit=11');
+    const second = await list(`?limit=100&cursor=${first.next}`);
+    const ids = [...first.batches, ...second.batches].map(({ id }) => id);
+    expect(new Set(ids).size).toBe(30);
+    expect(ids).toHaveLength(30);
+  });
+
+  it('has no upload all of whose lines were refused, and none that is no longer kept', async () => {
+    const listed = async () => (await list('?limit=100')).batches.map(({ id }) => id);
+    const before = await listed();
+    await uploaded({ otps: [{ to: 'nobody' }], name: 'refused' });
+    const gone = await uploaded();
+    await gateway.redis.del(keys.batch(batchOfId(gone) ?? ''));
+    expect(await listed()).toEqual(before);
+  });
+
+  it('expires with the last batch that it can hold', async () => {
+    expect(await gateway.redis.pttl(keys.batchesOfApp('bank'))).toBeGreaterThan(7 * 86_400_000);
+  });
+
+  it.each(['status=lost', 'since=yesterday', 'cursor=1', 'limit=0', 'limit=101', 'more=1'])(
+    '400: %s',
+    async (query) => {
+      expectProblem(await get(`/v1/batches?${query}`), 400, 'invalid_request');
+    },
+  );
+});
+
 describe('cancelling a batch', () => {
   it('cancels its unsent OTPs at once; a code already sent can still be verified', async () => {
     const { batch, ids } = await batchOf(40);
@@ -216,8 +416,9 @@ describe('listing a batch: 404', () => {
   it('another app’s batch looks like a missing one', async () => {
     const { batch } = await batchOf(1);
     for (const path of [batch, `/v1/batches/batch_${'a'.repeat(22)}`, '/v1/batches/x']) {
-      for (const method of ['GET', 'DELETE']) {
-        expectProblem(await gateway.call(method, path, { key: bankKey }), 404, 'batch_not_found');
+      for (const method of ['GET', 'PATCH', 'DELETE']) {
+        const body = method === 'PATCH' ? { paused: true } : undefined;
+        expectProblem(await gateway.call(method, path, { key: bankKey, body }), 404, 'batch_not_found');
       }
       expectProblem(await gateway.call('GET', `${path}/otps`, { key: bankKey }), 404, 'batch_not_found');
     }
@@ -240,7 +441,7 @@ describe('an export', () => {
       beginContext(res, 'request').app = 'shop';
       then();
     });
-    app.use(serveRoutes(batchRoutes({ store, slices: { next } })));
+    app.use(serveRoutes(batchRoutes({ store, batchQueue: { wake: async () => {} }, slices: { next } })));
     const refuse: express.ErrorRequestHandler = (error: ApiProblem, _req, res, _next) => {
       res.status(429).set(problemHeaders(error)).json({ code: error.code });
     };

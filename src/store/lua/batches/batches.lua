@@ -42,6 +42,10 @@ for _, key in ipairs(KEYS) do
 end
 return merged
 
+--- @command end-upload
+-- Notes that an upload of a batch ended. KEYS: the batch.
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'uploadEndedAt', digits(now())) end
+
 --- @command cancel
 -- Cancels what of a batch has not been sent. KEYS: the batch. Returns since when, and in how many ms it is forgotten.
 if redis.call('EXISTS', KEYS[1]) == 0 then return nil end
@@ -56,3 +60,64 @@ for i, key in ipairs(KEYS) do
   if redis.call('PTTL', key) < tonumber(ARGV[3 * i]) then redis.call('PEXPIRE', key, ARGV[3 * i]) end
 end
 return {}
+
+--- @command count
+-- KEYS: the batch in each partition. Returns for each: its lines that wait for their release, the time, and the fields of
+-- its counts with their values.
+local t, answers = now(), {}
+for i, key in ipairs(KEYS) do
+  answers[i] = { redis.call('LLEN', (string.gsub(key, ':batch:', ':waiting:', 1))), t, redis.call('HGETALL', key) }
+end
+return answers
+
+--- @command edit
+-- Changes for its app how a batch is released. KEYS: the batch. ARGV: app, start or nothing, then names and values of other
+-- fields; an empty value deletes. Returns `changed`, the start and in how many ms the batch is forgotten, or what kept it.
+local known = redis.call('HMGET', KEYS[1], 'app', 'createdAt', 'startAt', 'startedAt', 'finishedAt', 'cancelledAt')
+if known[1] ~= ARGV[1] then return { 'missing' } end
+if known[5] or known[6] then return { 'ended' } end
+local start = tonumber(ARGV[2])
+if start then
+  -- One without a start begins at once.
+  if known[4] or not known[3] then return { 'started' } end
+  if start > tonumber(known[2]) + POLICY.longestStartMs then return { 'too_late' } end
+  start = math.max(start, now())
+  redis.call('HSET', KEYS[1], 'startAt', digits(start))
+end
+for i = 3, #ARGV, 2 do
+  if ARGV[i + 1] == '' then redis.call('HDEL', KEYS[1], ARGV[i])
+  else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
+return { 'changed', start and digits(start) or '', redis.call('PTTL', KEYS[1]) }
+
+--- @command begin
+-- Notes that the first lines of a batch are released, or further ones after it had finished. KEYS: the batch. Returns when
+-- it began, or nil where it must not yet; 0 for a batch that is not known.
+local known = redis.call('HMGET', KEYS[1], 'app', 'startAt', 'startedAt')
+if not known[1] then return '0' end
+local t = now()
+if not known[3] and tonumber(known[2] or 0) > t then return nil end
+redis.call('HSETNX', KEYS[1], 'startedAt', digits(t))
+redis.call('HDEL', KEYS[1], 'finishedAt')
+return redis.call('HGET', KEYS[1], 'startedAt')
+
+--- @command finish
+-- Notes that a batch has ended. KEYS: the batch. Returns when it did; 0 for a batch that is not known.
+if redis.call('HEXISTS', KEYS[1], 'app') == 0 then return '0' end
+redis.call('HSETNX', KEYS[1], 'finishedAt', digits(now()))
+return redis.call('HGET', KEYS[1], 'finishedAt')
+
+--- @command tell
+--- @include "shared/events"
+-- Writes an event of a batch down. KEYS: the events of batches. ARGV: its type; then names and values.
+emit(KEYS[1], ARGV[1], unpack(ARGV, 2))
+
+--- @command enlist
+-- Adds a batch to the list of its app. KEYS: the list. ARGV: the batch, when it was created or nothing, most batches on the
+-- list, ms that they are kept.
+local t = now()
+if redis.call('ZADD', KEYS[1], 'NX', ARGV[2] == '' and digits(t) or ARGV[2], ARGV[1]) == 0 then return 0 end
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[3]))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', digits(t - tonumber(ARGV[4])))
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1

@@ -30,7 +30,8 @@ return for_each_record(function(most)
       redis.call('ZADD', here.due, digits(next_due), id)
     end
     if changed then moved[#moved + 1] = cjson.encode({ app = r.app, status = r.status, failure = r.failure }) end
-    if readable and r and r.status == 'queued' then
+    -- A line whose start was put off waits in its batch.
+    if readable and r and r.status == 'queued' and (r.startAt or 0) <= t then
       -- Looked at again soon, in case the process that adds the missing job ends before; see markEnqueued.
       look_soon(id, r.sendDeadline, t)
       queued[#queued + 1] = { id, raw }

@@ -1,0 +1,60 @@
+import { batchId } from '../otp/otp-id.js';
+import { keys } from './keys.js';
+import { loadScript, longestLifeMs, longestStartMs, type Policy, type RedisClient } from './script.js';
+
+/** A batch's place in the list of its app. */
+export interface BatchPlace {
+  /** When it got its first OTP, in ms since 1970. */
+  at: number;
+  id: string;
+}
+
+/** The list of each app's batches that have OTPs. */
+export interface BatchList {
+  /** Adds a batch to the list of its app. */
+  enlist(app: string, batch: string, createdAt?: number): Promise<void>;
+  /** Up to `most` batches of an app that have OTPs, newest first, created since a time, and after this one in the list. */
+  newest(
+    app: string,
+    range: { since: number; after: BatchPlace | null; most: number },
+  ): Promise<BatchPlace[]>;
+}
+
+/** About 1 MB of Redis for an app. */
+const mostListed = 10_000;
+const dayMs = 86_400_000;
+const longestTtlMs = 600_000;
+
+export function createBatchList({
+  redis,
+  policy,
+}: {
+  redis: RedisClient;
+  policy: Pick<Policy, 'keepMs' | 'sendLeaseMs'>;
+}): BatchList {
+  const enlistScript = loadScript(redis, 'batches/batches#enlist');
+  // As long as any of its batches can live.
+  const listedMs = longestStartMs + longestLifeMs({ sendDeadlineMs: dayMs, ttlMs: longestTtlMs }, policy);
+  return {
+    enlist: async (app, batch, createdAt) => {
+      await enlistScript([keys.batchesOfApp(app)], [batch, createdAt ?? '', mostListed, listedMs]);
+    },
+    newest: async (app, { since, after, most }) => {
+      const found: BatchPlace[] = [];
+      for (let offset = 0; found.length < most; offset += most) {
+        const reply = await redis.zrevrangebyscore(
+          keys.batchesOfApp(app),
+          ...([after?.at ?? '+inf', since, 'WITHSCORES', 'LIMIT', offset, most] as const),
+        );
+        if (reply.length === 0) break;
+        const places = Array.from({ length: reply.length / 2 }, (_, i) => ({
+          id: batchId(reply[2 * i] ?? ''),
+          at: Number(reply[2 * i + 1]),
+        }));
+        // Those of the same millisecond stand in the order of their ids, last ones first.
+        found.push(...places.filter(({ at, id }) => !after || at < after.at || id < after.id));
+      }
+      return found.slice(0, most);
+    },
+  };
+}
