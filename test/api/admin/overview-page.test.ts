@@ -234,7 +234,7 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     await gateway.store.waitingLines.note({ ...note, waitsFor: 'earlier_batch' });
     const page = await open();
     const row = page.locator('#batches tr', { hasText: 'Behind' });
-    await expect.poll(() => row.textContent()).toMatch(/waitingAn earlier batch of the app goes first\./);
+    await expect.poll(() => row.textContent()).toMatch(/waitingAn earlier batch goes first\./);
     await gateway.store.sendingPause.report({ trouble: 'account_suspended', claimedAt: Date.now() + 1_000 });
     await page.reload();
     await expect.poll(() => row.textContent()).toMatch(/waitingSending is paused\./);

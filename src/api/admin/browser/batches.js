@@ -59,7 +59,7 @@ function batchTable(batches, overview, refresh) {
 function progressOf({ counts, name, id }) {
   const unsent = counts.queued + counts.sending;
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const done = all - unsent;
+  const done = all - unsent - counts.cancelled;
   const bar = element('progress', {
     max: Math.max(1, all),
     value: done,
@@ -74,7 +74,7 @@ function progressOf({ counts, name, id }) {
 
 const waitTexts = {
   app_paused: 'The app is paused.',
-  earlier_batch: 'An earlier batch of the app goes first.',
+  earlier_batch: 'An earlier batch goes first.',
   number_range: 'The toll-fraud guard limits its number ranges.',
 };
 
