@@ -1,80 +1,54 @@
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import { batchId, batchOfId } from '../../otp/otp-id.js';
+import { batchMembers } from '../../producer/upload.js';
 import type { Batch } from '../../store/batches.js';
-import type { ActiveBatch, WaitReason } from '../../store/waiting-lines.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { readJson } from '../http/body.js';
 import { contextOf } from '../http/context.js';
 import { ApiProblem } from '../http/problem.js';
 import { parseInput } from '../http/request.js';
+import { notChanged } from '../routes/batches.js';
 
 type Store = Pick<ApiDependencies['store'], 'batches' | 'waitingLines'>;
 
 /** Batches shown: the counts of each are read from every partition. */
 const mostBatches = 20;
 
-/** The batches with waiting lines in the order of their release, and how many are not shown. */
-export async function waitingBatches(store: Store) {
+/** The batches that have not ended in the order of their release, and how many are not shown. */
+export async function unendedBatches(store: Store) {
   const [{ apps }, active] = await Promise.all([store.waitingLines.batches(), store.waitingLines.active()]);
-  const noted = new Map(active.map((note) => [note.batch, note]));
+  const orders = new Map(active.map(({ batch, order }) => [batch, order]));
+  const order = (batch: string) => orders.get(batch) ?? Number.MAX_SAFE_INTEGER;
   const all = new Map([...active.map(({ batch, app }) => [batch, app] as const), ...apps]);
-  const order = (batch: string) => noted.get(batch)?.order ?? Number.MAX_SAFE_INTEGER;
   const inOrder = [...all].sort(([a], [b]) => order(a) - order(b));
-  const shown = inOrder
-    .slice(0, mostBatches)
-    .map(([batch, app]) => batchView(store, { app, batch, note: noted.get(batch) }));
+  const shown = await Promise.all(
+    inOrder.slice(0, mostBatches).map(([batch, app]) => store.batches.find(app, batchId(batch))),
+  );
   return {
-    shown: (await Promise.all(shown)).filter((batch) => batch !== null),
+    shown: shown.filter((batch) => batch !== null).map(batchView),
     more: Math.max(0, inOrder.length - mostBatches),
   };
 }
 
 /** A batch of any app by its id; null: there is none. */
-export async function findBatch(store: Store, id: string) {
+export async function findBatch({ batches }: Pick<Store, 'batches'>, id: string) {
   const batch = batchOfId(id);
-  const facts = batch === null ? null : await store.batches.facts(batch);
-  if (batch === null || facts === null) return null;
-  const active = await store.waitingLines.active();
-  return await batchView(store, { app: facts.app, batch, note: active.find((one) => one.batch === batch) });
+  const facts = batch === null ? null : await batches.facts(batch);
+  const found = facts && (await batches.find(facts.app, id));
+  return found && batchView(found);
 }
 
-async function batchView(
-  store: Store,
-  { app, batch, note }: { app: string; batch: string; note: ActiveBatch | undefined },
-) {
-  const found = await store.batches.find(app, batchId(batch));
-  if (!found) return null;
-  const { id, name, createdAt, startAt, perSecond, counts } = found;
-  const progress = progressOf(found, note?.waitsFor ?? null, Date.now());
-  return { id, app, name, createdAt, startAt, perSecond, counts, ...progress };
-}
-
-/** `noted`: what its lines waited for when they were looked at last. */
-function progressOf(batch: Batch, noted: WaitReason | null, now: number) {
-  const { counts, startedAt, perSecond } = batch;
-  const unsent = counts.queued + counts.sending;
-  const done = Object.values(counts).reduce((a, b) => a + b, 0) - unsent;
-  const status = statusOf(batch, unsent, now);
-  const rate = startedAt === null ? null : (done * 1_000) / Math.max(1_000, now - startedAt);
-  const waitsFor = status === 'sending' && noted !== 'paused' && noted !== 'start' ? noted : null;
-  const isReleased = status === 'sending' && (waitsFor === null || waitsFor === 'pace');
-  const estimatedEnd =
-    isReleased && unsent > 0 && rate ? now + (unsent * 1_000) / Math.min(rate, perSecond ?? rate) : null;
-  return { status, rate, estimatedEnd, waitsFor };
-}
-
-function statusOf({ cancelledAt, finishedAt, paused, startAt }: Batch, unsent: number, now: number) {
-  if (cancelledAt !== null) return 'cancelled';
-  if (finishedAt !== null && unsent === 0) return 'finished';
-  if (paused) return 'paused';
-  return startAt !== null && startAt > now ? 'scheduled' : 'sending';
+function batchView(batch: Batch) {
+  const { id, app, name, createdAt, startAt, perSecond, counts, status, rate, estimatedEnd, waitsFor } =
+    batch;
+  return { id, app, name, createdAt, startAt, perSecond, counts, status, rate, estimatedEnd, waitsFor };
 }
 
 const cancelSchema = z.strictObject({ id: z.string().max(64) });
 const changeSchema = cancelSchema.extend({
-  paused: z.boolean().exactOptional(),
-  perSecond: z.int().min(1).max(10_000).nullable().exactOptional(),
+  paused: z.boolean().optional(),
+  perSecond: batchMembers.perSecond.unwrap().nullable().optional(),
 });
 
 /** Pauses, resumes, paces and cancels batches of any app. */
@@ -92,21 +66,23 @@ export function batchActions(actions: boolean, { store, batchQueue }: ApiDepende
     const batch = await findBatch(store, id);
     if (!batch) throw new ApiProblem('batch_not_found');
     context.batchId = batch.id;
-    return { batch, change, key: batchOfId(id) ?? '' };
+    return { batch, change };
+  };
+  const end = async (res: Response, id: string) => {
+    await batchQueue.wake(batchOfId(id) ?? '');
+    res.status(204).end();
   };
   router.post('/batches/change', async (req, res) => {
     const by = { operation: 'changeBatch', schema: changeSchema };
-    const { batch, change, key } = await begin(req, res, by);
-    if (batch.status === 'cancelled' || batch.status === 'finished') throw new ApiProblem('batch_not_found');
-    await store.batches.change(key, change);
-    await batchQueue.wake(key);
-    res.status(204).end();
+    const { batch, change } = await begin(req, res, by);
+    const result = await store.batches.edit(batch.app, batch.id, change);
+    if (result !== 'changed') throw notChanged(result);
+    await end(res, batch.id);
   });
   router.post('/batches/cancel', async (req, res) => {
-    const { batch, key } = await begin(req, res, { operation: 'cancelBatch', schema: cancelSchema });
+    const { batch } = await begin(req, res, { operation: 'cancelBatch', schema: cancelSchema });
     await store.batches.cancel(batch.app, batch.id);
-    await batchQueue.wake(key);
-    res.status(204).end();
+    await end(res, batch.id);
   });
   return router;
 }

@@ -2,7 +2,7 @@ import { type JudgedRange, shownRange } from '../../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../../store/stats.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { alarmsOf } from './overview-alarms.js';
-import { waitingBatches } from './overview-batches.js';
+import { unendedBatches } from './overview-batches.js';
 
 /** Spans in hours, and how many slots of the statistics make one point of their charts. */
 const slotsPerPoint = { 1: 1, 6: 1, 24: 3, 168: 24 } as const;
@@ -54,7 +54,7 @@ export async function overviewOf(
     store.ranges.judged(),
     webhookQueue?.counts() ?? null,
     store.conversion.alarms(),
-    waitingBatches(store),
+    unendedBatches(store),
   ]);
   const longestMs = since === null ? 0 : Math.max(0, now - since);
   const lines = active.reduce((sum, { waiting }) => sum + waiting, 0);

@@ -209,7 +209,7 @@ export function batchRoutes({
   return [list, get, change, listOtps, cancel];
 }
 
-function notChanged(result: 'missing' | 'ended' | 'started' | 'too_late'): ApiProblem {
+export function notChanged(result: 'missing' | 'ended' | 'started' | 'too_late'): ApiProblem {
   if (result !== 'too_late') {
     return new ApiProblem(`batch_${result === 'missing' ? 'not_found' : result}`);
   }

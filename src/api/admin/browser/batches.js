@@ -15,7 +15,7 @@ import {
 
 const head = ['Batch', 'Progress', 'Status', 'Rate', 'Ends', ''];
 
-/** Batches that hold waiting OTPs. `refresh` is called after a change. */
+/** Batches that have not ended. `refresh` is called after a change. */
 export function showBatches(overview, refresh) {
   const { shown, more } = overview.batches;
   const place = byId('batches');
