@@ -5,7 +5,7 @@ import { withTimeout, withTimeouts } from '../lib/with-timeout.js';
 import { brokenContentRules } from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
-import type { BatchQueue } from '../queues/batch.js';
+import { type BatchQueue, behindForMs } from '../queues/batch.js';
 import { type QueuedOtp, type SendOtpQueue, traceMetadata } from '../queues/send-otp.js';
 import type { Admission, AdmissionRequest, Idempotency } from '../store/admission.js';
 import { rangeWarning } from '../store/number-ranges.js';
@@ -25,7 +25,12 @@ export interface Enqueuer {
 }
 
 /** The batch of lines, with its app and the name that people gave it. */
-export type EnqueuedBatch = Parameters<BatchQueue['ensure']>[0];
+export interface EnqueuedBatch {
+  batch: string;
+  app: string;
+  name: string | null;
+  startAt: number | null;
+}
 
 interface EnqueuerDependencies {
   store: Pick<Store, 'otps' | 'batches' | 'load' | 'sendAttempts' | 'waitingLines'>;
@@ -42,6 +47,13 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
   const batchQueue = withTimeouts(redis.batchQueue, redisDeadlineMs);
   const { load, waitingLines } = store;
   const backpressure = createBackpressure({ sendOtpQueue, waitingLines, load });
+  /** When the batch has its first turn: at its start, or when the earlier batches of its app have left. */
+  const firstTurn = async ({ app, batch, name, startAt }: EnqueuedBatch) => {
+    const now = Date.now();
+    if (startAt !== null && startAt > now) return { name, delayMs: startAt - now };
+    const first = await waitingLines.enterLine(app, batch, now);
+    return { name, delayMs: first === batch ? 0 : behindForMs };
+  };
   const addJob = createAddJob({ store, sendOtpQueue });
   const warn = createWarnings({ settings, logger });
 
@@ -70,7 +82,10 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
       });
       if (admissions.some(isQueued)) {
         // Workers add what could not be added.
-        await Promise.allSettled([batchQueue.ensure(batch), store.batches.enlist(batch.app, batch.batch)]);
+        await Promise.allSettled([
+          batchQueue.ensure(batch, () => firstTurn(batch)),
+          store.batches.enlist(batch.app, batch.batch),
+        ]);
       }
       return admissions;
     },

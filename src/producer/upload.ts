@@ -110,7 +110,7 @@ export async function beginUpload(
   // An upload that is repeated keeps the options of the first time.
   const { name, startAt } =
     idempotencyKey === null ? options : ((await store.batches.facts(batch)) ?? options);
-  const enqueued = { batch, app, name };
+  const enqueued = { batch, app, name, startAt };
   const summary = { batchId: batchId(batch), accepted: 0, rejected: 0 };
   const acceptGroup = async (group: Group, signal: AbortSignal | undefined) => {
     const idOf = await lineIds.before(group, enqueuer.refusesBulk());

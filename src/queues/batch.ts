@@ -23,14 +23,19 @@ export type BatchJob = Job<BatchPayload, BatchResult, typeof batchJob>;
 
 const wakeTries = 20;
 const wakeAgainMs = 50;
+/** A batch behind another of its app is woken when it is the first in line. */
+export const behindForMs = 600_000;
 
 /** Attempts cover failures of the gateway, such as a lost Redis. */
 const jobOptions = { attempts: 1_000_000, backoff: { type: 'custom' } };
 
 /** The queue of batches: one job for each batch that has lines to release. */
 export interface BatchQueue {
-  /** Adds the batch's job unless it has one that has not ended. */
-  ensure(batch: { batch: string; app: string; name: string | null }): Promise<void>;
+  /** Adds the batch's job unless it has one that has not ended. `delayMs`: until its first turn. */
+  ensure(
+    batch: { batch: string; app: string },
+    rest: () => Promise<{ name: string | null; delayMs: number }>,
+  ): Promise<void>;
   /** Has a waiting job look at its batch now, after a change. */
   wake(batch: string): Promise<void>;
   queue: Queue<BatchPayload, BatchResult, typeof batchJob>;
@@ -40,13 +45,14 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
   const queue: BatchQueue['queue'] = openQueue({ name: queueNames.batch }, { connection, onError });
   return {
     queue,
-    ensure: async ({ batch, app, name }) => {
+    ensure: async ({ batch, app }, rest) => {
       const id = batchId(batch);
       const [added, ended] = await connection.hmget(queue.toKey(id), 'timestamp', 'finishedOn');
       if (typeof added === 'string' && typeof ended !== 'string') return;
       // BullMQ ignores a job whose id is known, also of one that ended.
       if (typeof ended === 'string') await queue.remove(id);
-      await queue.add(batchJob, { id, batch, app, name }, { ...jobOptions, jobId: id });
+      const { name, delayMs } = await rest();
+      await queue.add(batchJob, { id, batch, app, name }, { ...jobOptions, jobId: id, delay: delayMs });
     },
     wake: async (batch) => {
       const job = await queue.getJob(batchId(batch));

@@ -36,7 +36,7 @@ export interface ActiveBatch {
   batch: string;
   app: string;
   waiting: number;
-  /** Batches of an app are released in this order: by start, or creation, in ms since 1970. */
+  /** When it started, or was created, in ms since 1970: an app's batches go in this order. */
   order: number;
   waitsFor: WaitReason | null;
 }
@@ -56,12 +56,21 @@ export interface WaitingLines {
   release(batch: string, most: number, count: WaitingCount): Promise<ReleasedOtp[]>;
   /** Makes released OTPs wait again, before or behind the other lines of their batch. */
   putBack(otps: readonly Pick<Otp, 'id'>[], place: 'first' | 'last'): Promise<void>;
+  /** Puts a batch into its app's line, by its order; resolves with the first in line. */
+  enterLine(app: string, batch: string, order: number): Promise<string>;
+  /** Takes a batch out of its app's line; resolves with the first in line, or null. */
+  leaveLine(app: string, batch: string): Promise<string | null>;
+  /** The first batch in an app's line, or null. */
+  firstInLine(app: string): Promise<string | null>;
   /** Batches with waiting lines that were released from, or looked at, before. */
   active(): Promise<ActiveBatch[]>;
   note(active: ActiveBatch): Promise<void>;
   /** Forgets that these batches were active. */
   drop(batches: readonly string[]): Promise<void>;
 }
+
+/** As long as the lines of a batch may wait. */
+const lineKeptMs = 9 * 86_400_000;
 
 const countReply = z.tuple([z.number(), z.number(), z.number(), z.number()]);
 const releaseReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.number()]))]);
@@ -85,6 +94,7 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
       return [];
     }
   };
+  const firstInLine = async (app: string) => (await redis.zrange(keys.batchLine(app), '0', '0'))[0] ?? null;
   return {
     batches: async () => {
       const read = await Promise.allSettled(
@@ -124,6 +134,21 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
     putBack: async (otps, place) => {
       await Promise.all(otps.map(({ id }) => returnScript(keys.recordOfId(id), [place])));
     },
+    enterLine: async (app, batch, order) => {
+      const key = keys.batchLine(app);
+      const added = redis.zadd(key, order, batch);
+      const kept = redis.pexpire(key, lineKeptMs);
+      const [first] = await redis.zrange(key, '0', '0');
+      await Promise.all([added, kept]);
+      return first ?? batch;
+    },
+    leaveLine: async (app, batch) => {
+      const left = redis.zrem(keys.batchLine(app), batch);
+      const first = await firstInLine(app);
+      await left;
+      return first;
+    },
+    firstInLine,
     active: async () => {
       const found = await redis.hgetall(keys.activeBatches);
       return Object.entries(found).flatMap(([batch, text]) => {

@@ -1,6 +1,13 @@
 import { DelayedError, RateLimitError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
-import type { BatchJob, BatchPayload, BatchQueue, BatchResult, batchJob } from '../queues/batch.js';
+import {
+  type BatchJob,
+  type BatchPayload,
+  type BatchQueue,
+  type BatchResult,
+  type batchJob,
+  behindForMs,
+} from '../queues/batch.js';
 import { queueNames, queuePrefix } from '../queues/queues.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import { isUploading } from '../store/batch-progress.js';
@@ -8,7 +15,7 @@ import type { BatchFacts } from '../store/batches.js';
 import { rangeWarning } from '../store/number-ranges.js';
 import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
-import type { ActiveBatch, WaitingCount, WaitReason } from '../store/waiting-lines.js';
+import type { WaitingCount, WaitReason } from '../store/waiting-lines.js';
 import { withoutStacks } from './job-control.js';
 
 /** Released lines that wait in the send queue: about two seconds of sends, so that single OTPs and new apps wait little. */
@@ -22,7 +29,7 @@ const slice = 200;
 /** How long the queue of batches rests while the window is full. */
 const fullForMs = 50;
 /** When a batch is looked at again whose lines wait for something else. */
-const lookAgainMs = { earlierBatch: 250, ownWindow: 500, upload: 500, unsent: 500, paused: 60_000 };
+const lookAgainMs = { recalled: 250, ownWindow: 500, upload: 500, unsent: 1_000, paused: 60_000 };
 /** Releases of a paced batch. */
 const paceEveryMs = 200;
 /** A pace that could not be kept is caught up with for this long. */
@@ -36,6 +43,7 @@ interface BatchWorkerOptions {
   redis: RedisClient;
   store: Pick<Store, 'batches' | 'waitingLines' | 'load' | 'ranges' | 'appPauses'>;
   sendOtpQueue: Pick<SendOtpQueue, 'addBulk' | 'recall' | 'backlog'>;
+  batchQueue: BatchQueue;
   logger: Logger;
   fraudGuardEnforces: boolean;
   onError(error: unknown): void;
@@ -73,6 +81,7 @@ type Next = BatchResult | { wait: number | 'window_full' };
 export function createBatchProcessor({
   store,
   sendOtpQueue,
+  batchQueue,
   logger,
   fraudGuardEnforces,
 }: BatchWorkerOptions) {
@@ -119,16 +128,11 @@ export function createBatchProcessor({
       ),
     );
 
-  /** True while a batch of the app that began earlier has lines whose turn it is. */
-  const isBehind = async (job: BatchJob, facts: BatchFacts) => {
-    const { batch, app } = job.data;
-    const order = orderOf(facts);
-    const isEarlier = (other: ActiveBatch) =>
-      other.app === app &&
-      other.waiting > 0 &&
-      (other.waitsFor === null || other.waitsFor === 'earlier_batch') &&
-      (other.order < order || (other.order === order && other.batch < batch));
-    return (await waitingLines.active()).some(isEarlier);
+  /** Lets the next batch of the app have its turns. */
+  const leaveLine = async ({ data: { batch, app } }: BatchJob) => {
+    const next = await waitingLines.leaveLine(app, batch);
+    // The watch wakes it, too.
+    if (next !== null && next !== batch) batchQueue.wake(next).catch(() => {});
   };
 
   /** Takes lines that have ended, such as cancelled ones, which is written down as they are taken. */
@@ -145,6 +149,7 @@ export function createBatchProcessor({
 
   const finish = async (job: BatchJob, facts: BatchFacts, count: WaitingCount): Promise<Next> => {
     const { batch } = job.data;
+    await leaveLine(job);
     const isUnsent = count.waiting > 0 || count.inFlight > 0 || !count.complete;
     if (isUnsent || isUploading(facts, count.at)) {
       await note(job, facts, count, null);
@@ -164,6 +169,7 @@ export function createBatchProcessor({
       return await finish(job, facts, await takeEnded(batch));
     }
     const waitFor = async (reason: WaitReason, wait: number): Promise<Next> => {
+      if (reason !== 'earlier_batch') await leaveLine(job);
       await note(job, facts, count, reason);
       return { wait };
     };
@@ -172,7 +178,7 @@ export function createBatchProcessor({
       const recalled = await recall(batch);
       return await waitFor(
         facts.paused ? 'paused' : 'app_paused',
-        recalled > 0 ? lookAgainMs.earlierBatch : lookAgainMs.paused,
+        recalled > 0 ? lookAgainMs.recalled : lookAgainMs.paused,
       );
     }
     if (facts.startAt !== null && facts.startAt > count.at) {
@@ -180,7 +186,8 @@ export function createBatchProcessor({
     }
     const paced = paceOf(facts, count.at);
     if (paced.lines === 0) return await waitFor('pace', paced.waitMs);
-    if (await isBehind(job, facts)) return await waitFor('earlier_batch', lookAgainMs.earlierBatch);
+    const first = await waitingLines.enterLine(facts.app, batch, orderOf(facts));
+    if (first !== batch) return await waitFor('earlier_batch', behindForMs);
 
     const most = clamp(windowSeconds * (await rate()), window);
     // Lines of an app on hold, or that wait for credits, fill its own window only.
@@ -205,10 +212,16 @@ export function createBatchProcessor({
     }
     const left = { ...count, waiting: count.waiting - released };
     const isHeld = released === 0 && heldForMs > 0;
-    await note(job, facts, left, isHeld ? 'number_range' : null);
-    if (isHeld) return { wait: Math.min(heldForMs, lookAgainMs.paused) };
-    // Behind the batches that wait for their turn.
-    return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
+    if (isHeld) {
+      await note(job, facts, left, 'number_range');
+      await leaveLine(job);
+      return { wait: Math.min(heldForMs, lookAgainMs.paused) };
+    }
+    await note(job, facts, left, null);
+    // At the end of the queue: each app has a turn before this one has its next.
+    if (facts.perSecond === null) return { wait: 1 };
+    await leaveLine(job);
+    return { wait: Math.max(paceEveryMs, 1_000 / facts.perSecond) };
   };
 }
 
@@ -257,25 +270,44 @@ function createRate({ load }: { load: Pick<Store['load'], 'done'> }): () => Prom
 }
 
 const lookEveryMs = 5_000;
+/** Batches looked at together. */
+const lookedAtTogether = 200;
 
-/** Adds the lost jobs of batches that have not ended; one worker of all does so every 5 s. */
+/**
+ * Adds the lost jobs of batches that have not ended, and wakes the first batch of each app; one worker of all does so every
+ * 5 s.
+ */
 export function createBatchWatch({
-  store,
+  store: { batches, waitingLines, holdLease },
   batchQueue,
 }: {
   store: Pick<Store, 'batches' | 'waitingLines' | 'holdLease'>;
   batchQueue: BatchQueue;
 }) {
+  const ensure = async ([batch, app]: readonly [string, string]) => {
+    await batchQueue.ensure({ batch, app }, async () => {
+      const facts = await batches.facts(batch);
+      // The API may have ended before it listed the batch, too.
+      if (facts) await batches.enlist(app, batch, facts.createdAt);
+      return { name: facts?.name ?? null, delayMs: 0 };
+    });
+  };
   return {
     everyMs: lookEveryMs,
     run: async () => {
-      if (!(await store.holdLease('batches', lookEveryMs - 100))) return;
-      const { apps } = await store.waitingLines.batches();
-      for (const { batch, app } of await store.waitingLines.active()) apps.set(batch, app);
-      for (const [batch, app] of apps) {
-        const facts = await store.batches.facts(batch);
-        await batchQueue.ensure({ batch, app, name: facts?.name ?? null });
-        if (facts) await store.batches.enlist(app, batch, facts.createdAt);
+      if (!(await holdLease('batches', lookEveryMs - 100))) return;
+      const { apps, complete } = await waitingLines.batches();
+      const active = (await waitingLines.active()).map(({ batch, app }) => [batch, app] as const);
+      const all = [...new Map([...apps, ...active])];
+      for (let i = 0; i < all.length; i += lookedAtTogether) {
+        await Promise.all(all.slice(i, i + lookedAtTogether).map(ensure));
+      }
+      if (!complete) return;
+      for (const app of new Set(apps.values())) {
+        let first = await waitingLines.firstInLine(app);
+        while (first !== null && !apps.has(first)) first = await waitingLines.leaveLine(app, first);
+        // A worker that ended at the wrong moment woke none.
+        if (first !== null) await batchQueue.wake(first);
       }
     },
   };

@@ -234,6 +234,31 @@ describe('a batch', { timeout: 60_000 }, () => {
 });
 
 describe('batches of several apps', { timeout: 60_000 }, () => {
+  it('have a turn each, however many another app has', async () => {
+    const many = [];
+    for (let i = 0; i < 200; i++) many.push(await upload(1, { app: 'mall' }));
+    expect(await scene.batchQueue.queue.getJobCounts('waiting', 'delayed')).toEqual({
+      waiting: 1,
+      delayed: 199,
+    });
+    const one = await upload(10, { app: 'bank' });
+    await scene.start();
+    const ofBank = async () => (await scene.store.batches.find('bank', batchId(one.batch)))?.counts.sent;
+    await until(async () => (await ofBank()) === 10);
+    expect(sent()).toBeLessThan(100);
+    await until(() => sent() === 210);
+  });
+
+  it('go on where a worker ended before it woke the next', async () => {
+    const [first, second] = [await upload(1), await upload(1)];
+    await scene.store.waitingLines.leaveLine('shop', first.batch);
+    await scene.store.batches.cancel('shop', batchId(first.batch));
+    await createBatchWatch(scene).run();
+    await scene.start();
+    await until(isDone(second.batch));
+    expect(sent()).toBe(1);
+  });
+
   it('leave equally by app, and one after the other within an app', async () => {
     scene.simulator.state.change({ latencyMs: 50 });
     const many = [];

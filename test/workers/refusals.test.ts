@@ -104,7 +104,7 @@ describe('an app whose 200 lines all have an unrecognised refusal', () => {
     const batch = (await scene.store.batches.open('mall', null)) ?? '';
     const ids = scene.store.batches.newIds(lines.map(({ request }) => ({ request, text: '' })));
     await enqueueMany(
-      { batch, app: 'mall', name: null },
+      { batch, app: 'mall', name: null, startAt: null },
       lines.map((line, n) => ({ ...line, reserved: { batch, id: '', phone: '', ...ids[n] } })),
     );
     await until(() => events('sending.paused').length > 0);

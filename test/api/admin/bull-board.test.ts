@@ -109,11 +109,8 @@ describe('the job of a batch', () => {
   ])(
     'has the name and app of the batch as its title, and a link to the overview: %s',
     async (name, title) => {
-      await createBatchQueue(gateway.redis, () => {}).ensure({
-        batch: 'Q8sXk5TzGw2bVr0Yc1Jm3n',
-        app: 'shop',
-        name,
-      });
+      const batch = { batch: 'Q8sXk5TzGw2bVr0Yc1Jm3n', app: 'shop' };
+      await createBatchQueue(gateway.redis, () => {}).ensure(batch, async () => ({ name, delayMs: 0 }));
       const { json } = await gateway.call('GET', `${board}?activeQueue=otp-batch`, {
         key: null,
         headers: basic,
