@@ -11,6 +11,9 @@ import { batchLine, batchText, counted, isSent, rows } from './view.js';
 export interface BulkOptions {
   /** JSON. */
   defaults?: string;
+  name?: string;
+  startAt?: string;
+  perSecond?: number;
   results?: string;
   wait?: true;
   idempotencyKey?: string;
@@ -45,7 +48,9 @@ export async function bulk(call: Call, file: string, options: BulkOptions): Prom
   if (summary) {
     answer(call, { ...summary, ...named, finishedBefore: true }, finishedText(results, summary.batchId));
   } else {
-    const uploaded = await runUpload(client, { ...plan, file, results }, call);
+    const { name, startAt, perSecond } = options;
+    const batch = given({ name, startAt, perSecond });
+    const uploaded = await runUpload(client, { ...plan, file, results, batch }, call);
     const { linesPerSecond, seconds } = uploaded;
     summary = uploaded.summary;
     const facts = { ...summary, seconds: Number(seconds.toFixed(3)), linesPerSecond, ...named };

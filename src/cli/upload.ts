@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type OtpClient, OtpError, type OtpInput, type UploadResult } from 'isms-otp-client';
+import {
+  type OtpClient,
+  OtpError,
+  type OtpInput,
+  type UploadOptions,
+  type UploadResult,
+} from 'isms-otp-client';
 import type { Call } from './call.js';
 import { CommandError, exitCodes, failureOf } from './failure.js';
 import { type inspectInput, readInput } from './input.js';
@@ -45,6 +51,9 @@ interface Uploaded {
   seconds: number;
   linesPerSecond: number;
 }
+
+/** The gateway takes those of the first run. */
+type BatchOptions = Pick<UploadOptions, 'name' | 'startAt' | 'perSecond'>;
 
 /** Shorter than the gateway keeps lines by default (OTP_RETENTION_SECONDS, a day). */
 const resumableForMs = 20 * 3_600_000;
@@ -97,7 +106,7 @@ function checkAge({ at }: UploadRecord, results: string): void {
 /** Sends the lines of a file under the upload's key and writes their results. Holds a few lines at a time. */
 export async function runUpload(
   client: OtpClient,
-  upload: { file: string; results: string; upload: UploadRecord; resumed: boolean },
+  upload: { file: string; results: string; upload: UploadRecord; resumed: boolean; batch: BatchOptions },
   call: Call,
 ): Promise<Uploaded> {
   const began = performance.now();
@@ -137,7 +146,7 @@ export async function runUpload(
 
 async function sendLines(
   client: OtpClient,
-  { file, upload: { key, defaults } }: { file: string; upload: UploadRecord },
+  { file, upload: { key, defaults }, batch }: { file: string; upload: UploadRecord; batch: BatchOptions },
   on: { result(result: UploadResult, line: number): Promise<void> | undefined; signal: AbortSignal },
 ): Promise<string> {
   const numbers = createLineNumbers();
@@ -149,6 +158,7 @@ async function sendLines(
   };
   // Not as a function: the client would retry it, and a retry does not report refused lines again.
   const { batchId } = await client.sendMany(inputs(), {
+    ...batch,
     idempotencyKey: key,
     ...(defaults && { defaults }),
     signal: on.signal,

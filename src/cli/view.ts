@@ -1,4 +1,4 @@
-import type { Batch, Otp } from 'isms-otp-client';
+import type { Batch, BatchWaitReason, Otp } from 'isms-otp-client';
 import { reasonText } from './failure.js';
 
 /** Formats names and values in two columns, without the pairs that have no value. */
@@ -6,6 +6,19 @@ export function rows(pairs: readonly (readonly [string, string | number | null])
   const shown = pairs.filter(([, value]) => value !== null && value !== '');
   const width = Math.max(...shown.map(([name]) => name.length));
   return shown.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}
+
+/** Formats lines of cells in columns. */
+export function table(lines: readonly (readonly string[])[]): string {
+  const widths = (lines[0] ?? []).map((_, i) => Math.max(...lines.map((cells) => cells[i]?.length ?? 0)));
+  return lines
+    .map((cells) =>
+      cells
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /** Formats a count with thousands separators. */
@@ -42,12 +55,34 @@ export function hasEnded({ status }: Otp): boolean {
   return !['queued', 'sending', 'sent'].includes(status);
 }
 
+const waitTexts: Record<BatchWaitReason | 'turn', string> = {
+  start: 'for the start',
+  paused: 'until the batch is resumed',
+  app_paused: 'until the operator resumes the app',
+  pace: 'for the limit per second',
+  earlier_batch: 'for an earlier batch',
+  number_range: 'for number ranges that the toll-fraud guard limits',
+  turn: 'for their turn',
+};
+
 /** Formats a batch, with the number of OTPs per status. */
 export function batchText(batch: Batch): string {
   return rows([
     ['batch', batch.id],
+    ['name', batch.name],
+    ['status', batch.status],
     ['created', batch.createdAt],
+    ['starts', batch.status === 'scheduled' ? batch.startAt : null],
+    ['started', batch.startedAt],
+    ['finished', batch.finishedAt],
+    ['estimated end', batch.estimatedEnd],
+    ['rate', batch.rate === null ? null : `${batch.rate} a second`],
+    ['limit', batch.perSecond === null ? null : `${counted(batch.perSecond)} a second`],
     ['lines', counted(batch.lines)],
+    [
+      'waiting',
+      batch.waiting === 0 ? null : [counted(batch.waiting), waitTexts[batch.waitsFor ?? 'turn']].join(' '),
+    ],
     ...statusCounts(batch).map(([status, count]) => [status, counted(count)] as const),
     ['cancelled', batch.cancelled ? 'yes: its waiting OTPs are not sent' : null],
   ]);

@@ -1,4 +1,5 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { listBatches } from '../cli/batches.js';
 import type { BulkOptions } from '../cli/bulk.js';
 import type { Call, Terminal } from '../cli/call.js';
 import { shells } from '../cli/completion.js';
@@ -109,6 +110,7 @@ export const renamedCommands: ReadonlyMap<string, string> = new Map([
 const groups: Readonly<Record<string, string>> = {
   config: 'check settings',
   apps: 'check APPS_FILE',
+  batches: 'list, show, pause, resume and cancel batches',
   keys: 'create API keys',
   numbers: 'unlock phone numbers',
   ranges: 'list and unblock number ranges that the toll-fraud guard limits',
@@ -119,6 +121,7 @@ const groups: Readonly<Record<string, string>> = {
 
 const argumentTexts: Readonly<Record<string, string>> = {
   app: 'name of an app',
+  batch: 'id of a batch',
   number: 'phone number, such as +60123456789 or 0123456789',
   range: 'number range, as `ranges list` shows it',
   since: 'first moment, such as 2026-11-25 (UTC)',
@@ -289,6 +292,9 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
       }),
     );
   client('bulk <file>', 'send an OTP for each line of a .csv, .ndjson or .jsonl file; run again to resume')
+    .option('--name <text>', 'name of the batch, at most 100 characters')
+    .option('--start-at <time>', 'start, at most 7 days ahead, such as 2026-11-25T08:00:00+08:00')
+    .option('--per-second <n>', 'OTPs sent in a second at most', wholeNumber)
     .option('--defaults <JSON>', 'members of an OTP, for lines that lack them')
     .option('--results <file>', 'file for the result of each line; default: <file>.results.ndjson')
     .option('--wait', 'wait until all OTPs are sent')
@@ -303,6 +309,30 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
         whenStopped: 'run the same command again to resume: each line counts once',
       }),
     );
+  client('batches list', 'list batches, newest first')
+    .addOption(
+      new Option('--status <status>', 'only batches with this status').choices([
+        ...['scheduled', 'sending', 'paused', 'cancelled', 'finished'],
+      ]),
+    )
+    .option('--since <time>', 'only batches created since then, such as 2026-11-25T00:00:00Z')
+    .option('--limit <n>', 'most batches; default: 20', wholeNumber)
+    .action((options: Parameters<typeof listBatches>[1] & GatewayOptions) =>
+      call('batches list', options, {
+        run: async (one) => (await import('../cli/batches.js')).listBatches(one, options),
+      }),
+    );
+  const batch = (verb: 'show' | 'pause' | 'resume' | 'cancel', description: string) =>
+    client(`batches ${verb} <batch>`, description).action((id: string, options: GatewayOptions) =>
+      call(`batches ${verb}`, options, {
+        run: async (one) =>
+          (await import('../cli/batches.js')).showBatch(one, id, verb === 'show' ? null : verb),
+      }),
+    );
+  batch('show', 'show a batch');
+  batch('pause', 'stop sending a batch until it is resumed');
+  batch('resume', 'go on sending a batch');
+  batch('cancel', 'cancel what a batch has not sent, and close it');
   client('balance', 'show the credits of the iSMS account: now, for the last 30 days, and how long they last')
     .option('--refresh', 'ask iSMS first')
     .action((options: GatewayOptions & { refresh?: true }) =>

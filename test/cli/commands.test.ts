@@ -259,12 +259,15 @@ describe('a wrong command line of a command that uses a gateway', () => {
     [['bulk', 'a.csv', '--defaults', '[]']],
     [['bulk', 'a.csv', '--defaults', '{"to":"1"}']],
     [['bulk', 'a.csv', '--idempotency-key', 'two words']],
+    [['bulk', 'a.csv', '--per-second', 'x']],
+    [['batches', 'show']],
+    [['batches', 'list', '--status', 'lost']],
     [['balance', 'x']],
     [['completion', 'csh']],
   ])('exits 2 and names the help: %j', async (args) => {
     const { code, out, err } = await ask(args);
     expect({ code, out }).toEqual({ code: 2, out: '' });
-    expect(err).toMatch(/^isms-otp: .* \((usage|input)\)(: see isms-otp \w+ --help)?/);
+    expect(err).toMatch(/^isms-otp: .* \((usage|input)\)(: see isms-otp [\w ]+ --help)?/);
     expect(err.trim().split('\n')).toHaveLength(1);
   });
 });

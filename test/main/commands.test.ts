@@ -23,6 +23,11 @@ const commands = [
     'verify',
     'status',
     'bulk',
+    'batches list',
+    'batches show',
+    'batches pause',
+    'batches resume',
+    'batches cancel',
     'balance',
     'completion',
   ],
@@ -121,7 +126,7 @@ describe('completion', () => {
       const ask = `COMP_WORDS=(${typed}); COMP_CWORD=${words.length}; _isms_otp; echo "\${COMPREPLY[*]}"`;
       return spawnSync('bash', ['-c', `${bash}\n${ask}`], { encoding: 'utf8' }).stdout.trim();
     };
-    expect(completed('b')).toBe('bulk balance');
+    expect(completed('b')).toBe('bulk batches balance');
     expect(completed('w')).toBe('worker webhooks');
     expect(completed('ranges', '')).toBe('list unblock');
     expect(completed('ranges', 'list', '--')).toBe('--json --help');

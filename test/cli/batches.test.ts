@@ -1,0 +1,82 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type FullGateway, startFullGateway } from '../support/full-gateway.js';
+import { connect } from '../support/redis.js';
+import { run, settingsFor } from './run-terminal.js';
+import { newFolder } from './upload-files.js';
+
+let gateway: FullGateway;
+beforeAll(async () => {
+  await connect();
+  gateway = await startFullGateway({ LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0' });
+});
+afterAll(() => gateway.close());
+
+const ask = (...args: string[]) => run(args, { env: settingsFor(gateway) });
+let last = 3_000_000;
+
+/** Uploads a file of so many OTPs; resolves with the id of its batch. */
+async function upload(count: number, ...options: string[]): Promise<string> {
+  const file = join(newFolder(), 'numbers.csv');
+  const numbers = Array.from({ length: count }, () => `+6012${last++}`);
+  writeFileSync(file, ['to', ...numbers].join('\n'));
+  const { code, json } = await ask('bulk', file, '--json', ...options);
+  expect(code).toBe(0);
+  return (json() as { batchId: string }).batchId;
+}
+
+describe('bulk', () => {
+  it('gives the batch a name, a start and a pace', async () => {
+    const startAt = new Date(Date.now() + 3_600_000).toISOString();
+    const options = ['--name', 'Friday', '--start-at', startAt, '--per-second', '5'];
+    const batch = await upload(2, ...options);
+    const { json } = await ask('batches', 'show', batch, '--json');
+    expect(json()).toMatchObject({ name: 'Friday', status: 'scheduled', startAt, perSecond: 5, waiting: 2 });
+    expect((await ask('batches', 'cancel', batch)).code).toBe(0);
+  });
+
+  it('exits 1 where the start is no time, and sends nothing', async () => {
+    const file = join(newFolder(), 'numbers.csv');
+    writeFileSync(file, 'to\n+60123999999\n');
+    const { code, err } = await ask('bulk', file, '--start-at', 'tomorrow');
+    expect(code).toBe(1);
+    expect(err).toMatch(/^isms-otp: The request is invalid \(invalid_request\): startAt must be/);
+    expect(gateway.simulator.state.number('+60123999999').calls).toBe(0);
+  });
+});
+
+describe('batches', () => {
+  it('pause, resume and cancel a batch, and show it', async () => {
+    const batch = await upload(3, '--name', 'Slow one', '--per-second', '1');
+    const paused = await ask('batches', 'pause', batch);
+    expect(paused).toMatchObject({ code: 0, err: '' });
+    expect(paused.out).toMatch(/^name +Slow one$/m);
+    expect(paused.out).toMatch(/^status +paused$/m);
+    expect(paused.out).toMatch(/^limit +1 a second$/m);
+    expect((await ask('batches', 'resume', batch, '--json')).json()).toMatchObject({ status: 'sending' });
+    const cancelled = await ask('batches', 'cancel', batch);
+    expect(cancelled.out).toMatch(/^status +cancelled$/m);
+    const ended = await ask('batches', 'pause', batch);
+    expect(ended.code).toBe(1);
+    expect(ended.err).toContain('(batch_ended)');
+    const missing = await ask('batches', 'show', `batch_${'a'.repeat(22)}`);
+    expect(missing).toMatchObject({ code: 1, err: expect.stringContaining('(batch_not_found)') });
+  });
+
+  it('list the newest ones first, by status and since a time', async () => {
+    const first = await upload(1, '--name', 'First');
+    const second = await upload(1);
+    const { out } = await ask('batches', 'list');
+    expect(out).toMatch(/^batch +created +status +lines +unsent +waiting +name\n/);
+    expect(out.indexOf(second)).toBeLessThan(out.indexOf(first));
+    expect(out).toMatch(new RegExp(`^${first} .* 1 .* First$`, 'm'));
+    const { batches } = (await ask('batches', 'list', '--limit', '1', '--json')).json() as {
+      batches: { id: string }[];
+    };
+    expect(batches.map(({ id }) => id)).toEqual([second]);
+    const later = new Date(Date.now() + 60_000).toISOString();
+    expect((await ask('batches', 'list', '--since', later)).out).toBe('no batches\n');
+    expect((await ask('batches', 'list', '--status', 'cancelled')).out).not.toContain(first);
+  });
+});
