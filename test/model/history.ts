@@ -164,7 +164,7 @@ function shownByModel({ status, maxAttempts, attempts, accepted, expiresAt }: Kn
 }
 
 function mayBeGone(otp: KnownOtp, { rules }: History, { now }: System): boolean {
-  return hasEnded(otp) && otp.since + rules.keepMs <= now();
+  return hasEnded(otp) && (otp.endedBefore ?? otp.since) + rules.keepMs <= now();
 }
 
 /** An end that is not written yet lets the record stay as long as the OTP might have lasted. */

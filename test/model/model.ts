@@ -31,6 +31,8 @@ export interface KnownOtp {
   readonly maxAttempts: number;
   status: Status;
   since: number;
+  /** An end before the present one, until which its record may be kept: a replacement is not written down. */
+  endedBefore: number | null;
   claims: number;
   /** The running claim, or the last one. */
   claim: Claim | null;
@@ -88,6 +90,7 @@ export function admit(
       maxAttempts,
       status: 'queued',
       since: now,
+      endedBefore: null,
       losses,
     },
     ...{
@@ -143,8 +146,9 @@ function lockIfExhausted(otp: KnownOtp, now: number): void {
 function replace(otp: KnownOtp, replacedAt: number): void {
   const endsAt = { queued: otp.sendDeadline, sent: otp.expiresAt }[otp.status as 'queued' | 'sent'];
   const isLive = !hasEnded(otp) || otp.status === 'unknown';
-  if (isLive && replacedAt < (endsAt ?? Number.POSITIVE_INFINITY))
-    become(otp, 'cancelled', Math.max(replacedAt, otp.since));
+  if (!isLive || replacedAt >= (endsAt ?? Number.POSITIVE_INFINITY)) return;
+  if (otp.status === 'unknown') otp.endedBefore = otp.since;
+  become(otp, 'cancelled', Math.max(replacedAt, otp.since));
 }
 
 /** Moves an OTP to where the clock alone has taken it. */
