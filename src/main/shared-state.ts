@@ -57,6 +57,7 @@ export async function readGatewayState({
       { lane: 'single', jobs: backlog.single + backlog.delayed, since },
       { lane: 'bulk', jobs: backlog.bulk + waitingIn(active), since: waitingBatchesSince(active) },
     ],
+    inBatches: waitingByApp(active),
     webhooks: events,
     paused: Object.fromEntries(['operator', ...accountTroubles].map((reason) => [reason, reason === paused])),
     holds: holds.map(({ app, text }) => ({ app, text })),
@@ -72,6 +73,17 @@ export async function readGatewayState({
       alarms: { ...balance.alarms(snapshot) },
     },
   };
+}
+
+function waitingByApp(active: readonly ActiveBatch[]): GatewayState['inBatches'] {
+  const found = new Map<string, GatewayState['inBatches'][number]>();
+  for (const { app, waitsFor, waiting } of active) {
+    const reason = waitsFor ?? 'turn';
+    const name = JSON.stringify([app, reason]);
+    const otps = (found.get(name)?.otps ?? 0) + waiting;
+    found.set(name, { app, reason, otps });
+  }
+  return [...found.values()];
 }
 
 /** Lines of batches that wait for their release. */

@@ -197,6 +197,8 @@ export interface GatewayState {
   memory: number;
   balance: BalanceState | null;
   /** Apps and countries with few verified OTPs. */
+  /** OTPs that wait in batches; each app and reason once. */
+  inBatches: { app: string; reason: string; otps: number }[];
   lowConversions: { app: string; country: string }[];
 }
 
@@ -221,6 +223,12 @@ function createStateMetrics(gauge: MakeGauge) {
     'isms_otp_queue_oldest_age_seconds',
     'For how long the OTP that comes next has waited; 0 when none waits',
     'lane',
+  );
+  const inBatches = gauge(
+    'isms_otp_batch_waiting',
+    'OTPs that wait in batches, by what they wait for; turn: nothing else',
+    'app',
+    'reason',
   );
   const webhooks = gauge(
     'isms_otp_webhook_jobs',
@@ -260,7 +268,18 @@ function createStateMetrics(gauge: MakeGauge) {
     'When the credits run out at the rate of the last 7 days',
   );
   const forget = () => {
-    for (const each of [jobs, age, webhooks, paused, refusal, pausedApp, budget, alarms, lowConversion])
+    for (const each of [
+      jobs,
+      age,
+      inBatches,
+      webhooks,
+      paused,
+      refusal,
+      pausedApp,
+      budget,
+      alarms,
+      lowConversion,
+    ])
       each.reset();
     // Without labels, a reset would say 0.
     for (const each of [memory, credits, checkedAt, expiresAt, runsOutAt]) each.remove();
@@ -278,6 +297,7 @@ function createStateMetrics(gauge: MakeGauge) {
     for (const [name, count] of Object.entries(state.webhooks ?? {})) webhooks.set({ state: name }, count);
     const reasons = { ...state.paused, ...(state.holds.length > 0 && { unrecognised_refusal: true }) };
     for (const [reason, on] of Object.entries(reasons)) paused.set({ reason }, on ? 1 : 0);
+    for (const { app, reason, otps } of state.inBatches) inBatches.set({ app, reason }, otps);
     for (const { app, text } of state.holds) refusal.set({ app, text }, 1);
     for (const app of state.pausedApps) pausedApp.set({ app }, 1);
     for (const { app, period, share } of state.budgets) budget.set({ app, period }, share);

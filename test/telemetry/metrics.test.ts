@@ -21,6 +21,7 @@ const state: GatewayState = {
   },
   lowConversions: [{ app: 'shop', country: 'MY' }],
   pausedApps: ['bank'],
+  inBatches: [{ app: 'shop', reason: 'pace', otps: 900 }],
   budgets: [{ app: 'shop', period: 'day', share: 0.8 }],
 };
 const samples = async (read?: () => Promise<GatewayState>) => {
@@ -44,6 +45,7 @@ describe('the shared state', () => {
       'isms_balance_alarm{alarm="expiring"}': 0,
       'isms_otp_conversion_low{app="shop",country="MY"}': 1,
       'isms_otp_app_paused{app="bank"}': 1,
+      'isms_otp_batch_waiting{app="shop",reason="pace"}': 900,
       'isms_otp_budget_used_ratio{app="shop",period="day"}': 0.8,
       isms_balance_credits: 81.5,
       isms_balance_checked_timestamp_seconds: 1_700_000_000,
