@@ -1,4 +1,5 @@
 import type { Logger } from '../lib/logger.js';
+import type { App } from '../otp/app.js';
 import type { Lane } from '../otp/otp.js';
 import type { Provider } from '../otp/provider.js';
 import type { Enqueuer } from '../producer/enqueue.js';
@@ -20,6 +21,8 @@ export interface ApiDependencies {
   /** Null without webhooks. */
   webhookQueue: WebhookQueue | null;
   provider: Pick<Provider, 'verify' | 'balance'>;
+  /** Every app that has a key now. */
+  apps: { all(): readonly App[] };
   /** The keys that are valid now, known by their SHA-256 digests (32 bytes) only. */
   apiKeys: () => readonly { app: string; digest: Buffer }[];
   /** Methods that the iSMS-compatible API answers: none, POST, or GET as well, whose query string holds the key. */

@@ -121,6 +121,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
         isms: isms?.(made.isms) ?? made.isms,
         ...(clock && { clock }),
         settings: dependencies?.settings ?? settings,
+        apps: { ...made.apps, all: () => ['shop', 'bank'].map(plainApp) },
         // Configuration refuses an empty key; the API must reject it as well.
         apiKeys: () => [apiKey('shop', shopKey), apiKey('bank', bankKey), apiKey('without-key', '')],
         ismsCompatApi: 'get',

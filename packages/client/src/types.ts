@@ -53,6 +53,7 @@ export type ProblemCode =
   | 'action_not_offered'
   | 'not_found'
   | 'otp_not_found'
+  | 'app_not_found'
   | 'batch_not_found'
   | 'not_acceptable'
   | 'method_not_allowed'

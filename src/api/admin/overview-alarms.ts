@@ -1,3 +1,4 @@
+import type { BudgetPeriod } from '../../otp/budget.js';
 import { type AccountTrouble, troubleTexts } from '../../otp/outcome.js';
 import type { AppHold } from '../../store/app-holds.js';
 import type { ConversionAlarm } from '../../store/conversion.js';
@@ -23,6 +24,11 @@ interface AlarmFacts {
   ranges: readonly { limit: 'blocked' | 'slowed' | 'capped'; refused: number }[];
   guardEnforces: boolean;
   lowConversions: readonly ConversionAlarm[];
+  apps: readonly {
+    app: string;
+    pausedAt: number | null;
+    budgets: readonly { period: BudgetPeriod; used: number; limit: number }[];
+  }[];
 }
 
 const minuteMs = 60_000;
@@ -34,14 +40,23 @@ const oldBalanceMs = hourMs;
 const [mostBadShare, leastBad] = [0.1, 10];
 /** Two, since the newest slot may have just begun. */
 const newestSlots = 2;
+/** As in deploy/prometheus/alerts.yml. */
+const lowBudget = 0.8;
 /** Price of the shortest message. A balance below it is account trouble. */
 const leastCredits = 1;
 
 /** Everything that needs an operator, critical problems first. */
 export function alarmsOf(facts: AlarmFacts): { level: 'critical' | 'warning'; text: string }[] {
-  const critical = [...sendingAlarms(facts), ...conversionAlarms(facts)];
+  const critical = [...sendingAlarms(facts), ...budgetAlarms(facts, 1), ...conversionAlarms(facts)];
   const unread = facts.holds === null ? ['The apps on hold could not be read.'] : [];
-  const warnings = [...unread, ...balanceAlarms(facts), ...rangeAlarms(facts), ...webhookAlarms(facts)];
+  const warnings = [
+    ...unread,
+    ...pausedApps(facts),
+    ...budgetAlarms(facts, lowBudget),
+    ...balanceAlarms(facts),
+    ...rangeAlarms(facts),
+    ...webhookAlarms(facts),
+  ];
   return [
     ...critical.map((text) => ({ level: 'critical', text }) as const),
     ...warnings.map((text) => ({ level: 'warning', text }) as const),
@@ -85,6 +100,26 @@ function pauseText(
 function holdText({ app, since, text }: Pick<AppHold, 'app' | 'since' | 'text'>, now: number): string {
   const words = text ? `in words that the gateway does not know: "${text}"` : 'without a reason';
   return `OTPs of ${app} have been on hold for ${age(now - since)}: iSMS refuses one after the other ${words}. Check the iSMS account and the app's numbers; one OTP at a time is tried until iSMS accepts one.`;
+}
+
+function pausedApps({ apps, now }: AlarmFacts): string[] {
+  return apps.flatMap(({ app, pausedAt }) =>
+    pausedAt === null
+      ? []
+      : [`${app} was paused by an operator ${age(now - pausedAt)} ago: its OTPs wait, new ones are refused.`],
+  );
+}
+
+/** Budgets of which this share is used: all, or enough for a warning. */
+function budgetAlarms({ apps }: AlarmFacts, from: 1 | typeof lowBudget): string[] {
+  return apps.flatMap(({ app, budgets }) =>
+    budgets
+      .filter(({ used, limit }) => used / limit >= from && (from === 1 || used < limit))
+      .map(({ period, used, limit }) => {
+        const credits = `${count(used)} of ${count(limit)} credits for this ${period}`;
+        return `${app} has used ${credits}${from === 1 ? ': its OTPs are refused' : ''}.`;
+      }),
+  );
 }
 
 function conversionAlarms({ lowConversions }: AlarmFacts): string[] {

@@ -1,3 +1,4 @@
+import type { App } from '../../otp/app.js';
 import { type JudgedRange, shownRange } from '../../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../../store/stats.js';
 import type { ApiDependencies } from '../dependencies.js';
@@ -21,7 +22,7 @@ const longestTtlMs = 600_000;
 
 /** Reads every figure that the overview shows. */
 export async function overviewOf(
-  { store, sendOtpQueue, webhookQueue, settings }: ApiDependencies,
+  { store, sendOtpQueue, webhookQueue, settings, apps: known }: ApiDependencies,
   hours: keyof typeof slotsPerPoint,
 ) {
   const now = Date.now();
@@ -40,6 +41,7 @@ export async function overviewOf(
     webhooks,
     lowConversions,
     batches,
+    apps,
   ] = await Promise.all([
     store.stats.read(now - hours * hourMs),
     sendOtpQueue.backlog(),
@@ -55,6 +57,7 @@ export async function overviewOf(
     webhookQueue?.counts() ?? null,
     store.conversion.alarms(),
     unendedBatches(store),
+    appsOf(store, known.all()),
   ]);
   const longestMs = since === null ? 0 : Math.max(0, now - since);
   const lines = active.reduce((sum, { waiting }) => sum + waiting, 0);
@@ -77,8 +80,20 @@ export async function overviewOf(
     guardEnforces: settings.fraudGuardEnforces,
     ranges: limitedRanges(judged, now),
     batches,
+    apps,
   };
   return { ...facts, alarms: alarmsOf({ ...facts, slots, memory, webhooks }) };
+}
+
+/** Each app with its budgets and, if an operator paused it, since when. */
+async function appsOf({ appPauses, budgets }: ApiDependencies['store'], known: readonly App[]) {
+  const [pauses, used] = await Promise.all([appPauses.read(), budgets.read(known)]);
+  const names = new Set([...known.map(({ name }) => name), ...pauses.keys()]);
+  return [...names].sort().map((app) => ({
+    app,
+    pausedAt: pauses.get(app) ?? null,
+    budgets: used.filter((budget) => budget.app === app),
+  }));
 }
 
 /** Ranges that the guard limits now, or would limit; those with the most refusals first. */

@@ -5,6 +5,7 @@ import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import { moves, type Otp } from '../../otp/otp.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
+import { setAppPaused } from '../../producer/app-pause.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { readJson } from '../http/body.js';
 import { contextOf } from '../http/context.js';
@@ -70,10 +71,24 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
     const { app, range } = parseInput(rangeSchema, await readJson(req));
     answer(res, { known: await store.ranges.forget(app, range.replace(/\D/g, '')) });
   });
+  for (const action of ['pause', 'resume'] as const) {
+    router.post(`/apps/:app/${action}`, async (req, res) => {
+      if (!actions) throw new ApiProblem('action_not_offered');
+      const { app } = req.params;
+      const isKnown = dependencies.apps.all().some(({ name }) => name === app);
+      // One that lost its keys meanwhile can still be resumed.
+      if (!isKnown && !(await store.appPauses.isPaused(app))) throw new ApiProblem('app_not_found');
+      await setAppPaused(dependencies, app, action === 'pause');
+      res.status(204).end();
+    });
+  }
   router.use(batchActions(actions, dependencies));
   for (const path of ['/', '/assets/:name', '/overview.json']) router.all(path, refuseMethod('GET, HEAD'));
   router.all(
-    ['/otps', '/otps/cancel', '/batches/change', '/batches/cancel', '/ranges/forget'],
+    [
+      ...['/otps', '/otps/cancel', '/batches/change', '/batches/cancel', '/ranges/forget'],
+      ...['/apps/:app/pause', '/apps/:app/resume'],
+    ],
     refuseMethod('POST'),
   );
   return router;
@@ -120,7 +135,7 @@ interface Asset {
 }
 
 /** The page's own scripts, which import one another. */
-const scripts = ['overview.js', 'batches.js', 'charts.js', 'elements.js'];
+const scripts = ['overview.js', 'apps.js', 'batches.js', 'charts.js', 'elements.js'];
 
 /** Files that the page loads, and the digest in their addresses that lets browsers cache them. */
 function overviewAssets(): { byName: Map<string, Asset>; digest: string } {
@@ -193,6 +208,10 @@ function overviewPage({
   <section aria-labelledby="batches-title" hidden>
     <h2 id="batches-title">Batches</h2>
     <div id="batches"></div>
+  </section>
+  <section aria-labelledby="apps-title" hidden>
+    <h2 id="apps-title">Apps</h2>
+    <div id="apps"></div>
   </section>
   <section aria-labelledby="ranges-title" hidden>
     <h2 id="ranges-title"></h2>

@@ -51,6 +51,12 @@ const table = {
     title: 'OTP not found',
     detail: 'The OTP does not exist, or no longer.',
   },
+  app_not_found: {
+    advice: 'Check the name; the overview and `isms-otp apps list` show every app.',
+    status: 404,
+    title: 'App not found',
+    detail: 'No app of this name has a key.',
+  },
   batch_not_found: {
     advice: 'Check the id and the API key, as for `otp_not_found`.',
     status: 404,

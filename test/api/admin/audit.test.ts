@@ -28,6 +28,7 @@ it('writes every change by an app or the admin to the audit log, without numbers
     await gateway.call('POST', `/admin/batches/${path}`, { key: null, headers: basic, body });
   }
   await gateway.call('DELETE', `/v1/batches/${batchId}`);
+  await gateway.call('POST', '/admin/apps/shop/pause', { key: null, headers: basic, body: {} });
   await gateway.call('PUT', '/admin/queues/api/queues/otp-send/pause', { key: null, headers: basic });
   await gateway.call('GET', `/v1/otps/${id}`);
   await gateway.call('POST', '/v1/+60123456789', { body: {} });
@@ -35,7 +36,7 @@ it('writes every change by an app or the admin to the audit log, without numbers
     key: 'an-unknown-key-of-24-characters',
     body: { to: '0123456789' },
   });
-  await expect.poll(async () => (await trail()).length).toBe(11);
+  await expect.poll(async () => (await trail()).length).toBe(12);
   const actor = 'app:shop';
   expect(await trail()).toEqual([
     { actor, action: 'createOtp', subject: id, result: '202' },
@@ -53,6 +54,7 @@ it('writes every change by an app or the admin to the audit log, without numbers
     { actor: `admin:${admin.username}`, action: 'changeBatch', subject: batchId, result: '204' },
     { actor: `admin:${admin.username}`, action: 'cancelBatch', subject: batchId, result: '204' },
     { actor, action: 'cancelBatch', subject: batchId, result: '204' },
+    { actor: `admin:${admin.username}`, action: 'POST /admin/apps/shop/pause', result: '204' },
     {
       actor: `admin:${admin.username}`,
       action: 'PUT /admin/queues/api/queues/otp-send/pause',

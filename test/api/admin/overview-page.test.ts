@@ -276,4 +276,34 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     const bytes = ((await page.evaluate(sizes)) as number[]).reduce((sum, size) => sum + size, 0);
     expect(bytes).toBeLessThan(150_000);
   });
+
+  it('shows the apps, and pauses and resumes one after a confirmation, by keyboard alone', async () => {
+    const used = [
+      { app: 'shop', period: 'day', used: 1_700, limit: 2_000, endsAt: Date.now() + 3_600_000 },
+      { app: 'shop', period: 'month', used: 40_000, limit: 40_000, endsAt: Date.now() + 86_400_000 },
+    ];
+    const page = await open();
+    await page.route('**/overview.json*', async (route) => {
+      const answer = await (await route.fetch()).json();
+      const apps = answer.apps.map((one: { app: string }) => ({
+        ...one,
+        budgets: one.app === 'shop' ? used : [],
+      }));
+      await route.fulfill({ json: { ...answer, apps } });
+    });
+    await page.getByText('24 hours').click();
+    const row = page.locator('#apps tbody tr', { hasText: 'shop' });
+    await expect.poll(() => row.textContent()).toContain('1,700 of 2,000');
+    expect(await row.textContent()).toMatch(/85%.*100%.*40,000 of 40,000/);
+    page.on('dialog', (dialog) => void dialog.accept());
+    await row.getByRole('button', { name: 'Pause shop' }).focus();
+    await page.keyboard.press('Enter');
+    await expect.poll(() => row.textContent()).toContain('paused');
+    expect(await gateway.store.appPauses.isPaused('shop')).toBe(true);
+    const focused = () => page.evaluate("document.activeElement.getAttribute('aria-label')");
+    expect(await focused()).toBe('Resume shop');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => row.textContent()).toContain('sending');
+    expect(await gateway.store.appPauses.isPaused('shop')).toBe(false);
+  });
 });

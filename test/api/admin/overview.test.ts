@@ -309,6 +309,50 @@ describe('the overview', () => {
   });
 });
 
+describe('the apps', () => {
+  it('are shown with the used credits of their budgets, and with a pause, which raise alarms', async () => {
+    const policy = { creditsPerDay: 5, creditsPerMonth: 100 };
+    const own = await startGateway({ policy, dependencies: { admin: { ...admin, actions: true } } });
+    const read = async () =>
+      (await own.call('GET', '/admin/overview.json', { key: null, headers: basic })).json as Overview;
+    for (let n = 0; n < 4; n++) await own.call('POST', '/v1/otps', { body: { to: `013210000${n}` } });
+    expect((await post('/apps/bank/pause', {}, own)).status).toBe(204);
+    const { apps, alarms } = await read();
+    expect(apps).toMatchObject([
+      { app: 'bank', pausedAt: expect.any(Number), budgets: [{ used: 0 }, { used: 0 }] },
+      {
+        app: 'shop',
+        pausedAt: null,
+        budgets: [
+          { period: 'day', used: 4, limit: 5 },
+          { period: 'month', used: 4, limit: 100 },
+        ],
+      },
+    ]);
+    expect(alarms).toContainEqual({
+      level: 'warning',
+      text: 'shop has used 4 of 5 credits for this day.',
+    });
+    expect(alarms.map(({ text }) => text)).toContainEqual(expect.stringMatching(/^bank was paused by an op/));
+    await own.call('POST', '/v1/otps', { body: { to: '0132100005' } });
+    expect((await read()).alarms).toContainEqual({
+      level: 'critical',
+      text: 'shop has used 5 of 5 credits for this day: its OTPs are refused.',
+    });
+    expect((await post('/apps/bank/resume', {}, own)).status).toBe(204);
+    expect(await own.store.appPauses.read()).toEqual(new Map());
+  });
+
+  it('are paused with ADMIN_ACTIONS=on alone, and only if they exist', async () => {
+    expectProblem(await post('/apps/shop/pause', {}), 403, 'action_not_offered');
+    expectProblem(await post('/apps/shpo/pause', {}, acting), 404, 'app_not_found');
+    const headers = { ...basic, 'Sec-Fetch-Site': 'cross-site' };
+    const reply = await acting.call('POST', '/admin/apps/shop/pause', { key: null, headers, body: {} });
+    expectProblem(reply, 403, 'cross_site_request');
+    expect(await gateway.store.appPauses.read()).toEqual(new Map());
+  });
+});
+
 /** Uploads OTPs to so many numbers as a batch of shop; resolves with its id. */
 const upload = async (body: object = {}, count = 3) => {
   const otps = Array.from({ length: count }, (_, n) => ({ to: `013200${String(n).padStart(4, '0')}` }));

@@ -19,6 +19,7 @@ const routes = apiRoutes({
   balanceQueue: unused,
   webhookQueue: unused,
   provider: unused,
+  apps: unused,
   apiKeys: unused,
   ismsCompatApi: 'off',
   admin: null,
@@ -62,6 +63,7 @@ describe('the OpenAPI document', () => {
     const ofNoOperation = [
       'cross_site_request',
       'action_not_offered',
+      'app_not_found',
       'too_many_jobs',
       'too_many_logins',
       'not_found',

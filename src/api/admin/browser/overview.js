@@ -1,5 +1,6 @@
 // The overview page in the browser: fetches the figures and draws them. No framework, no other host.
 
+import { showApps } from './apps.js';
 import { foundBatch, showBatches } from './batches.js';
 import { conversionOf, showCharts, total } from './charts.js';
 import {
@@ -218,6 +219,7 @@ function show(overview) {
   showTiles(overview);
   showCharts(overview);
   showBatches(overview, refreshBatches);
+  showApps(overview, refresh);
   showRanges(overview);
   refreshAges();
 }

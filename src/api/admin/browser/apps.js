@@ -1,0 +1,67 @@
+// The overview's apps: their credits against their budgets, and a button to pause each.
+
+import {
+  actionButton,
+  actionsOn,
+  ask,
+  byId,
+  element,
+  format,
+  lines,
+  replace,
+  table,
+  time,
+} from './elements.js';
+
+/** Rows shown; the command `isms-otp apps list` shows all. */
+const mostApps = 20;
+
+/** Apps, paused ones and those with the most of a budget used first. `refresh` is called after a change. */
+export function showApps({ apps }, refresh) {
+  const place = byId('apps');
+  const isOfNote = ({ pausedAt, budgets }) => pausedAt !== null || budgets.length > 0;
+  place.parentElement.hidden = !actionsOn && !apps.some(isOfNote);
+  const rank = ({ pausedAt, budgets }) => (pausedAt !== null ? 2 : Math.max(0, ...budgets.map(shareOf)));
+  const rows = [...apps]
+    .sort((a, b) => rank(b) - rank(a))
+    .slice(0, mostApps)
+    .map((one) => [
+      one.app,
+      one.pausedAt === null
+        ? 'sending'
+        : lines(element('strong', { class: 'warn' }, 'paused'), time(one.pausedAt)),
+      budgetOf(one, 'day'),
+      budgetOf(one, 'month'),
+      actionsOn ? pauseButton(one, refresh) : '',
+    ]);
+  const more =
+    apps.length > mostApps ? `And ${format.whole(apps.length - mostApps)} more: isms-otp apps list.` : '';
+  const head = ['App', 'Status', 'Credits today', 'Credits this month', ''];
+  replace(place, table(head, rows), element('p', { class: 'more' }, more));
+}
+
+const shareOf = ({ used, limit }) => Math.min(1, used / limit);
+
+function budgetOf({ app, budgets }, period) {
+  const budget = budgets.find((one) => one.period === period);
+  if (!budget) return '';
+  const share = shareOf(budget);
+  const label = `Credits of ${app} used this ${period}`;
+  const bar = element('progress', { max: 1, value: share, 'aria-label': label });
+  const level = share === 1 ? 'bad' : share >= 0.8 ? 'warn' : '';
+  return lines(
+    element('span', { class: 'progress' }, bar, element('span', { class: level }, format.percent(share))),
+    `${format.whole(budget.used)} of ${format.whole(budget.limit)}`,
+  );
+}
+
+function pauseButton({ app, pausedAt }, refresh) {
+  const [text, action] = pausedAt === null ? ['Pause', 'pause'] : ['Resume', 'resume'];
+  const act = async () => {
+    const warning = `Pause ${app}? Its OTPs wait, and new ones are refused, until it is resumed.`;
+    if (pausedAt === null && !confirm(warning)) return;
+    await ask(`apps/${app}/${action}`, {});
+    await refresh();
+  };
+  return actionButton(text, `${text} ${app}`, act, `${app} pause`);
+}
