@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { OtpClient } from 'isms-otp-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FullGateway, startFullGateway } from '../support/full-gateway.js';
 import { connect } from '../support/redis.js';
@@ -62,6 +63,23 @@ describe('batches', () => {
     expect(ended.err).toContain('(batch_ended)');
     const missing = await ask('batches', 'show', `batch_${'a'.repeat(22)}`);
     expect(missing).toMatchObject({ code: 1, err: expect.stringContaining('(batch_not_found)') });
+  });
+
+  it('go on at once when they are resumed or started, and end at once when they are cancelled', async () => {
+    const client = new OtpClient({ baseUrl: gateway.url, apiKey: gateway.key });
+    const startAt = new Date(Date.now() + 3_600_000).toISOString();
+    const batch = await upload(3, '--start-at', startAt);
+    await ask('batches', 'pause', batch);
+    await client.changeBatch(batch, { startAt: new Date(0) });
+    expect(await client.getBatch(batch)).toMatchObject({ status: 'paused', counts: { queued: 3 } });
+    await ask('batches', 'resume', batch);
+    // Sooner than its job looks by itself.
+    await expect.poll(async () => (await client.getBatch(batch)).finishedAt).not.toBeNull();
+    expect(await client.getBatch(batch)).toMatchObject({ status: 'finished', counts: { sent: 3 } });
+    const cancelled = await upload(3, '--start-at', startAt);
+    await ask('batches', 'cancel', cancelled);
+    await expect.poll(async () => (await client.getBatch(cancelled)).finishedAt).not.toBeNull();
+    expect(await client.getBatch(cancelled)).toMatchObject({ status: 'cancelled', counts: { cancelled: 3 } });
   });
 
   it('list the newest ones first, by status and since a time', async () => {
