@@ -56,7 +56,9 @@ describe('an event', () => {
       webhook: { ...webhook, events: ['balance.low'] },
       appsFile: 'apps.json',
     });
-    expect(ofApps).toEqual(expect.arrayContaining(['balance.low', 'otp.sent', 'range.blocked']));
+    expect(ofApps).toEqual(
+      expect.arrayContaining(['balance.low', 'batch.finished', 'otp.sent', 'range.blocked']),
+    );
     expect(ofApps).not.toContain('sending.paused');
   });
 });

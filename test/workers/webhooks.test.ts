@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventTypes } from '../../src/otp/event.js';
+import { batchId } from '../../src/otp/otp-id.js';
 import { createWebhookQueue, type WebhookJob, webhookRetriesMs } from '../../src/queues/webhook.js';
 import { wantedEvents } from '../../src/store/script.js';
 import { createWebhookEndpoint } from '../../src/webhooks/endpoint.js';
@@ -59,6 +60,24 @@ describe('a webhook receiver', () => {
     const stored = JSON.stringify(await queue.queue.getJobs());
     expect(stored).toContain(id);
     expect(stored).not.toMatch(/123456789|order-8731/);
+  });
+
+  it('gets start and end of a batch once each, although a worker writes the end down twice', async () => {
+    const { batches } = scene.store;
+    const batch =
+      (await batches.open('shop', null, { name: 'Friday', startAt: null, perSecond: null })) ?? '';
+    expect(await batches.begin(batch)).toBe(true);
+    for (let i = 0; i < 2; i++) await batches.finish(batch);
+    const id = await scene.send({ to: number('0123456789') });
+    await startTelling();
+    await expect.poll(() => taken().length, { timeout: 10_000 }).toBe(3);
+    const about = { id: batchId(batch), app: 'shop', name: 'Friday' };
+    const messages = taken();
+    expect(messages.find(({ type }) => type === 'batch.started')?.data).toEqual(about);
+    const end = messages.find(({ type }) => type === 'batch.finished')?.data;
+    expect(end).toMatchObject({ ...about, status: 'finished', lines: 0, counts: { sent: 0, failed: 0 } });
+    expect(messages.find(({ type }) => type === 'otp.sent')?.data).toMatchObject({ id });
+    expect(await queue.queue.getJobs()).toHaveLength(3);
   });
 
   it('gets every event under one id, although it fails for a while', async () => {
