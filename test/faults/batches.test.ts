@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { createOtpProducer } from '../../src/index.js';
 import { createBatchQueue } from '../../src/queues/batch.js';
-import { faultRow, full } from '../support/fault-table.js';
+import { faultRow, full, promisedMs } from '../support/fault-table.js';
 import { sleep } from '../support/otps.js';
+import { gatewayEnvironment } from '../support/processes.js';
 import { connectTo } from '../support/redis.js';
 import { apiKey, type Fleet, type FleetApi, startFleet } from './fleet.js';
 
@@ -161,5 +163,98 @@ describe(`a batch of ${count.toLocaleString('en')} OTPs`, { timeout: minutes(20)
     );
     expect(accepted).toBe(count);
     expect(byCalls).toEqual({ 1: count });
+  });
+
+  it('of 1,000 lines at 50 a second takes 20 s with four workers, and none of it leaves while it is paused', async () => {
+    const lines = full ? 1_000 : 100;
+    fleet = await startFleet({ MAX_RESENDS_AFTER_UNKNOWN: '0' });
+    const calledAt: number[] = [];
+    fleet.simulator.watch((target) => {
+      if (target.includes('mobile=')) calledAt.push(performance.now());
+    });
+    const api = await fleet.startApi();
+    for (let i = 0; i < 4; i++) fleet.startWorker();
+    while ((await fleet.queue.queues[0].getWorkers()).length < 4) await sleep(50);
+    const otps = Array.from({ length: lines }, (_, n) => ({ to: nth(n) }));
+    const ask = async (method: string, path: string, body: object) => {
+      const headers = { Authorization: `Bearer ${apiKey}`, 'Content-Type': 'application/json' };
+      const answer = await fetch(`${api.url}${path}`, { method, headers, body: JSON.stringify(body) });
+      return (await answer.json()) as { batchId?: string };
+    };
+    const startAt = Date.now() + 3_000;
+    const began = performance.now();
+    const asked = { otps, perSecond: 50, startAt: new Date(startAt).toISOString() };
+    const { batchId } = await ask('POST', '/v1/otps/bulk', asked);
+    while (calledAt.length < lines) await sleep(50);
+    const spanMs = (calledAt.at(-1) ?? 0) - (calledAt[0] ?? 0);
+    const startedAfterMs = (calledAt[0] ?? 0) - began;
+
+    const other = Array.from({ length: lines }, (_, n) => ({ to: nth(lines + n) }));
+    const paused = await ask('POST', '/v1/otps/bulk', { otps: other, perSecond: 50 });
+    while (calledAt.length < 1.5 * lines) await sleep(20);
+    const pausedAt = performance.now();
+    await ask('PATCH', `/v1/batches/${paused.batchId}`, { paused: true });
+    while (performance.now() - pausedAt < 4_000) await sleep(50);
+    const late = calledAt.filter((at) => at > pausedAt + 2_000).length;
+    await ask('PATCH', `/v1/batches/${paused.batchId}`, { paused: false });
+    while (calledAt.length < 2 * lines) await sleep(50);
+    faultRow(
+      `${lines.toLocaleString('en')} lines at 50 a second from a start in 3 s, four workers; as many again, paused in the middle for 4 s`,
+      { spanMs: Math.round(spanMs), startedAfterMs: Math.round(startedAfterMs), sentLateInThePause: late },
+      'within 1 s of the pace, none before the start or 2 s into the pause',
+    );
+    expect(batchId).toBeDefined();
+    expect(startedAfterMs).toBeGreaterThanOrEqual(2_900);
+    expect(spanMs).toBeGreaterThan(((lines - 1) * 1_000) / 50 - 1_000);
+    expect(spanMs).toBeLessThan(((lines - 1) * 1_000) / 50 + promisedMs(1_000));
+    expect(late).toBe(0);
+    expect(calledAt).toHaveLength(2 * lines);
+  });
+});
+
+describe('three apps, one with ten batches, one with one, one with single OTPs', {
+  timeout: minutes(10),
+}, () => {
+  it('get equal shares of the sends, and single OTPs are sent at once', async () => {
+    const lines = full ? 20_000 : 800;
+    fleet = await startFleet({ MAX_RESENDS_AFTER_UNKNOWN: '0' });
+    fleet.simulator.state.change({ credits: 10_000_000, latencyMs: 50 });
+    const sent = { mall: 0, bank: 0 };
+    fleet.simulator.watch((target) => {
+      const [, n] = /[?&]mobile=12(\d{7})\b/.exec(target) ?? [];
+      if (n !== undefined && Number(n) < 2 * lines) sent[Number(n) < lines ? 'mall' : 'bank'] += 1;
+    });
+    const api = await fleet.startApi();
+    const env = { ...gatewayEnvironment(fleet.redis.url, fleet.simulator), API_KEYS: '' };
+    const producers = ['mall', 'bank'].map((app) => createOtpProducer({ app, env }));
+    const otps = (from: number, size: number) =>
+      Array.from({ length: size }, (_, n) => ({ to: nth(from + n) }));
+    for (let i = 0; i < 10; i++) await producers[0]?.sendMany(otps((i * lines) / 10, lines / 10));
+    await producers[1]?.sendMany(otps(lines, lines));
+    for (let i = 0; i < 4; i++) fleet.startWorker();
+    while (sent.bank < lines / 10) await sleep(20);
+    const before = { ...sent };
+    const waits: number[] = [];
+    for (let n = 2 * lines; sent.bank < lines / 2; n++) {
+      const asked = performance.now();
+      expect((await api.post({ to: nth(n) })).status).toBe(202);
+      while (fleet.simulator.state.number(nth(n)).calls === 0) await sleep(5);
+      waits.push(performance.now() - asked);
+    }
+    const share = (sent.mall - before.mall) / (sent.bank - before.bank);
+    const p99Ms = waits.sort((a, b) => a - b)[Math.floor(waits.length * 0.99)] ?? Number.NaN;
+    for (const producer of producers) await producer.close();
+    faultRow(
+      `three apps: ten batches of ${(lines / 10).toLocaleString('en')}, one of ${lines.toLocaleString('en')}, and single OTPs, four workers`,
+      {
+        shareOfTenBatches: `${Math.round(share * 100)} %`,
+        singles: waits.length,
+        singlesP99Ms: Math.round(p99Ms),
+      },
+      'shares within 10 % of equal; singles within 1 s p99',
+    );
+    expect(share).toBeGreaterThan(full ? 0.9 : 0.5);
+    expect(share).toBeLessThan(full ? 1.1 : 2);
+    expect(p99Ms).toBeLessThan(promisedMs(1_000));
   });
 });
