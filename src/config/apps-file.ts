@@ -84,6 +84,10 @@ const app = z.strictObject({
     .describe('Where SMS of this app may go. Default: ALLOWED_COUNTRIES.'),
   limits: limits.optional(),
   budget: budget.optional(),
+  sendsPerSecond: limit(
+    maxLimit,
+    'Send calls to iSMS in a second, all workers together, in place of LIMIT_APP_SENDS_PER_SECOND.',
+  ),
   webhook: webhook.optional(),
   testNumbers: z
     .record(z.string(), z.string().regex(/^[0-9]{6}$/, 'must be six digits'))

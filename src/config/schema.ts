@@ -103,6 +103,11 @@ const limits = z.object({
     wholeNumber(0, maxLimit).prefault('0'),
     'OTPs accepted per app and second; 0 is off.',
   ),
+  appSendsPerSecond: variable(
+    'LIMIT_APP_SENDS_PER_SECOND',
+    wholeNumber(0, maxLimit).prefault('0'),
+    'Send calls to iSMS per app and second, all workers together; 0 is off. More OTPs wait. APPS_FILE can give an app its own.',
+  ),
   sendPerSecond: variable(
     'LIMIT_SEND_PER_SECOND',
     wholeNumber(0, maxLimit).prefault('0'),

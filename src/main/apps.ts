@@ -244,6 +244,7 @@ function toApp(name: string, entry: AppEntry): App {
     templates = {},
     limits = {},
     budget = {},
+    sendsPerSecond,
     countries,
     senderId,
     testNumbers = {},
@@ -277,6 +278,7 @@ function toApp(name: string, entry: AppEntry): App {
       appPerSecond: perSecond,
       ...budget,
     },
+    sendsPerSecond: sendsPerSecond ?? null,
     webhook: webhook ? toWebhook(webhook) : null,
     testNumbers: new Map(Object.entries(testNumbers)),
   };

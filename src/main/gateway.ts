@@ -96,6 +96,7 @@ function createParts(config: GatewayConfig, given: Host & { redis: RedisClient }
     servedShards: worker.shards ?? null,
     sendTimeoutMs: config.isms.sendTimeoutMs,
     sendsPerSecond: limits.sendPerSecond,
+    sendsPerSecondOf: (app: string) => apps.of(app).sendsPerSecond ?? limits.appSendsPerSecond,
     retentionSeconds: otp.retentionSeconds,
     balanceEveryMs: balance.everySeconds * 1_000,
     fraudGuardEnforces: settings.fraudGuardEnforces,

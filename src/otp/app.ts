@@ -29,6 +29,8 @@ export interface App {
   /** ISO 3166-1 alpha-2; null: the gateway's. */
   countries: readonly string[] | null;
   limits: AppLimits;
+  /** Calls to iSMS; 0 disables the limit, null is the gateway's. */
+  sendsPerSecond: number | null;
   /** Receives its events instead of the gateway's receiver; null: the gateway's receiver does. */
   webhook: AppWebhook | null;
   /** Test numbers (E.164), to which no SMS is sent, with the valid code of each. */
@@ -64,6 +66,7 @@ export function plainApp(name: string): App {
     senderId: null,
     countries: null,
     limits: {},
+    sendsPerSecond: null,
     webhook: null,
     testNumbers: new Map(),
   };

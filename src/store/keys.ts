@@ -41,6 +41,9 @@ export const keys = {
   phone: (partition: string, hash: string) => `${prefix}:{${partition}}:phone:${hash}`,
   /** Hash that expires: for an app and purpose of one phone number, the OTPs that replaced all earlier ones, and when. */
   superseded: (partition: string, hash: string) => `${prefix}:{${partition}}:superseded:${hash}`,
+  /** Strings that expire: calls for an app in this second, and how many jobs found them used up. */
+  appSends: (app: string) => `${prefix}:{${app}}:sends`,
+  appSendsRefused: (app: string) => `${prefix}:{${app}}:sends-refused`,
   /** Hash that expires: credits of an app in a day (`YYYY-MM-DD`) or month (`YYYY-MM`) of BUDGET_TIME_ZONE. */
   budget: (app: string, period: string) => `${prefix}:{${app}}:budget:${period}`,
   /** Hash, on a cluster: credits that ended OTPs of this partition give back, by app and day. */

@@ -1,5 +1,7 @@
 import type { Job } from 'bullmq';
 import { z } from 'zod';
+import { withTimeout } from '../lib/with-timeout.js';
+import { keys } from '../store/keys.js';
 import { loadScript, type RedisClient } from '../store/script.js';
 
 /** A queue without calls left is asked again after this time at most: calls that are not made are given back. */
@@ -34,6 +36,31 @@ export function createCallLimit(redis: RedisClient, rate: CallRate): CallLimit {
       return async () => {
         await ask(-1);
       };
+    },
+  };
+}
+
+const secondMs = 1_000;
+/** Deadline for Redis, so that on a cluster a master that is away delays an OTP only so long. */
+const redisWithinMs = 500;
+
+/**
+ * The limit of calls a second of each app, of all workers together. An OTP that finds it used up gets a time to come back
+ * at: those that wait come one after the other, however many they are.
+ */
+export function createAppCallLimit(redis: RedisClient, sendsPerSecondOf: (app: string) => number) {
+  const takeOrWait = loadScript(redis, 'limits/windows#take-or-wait');
+  const take = loadScript(redis, 'limits/windows#take');
+  return {
+    /** Takes a call for the app; how to give it back, or the ms until the OTP should ask again. */
+    take: async (app: string): Promise<(() => Promise<unknown>) | number> => {
+      const most = sendsPerSecondOf(app);
+      if (most === 0) return async () => {};
+      const window = keys.appSends(app);
+      const asked = takeOrWait([window, keys.appSendsRefused(app)], [most, secondMs]);
+      // The limit protects iSMS and other apps; it must not stop an app whose master is away.
+      const waitMs = await withTimeout(asked, redisWithinMs).catch(() => 0);
+      return z.number().parse(waitMs) || (() => take([window], [most, secondMs, -1]));
     },
   };
 }

@@ -8,7 +8,7 @@ import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/s
 import type { SendAttempts, SendClaim, SettledSend, Unclaimed } from '../store/send-attempts.js';
 import type { AppGate, Permit } from './app-gate.js';
 import type { Credits } from './balance.js';
-import type { CallLimit } from './call-limit.js';
+import type { CallLimit, createAppCallLimit } from './call-limit.js';
 import {
   afterSend,
   CallsUsedUp,
@@ -60,6 +60,7 @@ export interface SendOtpDependencies {
   credits: Credits;
   /** Null where calls are not limited. */
   callLimit: CallLimit | null;
+  appCallLimit: ReturnType<typeof createAppCallLimit>;
   sendTimeoutMs: number;
   logger: Logger;
   metrics: WorkerMetrics;
@@ -103,19 +104,28 @@ async function processPermitted(
   dependencies: SendOtpDependencies,
   permitted: { job: SendOtpJob; lockToken: string; permit: Permit },
 ): Promise<SendOtpResult> {
-  const { sendAttempts, sendTimeoutMs, callLimit } = dependencies;
-  const taken = await callLimit?.take(permitted.job);
-  if (typeof taken === 'number') throw new CallsUsedUp(taken);
+  const { sendAttempts, sendTimeoutMs, callLimit, appCallLimit } = dependencies;
+  const { job, lockToken } = permitted;
+  const ofApp = await appCallLimit.take(job.data.app);
+  if (typeof ofApp === 'number') return await delay(job, lockToken, ofApp);
+  const taken = await callLimit?.take(job);
+  if (typeof taken === 'number') {
+    await ofApp();
+    throw new CallsUsedUp(taken);
+  }
+  const giveBackCall = async () => {
+    await Promise.all([taken?.(), ofApp()]);
+  };
   const began = performance.now();
   const window = sendWindow(sendTimeoutMs, began);
-  const result = await sendAttempts.claim(permitted.job.data.id, randomText());
+  const result = await sendAttempts.claim(job.data.id, randomText());
   if (result.kind !== 'claimed') {
-    await taken?.();
+    await giveBackCall();
     return await endOrWait(dependencies, permitted, result);
   }
   return await sendClaimed(dependencies, {
     ...{ ...permitted, window, claim: result.claim },
-    giveBackCall: async () => await taken?.(),
+    giveBackCall,
     attemptEndsBy: began + result.claim.leaseMs,
   });
 }

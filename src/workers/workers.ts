@@ -21,7 +21,7 @@ import type { Store } from '../store/store.js';
 import { createAppGate } from './app-gate.js';
 import { createBalanceProcessor, createCredits } from './balance.js';
 import { createBatchWatch, startBatchWorker } from './batches.js';
-import { type CallRate, createCallLimit } from './call-limit.js';
+import { type CallRate, createAppCallLimit, createCallLimit } from './call-limit.js';
 import { CallsUsedUp, retryDelayMs, type WorkerMetrics, withoutStacks } from './job-control.js';
 import { createAdaptiveConcurrency, createJobGate } from './job-gate.js';
 import { createPauseGate, type GateState } from './pause-gate.js';
@@ -55,6 +55,8 @@ export interface WorkersOptions {
   sendTimeoutMs: number;
   /** Calls to the provider a second, all workers together; 0 for no limit. */
   sendsPerSecond: number;
+  /** The same for an app. */
+  sendsPerSecondOf: (app: string) => number;
   fraudGuardEnforces: boolean;
   retentionSeconds: number;
   balanceEveryMs: number;
@@ -158,6 +160,7 @@ async function startSends(options: WorkersOptions) {
     ...options,
     ...{ sendAttempts, jobGate, pauseGate, appGate, credits },
     callLimit: options.sendsPerSecond > 0 ? createCallLimit(redis, rate) : null,
+    appCallLimit: createAppCallLimit(redis, options.sendsPerSecondOf),
   });
   const progress = createProgress(store);
   const sends = createShardWorkers((shard, shardConcurrency) => {

@@ -38,6 +38,7 @@ describe('loadConfig', () => {
         wrongCodes: 100,
         clientIpPer10Minutes: 60,
         appPerSecond: 0,
+        appSendsPerSecond: 0,
         sendPerSecond: 0,
       },
       budget: { creditsPerDay: 0, creditsPerMonth: 0, timeZone: 'Asia/Kuala_Lumpur' },

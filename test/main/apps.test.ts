@@ -33,6 +33,7 @@ const shop = {
   countries: ['MY', 'SG'],
   limits: { recipientCooldownSeconds: 60, perSecond: 5 },
   budget: { creditsPerDay: 100 },
+  sendsPerSecond: 20,
   webhook: {
     url: 'https://shop.example/hook',
     secrets: [`whsec_${Buffer.alloc(32, 'secret').toString('base64')}`],
@@ -63,6 +64,7 @@ describe('APPS_FILE', () => {
     expect(apps.of('shop')).toMatchObject({
       freeText: false,
       senderId: 'Shop',
+      sendsPerSecond: 20,
       limits: { recipientCooldownMs: 60_000, appPerSecond: 5, creditsPerDay: 100 },
     });
     expect(apps.of('shop').testNumbers.get(number().e164)).toBe('246810');

@@ -39,6 +39,7 @@ export interface Scene {
   start(options?: {
     everyMs: number;
     sendsPerSecond?: number;
+    sendsPerSecondOf?: WorkersOptions['sendsPerSecondOf'];
     webhooks?: WorkersOptions['webhooks'];
   }): Promise<Workers>;
   /** Admits and enqueues. */
@@ -71,6 +72,7 @@ export const quiet = {
     judgeRefusal: async () => blocked,
   },
   callLimit: null,
+  appCallLimit: { take: async () => async () => {} },
 } as const satisfies Partial<SendOtpDependencies>;
 
 export interface SceneOptions {
@@ -117,8 +119,10 @@ export async function createScene(
     logger,
     metrics,
     log,
-    start: async ({ everyMs, sendsPerSecond = 0, webhooks = null } = { everyMs: 60_000 }) => {
-      const options = { sendsPerSecond, webhooks, balanceEveryMs: everyMs };
+    start: async (
+      { everyMs, sendsPerSecond = 0, sendsPerSecondOf = () => 0, webhooks = null } = { everyMs: 60_000 },
+    ) => {
+      const options = { sendsPerSecond, sendsPerSecondOf, webhooks, balanceEveryMs: everyMs };
       const workers = await startWorkers({ ...gateway, ...options });
       running.push(workers);
       return workers;
