@@ -6,7 +6,14 @@ import { type BatchList, createBatchList } from './batch-list.js';
 import { type BatchProgress, progressOf } from './batch-progress.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
-import { loadListScript, loadScript, longestLifeMs, type Policy, type RedisClient } from './script.js';
+import {
+  loadListScript,
+  loadScript,
+  longestLifeMs,
+  longestStartMs,
+  type Policy,
+  type RedisClient,
+} from './script.js';
 import { activeSchema } from './waiting-lines.js';
 
 /** Lines whose ids are kept in one key. What is reserved at once lies within one. */
@@ -127,7 +134,7 @@ export interface Batches extends BatchList {
   cancel(app: string, id: string): Promise<boolean>;
 }
 
-/** Until its first line, which then lives longer. */
+/** Until its first line, which then lives longer, and beyond its start, should that not be written down. */
 const newBatchLivesMs = 86_400_000;
 const noOptions: BatchOptions = { name: null, startAt: null, perSecond: null };
 const given = ([field, value]: [string, unknown]) => [field, String(value)];
@@ -215,7 +222,8 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
     const fields = Object.entries({ name, startAt, perSecond }).filter(([, value]) => value !== null);
     // Without options, its first accepted line creates it: refused lines leave nothing.
     if (fields.length > 0) {
-      await createScript([keys.batch(batch)], [app, newBatchLivesMs, ...fields.flatMap(given)]);
+      const livesMs = newBatchLivesMs + (startAt === null ? 0 : longestStartMs);
+      await createScript([keys.batch(batch)], [app, livesMs, ...fields.flatMap(given)]);
     }
     return batch;
   };

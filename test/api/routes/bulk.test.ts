@@ -327,6 +327,12 @@ describe('the options of a bulk upload', () => {
     expect(keptMs).toBeGreaterThan(7 * 86_400_000 + 3_600_000);
   });
 
+  it('outlive the start even where its lines could not be written down', async () => {
+    const options = { name: null, startAt: Date.parse(startAt), perSecond: null };
+    const batch = (await gateway.store.batches.open('shop', null, options)) ?? '';
+    expect(await gateway.redis.pttl(keys.batch(batch))).toBeGreaterThan(7 * 86_400_000);
+  });
+
   it.each([
     ['name', ''],
     ['name', 'x'.repeat(101)],
