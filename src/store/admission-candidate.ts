@@ -210,7 +210,7 @@ export function callOf(
     reference: placeOf(reference),
     ...(budgets && {
       credits: asked.request.credits,
-      budgets: budgets.map(({ key, ...budget }) => ({ ...budget, place: place(key) })),
+      budgets: budgets.map(({ key, name: _name, ...budget }) => ({ ...budget, place: place(key) })),
     }),
     idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
   });

@@ -50,6 +50,17 @@ describe('the iSMS compatibility API', () => {
     expect(gateway.logs.at(-1)).toContain('"problem":"unauthorized"');
   });
 
+  it('refuses an OTP of a paused app in its own words', async () => {
+    await gateway.store.appPauses.pause('shop');
+    const reply = await ask({
+      mobile: '123456716',
+      country_code: '60',
+      message: 'Code %OTP%',
+    });
+    await gateway.store.appPauses.resume('shop');
+    expect(reply.json).toEqual({ status: 'Failed', message: 'The operator has paused sending of this app.' });
+  });
+
   it('writes audit entries, also for GET, without words of the request', async () => {
     const { watched, audited } = await startWatched();
     const ask = (parameters: Record<string, string>) => {

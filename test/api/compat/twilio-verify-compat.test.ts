@@ -296,4 +296,15 @@ describe('the Twilio Verify compatibility API with the twilio library', () => {
     await ask();
     expect(await failure(ask())).toMatchObject({ status: 429, code: 60203 });
   });
+
+  it('answers a paused app, and one without credits, with Twilio’s general errors of their status', async () => {
+    const spent = await startGateway({ policy: { creditsPerDay: 1 } });
+    const { verifications } = clientWith(shopKey, spent.url).services(service);
+    const ask = (to: string) => verifications.create({ to, channel: 'sms' });
+    await ask('+60123456871');
+    expect(await failure(ask('+60123456872'))).toMatchObject({ status: 429, code: 20429 });
+    await spent.store.appPauses.pause('shop');
+    expect(await failure(ask('+60123456873'))).toMatchObject({ status: 503, code: 20503 });
+    await spent.store.appPauses.resume('shop');
+  });
 });

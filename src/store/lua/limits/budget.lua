@@ -32,7 +32,7 @@ end
 
 local function spend(key, budget, credits)
   local used = redis.call('HINCRBY', key, 'used', credits)
-  redis.call('PEXPIREAT', key, digits(budget.endsAt + KEPT_AFTER_END_MS))
+  if used == credits then redis.call('PEXPIREAT', key, digits(budget.endsAt + KEPT_AFTER_END_MS)) end
   return used
 end
 

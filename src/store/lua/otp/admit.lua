@@ -35,8 +35,13 @@ local function is_on_hold(app)
   return on_hold[app]
 end
 
+local paused_apps = {}
+
+-- Whether an operator paused the app.
 local function is_paused(app)
-  return call.appPauses and redis.call('HEXISTS', KEYS[call.appPauses], app) == 1
+  if not call.appPauses then return false end
+  if paused_apps[app] == nil then paused_apps[app] = redis.call('HEXISTS', KEYS[call.appPauses], app) == 1 end
+  return paused_apps[app]
 end
 
 -- What an idempotency key stands for already; nil: nothing, or nothing that is still kept.
