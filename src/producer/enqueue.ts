@@ -40,6 +40,9 @@ interface EnqueuerDependencies {
   logger: Logger;
 }
 
+/** Until the first look at a batch that starts later: its start may be changed. */
+const firstLookMs = 60_000;
+
 /** An enqueuer whose calls to Redis have a deadline. */
 export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependencies): Enqueuer {
   const store = withTimeouts(redis.store, redisDeadlineMs);
@@ -50,8 +53,8 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
   /** When the batch has its first turn: at its start, or when the earlier batches of its app have left. */
   const firstTurn = async ({ app, batch, name, startAt }: EnqueuedBatch) => {
     const now = Date.now();
-    if (startAt !== null && startAt > now) return { name, delayMs: startAt - now };
-    const first = await waitingLines.enterLine(app, batch, now);
+    if (startAt !== null && startAt > now) return { name, delayMs: Math.min(startAt - now, firstLookMs) };
+    const first = await waitingLines.joinAppQueue(app, batch, now);
     return { name, delayMs: first === batch ? 0 : behindForMs };
   };
   const addJob = createAddJob({ store, sendOtpQueue });

@@ -21,6 +21,7 @@ export interface BatchResult {
 
 export type BatchJob = Job<BatchPayload, BatchResult, typeof batchJob>;
 
+const cleanedAtATime = 1_000;
 const wakeTries = 20;
 const wakeAgainMs = 50;
 /** A batch behind another of its app is woken when it is the first in line. */
@@ -36,6 +37,8 @@ export interface BatchQueue {
     batch: { batch: string; app: string },
     rest: () => Promise<{ name: string | null; delayMs: number }>,
   ): Promise<void>;
+  /** Deletes jobs that ended more than `keepMs` ago. */
+  clean(keepMs: number): Promise<void>;
   /** Has a waiting job look at its batch now, after a change. */
   wake(batch: string): Promise<void>;
   queue: Queue<BatchPayload, BatchResult, typeof batchJob>;
@@ -53,6 +56,9 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
       if (typeof ended === 'string') await queue.remove(id);
       const { name, delayMs } = await rest();
       await queue.add(batchJob, { id, batch, app, name }, { ...jobOptions, jobId: id, delay: delayMs });
+    },
+    clean: async (keepMs) => {
+      for (const state of ['completed', 'failed'] as const) await queue.clean(keepMs, cleanedAtATime, state);
     },
     wake: async (batch) => {
       const job = await queue.getJob(batchId(batch));

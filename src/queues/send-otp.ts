@@ -7,7 +7,7 @@ import { withTimeout } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type NewJob } from './add-jobs.js';
 import { openQueue, type QueueConnection } from './queues.js';
-import { announceShards, knownShards, shardName, shardOf } from './shards.js';
+import { announceShards, knownShards, shardName, shardOf, shardOfPartition } from './shards.js';
 
 export const sendOtpJob = 'send-otp';
 
@@ -90,6 +90,10 @@ export interface SendOtpQueue {
   withoutJob<O extends QueuedOtp>(
     otps: readonly O[],
   ): Promise<{ missing: O[]; unsure: { otps: O[]; error: unknown } | null }>;
+  /** Released lines that wait in each shard of this process that answers. */
+  bulkByShard(): Promise<ReadonlyMap<number, number>>;
+  /** The shard of the OTPs of a partition. */
+  shardOfPartition(partition: string): number;
   /** The backlog of the shards that answer. Rejects if none does. */
   backlog(): Promise<Backlog>;
   /** When the next single OTP of the shards that answer was added, in ms since 1970; null if none waits. */
@@ -228,6 +232,17 @@ export function createSendOtpQueue({
       const left = rest.filter(({ id }) => !found.has(id));
       if (failures.length === 0) return { missing: left, unsure: null };
       return { missing: [], unsure: { otps: left, error: failures[0] } };
+    },
+    shardOfPartition: shardOfPartition(shards),
+    bulkByShard: async () => {
+      const counts = await Promise.allSettled(
+        ofThisMap.map((queue) => withTimeout(queue.getJobCounts('prioritized'), knownDeadlineMs)),
+      );
+      return new Map(
+        counts.flatMap((count, n) =>
+          count.status === 'fulfilled' ? [[n, count.value['prioritized'] ?? 0] as const] : [],
+        ),
+      );
     },
     backlog: async () => {
       const found = await Promise.allSettled((await known()).map((n) => backlogOf(shard(n))));

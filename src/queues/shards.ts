@@ -43,13 +43,19 @@ function spread(n: number): number {
  * master that is away stops only its own.
  */
 export function shardOf(count: number): (otpId: string) => number {
+  const ofPartition = shardOfPartition(count);
+  return (otpId) => ofPartition(partitionOfId(otpId) ?? '');
+}
+
+/** The same by partition. */
+export function shardOfPartition(count: number): (partition: string) => number {
   const inOrder = Array.from({ length: count }, (_, n) => n).sort(
     (a, b) => hashSlot(tagOf(a)) - hashSlot(tagOf(b)),
   );
   const shards = new Map(
     partitions.map((tag) => [tag, inOrder[Math.floor((hashSlot(tag) * count) / slotCount)] ?? 0]),
   );
-  return (otpId) => shards.get(partitionOfId(otpId) ?? '') ?? 0;
+  return (partition) => shards.get(partition) ?? 0;
 }
 
 /** The largest number of shards so far; a process raises it before it adds to more. */

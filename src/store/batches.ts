@@ -122,6 +122,8 @@ export interface Batches extends BatchList {
       startAt?: number | undefined;
     },
   ): Promise<'changed' | 'missing' | 'ended' | 'started' | 'too_late'>;
+  /** Writes start and end again where OTPs look for them: a process or master may have been away when they changed. */
+  repeatInPartitions(batch: string, facts: Pick<BatchFacts, 'startAt' | 'cancelledAt'>): Promise<void>;
   /** Notes that lines are released, and tells of the first time; false where the batch must not start yet. */
   begin(batch: string): Promise<boolean>;
   /** Notes that all OTPs were sent or given up, and tells of it, each time by the same event. */
@@ -278,6 +280,11 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       );
       if (typeof facts[known]?.[1] === 'string') return null;
       return await create(names[known] ?? names[0], app, options);
+    },
+    repeatInPartitions: async (batch, { startAt, cancelledAt }) => {
+      const livesMs = await redis.pttl(keys.batch(batch));
+      if (startAt !== null) await setInPartitions(batch, ['startAt', startAt, livesMs]);
+      if (cancelledAt !== null) await setInPartitions(batch, ['cancelledAt', cancelledAt, livesMs]);
     },
     facts: async (batch) => factsOf(await redis.hgetall(keys.batch(batch))),
     change: async (batch, fields) => {

@@ -26,7 +26,7 @@ export const keys = {
   /** Hash: batches with waiting lines in this partition, and the app of each. */
   waitingBatches: (partition: string) => `${prefix}:{${partition}}:waiting`,
   /** Sorted set that expires: batches of an app whose turn it may be, by their order. */
-  batchLine: (app: string) => `${prefix}:{${app}}:batch-line`,
+  appBatchQueue: (app: string) => `${prefix}:{${app}}:batch-queue`,
   /** Hash, JSON by batch: how far the release of each batch with waiting lines has got. */
   activeBatches: `${prefix}:{batches}:active`,
   /** Hash: app, options, creation and number of lines of a batch, and since when it is cancelled. */

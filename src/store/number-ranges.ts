@@ -82,6 +82,8 @@ const takeReply = z.array(
     }),
   ),
 );
+/** A master of a cluster that takes longer is taken for away. */
+export const slotDeadlineMs = 1_000;
 /** When a range is judged again whose master does not answer. */
 const awayForMs = 1_000;
 
@@ -97,7 +99,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const { redis, encrypter, policy, safeRanges } = options;
   const noteMany = loadListScript(redis, 'ranges/range#note', policy);
   const readScript = loadScript(redis, 'ranges/range#read', policy);
-  const takeMany = loadListScript(redis, 'ranges/range#take', policy);
+  const takeMany = loadListScript(redis, 'ranges/range#take', policy, slotDeadlineMs);
   const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
   // On a cluster, a note whose master is away must not hold up the others.
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;

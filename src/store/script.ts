@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { createBatcher, gathered } from '../lib/batcher.js';
 import { groupBy } from '../lib/group-by.js';
 import { redisScript } from '../lib/redis-script.js';
+import { withTimeout } from '../lib/with-timeout.js';
 import type { EventType } from '../otp/event.js';
 import { moves, statuses } from '../otp/otp.js';
 import { hashSlot } from '../otp/otp-id.js';
@@ -175,10 +176,10 @@ type RecordBatch<C extends { key: string } = RecordCall> = (calls: C[]) => Promi
 export function loadRecordScript(
   options: RecordScripts,
   name: string,
-  { most = gathered.most }: { most?: number } = {},
+  { most = gathered.most, deadlineMs }: { most?: number; deadlineMs?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
-  const script = loadListScript(redis, name, policy);
+  const script = loadListScript(redis, name, policy, deadlineMs);
   const groupOf = redis.isCluster ? ({ key }: RecordCall) => tagOf(key) : undefined;
   const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most }, groupOf);
   return async (key, args) => {
@@ -189,22 +190,39 @@ export function loadRecordScript(
 }
 
 /** A function that is called for a list of keys, each with its share of the arguments, and answers a list. */
-export function loadListScript(redis: RedisClient, name: string, policy: Partial<Policy> = {}): RecordBatch {
+export function loadListScript(
+  redis: RedisClient,
+  name: string,
+  policy: Partial<Policy> = {},
+  deadlineMs?: number,
+): RecordBatch {
   const script = loadScript(redis, name, policy);
-  return bySlot(redis, async (calls) => {
-    const scriptKeys = calls.map(({ key }) => key);
-    const args = calls.flatMap((call) => call.args);
-    return (await script(scriptKeys, args)) as unknown[];
-  });
+  return bySlot(
+    redis,
+    async (calls) => {
+      const scriptKeys = calls.map(({ key }) => key);
+      const args = calls.flatMap((call) => call.args);
+      return (await script(scriptKeys, args)) as unknown[];
+    },
+    deadlineMs,
+  );
 }
 
-/** On a cluster, where one call reaches one slot, a call for each hash tag; one that fails spoils no other. */
-export function bySlot<C extends { key: string }>(redis: RedisClient, run: RecordBatch<C>): RecordBatch<C> {
+/**
+ * On a cluster, where one call reaches one slot, a call for each hash tag; one that fails, or takes longer than `deadlineMs`,
+ * spoils no other.
+ */
+export function bySlot<C extends { key: string }>(
+  redis: RedisClient,
+  run: RecordBatch<C>,
+  deadlineMs?: number,
+): RecordBatch<C> {
   if (!redis.isCluster) return run;
   return async (calls) => {
     const answers = new Map<C, unknown>();
     const runOne = async (ofTag: C[]) => {
-      const ofThese = await run(ofTag).catch((error: unknown) => ofTag.map(() => error));
+      const answering = deadlineMs === undefined ? run(ofTag) : withTimeout(run(ofTag), deadlineMs);
+      const ofThese = await answering.catch((error: unknown) => ofTag.map(() => error));
       for (const [i, call] of ofTag.entries()) answers.set(call, ofThese[i]);
     };
     await Promise.all([...groupBy(calls, ({ key }) => tagOf(key)).values()].map(runOne));

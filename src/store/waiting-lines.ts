@@ -3,6 +3,7 @@ import type { Otp } from '../otp/otp.js';
 import { partitions } from '../otp/otp-id.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
+import { slotDeadlineMs } from './number-ranges.js';
 import { recordSchema, toOtp } from './record.js';
 import { loadListScript, loadRecordScript, type RecordScripts } from './script.js';
 
@@ -14,6 +15,7 @@ export interface WaitingCount {
   waiting: number;
   /** OTPs that were released and not sent yet. */
   inFlight: number;
+  inFlightByPartition: readonly number[];
   /** Redis's clock, in ms since 1970. */
   at: number;
   /** False while a master of a cluster does not answer. */
@@ -54,14 +56,16 @@ export interface WaitingLines {
   count(batch: string): Promise<WaitingCount>;
   /** Takes up to `most` lines, of each partition in proportion, which must get their jobs now. */
   release(batch: string, most: number, count: WaitingCount): Promise<ReleasedOtp[]>;
+  /** Takes lines that have ended, some of each partition; resolves with their number, 0 if none is left. */
+  takeEnded(batch: string): Promise<number>;
   /** Makes released OTPs wait again, before or behind the other lines of their batch. */
   putBack(otps: readonly Pick<Otp, 'id'>[], place: 'first' | 'last'): Promise<void>;
   /** Puts a batch into its app's line, by its order; resolves with the first in line. */
-  enterLine(app: string, batch: string, order: number): Promise<string>;
+  joinAppQueue(app: string, batch: string, order: number): Promise<string>;
   /** Takes a batch out of its app's line; resolves with the first in line, or null. */
-  leaveLine(app: string, batch: string): Promise<string | null>;
+  leaveAppQueue(app: string, batch: string): Promise<string | null>;
   /** The first batch in an app's line, or null. */
-  firstInLine(app: string): Promise<string | null>;
+  firstOfApp(app: string): Promise<string | null>;
   /** Batches with waiting lines that were released from, or looked at, before. */
   active(): Promise<ActiveBatch[]>;
   note(active: ActiveBatch): Promise<void>;
@@ -70,7 +74,10 @@ export interface WaitingLines {
 }
 
 /** As long as the lines of a batch may wait. */
-const lineKeptMs = 9 * 86_400_000;
+const appQueueKeptMs = 9 * 86_400_000;
+
+/** Of each partition, in one call. */
+const endedAtATime = 20;
 
 const countReply = z.tuple([z.number(), z.number(), z.number(), z.number()]);
 const releaseReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.number()]))]);
@@ -83,8 +90,11 @@ export const activeSchema = z.object({
 
 export function createWaitingLines(options: RecordScripts & { encrypter: Encrypter }): WaitingLines {
   const { redis, encrypter, policy } = options;
-  const countScript = loadListScript(redis, 'batches/waiting#count', policy);
-  const releaseScript = loadRecordScript(options, 'batches/waiting#release', { most: partitions.length });
+  const countScript = loadListScript(redis, 'batches/waiting#count', policy, slotDeadlineMs);
+  const releaseScript = loadRecordScript(options, 'batches/waiting#release', {
+    most: partitions.length,
+    deadlineMs: slotDeadlineMs,
+  });
   const returnScript = loadRecordScript(options, 'batches/waiting#put-back');
   /** A record that no encryption key opens is left to the sweeper, which tells of it. */
   const open = ([raw, exempt]: [string, number]): ReleasedOtp[] => {
@@ -94,7 +104,8 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
       return [];
     }
   };
-  const firstInLine = async (app: string) => (await redis.zrange(keys.batchLine(app), '0', '0'))[0] ?? null;
+  const firstOfApp = async (app: string) =>
+    (await redis.zrange(keys.appBatchQueue(app), '0', '0'))[0] ?? null;
   return {
     batches: async () => {
       const read = await Promise.allSettled(
@@ -113,9 +124,10 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
       const waiting = counts.map((count) => (count ? Math.min(count[0], count[1]) : 0));
       const byPartition = counts.map((count) => count?.[0] ?? 0);
       const sum = (of: readonly number[]) => of.reduce((a, b) => a + b, 0);
-      const unsent = sum(counts.map((count) => (count ? count[1] + count[2] : 0)));
+      const inFlight = counts.map((count, i) => (count ? count[1] + count[2] - (waiting[i] ?? 0) : 0));
       return {
-        ...{ byPartition, waiting: sum(waiting), inFlight: unsent - sum(waiting), at: known[3] },
+        ...{ byPartition, waiting: sum(waiting), at: known[3] },
+        ...{ inFlight: sum(inFlight), inFlightByPartition: inFlight },
         complete: counts.every((count) => count !== null),
       };
     },
@@ -125,30 +137,39 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
         shares(most, byPartition).map(async (share, i) => {
           if (share === 0) return [];
           const key = keys.waitingLines(partitions[i] ?? '', batch);
-          const [, lines] = releaseReply.parse(await releaseScript(key, [batch, share]));
+          const [, lines] = releaseReply.parse(await releaseScript(key, [batch, share, 0]));
           return lines.flatMap(open);
         }),
       );
       return released.flatMap((part) => (part.status === 'fulfilled' ? part.value : []));
     },
+    takeEnded: async (batch) => {
+      const taken = await Promise.allSettled(
+        partitions.map(async (partition) => {
+          const key = keys.waitingLines(partition, batch);
+          return releaseReply.parse(await releaseScript(key, [batch, endedAtATime, 1]))[0];
+        }),
+      );
+      return taken.reduce((sum, part) => sum + (part.status === 'fulfilled' ? part.value : 0), 0);
+    },
     putBack: async (otps, place) => {
       await Promise.all(otps.map(({ id }) => returnScript(keys.recordOfId(id), [place])));
     },
-    enterLine: async (app, batch, order) => {
-      const key = keys.batchLine(app);
+    joinAppQueue: async (app, batch, order) => {
+      const key = keys.appBatchQueue(app);
       const added = redis.zadd(key, order, batch);
-      const kept = redis.pexpire(key, lineKeptMs);
+      const kept = redis.pexpire(key, appQueueKeptMs);
       const [first] = await redis.zrange(key, '0', '0');
       await Promise.all([added, kept]);
       return first ?? batch;
     },
-    leaveLine: async (app, batch) => {
-      const left = redis.zrem(keys.batchLine(app), batch);
-      const first = await firstInLine(app);
+    leaveAppQueue: async (app, batch) => {
+      const left = redis.zrem(keys.appBatchQueue(app), batch);
+      const first = await firstOfApp(app);
       await left;
       return first;
     },
-    firstInLine,
+    firstOfApp,
     active: async () => {
       const found = await redis.hgetall(keys.activeBatches);
       return Object.entries(found).flatMap(([batch, text]) => {

@@ -1,5 +1,7 @@
-import { DelayedError, RateLimitError, Worker, type WorkerOptions } from 'bullmq';
+import { DelayedError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
+import { withTimeout } from '../lib/with-timeout.js';
+import { partitions } from '../otp/otp-id.js';
 import {
   type BatchJob,
   type BatchPayload,
@@ -24,25 +26,26 @@ const window = { least: 100, most: 20_000 };
 /** A batch's turn is this share of the window, so that apps share it equally. */
 const turnShare = 1 / 4;
 const turn = { least: 25, most: 2_000 };
+/** A slice whose shard or range does not answer is given up. */
+const addWithinMs = 5_000;
 /** Lines added in one call. */
 const slice = 200;
-/** How long the queue of batches rests while the window is full. */
+/** When a batch looks again that found the window full, and how long the queue of batches rests before the next looks. */
 const fullForMs = 50;
+const restMs = 10;
 /** When a batch is looked at again whose lines wait for something else. */
-const lookAgainMs = { recalled: 250, ownWindow: 500, upload: 500, unsent: 1_000, paused: 60_000 };
+const lookAgainMs = { recalled: 500, ownWindow: 500, upload: 500, unsent: 1_000, paused: 60_000 };
 /** Releases of a paced batch. */
 const paceEveryMs = 200;
 /** A pace that could not be kept is caught up with for this long. */
 const catchUpMs = 1_000;
-/** Lines taken in one call that have ended. */
-const endedAtATime = 500;
 const sampleEveryMs = 500;
 const rateOverMs = 10_000;
 
 interface BatchWorkerOptions {
   redis: RedisClient;
   store: Pick<Store, 'batches' | 'waitingLines' | 'load' | 'ranges' | 'appPauses'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'addBulk' | 'recall' | 'backlog'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'addBulk' | 'recall' | 'bulkByShard' | 'shardOfPartition'>;
   batchQueue: BatchQueue;
   logger: Logger;
   fraudGuardEnforces: boolean;
@@ -57,11 +60,9 @@ export function startBatchWorker(options: BatchWorkerOptions, workerOptions: Par
     (job, token = '') =>
       withoutStacks(options.logger, () => release(job)).then(async (next) => {
         if ('lines' in next) return next;
-        if (next.wait === 'window_full') {
-          await worker.rateLimit(fullForMs);
-          throw new RateLimitError();
-        }
-        await job.moveToDelayed(Date.now() + next.wait, token);
+        // Many batches that find the window full must not look all the time.
+        if (next.isFull) await worker.rateLimit(restMs);
+        await job.moveToDelayed(Date.now() + Math.ceil(next.wait), token);
         throw new DelayedError();
       }),
     {
@@ -74,8 +75,8 @@ export function startBatchWorker(options: BatchWorkerOptions, workerOptions: Par
   return worker.on('error', (error) => options.onError(error));
 }
 
-/** A turn's result: the job ends, or waits so many ms; `window_full`: no batch has a turn for a moment. */
-type Next = BatchResult | { wait: number | 'window_full' };
+/** A turn's result: the job ends, or waits so many ms. `isFull`: the window is full for all batches. */
+type Next = BatchResult | { wait: number; isFull?: true };
 
 /** One turn of a batch. */
 export function createBatchProcessor({
@@ -87,6 +88,7 @@ export function createBatchProcessor({
 }: BatchWorkerOptions) {
   const { batches, waitingLines } = store;
   const rate = createRate(store);
+  const shardsOf = partitions.map((partition) => sendOtpQueue.shardOfPartition(partition));
 
   const note = async (
     job: BatchJob,
@@ -120,6 +122,49 @@ export function createBatchProcessor({
     };
   };
 
+  /** The same for a share of a turn; `count` names only partitions of one shard, which must not hold up others. */
+  const addInSlices = async (batch: string, most: number, count: WaitingCount) => {
+    const sum = { free: 0, heldForMs: 0 };
+    for (let left = most; left > 0; left -= slice) {
+      const current = left === most ? count : await recount(batch, count);
+      const adding = withTimeout(add(batch, Math.min(left, slice), current), addWithinMs);
+      // The sweeper finds what was released.
+      const added = await adding.catch(() => null);
+      if (!added) break;
+      sum.free += added.free;
+      sum.heldForMs = Math.max(sum.heldForMs, added.heldForMs);
+      if (added.free === 0) break;
+    }
+    return sum;
+  };
+
+  /** Counts the partitions again that have lines in `count`. */
+  const recount = async (batch: string, { byPartition: before }: WaitingCount) => {
+    const count = await waitingLines.count(batch);
+    return { ...count, byPartition: count.byPartition.map((lines, i) => ((before[i] ?? 0) > 0 ? lines : 0)) };
+  };
+
+  /** How many lines each shard takes that has lines of the batch, without those that take none. */
+  const roomsOf = async (count: WaitingCount, most: number, mostOfAll: number) => {
+    const bulk = await sendOtpQueue.bulkByShard();
+    const shards = new Set(shardsOf);
+    const perShard = (all: number) => Math.ceil(all / shards.size);
+    const rooms = new Map<number, number>();
+    let isFull = false;
+    for (const shard of shards) {
+      const sum = (of: readonly number[]) => of.reduce((a, b, i) => a + (shardsOf[i] === shard ? b : 0), 0);
+      const waitingThere = bulk.get(shard);
+      if (waitingThere === undefined || sum(count.byPartition) === 0) continue;
+      isFull ||= waitingThere >= perShard(mostOfAll);
+      const room = Math.min(
+        perShard(mostOfAll) - waitingThere,
+        perShard(most) - sum(count.inFlightByPartition),
+      );
+      if (room > 0) rooms.set(shard, room);
+    }
+    return { rooms, isFull: isFull || undefined } as { rooms: typeof rooms; isFull?: true };
+  };
+
   const recall = async (batch: string) =>
     await sendOtpQueue.recall(batch, (ids) =>
       waitingLines.putBack(
@@ -129,27 +174,15 @@ export function createBatchProcessor({
     );
 
   /** Lets the next batch of the app have its turns. */
-  const leaveLine = async ({ data: { batch, app } }: BatchJob) => {
-    const next = await waitingLines.leaveLine(app, batch);
+  const leaveAppQueue = async ({ data: { batch, app } }: BatchJob) => {
+    const next = await waitingLines.leaveAppQueue(app, batch);
     // The watch wakes it, too.
     if (next !== null && next !== batch) batchQueue.wake(next).catch(() => {});
   };
 
-  /** Takes lines that have ended, such as cancelled ones, which is written down as they are taken. */
-  const takeEnded = async (batch: string) => {
-    for (let left = Number.POSITIVE_INFINITY; ; ) {
-      const count = await waitingLines.count(batch);
-      const lines = count.byPartition.reduce((sum, each) => sum + each, 0);
-      // Lines of a master that does not answer, or that were accepted meanwhile, are left to the next turn.
-      if (lines === 0 || lines >= left) return count;
-      left = lines;
-      await add(batch, endedAtATime, count);
-    }
-  };
-
   const finish = async (job: BatchJob, facts: BatchFacts, count: WaitingCount): Promise<Next> => {
     const { batch } = job.data;
-    await leaveLine(job);
+    await leaveAppQueue(job);
     const isUnsent = count.waiting > 0 || count.inFlight > 0 || !count.complete;
     if (isUnsent || isUploading(facts, count.at)) {
       await note(job, facts, count, null);
@@ -166,61 +199,69 @@ export function createBatchProcessor({
     const facts = (await batches.facts(batch)) ?? unknownBatch(job);
     const count = await waitingLines.count(batch);
     if (count.waiting === 0 || facts.cancelledAt !== null) {
-      return await finish(job, facts, await takeEnded(batch));
+      if (facts.cancelledAt !== null) await batches.repeatInPartitions(batch, facts);
+      while ((await waitingLines.takeEnded(batch)) > 0);
+      return await finish(job, facts, await waitingLines.count(batch));
     }
     const waitFor = async (reason: WaitReason, wait: number): Promise<Next> => {
-      if (reason !== 'earlier_batch') await leaveLine(job);
+      if (reason !== 'earlier_batch') await leaveAppQueue(job);
       await note(job, facts, count, reason);
       return { wait };
     };
     if (facts.paused || (await store.appPauses.isPaused(facts.app))) {
       // Workers take jobs meanwhile, so one look may miss some.
-      const recalled = await recall(batch);
+      if (count.inFlight > 0) await recall(batch);
       return await waitFor(
         facts.paused ? 'paused' : 'app_paused',
-        recalled > 0 ? lookAgainMs.recalled : lookAgainMs.paused,
+        count.inFlight > 0 ? lookAgainMs.recalled : lookAgainMs.paused,
       );
     }
     if (facts.startAt !== null && facts.startAt > count.at) {
+      await batches.repeatInPartitions(batch, facts);
       return await waitFor('start', Math.min(facts.startAt - count.at, lookAgainMs.paused));
     }
     const paced = paceOf(facts, count.at);
     if (paced.lines === 0) return await waitFor('pace', paced.waitMs);
-    const first = await waitingLines.enterLine(facts.app, batch, orderOf(facts));
+    const first = await waitingLines.joinAppQueue(facts.app, batch, orderOf(facts));
     if (first !== batch) return await waitFor('earlier_batch', behindForMs);
 
-    const most = clamp(windowSeconds * (await rate()), window);
-    // Lines of an app on hold, or that wait for credits, fill its own window only.
-    if (count.inFlight >= most) return { wait: lookAgainMs.ownWindow };
-    const { bulk } = await sendOtpQueue.backlog();
-    if (bulk >= most) return { wait: 'window_full' };
+    const mostOfAll = clamp(windowSeconds * (await rate()), window);
+    // A pace that was held up must not be caught up with at once.
+    const most = Math.min(mostOfAll, Math.ceil(windowSeconds * (facts.perSecond ?? mostOfAll)));
+    const { rooms, isFull } = await roomsOf(count, most, mostOfAll);
+    // Lines of an app on hold, or that wait for credits, fill the window of their batch only.
+    if (rooms.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: lookAgainMs.ownWindow };
     const isFirst = facts.startedAt === null || !facts.startTold || facts.finishedAt !== null;
     // Its start was put off meanwhile.
     if (isFirst && !(await batches.begin(batch))) return { wait: 1 };
-    const lines = Math.min(
-      ...[clamp(most * turnShare, turn), most - count.inFlight, most - bulk, paced.lines, count.waiting],
-    );
-    let [released, heldForMs] = [0, 0];
-    for (let left = lines; left > 0; left -= slice) {
-      const current = left === lines ? count : await waitingLines.count(batch);
-      const added = await add(batch, Math.min(left, slice), current);
+    let [left, released, heldForMs] = [Math.min(clamp(most * turnShare, turn), paced.lines), 0, 0];
+    for (const [shard, room] of rooms) {
+      const ofShard = {
+        ...count,
+        byPartition: count.byPartition.map((lines, i) => (shardsOf[i] === shard ? lines : 0)),
+      };
+      const share = Math.min(room, Math.ceil(left / rooms.size), left);
+      const added = await addInSlices(batch, share, ofShard);
+      left -= added.free;
       released += added.free;
       heldForMs = Math.max(heldForMs, added.heldForMs);
     }
     if (facts.perSecond !== null) {
       await batches.change(batch, { paceAt: Math.round(paced.from + (released * 1_000) / facts.perSecond) });
     }
-    const left = { ...count, waiting: count.waiting - released };
+    const rest = { ...count, waiting: Math.max(0, count.waiting - released) };
     const isHeld = released === 0 && heldForMs > 0;
     if (isHeld) {
-      await note(job, facts, left, 'number_range');
-      await leaveLine(job);
+      await note(job, facts, rest, 'number_range');
+      await leaveAppQueue(job);
       return { wait: Math.min(heldForMs, lookAgainMs.paused) };
     }
-    await note(job, facts, left, null);
+    await note(job, facts, rest, null);
+    // Nothing of it is left: the app's next batch goes on.
+    if (rest.waiting === 0) await leaveAppQueue(job);
     // At the end of the queue: each app has a turn before this one has its next.
     if (facts.perSecond === null) return { wait: 1 };
-    await leaveLine(job);
+    await leaveAppQueue(job);
     return { wait: Math.max(paceEveryMs, 1_000 / facts.perSecond) };
   };
 }
@@ -304,8 +345,8 @@ export function createBatchWatch({
       }
       if (!complete) return;
       for (const app of new Set(apps.values())) {
-        let first = await waitingLines.firstInLine(app);
-        while (first !== null && !apps.has(first)) first = await waitingLines.leaveLine(app, first);
+        let first = await waitingLines.firstOfApp(app);
+        while (first !== null && !apps.has(first)) first = await waitingLines.leaveAppQueue(app, first);
         // A worker that ended at the wrong moment woke none.
         if (first !== null) await batchQueue.wake(first);
       }

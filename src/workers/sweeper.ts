@@ -1,11 +1,14 @@
 import type { Logger } from '../lib/logger.js';
 import type { Otp } from '../otp/otp.js';
+import type { BatchQueue } from '../queues/batch.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import type { Store } from '../store/store.js';
 import { countEnd, type WorkerMetrics } from './job-control.js';
 
 const sweepEveryMs = 1_000;
 const cleanEveryMs = 60_000;
+/** Released lines are looked at again: jobs that were deleted would hold up the lines behind them. */
+const linesAgainMs = 60_000;
 
 /**
  * Ends OTPs whose time is over, and adds lost jobs again. One worker of all does so each second: work that is due less
@@ -14,12 +17,14 @@ const cleanEveryMs = 60_000;
 export function createSweeper({
   store,
   sendOtpQueue,
+  batchQueue,
   retentionSeconds,
   logger,
   metrics,
 }: {
   store: Pick<Store, 'sendAttempts' | 'waitingLines' | 'holdLease'>;
   sendOtpQueue: SendOtpQueue;
+  batchQueue: Pick<BatchQueue, 'clean'>;
   /** How long jobs that ended are kept. */
   retentionSeconds: number;
   logger: Logger;
@@ -61,13 +66,22 @@ export function createSweeper({
     const { missing, unsure } = await sendOtpQueue.withoutJob(queued);
     const failed = new Set([...(await restore(missing)), ...(unsure?.otps ?? [])]);
     if (unsure) logger.error({ event: 'sweep.failed', err: unsure.error }, 'a shard was not looked at');
-    await store.sendAttempts.markEnqueued(queued.filter((otp) => !failed.has(otp)));
+    const soon = Date.now() + linesAgainMs;
+    await store.sendAttempts.markEnqueued(
+      queued
+        .filter((otp) => !failed.has(otp))
+        .map(({ id, sendDeadline, inBatch }) => ({
+          id,
+          sendDeadline: inBatch ? Math.min(sendDeadline, soon) : sendDeadline,
+        })),
+    );
   };
   return {
     everyMs: sweepEveryMs,
     run: async () => {
       if (await store.holdLease('sweep', sweepEveryMs - 100)) await sweep();
-      if (await store.holdLease('clean', cleanEveryMs)) await sendOtpQueue.clean(retentionSeconds * 1_000);
+      if (!(await store.holdLease('clean', cleanEveryMs))) return;
+      await Promise.all([sendOtpQueue, batchQueue].map((queue) => queue.clean(retentionSeconds * 1_000)));
     },
   };
 }

@@ -136,6 +136,45 @@ describe('a batch', { timeout: 60_000 }, () => {
     expect(sent()).toBeLessThan(400);
   });
 
+  it('sends nothing where the process that cancelled it ended half-way', async () => {
+    const { batch } = await upload(100, { startAt: Date.now() + 3_600_000 });
+    await redis.hset(keys.batch(batch), 'cancelledAt', String(Date.now()));
+    await scene.start();
+    await scene.batchQueue.wake(batch);
+    await until(isDone(batch));
+    expect((await scene.store.batches.find('shop', batchId(batch)))?.counts).toMatchObject({
+      cancelled: 100,
+    });
+    expect(sent()).toBe(0);
+  });
+
+  it('ends when one of its OTPs was erased', async () => {
+    const { batch, ids } = await upload(3);
+    const otp = await scene.store.otps.find('shop', ids[0] ?? '');
+    if (otp) await scene.store.dataSubjects.erase(otp.to, [otp]);
+    await scene.start();
+    await until(isDone(batch));
+    expect(sent()).toBe(2);
+  });
+
+  it('is taken back when it is paused while the window is full', async () => {
+    const batches = [await upload(300, { app: 'mall' }), await upload(300, { app: 'bank' })];
+    await scene.queue.queues[0].pause();
+    await scene.start();
+    await until(async () => (await scene.queue.backlog()).bulk >= 100);
+    for (const { batch } of batches) {
+      await scene.store.batches.change(batch, { paused: true });
+      await scene.batchQueue.wake(batch);
+    }
+    await until(async () => (await scene.queue.backlog()).bulk === 0);
+    await scene.queue.queues[0].resume();
+    for (const { batch } of batches) {
+      await scene.store.batches.change(batch, { paused: false });
+      await scene.batchQueue.wake(batch);
+    }
+    await until(() => sent() === 600);
+  });
+
   it('ends for good when each of its lines was cancelled by itself', async () => {
     const { batch, ids } = await upload(10);
     for (const id of ids) await scene.store.otps.cancel('shop', id);
@@ -251,7 +290,7 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
 
   it('go on where a worker ended before it woke the next', async () => {
     const [first, second] = [await upload(1), await upload(1)];
-    await scene.store.waitingLines.leaveLine('shop', first.batch);
+    await scene.store.waitingLines.leaveAppQueue('shop', first.batch);
     await scene.store.batches.cancel('shop', batchId(first.batch));
     await createBatchWatch(scene).run();
     await scene.start();

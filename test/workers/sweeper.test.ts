@@ -69,7 +69,13 @@ describe('the sweeper', () => {
     const sweep = async () => {
       for (const id of ids) await makeDue(id);
       await redis.del(...(await redis.keys('*:lease:*')), 'none');
-      await createSweeper({ store, sendOtpQueue, retentionSeconds: 60, logger, metrics }).run();
+      await createSweeper({
+        ...{ batchQueue: scene.batchQueue, store },
+        sendOtpQueue,
+        retentionSeconds: 60,
+        logger,
+        metrics,
+      }).run();
       return await Promise.all(ids.map(async (id) => (await scene.queue.queues[0].getJob(id)) !== undefined));
     };
     expect(await sweep()).toEqual([false, true, true]);
@@ -99,7 +105,14 @@ describe('the sweeper', () => {
     expect(await waitingLines.count(name)).toMatchObject({ waiting: 1, inFlight: 2 });
     for (const { otp } of released) await makeDue(otp.id);
     await makeDue(single);
-    await createSweeper({ store, sendOtpQueue: queue, retentionSeconds: 60, logger, metrics }).run();
+    await createSweeper({
+      store,
+      sendOtpQueue: queue,
+      batchQueue: scene.batchQueue,
+      retentionSeconds: 60,
+      logger,
+      metrics,
+    }).run();
     expect(addedAgain()).toHaveLength(3);
     expect(await waitingLines.count(name)).toMatchObject({ waiting: 3, inFlight: 0 });
     expect(await queue.queues[0].getJobCounts('waiting', 'prioritized')).toEqual({
@@ -127,7 +140,13 @@ describe('the sweeper', () => {
     await workers.close(20_000);
     await redis.del(...(await redis.keys('*:lease:*')));
     const { store, queue: sendOtpQueue, logger, metrics } = scene;
-    await createSweeper({ store, sendOtpQueue, retentionSeconds: 0, logger, metrics }).run();
+    await createSweeper({
+      ...{ batchQueue: scene.batchQueue, store },
+      sendOtpQueue,
+      retentionSeconds: 0,
+      logger,
+      metrics,
+    }).run();
     expect(await sendOtpQueue.queues[0].getJob(id)).toBeUndefined();
   });
 });

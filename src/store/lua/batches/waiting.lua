@@ -16,8 +16,8 @@ return answers
 -- Takes lines of a batch that wait in a partition, first ones first, for their jobs to be added. Those that have ended
 -- meanwhile are left out. The sweeper looks soon at each that is taken: no line is lost where the caller ends before it
 -- has added the job.
--- KEYS: the waiting lines by partition. ARGV for each: batch, most lines to take. Returns for each: how many it took, and
--- of those that can be sent the record, and 1 where the number was verified lately.
+-- KEYS: the waiting lines by partition. ARGV for each: batch, most lines to take, 1 to take only those that have ended.
+-- Returns for each: how many it took, and of those that can be sent the record, and 1 where the number was verified lately.
 local t = now()
 
 -- All that a broken record can stumble over, before anything is written.
@@ -31,24 +31,27 @@ local function look_at(id)
   return r, changed, exempt and 1 or 0, encode(r)
 end
 
-return for_each_record(function(batch, most)
+return for_each_record(function(batch, most, only_ended)
   local waiting = here.record
   history()
-  local lines, released = redis.call('LRANGE', waiting, 0, most - 1), {}
+  local lines, released, kept = redis.call('LRANGE', waiting, 0, most - 1), {}, {}
   for _, line in ipairs(lines) do
     -- One that is broken has no job and never gets one: the sweeper tells of it at its deadline.
     local readable, r, changed, exempt, raw = pcall(look_at, 'otp_' .. line)
     if readable and r then
       if changed then save(r) end
-      if r.status == 'queued' then
+      if r.status == 'queued' and only_ended == '1' then
+        kept[#kept + 1] = line
+      elseif r.status == 'queued' then
         look_soon(r.id, r.sendDeadline, t)
         released[#released + 1] = { raw, exempt }
       end
     end
   end
+  if #kept > 0 then redis.call('RPUSH', waiting, unpack(kept)) end
   if #lines > 0 then redis.call('LTRIM', waiting, #lines, -1) end
   if redis.call('EXISTS', waiting) == 0 then redis.call('HDEL', here.prefix .. 'waiting', batch) end
-  return { #lines, released }
+  return { #lines - #kept, released }
 end)
 
 --- @command put-back

@@ -35,6 +35,7 @@ return for_each_record(function()
   redis.call('SET', erased_key(), '1', 'PXAT', digits(t + POLICY.keepMs))
   redis.call('DEL', here.record)
   redis.call('ZREM', here.due, r.id)
+  if r.batch then redis.call('HINCRBY', batch_key(r.batch), r.status, -1) end
   if r.idempotencyKey then redis.call('DEL', r.idempotencyKey) end
   return 1
 end)
