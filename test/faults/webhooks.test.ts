@@ -44,8 +44,9 @@ it('every event reaches a failing webhook though workers are killed, none twice 
       fleet.startWorker();
     }
     const ended = await fleet.settled(otps, 300_000);
-    const told = () =>
-      new Map(receiver.taken.map(({ headers, message }) => [headers['webhook-id'], message]));
+    // That few codes are verified is told as well.
+    const taken = () => receiver.taken.filter(({ message }) => message.type.startsWith('otp.'));
+    const told = () => new Map(taken().map(({ headers, message }) => [headers['webhook-id'], message]));
     const named = () => [...told().values()].map(({ type, data }) => `${data['id']} ${type}`);
     const promised = ended.map(({ id, status }) => `${id} otp.${status}`);
     const missing = () => {
@@ -55,7 +56,7 @@ it('every event reaches a failing webhook though workers are killed, none twice 
     // What a killed worker had in hand is tried again after 20 s, what was refused after 5 s and after 30 s.
     await expect.poll(() => missing().length, { timeout: 120_000, interval: 500 }).toBe(0);
     await sleep(2_000);
-    const repeated = receiver.taken.length - told().size;
+    const repeated = taken().length - told().size;
     faultRow(
       `${count} OTPs reported to a webhook that is down for ${blackoutMs / 1_000} s and rejects every tenth event, ${kills} \`kill -9\` of a worker`,
       {
