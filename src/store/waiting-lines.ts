@@ -38,6 +38,8 @@ export interface ActiveBatch {
   batch: string;
   app: string;
   waiting: number;
+  /** OTPs released and not sent yet. */
+  inFlight: number;
   /** When it started, or was created, in ms since 1970: an app's batches go in this order. */
   order: number;
   waitsFor: WaitReason | null;
@@ -84,6 +86,7 @@ const releaseReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.number(
 export const activeSchema = z.object({
   app: z.string(),
   waiting: z.number(),
+  inFlight: z.number(),
   order: z.number(),
   waitsFor: z.enum(waitReasons).nullable(),
 });

@@ -23,6 +23,9 @@ import { withoutStacks } from './job-control.js';
 /** Released lines that wait in the send queue: about two seconds of sends, so that single OTPs and new apps wait little. */
 const windowSeconds = 2;
 const window = { least: 100, most: 20_000 };
+/** Apps share the window equally, with an eighth each at least; released lines of apps that ended may be there as well. */
+const leastShareOf = 8;
+const spare = 1.25;
 /** A batch's turn is this share of the window, so that apps share it equally. */
 const turnShare = 1 / 4;
 const turn = { least: 25, most: 2_000 };
@@ -34,7 +37,7 @@ const slice = 200;
 const fullForMs = 50;
 const restMs = 10;
 /** When a batch is looked at again whose lines wait for something else. */
-const lookAgainMs = { recalled: 500, ownWindow: 500, upload: 500, unsent: 1_000, paused: 60_000 };
+const lookAgainMs = { recalled: 500, ownWindow: 100, upload: 500, unsent: 300, paused: 60_000 };
 /** Releases of a paced batch. */
 const paceEveryMs = 200;
 /** A pace that could not be kept is caught up with for this long. */
@@ -93,11 +96,11 @@ export function createBatchProcessor({
   const note = async (
     job: BatchJob,
     facts: BatchFacts,
-    { waiting }: WaitingCount,
+    { waiting, inFlight }: WaitingCount,
     waitsFor: WaitReason | null,
   ) => {
     const { batch, app } = job.data;
-    await waitingLines.note({ batch, app, waiting, order: orderOf(facts), waitsFor });
+    await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor });
     const progress =
       facts.lines === 0 ? 0 : Math.floor((100 * Math.max(0, facts.lines - waiting)) / facts.lines);
     if (job.progress !== progress) await job.updateProgress(progress);
@@ -155,14 +158,23 @@ export function createBatchProcessor({
       const sum = (of: readonly number[]) => of.reduce((a, b, i) => a + (shardsOf[i] === shard ? b : 0), 0);
       const waitingThere = bulk.get(shard);
       if (waitingThere === undefined || sum(count.byPartition) === 0) continue;
-      isFull ||= waitingThere >= perShard(mostOfAll);
-      const room = Math.min(
-        perShard(mostOfAll) - waitingThere,
-        perShard(most) - sum(count.inFlightByPartition),
-      );
+      const roomOfAll = perShard(spare * mostOfAll) - waitingThere;
+      isFull ||= roomOfAll <= 0;
+      const room = Math.min(roomOfAll, perShard(most) - sum(count.inFlightByPartition));
       if (room > 0) rooms.set(shard, room);
     }
     return { rooms, isFull: isFull || undefined } as { rooms: typeof rooms; isFull?: true };
+  };
+
+  /** Apps that share the window with this one, itself among them, and what its other batches have in flight. */
+  const sharing = async ({ data: { app, batch } }: BatchJob) => {
+    const active = await waitingLines.active();
+    const withTurns = active.filter(({ waiting, waitsFor }) => waiting > 0 && waitsFor === null);
+    const others = active.filter((other) => other.app === app && other.batch !== batch);
+    return {
+      apps: new Set([app, ...withTurns.map((other) => other.app)]).size,
+      inFlight: others.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    };
   };
 
   const recall = async (batch: string) =>
@@ -226,15 +238,17 @@ export function createBatchProcessor({
     if (first !== batch) return await waitFor('earlier_batch', behindForMs);
 
     const mostOfAll = clamp(windowSeconds * (await rate()), window);
+    const { apps, inFlight } = await sharing(job);
+    const share = Math.max(0, mostOfAll / Math.min(leastShareOf, apps) - inFlight);
     // A pace that was held up must not be caught up with at once.
-    const most = Math.min(mostOfAll, Math.ceil(windowSeconds * (facts.perSecond ?? mostOfAll)));
+    const most = Math.ceil(Math.min(share, windowSeconds * (facts.perSecond ?? mostOfAll)));
     const { rooms, isFull } = await roomsOf(count, most, mostOfAll);
     // Lines of an app on hold, or that wait for credits, fill the window of their batch only.
     if (rooms.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: lookAgainMs.ownWindow };
     const isFirst = facts.startedAt === null || !facts.startTold || facts.finishedAt !== null;
     // Its start was put off meanwhile.
     if (isFirst && !(await batches.begin(batch))) return { wait: 1 };
-    let [left, released, heldForMs] = [Math.min(clamp(most * turnShare, turn), paced.lines), 0, 0];
+    let [left, released, heldForMs] = [Math.min(clamp(mostOfAll * turnShare, turn), paced.lines), 0, 0];
     for (const [shard, room] of rooms) {
       const ofShard = {
         ...count,
@@ -249,7 +263,11 @@ export function createBatchProcessor({
     if (facts.perSecond !== null) {
       await batches.change(batch, { paceAt: Math.round(paced.from + (released * 1_000) / facts.perSecond) });
     }
-    const rest = { ...count, waiting: Math.max(0, count.waiting - released) };
+    const rest = {
+      ...count,
+      waiting: Math.max(0, count.waiting - released),
+      inFlight: count.inFlight + released,
+    };
     const isHeld = released === 0 && heldForMs > 0;
     if (isHeld) {
       await note(job, facts, rest, 'number_range');

@@ -8,7 +8,7 @@ afterAll(() => scene.close());
 
 it('the shared state adds up the OTPs that wait in batches by app and reason', async () => {
   const note = (batch: string, waiting: number, waitsFor: 'pace' | null) =>
-    scene.store.waitingLines.note({ batch, app: 'shop', waiting, order: 1, waitsFor });
+    scene.store.waitingLines.note({ batch, app: 'shop', waiting, inFlight: 0, order: 1, waitsFor });
   await Promise.all([note('a', 5, 'pace'), note('b', 7, 'pace'), note('c', 9, null)]);
   const { store, queue: sendOtpQueue } = scene;
   const read = { store, sendOtpQueue, webhookQueue: null, apps: { all: () => [] } };

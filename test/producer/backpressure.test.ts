@@ -130,7 +130,7 @@ describe('backpressure', () => {
     const bulk = async (lines: Record<string, number>, waitsFor: WaitReason | null = null) => {
       let second = 0;
       const active = Object.entries(lines).map(([app, waiting]) => ({
-        ...{ batch: app, app, waiting, order: 0, waitsFor },
+        ...{ batch: app, app, waiting, inFlight: 0, order: 0, waitsFor },
       }));
       const backpressure = createBackpressure({
         sendOtpQueue: { backlog: async () => ({ ...backlogOf(0), bulk: 200 }) },

@@ -231,7 +231,7 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     const id = await upload({ name: 'Behind' });
     const order = -Number.MAX_SAFE_INTEGER;
     const note = { batch: id.slice('batch_'.length), app: 'shop', waiting: 3, order };
-    await gateway.store.waitingLines.note({ ...note, waitsFor: 'earlier_batch' });
+    await gateway.store.waitingLines.note({ ...note, inFlight: 0, waitsFor: 'earlier_batch' });
     const page = await open();
     const row = page.locator('#batches tr', { hasText: 'Behind' });
     await expect.poll(() => row.textContent()).toMatch(/waitingAn earlier batch goes first\./);

@@ -361,7 +361,14 @@ const upload = async (body: object = {}, count = 3) => {
 };
 /** What a worker notes when it looks at a batch. */
 const note = (id: string, waitsFor: WaitReason | null, order = 0) =>
-  gateway.store.waitingLines.note({ batch: keyOf(id), app: 'shop', waiting: 3, order, waitsFor });
+  gateway.store.waitingLines.note({
+    batch: keyOf(id),
+    app: 'shop',
+    waiting: 3,
+    inFlight: 0,
+    order,
+    waitsFor,
+  });
 const keyOf = (id: string) => id.slice('batch_'.length);
 const change = (id: string, fields: Parameters<Batches['change']>[1]) =>
   gateway.store.batches.change(keyOf(id), fields);

@@ -203,7 +203,7 @@ describe('a batch: its status', () => {
   it('tells what the last turn found that its lines wait for', async () => {
     const { path, batch } = await upload();
     const active = { batch, app: 'shop', waiting: 1, order: 1, waitsFor: 'number_range' } as const;
-    await store.waitingLines.note(active);
+    await store.waitingLines.note({ ...active, inFlight: 0 });
     expect((await get(path)).json).toMatchObject({ status: 'sending', waitsFor: 'number_range' });
   });
 
