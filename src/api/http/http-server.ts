@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { startTimeout } from '../../lib/with-timeout.js';
 import { beginBodyDeadline } from './body.js';
 import { ApiProblem, problemDocument, problemHeaders, problemMediaType } from './problem.js';
 import { type ProblemCode, problems } from './problems.js';
@@ -67,7 +68,10 @@ export function createHttpServer(app: RequestListener): Server {
     answerRefused(res, new ApiProblem('expectation_failed'));
   });
   server.on('connect', (_req, socket) => answerTunnel(socket));
-  server.on('clientError', answerUnreadable);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') readOnceMore(error, socket as Socket);
+    else answerUnreadable(error, socket);
+  });
   server.timeout = silenceMs;
   // Node would silently drop the headers beyond its own limit, an Authorization header for example.
   server.maxHeadersCount = 0;
@@ -175,6 +179,21 @@ function noteAnswer(res: ServerResponse): void {
   // A pipelined answer has no socket of its own before its turn comes.
   const { socket } = res.req;
   answers.set(socket, { previous: answers.get(socket)?.latest, latest: res });
+}
+
+/**
+ * A pause of the process (garbage collection, a busy CPU) does not count as slowness of the client: Node checks deadlines
+ * before it reads sockets. Where bytes had arrived, the client has its time once more (ADR 33).
+ */
+function readOnceMore(error: NodeJS.ErrnoException, socket: Socket): void {
+  const { bytesRead } = socket;
+  const before = answers.get(socket)?.latest;
+  setImmediate(() => {
+    if (socket.bytesRead === bytesRead) return answerUnreadable(error, socket);
+    startTimeout(slowness.headersTimeout, () => {
+      if (!socket.destroyed && answers.get(socket)?.latest === before) answerUnreadable(error, socket);
+    });
+  });
 }
 
 /**

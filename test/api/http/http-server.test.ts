@@ -101,6 +101,28 @@ describe('the server answers with a problem document', () => {
     expectProblemIn(await exchange(url, Buffer.from(bytes, 'latin1')), status, code);
   });
 
+  it.each([
+    [
+      'a request that came while the process stood still is served',
+      `GET / HTTP/1.1\r\n${closing}`,
+      /^HTTP\/1.1 200 /,
+    ],
+    [
+      'half a request that came while the process stood still times out',
+      'GET / HTTP/1.1\r\nHost:',
+      /^HTTP\/1.1 408 /,
+    ],
+  ])('%s', async (_, bytes, answer) => {
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    await once(server, 'connection');
+    client.write(bytes);
+    const until = performance.now() + 3_000;
+    while (performance.now() < until);
+    const [first] = await once(client, 'data');
+    expect(String(first)).toMatch(answer);
+    client.destroy();
+  });
+
   it('half a request that stalls', async () => {
     expectProblemIn(await exchange(url, 'GET / HTTP/1.1\r\nHost:'), 408, 'request_timeout');
   });
