@@ -12,6 +12,8 @@ import type { Read } from './otp-request.js';
 import { redisTrouble, refuseUnavailable } from './redis-trouble.js';
 
 const visibleName = /^[^\p{Cc}\p{Cs}]{1,100}$/u;
+/** Names are shown in Bull Board and events, where no whole phone number may be. */
+const phoneNumber = /\+\d[\d ().-]{5,}\d|\d{9,}/;
 
 /** When a batch starts, as an app writes it. */
 export const startSchema = z.iso
@@ -23,6 +25,7 @@ export const batchMembers = {
   name: z
     .string()
     .regex(visibleName, 'must be 1 to 100 characters, none of them a control character')
+    .refine((name) => !phoneNumber.test(name), 'must not hold a phone number, nor nine digits in a row')
     .optional()
     .describe('Name of the batch, for people: at most 100 characters.'),
   startAt: startSchema

@@ -337,6 +337,8 @@ describe('the options of a bulk upload', () => {
     ['name', ''],
     ['name', 'x'.repeat(101)],
     ['name', 'a\nb'],
+    ['name', 'to 0123456789'],
+    ['name', 'to +60 12-345 6789'],
     ['startAt', 'tomorrow'],
     ['startAt', '2026-01-01T00:00:00'],
     ['startAt', new Date(Date.now() + 7 * 86_400_000 + 60_000).toISOString()],
