@@ -44,8 +44,8 @@ export function createProcesses(stand: Stand, env: Record<string, string>): Proc
     const before = await waitingWorkers(stand);
     const settings = { WORKER_CONCURRENCY: String(concurrency) };
     const workers = Array.from({ length: count }, () => run('worker', settings));
-    // One of sends and one of balances in each process.
-    await until('workers wait', 20_000, async () => (await waitingWorkers(stand)) === before + 2 * count);
+    // One of sends, one of batches and one of balances in each process.
+    await until('workers wait', 20_000, async () => (await waitingWorkers(stand)) === before + 3 * count);
     return workers;
   };
   return {
