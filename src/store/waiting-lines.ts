@@ -190,7 +190,7 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
 }
 
 /** Shares `most` among partitions in proportion to their lines, so that a batch leaves in about the order of its lines. */
-export function shares(most: number, lines: readonly number[]): number[] {
+function shares(most: number, lines: readonly number[]): number[] {
   const total = lines.reduce((a, b) => a + b, 0);
   if (total <= most) return [...lines];
   const shared = lines.map((count) => Math.floor((most * count) / total));

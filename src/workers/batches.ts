@@ -26,7 +26,7 @@ const window = { least: 100, most: 20_000 };
 /** Apps share the window equally, with an eighth each at least; released lines of apps that ended may be there as well. */
 const leastShareOf = 8;
 const spare = 1.25;
-/** A batch's turn is this share of the window, so that apps share it equally. */
+/** A turn is at most this share of the window, so that others soon have theirs. */
 const turnShare = 1 / 4;
 const turn = { least: 25, most: 2_000 };
 /** A slice whose shard or range does not answer is given up. */
@@ -243,7 +243,7 @@ export function createBatchProcessor({
     // A pace that was held up must not be caught up with at once.
     const most = Math.ceil(Math.min(share, windowSeconds * (facts.perSecond ?? mostOfAll)));
     const { rooms, isFull } = await roomsOf(count, most, mostOfAll);
-    // Lines of an app on hold, or that wait for credits, fill the window of their batch only.
+    // Lines of an app on hold, or that wait for credits, fill the share of their app only.
     if (rooms.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: lookAgainMs.ownWindow };
     const isFirst = facts.startedAt === null || !facts.startTold || facts.finishedAt !== null;
     // Its start was put off meanwhile.
@@ -252,10 +252,10 @@ export function createBatchProcessor({
     for (const [shard, room] of rooms) {
       const ofShard = {
         ...count,
-        byPartition: count.byPartition.map((lines, i) => (shardsOf[i] === shard ? lines : 0)),
+        byPartition: count.byPartition.map((waiting, i) => (shardsOf[i] === shard ? waiting : 0)),
       };
-      const share = Math.min(room, Math.ceil(left / rooms.size), left);
-      const added = await addInSlices(batch, share, ofShard);
+      const lines = Math.min(room, Math.ceil(left / rooms.size), left);
+      const added = await addInSlices(batch, lines, ofShard);
       left -= added.free;
       released += added.free;
       heldForMs = Math.max(heldForMs, added.heldForMs);
