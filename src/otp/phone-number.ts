@@ -1,5 +1,25 @@
 import { inspect } from 'node:util';
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/mobile';
+import metadata from 'libphonenumber-js/mobile/metadata';
+import { memoize } from '../lib/memoize.js';
+
+/**
+ * The plain mobile numbers of a country, of digits alone, as the library's metadata has them: to match them takes a tenth of
+ * its time. None where countries share a calling code, or rewrite numbers.
+ */
+const plainNumbers = memoize((country) => {
+  const plan = metadata.countries[country as CountryCode];
+  const [callingCode = '', nationalPrefix, rewriting, mobile] = [
+    plan?.[0],
+    plan?.[5],
+    plan?.[7],
+    plan?.[11]?.[1],
+  ];
+  const isAlone = metadata.country_calling_codes[callingCode]?.length === 1;
+  const prefixes = nationalPrefix ? `\\+${callingCode}|${nationalPrefix}` : `\\+${callingCode}`;
+  const pattern = isAlone && !rewriting && mobile ? new RegExp(`^(?:${prefixes})(${mobile[0]})$`) : /(?!)/;
+  return { callingCode, pattern };
+});
 
 const visibleDigits = 3;
 const rangeHiddenDigits = 4;
@@ -27,6 +47,9 @@ export class PhoneNumber {
    * country's numbering plan (libphonenumber's metadata) without an extension.
    */
   static parse(text: string, defaultCountry: string): PhoneNumber | null {
+    const { callingCode, pattern } = plainNumbers(defaultCountry);
+    const national = pattern.exec(text)?.[1];
+    if (national !== undefined) return new PhoneNumber(callingCode, national, defaultCountry);
     const parsed = parsePhoneNumberFromString(text, {
       defaultCountry: defaultCountry as CountryCode,
       extract: false,
