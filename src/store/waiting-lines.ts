@@ -43,6 +43,8 @@ export interface ActiveBatch {
   /** When it started, or was created, in ms since 1970: an app's batches go in this order. */
   order: number;
   waitsFor: WaitReason | null;
+  /** By the place in `partitions`: lines at the end that their number range holds up, while others may not be. */
+  held?: readonly number[] | undefined;
 }
 
 /** A released OTP. `exempt`: its number was verified lately, so the toll-fraud guard does not judge it. */
@@ -89,6 +91,7 @@ export const activeSchema = z.object({
   inFlight: z.number(),
   order: z.number(),
   waitsFor: z.enum(waitReasons).nullable(),
+  held: z.array(z.number()).optional(),
 });
 
 export function createWaitingLines(options: RecordScripts & { encrypter: Encrypter }): WaitingLines {

@@ -1,7 +1,7 @@
 import { DelayedError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
 import { withTimeout } from '../lib/with-timeout.js';
-import { partitions } from '../otp/otp-id.js';
+import { partitionOfId, partitions } from '../otp/otp-id.js';
 import {
   type BatchJob,
   type BatchPayload,
@@ -98,16 +98,20 @@ export function createBatchProcessor({
     facts: BatchFacts,
     { waiting, inFlight }: WaitingCount,
     waitsFor: WaitReason | null,
+    held?: readonly number[],
   ) => {
     const { batch, app } = job.data;
-    await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor });
+    await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor, held });
     const progress =
       facts.lines === 0 ? 0 : Math.floor((100 * Math.max(0, facts.lines - waiting)) / facts.lines);
     if (job.progress !== progress) await job.updateProgress(progress);
   };
 
-  /** Adds the jobs of released lines; those whose number range is limited wait again. Resolves with the number added. */
-  const add = async (batch: string, most: number, count: WaitingCount) => {
+  /**
+   * Adds the jobs of released lines; those whose number range is limited wait again and are counted in `heldBy`, by their
+   * partition. Resolves with the numbers of both.
+   */
+  const add = async (batch: string, most: number, count: WaitingCount, heldBy: number[]) => {
     const released = await waitingLines.release(batch, most, count);
     const judged = await store.ranges.judge(released);
     const held = released.filter((_, i) => judged[i]?.waitMs).map(({ otp }) => otp);
@@ -119,32 +123,38 @@ export function createBatchProcessor({
     // The sweeper looks at those that are still queued later.
     if (free.length > 0) await sendOtpQueue.addBulk(batch, free);
     if (held.length > 0) await waitingLines.putBack(held, 'last');
+    for (const { id } of held) {
+      const place = partitions.indexOf(partitionOfId(id) ?? '');
+      heldBy[place] = (heldBy[place] ?? 0) + 1;
+    }
     return {
       free: free.length,
-      heldForMs: held.length > 0 ? Math.max(...judged.map(({ waitMs }) => waitMs)) : 0,
+      held: held.length,
+      heldForMs: Math.max(0, ...judged.map(({ waitMs }) => waitMs)),
     };
   };
 
   /** The same for a share of a turn; `count` names only partitions of one shard, which must not hold up others. */
-  const addInSlices = async (batch: string, most: number, count: WaitingCount) => {
-    const sum = { free: 0, heldForMs: 0 };
+  const addInSlices = async (batch: string, most: number, count: WaitingCount, heldBy: number[]) => {
+    const all = { free: 0, heldForMs: 0 };
     for (let left = most; left > 0; left -= slice) {
-      const current = left === most ? count : await recount(batch, count);
-      const adding = withTimeout(add(batch, Math.min(left, slice), current), addWithinMs);
+      const current = left === most ? count : await recount(batch, count, heldBy);
+      const adding = withTimeout(add(batch, Math.min(left, slice), current, heldBy), addWithinMs);
       // The sweeper finds what was released.
       const added = await adding.catch(() => null);
       if (!added) break;
-      sum.free += added.free;
-      sum.heldForMs = Math.max(sum.heldForMs, added.heldForMs);
-      if (added.free === 0) break;
+      all.free += added.free;
+      all.heldForMs = Math.max(all.heldForMs, added.heldForMs);
+      if (added.free + added.held === 0) break;
     }
-    return sum;
+    return all;
   };
 
   /** Counts the partitions again that have lines in `count`. */
-  const recount = async (batch: string, { byPartition: before }: WaitingCount) => {
+  const recount = async (batch: string, { byPartition: before }: WaitingCount, heldBy: readonly number[]) => {
     const count = await waitingLines.count(batch);
-    return { ...count, byPartition: count.byPartition.map((lines, i) => ((before[i] ?? 0) > 0 ? lines : 0)) };
+    const byPartition = withoutHeld(count, heldBy).map((lines, i) => ((before[i] ?? 0) > 0 ? lines : 0));
+    return { ...count, byPartition };
   };
 
   /** How many lines each shard takes that has lines of the batch, without those that take none. */
@@ -155,18 +165,18 @@ export function createBatchProcessor({
     const rooms = new Map<number, number>();
     let isFull = false;
     for (const shard of shards) {
-      const sum = (of: readonly number[]) => of.reduce((a, b, i) => a + (shardsOf[i] === shard ? b : 0), 0);
+      const ofShard = (of: readonly number[]) => sum(of.filter((_, i) => shardsOf[i] === shard));
       const waitingThere = bulk.get(shard);
-      if (waitingThere === undefined || sum(count.byPartition) === 0) continue;
+      if (waitingThere === undefined || ofShard(count.byPartition) === 0) continue;
       const roomOfAll = perShard(spare * mostOfAll) - waitingThere;
       isFull ||= roomOfAll <= 0;
-      const room = Math.min(roomOfAll, perShard(most) - sum(count.inFlightByPartition));
+      const room = Math.min(roomOfAll, perShard(most) - ofShard(count.inFlightByPartition));
       if (room > 0) rooms.set(shard, room);
     }
     return { rooms, isFull: isFull || undefined } as { rooms: typeof rooms; isFull?: true };
   };
 
-  /** Apps that share the window with this one, itself among them, and what its other batches have in flight. */
+  /** Apps that share the window with this one, itself among them, what its other batches have in flight, and `held`. */
   const sharing = async ({ data: { app, batch } }: BatchJob) => {
     const active = await waitingLines.active();
     const withTurns = active.filter(({ waiting, waitsFor }) => waiting > 0 && waitsFor === null);
@@ -174,6 +184,7 @@ export function createBatchProcessor({
     return {
       apps: new Set([app, ...withTurns.map((other) => other.app)]).size,
       inFlight: others.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      held: active.find((one) => one.batch === batch)?.held ?? [],
     };
   };
 
@@ -238,11 +249,13 @@ export function createBatchProcessor({
     if (first !== batch) return await waitFor('earlier_batch', behindForMs);
 
     const mostOfAll = clamp(windowSeconds * (await rate()), window);
-    const { apps, inFlight } = await sharing(job);
+    const { apps, inFlight, held } = await sharing(job);
+    const heldBy = sum(withoutHeld(count, held)) > 0 ? partitions.map((_, i) => held[i] ?? 0) : [];
+    const open = { ...count, byPartition: withoutHeld(count, heldBy) };
     const share = Math.max(0, mostOfAll / Math.min(leastShareOf, apps) - inFlight);
     // A pace that was held up must not be caught up with at once.
     const most = Math.ceil(Math.min(share, windowSeconds * (facts.perSecond ?? mostOfAll)));
-    const { rooms, isFull } = await roomsOf(count, most, mostOfAll);
+    const { rooms, isFull } = await roomsOf(open, most, mostOfAll);
     // Lines of an app on hold, or that wait for credits, fill the share of their app only.
     if (rooms.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: lookAgainMs.ownWindow };
     const isFirst = facts.startedAt === null || !facts.startTold || facts.finishedAt !== null;
@@ -251,11 +264,11 @@ export function createBatchProcessor({
     let [left, released, heldForMs] = [Math.min(clamp(mostOfAll * turnShare, turn), paced.lines), 0, 0];
     for (const [shard, room] of rooms) {
       const ofShard = {
-        ...count,
-        byPartition: count.byPartition.map((waiting, i) => (shardsOf[i] === shard ? waiting : 0)),
+        ...open,
+        byPartition: open.byPartition.map((waiting, i) => (shardsOf[i] === shard ? waiting : 0)),
       };
       const lines = Math.min(room, Math.ceil(left / rooms.size), left);
-      const added = await addInSlices(batch, lines, ofShard);
+      const added = await addInSlices(batch, lines, ofShard, heldBy);
       left -= added.free;
       released += added.free;
       heldForMs = Math.max(heldForMs, added.heldForMs);
@@ -268,13 +281,13 @@ export function createBatchProcessor({
       waiting: Math.max(0, count.waiting - released),
       inFlight: count.inFlight + released,
     };
-    const isHeld = released === 0 && heldForMs > 0;
-    if (isHeld) {
+    // Those that are held went behind the others: none of these is left.
+    if (heldForMs > 0 && sum(heldBy) >= rest.waiting) {
       await note(job, facts, rest, 'number_range');
       await leaveAppQueue(job);
       return { wait: Math.min(heldForMs, lookAgainMs.paused) };
     }
-    await note(job, facts, rest, null);
+    await note(job, facts, rest, null, sum(heldBy) > 0 ? heldBy : undefined);
     // Nothing of it is left: the app's next batch goes on.
     if (rest.waiting === 0) await leaveAppQueue(job);
     // At the end of the queue: each app has a turn before this one has its next.
@@ -291,6 +304,15 @@ function unknownBatch({ data: { app, name }, timestamp }: BatchJob): BatchFacts 
     ...{ startAt: null, perSecond: null, paceAt: null, startedAt: null, startTold: false },
     ...{ finishedAt: null, cancelledAt: null, uploadEndedAt: timestamp },
   };
+}
+
+function sum(of: readonly number[]): number {
+  return of.reduce((a, b) => a + b, 0);
+}
+
+/** The lines of each partition that were not looked at since the batch last waited for number ranges. */
+function withoutHeld({ byPartition }: WaitingCount, held: readonly number[]): number[] {
+  return byPartition.map((lines, i) => Math.max(0, lines - (held[i] ?? 0)));
 }
 
 /** Batches of an app go in this order. */

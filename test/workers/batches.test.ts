@@ -25,7 +25,14 @@ const nextNumber = () => number(`+6012${String(nth++).padStart(7, '0')}`);
 /** Uploads so many OTPs of an app as a batch; resolves with its key in Redis and the OTPs' ids. */
 async function upload(
   count: number,
-  { app = 'shop', ...options }: Partial<BatchOptions> & { app?: string } = {},
+  {
+    app = 'shop',
+    to = nextNumber,
+    ...options
+  }: Partial<BatchOptions> & {
+    app?: string;
+    to?: (line: number) => ReturnType<typeof number>;
+  } = {},
 ) {
   const { store, queue, batchQueue, logger } = scene;
   const settings = { contentPolicy: 'off' as const, fraudGuardEnforces: false };
@@ -35,8 +42,8 @@ async function upload(
     ...{ name: null, startAt: null, perSecond: null, idempotencyKey: null },
     ...options,
   });
-  const lines = Array.from({ length: count }, () => ({
-    request: request({ app, to: nextNumber(), sendDeadlineSeconds: 3_600 }),
+  const lines = Array.from({ length: count }, (_, line) => ({
+    request: request({ app, to: to(line), sendDeadlineSeconds: 3_600 }),
     text: '',
   }));
   const groups = Array.from({ length: Math.ceil(count / 200) }, (_, i) => ({
@@ -57,6 +64,8 @@ const sent = () => scene.simulator.state.calls.send;
 const until = async (condition: () => boolean | Promise<boolean>) => {
   while (!(await condition())) await sleep(20);
 };
+const waitsFor = async (batch: string, reason: string) =>
+  (await scene.store.waitingLines.active()).some((one) => one.batch === batch && one.waitsFor === reason);
 const job = (batch: string) => scene.batchQueue.queue.getJob(batchId(batch));
 const isDone = (batch: string) => async () => (await (await job(batch))?.isCompleted()) === true;
 
@@ -231,6 +240,24 @@ describe('a batch', { timeout: 60_000 }, () => {
     expect(sent()).toBe(2);
     const found = await store.batches.find('shop', batchId(batch));
     expect(found).toMatchObject({ status: 'finished', lines: 2, counts: { sent: 2 } });
+  });
+
+  it('sends lines behind others whose number range is limited', async () => {
+    await scene.close();
+    scene = await createScene(redis, { fraudGuard: 'enforce' });
+    // The guard lets 20 of a range be unverified at a time.
+    const ofOneRange = 300;
+    const { batch } = await upload(ofOneRange + 10, {
+      to: (line) =>
+        line < ofOneRange ? number(`+601234${55_000 + line}`) : number(`+601${23_450_000 + line * 20_000}`),
+    });
+    const judge = vi.spyOn(scene.store.ranges, 'judge');
+    await scene.start();
+    await until(() => sent() === 30);
+    await until(() => waitsFor(batch, 'number_range'));
+    // Now that each line was looked at, once, the batch waits until its range may take some.
+    expect(judge.mock.calls.flatMap(([released]) => released)).toHaveLength(ofOneRange + 10);
+    expect((await job(batch))?.delay).toBeGreaterThan(10_000);
   });
 
   it('does not begin where its start was put off at the last moment', async () => {
