@@ -46,7 +46,6 @@ type Reply<T> =
   | { kind: 'unreadable'; reason: UnknownReason };
 
 const failed = z.object({
-  status: z.string().refine((status) => status.trim().toLowerCase() === 'failed'),
   message: z.coerce.string().optional().catch(undefined),
   code: z.coerce.string().optional().catch(undefined),
 });
@@ -61,13 +60,19 @@ export function parseReply<T>(text: string, good: z.ZodType<T>): Reply<T> {
   const json = parseJson(text);
   const bare = bareText(text, json);
   if (bare !== null) return parseBare(bare, json);
-  const refused = failed.safeParse(json);
-  if (refused.success) {
-    return { kind: 'failed', refusal: failure(refused.data), message: refused.data.message ?? '' };
+  // To find by the schema that a good reply is none takes longer than to read it.
+  if (saysFailed(json)) {
+    const refused = failed.parse(json);
+    return { kind: 'failed', refusal: failure(refused), message: refused.message ?? '' };
   }
   const parsed = good.safeParse(json);
   if (parsed.success) return { kind: 'good', value: parsed.data };
   return { kind: 'unreadable', reason: 'reply_wrong_shape' };
+}
+
+function saysFailed(json: unknown): boolean {
+  const status = typeof json === 'object' && json !== null && 'status' in json ? json.status : null;
+  return typeof status === 'string' && status.trim().toLowerCase() === 'failed';
 }
 
 /** Undefined when it is no JSON; the parser's error would quote the text. */

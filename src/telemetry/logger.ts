@@ -1,11 +1,12 @@
 import { hostname } from 'node:os';
+import { format } from 'node:util';
 import { trace } from '@opentelemetry/api';
 import { type DestinationStream, type LevelWithSilent, type Logger, pino, stdTimeFunctions } from 'pino';
-import { redact, serializeError } from './redact.js';
+import { maskText, redactFields } from './redact.js';
 
 /**
  * A logger of JSON lines with UTC times in milliseconds, to standard output by default. `role` is `api`, `worker`, ….
- * Callers log no secrets, codes or whole phone numbers; lines of libraries and slips are masked as they are written.
+ * Callers log no secrets, codes or whole phone numbers; fields and texts are masked all the same, in case one slips in.
  */
 export function createLogger({
   level,
@@ -16,30 +17,43 @@ export function createLogger({
   role: string;
   destination?: DestinationStream;
 }): Logger {
-  return pino(
+  const logger = pino(
     {
       level,
+      // The formatters below do it.
+      serializers: { err: (error: unknown) => error },
       base: { role, pid: process.pid, hostname: hostname() },
       timestamp: stdTimeFunctions.isoTime,
-      serializers: { err: serializeError, error: serializeError },
       mixin: traceOf,
-      formatters: { level: (label) => ({ level: label }), log: serializeErrors },
-      hooks: { streamWrite: redactLine },
+      formatters: { level: (label) => ({ level: label }), bindings: redactFields, log: redactFields },
+      hooks: {
+        logMethod(args, method) {
+          const [fields, message] = maskedArguments(args);
+          method.call(this, fields, message);
+        },
+      },
     },
     destination ?? pino.destination(1),
   );
+  const { child } = logger;
+  // pino applies the formatter of bindings to those of its root alone.
+  logger.child = function (this: Logger, ...[bindings, options]: Parameters<typeof child>) {
+    return child.call(this, redactFields(bindings), options);
+  } as typeof child;
+  return logger;
 }
 
-function serializeErrors(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, serializeError(value)]));
-}
-
-function redactLine(line: string): string {
-  try {
-    return `${JSON.stringify(redact(JSON.parse(line)))}\n`;
-  } catch {
-    return `${JSON.stringify({ level: 'error', msg: 'A log line was withheld: it could not be redacted' })}\n`;
-  }
+/** Fields and masked text of a call, which may have either alone, and texts with places such as `%s`. */
+function maskedArguments(args: readonly unknown[]): [object, string | undefined] {
+  const [first, ...rest] = args;
+  const fields = typeof first === 'object' && first !== null ? first : {};
+  const texts = fields === first ? rest : args;
+  const error = fields instanceof Error ? fields : Reflect.get(fields, 'err');
+  const text = texts.length > 0 ? format(...texts) : error instanceof Error ? error.message : undefined;
+  return [
+    fields instanceof Error ? { err: fields } : fields,
+    text === undefined ? undefined : maskText(text),
+  ];
 }
 
 /** The id of the active trace. */

@@ -1,3 +1,5 @@
+import { memoize } from '../lib/memoize.js';
+
 /** Stands for a value that must not be logged. */
 const masked = '[masked]';
 
@@ -50,8 +52,26 @@ const traceKeys = new Set(['traceid', 'spanid', 'parentspanid']);
 const traceId = /^(?!\d+$)(?:[\da-f]{16}|[\da-f]{32})$/;
 const codeLike = /\d{4}/;
 
-/** A copy of a log line's content, masked at any depth. */
-export function redact(value: unknown): unknown {
+/** A copy of a log line's fields, masked at any depth. */
+export function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
+  const kept: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(fields)) {
+    if (value !== undefined) kept[maskText(key)] = redactMember(key, plain(value), false);
+  }
+  return kept;
+}
+
+/** What JSON makes of a value. What has none, or no end, is masked. */
+function plain(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  try {
+    return JSON.parse(JSON.stringify(serializeError(value)));
+  } catch {
+    return masked;
+  }
+}
+
+function redact(value: unknown): unknown {
   if (typeof value === 'string') return maskText(value);
   if (Array.isArray(value)) return value.map(redact);
   if (typeof value !== 'object' || value === null) return value;
@@ -62,8 +82,10 @@ export function redact(value: unknown): unknown {
   );
 }
 
+const nameOf = memoize((key) => key.toLowerCase().replace(/[^a-z]/g, ''));
+
 function redactMember(key: string, value: unknown, isError: boolean): unknown {
-  const name = key.toLowerCase().replace(/[^a-z]/g, '');
+  const name = nameOf(key);
   if (name === 'smsid' || (traceKeys.has(name) && traceId.test(String(value)))) return value;
   if (name === 'code' && codeLike.test(String(value))) return masked;
   if (!secretKeys.has(name) || (isError && name === 'message')) return redact(value);
