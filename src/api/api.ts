@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import express, { type Express } from 'express';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import express from 'express';
 import helmet from 'helmet';
+import { compile } from 'proxy-addr';
 import { createTimeSlices } from '../lib/time-slices.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import { redisDeadlineMs } from '../producer/redis-trouble.js';
@@ -9,10 +10,11 @@ import { ismsCompat } from './compat/isms-compat.js';
 import { twilioVerifyCompat } from './compat/twilio-verify-compat.js';
 import type { ApiDependencies } from './dependencies.js';
 import { docsRoutes } from './docs/docs.js';
+import { createErrorAnswers } from './http/answer.js';
 import { authenticate } from './http/authentication.js';
 import { trackRequests } from './http/context.js';
-import { ApiProblem, answerErrors } from './http/problem.js';
-import { type Route, serveRoutes } from './http/route.js';
+import { ApiProblem } from './http/problem.js';
+import { createDispatcher, type Route } from './http/route.js';
 import { balanceRoutes } from './routes/balance.js';
 import { batchRoutes } from './routes/batches.js';
 import { bulkRoute } from './routes/bulk.js';
@@ -21,23 +23,57 @@ import { healthRoutes } from './routes/health.js';
 import { otpRoutes } from './routes/otps.js';
 import { verifyRoutes } from './routes/verify.js';
 
-/** The API as an Express app, without a server. */
-export function createApi(options: ApiDependencies): Express {
+/**
+ * The API without a server. Documented routes are served by a router alone, which takes a third of the time (ADR 47); Express
+ * serves the admin pages and the compatibility APIs.
+ */
+export function createApi(options: ApiDependencies): RequestListener {
   const dependencies = withDeadline(options);
-  const { apiKeys, admin, trustedProxies, logger } = dependencies;
+  const { apiKeys, trustedProxies, logger } = dependencies;
+  const answerError = createErrorAnswers(logger);
+  const requireKey = authenticate(apiKeys);
+  const track = trackRequests(dependencies);
+  const dispatch = createDispatcher(apiRoutes(dependencies), {
+    ...{ authenticate: requireKey, answerError },
+    isTrusted: (address) => trusts(address, 0),
+  });
+  const trusts = compile([...trustedProxies]);
+  const others = otherPages(dependencies, { requireKey, answerError });
+  return (req, res) => {
+    track(req, res);
+    res.setHeaders(constantHeaders);
+    if (!dispatch(req, res)) others(req, res);
+  };
+}
+
+/** What has no documented route. */
+function otherPages(
+  dependencies: ApiDependencies,
+  {
+    requireKey,
+    answerError,
+  }: { requireKey: RequestListener; answerError: ReturnType<typeof createErrorAnswers> },
+): RequestListener {
+  const { admin, trustedProxies } = dependencies;
   const app = express();
   app.disable('x-powered-by').disable('etag');
   app.enable('case sensitive routing').enable('strict routing').set('query parser', 'simple');
   app.set('trust proxy', [...trustedProxies]);
-  app.use(trackRequests(dependencies), safeHeaders);
-  app.use('/v1', noStore, authenticate(apiKeys));
-  app.use(serveRoutes(apiRoutes(dependencies)));
+  app.use('/v1', (req, res, next) => {
+    res.setHeader('Cache-Control', 'no-store');
+    requireKey(req, res);
+    next();
+  });
   app.use(ismsCompat(dependencies), twilioVerifyCompat(dependencies));
   if (admin) app.use(adminPages(admin, dependencies));
-  app.use(() => {
+  app.use(({ path }) => {
+    // Throws where it is not percent-encoded properly.
+    decodeURIComponent(path);
     throw new ApiProblem('not_found');
   });
-  app.use(answerErrors(logger));
+  app.use((error: unknown, req: IncomingMessage, res: ServerResponse, _next: express.NextFunction) => {
+    answerError(error, req, res);
+  });
   return app;
 }
 
@@ -69,12 +105,7 @@ export function apiRoutes(dependencies: ApiDependencies): Route[] {
   return [...routes, ...docsRoutes(routes, dependencies)];
 }
 
-/** Headers for data: a browser loads nothing from an answer and shows it in no frame. */
-const safeHeaders: express.RequestHandler = (_req, res, next) => {
-  res.setHeaders(constantHeaders);
-  next();
-};
-
+/** For data: a browser loads nothing from an answer and shows it in no frame. */
 const helmetForData = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
@@ -93,8 +124,3 @@ const constantHeaders = (() => {
   );
   return headers;
 })();
-
-const noStore: express.RequestHandler = (_req, res, next) => {
-  res.setHeader('Cache-Control', 'no-store');
-  next();
-};

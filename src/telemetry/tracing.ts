@@ -4,7 +4,6 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { registerInstrumentations } from '@opentelemetry/instrumentation';
-import { ExpressInstrumentation, ExpressLayerType } from '@opentelemetry/instrumentation-express';
 import { HttpInstrumentation } from '@opentelemetry/instrumentation-http';
 import { UndiciInstrumentation } from '@opentelemetry/instrumentation-undici';
 import { resourceFromAttributes } from '@opentelemetry/resources';
@@ -70,7 +69,6 @@ export function startTracing({
           return untraced.test(url ?? '');
         },
       }),
-      new ExpressInstrumentation({ ignoreLayersType: [ExpressLayerType.MIDDLEWARE] }),
       new UndiciInstrumentation({ requireParentforSpans: true }),
     ],
   });
@@ -96,7 +94,7 @@ function rootSampler(ratio: number): Sampler {
 
 /** The only attributes that are exported: no paths, queries, addresses or headers (ADR 25). */
 const allowedAttributes =
-  /^(http\.(request\.method|route|response\.status_code)|url\.scheme|error\.type|server\.(address|port)|network\.protocol\.version|express\.(name|type)|bullmq\.[\w.]+|isms\.\w+)$/;
+  /^(http\.(request\.method|route|response\.status_code)|url\.scheme|error\.type|server\.(address|port)|network\.protocol\.version|bullmq\.[\w.]+|isms\.\w+)$/;
 
 /** Sends spans on without anything that must not be seen: what is not known to be allowedAttributes stays here. */
 function redactingExporter(exporter: SpanExporter): SpanExporter {

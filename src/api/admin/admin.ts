@@ -6,7 +6,7 @@ import { countedAddress, maskedAddress } from '../../otp/client-address.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { readBasic, sha256 } from '../http/authentication.js';
-import { contextOf } from '../http/context.js';
+import { contextOf, nameRoute } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
 import { bullBoard } from './bull-board.js';
 import { overviewPages } from './overview.js';
@@ -25,7 +25,7 @@ export function adminPages(admin: Admin, dependencies: ApiDependencies): Router 
   const authenticated = authenticateAdmin(admin, dependencies);
   router
     .route(metricsPath)
-    .all(nameRoute(metricsPath), authenticated)
+    .all(named(metricsPath), authenticated)
     .get(async (_req, res) => {
       const { contentType, text } = await dependencies.metrics.exposition();
       res.set('Content-Type', contentType).set('Cache-Control', 'no-store').send(text);
@@ -33,8 +33,8 @@ export function adminPages(admin: Admin, dependencies: ApiDependencies): Router 
     .all(() => {
       throw new ApiProblem('method_not_allowed', { headers: { Allow: 'GET, HEAD' } });
     });
-  router.use('/admin', nameRoute('/admin'), authenticated, refuseCrossSite, pagePolicy);
-  router.use(boardPath, nameRoute(boardPath), bullBoard(boardPath, admin.actions, dependencies));
+  router.use('/admin', named('/admin'), authenticated, refuseCrossSite, pagePolicy);
+  router.use(boardPath, named(boardPath), bullBoard(boardPath, admin.actions, dependencies));
   router.use('/admin', overviewPages(admin.actions, dependencies));
   return router;
 }
@@ -67,9 +67,9 @@ const refuseCrossSite: RequestHandler = (req, _res, next) => {
   next();
 };
 
-function nameRoute(route: string): RequestHandler {
-  return (_req, res, next) => {
-    contextOf(res).route = route;
+function named(route: string): RequestHandler {
+  return (req, res, next) => {
+    nameRoute({ req, res }, route);
     next();
   };
 }

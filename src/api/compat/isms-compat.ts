@@ -7,7 +7,7 @@ import type { Store } from '../../store/store.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey } from '../http/authentication.js';
 import { isMediaType, readForm, readJson, readQuery } from '../http/body.js';
-import { contextOf } from '../http/context.js';
+import { contextOf, nameRoute } from '../http/context.js';
 import { ApiProblem, invalid, knownProblem, noteProblem, problemDocument } from '../http/problem.js';
 import { abortSignal } from '../http/route.js';
 import { createCancel, otpsOfNumber } from '../routes/otps.js';
@@ -64,7 +64,7 @@ export function ismsCompat(dependencies: ApiDependencies): Router {
   ]);
   router.all(path, async (req, res) => {
     const context = contextOf(res);
-    context.route = path;
+    nameRoute({ req, res }, path);
     try {
       const parameters = parametersOf(await readParameters(req, acceptsGet));
       const parameter = (name: string) => parameters.get(name) ?? '';
@@ -201,7 +201,7 @@ function sendMethod(dependencies: ApiDependencies) {
       request: readable(read).request,
       idempotency: null,
       waitSeconds: answerWithinSeconds,
-      signal: abortSignal(res),
+      abortSignal: () => abortSignal(res),
       setOtpId,
     });
     // The client gives up now, so a later SMS would be useless.

@@ -7,7 +7,7 @@ import { createRequestReader } from '../../producer/otp-request.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey, readBasic } from '../http/authentication.js';
 import { readForm } from '../http/body.js';
-import { contextOf } from '../http/context.js';
+import { contextOf, nameRoute } from '../http/context.js';
 import {
   ApiProblem,
   invalid,
@@ -76,7 +76,8 @@ export function twilioVerifyCompat(dependencies: ApiDependencies): Router {
   const answerBy =
     (path: string, operation: string, handle: Handler) => async (req: Request, res: Response) => {
       const route = path.replace(':service', '{sid}').replace(':sid', '{verificationSid}');
-      Object.assign(contextOf(res), { route, operation: `twilio ${operation}` });
+      nameRoute({ req, res }, route);
+      contextOf(res).operation = `twilio ${operation}`;
       try {
         const { status, body } = await handle(await callOf(req, res, dependencies));
         res.status(status).set('Cache-Control', 'no-store').json(body);
@@ -221,7 +222,7 @@ function startVerification(dependencies: ApiDependencies): Handler {
       request: readable(read).request,
       idempotency: null,
       waitSeconds: null,
-      signal: abortSignal(res),
+      abortSignal: () => abortSignal(res),
       setOtpId,
     });
     return { status: 201, body: verificationView(otp, call, 'pending') };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { Answer } from '../http/answer.js';
 import { Html, html } from '../http/html.js';
-import type { Answer } from '../http/route.js';
 
 /** Stands for this gateway's URL in a page; `pageAnswer` replaces it with the URL of the request. */
 export const urlPlaceholder = 'https://gateway.invalid';

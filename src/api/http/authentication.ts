@@ -1,8 +1,9 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { RequestHandler } from 'express';
+import type { RequestListener } from 'node:http';
 import type { ApiDependencies } from '../dependencies.js';
 import { contextOf } from './context.js';
 import { ApiProblem } from './problem.js';
+import { headerOf } from './request.js';
 
 type ApiKeys = ReturnType<ApiDependencies['apiKeys']>;
 
@@ -10,18 +11,17 @@ type ApiKeys = ReturnType<ApiDependencies['apiKeys']>;
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
 /**
- * Requires a known key. Answers a missing, a malformed and an unknown key alike, and compares with all digests in constant
+ * Throws without a known key. Answers a missing, a malformed and an unknown key alike, and compares with all digests in constant
  * time, so that neither the answer nor its time tells how close a guess was.
  */
-export function authenticate(apiKeys: () => ApiKeys): RequestHandler {
-  return (req, res, next) => {
-    const key = bearer.exec(req.get('Authorization') ?? '')?.[1];
+export function authenticate(apiKeys: () => ApiKeys): RequestListener {
+  return (req, res) => {
+    const key = bearer.exec(headerOf(req, 'Authorization'))?.[1];
     const app = appOfKey(apiKeys(), key ?? '');
     if (key === undefined || app === null) {
       throw new ApiProblem('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } });
     }
     contextOf(res).app = app;
-    next();
   };
 }
 

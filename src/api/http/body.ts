@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Request } from 'express';
 import { startTimeout } from '../../lib/with-timeout.js';
 import { ApiProblem } from './problem.js';
+import { headerOf } from './request.js';
 
 /** Limit of a body that holds one object or one form. */
 const defaultLimitBytes = 16 * 1_024;
@@ -34,7 +34,7 @@ export function allowSlowBody(req: IncomingMessage, res: ServerResponse): void {
 }
 
 /** A JSON body of at most 16 KiB; undefined without a body. Rejects broken UTF-8, which Node would replace silently. */
-export async function readJson(req: Request): Promise<unknown> {
+export async function readJson(req: IncomingMessage): Promise<unknown> {
   if (!hasBody(req)) return undefined;
   expectJson(req, defaultLimitBytes);
   const body = await readBytes(req, defaultLimitBytes);
@@ -48,9 +48,12 @@ export async function readJson(req: Request): Promise<unknown> {
 }
 
 /** The text of a large JSON body, part by part as it arrives; a consumer that stops early leaves the rest to be dropped. */
-export async function* jsonText(req: Request, limitBytes: number): AsyncGenerator<string> {
+export async function* jsonText(
+  { req, res }: { req: IncomingMessage; res: ServerResponse },
+  limitBytes: number,
+): AsyncGenerator<string> {
   expectJson(req, limitBytes);
-  if (req.res) allowSlowBody(req, req.res);
+  allowSlowBody(req, res);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let size = 0;
   try {
@@ -132,25 +135,25 @@ function decodedOr(decode: () => string): string {
   }
 }
 
-function hasBody(req: Request): boolean {
-  return req.get('Transfer-Encoding') !== undefined || Number(req.get('Content-Length') ?? 0) !== 0;
+function hasBody(req: IncomingMessage): boolean {
+  return headerOf(req, 'Transfer-Encoding') !== '' || Number(headerOf(req, 'Content-Length')) !== 0;
 }
 
 /** Rejects other media types, and compressed bodies: none so small needs compression. */
-function expectJson(req: Request, limitBytes: number): void {
+function expectJson(req: IncomingMessage, limitBytes: number): void {
   if (!isMediaType(req, 'application/json')) throw new ApiProblem('unsupported_media_type');
-  if (Number(req.get('Content-Length') ?? 0) > limitBytes) throw tooLarge(limitBytes);
+  if (Number(headerOf(req, 'Content-Length')) > limitBytes) throw tooLarge(limitBytes);
 }
 
 /** A form (`application/x-www-form-urlencoded`) of at most 16 KiB. */
-export async function readForm(req: Request): Promise<URLSearchParams> {
+export async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
   if (!isMediaType(req, 'application/x-www-form-urlencoded')) throw new ApiProblem('unsupported_media_type');
   return formOf(await readBytes(req, defaultLimitBytes), 'form');
 }
 
 /** The parameters of the URL's query. */
-export function readQuery(req: Request): URLSearchParams {
-  const [, query = ''] = /\?(.*)$/s.exec(req.originalUrl) ?? [];
+export function readQuery({ url = '' }: IncomingMessage): URLSearchParams {
+  const [, query = ''] = /\?(.*)$/s.exec(url) ?? [];
   return formOf(Buffer.from(query), 'query');
 }
 
@@ -174,14 +177,19 @@ function decodesToUtf8(text: string): boolean {
 }
 
 /** Whether a body has this media type, in UTF-8 and not compressed. */
-export function isMediaType(req: Request, mediaType: string): boolean {
-  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(req.get('Content-Type') ?? '')?.[1] ?? 'utf-8';
-  const encoding = req.get('Content-Encoding') ?? 'identity';
-  return req.is(mediaType) !== false && /^utf-?8$/i.test(charset) && encoding.toLowerCase() === 'identity';
+export function isMediaType(req: IncomingMessage, mediaType: string): boolean {
+  const [, type = '', parameters = ''] = mediaTypeShape.exec(headerOf(req, 'Content-Type')) ?? [];
+  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(parameters)?.[1] ?? 'utf-8';
+  const encoding = headerOf(req, 'Content-Encoding') || 'identity';
+  const isOfType = type.toLowerCase() === mediaType || !hasBody(req);
+  return isOfType && /^utf-?8$/i.test(charset) && encoding.toLowerCase() === 'identity';
 }
 
+/** RFC 9110 §8.3.1: a type, then parameters. */
+const mediaTypeShape = /^\s*([\w!#$&^.+-]+\/[\w!#$&^.+-]+)\s*(;.*)?$/s;
+
 /** Rejects as soon as the limit is passed; Node drops the rest of the body, within the server's own time-out. */
-async function readBytes(req: Request, limitBytes: number): Promise<Buffer> {
+async function readBytes(req: IncomingMessage, limitBytes: number): Promise<Buffer> {
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;

@@ -1,4 +1,5 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { trace } from '@opentelemetry/api';
 import type { Logger } from '../../lib/logger.js';
 import { randomText } from '../../otp/otp-id.js';
 import type { Audit, AuditEntry } from '../../store/audit.js';
@@ -37,10 +38,10 @@ export interface RequestEnd {
   aborted: boolean;
 }
 
-const contexts = new WeakMap<Response, RequestContext>();
+const contexts = new WeakMap<ServerResponse, RequestContext>();
 
 /** Creates the context of a request. */
-export function beginContext(res: Response, requestId: string): RequestContext {
+export function beginContext(res: ServerResponse, requestId: string): RequestContext {
   const context: RequestContext = {
     requestId,
     startedAt: performance.now(),
@@ -60,10 +61,16 @@ export function beginContext(res: Response, requestId: string): RequestContext {
 }
 
 /** The context of a request; throws if there is none. */
-export function contextOf(res: Response): RequestContext {
+export function contextOf(res: ServerResponse): RequestContext {
   const context = contexts.get(res);
   if (!context) throw new Error('the request has no context');
   return context;
+}
+
+/** Names the route of a request, for its log line, metrics and span. */
+export function nameRoute({ req, res }: { req: IncomingMessage; res: ServerResponse }, route: string): void {
+  contextOf(res).route = route;
+  trace.getActiveSpan()?.updateName(`${req.method} ${route}`).setAttribute('http.route', route);
 }
 
 /** nginx's status for a request whose client disconnected before the answer. */
@@ -78,8 +85,8 @@ export function trackRequests({
   logger: Logger;
   metrics: Pick<ApiDependencies['metrics'], 'request'>;
   store: { audit: Audit };
-}): RequestHandler {
-  return (req, res, next) => {
+}): RequestListener {
+  return (req, res) => {
     const context = beginContext(res, `req_${randomText()}`);
     res.setHeader('X-Request-Id', context.requestId);
     res.once('close', () => {
@@ -87,7 +94,8 @@ export function trackRequests({
       const durationMs = performance.now() - startedAt;
       const aborted = !res.writableFinished;
       const status = aborted ? clientClosedStatus : res.statusCode;
-      metrics.request({ method: req.method, route, status, seconds: durationMs / 1_000 });
+      const method = req.method ?? '';
+      metrics.request({ method, route, status, seconds: durationMs / 1_000 });
       if (app !== null) context.ended?.({ app, problem, aborted });
       const entry = auditEntryOf(req, res, context);
       if (entry) {
@@ -98,7 +106,7 @@ export function trackRequests({
       const line = {
         event: 'http.request',
         requestId,
-        method: req.method,
+        method,
         status: res.statusCode,
         durationMs: Math.round(durationMs),
         // Undefined members are left out of the line.
@@ -112,15 +120,14 @@ export function trackRequests({
       };
       logger.info(line, 'request');
     });
-    next();
   };
 }
 
 /** The audit entry of a request that changes something; null for reads and for unauthenticated requests. */
-function auditEntryOf(req: Request, res: Response, context: RequestContext): AuditEntry | null {
+function auditEntryOf(req: IncomingMessage, res: ServerResponse, context: RequestContext): AuditEntry | null {
   const { app, admin, changes, operation, route, otpId, batchId, problem, requestId } = context;
   const actor = app !== null ? `app:${app}` : admin !== null ? `admin:${admin}` : null;
-  if (actor === null || !(changes ?? !['GET', 'HEAD'].includes(req.method))) return null;
+  if (actor === null || !(changes ?? !['GET', 'HEAD'].includes(req.method ?? ''))) return null;
   const subject = otpId ?? batchId;
   return {
     at: Date.now(),
@@ -138,6 +145,6 @@ function auditEntryOf(req: Request, res: Response, context: RequestContext): Aud
 const longestPath = 200;
 
 /** The path of an admin request, which names the action; only the admin can choose it. */
-function pathOf({ originalUrl }: Request): string {
+function pathOf({ url = '', originalUrl = url }: IncomingMessage & { originalUrl?: string }): string {
   return originalUrl.split('?')[0]?.slice(0, longestPath) ?? '';
 }

@@ -1,6 +1,5 @@
-import type { ErrorRequestHandler, Request, Response } from 'express';
+import type { ServerResponse } from 'node:http';
 import type { InputError } from '../../lib/input-errors.js';
-import type { Logger } from '../../lib/logger.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
 import { contextOf } from './context.js';
 import { type ProblemCode, problems } from './problems.js';
@@ -16,7 +15,7 @@ interface ProblemFacts {
   reason?: string;
 }
 
-/** Ends a request with a problem; thrown anywhere below a route, answered by `answerErrors`. */
+/** Ends a request with a problem; thrown anywhere below a route. */
 export class ApiProblem extends Error {
   override readonly name = 'ApiProblem';
 
@@ -76,52 +75,6 @@ export function knownProblem(error: unknown): ApiProblem | null {
 }
 
 /** Notes a problem for the request's log line and metrics. */
-export function noteProblem(res: Response, { code, facts }: ApiProblem): void {
+export function noteProblem(res: ServerResponse, { code, facts }: ApiProblem): void {
   Object.assign(contextOf(res), { problem: code, reason: facts.reason ?? null });
-}
-
-/** Sends a problem document, and notes its code. */
-function sendProblem(res: Response, problem: ApiProblem): void {
-  noteProblem(res, problem);
-  res
-    .status(problems[problem.code].status)
-    .set(problemHeaders(problem))
-    .set('Content-Type', problemMediaType)
-    .send(Buffer.from(JSON.stringify(problemDocument(problem))));
-}
-
-/** Error handler of the whole app: answers each error with a problem, and logs bugs. */
-export function answerErrors(logger: Logger): ErrorRequestHandler {
-  return (error: unknown, req, res, _next) => {
-    const problem = problemOf(error);
-    if (problem.code === 'internal_error') logBug(logger, error, { req, res });
-    if (!res.headersSent) return sendProblem(res, problem);
-    // The answer has begun; breaking it off shows that it is incomplete.
-    noteProblem(res, problem);
-    res.destroy();
-  };
-}
-
-function problemOf(error: unknown): ApiProblem {
-  const known = knownProblem(error);
-  if (known) return known;
-  if (error instanceof URIError) {
-    return new ApiProblem('invalid_request', { detail: 'The path is not percent-encoded properly.' });
-  }
-  return new ApiProblem('internal_error');
-}
-
-function logBug(logger: Logger, error: unknown, { req, res }: { req: Request; res: Response }): void {
-  const { requestId, route } = contextOf(res);
-  logger.error(
-    { event: 'http.internal_error', requestId, ...traceOf(error) },
-    `Unhandled error in ${req.method} ${route ?? 'a request without a route'}`,
-  );
-}
-
-/** The error's name and stack, without its message, which may quote a number or a code. */
-function traceOf(error: unknown): object {
-  if (!(error instanceof Error)) return { error: typeof error };
-  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line));
-  return { error: error.name, frames: frames?.map((line) => line.trim()) };
 }

@@ -1,4 +1,4 @@
-import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { errorText, type InputError, parseWithErrors } from '../../lib/input-errors.js';
 import { idempotencyKeySchema } from '../../producer/otp-request.js';
@@ -16,10 +16,15 @@ function invalidRequest(...errors: InputError[]): ApiProblem {
   return new ApiProblem('invalid_request', { detail: errorText(errors), errors });
 }
 
+/** A header; empty where it is missing. Node joins those that come twice. */
+export function headerOf({ headers }: IncomingMessage, name: string): string {
+  return String(headers[name.toLowerCase()] ?? '');
+}
+
 /** Parses the headers that a schema names. */
-export function parseHeaders<S extends z.ZodType>(schema: S, req: Request): z.output<S> {
-  const names = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-  const values = names.map((name) => [name, req.get(name)] as const);
+export function parseHeaders<S extends z.ZodObject>(schema: S, { headers }: IncomingMessage): z.output<S> {
+  const names = Object.keys(schema.shape);
+  const values = names.map((name) => [name, headers[name.toLowerCase()]] as const);
   return parseInput(schema, Object.fromEntries(values.filter(([, value]) => value !== undefined)));
 }
 

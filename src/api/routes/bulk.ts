@@ -14,6 +14,7 @@ import {
 } from '../../producer/upload.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { bulkRequestExample, bulkResultExample } from '../docs/examples.js';
+import type { Answer } from '../http/answer.js';
 import {
   allowSlowBody,
   isMediaType,
@@ -26,7 +27,7 @@ import { contextOf } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { idempotencyKeyHeader, parseHeaders, parseInput } from '../http/request.js';
-import { type Answer, abortSignal, defineRoute, type Route } from '../http/route.js';
+import { abortSignal, defineRoute, type Route } from '../http/route.js';
 import { readDocument, readItem } from './bulk-document.js';
 import { bulkLineSchema, bulkResultSchema } from './schemas.js';
 
@@ -111,7 +112,7 @@ export function bulkRoute(
       name: 'BulkRequest',
       schema: bodySchema,
       example: bulkRequestExample,
-      read: (req) => readDocument(jsonText(req, mostBytes), { mostOtps, slices }),
+      read: (call) => readDocument(jsonText(call, mostBytes), { mostOtps, slices }),
       records: { ...records, name: 'OtpRequest', schema: otpRequestSchema(settings) },
     },
     headers: headersSchema,
@@ -151,13 +152,14 @@ export function bulkRoute(
   });
   return {
     ...json,
-    run: async (req, res) => {
+    run: async (call) => {
+      const { req, res } = call;
       const app = contextOf(res).app ?? '';
       slots.take(app, abortSignal(res));
-      if (!isMediaType(req, ndjson)) return await json.run(req, res);
+      if (!isMediaType(req, ndjson)) return await json.run(call);
       allowSlowBody(req, res);
       const { 'Idempotency-Key': key } = parseHeaders(headersSchema, req);
-      const upload = await begin(app, key, parseInput(querySchema, req.query));
+      const upload = await begin(app, key, parseInput(querySchema, call.query));
       Object.assign(contextOf(res), { batchId: upload.summary.batchId, operation: json.operationId });
       const groups = groupsOf(
         linesOf(req, (line) => toLine(app, line)),

@@ -110,7 +110,7 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
       handle: async ({ app, body, headers, setOtpId, abortSignal }) => {
         const { request, text } = readable(reader.complete(app, body));
         const asked = askedBy(headers, { endpoint: sendEndpoint, body: text });
-        const sent = await send({ request, ...asked, signal: abortSignal(), setOtpId });
+        const sent = await send({ request, ...asked, abortSignal, setOtpId });
         return sentAnswer(sent, asked.waitSeconds);
       },
     }),
@@ -133,7 +133,7 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
         const request = againOf(earlier, { settings, clientIp: body?.clientIp });
         const endpoint = `POST /v1/otps/${id}/resend`;
         const asked = askedBy(headers, { endpoint, body: JSON.stringify(body ?? {}) });
-        const sending = { request, ...asked, signal: abortSignal(), setOtpId };
+        const sending = { request, ...asked, abortSignal, setOtpId };
         return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier(earlier) }), asked.waitSeconds);
       },
     }),

@@ -4,9 +4,9 @@ import type { Quota, Refusal } from '../../otp/refusal.js';
 import type { Read } from '../../producer/otp-request.js';
 import type { Admission, Idempotency } from '../../store/admission.js';
 import type { ApiDependencies } from '../dependencies.js';
+import type { Answer } from '../http/answer.js';
 import type { RequestEnd } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
-import type { Answer } from '../http/route.js';
 import { otpView } from './otps.js';
 
 type Sent = Exclude<Admission, { kind: 'refused' }>;
@@ -17,7 +17,7 @@ export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
     request,
     idempotency,
     waitSeconds,
-    signal,
+    abortSignal,
     setOtpId,
     onAccepted,
   }: {
@@ -25,8 +25,8 @@ export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
     idempotency: Idempotency | null;
     /** How long to wait for the send; null: not at all. */
     waitSeconds: number | null;
-    /** Ends the wait early. */
-    signal: AbortSignal;
+    /** Ends the wait early; called only to wait. */
+    abortSignal(): AbortSignal;
     setOtpId(otpId: string): void;
     /** Called before the wait; must not reject. */
     onAccepted?: (otp: Otp) => Promise<void>;
@@ -39,7 +39,10 @@ export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
     await onAccepted?.(otp);
     if (waitSeconds === null) return admission;
     const find = () => store.otps.find(request.app, otp.id);
-    return { ...admission, otp: await waitForSend(otp, { ms: waitSeconds * 1_000, signal, find }) };
+    return {
+      ...admission,
+      otp: await waitForSend(otp, { ms: waitSeconds * 1_000, signal: abortSignal(), find }),
+    };
   };
 }
 

@@ -7,11 +7,12 @@ import { slotsSince } from '../../store/stats.js';
 import type { Verification } from '../../store/verification-attempts.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { sentOtp } from '../docs/examples.js';
+import type { Answer } from '../http/answer.js';
 import type { RequestEnd } from '../http/context.js';
 import { ApiProblem } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { idempotencyKeyHeader } from '../http/request.js';
-import { type Answer, defineRoute, type Route } from '../http/route.js';
+import { defineRoute, type Route } from '../http/route.js';
 import { isoTime, otpsOfNumber } from './otps.js';
 import { verifiedSchema, verifyByNumberSchema, verifyRequestSchema } from './schemas.js';
 

@@ -108,7 +108,7 @@ describe('a request answers 503', () => {
     inspected.disconnect();
   });
 
-  it('if the OTP was admitted but its job not added; the same key adds it', async () => {
+  it('if, as on a cluster, the OTP was admitted but its job not added; the same key adds it', async () => {
     const working = await startGateway({ redisUrl: server.url });
     const hanging = await startGateway({ redisUrl: server.url, add: () => new Promise(() => {}) });
     const ready = async (gateway: Gateway) => (await gateway.call('GET', '/readyz')).status === 200;

@@ -1,10 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import express from 'express';
 import { expect, it } from 'vitest';
 import { beginContext } from '../../../src/api/http/context.js';
-import { defineRoute, serveRoutes } from '../../../src/api/http/route.js';
+import { createDispatcher, defineRoute } from '../../../src/api/http/route.js';
 import { sleep } from '../../support/otps.js';
 
 const megabyte = 1_024 * 1_024;
@@ -28,14 +27,13 @@ it('an answer in parts pauses while a megabyte of it is unread', async () => {
       return { status: 200, body: body() };
     },
   });
-  const app = express();
-  app.use((_req, res, next) => {
+  const unused = { authenticate: () => {}, answerError: () => {}, isTrusted: () => false };
+  const dispatch = createDispatcher([route], unused);
+  const server = createServer((req, res) => {
     response = res;
     beginContext(res, 'request');
-    next();
-  });
-  app.use(serveRoutes([route]));
-  const server = createServer(app).listen(0, '127.0.0.1');
+    dispatch(req, res);
+  }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
   client.write('GET /parts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');

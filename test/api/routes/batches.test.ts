@@ -1,11 +1,10 @@
 import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import express from 'express';
 import { describe, expect, it, vi } from 'vitest';
-import { beginContext } from '../../../src/api/http/context.js';
-import { type ApiProblem, problemHeaders } from '../../../src/api/http/problem.js';
-import { serveRoutes } from '../../../src/api/http/route.js';
+import { createErrorAnswers } from '../../../src/api/http/answer.js';
+import { beginContext, contextOf } from '../../../src/api/http/context.js';
+import { createDispatcher } from '../../../src/api/http/route.js';
 import { batchOtpsCsv, batchRoutes } from '../../../src/api/routes/batches.js';
 import type { BatchOtp } from '../../../src/api/routes/schemas.js';
 import { batchOfId, partitionOfId } from '../../../src/otp/otp-id.js';
@@ -436,16 +435,18 @@ describe('listing a batch: 406', () => {
 describe('an export', () => {
   /** The routes of batches behind a stand-in for authentication; each time slice is awaited as `next` says. */
   const startRoutes = async (next: () => Promise<void>) => {
-    const app = express();
-    app.use((_req, res, then) => {
-      beginContext(res, 'request').app = 'shop';
-      then();
+    const routes = batchRoutes({ store, batchQueue: { wake: async () => {} }, slices: { next } });
+    const dispatch = createDispatcher(routes, {
+      authenticate: (_req, res) => {
+        contextOf(res).app = 'shop';
+      },
+      answerError: createErrorAnswers({ info: () => {}, warn: () => {}, error: () => {} }),
+      isTrusted: () => false,
     });
-    app.use(serveRoutes(batchRoutes({ store, batchQueue: { wake: async () => {} }, slices: { next } })));
-    const refuse: express.ErrorRequestHandler = (error: ApiProblem, _req, res, _next) => {
-      res.status(429).set(problemHeaders(error)).json({ code: error.code });
-    };
-    const server = createServer(app.use(refuse)).listen(0, '127.0.0.1');
+    const server = createServer((req, res) => {
+      beginContext(res, 'request');
+      dispatch(req, res);
+    }).listen(0, '127.0.0.1');
     afterFile(async () => void server.close());
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
@@ -468,7 +469,7 @@ describe('an export', () => {
     const fifth = await get(batch, csv);
     expect(fifth.status).toBe(429);
     expect(fifth.headers.get('Retry-After')).toBe('5');
-    expect(await fifth.json()).toEqual({ code: 'too_many_exports' });
+    expect(await fifth.json()).toMatchObject({ code: 'too_many_exports' });
     const page = get(batch, 'application/json');
     gate.emit('open');
     expect((await page).status).toBe(200);

@@ -1,0 +1,118 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from '../../lib/logger.js';
+import { contextOf } from './context.js';
+import {
+  ApiProblem,
+  knownProblem,
+  noteProblem,
+  problemDocument,
+  problemHeaders,
+  problemMediaType,
+} from './problem.js';
+import { problems } from './problems.js';
+
+/** An answer to a request. */
+export interface Answer {
+  status: number;
+  headers?: Record<string, string>;
+  /** Text is sent as it is, an async iterable in parts, any other object as JSON. */
+  body?: string | AsyncIterable<string> | object | undefined;
+}
+
+/** Sends an answer; does not wait until it is read, but where it is made in parts. */
+export async function sendAnswer(
+  { req, res }: { req: IncomingMessage; res: ServerResponse },
+  { status, headers = {}, body }: Answer,
+): Promise<void> {
+  res.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  if (body === undefined) res.end();
+  else if (typeof body === 'string' || !(Symbol.asyncIterator in body)) sendText(res, body);
+  else if (req.method === 'HEAD') res.end();
+  else await sendParts(res, body);
+}
+
+function sendText(res: ServerResponse, body: string | object): void {
+  const isText = typeof body === 'string';
+  const bytes = Buffer.from(isText ? body : JSON.stringify(body));
+  if (!res.hasHeader('Content-Type')) {
+    res.setHeader('Content-Type', isText ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8');
+  }
+  res.setHeader('Content-Length', bytes.length);
+  res.end(bytes);
+}
+
+/**
+ * Unread bytes of an answer after which no more of it is made, beside the network's buffers: about 13,000 results of an
+ * upload's lines. A client that writes more than that must read meanwhile.
+ */
+const mostUnreadBytes = 1_024 * 1_024;
+
+async function sendParts(res: ServerResponse, parts: AsyncIterable<string>): Promise<void> {
+  // `Location` reaches the client before the first part.
+  res.flushHeaders();
+  for await (const part of parts) {
+    if (res.closed) return;
+    if (res.write(part) || res.writableLength < mostUnreadBytes) continue;
+    await drained(res);
+  }
+  res.end();
+}
+
+/** Resolves when more may be written, or the client is gone. */
+async function drained(res: ServerResponse): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const go = () => {
+      res.off('drain', go).off('close', go);
+      resolve();
+    };
+    res.once('drain', go).once('close', go);
+  });
+}
+
+function sendProblem(res: ServerResponse, problem: ApiProblem): void {
+  res.statusCode = problems[problem.code].status;
+  const headers = { ...problemHeaders(problem), 'Content-Type': problemMediaType };
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  sendText(res, problemDocument(problem));
+}
+
+/** Answers any error with a problem, and logs bugs. */
+export function createErrorAnswers(logger: Logger) {
+  return (error: unknown, req: IncomingMessage, res: ServerResponse): void => {
+    const problem = problemOf(error);
+    if (problem.code === 'internal_error') logBug(logger, error, { req, res });
+    noteProblem(res, problem);
+    // Breaking off an answer that has begun shows that it is incomplete.
+    if (res.headersSent) res.destroy();
+    else sendProblem(res, problem);
+  };
+}
+
+function problemOf(error: unknown): ApiProblem {
+  const known = knownProblem(error);
+  if (known) return known;
+  if (error instanceof URIError) {
+    return new ApiProblem('invalid_request', { detail: 'The path is not percent-encoded properly.' });
+  }
+  return new ApiProblem('internal_error');
+}
+
+function logBug(
+  logger: Logger,
+  error: unknown,
+  { req, res }: { req: IncomingMessage; res: ServerResponse },
+): void {
+  const { requestId, route } = contextOf(res);
+  logger.error(
+    { event: 'http.internal_error', requestId, ...traceOf(error) },
+    `Unhandled error in ${req.method} ${route ?? 'a request without a route'}`,
+  );
+}
+
+/** The error's name and stack, without its message, which may quote a number or a code. */
+function traceOf(error: unknown): object {
+  if (!(error instanceof Error)) return { error: typeof error };
+  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line));
+  return { error: error.name, frames: frames?.map((line) => line.trim()) };
+}
