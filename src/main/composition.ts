@@ -12,6 +12,7 @@ import {
 } from '../otp/event.js';
 import type { Provider } from '../otp/provider.js';
 import type { RequestSettings } from '../producer/otp-request.js';
+import { addJobFunction } from '../queues/add-jobs.js';
 import { operatorPauseKeys } from '../queues/send-otp.js';
 import { createEncrypter } from '../store/encryption.js';
 import type { HistoryFinding } from '../store/history.js';
@@ -53,6 +54,7 @@ export function storeOf(
     encrypter: createEncrypter(config.encryptionKeys.reveal()),
     policy: policyOf(config),
     operatorPauseKeys: operatorPauseKeys(config.queues.shards),
+    addJobFunction,
     safeRanges: config.fraud.safeRanges,
     balanceLimits: config.balance,
     auditRetentionDays: config.auditRetentionDays,

@@ -34,7 +34,7 @@ export interface EnqueuedBatch {
 
 interface EnqueuerDependencies {
   store: Pick<Store, 'otps' | 'batches' | 'load' | 'sendAttempts' | 'waitingLines'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'shardOf' | 'backlog'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'jobCalls' | 'shardOf' | 'backlog'>;
   batchQueue: Pick<BatchQueue, 'ensure'>;
   settings: Pick<RequestSettings, 'contentPolicy' | 'fraudGuardEnforces'>;
   logger: Logger;
@@ -64,17 +64,23 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
     refusesBulk: () => backpressure.refusesBulk(),
     enqueue: async (request, idempotency) => {
       const overload = backpressure.refuses(request.sendDeadlineSeconds, null);
-      const admission = await store.otps.admit(request, idempotency, overload);
+      const callOf = await sendOtpQueue.jobCalls();
+      const { app, to } = request;
+      const trace = traceMetadata();
+      const jobOf = callOf && ((id: string) => callOf({ id, app, to, trace }));
+      const admission = await store.otps.admit(request, idempotency, { overload, jobOf });
       warn(request, admission);
-      if (isQueued(admission)) await addJob(admission.otp);
+      const hasJob = jobOf !== null && admission.kind === 'created';
+      if (!hasJob && isQueued(admission)) await addJob(admission.otp);
       return admission;
     },
     enqueueMany: async (batch, asked) => {
       const overloadOf = memoize((seconds) => backpressure.refuses(Number(seconds), batch.app));
+      const withOverload = asked.map(({ request, reserved }) => {
+        return { request, reserved, overload: overloadOf(String(request.sendDeadlineSeconds)) };
+      });
       const decided = await store.otps
-        .admitMany(
-          asked.map((each) => ({ ...each, overload: overloadOf(String(each.request.sendDeadlineSeconds)) })),
-        )
+        .admitMany(withOverload)
         .catch((error: Error) => asked.map(() => error));
       const admissions = asked.map(({ request }, i): Admission => {
         const admission = decided[i] ?? new Error('no answer');

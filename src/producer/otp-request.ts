@@ -176,12 +176,13 @@ function completed(
   if (settings.contentPolicy === 'enforce' && broken(to.country).length > 0) {
     return { refusal: contentRefusal(broken(to.country)) };
   }
+  const { limits, isTest } = limitsFor(owner, to);
   const request = {
     app,
     to,
     message: message.template,
     unicode: message.unicode,
-    credits: testCodeOf(owner, to) === null ? message.credits : 0,
+    credits: isTest ? 0 : message.credits,
     senderId: input.senderId ?? owner.senderId ?? settings.defaultSenderId,
     reference: input.reference ?? null,
     ttlSeconds: input.ttlSeconds ?? settings.ttlSeconds,
@@ -189,7 +190,8 @@ function completed(
     maxAttempts: input.maxAttempts ?? settings.maxAttempts,
     clientIp: input.clientIp === undefined ? null : countedAddress(input.clientIp),
     purpose: input.purpose ?? null,
-    ...limitsFor(owner, to),
+    limits,
+    isTest,
   };
   return { request, text: JSON.stringify(input) };
 }

@@ -228,13 +228,14 @@ function toleratedTrouble(error: unknown): true {
 function place(
   line: UploadLine,
   id: ReservedLine | Refusal | null,
-  batch: { batch: string; startAt: number | null },
+  of: { batch: string; startAt: number | null },
 ): AdmissionRequest | { refusal: Refusal } | null {
   if (!line || 'refusal' in line) return line;
   if (id === null) return { refusal: refuse('batch_cancelled') };
   if (id === 'reused') return { refusal: refuse('idempotency_key_reused') };
   if ('code' in id) return { refusal: id };
-  return { request: line.request, reserved: { ...batch, ...id } };
+  const { batch, startAt } = of;
+  return { request: line.request, reserved: { id: id.id, phones: id.phones, batch, startAt } };
 }
 
 function readableLine(line: UploadLine): Line | null {

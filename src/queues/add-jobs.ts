@@ -18,12 +18,12 @@ export interface NewJob {
 /** Arguments per job: its fields, its data, its options. */
 const argsPerJob = 3;
 
+/** BullMQ's Lua function that adds a job without a priority. */
+export const addJobFunction = `local function add_job(KEYS, ARGV)\n${addStandardJob.content}\nend\n`;
+
 /** BullMQ's function in a loop over many jobs. */
 const addStandardJobs = redisScript(
-  [
-    `local function add(KEYS, ARGV)\n${addStandardJob.content}\nend`,
-    `for i = 1, #ARGV, ${argsPerJob} do add(KEYS, { unpack(ARGV, i, i + ${argsPerJob - 1}) }) end`,
-  ].join('\n'),
+  `${addJobFunction}for i = 1, #ARGV, ${argsPerJob} do add_job(KEYS, { unpack(ARGV, i, i + ${argsPerJob - 1}) }) end`,
 );
 
 /**
@@ -32,21 +32,27 @@ const addStandardJobs = redisScript(
  */
 export async function addJobs(redis: Redis | Cluster, queue: Queue, jobs: readonly NewJob[]): Promise<void> {
   if (jobs.length === 0) return;
-  const calls = record(queue, jobs);
-  const { keys } = addStandardJob;
+  const calls = jobCalls(queue, jobs);
   await addStandardJobs(
     redis,
-    calls[0]?.slice(0, keys) ?? [],
-    calls.flatMap((args) => args.slice(keys)),
+    calls[0]?.keys ?? [],
+    calls.flatMap(({ args }) => args),
   );
 }
 
-/** Keys and arguments of BullMQ's own call for each job. */
-function record(queue: Queue, jobs: readonly NewJob[]): (string | Buffer)[][] {
-  const calls: (string | Buffer)[][] = [];
+/** A call of `addJobFunction`. */
+export interface JobCall {
+  keys: string[];
+  args: (string | Buffer)[];
+}
+
+/** BullMQ's own call for each job. */
+export function jobCalls(queue: Queue, jobs: readonly NewJob[]): JobCall[] {
+  const calls: JobCall[] = [];
   const recorder = {
     runCommand: (_name: string, args: (string | Buffer)[]) => {
-      calls.push(args);
+      const { keys } = addStandardJob;
+      calls.push({ keys: args.slice(0, keys).map(String), args: args.slice(keys) });
       return recorder;
     },
   } as unknown as IRedisTransaction;

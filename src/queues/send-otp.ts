@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
-import { addJobs, type NewJob } from './add-jobs.js';
+import { addJobs, type JobCall, jobCalls, type NewJob } from './add-jobs.js';
 import { openQueue, type QueueConnection } from './queues.js';
 import { announceShards, knownShards, shardName, shardOf, shardOfPartition } from './shards.js';
 
@@ -70,6 +70,11 @@ export interface SendOtpQueue {
    * no worker knows yet.
    */
   add(...otps: readonly QueuedOtp[]): Promise<boolean>;
+  /**
+   * How to add a single OTP's job in the step that admits it. Null on a cluster, where its keys are in another slot, and
+   * while workers may not know its shard: then it has to be added.
+   */
+  jobCalls(): Promise<((otp: QueuedOtp) => JobCall) | null>;
   /** Adds released lines of a batch, a few hundred per call at most, behind single OTPs. Idempotent as well. */
   addBulk(batch: string, otps: readonly QueuedOtp[]): Promise<boolean>;
   /**
@@ -159,23 +164,32 @@ export function createSendOtpQueue({
     [...groupBy(otps, ({ id }) => String(shardOfId(id)))].map(
       ([n, ofShard]) => [Number(n), ofShard] as const,
     );
+  const isAnnounced = () =>
+    announce().then(
+      () => true,
+      () => false,
+    );
   const inEach = async <O extends QueuedOtp>(
     otps: readonly O[],
     add: (queue: BullQueue, ofShard: O[]) => Promise<void>,
   ) => {
     // Workers with the same number of shards process them anyway; the result says whether others know.
-    const announced = await announce().then(
-      () => true,
-      () => false,
-    );
+    const announced = await isAnnounced();
     await Promise.all(byShard(otps).map(([n, ofShard]) => add(shard(n), ofShard)));
     return announced;
   };
   const inKnown = async <T>(work: (queue: BullQueue) => Promise<T>): Promise<T[]> =>
     await Promise.all((await known()).map((n) => work(shard(n))));
 
+  const callOf = (otp: QueuedOtp): JobCall => {
+    const [call] = jobCalls(shard(shardOfId(otp.id)), [jobOf(otp)]);
+    if (!call) throw new Error('BullMQ made no call of its own');
+    return call;
+  };
+
   return {
     known,
+    jobCalls: async () => ((await isAnnounced()) && !connection.isCluster ? callOf : null),
     emptied: async (among) => {
       const others = among.filter((n) => n >= shards);
       // A shard that does not answer counts as in use.

@@ -1,7 +1,7 @@
 import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
-import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
+import type { AdmissionOptions, AdmissionRequest, Idempotency, JobOf } from './admission.js';
 import { type Budget, budgetsOf } from './budgets.js';
 import type { Encrypter } from './encryption.js';
 import { type HashedKey, hashedKey, keys } from './keys.js';
@@ -51,6 +51,8 @@ export interface Candidate {
   };
   /** The app's budgets, of the day and of the month; null: it has none, or the OTP costs nothing. */
   budgets: readonly Budget[] | null;
+  /** How its job is added in the same step; null: the caller adds it. */
+  job: ReturnType<JobOf> | null;
   /** Where what is known of the number and what it counts in may be under older encryption keys. */
   hashed: HashedKey[];
 }
@@ -74,8 +76,8 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
   const { request, idempotency = null, reserved } = asked;
   const { app, to, credits, ttlSeconds, maxAttempts, reference } = request;
   const hashesOf = (purpose: string, value: string) => encrypter.hashes(purpose, `${app}\n${value}`);
-  const hashes = encrypter.hashes('phone number', to.e164);
-  const phone = reserved?.phone ?? hashes[0];
+  const phones = reserved?.phones ?? encrypter.hashes('phone number', to.e164);
+  const [phone] = phones;
   const id = reserved?.id ?? newOtpId(partitionOf(phone));
   const range = request.isTest ? null : ranges.guarded(app, to);
   const idempotencyKeys = idempotency ? idempotencyKeysOf(encrypter, app, idempotency) : [];
@@ -118,12 +120,10 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
       idempotency: idempotencyKeys,
     },
     budgets,
-    hashed: [
-      hashedKey([phone, ...hashes.filter((hash) => hash !== phone)], phoneKey),
-      clientWindow,
-      networkWindow,
-      range?.key,
-    ].filter((key): key is HashedKey => key != null && key.older.length > 0),
+    job: asked.jobOf?.(id) ?? null,
+    hashed: [hashedKey(phones, phoneKey), clientWindow, networkWindow, range?.key].filter(
+      (key): key is HashedKey => key != null && key.older.length > 0,
+    ),
     facts: {
       app,
       phone,
@@ -195,25 +195,37 @@ export function callOf(
     placed.set(key, at);
     return at;
   };
+  const jobArgs = candidates.flatMap(({ job }) => job?.args ?? []);
+  // The call itself comes first, then the records.
+  let nextJob = 1 + candidates.length;
+  const placesOf = (job: Candidate['job']) => {
+    if (!job) return undefined;
+    const places = { keys: job.keys.map(place), from: nextJob + 1, to: nextJob + job.args.length };
+    nextJob = places.to;
+    return places;
+  };
   const placeOf = (key: string | null) => (key === null ? undefined : place(key));
   const itemOf = ({
     facts,
     asked,
     budgets,
+    job,
     keys: { appWindow, clientIp, clientNetwork, range, reference, idempotency },
-  }: Candidate) => ({
-    ...facts,
-    appWindow: placeOf(appWindow),
-    clientIp: placeOf(clientIp),
-    clientNetwork: placeOf(clientNetwork),
-    range: placeOf(range),
-    reference: placeOf(reference),
-    ...(budgets && {
-      credits: asked.request.credits,
-      budgets: budgets.map(({ key, name: _name, ...budget }) => ({ ...budget, place: place(key) })),
-    }),
-    idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
-  });
+  }: Candidate) => {
+    const places = {
+      appWindow: placeOf(appWindow),
+      clientIp: placeOf(clientIp),
+      clientNetwork: placeOf(clientNetwork),
+      range: placeOf(range),
+      reference: placeOf(reference),
+      credits: budgets ? asked.request.credits : undefined,
+      budgets: budgets?.map(({ key, name: _name, ...budget }) => ({ ...budget, place: place(key) })),
+      idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
+      job: placesOf(job),
+    };
+    // A spread of these with further members takes 12 µs (measured).
+    return Object.assign(places, facts);
+  };
   const call = redis.isCluster
     ? { peek, items: candidates.map(({ facts }) => facts) }
     : {
@@ -226,5 +238,8 @@ export function callOf(
         budgetEvents: place(keys.events('budgets')),
         items: candidates.map(itemOf),
       };
-  return { scriptKeys, args: [JSON.stringify(call), ...candidates.map(({ record }) => record)] };
+  return {
+    scriptKeys,
+    args: [JSON.stringify(call), ...candidates.map(({ record }) => record), ...jobArgs],
+  };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { redisScript } from '../lib/redis-script.js';
 import { budgetPeriods } from '../otp/budget.js';
 import { accountTroubles } from '../otp/outcome.js';
 import { type Quota, type RangeRefusal, refuse, refuseByLimit } from '../otp/refusal.js';
@@ -7,7 +8,7 @@ import { type Candidate, callOf } from './admission-candidate.js';
 import type { Budget } from './budgets.js';
 import { rotateKey } from './keys.js';
 import { newOtp, openRecord } from './record.js';
-import { againAfterNewHistory, bySlot, json, loadScript } from './script.js';
+import { againAfterNewHistory, bySlot, json, luaSource } from './script.js';
 
 /** An OTP that is being decided about, and what it has taken that must be given back if it is refused. */
 export interface Case {
@@ -69,10 +70,11 @@ export function rotateKeys({ redis }: AdmissionOptions): Step {
 
 /** Calls `lua/otp/admit.lua`: once, on a cluster once for each partition. With `peek`, it writes nothing. */
 export function loadAdmit(options: AdmissionOptions, { peek = false } = {}) {
-  const script = loadScript(options.redis, 'otp/admit', options.policy);
+  const source = luaSource('otp/admit', options.policy);
+  const script = redisScript(options.redis.isCluster ? source : options.addJobFunction + source);
   const ask = againAfterNewHistory<Candidate>(options, async (candidates) => {
     const { scriptKeys, args } = callOf(options, candidates, peek);
-    return (await script(scriptKeys, args)) as unknown[];
+    return (await script(options.redis, scriptKeys, args)) as unknown[];
   });
   return bySlot(options.redis, ask);
 }
@@ -127,7 +129,8 @@ export function admissionOf(
       const { createdAt, quotas, decided } = reply;
       const inBatch = reserved?.batch !== undefined;
       const otp = newOtp(id, request, { createdAt, inBatch, startAt: reserved?.startAt ?? null });
-      return { kind: 'created', otp, quotas, ...(decided !== '' && { rangeDecision: decided }) };
+      const created = { kind: 'created' as const, otp, quotas };
+      return decided === '' ? created : { ...created, rangeDecision: decided };
     }
     case 'replayed':
       return { kind: 'replayed', otp: openRecord(encrypter, reply.record) };

@@ -78,8 +78,8 @@ function reserveKeys(options: AdmissionOptions): Step {
       if (!fits && ageMs < inFlightMs) return await end(one, refused('idempotency_in_flight'));
       // The same request broke off, or is just being admitted: under the same id it is admitted once.
       if (fits) {
-        const { asked, facts } = one.candidate;
-        one.candidate = candidateOf(options, { ...asked, reserved: { id, phone: facts.phone } });
+        const { asked } = one.candidate;
+        one.candidate = candidateOf(options, { ...asked, reserved: { id } });
         return;
       }
       const heldNow = await heldBy(one, key, id);

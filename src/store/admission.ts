@@ -12,6 +12,7 @@ import {
   type Step,
 } from './admission-case.js';
 import { stepsOnCluster } from './admission-on-cluster.js';
+import type { KeyedHashes } from './encryption.js';
 import type { NumberRanges } from './number-ranges.js';
 import { loadScript, longestLifeMs, type RecordScripts } from './script.js';
 
@@ -73,6 +74,9 @@ export interface Idempotency {
   body: string;
 }
 
+/** Keys and arguments of `addJobFunction` for the OTP with this id. */
+export type JobOf = (id: string) => { keys: readonly string[]; args: readonly (string | Buffer)[] };
+
 /** One OTP to decide about. */
 export interface AdmissionRequest {
   request: OtpRequest;
@@ -81,11 +85,13 @@ export interface AdmissionRequest {
   overload?: Refusal | null;
   /** Whether to tell what is left of the limits. */
   quotas?: boolean;
+  /** How its job is added in the same step; without, the caller adds it. Not on a cluster. */
+  jobOf?: JobOf | null;
   /**
-   * The id that was reserved for it, its number's keyed hash, the batch of which it is a line, and when that starts: its
-   * deadline counts from then, in ms since 1970.
+   * The id that was reserved for it, its number's keyed hashes where they are known, the batch of which it is a line, and
+   * when that starts: its deadline counts from then, in ms since 1970.
    */
-  reserved?: { id: string; phone: string; batch?: string; startAt?: number | null };
+  reserved?: { id: string; phones?: KeyedHashes; batch?: string; startAt?: number | null } | undefined;
 }
 
 /** What admission decides with. */
@@ -93,4 +99,6 @@ export interface AdmissionOptions extends RecordScripts {
   /** The hashes whose field `paused` BullMQ sets while an operator pauses a send queue. */
   operatorPauseKeys: readonly string[];
   ranges: Pick<NumberRanges, 'guarded' | 'note'>;
+  /** The Lua function `add_job`, for `jobOf`. */
+  addJobFunction: string;
 }

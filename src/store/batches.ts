@@ -4,7 +4,7 @@ import { type OtpRequest, type Status, statuses } from '../otp/otp.js';
 import { batchId, batchOfId, newBatch, newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
 import { type BatchList, createBatchList } from './batch-list.js';
 import { type BatchProgress, progressOf } from './batch-progress.js';
-import type { Encrypter } from './encryption.js';
+import type { Encrypter, KeyedHashes } from './encryption.js';
 import { keys } from './keys.js';
 import {
   loadListScript,
@@ -67,10 +67,10 @@ export interface Line {
   text: string;
 }
 
-/** The id that a line was given, and its number's keyed hash. */
+/** The id that a line was given, and its number's keyed hashes. */
 interface LineId {
   id: string;
-  phone: string;
+  phones: KeyedHashes;
 }
 
 /** The id that a line was given, now or when it first came; `reused`: its text was another one then. */
@@ -186,7 +186,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
     const facts = batch === null ? {} : await redis.hgetall(keys.batch(batch));
     return batch !== null && facts['app'] === app ? { batch, facts } : null;
   };
-  const phoneOf = ({ request }: Line) => encrypter.hashes('phone number', request.to.e164)[0];
+  const phonesOf = ({ request }: Line) => encrypter.hashes('phone number', request.to.e164);
   const fingerprints = (line: Line) =>
     encrypter.hashes('upload line', line.text).map((hash) => hash.slice(0, fingerprintWidth));
   /** Merges entries into those of a chunk; what stands there then, or null where the batch was cancelled. */
@@ -299,10 +299,10 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
     reserve: async (batch, from, lines) => {
       const needed = upToLast(lines);
       if (needed.length === 0) return lines.map(() => null);
-      const phones = needed.map((line) => (line ? phoneOf(line) : ''));
+      const phones = needed.map((line) => (line ? phonesOf(line) : ([''] as const)));
       const proposed = needed.map((line, i) => {
         if (!line) return noLine;
-        return newOtpId(partitionOf(phones[i] ?? '')).slice(4) + fingerprints(line)[0];
+        return newOtpId(partitionOf(phones[i]?.[0] ?? '')).slice(4) + fingerprints(line)[0];
       });
       const merged = await merge(batch, from, {
         entries: proposed,
@@ -315,14 +315,14 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
         const entry = merged.slice(i * lineWidth, (i + 1) * lineWidth);
         if (batch.onlyKnown && (entry === '' || entry.startsWith('\0'))) return null;
         if (entry !== proposed[i] && !fingerprints(line).includes(entry.slice(idWidth))) return 'reused';
-        return { id: `otp_${entry.slice(0, idWidth)}`, phone: phones[i] ?? '' };
+        return { id: `otp_${entry.slice(0, idWidth)}`, phones: phones[i] ?? [''] };
       });
     },
     newIds: (lines) =>
       lines.map((line) => {
         if (!line) return null;
-        const phone = phoneOf(line);
-        return { id: newOtpId(partitionOf(phone)), phone };
+        const phones = phonesOf(line);
+        return { id: newOtpId(partitionOf(phones[0])), phones };
       }),
     list: async (batch, from, lines) => {
       const needed = upToLast(lines);

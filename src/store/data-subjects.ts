@@ -70,7 +70,7 @@ export function createDataSubjects(options: RecordScripts): DataSubjects {
         const indexes = encrypter.hashes('reference', `${app}\n${reference}`).map(keys.reference);
         await Promise.all(indexes.map((index) => redis.zrem(index, id)));
       }
-      await forgetRefusals([keys.appCalls], hashesOf(to));
+      await forgetRefusals([keys.appCalls], [...hashesOf(to)]);
       for (const hash of hashesOf(to)) {
         const partition = partitionOf(hash);
         await redis.del(keys.phone(partition, hash), keys.superseded(partition, hash));

@@ -14,14 +14,17 @@ export class MissingEncryptionKey extends Error {
   }
 }
 
+/** Keyed hashes of a text, one per encryption key, the current one first. */
+export type KeyedHashes = readonly [string, ...string[]];
+
 /** What is kept secret in Redis, and how it is found again without being read. */
 export interface Encrypter {
   /** AES-256-GCM under the first encryption key; `id` is bound to it, so it opens under no other id. Base64url. */
   encrypt(id: string, plaintext: string): string;
   /** Throws MissingEncryptionKey when no encryption key fits, and something else when text or id were changed. */
   decrypt(id: string, encrypted: string): string;
-  /** Keyed hashes (base64url, 128 bits) of a text for one purpose, one per encryption key, the current one first. */
-  hashes(purpose: string, text: string): [string, ...string[]];
+  /** Base64url, 128 bits, for one purpose. */
+  hashes(purpose: string, text: string): KeyedHashes;
   /** Keyed hash (256 bits) under the current encryption key. */
   hash(purpose: string, text: string): Buffer;
 }

@@ -1,4 +1,5 @@
 import { partitionOfId } from '../otp/otp-id.js';
+import type { KeyedHashes } from './encryption.js';
 import type { RedisClient } from './script.js';
 
 const prefix = 'isms';
@@ -97,10 +98,7 @@ export interface HashedKey {
 }
 
 /** The keys that a text's hashes under each encryption key lead to. */
-export function hashedKey(
-  [current, ...older]: readonly [string, ...string[]],
-  toKey: (hash: string) => string,
-): HashedKey {
+export function hashedKey([current, ...older]: KeyedHashes, toKey: (hash: string) => string): HashedKey {
   return { current: toKey(current), older: older.map(toKey) };
 }
 

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { createBatcher, gathered } from '../lib/batcher.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
-import type { Refusal } from '../otp/refusal.js';
 import {
   type Admission,
   type AdmissionOptions,
@@ -19,9 +18,14 @@ import { loadRecordScript } from './script.js';
 export interface Otps {
   /**
    * Decides about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20); the caller enqueues it.
-   * `overload` refuses a new OTP; one that was created earlier is still answered. Rejects for trouble with Redis or a record.
+   * `overload` refuses a new OTP; one that was created earlier is still answered. With `jobOf`, a new OTP has its job at
+   * once. Rejects for trouble with Redis or a record.
    */
-  admit(request: OtpRequest, idempotency: Idempotency | null, overload?: Refusal | null): Promise<Admission>;
+  admit(
+    request: OtpRequest,
+    idempotency: Idempotency | null,
+    more?: Pick<AdmissionRequest, 'overload' | 'jobOf'>,
+  ): Promise<Admission>;
   /** The same for many at once, in their order; enqueueing is the caller's. */
   admitMany: AdmitMany;
   /** The OTP as the clock has it now; null when there is none of this app under that id. */
@@ -77,8 +81,8 @@ export function createOtps(options: AdmissionOptions): Otps {
       return record && toOtp(encrypter, record);
     },
     admitMany,
-    admit: async (request, idempotency, overload = null) => {
-      const admission = await admitOne({ request, idempotency, overload, quotas: true });
+    admit: async (request, idempotency, { overload = null, jobOf = null } = {}) => {
+      const admission = await admitOne({ request, idempotency, overload, jobOf, quotas: true });
       if (admission instanceof Error) throw admission;
       return admission;
     },

@@ -93,7 +93,7 @@ export function json<T extends z.ZodType>(schema: T) {
     .pipe(schema);
 }
 
-type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>;
+type Script = (keys: string[], args: (string | number | Buffer)[]) => Promise<unknown>;
 
 /** What `POLICY.name` stands for in Lua sources: the operator's settings and fixed numbers. */
 function luaValues(policy: Partial<Policy>): Map<string, string | number> {

@@ -28,6 +28,8 @@ const readyKeptMs = 10_000;
 interface StoreOptions extends StoreContext {
   /** The hashes in which BullMQ notes that an operator paused a send queue. */
   operatorPauseKeys: readonly string[];
+  /** The Lua function `add_job`, which adds a job to a queue of BullMQ; without it, OTPs are admitted without a job. */
+  addJobFunction?: string;
   /** Number ranges that the toll-fraud guard leaves alone; none by default. */
   safeRanges?: readonly string[];
   balanceLimits: BalanceLimits;
@@ -44,13 +46,14 @@ export function createStore({
   onNewHistory = () => {},
   safeRanges = [],
   auditRetentionDays = 0,
+  addJobFunction = '',
   ...stores
 }: StoreOptions) {
   const { redis } = stores;
   const ranges = createNumberRanges({ ...stores, safeRanges });
   const conversion = createConversion(stores);
   const histories = createHistories(redis, onNewHistory);
-  const options = { ...stores, ranges, conversion, noteHistory: histories.note };
+  const options = { ...stores, addJobFunction, ranges, conversion, noteHistory: histories.note };
   const keepLease = loadScript(redis, 'gateway/keep-lease');
   // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
   const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));

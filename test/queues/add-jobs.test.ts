@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { addJobs } from '../../src/queues/add-jobs.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
+import { request, testStore } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 
 const redis = await connect();
@@ -25,6 +26,22 @@ describe('jobs that are added together', () => {
     expect((await queue.getWaiting(0, -1)).map(({ id }) => id)).toEqual([theirs, own]);
     expect(await events()).toEqual(expect.arrayContaining([own, theirs]));
     expect(await (await queue.getJob(own))?.getState()).toBe('waiting');
+  });
+
+  it('are identical to one that is added as its OTP is admitted', async () => {
+    const sendOtpQueue = createSendOtpQueue({ connection: redis, onError: () => {} });
+    const asked = request();
+    const callOf = await sendOtpQueue.jobCalls();
+    const jobOf = (id: string) => callOf?.({ id, app: asked.app, to: asked.to }) ?? { keys: [], args: [] };
+    const admission = await testStore(redis).otps.admit(asked, null, { jobOf });
+    const [own, theirs] = ['otp' in admission ? admission.otp.id : '', 'sendOtp'];
+    await sendOtpQueue.add({ id: theirs, app: asked.app, to: asked.to });
+    // Its data holds its id.
+    const plain = async (id: string) => JSON.parse(JSON.stringify(await stored(id)).replaceAll(id, 'id'));
+    expect(await plain(own)).toEqual(await plain(theirs));
+    expect((await queue.getWaiting(0, -1)).map(({ id }) => id)).toEqual(
+      expect.arrayContaining([own, theirs]),
+    );
   });
 
   it('are added once, also when repeated', async () => {

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import { PhoneNumber } from '../../src/otp/phone-number.js';
 import type { Refusal, RefusalCode } from '../../src/otp/refusal.js';
+import { addJobFunction } from '../../src/queues/add-jobs.js';
 import { createEncrypter } from '../../src/store/encryption.js';
 import type { Policy } from '../../src/store/script.js';
 import type { SendClaim } from '../../src/store/send-attempts.js';
@@ -45,6 +46,7 @@ export function testStore(
     encrypter: createEncrypter(encryptionKeys),
     policy: { ...policy, ...overrides },
     operatorPauseKeys: [operatorPauseKey],
+    addJobFunction,
     balanceLimits,
   });
 }

@@ -105,7 +105,7 @@ describe('an app whose 200 lines all have an unrecognised refusal', () => {
     const ids = scene.store.batches.newIds(lines.map(({ request }) => ({ request, text: '' })));
     await enqueueMany(
       { batch, app: 'mall', name: null, startAt: null },
-      lines.map((line, n) => ({ ...line, reserved: { batch, id: '', phone: '', ...ids[n] } })),
+      lines.map((line, n) => ({ ...line, reserved: { batch, id: '', ...ids[n] } })),
     );
     await until(() => events('sending.paused').length > 0);
     const logins: string[] = [];

@@ -8,7 +8,7 @@
 -- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
 -- is left out, and done before (see admission-on-cluster.ts); with `peek`, nothing is written.
 -- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see admission-candidate.ts;
--- for each item its record, a JSON object that lacks what is decided here. Returns for each as JSON what was decided, or only
+-- for each item its record, a JSON object that lacks what is decided here; then the arguments of jobs. Returns for each as JSON what was decided, or only
 -- when it was admitted, where there is nothing more to say.
 local t = now()
 local call = cjson.decode(ARGV[1])
@@ -109,6 +109,13 @@ local function take_credits(budgets, credits)
   end
 end
 
+-- In the step that admits it, so that no record is ever without its job; first, since it may fail.
+local function enqueue(job)
+  local keys = {}
+  for i, place in ipairs(job.keys) do keys[i] = KEYS[place] end
+  add_job(keys, { unpack(ARGV, job.from, job.to) })
+end
+
 -- For how long a batch that has not started may be put off further: until a week after its upload.
 local function postponed_ms(item)
   return item.startAt and POLICY.longestStartMs or 0
@@ -124,8 +131,8 @@ local function write_record(item, text, losses)
   if not is_last then error('a record must end with its encrypted part') end
   local raw = string.sub(text, 1, place - 1) .. decided .. string.sub(text, place)
   redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.keepMs + postponed_ms(item)))
-  if item.batch then
-    -- Without a job until its batch releases it.
+  if item.batch or item.job then
+    -- It has its job, or gets one when its batch releases it.
     redis.call('ZADD', here.due, digits(send_deadline), here.id)
   else
     -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
@@ -210,6 +217,7 @@ local function admit(item, text)
   local refusal, decided = judged(item, phone)
   if refusal then return refusal end
 
+  if item.job then enqueue(item.job) end
   local send_deadline = write_record(item, text, h.losses)
   local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs + postponed_ms(item)
   if item.idempotency then reserve(item, longest_life) end
