@@ -34,12 +34,13 @@ export async function sendAnswer(
 
 function sendText(res: ServerResponse, body: string | object): void {
   const isText = typeof body === 'string';
-  const bytes = Buffer.from(isText ? body : JSON.stringify(body));
+  // Node writes headers and a text together, a buffer separately.
+  const text = isText ? body : JSON.stringify(body);
   if (!res.hasHeader('Content-Type')) {
     res.setHeader('Content-Type', isText ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8');
   }
-  res.setHeader('Content-Length', bytes.length);
-  res.end(bytes);
+  res.setHeader('Content-Length', Buffer.byteLength(text));
+  res.end(text);
 }
 
 /**
