@@ -5,7 +5,7 @@ import { parseSync, Visitor } from 'vite';
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
   lines: 26_100,
-  files: 200,
+  files: 201,
   linesPerFile: 400,
   exportsPer1000Lines: 27,
   typesPer1000Lines: 14,

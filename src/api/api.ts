@@ -46,7 +46,7 @@ export function createApi(options: ApiDependencies): RequestListener {
   };
 }
 
-/** What has no documented route. */
+/** Serves admin pages, compatibility APIs and unknown paths. */
 function otherPages(
   dependencies: ApiDependencies,
   {

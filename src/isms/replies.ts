@@ -60,7 +60,7 @@ export function parseReply<T>(text: string, good: z.ZodType<T>): Reply<T> {
   const json = parseJson(text);
   const bare = bareText(text, json);
   if (bare !== null) return parseBare(bare, json);
-  // To find by the schema that a good reply is none takes longer than to read it.
+  // For a good reply, the schema would take longer to fail than to succeed.
   if (saysFailed(json)) {
     const refused = failed.parse(json);
     return { kind: 'failed', refusal: failure(refused), message: refused.message ?? '' };

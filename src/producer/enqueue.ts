@@ -14,7 +14,7 @@ import { createBackpressure } from './backpressure.js';
 import type { RequestSettings } from './otp-request.js';
 import { redisDeadlineMs, redisTrouble, refuseUnavailable } from './redis-trouble.js';
 
-/** Accepts OTPs for the API and for apps' own processes: admits them to the store, then adds their jobs. */
+/** Accepts OTPs for the API and for apps' own processes: admits them to the store, with their jobs or before these are added. */
 export interface Enqueuer {
   /** A single OTP. Rejects when Redis cannot be reached. */
   enqueue(request: OtpRequest, idempotency: Idempotency | null): Promise<Admission>;
@@ -34,7 +34,7 @@ export interface EnqueuedBatch {
 
 interface EnqueuerDependencies {
   store: Pick<Store, 'otps' | 'batches' | 'load' | 'sendAttempts' | 'waitingLines'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'jobCalls' | 'shardOf' | 'backlog'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'jobCallOf' | 'shardOf' | 'backlog'>;
   batchQueue: Pick<BatchQueue, 'ensure'>;
   settings: Pick<RequestSettings, 'contentPolicy' | 'fraudGuardEnforces'>;
   logger: Logger;
@@ -64,7 +64,7 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
     refusesBulk: () => backpressure.refusesBulk(),
     enqueue: async (request, idempotency) => {
       const overload = backpressure.refuses(request.sendDeadlineSeconds, null);
-      const callOf = await sendOtpQueue.jobCalls();
+      const callOf = await sendOtpQueue.jobCallOf();
       const { app, to } = request;
       const trace = traceMetadata();
       const jobOf = callOf && ((id: string) => callOf({ id, app, to, trace }));
@@ -103,7 +103,7 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
 
 type Queued = Extract<Admission, { otp: Otp }>;
 
-/** A replay is added again: its request may have ended between admission and queue. */
+/** The job of a replay is added again: its request may have ended before it was. */
 function isQueued(admission: Admission): admission is Queued {
   return 'otp' in admission && admission.otp.status === 'queued';
 }

@@ -74,7 +74,7 @@ export interface SendOtpQueue {
    * How to add a single OTP's job in the step that admits it. Null on a cluster, where its keys are in another slot, and
    * while workers may not know its shard: then it has to be added.
    */
-  jobCalls(): Promise<((otp: QueuedOtp) => JobCall) | null>;
+  jobCallOf(): Promise<((otp: QueuedOtp) => JobCall) | null>;
   /** Adds released lines of a batch, a few hundred per call at most, behind single OTPs. Idempotent as well. */
   addBulk(batch: string, otps: readonly QueuedOtp[]): Promise<boolean>;
   /**
@@ -189,7 +189,7 @@ export function createSendOtpQueue({
 
   return {
     known,
-    jobCalls: async () => ((await isAnnounced()) && !connection.isCluster ? callOf : null),
+    jobCallOf: async () => (connection.isCluster || !(await isAnnounced()) ? null : callOf),
     emptied: async (among) => {
       const others = among.filter((n) => n >= shards);
       // A shard that does not answer counts as in use.

@@ -260,7 +260,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       at = now;
       cancelled &&= isCancelled;
     }
-    const noted = active === null ? null : activeSchema.parse(JSON.parse(active)).waitsFor;
+    const noted = activeSchema.safeParse(JSON.parse(active ?? 'null')).data?.waitsFor ?? null;
     return {
       ...{ ...facts, ...progressOf(facts, { counts, waiting, noted, at }) },
       ...{ id: batchId(batch), counts, cancelled },

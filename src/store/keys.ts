@@ -30,6 +30,8 @@ export const keys = {
   appBatchQueue: (app: string) => `${prefix}:{${app}}:batch-queue`,
   /** Hash, JSON by batch: how far the release of each batch with waiting lines has got. */
   activeBatches: `${prefix}:{batches}:active`,
+  /** Hash, JSON by batch: how many of its lines a limited number range holds up, by partition. */
+  heldLines: `${prefix}:{batches}:held`,
   /** Hash: app, options, creation and number of lines of a batch, and since when it is cancelled. */
   batch: (batch: string) => `${prefix}:{${batch}}:batch`,
   /** Sorted set that expires: the newest batches of an app that have OTPs, by their creation. */

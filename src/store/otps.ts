@@ -17,7 +17,7 @@ import { loadRecordScript } from './script.js';
 /** OTPs from the app's side: asked for, looked up, cancelled. */
 export interface Otps {
   /**
-   * Decides about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20); the caller enqueues it.
+   * Decides about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20).
    * `overload` refuses a new OTP; one that was created earlier is still answered. With `jobOf`, a new OTP has its job at
    * once. Rejects for trouble with Redis or a record.
    */

@@ -43,8 +43,6 @@ export interface ActiveBatch {
   /** When it started, or was created, in ms since 1970: an app's batches go in this order. */
   order: number;
   waitsFor: WaitReason | null;
-  /** By the place in `partitions`: lines at the end that their number range holds up, while others may not be. */
-  held?: readonly number[] | undefined;
 }
 
 /** A released OTP. `exempt`: its number was verified lately, so the toll-fraud guard does not judge it. */
@@ -73,6 +71,9 @@ export interface WaitingLines {
   /** Batches with waiting lines that were released from, or looked at, before. */
   active(): Promise<ActiveBatch[]>;
   note(active: ActiveBatch): Promise<void>;
+  /** By the place in `partitions`: lines at the end of the list whose number range was limited when they were looked at. */
+  held(batch: string): Promise<readonly number[]>;
+  noteHeld(batch: string, lines: readonly number[]): Promise<void>;
   /** Forgets that these batches were active. */
   drop(batches: readonly string[]): Promise<void>;
 }
@@ -84,6 +85,7 @@ const appQueueKeptMs = 9 * 86_400_000;
 const endedAtATime = 20;
 
 const countReply = z.tuple([z.number(), z.number(), z.number(), z.number()]);
+const heldSchema = z.array(z.number());
 const releaseReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.number()]))]);
 export const activeSchema = z.object({
   app: z.string(),
@@ -91,7 +93,6 @@ export const activeSchema = z.object({
   inFlight: z.number(),
   order: z.number(),
   waitsFor: z.enum(waitReasons).nullable(),
-  held: z.array(z.number()).optional(),
 });
 
 export function createWaitingLines(options: RecordScripts & { encrypter: Encrypter }): WaitingLines {
@@ -186,8 +187,14 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
     note: async ({ batch, ...active }) => {
       await redis.hset(keys.activeBatches, batch, JSON.stringify(active));
     },
+    held: async (batch) => heldSchema.parse(JSON.parse((await redis.hget(keys.heldLines, batch)) ?? '[]')),
+    noteHeld: async (batch, lines) => {
+      if (lines.some((count) => count > 0)) await redis.hset(keys.heldLines, batch, JSON.stringify(lines));
+      else await redis.hdel(keys.heldLines, batch);
+    },
     drop: async (batches) => {
-      if (batches.length > 0) await redis.hdel(keys.activeBatches, ...batches);
+      if (batches.length === 0) return;
+      await Promise.all([keys.activeBatches, keys.heldLines].map((key) => redis.hdel(key, ...batches)));
     },
   };
 }

@@ -1,7 +1,13 @@
 import { hostname } from 'node:os';
-import { format } from 'node:util';
 import { trace } from '@opentelemetry/api';
-import { type DestinationStream, type LevelWithSilent, type Logger, pino, stdTimeFunctions } from 'pino';
+import {
+  type Bindings,
+  type DestinationStream,
+  type LevelWithSilent,
+  type Logger,
+  pino,
+  stdTimeFunctions,
+} from 'pino';
 import { maskText, redactFields } from './redact.js';
 
 /**
@@ -20,7 +26,7 @@ export function createLogger({
   const logger = pino(
     {
       level,
-      // The formatters below do it.
+      // `redactFields` writes errors, too.
       serializers: { err: (error: unknown) => error },
       base: { role, pid: process.pid, hostname: hostname() },
       timestamp: stdTimeFunctions.isoTime,
@@ -28,32 +34,29 @@ export function createLogger({
       formatters: { level: (label) => ({ level: label }), bindings: redactFields, log: redactFields },
       hooks: {
         logMethod(args, method) {
-          const [fields, message] = maskedArguments(args);
-          method.call(this, fields, message);
+          const [fields, text] = maskedArguments(args);
+          method.call(this, fields, text);
         },
       },
     },
     destination ?? pino.destination(1),
   );
   const { child } = logger;
-  // pino applies the formatter of bindings to those of its root alone.
-  logger.child = function (this: Logger, ...[bindings, options]: Parameters<typeof child>) {
-    return child.call(this, redactFields(bindings), options);
+  // pino applies the formatter of bindings to those of its root alone. Options could undo the masking.
+  logger.child = function (this: Logger, bindings: Bindings) {
+    return child.call(this, redactFields(bindings));
   } as typeof child;
   return logger;
 }
 
-/** Fields and masked text of a call, which may have either alone, and texts with places such as `%s`. */
-function maskedArguments(args: readonly unknown[]): [object, string | undefined] {
-  const [first, ...rest] = args;
-  const fields = typeof first === 'object' && first !== null ? first : {};
-  const texts = fields === first ? rest : args;
-  const error = fields instanceof Error ? fields : Reflect.get(fields, 'err');
-  const text = texts.length > 0 ? format(...texts) : error instanceof Error ? error.message : undefined;
-  return [
-    fields instanceof Error ? { err: fields } : fields,
-    text === undefined ? undefined : maskText(text),
-  ];
+/** Fields and masked text of a call, which may have either alone. Further arguments, for places in the text, are dropped. */
+function maskedArguments(args: readonly unknown[]): [object, string] {
+  const [first, second] = args;
+  const isText = typeof first !== 'object' || first === null;
+  const fields = isText ? {} : first instanceof Error ? { err: first } : first;
+  const error: unknown = Reflect.get(fields, 'err');
+  const message = typeof error === 'object' && error !== null ? Reflect.get(error, 'message') : undefined;
+  return [fields, maskText(String((isText ? (first ?? second) : second) ?? message ?? ''))];
 }
 
 /** The id of the active trace. */

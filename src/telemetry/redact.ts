@@ -56,16 +56,16 @@ const codeLike = /\d{4}/;
 export function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
   const kept: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) kept[maskText(key)] = redactMember(key, plain(value), false);
+    if (value !== undefined) kept[maskText(key)] = redactValue(key, value);
   }
   return kept;
 }
 
-/** What JSON makes of a value. What has none, or no end, is masked. */
-function plain(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
+/** A cyclic value, or one without end, is masked as a whole: to log must never throw. */
+function redactValue(key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return redactMember(key, value, false);
   try {
-    return JSON.parse(JSON.stringify(serializeError(value)));
+    return redactMember(key, JSON.parse(JSON.stringify(serializeError(value))), false);
   } catch {
     return masked;
   }

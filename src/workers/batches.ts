@@ -37,7 +37,16 @@ const slice = 200;
 const fullForMs = 50;
 const restMs = 10;
 /** When a batch is looked at again whose lines wait for something else. */
-const lookAgainMs = { recalled: 500, ownWindow: 100, upload: 500, unsent: 300, paused: 60_000 };
+const lookAgainMs = {
+  recalled: 500,
+  ownWindow: 100,
+  upload: 500,
+  unsent: 300,
+  paused: 60_000,
+  heldUpload: 5_000,
+};
+/** To look at a held line takes about as long again: a batch of them must not keep a worker busy. */
+const restPerHeldMs = 0.2;
 /** Releases of a paced batch. */
 const paceEveryMs = 200;
 /** A pace that could not be kept is caught up with for this long. */
@@ -98,23 +107,22 @@ export function createBatchProcessor({
     facts: BatchFacts,
     { waiting, inFlight }: WaitingCount,
     waitsFor: WaitReason | null,
-    held?: readonly number[],
   ) => {
     const { batch, app } = job.data;
-    await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor, held });
+    await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor });
     const progress =
       facts.lines === 0 ? 0 : Math.floor((100 * Math.max(0, facts.lines - waiting)) / facts.lines);
     if (job.progress !== progress) await job.updateProgress(progress);
   };
 
   /**
-   * Adds the jobs of released lines; those whose number range is limited wait again and are counted in `heldBy`, by their
-   * partition. Resolves with the numbers of both.
+   * Adds the jobs of released lines. Those whose number range is limited wait again, behind the others, and are added to
+   * `held`, by partition.
    */
-  const add = async (batch: string, most: number, count: WaitingCount, heldBy: number[]) => {
+  const add = async (batch: string, most: number, count: WaitingCount, held: number[]) => {
     const released = await waitingLines.release(batch, most, count);
     const judged = await store.ranges.judge(released);
-    const held = released.filter((_, i) => judged[i]?.waitMs).map(({ otp }) => otp);
+    const limited = released.filter((_, i) => judged[i]?.waitMs).map(({ otp }) => otp);
     const free = released.filter((_, i) => !judged[i]?.waitMs).map(({ otp }) => otp);
     for (const [i, { decision }] of judged.entries()) {
       const otp = released[i]?.otp;
@@ -122,38 +130,40 @@ export function createBatchProcessor({
     }
     // The sweeper looks at those that are still queued later.
     if (free.length > 0) await sendOtpQueue.addBulk(batch, free);
-    if (held.length > 0) await waitingLines.putBack(held, 'last');
-    for (const { id } of held) {
+    if (limited.length > 0) await waitingLines.putBack(limited, 'last');
+    for (const { id } of limited) {
       const place = partitions.indexOf(partitionOfId(id) ?? '');
-      heldBy[place] = (heldBy[place] ?? 0) + 1;
+      held[place] = (held[place] ?? 0) + 1;
     }
     return {
       free: free.length,
-      held: held.length,
+      looked: free.length + limited.length,
       heldForMs: Math.max(0, ...judged.map(({ waitMs }) => waitMs)),
     };
   };
 
-  /** The same for a share of a turn; `count` names only partitions of one shard, which must not hold up others. */
-  const addInSlices = async (batch: string, most: number, count: WaitingCount, heldBy: number[]) => {
-    const all = { free: 0, heldForMs: 0 };
-    for (let left = most; left > 0; left -= slice) {
-      const current = left === most ? count : await recount(batch, count, heldBy);
-      const adding = withTimeout(add(batch, Math.min(left, slice), current, heldBy), addWithinMs);
+  /**
+   * The same until so many were free; `count` names only partitions of one shard, which must not hold up others.
+   */
+  const addInSlices = async (batch: string, most: number, count: WaitingCount, held: number[]) => {
+    const all = { free: 0, looked: 0, heldForMs: 0 };
+    while (all.free < most && all.looked < turn.most) {
+      const current = all.looked === 0 ? count : await recount(batch, count, held);
+      const adding = withTimeout(add(batch, Math.min(most - all.free, slice), current, held), addWithinMs);
       // The sweeper finds what was released.
       const added = await adding.catch(() => null);
-      if (!added) break;
+      if (!added || added.looked === 0) break;
       all.free += added.free;
+      all.looked += added.looked;
       all.heldForMs = Math.max(all.heldForMs, added.heldForMs);
-      if (added.free + added.held === 0) break;
     }
     return all;
   };
 
   /** Counts the partitions again that have lines in `count`. */
-  const recount = async (batch: string, { byPartition: before }: WaitingCount, heldBy: readonly number[]) => {
+  const recount = async (batch: string, { byPartition: before }: WaitingCount, held: readonly number[]) => {
     const count = await waitingLines.count(batch);
-    const byPartition = withoutHeld(count, heldBy).map((lines, i) => ((before[i] ?? 0) > 0 ? lines : 0));
+    const byPartition = withoutHeld(count, held).map((lines, i) => ((before[i] ?? 0) > 0 ? lines : 0));
     return { ...count, byPartition };
   };
 
@@ -176,7 +186,7 @@ export function createBatchProcessor({
     return { rooms, isFull: isFull || undefined } as { rooms: typeof rooms; isFull?: true };
   };
 
-  /** Apps that share the window with this one, itself among them, what its other batches have in flight, and `held`. */
+  /** Apps that share the window with this one, itself among them, and what its other batches have in flight. */
   const sharing = async ({ data: { app, batch } }: BatchJob) => {
     const active = await waitingLines.active();
     const withTurns = active.filter(({ waiting, waitsFor }) => waiting > 0 && waitsFor === null);
@@ -184,7 +194,6 @@ export function createBatchProcessor({
     return {
       apps: new Set([app, ...withTurns.map((other) => other.app)]).size,
       inFlight: others.reduce((sum, { inFlight }) => sum + inFlight, 0),
-      held: active.find((one) => one.batch === batch)?.held ?? [],
     };
   };
 
@@ -249,9 +258,11 @@ export function createBatchProcessor({
     if (first !== batch) return await waitFor('earlier_batch', behindForMs);
 
     const mostOfAll = clamp(windowSeconds * (await rate()), window);
-    const { apps, inFlight, held } = await sharing(job);
-    const heldBy = sum(withoutHeld(count, held)) > 0 ? partitions.map((_, i) => held[i] ?? 0) : [];
-    const open = { ...count, byPartition: withoutHeld(count, heldBy) };
+    const { apps, inFlight } = await sharing(job);
+    const before = await waitingLines.held(batch);
+    const isAllHeld = sum(withoutHeld(count, before)) === 0;
+    const held = partitions.map((_, i) => (isAllHeld ? 0 : (before[i] ?? 0)));
+    const open = { ...count, byPartition: withoutHeld(count, held) };
     const share = Math.max(0, mostOfAll / Math.min(leastShareOf, apps) - inFlight);
     // A pace that was held up must not be caught up with at once.
     const most = Math.ceil(Math.min(share, windowSeconds * (facts.perSecond ?? mostOfAll)));
@@ -268,7 +279,7 @@ export function createBatchProcessor({
         byPartition: open.byPartition.map((waiting, i) => (shardsOf[i] === shard ? waiting : 0)),
       };
       const lines = Math.min(room, Math.ceil(left / rooms.size), left);
-      const added = await addInSlices(batch, lines, ofShard, heldBy);
+      const added = await addInSlices(batch, lines, ofShard, held);
       left -= added.free;
       released += added.free;
       heldForMs = Math.max(heldForMs, added.heldForMs);
@@ -281,13 +292,16 @@ export function createBatchProcessor({
       waiting: Math.max(0, count.waiting - released),
       inFlight: count.inFlight + released,
     };
-    // Those that are held went behind the others: none of these is left.
-    if (heldForMs > 0 && sum(heldBy) >= rest.waiting) {
-      await note(job, facts, rest, 'number_range');
+    const isWholeHeld = heldForMs > 0 && sum(withoutHeld(await waitingLines.count(batch), held)) === 0;
+    await waitingLines.noteHeld(batch, isWholeHeld ? [] : held);
+    await note(job, facts, rest, isWholeHeld ? 'number_range' : null);
+    if (isWholeHeld) {
       await leaveAppQueue(job);
-      return { wait: Math.min(heldForMs, lookAgainMs.paused) };
+      const most = isUploading(facts, count.at) ? lookAgainMs.heldUpload : lookAgainMs.paused;
+      return { wait: Math.min(heldForMs, most) + sum(held) * restPerHeldMs };
     }
-    await note(job, facts, rest, null, sum(heldBy) > 0 ? heldBy : undefined);
+    // The app's next batch may have lines that are free.
+    if (released === 0) await leaveAppQueue(job);
     // Nothing of it is left: the app's next batch goes on.
     if (rest.waiting === 0) await leaveAppQueue(job);
     // At the end of the queue: each app has a turn before this one has its next.
@@ -347,49 +361,5 @@ function createRate({ load }: { load: Pick<Store['load'], 'done'> }): () => Prom
       if (from) highest = Math.max(highest, ((to.done - from.done) * 1_000) / (to.at - from.at));
     }
     return highest;
-  };
-}
-
-const lookEveryMs = 5_000;
-/** Batches looked at together. */
-const lookedAtTogether = 200;
-
-/**
- * Adds the lost jobs of batches that have not ended, and wakes the first batch of each app; one worker of all does so every
- * 5 s.
- */
-export function createBatchWatch({
-  store: { batches, waitingLines, holdLease },
-  batchQueue,
-}: {
-  store: Pick<Store, 'batches' | 'waitingLines' | 'holdLease'>;
-  batchQueue: BatchQueue;
-}) {
-  const ensure = async ([batch, app]: readonly [string, string]) => {
-    await batchQueue.ensure({ batch, app }, async () => {
-      const facts = await batches.facts(batch);
-      // The API may have ended before it listed the batch, too.
-      if (facts) await batches.enlist(app, batch, facts.createdAt);
-      return { name: facts?.name ?? null, delayMs: 0 };
-    });
-  };
-  return {
-    everyMs: lookEveryMs,
-    run: async () => {
-      if (!(await holdLease('batches', lookEveryMs - 100))) return;
-      const { apps, complete } = await waitingLines.batches();
-      const active = (await waitingLines.active()).map(({ batch, app }) => [batch, app] as const);
-      const all = [...new Map([...apps, ...active])];
-      for (let i = 0; i < all.length; i += lookedAtTogether) {
-        await Promise.all(all.slice(i, i + lookedAtTogether).map(ensure));
-      }
-      if (!complete) return;
-      for (const app of new Set(apps.values())) {
-        let first = await waitingLines.firstOfApp(app);
-        while (first !== null && !apps.has(first)) first = await waitingLines.leaveAppQueue(app, first);
-        // A worker that ended at the wrong moment woke none.
-        if (first !== null) await batchQueue.wake(first);
-      }
-    },
   };
 }

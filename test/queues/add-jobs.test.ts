@@ -1,19 +1,35 @@
 import { describe, expect, it } from 'vitest';
+import type { OtpRequest } from '../../src/otp/otp.js';
+import { partitionOfId } from '../../src/otp/otp-id.js';
 import { addJobs } from '../../src/queues/add-jobs.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
-import { request, testStore } from '../support/otps.js';
+import type { Admission } from '../../src/store/admission.js';
+import { keys } from '../../src/store/keys.js';
+import { number, request, testStore } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 
 const redis = await connect();
 const [queue] = createSendOtpQueue({ connection: redis, onError: () => {} }).queues;
 /** All of a job but when it was added; BullMQ writes its id a second time into its options. */
 const stored = async (id: string) => {
-  const { timestamp, opts: options = '', ...fields } = await redis.hgetall(queue.toKey(id));
+  const { timestamp, data, opts: options = '', ...fields } = await redis.hgetall(queue.toKey(id));
   const { jobId, ...given } = JSON.parse(options);
-  return { ...fields, opts: given, minutes: Math.round(Number(timestamp) / 60_000) };
+  return { ...fields, data, opts: given, minutes: Math.round(Number(timestamp) / 60_000) };
 };
 const data = { id: 'x', app: 'shop', to: '+6012•••789' };
 const opts = { attempts: 3, backoff: { type: 'custom' }, priority: 0 as const };
+const sendOtpQueue = createSendOtpQueue({ connection: redis, onError: () => {} });
+/** Admits OTPs together with their jobs, in one call. */
+const admitted = async (requests: readonly OtpRequest[]) => {
+  const callOf = await sendOtpQueue.jobCallOf();
+  const asked = requests.map((each) => ({
+    request: each,
+    jobOf: (id: string) => callOf?.({ id, app: each.app, to: each.to }) ?? { keys: [], args: [] },
+  }));
+  return await testStore(redis, { recipientCooldownMs: 30_000 }).otps.admitMany(asked);
+};
+const idOf = (admission: Admission | Error | undefined) =>
+  admission && 'otp' in admission ? admission.otp.id : '';
 const events = async () =>
   (await redis.xrange(queue.toKey('events'), '-', '+')).flatMap(([, fields]) => fields);
 
@@ -29,19 +45,38 @@ describe('jobs that are added together', () => {
   });
 
   it('are identical to one that is added as its OTP is admitted', async () => {
-    const sendOtpQueue = createSendOtpQueue({ connection: redis, onError: () => {} });
-    const asked = request();
-    const callOf = await sendOtpQueue.jobCalls();
-    const jobOf = (id: string) => callOf?.({ id, app: asked.app, to: asked.to }) ?? { keys: [], args: [] };
-    const admission = await testStore(redis).otps.admit(asked, null, { jobOf });
-    const [own, theirs] = ['otp' in admission ? admission.otp.id : '', 'sendOtp'];
-    await sendOtpQueue.add({ id: theirs, app: asked.app, to: asked.to });
+    const [admission] = await admitted([request()]);
+    const [own, theirs] = [idOf(admission), 'sendOtp'];
+    const { app, to } = request();
+    await sendOtpQueue.add({ id: theirs, app, to });
     // Its data holds its id.
     const plain = async (id: string) => JSON.parse(JSON.stringify(await stored(id)).replaceAll(id, 'id'));
     expect(await plain(own)).toEqual(await plain(theirs));
     expect((await queue.getWaiting(0, -1)).map(({ id }) => id)).toEqual(
       expect.arrayContaining([own, theirs]),
     );
+  });
+
+  it('are added for admitted OTPs alone, of which the sweeper need not look soon', async () => {
+    const asked = ['0123456001', '0123456001', '0123456002'].map((text) => request({ to: number(text) }));
+    const admissions = await admitted(asked);
+    expect(admissions.map((one) => 'kind' in one && one.kind)).toEqual(['created', 'refused', 'created']);
+    for (const admission of [admissions[0], admissions[2]]) {
+      const id = idOf(admission);
+      expect(JSON.parse((await stored(id)).data ?? '')).toMatchObject({ id });
+      const due = Number(await redis.zscore(keys.due(partitionOfId(id) ?? ''), id));
+      expect(due).toBeGreaterThan(Date.now() + 60_000);
+    }
+  });
+
+  it('leave no OTP behind that cannot have its job', async () => {
+    const before = await redis.keys('isms:*:otp_*');
+    await redis.rename(queue.toKey('wait'), 'waiting');
+    await redis.set(queue.toKey('wait'), 'no list');
+    const [failed] = await admitted([request({ to: number('0123456003') })]);
+    await redis.rename('waiting', queue.toKey('wait'));
+    expect(failed).toBeInstanceOf(Error);
+    expect(await redis.keys('isms:*:otp_*')).toEqual(before);
   });
 
   it('are added once, also when repeated', async () => {

@@ -5,7 +5,7 @@ import { beginUpload, type LineResult } from '../../src/producer/upload.js';
 import type { BatchOptions } from '../../src/store/batches.js';
 import { keys } from '../../src/store/keys.js';
 import { wantedEvents } from '../../src/store/script.js';
-import { createBatchWatch } from '../../src/workers/batches.js';
+import { createBatchWatch } from '../../src/workers/batch-watch.js';
 import { number, request, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
@@ -254,6 +254,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     const judge = vi.spyOn(scene.store.ranges, 'judge');
     await scene.start();
     await until(() => sent() === 30);
+    expect(await scene.store.batches.find('shop', batchId(batch))).toMatchObject({ status: 'sending' });
     await until(() => waitsFor(batch, 'number_range'));
     // Now that each line was looked at, once, the batch waits until its range may take some.
     expect(judge.mock.calls.flatMap(([released]) => released)).toHaveLength(ofOneRange + 10);

@@ -25,7 +25,7 @@ export function adminPages(admin: Admin, dependencies: ApiDependencies): Router 
   const authenticated = authenticateAdmin(admin, dependencies);
   router
     .route(metricsPath)
-    .all(named(metricsPath), authenticated)
+    .all(setRoute(metricsPath), authenticated)
     .get(async (_req, res) => {
       const { contentType, text } = await dependencies.metrics.exposition();
       res.set('Content-Type', contentType).set('Cache-Control', 'no-store').send(text);
@@ -33,8 +33,8 @@ export function adminPages(admin: Admin, dependencies: ApiDependencies): Router 
     .all(() => {
       throw new ApiProblem('method_not_allowed', { headers: { Allow: 'GET, HEAD' } });
     });
-  router.use('/admin', named('/admin'), authenticated, refuseCrossSite, pagePolicy);
-  router.use(boardPath, named(boardPath), bullBoard(boardPath, admin.actions, dependencies));
+  router.use('/admin', setRoute('/admin'), authenticated, refuseCrossSite, pagePolicy);
+  router.use(boardPath, setRoute(boardPath), bullBoard(boardPath, admin.actions, dependencies));
   router.use('/admin', overviewPages(admin.actions, dependencies));
   return router;
 }
@@ -67,7 +67,7 @@ const refuseCrossSite: RequestHandler = (req, _res, next) => {
   next();
 };
 
-function named(route: string): RequestHandler {
+function setRoute(route: string): RequestHandler {
   return (req, res, next) => {
     nameRoute({ req, res }, route);
     next();

@@ -19,7 +19,7 @@ export interface Answer {
   body?: string | AsyncIterable<string> | object | undefined;
 }
 
-/** Sends an answer; does not wait until it is read, but where it is made in parts. */
+/** Sends an answer; does not wait until it is read, unless it is sent in parts. */
 export async function sendAnswer(
   { req, res }: { req: IncomingMessage; res: ServerResponse },
   { status, headers = {}, body }: Answer,

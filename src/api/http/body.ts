@@ -181,7 +181,7 @@ export function isMediaType(req: IncomingMessage, mediaType: string): boolean {
   const [, type = '', parameters = ''] = mediaTypeShape.exec(headerOf(req, 'Content-Type')) ?? [];
   const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(parameters)?.[1] ?? 'utf-8';
   const encoding = headerOf(req, 'Content-Encoding') || 'identity';
-  const isOfType = type.toLowerCase() === mediaType || !hasBody(req);
+  const isOfType = type === '' ? !hasBody(req) : type.toLowerCase() === mediaType;
   return isOfType && /^utf-?8$/i.test(charset) && encoding.toLowerCase() === 'identity';
 }
 

@@ -150,11 +150,11 @@ interface DispatcherOptions {
   /** Called for paths under `/v1`; throws without a known key. */
   authenticate: RequestListener;
   answerError(error: unknown, req: IncomingMessage, res: ServerResponse): void;
-  /** Whether a proxy with this address is believed what it says of its client. */
+  /** Whether this address is of a trusted proxy. */
   isTrusted(address: string): boolean;
 }
 
-/** As long as a request line may be. */
+/** Bytes: no request line is longer. */
 const maxParamLength = 16 * 1_024;
 
 /** Serves the routes, and answers other methods on their paths with 405; false: no route has this path. */
@@ -171,7 +171,7 @@ export function createDispatcher(
     const serve = async (call: Call) => {
       const { req, res } = call;
       nameRoute({ req, res }, path);
-      if (path.startsWith('/v1/')) {
+      if (/^\/v1(\/|$)/.test(path)) {
         res.setHeader('Cache-Control', 'no-store');
         authenticate(req, res);
       }
@@ -187,7 +187,7 @@ export function createDispatcher(
   }
   return (req, res) => {
     const found = router.find('GET', req.url ?? '');
-    // An empty parameter is none.
+    // Without the parameter, it is another path.
     if (!found || found.params['id'] === '') return false;
     const { store, params, searchParams: query } = found;
     const call: Call = { req, res, id: params['id'] ?? '', query, isTrusted };
@@ -207,7 +207,7 @@ const hostShape = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
 /** The URL by which the client reached this server, without a path. */
 function originOf({ req, isTrusted }: Call): string {
   const [forwarded = ''] = headerOf(req, 'X-Forwarded-Proto').split(',');
-  const isForwarded = forwarded.trim() === 'https' && isTrusted(req.socket.remoteAddress ?? '');
+  const isForwarded = forwarded.trim().toLowerCase() === 'https' && isTrusted(req.socket.remoteAddress ?? '');
   const host = headerOf(req, 'Host');
   return `${isForwarded ? 'https' : 'http'}://${hostShape.test(host) ? host : 'localhost'}`;
 }

@@ -4,12 +4,12 @@
 --- @include "ranges/cohorts"
 --- @include "ranges/range"
 --- @include "otp/reference"
--- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard and the record in one step. On a Redis Cluster, where
--- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
--- is left out, and done before (see admission-on-cluster.ts); with `peek`, nothing is written.
--- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see admission-candidate.ts;
--- for each item its record, a JSON object that lacks what is decided here; then the arguments of jobs. Returns for each as JSON what was decided, or only
--- when it was admitted, where there is nothing more to say.
+-- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard, job and record in one step. On a Redis Cluster, where one
+-- call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name is
+-- left out, and done before (see admission-on-cluster.ts) or afterwards; with `peek`, nothing is written.
+-- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see
+-- admission-candidate.ts; for each item its record, a JSON object that lacks what is decided here; then the arguments of
+-- jobs. Returns for each as JSON what was decided, or only when it was admitted, where there is nothing more to say.
 local t = now()
 local call = cjson.decode(ARGV[1])
 
@@ -109,7 +109,7 @@ local function take_credits(budgets, credits)
   end
 end
 
--- In the step that admits it, so that no record is ever without its job; first, since it may fail.
+-- In the step that admits the OTP, so that its record is never without the job; before it, since adding may fail.
 local function enqueue(job)
   local keys = {}
   for i, place in ipairs(job.keys) do keys[i] = KEYS[place] end

@@ -1,0 +1,46 @@
+import type { BatchQueue } from '../queues/batch.js';
+import type { Store } from '../store/store.js';
+
+const lookEveryMs = 5_000;
+/** Batches looked at together. */
+const lookedAtTogether = 200;
+
+/**
+ * Adds the lost jobs of batches that have not ended, and wakes the first batch of each app; one worker of all does so every
+ * 5 s.
+ */
+export function createBatchWatch({
+  store: { batches, waitingLines, holdLease },
+  batchQueue,
+}: {
+  store: Pick<Store, 'batches' | 'waitingLines' | 'holdLease'>;
+  batchQueue: BatchQueue;
+}) {
+  const ensure = async ([batch, app]: readonly [string, string]) => {
+    await batchQueue.ensure({ batch, app }, async () => {
+      const facts = await batches.facts(batch);
+      // The API may have ended before it listed the batch, too.
+      if (facts) await batches.enlist(app, batch, facts.createdAt);
+      return { name: facts?.name ?? null, delayMs: 0 };
+    });
+  };
+  return {
+    everyMs: lookEveryMs,
+    run: async () => {
+      if (!(await holdLease('batches', lookEveryMs - 100))) return;
+      const { apps, complete } = await waitingLines.batches();
+      const active = (await waitingLines.active()).map(({ batch, app }) => [batch, app] as const);
+      const all = [...new Map([...apps, ...active])];
+      for (let i = 0; i < all.length; i += lookedAtTogether) {
+        await Promise.all(all.slice(i, i + lookedAtTogether).map(ensure));
+      }
+      if (!complete) return;
+      for (const app of new Set(apps.values())) {
+        let first = await waitingLines.firstOfApp(app);
+        while (first !== null && !apps.has(first)) first = await waitingLines.leaveAppQueue(app, first);
+        // A worker that ended at the wrong moment woke none.
+        if (first !== null) await batchQueue.wake(first);
+      }
+    },
+  };
+}
