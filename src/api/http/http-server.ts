@@ -26,6 +26,9 @@ const bodyWithinMs = 4_500;
  */
 const silenceMs = 40_000;
 
+/** Longer than load balancers keep an idle connection (60 s): they would send a request on one that is being closed. */
+const keepAliveTimeout = 65_000;
+
 const mostHeaders = 100;
 
 /** Pipelined requests that one connection may have waiting, and bytes of memory that their headers may take, about. */
@@ -35,6 +38,7 @@ const bytesPerString = 48;
 
 const settings = {
   ...slowness,
+  keepAliveTimeout,
   /** Limit of all header lines and the request line together. */
   maxHeaderSize: 16 * 1_024,
   /** Bytes of a body that are buffered. In one-byte chunks, each takes about 400 bytes of memory. */

@@ -183,3 +183,8 @@ it('a connection that the client keeps open after the last answer is closed a se
   await expect.poll(connections, { timeout: 10_000 }).toBe(0);
   socket.destroy();
 });
+
+it('an idle connection is kept longer than load balancers keep it', async () => {
+  const { headers } = await fetch(url);
+  expect(headers.get('Keep-Alive')).toBe('timeout=65');
+});
