@@ -68,3 +68,8 @@ function statusOf(facts: BatchFacts, unsent: number, at: number): BatchProgress[
   if (facts.paused) return 'paused';
   return (facts.startAt ?? 0) > at ? 'scheduled' : 'sending';
 }
+
+/** Batches of an app go in this order. */
+export function orderOf({ startAt, createdAt }: BatchFacts): number {
+  return Math.max(startAt ?? 0, createdAt);
+}

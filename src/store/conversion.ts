@@ -28,6 +28,8 @@ export interface Conversion {
   }>;
   /** The alarms that are on. */
   alarms(): Promise<ConversionAlarm[]>;
+  /** By app and country: OTPs sent in the last ten minutes, of these a minute ago or more, and of those verified. */
+  lately(): Promise<{ app: string; country: string; sent: number; judged: number; verified: number }[]>;
 }
 
 type AlarmNames = 'app' | 'country';
@@ -40,6 +42,9 @@ const gatheredLong = { most: 1_000, inFlight: 1 };
 const minuteMs = 60_000;
 
 const judgeReply = z.array(json(z.object({ name: z.string(), sent: z.number(), verified: z.number() })));
+const latelyReply = z.array(
+  json(z.object({ name: z.string(), sent: z.number(), judged: z.number(), verified: z.number() })),
+);
 const alarmSchema = z.object({ since: z.number(), ends: z.number(), sent: z.number(), verified: z.number() });
 
 interface Note {
@@ -52,6 +57,7 @@ interface Note {
 /** The counts in Redis, all in one hash: apps and countries are few. */
 export function createConversion({ redis, policy }: StoreContext): Conversion {
   const noteScript = loadScript(redis, 'ranges/conversion#note');
+  const latelyScript = loadScript(redis, 'ranges/conversion#lately');
   const judgeScript = loadScript(redis, 'ranges/conversion#judge', policy);
   const noteGathered = createBatcher(async (notes: Note[]) => {
     await noteScript([keys.conversion], summed(notes));
@@ -76,6 +82,10 @@ export function createConversion({ redis, policy }: StoreContext): Conversion {
         ended: switched.filter(({ sent }) => sent === 0),
       };
     },
+    lately: async () =>
+      latelyReply
+        .parse(await latelyScript([keys.conversion], []))
+        .map(({ name, ...counts }) => ({ ...named(name), ...counts })),
     alarms: async () => {
       const now = Date.now();
       const all = Object.entries(await redis.hgetall(keys.conversionAlarms));

@@ -1,9 +1,12 @@
 import type { BatchQueue } from '../queues/batch.js';
+import { orderOf } from '../store/batch-progress.js';
 import type { Store } from '../store/store.js';
 
 const lookEveryMs = 5_000;
 /** Batches looked at together. */
 const lookedAtTogether = 200;
+/** To count the lines of one takes a call for each partition of a cluster. */
+const notedTogether = 50;
 
 /**
  * Adds the lost jobs of batches that have not ended, and wakes the first batch of each app; one worker of all does so every
@@ -24,6 +27,18 @@ export function createBatchWatch({
       return { name: facts?.name ?? null, delayMs: 0 };
     });
   };
+  /** Batches behind others of their app had no turn that would have counted them, for backpressure and the overview. */
+  const note = async ([batch, app]: readonly [string, string]) => {
+    const [facts, { waiting, inFlight, at }] = await Promise.all([
+      batches.facts(batch),
+      waitingLines.count(batch),
+    ]);
+    if (!facts || waiting === 0) return;
+    const first = await waitingLines.firstOfApp(app);
+    const isLater = facts.startAt !== null && facts.startAt > at;
+    const waitsFor = isLater ? 'start' : first === batch ? null : 'earlier_batch';
+    await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor });
+  };
   return {
     everyMs: lookEveryMs,
     run: async () => {
@@ -35,6 +50,9 @@ export function createBatchWatch({
         await Promise.all(all.slice(i, i + lookedAtTogether).map(ensure));
       }
       if (!complete) return;
+      const known = new Set(active.map(([batch]) => batch));
+      const unknown = [...apps].filter(([batch]) => !known.has(batch));
+      await Promise.all(unknown.slice(0, notedTogether).map(note));
       for (const app of new Set(apps.values())) {
         let first = await waitingLines.firstOfApp(app);
         while (first !== null && !apps.has(first)) first = await waitingLines.leaveAppQueue(app, first);

@@ -12,7 +12,7 @@ import {
 } from '../queues/batch.js';
 import { queueNames, queuePrefix } from '../queues/queues.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
-import { isUploading } from '../store/batch-progress.js';
+import { isUploading, orderOf } from '../store/batch-progress.js';
 import type { BatchFacts } from '../store/batches.js';
 import { rangeWarning } from '../store/number-ranges.js';
 import type { RedisClient } from '../store/script.js';
@@ -327,11 +327,6 @@ function sum(of: readonly number[]): number {
 /** The lines of each partition that were not looked at since the batch last waited for number ranges. */
 function withoutHeld({ byPartition }: WaitingCount, held: readonly number[]): number[] {
   return byPartition.map((lines, i) => Math.max(0, lines - (held[i] ?? 0)));
-}
-
-/** Batches of an app go in this order. */
-function orderOf({ startAt, createdAt }: BatchFacts): number {
-  return Math.max(startAt ?? 0, createdAt);
 }
 
 /** How many lines may be released now, since when they count, and when the next may be released if none may. */

@@ -258,7 +258,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     await until(() => waitsFor(batch, 'number_range'));
     // Now that each line was looked at, once, the batch waits until its range may take some.
     expect(judge.mock.calls.flatMap(([released]) => released)).toHaveLength(ofOneRange + 10);
-    expect((await job(batch))?.delay).toBeGreaterThan(10_000);
+    await expect.poll(async () => (await job(batch))?.delay).toBeGreaterThan(10_000);
   });
 
   it('does not begin where its start was put off at the last moment', async () => {
@@ -298,6 +298,20 @@ describe('a batch', { timeout: 60_000 }, () => {
     await until(isDone(batch));
     expect(sent()).toBe(10);
   });
+});
+
+it('batches that had no turn yet are counted by the watch', async () => {
+  const [first, second] = [await upload(10), await upload(20)];
+  await createBatchWatch(scene).run();
+  expect(await scene.store.waitingLines.active()).toMatchObject(
+    expect.arrayContaining([
+      expect.objectContaining({ batch: first.batch, waiting: 10, waitsFor: null }),
+      expect.objectContaining({ batch: second.batch, waiting: 20, waitsFor: 'earlier_batch' }),
+    ]),
+  );
+  await scene.start();
+  await until(isDone(second.batch));
+  expect(await scene.store.waitingLines.active()).toEqual([]);
 });
 
 describe('batches of several apps', { timeout: 60_000 }, () => {

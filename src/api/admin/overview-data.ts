@@ -85,15 +85,25 @@ export async function overviewOf(
   return { ...facts, alarms: alarmsOf({ ...facts, slots, memory, webhooks }) };
 }
 
-/** Each app with its budgets and, if an operator paused it, since when. */
-async function appsOf({ appPauses, budgets }: ApiDependencies['store'], known: readonly App[]) {
-  const [pauses, used] = await Promise.all([appPauses.read(), budgets.read(known)]);
+/** Each app with its budgets, what was sent and verified lately and, if an operator paused it, since when. */
+async function appsOf({ appPauses, budgets, conversion }: ApiDependencies['store'], known: readonly App[]) {
+  const [pauses, used, lately] = await Promise.all([
+    appPauses.read(),
+    budgets.read(known),
+    conversion.lately(),
+  ]);
   const names = new Set([...known.map(({ name }) => name), ...pauses.keys()]);
-  return [...names].sort().map((app) => ({
-    app,
-    pausedAt: pauses.get(app) ?? null,
-    budgets: used.filter((budget) => budget.app === app),
-  }));
+  return [...names].sort().map((app) => {
+    const counts = lately.filter((one) => one.app === app);
+    const sumOf = (count: 'sent' | 'judged' | 'verified') => counts.reduce((sum, one) => sum + one[count], 0);
+    return {
+      app,
+      pausedAt: pauses.get(app) ?? null,
+      budgets: used.filter((budget) => budget.app === app),
+      sentInTenMinutes: sumOf('sent'),
+      conversion: sumOf('judged') === 0 ? null : sumOf('verified') / sumOf('judged'),
+    };
+  });
 }
 
 /** Ranges that the guard limits now, or would limit; those with the most refusals first. */

@@ -135,7 +135,7 @@ interface Asset {
 }
 
 /** The page's own scripts, which import one another. */
-const scripts = ['overview.js', 'apps.js', 'batches.js', 'charts.js', 'elements.js'];
+const scripts = ['overview.js', 'apps.js', 'batches.js', 'charts.js', 'ui.js'];
 
 /** Files that the page loads, and the digest in their addresses that lets browsers cache them. */
 function overviewAssets(): { byName: Map<string, Asset>; digest: string } {

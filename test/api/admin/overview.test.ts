@@ -310,6 +310,24 @@ describe('the overview', () => {
 });
 
 describe('the apps', () => {
+  it('show what was sent in ten minutes, and the share that was verified of what could be', async () => {
+    const otp = { app: 'bank', to: number(), isTest: false };
+    const note = async (count: number, agoMs: number, what: 'sent' | 'verified') => {
+      const noted = Array.from({ length: count }, () =>
+        gateway.store.conversion.note({ ...otp, sentAt: Date.now() - agoMs }, what),
+      );
+      await Promise.all(noted);
+    };
+    await note(8, 240_000, 'sent');
+    await note(6, 240_000, 'verified');
+    await note(3, 0, 'sent');
+    const reply = await gateway.call('GET', '/admin/overview.json', { key: null, headers: basic });
+    expect((reply.json as Overview).apps).toMatchObject([
+      { app: 'bank', sentInTenMinutes: 11, conversion: 0.75 },
+      { app: 'shop', sentInTenMinutes: expect.any(Number) },
+    ]);
+  });
+
   it('are shown with the used credits of their budgets, and with a pause, which raise alarms', async () => {
     const policy = { creditsPerDay: 5, creditsPerMonth: 100 };
     const own = await startGateway({ policy, dependencies: { admin: { ...admin, actions: true } } });

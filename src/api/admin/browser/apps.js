@@ -1,42 +1,34 @@
 // The overview's apps: their credits against their budgets, and a button to pause each.
 
-import {
-  actionButton,
-  actionsOn,
-  ask,
-  byId,
-  element,
-  format,
-  lines,
-  replace,
-  table,
-  time,
-} from './elements.js';
+import { actionButton, actionsOn, ask, byId, element, format, lines, replace, table, time } from './ui.js';
 
 /** Rows shown; the command `isms-otp apps list` shows all. */
 const mostApps = 20;
 
-/** Apps, paused ones and those with the most of a budget used first. `refresh` is called after a change. */
+/** Apps, paused ones, those with the most of a budget used and those that send most first. `refresh` is called after a change. */
 export function showApps({ apps }, refresh) {
   const place = byId('apps');
-  const isOfNote = ({ pausedAt, budgets }) => pausedAt !== null || budgets.length > 0;
+  const isOfNote = ({ pausedAt, budgets, sentInTenMinutes }) =>
+    pausedAt !== null || budgets.length > 0 || sentInTenMinutes > 0;
   place.parentElement.hidden = !actionsOn && !apps.some(isOfNote);
   const rank = ({ pausedAt, budgets }) => (pausedAt !== null ? 2 : Math.max(0, ...budgets.map(shareOf)));
   const rows = [...apps]
-    .sort((a, b) => rank(b) - rank(a))
+    .sort((a, b) => rank(b) - rank(a) || b.sentInTenMinutes - a.sentInTenMinutes)
     .slice(0, mostApps)
     .map((one) => [
       one.app,
       one.pausedAt === null
         ? 'sending'
         : lines(element('strong', { class: 'warn' }, 'paused'), time(one.pausedAt)),
+      one.sentInTenMinutes === 0 ? '' : `${format.whole(one.sentInTenMinutes)} in 10 min`,
+      one.conversion === null ? '' : format.percent(one.conversion),
       budgetOf(one, 'day'),
       budgetOf(one, 'month'),
       actionsOn ? pauseButton(one, refresh) : '',
     ]);
   const more =
     apps.length > mostApps ? `And ${format.whole(apps.length - mostApps)} more: isms-otp apps list.` : '';
-  const head = ['App', 'Status', 'Credits today', 'Credits this month', ''];
+  const head = ['App', 'Status', 'Sent', 'Verified', 'Credits today', 'Credits this month', ''];
   replace(place, table(head, rows), element('p', { class: 'more' }, more));
 }
 

@@ -1,17 +1,6 @@
 // The overview's batches: their progress, what they wait for, and buttons to change them.
 
-import {
-  actionButton,
-  actionsOn,
-  ask,
-  byId,
-  element,
-  format,
-  lines,
-  replace,
-  table,
-  time,
-} from './elements.js';
+import { actionButton, actionsOn, ask, byId, element, format, lines, replace, table, time } from './ui.js';
 
 const head = ['Batch', 'Progress', 'Status', 'Rate', 'Ends', ''];
 

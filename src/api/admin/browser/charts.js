@@ -1,7 +1,7 @@
 // The overview's charts.
 /* global uPlot */
 
-import { byId, dateFormatter, element, format } from './elements.js';
+import { byId, dateFormatter, element, format } from './ui.js';
 
 const chartHeight = 190;
 const timeOnly = dateFormatter({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });

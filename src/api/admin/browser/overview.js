@@ -15,7 +15,7 @@ import {
   replace,
   table,
   time,
-} from './elements.js';
+} from './ui.js';
 
 const refreshEveryMs = 15_000;
 let hours = '6';

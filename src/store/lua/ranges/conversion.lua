@@ -24,6 +24,21 @@ end
 for name, counts in pairs(loaded) do redis.call('HSET', KEYS[1], name, cmsgpack.pack(counts)) end
 return {}
 
+--- @command lately
+-- How many OTPs of each app and country were sent in the last ten minutes, of these so long ago that their codes could be
+-- typed, and of those verified. KEYS: counts. Returns each as JSON.
+local t, answers = now(), {}
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local counts, sent = cmsgpack.unpack(all[i + 1]), 0
+  counts.since = nil
+  prune_minutes(counts, t)
+  for _, m in ipairs(counts.minutes) do sent = sent + m[SENT] end
+  local judged, verified = judgeable(counts, t)
+  answers[#answers + 1] = cjson.encode({ name = all[i], sent = sent, judged = judged, verified = verified })
+end
+return answers
+
 --- @command judge
 --- @include "shared/events"
 -- Judges how many OTPs of each app and country are verified, and switches the alarms. KEYS: counts, alarms, events.
