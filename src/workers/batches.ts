@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
 import { withTimeout } from '../lib/with-timeout.js';
@@ -33,7 +34,7 @@ const turn = { least: 25, most: 2_000 };
 const addWithinMs = 5_000;
 /** Lines added in one call. */
 const slice = 200;
-/** When a batch looks again that found the window full, and how long the queue of batches rests before the next looks. */
+/** When a batch looks again that found the window full, and how long the worker rests before the next looks. */
 const fullForMs = 50;
 const restMs = 10;
 /** When a batch is looked at again whose lines wait for something else. */
@@ -67,21 +68,19 @@ interface BatchWorkerOptions {
 /** Releases the lines of batches into the send queue; a job is a batch, and each run of it a turn (ADR 44). */
 export function startBatchWorker(options: BatchWorkerOptions, workerOptions: Partial<WorkerOptions>) {
   const release = createBatchProcessor(options);
-  const worker: Worker<BatchPayload, BatchResult, typeof batchJob> = new Worker(
+  const worker = new Worker<BatchPayload, BatchResult, typeof batchJob>(
     queueNames.batch,
     (job, token = '') =>
       withoutStacks(options.logger, () => release(job)).then(async (next) => {
         if ('lines' in next) return next;
         // Many batches that find the window full must not look all the time.
-        if (next.isFull) await worker.rateLimit(restMs);
+        if (next.isFull) await sleep(restMs);
         await job.moveToDelayed(Date.now() + Math.ceil(next.wait), token);
         throw new DelayedError();
       }),
     {
       ...workerOptions,
       ...{ prefix: queuePrefix, connection: options.redis, concurrency: 1 },
-      // BullMQ obeys `rateLimit` only in workers with a limiter; this one never limits.
-      limiter: { max: 1_000_000_000, duration: 1_000 },
     },
   );
   return worker.on('error', (error) => options.onError(error));
