@@ -4,7 +4,7 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 26_120,
+  lines: 26_150,
   files: 201,
   linesPerFile: 400,
   exportsPer1000Lines: 27,

@@ -176,6 +176,11 @@ function shareState({ store, sendOtpQueue, webhookQueue, apps, metrics, lifecycl
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
   server.closeIdleConnections();
+  // Connections in use end with their answer.
+  server.keepAliveTimeout = 1;
+  server.prependListener('request', (_req, res) => {
+    res.shouldKeepAlive = false;
+  });
   const cutOff = setTimeout(() => server.closeAllConnections(), answerWithinMs);
   await closed;
   clearTimeout(cutOff);

@@ -12,6 +12,8 @@ export async function setAppPaused(
 ): Promise<boolean> {
   const changed = await (paused ? store.appPauses.pause(app) : store.appPauses.resume(app));
   const active = await store.waitingLines.active();
-  await Promise.all(active.map((one) => one.app === app && batchQueue.wake(one.batch)));
+  // Those behind others are woken by these.
+  const first = active.filter((one) => one.app === app && one.waitsFor !== 'earlier_batch');
+  await Promise.all(first.map(({ batch }) => batchQueue.wake(batch)));
   return changed;
 }

@@ -50,13 +50,14 @@ export function createLogger({
 }
 
 /** Fields and masked text of a call, which may have either alone. Further arguments, for places in the text, are dropped. */
-function maskedArguments(args: readonly unknown[]): [object, string] {
-  const [first, second] = args;
+function maskedArguments([first, second]: readonly unknown[]): [object, string] {
   const isText = typeof first !== 'object' || first === null;
   const fields = isText ? {} : first instanceof Error ? { err: first } : first;
   const error: unknown = Reflect.get(fields, 'err');
   const message = typeof error === 'object' && error !== null ? Reflect.get(error, 'message') : undefined;
-  return [fields, maskText(String((isText ? (first ?? second) : second) ?? message ?? ''))];
+  const texts = isText ? [first, second] : [second, message];
+  const text = texts.find((one) => typeof one === 'string');
+  return [fields, typeof text === 'string' ? maskText(text) : ''];
 }
 
 /** The id of the active trace. */

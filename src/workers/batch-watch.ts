@@ -27,16 +27,17 @@ export function createBatchWatch({
       return { name: facts?.name ?? null, delayMs: 0 };
     });
   };
-  /** Batches behind others of their app had no turn that would have counted them, for backpressure and the overview. */
+  /** Batches behind others of their app have no turns that would count them, for backpressure and the overview. */
   const note = async ([batch, app]: readonly [string, string]) => {
     const [facts, { waiting, inFlight, at }] = await Promise.all([
       batches.facts(batch),
       waitingLines.count(batch),
     ]);
-    if (!facts || waiting === 0) return;
+    if (!facts) return;
     const first = await waitingLines.firstOfApp(app);
     const isLater = facts.startAt !== null && facts.startAt > at;
-    const waitsFor = isLater ? 'start' : first === batch ? null : 'earlier_batch';
+    const isFirst = first === null || first === batch;
+    const waitsFor = isLater ? 'start' : isFirst ? null : 'earlier_batch';
     await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor });
   };
   return {
@@ -44,15 +45,19 @@ export function createBatchWatch({
     run: async () => {
       if (!(await holdLease('batches', lookEveryMs - 100))) return;
       const { apps, complete } = await waitingLines.batches();
-      const active = (await waitingLines.active()).map(({ batch, app }) => [batch, app] as const);
-      const all = [...new Map([...apps, ...active])];
+      const active = await waitingLines.active();
+      const all = [...new Map([...apps, ...active.map(({ batch, app }) => [batch, app] as const)])];
       for (let i = 0; i < all.length; i += lookedAtTogether) {
         await Promise.all(all.slice(i, i + lookedAtTogether).map(ensure));
       }
       if (!complete) return;
-      const known = new Set(active.map(([batch]) => batch));
-      const unknown = [...apps].filter(([batch]) => !known.has(batch));
-      await Promise.all(unknown.slice(0, notedTogether).map(note));
+      const known = new Set(
+        active.filter(({ waitsFor }) => waitsFor !== 'earlier_batch').map(({ batch }) => batch),
+      );
+      const behind = [...apps].filter(([batch]) => !known.has(batch));
+      // Others each time.
+      const from = Math.floor(Math.random() * behind.length);
+      await Promise.all([...behind.slice(from), ...behind.slice(0, from)].slice(0, notedTogether).map(note));
       for (const app of new Set(apps.values())) {
         let first = await waitingLines.firstOfApp(app);
         while (first !== null && !apps.has(first)) first = await waitingLines.leaveAppQueue(app, first);

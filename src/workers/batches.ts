@@ -30,6 +30,8 @@ const spare = 1.25;
 /** A turn is at most this share of the window, so that others soon have theirs. */
 const turnShare = 1 / 4;
 const turn = { least: 25, most: 2_000 };
+/** A turn ends after so long, though it looks for lines that are free. */
+const turnMs = 500;
 /** A slice whose shard or range does not answer is given up. */
 const addWithinMs = 5_000;
 /** Lines added in one call. */
@@ -144,9 +146,14 @@ export function createBatchProcessor({
   /**
    * The same until so many were free; `count` names only partitions of one shard, which must not hold up others.
    */
-  const addInSlices = async (batch: string, most: number, count: WaitingCount, held: number[]) => {
+  const addInSlices = async (
+    batch: string,
+    { most, endsAt }: { most: number; endsAt: number },
+    count: WaitingCount,
+    held: number[],
+  ) => {
     const all = { free: 0, looked: 0, heldForMs: 0 };
-    while (all.free < most && all.looked < turn.most) {
+    while (all.free < most && (all.looked === 0 || performance.now() < endsAt)) {
       const current = all.looked === 0 ? count : await recount(batch, count, held);
       const adding = withTimeout(add(batch, Math.min(most - all.free, slice), current, held), addWithinMs);
       // The sweeper finds what was released.
@@ -272,13 +279,14 @@ export function createBatchProcessor({
     // Its start was put off meanwhile.
     if (isFirst && !(await batches.begin(batch))) return { wait: 1 };
     let [left, released, heldForMs] = [Math.min(clamp(mostOfAll * turnShare, turn), paced.lines), 0, 0];
+    const endsAt = performance.now() + turnMs;
     for (const [shard, room] of rooms) {
       const ofShard = {
         ...open,
         byPartition: open.byPartition.map((waiting, i) => (shardsOf[i] === shard ? waiting : 0)),
       };
       const lines = Math.min(room, Math.ceil(left / rooms.size), left);
-      const added = await addInSlices(batch, lines, ofShard, held);
+      const added = await addInSlices(batch, { most: lines, endsAt }, ofShard, held);
       left -= added.free;
       released += added.free;
       heldForMs = Math.max(heldForMs, added.heldForMs);
@@ -291,12 +299,15 @@ export function createBatchProcessor({
       waiting: Math.max(0, count.waiting - released),
       inFlight: count.inFlight + released,
     };
-    const isWholeHeld = heldForMs > 0 && sum(withoutHeld(await waitingLines.count(batch), held)) === 0;
+    const last = heldForMs > 0 ? await waitingLines.count(batch) : null;
+    const isWholeHeld = last?.complete === true && sum(withoutHeld(last, held)) === 0;
     await waitingLines.noteHeld(batch, isWholeHeld ? [] : held);
     await note(job, facts, rest, isWholeHeld ? 'number_range' : null);
     if (isWholeHeld) {
       await leaveAppQueue(job);
-      const most = isUploading(facts, count.at) ? lookAgainMs.heldUpload : lookAgainMs.paused;
+      // Lines that came meanwhile are behind those that were looked at.
+      const isNew = count.at - facts.lastLineAt < lookAgainMs.paused;
+      const most = isNew ? lookAgainMs.heldUpload : lookAgainMs.paused;
       return { wait: Math.min(heldForMs, most) + sum(held) * restPerHeldMs };
     }
     // The app's next batch may have lines that are free.

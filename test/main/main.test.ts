@@ -89,6 +89,27 @@ describe('a running process', () => {
     expect(await running.end('SIGTERM')).toBe(0);
   });
 
+  it('ends with the last answer, though its client would use the connection again', {
+    timeout: 60_000,
+  }, async () => {
+    const redis = await connect();
+    await redis.flushdb();
+    const running = runCommand('api', api);
+    const [, url = ''] = await written(running, /"url":"([^"]+)"/);
+    const headers = { Authorization: 'Bearer a-key-of-24-characters-or-more', Prefer: 'wait=2' };
+    const answer = fetch(`${url}/v1/otps`, {
+      method: 'POST',
+      headers: { ...headers, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ to: '0123456789' }),
+    });
+    await expect.poll(() => redis.keys('isms:*:otp_*')).toHaveLength(1);
+    const began = performance.now();
+    expect(await running.end('SIGTERM')).toBe(0);
+    expect((await answer).status).toBe(202);
+    // Connections are cut off after 35 s.
+    expect(performance.now() - began).toBeLessThan(25_000);
+  });
+
   it('answers a malformed request target with a problem', async () => {
     const running = runCommand('api', api);
     const [, port = ''] = await written(running, /"url":"http:\/\/127.0.0.1:(\d+)"/);
