@@ -89,8 +89,9 @@ describe('a running process', () => {
     expect(await running.end('SIGTERM')).toBe(0);
   });
 
+  // Connections are cut off after 35 s.
   it('ends with the last answer, though its client would use the connection again', {
-    timeout: 60_000,
+    timeout: 34_000,
   }, async () => {
     const redis = await connect();
     await redis.flushdb();
@@ -103,11 +104,8 @@ describe('a running process', () => {
       body: JSON.stringify({ to: '0123456789' }),
     });
     await expect.poll(() => redis.keys('isms:*:otp_*')).toHaveLength(1);
-    const began = performance.now();
     expect(await running.end('SIGTERM')).toBe(0);
     expect((await answer).status).toBe(202);
-    // Connections are cut off after 35 s.
-    expect(performance.now() - began).toBeLessThan(25_000);
   });
 
   it('answers a malformed request target with a problem', async () => {
