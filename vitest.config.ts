@@ -67,7 +67,11 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'system', include: system, ...withRedis, isolate: true },
+        // Most of these start many processes each, whose work must get its share of the CPUs.
+        test: {
+          ...{ name: 'system', include: system, ...withRedis, isolate: true },
+          ...{ maxWorkers: 2, sequence: { groupOrder: 1 } },
+        },
       },
     ],
   },
