@@ -48,7 +48,7 @@ const lookAgainMs = {
   paused: 60_000,
   heldUpload: 5_000,
 };
-/** To look at a held line takes about as long again: a batch of them must not keep a worker busy. */
+/** For each held line, about as long as looking at it took: a batch of them must not keep a worker busy. */
 const restPerHeldMs = 0.2;
 /** Releases of a paced batch. */
 const paceEveryMs = 200;
@@ -300,10 +300,10 @@ export function createBatchProcessor({
       inFlight: count.inFlight + released,
     };
     const last = heldForMs > 0 ? await waitingLines.count(batch) : null;
-    const isWholeHeld = last?.complete === true && sum(withoutHeld(last, held)) === 0;
-    await waitingLines.noteHeld(batch, isWholeHeld ? [] : held);
-    await note(job, facts, rest, isWholeHeld ? 'number_range' : null);
-    if (isWholeHeld) {
+    const waitsForRanges = last?.complete === true && sum(withoutHeld(last, held)) === 0;
+    await waitingLines.noteHeld(batch, waitsForRanges ? [] : held);
+    await note(job, facts, rest, waitsForRanges ? 'number_range' : null);
+    if (waitsForRanges) {
       await leaveAppQueue(job);
       // Lines that came meanwhile are behind those that were looked at.
       const isNew = count.at - facts.lastLineAt < lookAgainMs.paused;

@@ -11,8 +11,8 @@ type ApiKeys = ReturnType<ApiDependencies['apiKeys']>;
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
 /**
- * Throws without a known key. Answers a missing, a malformed and an unknown key alike, and compares with all digests in constant
- * time, so that neither the answer nor its time tells how close a guess was.
+ * Throws without a known key. Answers a missing, a malformed and an unknown key alike, and compares with all digests in
+ * constant time, so that neither the answer nor its time tells how close a guess was.
  */
 export function authenticate(apiKeys: () => ApiKeys): RequestListener {
   return (req, res) => {
