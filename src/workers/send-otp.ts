@@ -200,7 +200,9 @@ async function decideWithoutCall(
 ): Promise<SendOutcome | null> {
   if (refusal) {
     const judgement = await appGate.judge(otp.app, refusal);
-    if (judgement === 'final') return { kind: 'rejected', failure: refusal.failure };
+    // It was refused for lack of credits, and the balance could pay a moment later: the account was topped up in between.
+    const mayBeToppedUp = refusal.failure === 'insufficient_credits' && refusal.claimedAt === refusal.firstAt;
+    if (judgement === 'final' && !mayBeToppedUp) return { kind: 'rejected', failure: refusal.failure };
     if (judgement === 'held' && !permit.trial) return { kind: 'deferred', reason: 'refusal_held' };
   }
   if (otp.isTest || credits.cover(otp.credits)) return null;

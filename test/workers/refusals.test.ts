@@ -227,11 +227,28 @@ describe('an OTP that the balance cannot pay', () => {
     expect(await scene.store.sendingPause.read()).toMatchObject({ trouble: 'insufficient_credits' });
   });
 
-  it('fails when the balance could pay it and others are accepted', async () => {
+  it('is sent when the top-up came between the refusal and the balance call', {
+    timeout: 60_000,
+  }, async () => {
+    const called = new Set<number>();
+    refuses = (n) => n < 5 && !called.has(n) && called.add(n).has(n);
+    refusal = { kind: 'blocked', trouble: 'insufficient_credits' };
+    const ids = await send(30);
+    await scene.start();
+    const statuses = await Promise.all(ids.map((id) => scene.settled(id)));
+    expect(statuses).toEqual(ids.map(() => 'sent'));
+    expect(called.size).toBe(5);
+    expect(scene.simulator.state.calls.send).toBe(30);
+  });
+
+  it('fails when the balance could pay it, others are accepted, and it is refused again', {
+    timeout: 30_000,
+  }, async () => {
     refuses = () => false;
     await scene.start();
     const refused = await scene.send({ to: number('+60190000001') });
     expect(await scene.settled(refused)).toBe('failed');
+    expect(scene.simulator.state.number('+60190000001').calls).toBe(2);
     expect((await scene.store.otps.find('shop', refused))?.failure).toBe('insufficient_credits');
     expect(events('sending.paused')).toEqual([]);
   });

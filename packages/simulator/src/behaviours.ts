@@ -35,7 +35,7 @@ const tooMany = () => page(429, 'Too Many Requests', { 'retry-after': '1' });
 const redirect = () => page(302, 'Found', { location: redirectTarget });
 
 const stopsAll = ' Pauses sending for all apps: account trouble.';
-const forThisOtp = ' Fails this OTP alone: the balance is sufficient.';
+const forThisOtp = ' Fails this OTP alone, after a second call: the balance is sufficient.';
 
 /** Every number that the simulator treats specially; page, documentation and endpoint use this table. */
 export const behaviours: readonly Behaviour[] = [
