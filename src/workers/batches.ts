@@ -195,7 +195,10 @@ export function createBatchProcessor({
   /** Apps that share the window with this one, itself among them, and what its other batches have in flight. */
   const sharing = async ({ data: { app, batch } }: BatchJob) => {
     const active = await waitingLines.active();
-    const withTurns = active.filter(({ waiting, waitsFor }) => waiting > 0 && waitsFor === null);
+    // Behind an earlier batch, which has turns, or has just had its last.
+    const withTurns = active.filter(
+      ({ waiting, waitsFor }) => waiting > 0 && (waitsFor === null || waitsFor === 'earlier_batch'),
+    );
     const others = active.filter((other) => other.app === app && other.batch !== batch);
     return {
       apps: new Set([app, ...withTurns.map((other) => other.app)]).size,

@@ -217,8 +217,13 @@ describe('three apps, one with ten batches, one with one, one with single OTPs',
 }, () => {
   it('get equal shares of the sends, and single OTPs are sent at once', async () => {
     const lines = full ? 20_000 : 800;
-    fleet = await startFleet({ MAX_RESENDS_AFTER_UNKNOWN: '0' });
-    fleet.simulator.state.change({ credits: 10_000_000, latencyMs: 50 });
+    // Shares are equal over several windows of released lines, so at small size the sends are slow, and the window small.
+    const pace = full ? { concurrency: 50, latencyMs: 50 } : { concurrency: 5, latencyMs: 100 };
+    fleet = await startFleet({
+      MAX_RESENDS_AFTER_UNKNOWN: '0',
+      WORKER_CONCURRENCY: String(pace.concurrency),
+    });
+    fleet.simulator.state.change({ credits: 10_000_000, latencyMs: pace.latencyMs });
     const sent = { mall: 0, bank: 0 };
     fleet.simulator.watch((target) => {
       const [, n] = /[?&]mobile=12(\d{7})\b/.exec(target) ?? [];
@@ -235,7 +240,7 @@ describe('three apps, one with ten batches, one with one, one with single OTPs',
     while (sent.bank < lines / 10) await sleep(20);
     const before = { ...sent };
     const waits: number[] = [];
-    for (let n = 2 * lines; sent.bank < lines / 2; n++) {
+    for (let n = 2 * lines; sent.bank < 0.9 * lines; n++) {
       const asked = performance.now();
       expect((await api.post({ to: nth(n) })).status).toBe(202);
       while (fleet.simulator.state.number(nth(n)).calls === 0) await sleep(5);

@@ -6,6 +6,7 @@ import type { BatchOptions } from '../../src/store/batches.js';
 import { keys } from '../../src/store/keys.js';
 import { wantedEvents } from '../../src/store/script.js';
 import { createBatchWatch } from '../../src/workers/batch-watch.js';
+import { createBatchProcessor } from '../../src/workers/batches.js';
 import { number, request, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
@@ -328,6 +329,30 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
     await until(async () => (await ofBank()) === 10);
     expect(sent()).toBeLessThan(100);
     await until(() => sent() === 210);
+  });
+
+  it('leave half of the window to an app whose next batch has its turn yet to come', async () => {
+    const release = createBatchProcessor({
+      ...{ redis, store: scene.store, sendOtpQueue: scene.queue, batchQueue: scene.batchQueue },
+      ...{ logger: scene.logger, fraudGuardEnforces: false, onError: () => {} },
+    });
+    const turn = async ({ batch }: { batch: string }) => {
+      const found = await job(batch);
+      if (found) await release(found);
+    };
+    const [first, second] = [await upload(40, { app: 'mall' }), await upload(40, { app: 'mall' })];
+    const one = await upload(200, { app: 'bank' });
+    await turn(second);
+    for (let i = 0; i < 2; i++) await turn(first);
+    for (let i = 0; i < 5; i++) await turn(one);
+    expect(await scene.store.waitingLines.active()).toMatchObject(
+      expect.arrayContaining([
+        expect.objectContaining({ batch: first.batch, waiting: 0, inFlight: 40 }),
+        expect.objectContaining({ batch: second.batch, waiting: 40, inFlight: 0 }),
+        // Nothing is sent, so the window is its least: 100.
+        expect.objectContaining({ batch: one.batch, inFlight: 50 }),
+      ]),
+    );
   });
 
   it('go on where a worker ended before it woke the next', async () => {
