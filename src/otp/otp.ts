@@ -51,7 +51,7 @@ export const failureMessages = {
   invalid_number: 'iSMS refused the phone number. Ask for another one.',
   message_refused: 'iSMS refused the message: its length, encoding or content. Change the message.',
   insufficient_credits:
-    'iSMS refused it for lack of credits, though the balance could pay it. Check the iSMS account.',
+    'iSMS refused it twice for lack of credits, though the balance could pay it. Check the iSMS account.',
   rejected: 'iSMS refused to send it and gave no reason that we know. Check the iSMS account.',
 } as const;
 
