@@ -39,10 +39,19 @@ export interface BatchQueue {
   ): Promise<void>;
   /** Deletes jobs that ended more than `keepMs` ago. */
   clean(keepMs: number): Promise<void>;
-  /** Has a waiting job look at its batch now, after a change. */
+  /** Has the batch's job look at it now, after a change: also where it has its turn, which may have missed that. */
   wake(batch: string): Promise<void>;
+  /** The same unless it has its turn. */
+  wakeIdle(batch: string): Promise<void>;
   queue: Queue<BatchPayload, BatchResult, typeof batchJob>;
 }
+
+/** False unless the job was delayed. */
+const promote = (job: BatchJob): Promise<boolean> =>
+  job.promote().then(
+    () => true,
+    () => false,
+  );
 
 export function createBatchQueue(connection: Redis | Cluster, onError: (error: Error) => void): BatchQueue {
   const queue: BatchQueue['queue'] = openQueue({ name: queueNames.batch }, { connection, onError });
@@ -66,15 +75,12 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
         const state = await job.getState();
         // A worker that looks at this moment may have missed the change.
         if (state === 'active') await sleep(wakeAgainMs);
-        else if (state !== 'delayed') return;
-        else if (
-          await job.promote().then(
-            () => true,
-            () => false,
-          )
-        )
-          return;
+        else if (state !== 'delayed' || (await promote(job))) return;
       }
+    },
+    wakeIdle: async (batch) => {
+      const job = await queue.getJob(batchId(batch));
+      if (job) await promote(job);
     },
   };
 }

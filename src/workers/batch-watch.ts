@@ -62,7 +62,7 @@ export function createBatchWatch({
         let first = await waitingLines.firstOfApp(app);
         while (first !== null && !apps.has(first)) first = await waitingLines.leaveAppQueue(app, first);
         // A worker that ended at the wrong moment woke none.
-        if (first !== null) await batchQueue.wake(first);
+        if (first !== null) await batchQueue.wakeIdle(first);
       }
     },
   };

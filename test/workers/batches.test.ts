@@ -257,10 +257,32 @@ describe('a batch', { timeout: 60_000 }, () => {
     await until(() => sent() === 30);
     expect(await scene.store.batches.find('shop', batchId(batch))).toMatchObject({ status: 'sending' });
     await until(() => waitsFor(batch, 'number_range'));
-    // Each line was looked at before any was looked at again, and the batch waits until its range may take some.
-    const looked = judge.mock.calls.flatMap(([released]) => released.map(({ otp }) => otp.id));
-    expect(new Set(looked.slice(0, ofOneRange + 10)).size).toBe(ofOneRange + 10);
+    // Now that each line was looked at, once, the batch waits until its range may take some.
+    expect(judge.mock.calls.flatMap(([released]) => released)).toHaveLength(ofOneRange + 10);
     await expect.poll(async () => (await job(batch))?.delay).toBeGreaterThan(2_000);
+  });
+
+  it('is not looked at again where the watch comes by in its turn', async () => {
+    await scene.close();
+    scene = await createScene(redis, { fraudGuard: 'enforce' });
+    const { batch } = await upload(40, { to: (line) => number(`+601234${55_000 + line}`) });
+    const { ranges, holdLease: _, ...store } = scene.store;
+    const looked = vi.spyOn(scene.batchQueue.queue, 'getJob');
+    const original = ranges.judge;
+    let watching: Promise<void> | undefined;
+    const judge = vi.spyOn(ranges, 'judge').mockImplementation(async (released) => {
+      if (!watching) {
+        looked.mockClear();
+        watching = createBatchWatch({ ...scene, store: { ...store, holdLease: async () => true } }).run();
+        await expect.poll(() => looked.mock.calls.length).toBeGreaterThan(0);
+      }
+      return await original(released);
+    });
+    await scene.start();
+    await until(() => waitsFor(batch, 'number_range'));
+    await watching;
+    await expect.poll(async () => (await job(batch))?.delay).toBeGreaterThan(2_000);
+    expect(judge.mock.calls.flatMap(([released]) => released)).toHaveLength(40);
   });
 
   it('does not begin where its start was put off at the last moment', async () => {
