@@ -27,6 +27,8 @@ const window = { least: 100, most: 20_000 };
 /** Apps share the window equally, with an eighth each at least; released lines of apps that ended may be there as well. */
 const leastShareOf = 8;
 const spare = 1.25;
+/** Batches of one app whose released lines are counted in each turn of another; those with the most. */
+const countedAgain = 8;
 /** A turn is at most this share of the window, so that others soon have theirs. */
 const turnShare = 1 / 4;
 const turn = { least: 25, most: 2_000 };
@@ -80,10 +82,7 @@ export function startBatchWorker(options: BatchWorkerOptions, workerOptions: Par
         await job.moveToDelayed(Date.now() + Math.ceil(next.wait), token);
         throw new DelayedError();
       }),
-    {
-      ...workerOptions,
-      ...{ prefix: queuePrefix, connection: options.redis, concurrency: 1 },
-    },
+    { ...workerOptions, prefix: queuePrefix, connection: options.redis, concurrency: 1 },
   );
   return worker.on('error', (error) => options.onError(error));
 }
@@ -199,20 +198,24 @@ export function createBatchProcessor({
     const withTurns = active.filter(
       ({ waiting, waitsFor }) => waiting > 0 && (waitsFor === null || waitsFor === 'earlier_batch'),
     );
-    const others = active.filter((other) => other.app === app && other.batch !== batch);
+    const others = active
+      .filter((other) => other.app === app && other.batch !== batch && other.inFlight > 0)
+      .sort((a, b) => b.inFlight - a.inFlight);
+    // What was noted may have been sent since.
+    const counted = await Promise.all(
+      others.slice(0, countedAgain).map((other) => waitingLines.count(other.batch)),
+    );
     return {
       apps: new Set([app, ...withTurns.map((other) => other.app)]).size,
-      inFlight: others.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      inFlight: sum([...counted, ...others.slice(countedAgain)].map(({ inFlight }) => inFlight)),
     };
   };
 
   const recall = async (batch: string) =>
-    await sendOtpQueue.recall(batch, (ids) =>
-      waitingLines.putBack(
-        ids.map((id) => ({ id })),
-        'first',
-      ),
-    );
+    await sendOtpQueue.recall(batch, async (ids) => {
+      const otps = ids.map((id) => ({ id }));
+      await waitingLines.putBack(otps, 'first');
+    });
 
   /** Lets the next batch of the app have its turns. */
   const leaveAppQueue = async ({ data: { batch, app } }: BatchJob) => {
@@ -313,14 +316,10 @@ export function createBatchProcessor({
       const most = isNew ? lookAgainMs.heldUpload : lookAgainMs.paused;
       return { wait: Math.min(heldForMs, most) + sum(held) * restPerHeldMs };
     }
-    // The app's next batch may have lines that are free.
-    if (released === 0) await leaveAppQueue(job);
-    // Nothing of it is left: the app's next batch goes on.
-    if (rest.waiting === 0) await leaveAppQueue(job);
+    // The app's next batch goes on where none of these lines is free, none is left, or they wait for their pace.
+    if (released === 0 || rest.waiting === 0 || facts.perSecond !== null) await leaveAppQueue(job);
     // At the end of the queue: each app has a turn before this one has its next.
-    if (facts.perSecond === null) return { wait: 1 };
-    await leaveAppQueue(job);
-    return { wait: Math.max(paceEveryMs, 1_000 / facts.perSecond) };
+    return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
   };
 }
 

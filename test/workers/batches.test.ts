@@ -354,15 +354,29 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
     await until(() => sent() === 210);
   });
 
-  it('leave half of the window to an app whose next batch has its turn yet to come', async () => {
+  /** One turn of a batch, without a worker. */
+  const turn = async ({ batch }: { batch: string }) => {
     const release = createBatchProcessor({
       ...{ redis, store: scene.store, sendOtpQueue: scene.queue, batchQueue: scene.batchQueue },
       ...{ logger: scene.logger, fraudGuardEnforces: false, onError: () => {} },
     });
-    const turn = async ({ batch }: { batch: string }) => {
-      const found = await job(batch);
-      if (found) await release(found);
-    };
+    const found = await job(batch);
+    if (found) await release(found);
+  };
+
+  it('take the places of lines that were sent since their batch had its turn', async () => {
+    const [first, second] = [await upload(25), await upload(200)];
+    await turn(first);
+    const [noted] = await scene.store.waitingLines.active();
+    expect(noted).toMatchObject({ batch: first.batch, inFlight: 25 });
+    for (const id of first.ids) await scene.store.otps.cancel('shop', id);
+    await scene.queue.recall(first.batch, async () => {});
+    for (let i = 0; i < 5; i++) await turn(second);
+    // Nothing is sent, so the window is its least: 100.
+    expect((await scene.store.waitingLines.count(second.batch)).inFlight).toBe(100);
+  });
+
+  it('leave half of the window to an app whose next batch has its turn yet to come', async () => {
     const [first, second] = [await upload(40, { app: 'mall' }), await upload(40, { app: 'mall' })];
     const one = await upload(200, { app: 'bank' });
     await turn(second);
