@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { type GatewayProcess, runCommand, written } from '../support/processes.js';
+import { freePort } from '../support/redis-server.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'otp-start-'));
 const processes: GatewayProcess[] = [];
@@ -77,16 +78,15 @@ it('names each port that is taken, with its use and its setting, before it start
   const take = async (port: number) => {
     const server = createServer().listen(port, '127.0.0.1');
     servers.push(server);
-    // A port that another program has is taken as well.
-    await Promise.race([once(server, 'listening'), new Promise((resolve) => server.once('error', resolve))]);
-    return (server.address() as AddressInfo | null)?.port ?? port;
+    await once(server, 'listening');
   };
   const refused = async (apiPort: number) => {
     const running = runCommand('start', { PORT: String(apiPort) }, elsewhere);
     expect(await once(running.child, 'close')).toEqual([1, null]);
     return running.output;
   };
-  const port = await take(0);
+  const port = await freePort(2);
+  await take(port);
   const [api, inbox] = ['the API (PORT)', "the simulator's inbox (PORT + 1)"];
   const ofInbox = (taken: number) => `Port ${taken}, for ${inbox}, is taken by another process.\n`;
   const advice = 'Set PORT so that it and the next one are free.\n';

@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -23,16 +25,27 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-/** A free TCP port on loopback. */
-export async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject()));
-    });
-  });
+/**
+ * A TCP port that is free on loopback, and the next one if two are asked for. They are below those that
+ * systems give to outgoing connections (from 32,768 on Linux): one of these may take a port that is free for
+ * a moment, such as that of a server that was killed and is to start again.
+ */
+export async function freePort(ports: 1 | 2 = 1): Promise<number> {
+  const first = randomInt(10_000, 32_000);
+  const free = (await isFree(first)) && (ports === 1 || (await isFree(first + 1)));
+  return free ? first : await freePort(ports);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1');
+  return await once(server, 'listening').then(
+    async () => {
+      server.close();
+      await once(server, 'close');
+      return true;
+    },
+    () => false,
+  );
 }
 
 export interface RedisServerOptions {
