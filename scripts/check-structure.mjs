@@ -4,8 +4,8 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 26_150,
-  files: 201,
+  lines: 26_220,
+  files: 203,
   linesPerFile: 400,
   exportsPer1000Lines: 27,
   typesPer1000Lines: 14,

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
-import { withTimeout } from '../lib/with-timeout.js';
-import { partitionOfId, partitions } from '../otp/otp-id.js';
+import { partitions } from '../otp/otp-id.js';
 import {
   type BatchJob,
   type BatchPayload,
@@ -15,29 +14,15 @@ import { queueNames, queuePrefix } from '../queues/queues.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import { isUploading, orderOf } from '../store/batch-progress.js';
 import type { BatchFacts } from '../store/batches.js';
-import { rangeWarning } from '../store/number-ranges.js';
 import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import type { WaitingCount, WaitReason } from '../store/waiting-lines.js';
 import { withoutStacks } from './job-control.js';
+import { createLineRelease, withoutHeld } from './line-release.js';
+import { createSendWindow, sum } from './send-window.js';
 
-/** Released lines that wait in the send queue: about two seconds of sends, so that single OTPs and new apps wait little. */
-const windowSeconds = 2;
-const window = { least: 100, most: 20_000 };
-/** Apps share the window equally, with an eighth each at least; released lines of apps that ended may be there as well. */
-const leastShareOf = 8;
-const spare = 1.25;
-/** Batches of one app whose released lines are counted in each turn of another; those with the most. */
-const countedAgain = 8;
-/** A turn is at most this share of the window, so that others soon have theirs. */
-const turnShare = 1 / 4;
-const turn = { least: 25, most: 2_000 };
 /** A turn ends after so long, though it looks for lines that are free. */
 const turnMs = 500;
-/** A slice whose shard or range does not answer is given up. */
-const addWithinMs = 5_000;
-/** Lines added in one call. */
-const slice = 200;
 /** When a batch looks again that found the window full, and how long the worker rests before the next looks. */
 const fullForMs = 50;
 const restMs = 10;
@@ -56,8 +41,6 @@ const restPerHeldMs = 0.2;
 const paceEveryMs = 200;
 /** A pace that could not be kept is caught up with for this long. */
 const catchUpMs = 1_000;
-const sampleEveryMs = 500;
-const rateOverMs = 10_000;
 
 interface BatchWorkerOptions {
   redis: RedisClient;
@@ -90,17 +73,20 @@ export function startBatchWorker(options: BatchWorkerOptions, workerOptions: Par
 /** A turn's result: the job ends, or waits so many ms. `isFull`: the window is full for all batches. */
 type Next = BatchResult | { wait: number; isFull?: true };
 
-/** One turn of a batch. */
-export function createBatchProcessor({
-  store,
-  sendOtpQueue,
-  batchQueue,
-  logger,
-  fraudGuardEnforces,
-}: BatchWorkerOptions) {
+/** What a turn begins with. */
+interface Turn {
+  job: BatchJob;
+  facts: BatchFacts;
+  count: WaitingCount;
+}
+
+/** One turn of a batch: it ends, or waits for something, or releases as many lines as it may. */
+export function createBatchProcessor(options: BatchWorkerOptions) {
+  const { store, sendOtpQueue, batchQueue } = options;
   const { batches, waitingLines } = store;
-  const rate = createRate(store);
-  const shardsOf = partitions.map((partition) => sendOtpQueue.shardOfPartition(partition));
+  const shards = partitions.map((partition) => sendOtpQueue.shardOfPartition(partition));
+  const sendWindow = createSendWindow({ store, sendOtpQueue, shards });
+  const releaseLines = createLineRelease(options);
 
   const note = async (
     job: BatchJob,
@@ -113,102 +99,6 @@ export function createBatchProcessor({
     const progress =
       facts.lines === 0 ? 0 : Math.floor((100 * Math.max(0, facts.lines - waiting)) / facts.lines);
     if (job.progress !== progress) await job.updateProgress(progress);
-  };
-
-  /**
-   * Adds the jobs of released lines. Those whose number range is limited wait again, behind the others, and are added to
-   * `held`, by partition.
-   */
-  const add = async (batch: string, most: number, count: WaitingCount, held: number[]) => {
-    const released = await waitingLines.release(batch, most, count);
-    const judged = await store.ranges.judge(released);
-    const limited = released.filter((_, i) => judged[i]?.waitMs).map(({ otp }) => otp);
-    const free = released.filter((_, i) => !judged[i]?.waitMs).map(({ otp }) => otp);
-    for (const [i, { decision }] of judged.entries()) {
-      const otp = released[i]?.otp;
-      if (decision && otp) logger.warn(...rangeWarning(otp, { decision, enforced: fraudGuardEnforces }));
-    }
-    // The sweeper looks at those that are still queued later.
-    if (free.length > 0) await sendOtpQueue.addBulk(batch, free);
-    if (limited.length > 0) await waitingLines.putBack(limited, 'last');
-    for (const { id } of limited) {
-      const place = partitions.indexOf(partitionOfId(id) ?? '');
-      held[place] = (held[place] ?? 0) + 1;
-    }
-    return {
-      free: free.length,
-      looked: free.length + limited.length,
-      heldForMs: Math.max(0, ...judged.map(({ waitMs }) => waitMs)),
-    };
-  };
-
-  /**
-   * The same until so many were free; `count` names only partitions of one shard, which must not hold up others.
-   */
-  const addInSlices = async (
-    batch: string,
-    { most, endsAt }: { most: number; endsAt: number },
-    count: WaitingCount,
-    held: number[],
-  ) => {
-    const all = { free: 0, looked: 0, heldForMs: 0 };
-    while (all.free < most && (all.looked === 0 || performance.now() < endsAt)) {
-      const current = all.looked === 0 ? count : await recount(batch, count, held);
-      const adding = withTimeout(add(batch, Math.min(most - all.free, slice), current, held), addWithinMs);
-      // The sweeper finds what was released.
-      const added = await adding.catch(() => null);
-      if (!added || added.looked === 0) break;
-      all.free += added.free;
-      all.looked += added.looked;
-      all.heldForMs = Math.max(all.heldForMs, added.heldForMs);
-    }
-    return all;
-  };
-
-  /** Counts the partitions again that have lines in `count`. */
-  const recount = async (batch: string, { byPartition: before }: WaitingCount, held: readonly number[]) => {
-    const count = await waitingLines.count(batch);
-    const byPartition = withoutHeld(count, held).map((lines, i) => ((before[i] ?? 0) > 0 ? lines : 0));
-    return { ...count, byPartition };
-  };
-
-  /** How many lines each shard takes that has lines of the batch, without those that take none. */
-  const roomsOf = async (count: WaitingCount, most: number, mostOfAll: number) => {
-    const bulk = await sendOtpQueue.bulkByShard();
-    const shards = new Set(shardsOf);
-    const perShard = (all: number) => Math.ceil(all / shards.size);
-    const rooms = new Map<number, number>();
-    let isFull = false;
-    for (const shard of shards) {
-      const ofShard = (of: readonly number[]) => sum(of.filter((_, i) => shardsOf[i] === shard));
-      const waitingThere = bulk.get(shard);
-      if (waitingThere === undefined || ofShard(count.byPartition) === 0) continue;
-      const roomOfAll = perShard(spare * mostOfAll) - waitingThere;
-      isFull ||= roomOfAll <= 0;
-      const room = Math.min(roomOfAll, perShard(most) - ofShard(count.inFlightByPartition));
-      if (room > 0) rooms.set(shard, room);
-    }
-    return { rooms, isFull: isFull || undefined } as { rooms: typeof rooms; isFull?: true };
-  };
-
-  /** Apps that share the window with this one, itself among them, and what its other batches have in flight. */
-  const sharing = async ({ data: { app, batch } }: BatchJob) => {
-    const active = await waitingLines.active();
-    // Behind an earlier batch, which has turns, or has just had its last.
-    const withTurns = active.filter(
-      ({ waiting, waitsFor }) => waiting > 0 && (waitsFor === null || waitsFor === 'earlier_batch'),
-    );
-    const others = active
-      .filter((other) => other.app === app && other.batch !== batch && other.inFlight > 0)
-      .sort((a, b) => b.inFlight - a.inFlight);
-    // What was noted may have been sent since.
-    const counted = await Promise.all(
-      others.slice(0, countedAgain).map((other) => waitingLines.count(other.batch)),
-    );
-    return {
-      apps: new Set([app, ...withTurns.map((other) => other.app)]).size,
-      inFlight: sum([...counted, ...others.slice(countedAgain)].map(({ inFlight }) => inFlight)),
-    };
   };
 
   const recall = async (batch: string) =>
@@ -224,8 +114,12 @@ export function createBatchProcessor({
     if (next !== null && next !== batch) batchQueue.wake(next).catch(() => {});
   };
 
-  const finish = async (job: BatchJob, facts: BatchFacts, count: WaitingCount): Promise<Next> => {
+  /** Ends a batch with no line to release once its released lines are sent and its upload has ended. */
+  const finish = async ({ job, facts }: Turn): Promise<Next> => {
     const { batch } = job.data;
+    if (facts.cancelledAt !== null) await batches.repeatInPartitions(batch, facts);
+    while ((await waitingLines.takeEnded(batch)) > 0);
+    const count = await waitingLines.count(batch);
     await leaveAppQueue(job);
     const isUnsent = count.waiting > 0 || count.inFlight > 0 || !count.complete;
     if (isUnsent || isUploading(facts, count.at)) {
@@ -238,88 +132,94 @@ export function createBatchProcessor({
     return { lines: facts.lines };
   };
 
+  /** Why the batch releases nothing now, and how long it waits; null: it may release. */
+  const obstacle = async ({
+    job,
+    facts,
+    count,
+  }: Turn): Promise<{ reason: WaitReason; wait: number } | null> => {
+    const { batch } = job.data;
+    if (facts.paused || (await store.appPauses.isPaused(facts.app))) {
+      // Workers take jobs meanwhile, so one look may miss some.
+      if (count.inFlight > 0) await recall(batch);
+      const wait = count.inFlight > 0 ? lookAgainMs.recalled : lookAgainMs.paused;
+      return { reason: facts.paused ? 'paused' : 'app_paused', wait };
+    }
+    if (facts.startAt !== null && facts.startAt > count.at) {
+      await batches.repeatInPartitions(batch, facts);
+      return { reason: 'start', wait: Math.min(facts.startAt - count.at, lookAgainMs.paused) };
+    }
+    const pace = paceOf(facts, count.at);
+    if (pace.lines === 0) return { reason: 'pace', wait: pace.waitMs };
+    const first = await waitingLines.joinAppQueue(facts.app, batch, orderOf(facts));
+    return first === batch ? null : { reason: 'earlier_batch', wait: behindForMs };
+  };
+
+  /** The lines of the batch that wait for their number range are looked at again once all its lines do. */
+  const openLines = async ({ job, count }: Turn) => {
+    const before = await waitingLines.held(job.data.batch);
+    const isAllHeld = sum(withoutHeld(count, before)) === 0;
+    const held = partitions.map((_, i) => (isAllHeld ? 0 : (before[i] ?? 0)));
+    return { open: { ...count, byPartition: withoutHeld(count, held) }, held };
+  };
+
+  const release = async (turn: Turn): Promise<Next> => {
+    const { job, facts, count } = turn;
+    const { batch } = job.data;
+    const { open, held: before } = await openLines(turn);
+    const { lines, byShard, isFull } = await sendWindow.allowance(job, facts, open);
+    // Lines of an app on hold, or that wait for credits, fill the share of their app only.
+    if (byShard.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: lookAgainMs.ownWindow };
+    const isFirst = facts.startedAt === null || !facts.startTold || facts.finishedAt !== null;
+    // Its start was put off meanwhile.
+    if (isFirst && !(await batches.begin(batch))) return { wait: 1 };
+
+    const pace = paceOf(facts, count.at);
+    const most = Math.min(lines, pace.lines);
+    let [released, heldForMs, held] = [0, 0, before];
+    const endsAt = performance.now() + turnMs;
+    for (const [shard, ofShard] of byShard) {
+      const byPartition = open.byPartition.map((waiting, i) => (shards[i] === shard ? waiting : 0));
+      const left = most - released;
+      const extent = { most: Math.min(ofShard, Math.ceil(left / byShard.size), left), endsAt };
+      const added = await releaseLines(batch, extent, { ...open, byPartition }, held);
+      released += added.lines;
+      heldForMs = Math.max(heldForMs, added.heldForMs);
+      held = added.held;
+    }
+    if (facts.perSecond !== null) {
+      await batches.change(batch, { paceAt: Math.round(pace.from + (released * 1_000) / facts.perSecond) });
+    }
+    const last = heldForMs > 0 ? await waitingLines.count(batch) : null;
+    const waitsForRanges = last?.complete === true && sum(withoutHeld(last, held)) === 0;
+    await waitingLines.noteHeld(batch, waitsForRanges ? [] : held);
+    const waiting = Math.max(0, count.waiting - released);
+    const rest = { ...count, waiting, inFlight: count.inFlight + released };
+    await note(job, facts, rest, waitsForRanges ? 'number_range' : null);
+    // The app's next batch goes on where none of these lines is free, none is left, or they wait for their pace.
+    if (waitsForRanges || released === 0 || waiting === 0 || facts.perSecond !== null)
+      await leaveAppQueue(job);
+    if (waitsForRanges) {
+      // Lines that came meanwhile are behind those that were looked at.
+      const isNew = count.at - facts.lastLineAt < lookAgainMs.paused;
+      const longest = isNew ? lookAgainMs.heldUpload : lookAgainMs.paused;
+      return { wait: Math.min(heldForMs, longest) + sum(held) * restPerHeldMs };
+    }
+    // At the end of the queue: each app has a turn before this one has its next.
+    return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
+  };
+
   return async (job: BatchJob): Promise<Next> => {
     const { batch } = job.data;
     const facts = (await batches.facts(batch)) ?? unknownBatch(job);
     const count = await waitingLines.count(batch);
-    if (count.waiting === 0 || facts.cancelledAt !== null) {
-      if (facts.cancelledAt !== null) await batches.repeatInPartitions(batch, facts);
-      while ((await waitingLines.takeEnded(batch)) > 0);
-      return await finish(job, facts, await waitingLines.count(batch));
-    }
-    const waitFor = async (reason: WaitReason, wait: number): Promise<Next> => {
-      if (reason !== 'earlier_batch') await leaveAppQueue(job);
-      await note(job, facts, count, reason);
-      return { wait };
-    };
-    if (facts.paused || (await store.appPauses.isPaused(facts.app))) {
-      // Workers take jobs meanwhile, so one look may miss some.
-      if (count.inFlight > 0) await recall(batch);
-      return await waitFor(
-        facts.paused ? 'paused' : 'app_paused',
-        count.inFlight > 0 ? lookAgainMs.recalled : lookAgainMs.paused,
-      );
-    }
-    if (facts.startAt !== null && facts.startAt > count.at) {
-      await batches.repeatInPartitions(batch, facts);
-      return await waitFor('start', Math.min(facts.startAt - count.at, lookAgainMs.paused));
-    }
-    const paced = paceOf(facts, count.at);
-    if (paced.lines === 0) return await waitFor('pace', paced.waitMs);
-    const first = await waitingLines.joinAppQueue(facts.app, batch, orderOf(facts));
-    if (first !== batch) return await waitFor('earlier_batch', behindForMs);
-
-    const mostOfAll = clamp(windowSeconds * (await rate()), window);
-    const { apps, inFlight } = await sharing(job);
-    const before = await waitingLines.held(batch);
-    const isAllHeld = sum(withoutHeld(count, before)) === 0;
-    const held = partitions.map((_, i) => (isAllHeld ? 0 : (before[i] ?? 0)));
-    const open = { ...count, byPartition: withoutHeld(count, held) };
-    const share = Math.max(0, mostOfAll / Math.min(leastShareOf, apps) - inFlight);
-    // A pace that was held up must not be caught up with at once.
-    const most = Math.ceil(Math.min(share, windowSeconds * (facts.perSecond ?? mostOfAll)));
-    const { rooms, isFull } = await roomsOf(open, most, mostOfAll);
-    // Lines of an app on hold, or that wait for credits, fill the share of their app only.
-    if (rooms.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: lookAgainMs.ownWindow };
-    const isFirst = facts.startedAt === null || !facts.startTold || facts.finishedAt !== null;
-    // Its start was put off meanwhile.
-    if (isFirst && !(await batches.begin(batch))) return { wait: 1 };
-    let [left, released, heldForMs] = [Math.min(clamp(mostOfAll * turnShare, turn), paced.lines), 0, 0];
-    const endsAt = performance.now() + turnMs;
-    for (const [shard, room] of rooms) {
-      const ofShard = {
-        ...open,
-        byPartition: open.byPartition.map((waiting, i) => (shardsOf[i] === shard ? waiting : 0)),
-      };
-      const lines = Math.min(room, Math.ceil(left / rooms.size), left);
-      const added = await addInSlices(batch, { most: lines, endsAt }, ofShard, held);
-      left -= added.free;
-      released += added.free;
-      heldForMs = Math.max(heldForMs, added.heldForMs);
-    }
-    if (facts.perSecond !== null) {
-      await batches.change(batch, { paceAt: Math.round(paced.from + (released * 1_000) / facts.perSecond) });
-    }
-    const rest = {
-      ...count,
-      waiting: Math.max(0, count.waiting - released),
-      inFlight: count.inFlight + released,
-    };
-    const last = heldForMs > 0 ? await waitingLines.count(batch) : null;
-    const waitsForRanges = last?.complete === true && sum(withoutHeld(last, held)) === 0;
-    await waitingLines.noteHeld(batch, waitsForRanges ? [] : held);
-    await note(job, facts, rest, waitsForRanges ? 'number_range' : null);
-    if (waitsForRanges) {
-      await leaveAppQueue(job);
-      // Lines that came meanwhile are behind those that were looked at.
-      const isNew = count.at - facts.lastLineAt < lookAgainMs.paused;
-      const most = isNew ? lookAgainMs.heldUpload : lookAgainMs.paused;
-      return { wait: Math.min(heldForMs, most) + sum(held) * restPerHeldMs };
-    }
-    // The app's next batch goes on where none of these lines is free, none is left, or they wait for their pace.
-    if (released === 0 || rest.waiting === 0 || facts.perSecond !== null) await leaveAppQueue(job);
-    // At the end of the queue: each app has a turn before this one has its next.
-    return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
+    const turn = { job, facts, count };
+    if (count.waiting === 0 || facts.cancelledAt !== null) return await finish(turn);
+    const found = await obstacle(turn);
+    if (found === null) return await release(turn);
+    if (found.reason !== 'earlier_batch') await leaveAppQueue(job);
+    await note(job, facts, count, found.reason);
+    return { wait: found.wait };
   };
 }
 
@@ -332,41 +232,10 @@ function unknownBatch({ data: { app, name }, timestamp }: BatchJob): BatchFacts 
   };
 }
 
-function sum(of: readonly number[]): number {
-  return of.reduce((a, b) => a + b, 0);
-}
-
-/** The lines of each partition that were not looked at since the batch last waited for number ranges. */
-function withoutHeld({ byPartition }: WaitingCount, held: readonly number[]): number[] {
-  return byPartition.map((lines, i) => Math.max(0, lines - (held[i] ?? 0)));
-}
-
 /** How many lines may be released now, since when they count, and when the next may be released if none may. */
 function paceOf({ perSecond, paceAt }: BatchFacts, at: number) {
   if (perSecond === null) return { lines: Number.POSITIVE_INFINITY, from: at, waitMs: 0 };
   const from = Math.max(paceAt ?? at, at - catchUpMs);
   const lines = from > at ? 0 : 1 + Math.floor(((at - from) * perSecond) / 1_000);
   return { lines, from, waitMs: Math.max(1, from - at) };
-}
-
-function clamp(value: number, { least, most }: { least: number; most: number }): number {
-  return Math.floor(Math.min(most, Math.max(least, value)));
-}
-
-/** Sends a second of all workers: the highest of the last 10 s, so that a pause of the provider does not count. */
-function createRate({ load }: { load: Pick<Store['load'], 'done'> }): () => Promise<number> {
-  let samples: { at: number; done: number }[] = [];
-  return async () => {
-    const at = performance.now();
-    const last = samples.at(-1);
-    if (!last || at - last.at >= sampleEveryMs) {
-      samples = [...samples.filter((sample) => at - sample.at < rateOverMs), { at, done: await load.done() }];
-    }
-    let highest = 0;
-    for (const [i, to] of samples.entries()) {
-      const from = samples.slice(0, i).findLast((sample) => to.at - sample.at >= 2 * sampleEveryMs);
-      if (from) highest = Math.max(highest, ((to.done - from.done) * 1_000) / (to.at - from.at));
-    }
-    return highest;
-  };
 }
