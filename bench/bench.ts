@@ -7,7 +7,7 @@ import { withStand } from './support/stand.js';
 import { failedLine, tableHead, tableLine } from './table.js';
 
 /*
- * `npm run bench -- [--short] [--everysec] [row …]`: measures each row against its bare counterpart and prints the table.
+ * `npm run bench -- [--short] [--everysec] [row …]`: measures each row against its counterparts and prints the table.
  * Exits with 1 when a row could not be measured; a goal that was missed is only marked, since machines differ.
  */
 
@@ -17,7 +17,7 @@ const say = (line: string) => void process.stdout.write(`${line}\n`);
 async function measure(row: Row, options: BenchOptions): Promise<Figure[] | null> {
   try {
     const figures = await withStand(options, row.run);
-    for (const figure of figures) say(tableLine(figure, !options.short));
+    for (const figure of figures) say(tableLine([figure], !options.short));
     return figures;
   } catch (error) {
     say(failedLine(row.name, error));

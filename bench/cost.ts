@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { loadConfig } from '../src/config/load-config.js';
 import { storeOf } from '../src/main/composition.js';
@@ -6,6 +5,7 @@ import { connectForWork } from '../src/main/redis.js';
 import { gatewayEnvironment, runCommand, written } from '../test/support/processes.js';
 import { startRedis } from '../test/support/redis-topology.js';
 import { inBatches } from './support/batches.js';
+import { cpuTimeUs } from './support/cpu-time.js';
 import { type Call, drive } from './support/drive.js';
 import { message } from './support/gateway.js';
 import { apiKey, app } from './support/gateway-processes.js';
@@ -25,8 +25,6 @@ const rounds = 3;
 /** How many each step makes; all that are accepted are sent. */
 const counts = { single: 6_000, bulk: 20_000, send: 26_000, verify: 6_000 };
 const connections = 256;
-/** The kernel counts CPU time in hundredths of a second. */
-const tickUs = 10_000;
 
 type Step = keyof typeof counts;
 
@@ -35,13 +33,6 @@ interface Cost {
   gateway: number;
   redis: number;
   busiest: number;
-}
-
-/** CPU time that a process has used, user and system, in µs. */
-function cpuUs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * tickUs;
 }
 
 /** What the steps of OTPs' lives cost, one after the other, on processes and a Redis of their own. */
@@ -66,9 +57,9 @@ async function measure(cluster: boolean): Promise<Record<Step, Cost>> {
 
   const costOf = async (count: number, pid: number, work: () => Promise<unknown>): Promise<Cost> => {
     const all = [pid, ...redis.servers.map((server) => server.pid)];
-    const before = all.map(cpuUs);
+    const before = all.map(cpuTimeUs);
     await work();
-    const [gateway = 0, ...servers] = all.map((one, i) => (cpuUs(one) - (before[i] ?? 0)) / count);
+    const [gateway = 0, ...servers] = all.map((one, i) => (cpuTimeUs(one) - (before[i] ?? 0)) / count);
     return { gateway, redis: servers.reduce((sum, one) => sum + one, 0), busiest: Math.max(...servers) };
   };
   const calls = (count: number, from: number): Call[] =>

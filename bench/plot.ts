@@ -1,4 +1,4 @@
-import { type Goal, judge, type Pair } from './pairs.js';
+import { type Goal, judge, type Pair, resultOf } from './pairs.js';
 import type { Results, Run } from './results.js';
 
 /*
@@ -27,8 +27,8 @@ const dots = ({ judged, goal, pairs }: Run, y: number, colour: string) =>
     .map((cx) => `<circle cx="${cx}" cy="${y}" r="2.5" fill="${colour}" fill-opacity="0.45"/>`)
     .join('');
 
-const medianBar = ({ goal, result }: Run, y: number, colour: string) => {
-  const at = xOf(shareOf(result.value, goal)).toFixed(1);
+const medianBar = (run: Run, y: number, colour: string) => {
+  const at = xOf(shareOf(resultOf(run).value, run.goal)).toFixed(1);
   return `<line x1="${at}" x2="${at}" y1="${y - 5}" y2="${y + 5}" stroke="${colour}" stroke-width="2.5"/>`;
 };
 

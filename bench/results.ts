@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { type Machine, machine } from './machine.js';
-import { type Figure, type Result, resultOf } from './pairs.js';
+import type { Figure } from './pairs.js';
 import type { StandOptions } from './support/stand.js';
 
 const file = 'bench/results.json';
@@ -12,7 +12,6 @@ const runsKept = 3;
 /** What one run of a row found. */
 export interface Run extends Figure {
   measuredAt: string;
-  result: Result;
 }
 
 /** The newest runs of each row under one `appendfsync`. */
@@ -33,7 +32,7 @@ export function writeResults(figures: readonly Figure[], appendfsync: StandOptio
     : { machine: now, always: {}, everysec: {} };
   const measuredAt = new Date().toISOString();
   for (const figure of figures) {
-    const run = { ...figure, measuredAt, result: resultOf(figure) };
+    const run = { ...figure, measuredAt };
     const runs = results[appendfsync][figure.name] ?? [];
     results[appendfsync][figure.name] = [run, ...runs].slice(0, runsKept);
   }

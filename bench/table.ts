@@ -1,53 +1,67 @@
-import { type Figure, type Pair, resultOf } from './pairs.js';
-import type { Runs } from './results.js';
+import {
+  type Figure,
+  type Goal,
+  type Pair,
+  type Result,
+  resultOf,
+  type SideName,
+  usualResultOf,
+} from './pairs.js';
 import { median } from './support/statistics.js';
 
-export const tableHead = [
-  '| row | bare | ours | result | spread | goal | |',
-  '|---|---|---|---|---|---|---|',
-].join('\n');
+const columns = [
+  ...['row', 'ours', 'bare', 'against bare', 'goal', 'usual', 'against usual', 'goal'],
+  'CPU in µs: ours, bare, usual',
+];
 
-/** A line of the table: medians of both sides, and the result with its spread over the pairs. */
-export function tableLine(figure: Figure, judge: boolean): string {
-  const { name, unit, pairs } = figure;
-  const { value, least, greatest, reached } = resultOf(figure);
-  const show = shown(figure);
-  const spread = pairs.length > 1 ? `${show(least)} … ${show(greatest)}` : '';
-  const result = judge ? (reached ? 'reached' : 'MISSED') : '';
+export const tableHead = [row(columns), row(columns.map(() => '---'))].join('\n');
+
+/**
+ * A line of the table: medians of the sides in the newest of a row's runs, and the result of each run, oldest first; of a
+ * single run, with its spread over the pairs. `judge`: whether goals were reached.
+ */
+export function tableLine(runs: readonly [Figure, ...Figure[]], judge: boolean): string {
+  const [newest] = runs;
+  const { name, unit, pairs, goal, usualGoal } = newest;
+  const against = (found: readonly Result[], wanted: Goal) => [
+    results(newest, found),
+    judge ? `${goalText(newest, wanted)} ${verdict(found)}` : '',
+  ];
+  const oldestFirst = runs.toReversed();
   return row([
     name,
-    side(pairs, 'bare', unit),
     side(pairs, 'ours', unit),
-    show(value),
-    spread,
-    wanted(figure),
-    result,
+    side(pairs, 'bare', unit),
+    ...against(oldestFirst.map(resultOf), goal),
+    side(pairs, 'usual', unit),
+    ...(usualGoal
+      ? against(
+          oldestFirst.flatMap((run) => usualResultOf(run) ?? []),
+          usualGoal,
+        )
+      : ['', '']),
+    cpu(pairs),
   ]);
 }
 
-/** Every row's newest run with the results of all its runs, oldest first, and with `goals` how they compare. */
-export function resultsTable(runs: Runs, { goals }: { goals: boolean }): string {
-  const lines = Object.values(runs).flatMap(([newest, ...older]) => {
-    if (!newest) return [];
-    const { name, unit, pairs } = newest;
-    const all = [newest, ...older].reverse();
-    const reached = all.filter(({ result }) => result.reached).length;
-    const verdict =
-      reached === all.length
-        ? 'reached'
-        : reached === 0
-          ? 'MISSED'
-          : `reached in ${reached} of ${all.length}`;
-    return row([
-      name,
-      side(pairs, 'bare', unit),
-      side(pairs, 'ours', unit),
-      all.map(({ result }) => shown(newest)(result.value)).join(', '),
-      ...(goals ? [wanted(newest), verdict] : []),
-    ]);
-  });
-  const head = ['row', 'bare', 'ours', 'results of the last runs', ...(goals ? ['goal', ''] : [])];
-  return [row(head), row(head.map(() => '---')), ...lines].join('\n');
+/** The line of a row that could not be measured. */
+export function failedLine(name: string, error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return row([name, '', '', `FAILED: ${text.replaceAll(/\s+/g, ' ').slice(0, 300)}`, '', '', '', '', '']);
+}
+
+function results(figure: Figure, found: readonly Result[]): string {
+  const show = shown(figure);
+  const [first] = found;
+  if (!first || found.length > 1 || figure.pairs.length === 1)
+    return found.map(({ value }) => show(value)).join(', ');
+  return `${show(first.value)} (${show(first.least)} … ${show(first.greatest)})`;
+}
+
+function verdict(found: readonly Result[]): string {
+  const reached = found.filter((result) => result.reached).length;
+  if (reached === found.length) return 'reached';
+  return reached === 0 ? 'MISSED' : `reached in ${reached} of ${found.length}`;
 }
 
 /** How a figure's results are written. */
@@ -55,25 +69,25 @@ function shown({ judged, unit }: Figure): (value: number) => string {
   return (value) => (judged === 'ratio' ? `${value.toFixed(2)}×` : `${round(value)} ${unit}`);
 }
 
-function wanted(figure: Figure): string {
-  const { goal } = figure;
+function goalText(figure: Figure, goal: Goal): string {
   const show = shown(figure);
   return 'atLeast' in goal ? `≥ ${show(goal.atLeast)}` : `≤ ${show(goal.atMost)}`;
 }
 
-/** The line of a row that could not be measured. */
-export function failedLine(name: string, error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return row([name, '', '', `FAILED: ${text.replaceAll(/\s+/g, ' ').slice(0, 300)}`, '', '', '']);
-}
-
-function row(cells: string[]): string {
+function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-function side(pairs: Pair[], which: keyof Pair, unit: string): string {
-  const values = pairs.map((pair) => pair[which]).filter((value) => value !== null);
+function side(pairs: readonly Pair[], which: SideName, unit: string): string {
+  const values = pairs.map((pair) => pair[which] ?? null).filter((value) => value !== null);
   return values.length === 0 ? '–' : `${round(median(values))} ${unit}`;
+}
+
+function cpu(pairs: readonly Pair[]): string {
+  const of = (which: SideName) => pairs.map(({ cpuUs }) => cpuUs?.[which]).filter((us) => us !== undefined);
+  const sides = (['ours', 'bare', 'usual'] as const).map(of);
+  if (sides.every((values) => values.length === 0)) return '';
+  return sides.map((values) => (values.length === 0 ? '–' : Math.round(median(values)))).join(', ');
 }
 
 /** Three digits that mean something. */

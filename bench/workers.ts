@@ -1,4 +1,4 @@
-import type { GatewayProcess } from '../test/support/processes.js';
+import type { ChildProcess } from 'node:child_process';
 import type { Figure, Pair } from './pairs.js';
 import type { Row } from './row.js';
 import { createGateway, type Gateway } from './support/gateway.js';
@@ -10,13 +10,13 @@ const concurrency = 50;
 const delayMs = 100;
 
 /** Sends a second by all of the workers, who get `each` OTPs on average and find all of them there. */
-async function rateOf(stand: Stand, gateway: Gateway, workers: GatewayProcess[], each: number) {
+async function rateOf(stand: Stand, gateway: Gateway, workers: ChildProcess[], each: number) {
   const count = workers.length * each;
-  for (const worker of workers) worker.signal('SIGSTOP');
+  for (const worker of workers) worker.kill('SIGSTOP');
   await stand.empty();
   await stand.provider.reset(delayMs);
   await gateway.fill(count);
-  for (const worker of workers) worker.signal('SIGCONT');
+  for (const worker of workers) worker.kill('SIGCONT');
   const tally = await stand.provider.sent(count);
   await gateway.drained();
   return sendRate(tally);
@@ -28,11 +28,11 @@ async function round(stand: Stand, gateway: Gateway): Promise<{ four: number; tw
   const workers = await gateway.startWorkers(4, concurrency);
   if (!stand.short) await rateOf(stand, gateway, workers, each);
   const four = await rateOf(stand, gateway, workers, each);
-  for (const { child } of workers.splice(2)) await kill(child);
+  for (const worker of workers.splice(2)) await kill(worker);
   const two = await rateOf(stand, gateway, workers, each);
-  for (const { child } of workers.splice(1)) await kill(child);
+  for (const worker of workers.splice(1)) await kill(worker);
   const one = await rateOf(stand, gateway, workers, each);
-  for (const { child } of workers) await kill(child);
+  for (const worker of workers) await kill(worker);
   return { four, two, one };
 }
 

@@ -12,7 +12,8 @@ import { kill, killAtExit } from './kill.js';
 export interface Child {
   /** `http://127.0.0.1:<port>`, if it listens. */
   url: string;
-  signal(name: NodeJS.Signals): void;
+  pid: number;
+  kill(signal: NodeJS.Signals): boolean;
   ask(question: object): Promise<unknown>;
   end(): Promise<void>;
 }
@@ -20,12 +21,17 @@ export interface Child {
 /** Starts `bench/<name>.ts` with nothing of this environment but its PATH; resolves once it is ready. */
 export async function startChild(name: string, env: Record<string, string> = {}): Promise<Child> {
   const file = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
-  const child = fork(file, [], { env: { PATH: process.env['PATH'] ?? '', ...env } });
+  const child = fork(file, [], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    // Log lines are written and read by nobody.
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
   killAtExit(child);
   const address = await answerOf(child, name);
   return {
     url: typeof address === 'number' ? `http://127.0.0.1:${address}` : '',
-    signal: (signal) => void child.kill(signal),
+    pid: child.pid ?? 0,
+    kill: (signal) => child.kill(signal),
     ask: async (question) => {
       child.send(question);
       return await answerOf(child, name);

@@ -1,4 +1,6 @@
-import { Pool } from 'undici';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Pool } from 'undici';
 import { nowMs } from './clock.js';
 import { apiKey, headersOf } from './gateway-processes.js';
 
@@ -24,15 +26,20 @@ export interface DriveOptions {
  */
 export async function drive(origin: string, calls: readonly Call[], options: DriveOptions): Promise<number> {
   const { connections, status } = options;
-  const pool = new Pool(origin, { connections, pipelining: 1 });
-  const left = calls[Symbol.iterator]();
-  const client = async () => {
-    for (const call of left) await post(pool, call, status);
-  };
+  const texts = calls.map((call) => textOf(call, new URL(origin).host));
+  const open = await Promise.all(Array.from({ length: connections }, () => openConnection(origin)));
+  const left = texts.entries();
   const began = nowMs();
-  await Promise.all(Array.from({ length: connections }, client));
+  await Promise.all(
+    open.map(async ({ ask }) => {
+      for (const [i, text] of left) {
+        const answer = await ask(text);
+        if (answer.status !== status) throw wrongStatus(calls[i]?.path ?? '', answer.status, answer.body);
+      }
+    }),
+  );
   const perSecond = (calls.length / (nowMs() - began)) * 1_000;
-  await pool.close();
+  for (const { close } of open) close();
   return perSecond;
 }
 
@@ -40,5 +47,51 @@ export async function drive(origin: string, calls: readonly Call[], options: Dri
 export async function post(pool: Pool, { path, body, key = apiKey }: Call, status: number): Promise<void> {
   const answer = await pool.request({ method: 'POST', path, body, headers: headersOf(key) });
   const text = await answer.body.text();
-  if (answer.statusCode !== status) throw new Error(`POST ${path} answered ${answer.statusCode}: ${text}`);
+  if (answer.statusCode !== status) throw wrongStatus(path, answer.statusCode, text);
+}
+
+function wrongStatus(path: string, status: number, body: string): Error {
+  return new Error(`POST ${path} answered ${status}: ${body}`);
+}
+
+function textOf({ path, body, key = apiKey }: Call, host: string): string {
+  const headers = { host, ...headersOf(key), 'content-length': Buffer.byteLength(body) };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  return [`POST ${path} HTTP/1.1`, ...lines, '', body].join('\r\n');
+}
+
+interface Answer {
+  status: number;
+  body: string;
+}
+
+/** Takes a fifth of the CPU of an HTTP client: what is measured shares the processor. Knows answers with a length only. */
+async function openConnection(origin: string) {
+  const { hostname, port } = new URL(origin);
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true }).setEncoding('latin1');
+  await once(socket, 'connect');
+  let unread = '';
+  let waiting: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;
+  const fail = (error: Error) => waiting?.reject(error);
+  socket.on('error', fail).on('close', () => fail(new Error('the server closed a connection')));
+  socket.on('data', (text: string) => {
+    unread += text;
+    const end = unread.indexOf('\r\n\r\n');
+    if (end === -1) return;
+    const length = /^content-length: (\d+)\r$/im.exec(unread.slice(0, end + 2))?.[1];
+    if (length === undefined) return fail(new Error('an answer had no length'));
+    const body = unread.slice(end + 4);
+    if (body.length < Number(length)) return;
+    const status = Number(unread.slice(9, 12));
+    unread = '';
+    waiting?.resolve({ status, body });
+  });
+  return {
+    ask: (text: string) =>
+      new Promise<Answer>((resolve, reject) => {
+        waiting = { resolve, reject };
+        socket.write(text);
+      }),
+    close: () => socket.removeAllListeners('close').destroy(),
+  };
 }

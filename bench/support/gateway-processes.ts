@@ -1,4 +1,4 @@
-import { type GatewayProcess, runCommand } from '../../test/support/processes.js';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { freePort } from '../../test/support/redis-server.js';
 import { until } from './clock.js';
 import { kill, killAtExit } from './kill.js';
@@ -9,9 +9,9 @@ export interface Processes {
   /** Resolves once it is ready. */
   startApi(env?: Record<string, string>): Promise<GatewayApi>;
   /** Resolves once it waits for jobs. */
-  startWorker(concurrency?: number): Promise<GatewayProcess>;
+  startWorker(concurrency?: number): Promise<ChildProcess>;
   /** Several at once. */
-  startWorkers(count: number, concurrency: number): Promise<GatewayProcess[]>;
+  startWorkers(count: number, concurrency: number): Promise<ChildProcess[]>;
 }
 
 export interface GatewayApi {
@@ -35,10 +35,14 @@ export function headersOf(key: string): Record<string, string> {
 
 /** Each ends with the stand. */
 export function createProcesses(stand: Stand, env: Record<string, string>): Processes {
-  const run = (command: string, more: Record<string, string>) => {
-    const running = stand.add(runCommand(command, { ...env, ...more }), ({ child }) => kill(child));
-    killAtExit(running.child);
-    return running;
+  const run = (command: string, more: Record<string, string>): ChildProcess => {
+    const child = spawn(process.execPath, ['dist/isms-otp.js', command], {
+      env: { PATH: process.env['PATH'] ?? '', ...env, ...more, LOG_LEVEL: 'info' },
+      // Log lines are written and read by nobody.
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    killAtExit(child);
+    return stand.add(child, kill);
   };
   const startWorkers = async (count: number, concurrency: number) => {
     const before = await waitingWorkers(stand);
@@ -51,14 +55,14 @@ export function createProcesses(stand: Stand, env: Record<string, string>): Proc
   return {
     startApi: async (more = {}) => {
       const port = String(await freePort());
-      const { child } = run('api', {
+      const { pid = 0 } = run('api', {
         ...more,
         API_KEYS: `${app}:${apiKey},bank:${otherApiKey}`,
         PORT: port,
       });
       const url = `http://127.0.0.1:${port}`;
       await until('the API is ready', 20_000, () => isReady(url));
-      return { url, pid: child.pid ?? 0 };
+      return { url, pid };
     },
     startWorkers,
     startWorker: async (concurrency = 50) => {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
-import { type Figure, resultOf, takePairs } from '../../bench/pairs.js';
+import { type Figure, resultOf, takePairs, usualResultOf } from '../../bench/pairs.js';
 import { median, percentile } from '../../bench/support/statistics.js';
+import { tableHead, tableLine } from '../../bench/table.js';
 
 const figure = (overrides: Partial<Figure>): Figure => ({
   name: 'sends',
@@ -27,6 +28,39 @@ it('the sides alternate in being first, after a warm-up that does not count', as
   expect(pairs).toEqual([
     { ours: 9, bare: 9 },
     { ours: 9, bare: 9 },
+  ]);
+});
+
+it('a third side has its turn before bare or after it, and the CPU time of a process is known for each', async () => {
+  const order: string[] = [];
+  const side = (name: string) => async () => order.push(name);
+  const sides = { ours: side('ours'), bare: side('bare'), usual: side('usual'), pids: { ours: process.pid } };
+  const pairs = await takePairs({ rounds: 2, count: 10, warmUp: 0 }, sides);
+  expect(order).toEqual(['usual', 'bare', 'ours', 'ours', 'bare', 'usual']);
+  expect(pairs).toEqual([
+    { usual: 1, bare: 2, ours: 3, cpuUs: { ours: expect.any(Number) } },
+    { usual: 6, bare: 5, ours: 4, cpuUs: { ours: expect.any(Number) } },
+  ]);
+});
+
+it('a line of the table has the result against each counterpart, of each run, and the CPU time', () => {
+  const pairs = [{ ours: 90, bare: 100, usual: 50, cpuUs: { ours: 210, bare: 200.4 } }];
+  const newest = figure({ pairs, usualGoal: { atLeast: 2 } });
+  const older = figure({ pairs: [{ ours: 70, bare: 100, usual: 50 }], usualGoal: { atLeast: 2 } });
+  expect(usualResultOf(newest)?.value).toBe(1.8);
+  expect(usualResultOf(figure({}))).toBe(null);
+  const cells = (line: string) => line.split('|').map((cell) => cell.trim());
+  expect(cells(tableHead.split('\n')[0] ?? '')).toHaveLength(11);
+  expect(cells(tableLine([newest, older], true)).slice(1, -1)).toEqual([
+    'sends',
+    '90 sends/s',
+    '100 sends/s',
+    '0.70×, 0.90×',
+    '≥ 0.80× reached in 1 of 2',
+    '50 sends/s',
+    '1.40×, 1.80×',
+    '≥ 2.00× MISSED',
+    '210, 200, –',
   ]);
 });
 
