@@ -32,7 +32,7 @@ async function verifyAll(api: FleetApi, id: string, codes: string[]): Promise<Re
 }
 
 describe(`${count} parallel verifications of one OTP`, { timeout: minutes(2) }, () => {
-  it('all of them right: exactly one gets 200, and at most 5 reach the provider', async () => {
+  it('all with the correct code: exactly one gets 200, and at most 5 reach the provider', async () => {
     const { api, id, code } = await sentOtp(1);
     const counts = await verifyAll(api, id, Array(count).fill(code));
     const { verify } = fleet.simulator.state.calls;
