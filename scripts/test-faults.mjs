@@ -1,4 +1,4 @@
-// Runs the fault tests at full size and prints what was tried, found and promised as a table.
+// Runs the fault tests at full size and prints the table of docs/reliability.md.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,8 +27,8 @@ const { status } = spawnSync(
 const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
 const rows = lines
   .map((line) => JSON.parse(line))
-  .map(({ tried, found, promised }) => [tried, found, promised]);
-const table = [['what was tried', 'what was found', 'what is promised'], ['---', '---', '---'], ...rows];
+  .map(({ scenario, result, promise }) => [scenario, result, promise]);
+const table = [['scenario', 'result', 'promise'], ['---', '---', '---'], ...rows];
 process.stdout.write(`${table.map((row) => `| ${row.join(' | ')} |`).join('\n')}\n`);
 rmSync(directory, { recursive: true });
 process.exitCode = status ?? 1;

@@ -32,6 +32,14 @@ it('docs/operations.md explains every event that is logged, and no other', () =>
   expect(explained.filter((name) => !logged.some((each) => name.startsWith(each ?? '')))).toEqual([]);
 });
 
+it('each row of docs/reliability.md names a promise of docs/promises.md', () => {
+  const rowsOf = (page: string) => readFileSync(page, 'utf8').match(/^\| .*(?= \|$)/gm) ?? [];
+  const promises = rowsOf('docs/promises.md').map((row) => /^\| ([A-Z]\d+) /.exec(row)?.[1]);
+  const [, , ...named] = rowsOf('docs/reliability.md').map((row) => row.split(' | ').at(-1)?.trim());
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter((id) => !promises.includes(id))).toEqual([]);
+});
+
 const pages = [
   ...listMarkdown('.', false),
   ...['docs', 'packages'].filter(existsSync).flatMap((folder) => listMarkdown(folder, true)),

@@ -228,10 +228,10 @@ export async function unexplainedCalls({ simulator, redis }: Fleet, otps: Otp[])
 }
 
 /** What the provider saw: numbers that got more than one SMS, and the most calls that one number got. */
-export function providerSaw({ simulator }: Fleet, otps: Otp[]): { doubled: number; mostCalls: number } {
+export function providerSaw({ simulator }: Fleet, otps: Otp[]): { duplicates: number; mostCalls: number } {
   const counts = otps.map(({ to }) => simulator.state.number(to.e164));
   return {
-    doubled: counts.filter(({ sms }) => sms > 1).length,
+    duplicates: counts.filter(({ sms }) => sms > 1).length,
     mostCalls: counts.reduce((most, { calls }) => Math.max(most, calls), 0),
   };
 }

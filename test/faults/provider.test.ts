@@ -68,9 +68,9 @@ it.runIf(process.platform === 'linux')(
       classes[status] = [...(classes[status] ?? []), name];
     }
     faultRow(
-      `${kinds.length} ways in which the provider misbehaves, MAX_RESENDS_AFTER_UNKNOWN=0`,
+      `${kinds.length} provider faults, MAX_RESENDS_AFTER_UNKNOWN=0`,
       { ...classes, memoryGrewMb: Math.round(grownMb) },
-      'one class each, one call each, memory +<20 MB',
+      'S2',
     );
     for (const { name, status, calls } of found) {
       const once = name === 'too_many_requests_once' ? 2 : 1;

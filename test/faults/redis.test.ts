@@ -18,7 +18,6 @@ const minutes = (n: number) => n * 60_000;
 let fleet: Fleet;
 afterEach(() => fleet.close());
 
-const noWrites = 'API 503, no claim and so no send, recovers within 5 s';
 const strict = { MAX_RESENDS_AFTER_UNKNOWN: '0', ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20' };
 
 describe('replies of Redis that get lost after the command ran', { timeout: minutes(3) }, () => {
@@ -29,9 +28,9 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
     proxy.loseReplies(7);
     const count = full ? 100 : 30;
     const ids: string[] = [];
-    let asked = 0;
+    let requests = 0;
     for (let n = 0; n < count; n++) {
-      for (let accepted = false; !accepted; asked++) {
+      for (let accepted = false; !accepted; requests++) {
         const reply = await api.post({ to: nthNumber(n).e164 }, `key-${n}`);
         accepted = reply.status === 202;
         const { id } = (await reply.json()) as { id: string };
@@ -42,9 +41,9 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
     proxy.loseReplies(0);
     const { single: jobs } = await fleet.queue.backlog();
     faultRow(
-      `${count} OTPs asked for by idempotency key until accepted, replies of Redis lost after the command ran`,
-      { asked, lostReplies: proxy.lost, otps: new Set(ids).size, jobs },
-      '1 job per key',
+      `${count} OTPs requested by idempotency key until accepted, replies of Redis lost after the command ran`,
+      { requests, lostReplies: proxy.lost, otps: new Set(ids).size, jobs },
+      'S12',
     );
     expect(proxy.lost).toBeGreaterThan(count / 10);
     expect([new Set(ids).size, jobs]).toEqual([count, count]);
@@ -64,10 +63,10 @@ describe('replies of Redis that get lost after the command ran', { timeout: minu
     faultRow(
       `${otps.length} sends of a worker whose replies of Redis get lost, MAX_RESENDS_AFTER_UNKNOWN=0`,
       { ...countByStatus(otps), ...saw, lostReplies: proxy.lost },
-      '0 sent twice, 0 lost',
+      'S12',
     );
     expect(proxy.lost).toBeGreaterThan(4);
-    expect(saw).toMatchObject({ doubled: 0, mostCalls: 1 });
+    expect(saw).toMatchObject({ duplicates: 0, mostCalls: 1 });
     await proxy.close();
   });
 });
@@ -93,7 +92,7 @@ const linux = process.platform === 'linux';
 
 /** Lets Redis refuse all writes in the middle of sends, and expects what is promised then, and when it is mended. */
 async function expectNoSends(
-  tried: string,
+  scenario: string,
   count: number,
   { stop, repair }: Record<'stop' | 'repair', () => Promise<unknown>>,
 ): Promise<void> {
@@ -107,11 +106,11 @@ async function expectNoSends(
   const found = await resumesAfter(repair);
   const otps = await fleet.settled(enqueued, minutes(1));
   const saw = providerSaw(fleet, otps);
-  faultRow(tried, { apiAnswers: refused.status, ...found, ...countByStatus(otps), ...saw }, noWrites);
+  faultRow(scenario, { apiAnswers: refused.status, ...found, ...countByStatus(otps), ...saw }, 'S13');
   expect(refused.status).toBe(503);
   expect(found.callsMeanwhile).toBe(0);
   expect(found.resumedMs).toBeLessThan(promisedMs(5_000));
-  expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+  expect(saw).toEqual({ duplicates: 0, mostCalls: 1 });
   expect(countByStatus(otps)).toEqual({ sent: otps.length });
 }
 
@@ -145,7 +144,7 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     });
   });
 
-  it('frozen: the API answers 503, and nothing is doubled or lost when it thaws', async () => {
+  it('frozen: the API answers 503, and nothing is sent twice or lost when it thaws', async () => {
     fleet = await startFleet(strict);
     fleet.simulator.state.change({ latencyMs: 100 });
     const api = await fleet.startApi();
@@ -162,10 +161,10 @@ describe('a Redis that takes no writes', { timeout: minutes(3) }, () => {
     faultRow(
       `Redis frozen for ${frozenMs / 1_000} s in the middle, MAX_RESENDS_AFTER_UNKNOWN=0`,
       { apiAnswers: refused.status, ...countByStatus(otps), ...saw },
-      'API 503, 0 sent twice, 0 lost',
+      'S13',
     );
     expect(refused.status).toBe(503);
-    expect(saw).toEqual({ doubled: 0, mostCalls: 1 });
+    expect(saw).toEqual({ duplicates: 0, mostCalls: 1 });
     expect((countByStatus(otps).sent ?? 0) + (countByStatus(otps).unknown ?? 0)).toBe(otps.length);
   });
 });
@@ -184,10 +183,6 @@ async function fillDisk(url: string): Promise<void> {
   throw new Error('the disk of Redis did not get full');
 }
 
-const lossPromises = {
-  0: '0 sent twice; what may have been sent ends as unknown',
-  1: 'calls per OTP ≤ 2, none unknown without a call',
-};
 /** At most one call for each OTP, and one more for each resend that is allowed. */
 const resends = [0, 1] as const;
 const withResends = (count: number) => ({ ...strict, MAX_RESENDS_AFTER_UNKNOWN: String(count) });
@@ -218,7 +213,7 @@ describe('a Redis that forgot its last moments', { timeout: minutes(3) }, () => 
       faultRow(
         `Redis killed and its log truncated by 2 s (everysec), MAX_RESENDS_AFTER_UNKNOWN=${allowed}`,
         { ...countByStatus(otps), ...providerSaw(fleet, otps), neverCalled: withoutCall(fleet, otps) },
-        lossPromises[allowed],
+        'S11',
       );
       expect(workers.map(({ child }) => child.exitCode)).toEqual([null, null]);
       expectNothingHeldBack(allowed, otps);
@@ -239,9 +234,9 @@ describe('a Redis that forgot its last moments', { timeout: minutes(3) }, () => 
     faultRow(
       `${count} OTPs without a call, Redis killed with kill -9 (everysec), then a worker, MAX_RESENDS_AFTER_UNKNOWN=1`,
       found,
-      'all sent once, within seconds',
+      'S11',
     );
-    expect(found).toMatchObject({ sent: count, doubled: 0, mostCalls: 1 });
+    expect(found).toMatchObject({ sent: count, duplicates: 0, mostCalls: 1 });
   });
 });
 
@@ -290,7 +285,7 @@ describe('a master that dies with Sentinel watching', { timeout: minutes(4) }, (
           ...providerSaw(fleet, otps),
           neverCalled: withoutCall(fleet, otps),
         },
-        `API 503 meanwhile, workers come back by themselves; ${lossPromises[allowed]}`,
+        'S11',
       );
       await sentinels.stop();
       expect(accepted).toBe(true);

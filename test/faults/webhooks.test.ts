@@ -66,7 +66,7 @@ it('every event reaches a failing webhook though workers are killed, none twice 
         repeated,
         lost: missing().length,
       },
-      'every event delivered, each under one id, 0 lost',
+      'S15',
     );
     // One event of a kind for each OTP; an unknown one may have been found sent after all.
     expect(new Set(named()).size).toBe(told().size);

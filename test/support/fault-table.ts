@@ -6,16 +6,19 @@ export const full = process.env['FAULTS'] === 'full';
 /** A promised time, in milliseconds, at full size; at small size, which runs on busy machines too, none. */
 export const promisedMs = (ms: number) => (full ? ms : Number.POSITIVE_INFINITY);
 
-/** Adds a line to the table that `npm run test:faults` prints: what was tried, found and promised. */
-export function faultRow(tried: string, found: object, promised: string): void {
+/** The id of a row in docs/promises.md. */
+type PromiseId = `${'S' | 'V' | 'D' | 'A' | 'I'}${number}`;
+
+/** Adds a row to the table that `npm run test:faults` prints. */
+export function faultRow(scenario: string, result: object, promise: PromiseId): void {
   const file = process.env['FAULTS_TABLE'];
   if (file !== undefined)
-    appendFileSync(file, `${JSON.stringify({ tried, found: words(found), promised })}\n`);
+    appendFileSync(file, `${JSON.stringify({ scenario, result: words(result), promise })}\n`);
 }
 
 /** `{sent: 3, mostCalls: 1}` as `sent 3, most calls 1`. */
-function words(found: object): string {
-  return Object.entries(found)
+function words(result: object): string {
+  return Object.entries(result)
     .map(([name, value]) => {
       const label = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
       const text = typeof value === 'number' ? value.toLocaleString('en-US') : JSON.stringify(value);

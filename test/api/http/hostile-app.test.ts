@@ -87,9 +87,9 @@ describe('while one app uploads at full speed over three connections, others are
 
   it('and the API still runs', async () => {
     faultRow(
-      `an app that uploads blank lines, refused lines, or the largest JSON bodies (deeply nested, members without end) over three connections at full speed; the API's heap ${heapMb} MB`,
+      `an app that uploads junk over three connections at full speed; the API's heap ${heapMb} MB`,
       found,
-      'another app’s sends all accepted within 1 s, `/livez` within 500 ms, memory +100 MB at most, +150 MB with one-byte chunks',
+      'I1',
     );
     expect((await livez()).status).toBe(200);
   });

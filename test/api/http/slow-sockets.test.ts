@@ -69,9 +69,9 @@ it('the server closes slow sockets and answers real requests meanwhile', async (
   const tookMs = await measured;
   const slowest = Math.round(Math.max(...tookMs));
   faultRow(
-    `${count} sockets that say nothing, or trickle`,
+    `${count} silent or slow sockets`,
     { closedWithinMs: Math.max(...lifetimes.map(([, longest]) => longest)), slowestRealRequestMs: slowest },
-    'closed within 10 s, real requests under 500 ms',
+    'A5',
   );
   expect(tookMs.length).toBeGreaterThan(0);
   expect(slowest).toBeLessThan(Number.POSITIVE_INFINITY);
