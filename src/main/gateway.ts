@@ -1,9 +1,6 @@
 import type { Server } from 'node:http';
 import { BullMQOtel } from 'bullmq-otel';
-import { createApi } from '../api/api.js';
 import type { ApiDependencies } from '../api/dependencies.js';
-import { appOfAuthorization } from '../api/http/authentication.js';
-import { createHttpServer } from '../api/http/http-server.js';
 import type { ConfigFor } from '../config/roles.js';
 import type { Logger } from '../lib/logger.js';
 import { createEnqueuer } from '../producer/enqueue.js';
@@ -16,7 +13,6 @@ import type { RedisClient } from '../store/script.js';
 import { continueTracesOf } from '../telemetry/caller-trace.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { webhookTimeoutMs } from '../webhooks/endpoint.js';
-import { startWorkers } from '../workers/workers.js';
 import { createAppRegistry, reloadOnHangup } from './apps.js';
 import { ismsProvider, requestSettings, storeOf, webhookReceivers } from './composition.js';
 import type { Lifecycle } from './lifecycle.js';
@@ -119,6 +115,11 @@ export async function runApi(
   host: Host,
   development: ApiDependencies['development'] = null,
 ): Promise<string> {
+  const [{ createApi }, { createHttpServer }, { appOfAuthorization }] = await Promise.all([
+    import('../api/api.js'),
+    import('../api/http/http-server.js'),
+    import('../api/http/authentication.js'),
+  ]);
   const redis = connectForRequests(config.redisUrl.reveal());
   const gateway = runGateway(config, redis, host);
   const { apiKeys, logger, lifecycle } = gateway;
@@ -134,6 +135,7 @@ export async function runApi(
 
 /** One worker process: sends, balance snapshots, webhooks, the sweeper. Waits for Redis if it is not there yet. */
 export async function runWorker(config: GatewayConfig, host: Host): Promise<void> {
+  const { startWorkers } = await import('../workers/workers.js');
   const redis = connectForWork(config.redisUrl.reveal());
   const gateway = runGateway(config, redis, host);
   const { sendTimeoutMs, concurrency, webhooks, logger, lifecycle } = gateway;
