@@ -82,9 +82,9 @@ async function resumesAfter(
   await sleep(2_000);
   const callsMeanwhile = calls.send - before;
   await repair();
-  const [repaired, since] = [Date.now(), calls.send];
-  while (calls.send === since && Date.now() - repaired < 20_000) await sleep(10);
-  return { callsMeanwhile, resumedMs: Date.now() - repaired };
+  const [repairedAt, since] = [Date.now(), calls.send];
+  while (calls.send === since && Date.now() - repairedAt < 20_000) await sleep(10);
+  return { callsMeanwhile, resumedMs: Date.now() - repairedAt };
 }
 
 const frozenMs = full ? 12_000 : 6_000;
