@@ -51,8 +51,8 @@ interface ApiMetrics {
   request(request: { method: string; route: string | null; status: number; seconds: number }): void;
   /** OTPs accepted for the first time. */
   accepted(app: string, lane: Lane, count?: number): void;
-  /** A refused OTP, by its problem code. */
-  refused(app: string, lane: Lane, code: string): void;
+  /** A rejected OTP, by its problem code. */
+  rejected(app: string, lane: Lane, code: string): void;
   /** A verification's result: `verified`, a problem code, or `aborted` by a client that disconnected. */
   verification(app: string, result: string): void;
   /** A verified OTP, sent so many slots of the statistics ago. */

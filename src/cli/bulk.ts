@@ -18,10 +18,10 @@ export interface BulkOptions {
   wait?: true;
   idempotencyKey?: string;
   again?: true;
-  refused?: true;
+  retryRejected?: true;
 }
 
-/** Refusals that a later upload may not meet again. */
+/** Codes of rejected lines that a later upload may not meet again. */
 const temporary = [
   'overloaded',
   'queue_unavailable',
@@ -34,7 +34,7 @@ const temporary = [
 
 /** Uploads a file of OTPs, or resumes the upload of an earlier run; each line counts once. */
 export async function bulk(call: Call, file: string, options: BulkOptions): Promise<ExitCode> {
-  const { idempotencyKey: key, wait = false, again = false, refused = false } = options;
+  const { idempotencyKey: key, wait = false, again = false, retryRejected = false } = options;
   const { results = `${file}.results.ndjson` } = options;
   if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) {
     throw usageError('--idempotency-key must be 1 to 255 visible ASCII characters without spaces', call.name);
@@ -42,7 +42,8 @@ export async function bulk(call: Call, file: string, options: BulkOptions): Prom
   const defaults = readDefaults(call, options.defaults);
   const { client, url } = await connect(call);
   const input = await inspectInput(file, call.signal);
-  const plan = await planUpload({ file, input, results, url, again, refused, ...given({ key, defaults }) });
+  const request = { file, input, results, url, again, retryRejected, ...given({ key, defaults }) };
+  const plan = await planUpload(request);
   const named = { results, key: plan.upload.key };
   let summary = plan.finished;
   if (summary) {
@@ -57,7 +58,7 @@ export async function bulk(call: Call, file: string, options: BulkOptions): Prom
     answer(call, facts, uploadedText(uploaded, results));
   }
   const waited = wait ? await waitForBatch(client, call, summary.batchId) : exitCodes.done;
-  return summary.rejected > 0 ? exitCodes.refused : waited;
+  return summary.rejected > 0 ? exitCodes.rejected : waited;
 }
 
 function readDefaults(call: Call, text: string | undefined): object | undefined {
@@ -76,7 +77,7 @@ function readDefaults(call: Call, text: string | undefined): object | undefined 
 function finishedText(results: string, batchId: string): string {
   return [
     `All lines were answered before: see ${results}, batch ${batchId}. Nothing was sent.`,
-    '--refused uploads refused lines again; --again sends the whole file as a new upload.',
+    '--retry-rejected uploads rejected lines again; --again sends the whole file as a new upload.',
   ].join('\n');
 }
 
@@ -92,11 +93,11 @@ function uploadedText(
     ['rejected', [counted(summary.rejected), ...codes].join(' ')],
     ['took', `${seconds.toFixed(1)} s (${counted(linesPerSecond)} lines/s)`],
     ['results', results],
-    ['next', canRetry ? 'run again with --refused to retry refused lines' : null],
+    ['next', canRetry ? 'run again with --retry-rejected' : null],
   ]);
 }
 
-/** Waits until no OTP of a batch waits to be sent, and shows the batch. `refused` if any OTP failed. */
+/** Waits until no OTP of a batch waits to be sent, and shows the batch. `rejected` if any OTP failed. */
 async function waitForBatch(client: OtpClient, call: Call, id: string): Promise<ExitCode> {
   const progress = createProgressLine(call);
   const load = () => client.getBatch(id, { signal: call.signal });
@@ -111,5 +112,5 @@ async function waitForBatch(client: OtpClient, call: Call, id: string): Promise<
   }
   if (!batch) return exitCodes.done;
   answer(call, batch, `\n${batchText(batch)}`);
-  return batch.counts.failed + batch.counts.unknown > 0 ? exitCodes.refused : exitCodes.done;
+  return batch.counts.failed + batch.counts.unknown > 0 ? exitCodes.rejected : exitCodes.done;
 }

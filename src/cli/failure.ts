@@ -3,8 +3,8 @@ import { isOtpError, type OtpError, type OtpErrorCode } from 'isms-otp-client';
 /** Exit codes of the commands that use a gateway; documented in docs/command-line.md. */
 export const exitCodes = {
   done: 0,
-  /** The gateway refused the request, or the operation failed. */
-  refused: 1,
+  /** The gateway rejected the request, or the operation failed. */
+  rejected: 1,
   /** The command, its file or its settings are wrong. */
   usage: 2,
   /** The code was wrong or is no longer valid. */
@@ -73,7 +73,7 @@ export function failureOf(error: unknown): Failure {
     return { code: 'usage', message: error.message, advice: '', exitCode: exitCodes.usage };
   }
   if (error instanceof Error && 'syscall' in error && 'code' in error) {
-    return { code: String(error.code), message: error.message, advice: '', exitCode: exitCodes.refused };
+    return { code: String(error.code), message: error.message, advice: '', exitCode: exitCodes.rejected };
   }
   throw error;
 }
@@ -112,5 +112,5 @@ function gatewayFailure(error: OtpError): Failure {
 function exitCodeOf(error: OtpError): ExitCode {
   if (isOtpError(error, ...wrongCodes)) return exitCodes.wrongCode;
   if (isOtpError(error, ...unreachable) || error.status === 503) return exitCodes.unavailable;
-  return exitCodes.refused;
+  return exitCodes.rejected;
 }

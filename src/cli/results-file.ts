@@ -22,7 +22,7 @@ export interface ResultsSummary {
   batchId: string;
   accepted: number;
   rejected: number;
-  /** Number of refused lines by code. */
+  /** Number of rejected lines by code. */
   codes: Record<string, number>;
 }
 

@@ -34,7 +34,7 @@ export async function send(call: Call, to: string, options: SendOptions): Promis
   const { status, failure } = otp;
   if (!hasEnded(otp) || status === 'verified') return exitCodes.done;
   const reason = failure ?? { code: status, message: `The OTP is ${status}` };
-  return complain(call, { ...reason, advice: '', exitCode: exitCodes.refused });
+  return complain(call, { ...reason, advice: '', exitCode: exitCodes.rejected });
 }
 
 /** The members that have a value. */

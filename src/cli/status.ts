@@ -24,7 +24,7 @@ export async function status(
   if (id === undefined) {
     const otps = await client.findByReference(reference ?? '', { signal });
     if (otps.length === 0) {
-      throw new CommandError('otp_not_found', 'No OTP has this reference', '', exitCodes.refused);
+      throw new CommandError('otp_not_found', 'No OTP has this reference', '', exitCodes.rejected);
     }
     answer(call, { otps }, otps.map(otpText).join('\n\n'));
   } else if (id.startsWith('batch_')) {

@@ -34,8 +34,8 @@ interface UploadRequest {
   key?: string;
   /** Send the whole file as a new upload, even after an earlier one. */
   again: boolean;
-  /** Repeat a finished upload under its key, for refused lines. */
-  refused: boolean;
+  /** Repeat a finished upload under its key, for rejected lines. */
+  retryRejected: boolean;
 }
 
 /** The upload to make; `finished` is the summary of an earlier run that leaves nothing to do. */
@@ -63,12 +63,12 @@ const resumableForMs = 20 * 3_600_000;
  * Throws a CommandError when the results file belongs to another upload.
  */
 export async function planUpload(request: UploadRequest): Promise<UploadPlan> {
-  const { results, again, refused } = request;
+  const { results, again, retryRejected } = request;
   const earlier = await readResults(results);
   if (earlier && !again) {
     const { upload, summary } = earlier;
     checkSame(request, upload);
-    if (summary && !refused) return { upload, resumed: true, finished: summary };
+    if (summary && !retryRejected) return { upload, resumed: true, finished: summary };
     checkAge(upload, results);
     return { upload, resumed: true, finished: null };
   }
@@ -80,7 +80,7 @@ export async function planUpload(request: UploadRequest): Promise<UploadPlan> {
   return { upload, resumed: false, finished: null };
 }
 
-/** Rejects differences: the gateway would refuse such lines, or send them twice. */
+/** Rejects differences: the gateway would reject such lines, or send them twice. */
 function checkSame({ input, defaults, url, key, results }: UploadRequest, upload: UploadRecord): void {
   const text = (value: unknown) => JSON.stringify(value ?? null);
   const problem = [
@@ -130,7 +130,7 @@ export async function runUpload(
     if (answered !== lines) {
       const advice = `check that no other program writes to the file; ${resumeAdvice}`;
       const problem = `${answered} of ${lines} lines were answered`;
-      throw new CommandError('incomplete', problem, advice, exitCodes.refused);
+      throw new CommandError('incomplete', problem, advice, exitCodes.rejected);
     }
     const summary = { batchId, ...counts };
     await writer.finish(summary);
@@ -156,7 +156,7 @@ async function sendLines(
       yield otp;
     }
   };
-  // Not as a function: the client would retry it, and a retry does not report refused lines again.
+  // Not as a function: the client would retry it, and a retry does not report rejected lines again.
   const { batchId } = await client.sendMany(inputs(), {
     ...batch,
     idempotencyKey: key,
@@ -195,7 +195,7 @@ export function createLineNumbers(): {
   };
 }
 
-/** An upload that broke off can be resumed; one that the gateway refused as a whole cannot. */
+/** An upload that broke off can be resumed; one that the gateway rejected as a whole cannot. */
 function withResumeAdvice(error: unknown): unknown {
   if (!(error instanceof OtpError)) return error;
   const { code, message, exitCode } = failureOf(error);

@@ -43,12 +43,8 @@ const webhook = z
     privateAddresses: z
       .enum(['refuse', 'allow'])
       .optional()
-      .describe('Whether it may be inside this network, also over http. Default: refuse.'),
-    events: z
-      .array(z.string())
-      .min(1)
-      .optional()
-      .describe('Events to tell of, such as otp.sent. Default: all.'),
+      .describe('Whether the receiver may be in a private network, also over http. Default: refuse.'),
+    events: z.array(z.string()).min(1).optional().describe('Events to send, such as otp.sent. Default: all.'),
   })
   .describe('Events of this app go here instead of to WEBHOOK_URL.');
 
@@ -106,7 +102,7 @@ export const appsFileSchema = z.strictObject({
 type AppsFile = z.output<typeof appsFileSchema>;
 export type AppEntry = AppsFile['apps'][string];
 
-/** The valid members of each app in a file with mistakes, so that further checks can list more mistakes at once. */
+/** The valid members of each app in an invalid file, so that further checks can list more errors at once. */
 export function validMembers(json: unknown): AppsFile['apps'] {
   const members = Object.entries(app.shape).map(([key, schema]) => [
     key,

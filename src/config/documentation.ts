@@ -32,13 +32,13 @@ const introduction = `# Configuration
 <!-- Generated from src/config/schema.ts by \`npm run docs:write\`; do not edit. -->
 
 Settings are environment variables, read once at the start. A wrong value, a former name or a misspelt name stops the
-start, with all mistakes listed. \`isms-otp config validate <role>\` (in a checkout: \`node dist/isms-otp.js\`) prints the
-settings, or every mistake in them; roles are \`api\` (the default), \`worker\`, \`start\`, \`simulate\`, \`operator\`
+start, with all errors listed. \`isms-otp config validate <role>\` (in a checkout: \`node dist/isms-otp.js\`) prints the
+settings or all errors; roles are \`api\` (the default), \`worker\`, \`start\`, \`simulate\`, \`operator\`
 (commands on the stored data, such as \`numbers unlock\`) and \`producer\` (\`createOtpProducer\` in an app). An empty
 variable counts as unset. Whole numbers are plain digits: \`50\`, not \`5e1\`, \`+50\` or \`50s\`.
 
 A variable marked *secret* is never shown, and can also come from a file: \`ISMS_PASSWORD_FILE=/run/secrets/isms\`
-in place of \`ISMS_PASSWORD\` (a newline at the file's end is ignored; setting both is a mistake).
+in place of \`ISMS_PASSWORD\` (a newline at the file's end is ignored; setting both is an error).
 
 \`ISMS_USERNAME\` and \`ISMS_PASSWORD\` go together, and so do \`ADMIN_USERNAME\` and \`ADMIN_PASSWORD\`.
 
@@ -47,16 +47,14 @@ in place of \`ISMS_PASSWORD\` (a newline at the file's end is ignored; setting b
 `;
 
 const recipes = `
-## Making keys
+## Keys
 
 \`\`\`sh
 isms-otp keys create shop                                   # a key for the app shop, and its digest for API_KEYS
 openssl rand -base64 32                                     # ENCRYPTION_KEYS
 \`\`\`
 
-To change an API key without a gap, list the app twice, move its callers to the new key, then remove the old one.
-To change \`ENCRYPTION_KEYS\`, first add the new one behind the old one in every process, then put it in front, and
-remove the old one after \`OTP_RETENTION_SECONDS\` and two days.
+Rotation: [operations](operations.md#key-rotation).
 `;
 
 /** The text of docs/configuration.md. */

@@ -238,9 +238,9 @@ function apiKeyProblems(entries: (ApiKey | null)[]): string[] {
     }
     const count = (apps.get(entry.app) ?? 0) + 1;
     apps.set(entry.app, count);
-    if (count > liveKeysPerApp) problems.push(`${where}: an app can have ${liveKeysPerApp} keys, not more`);
+    if (count > liveKeysPerApp) problems.push(`${where}: an app can have at most ${liveKeysPerApp} keys`);
     const digest = entry.digest.toString('hex');
-    if (digests.has(digest)) problems.push(`${where}: this key stands there before; give each app its own`);
+    if (digests.has(digest)) problems.push(`${where}: this key is listed twice; give each app its own`);
     digests.add(digest);
   }
   return problems;

@@ -4,19 +4,18 @@ import { type ConfigFor, type Role, schemas, settings } from './roles.js';
 import type { Setting } from './variables.js';
 
 /** The problem of one variable, such as "must be …", without its value. */
-interface Mistake {
+interface SettingError {
   variable: string;
   problem: string;
 }
 
-/** Mistakes in the environment; the message lists all of them, without values. */
+/** Errors in the environment; the message lists all of them, without values. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
-  constructor(readonly mistakes: readonly Mistake[]) {
-    const lines = mistakes.map(({ variable, problem }) => `  ${variable} ${problem}`);
-    const count = mistakes.length === 1 ? 'is a mistake' : `are ${mistakes.length} mistakes`;
-    super([`There ${count} in the settings:`, ...lines].join('\n'));
+  constructor(readonly errors: readonly SettingError[]) {
+    const lines = errors.map(({ variable, problem }) => `  ${variable} ${problem}`);
+    super([`${errors.length} invalid setting${errors.length === 1 ? '' : 's'}:`, ...lines].join('\n'));
   }
 }
 
@@ -28,46 +27,46 @@ type DomainChecks = Partial<
   Record<'DEFAULT_MESSAGE' | 'DEFAULT_SENDER_ID' | 'WEBHOOK_EVENTS', (text: string) => string | null>
 >;
 
-/** Reads the environment for a role. Throws one `ConfigError` with every mistake. */
+/** Reads the environment for a role. Throws one `ConfigError` with all errors. */
 export function loadConfig<R extends Role>(
   env: Environment,
   role: R,
   checks: DomainChecks = {},
 ): ConfigFor<R> {
-  const mistakes: Mistake[] = [];
-  const texts = readTexts(env, mistakes);
+  const errors: SettingError[] = [];
+  const texts = readTexts(env, errors);
   const parsed = z.safeParse(schemas[role], nest(texts));
-  const failed = new Set(mistakes.map(({ variable }) => variable.replace(/_FILE$/, '')));
-  const found = (parsed.error?.issues ?? []).flatMap((issue) => mistakesOf(issue, texts));
-  mistakes.push(...found.filter(({ variable }) => !failed.has(variable)));
-  mistakes.push(...domainMistakes(texts, checks), ...unknownNames(env));
-  if (mistakes.length > 0 || !parsed.success) throw new ConfigError(mistakes);
+  const failed = new Set(errors.map(({ variable }) => variable.replace(/_FILE$/, '')));
+  const found = (parsed.error?.issues ?? []).flatMap((issue) => errorsOf(issue, texts));
+  errors.push(...found.filter(({ variable }) => !failed.has(variable)));
+  errors.push(...domainErrors(texts, checks), ...unknownNames(env));
+  if (errors.length > 0 || !parsed.success) throw new ConfigError(errors);
   return parsed.data;
 }
 
 /** The text of each setting, a secret also from the file that `NAME_FILE` names; empty counts as unset. */
-function readTexts(env: Environment, mistakes: Mistake[]): Map<string, string> {
+function readTexts(env: Environment, errors: SettingError[]): Map<string, string> {
   const texts = new Map<string, string>();
   for (const { name, secret } of settings) {
     const path = secret ? env[`${name}_FILE`] : undefined;
     if (env[name] && path) {
-      mistakes.push({ variable: name, problem: `and ${name}_FILE are both set; keep one of them` });
+      errors.push({ variable: name, problem: `and ${name}_FILE are both set; keep one of them` });
       continue;
     }
-    const text = path ? readSecret(`${name}_FILE`, path, mistakes) : env[name];
+    const text = path ? readSecret(`${name}_FILE`, path, errors) : env[name];
     if (text) texts.set(name, text);
   }
   return texts;
 }
 
-function readSecret(variable: string, path: string, mistakes: Mistake[]): string | undefined {
+function readSecret(variable: string, path: string, errors: SettingError[]): string | undefined {
   try {
     const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-    if (!text) mistakes.push({ variable, problem: 'names an empty file' });
+    if (!text) errors.push({ variable, problem: 'names an empty file' });
     return text;
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    mistakes.push({ variable, problem: `must name a file that can be read (${reason})` });
+    errors.push({ variable, problem: `must name a file that can be read (${reason})` });
     return undefined;
   }
 }
@@ -86,7 +85,7 @@ function nest(texts: ReadonlyMap<string, string>): unknown {
   return { ...root, ...groups };
 }
 
-function mistakesOf(issue: z.core.$ZodIssue, texts: ReadonlyMap<string, string>): Mistake[] {
+function errorsOf(issue: z.core.$ZodIssue, texts: ReadonlyMap<string, string>): SettingError[] {
   const concerned = settings.filter(({ path }) => issue.path.every((key, depth) => path[depth] === key));
   return concerned.map((setting) => ({
     variable: setting.name,
@@ -102,7 +101,7 @@ function missing({ path, expected }: Setting, texts: ReadonlyMap<string, string>
   return `is missing${although}; it must be ${expected}`;
 }
 
-function domainMistakes(texts: ReadonlyMap<string, string>, checks: DomainChecks): Mistake[] {
+function domainErrors(texts: ReadonlyMap<string, string>, checks: DomainChecks): SettingError[] {
   return Object.entries(checks).flatMap(([variable, check]) => {
     const text = texts.get(variable);
     const problem = text === undefined ? null : check(text);
@@ -113,7 +112,7 @@ function domainMistakes(texts: ReadonlyMap<string, string>, checks: DomainChecks
 const names = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
 
 /** Finds former and misspelt names of settings, whose values would be ignored silently. */
-function unknownNames(env: Environment): Mistake[] {
+function unknownNames(env: Environment): SettingError[] {
   const unset = names.filter((name) => !env[name]);
   return Object.keys(env)
     .filter((name) => env[name] && !names.includes(name))

@@ -43,7 +43,7 @@ const otp = z.object({
   sendDeadlineSeconds: variable(
     'OTP_SEND_DEADLINE_SECONDS',
     wholeNumber(1, daySeconds).prefault('120'),
-    'Send deadline: an OTP not sent so many seconds after its acceptance expires.',
+    'Seconds after acceptance at which an unsent OTP expires.',
   ),
   bulkSendDeadlineSeconds: variable(
     'BULK_SEND_DEADLINE_SECONDS',
@@ -53,7 +53,7 @@ const otp = z.object({
   maxSendRetries: variable(
     'MAX_SEND_RETRIES',
     wholeNumber(0, 100).prefault('10'),
-    'Retries of a send that was proven not to have happened. Waiting for a pause, the circuit breaker or the retry budget uses none.',
+    'Retries of a send that provably did not reach iSMS. Waiting for a pause, the circuit breaker or the retry budget uses none.',
   ),
   maxResendsAfterUnknown: variable(
     'MAX_RESENDS_AFTER_UNKNOWN',
@@ -106,7 +106,7 @@ const limits = z.object({
   appSendsPerSecond: variable(
     'LIMIT_APP_SENDS_PER_SECOND',
     wholeNumber(0, maxLimit).prefault('0'),
-    'Send calls to iSMS per app and second, all workers together; 0 is off. More OTPs wait. APPS_FILE can give an app its own.',
+    'Send calls to iSMS per app and second, all workers together; 0 is off. Excess OTPs wait. APPS_FILE can give an app its own.',
   ),
   sendPerSecond: variable(
     'LIMIT_SEND_PER_SECOND',
@@ -138,12 +138,12 @@ const fraud = z.object({
   guard: variable(
     'FRAUD_GUARD',
     oneOf('off', 'monitor', 'enforce').prefault('monitor'),
-    'Toll-fraud guard: watches ranges of 10,000 numbers whose OTPs are hardly ever verified; `monitor` only logs, `enforce` refuses them.',
+    'Toll-fraud guard: watches ranges of 10,000 numbers whose OTPs are hardly ever verified; `monitor` only logs, `enforce` rejects them.',
   ),
   safeRanges: variable(
     'FRAUD_SAFE_RANGES',
     digitList().prefault(''),
-    'Beginnings of numbers that the guard leaves alone, such as 6012345.',
+    'Number prefixes exempt from the toll-fraud guard, such as 6012345.',
   ),
 });
 
@@ -156,12 +156,12 @@ const balance = z.object({
   lowCredits: variable(
     'BALANCE_LOW_CREDITS',
     wholeNumber(0, 1_000_000_000).prefault('100'),
-    'The balance is low below so many credits.',
+    'Credits below which the low-balance alarm starts.',
   ),
   expiryWarnDays: variable(
     'BALANCE_EXPIRY_WARN_DAYS',
     wholeNumber(0, 3650).prefault('14'),
-    'The balance counts as expiring so many days before its expiration date.',
+    'Days before the expiry date at which the alarm starts.',
   ),
 });
 
@@ -178,7 +178,7 @@ const http = z.object({
   ismsCompatApi: variable(
     'ISMS_COMPAT_API',
     oneOf('off', 'post', 'get').prefault('post'),
-    "Which requests of iSMS's own protocol `/2FA/request.php` answers, for apps that call iSMS today: POST with the parameters in its body, or those in a URL's query as well (GET and POST). Then the key is in the URL, which proxies log: see docs/migrate-from-isms.md.",
+    'iSMS-compatible API at `/2FA/request.php`: `off`; `post` (parameters in the body); `get` (also in the query, which proxies log together with the key). See docs/migrate-from-isms.md.',
   ),
   trustedProxies: variable(
     'TRUSTED_PROXIES',
@@ -229,7 +229,7 @@ const metrics = z.object({
   port: variable(
     'METRICS_PORT',
     wholeNumber(0, 65_535).optional(),
-    'Port of a listener of its own for scrapers (`/metrics`, no login), in API and worker; 0 takes any free one; unset is off.',
+    'Port of a separate listener for scrapers (`/metrics`, no login), in API and worker; 0 takes any free one; unset is off.',
   ),
 });
 
@@ -266,7 +266,7 @@ const queues = z.object({
   shards: variable(
     'QUEUE_SHARDS',
     wholeNumber(1, 64).prefault('1'),
-    'Queues that the OTPs are spread over, each in a slot of its own of a Redis Cluster. Which number suits how many masters, and how to change it: docs/scaling.md. The same in every process.',
+    'Number of send queues, each in its own slot of a Redis Cluster; the same in every process. Values and changes: docs/scaling.md.',
   ),
 });
 
@@ -279,7 +279,7 @@ const worker = z.object({
   shards: variable(
     'WORKER_SHARDS',
     shardList().optional(),
-    'Which of the queues a worker serves; all of them when it is unset, also those of an earlier QUEUE_SHARDS. OTPs of a queue that no worker serves wait until their deadline.',
+    'Queues that this worker serves. Unset: all, including those of an earlier QUEUE_SHARDS. OTPs of an unserved queue expire at their deadline.',
   ),
 });
 
@@ -304,7 +304,7 @@ const webhook = z.object({
   privateAddresses: variable(
     'WEBHOOK_PRIVATE_ADDRESSES',
     oneOf('refuse', 'allow').prefault('refuse'),
-    'Whether the receiver may be inside this network, also over http.',
+    'Whether the receiver may be in a private network, also over http.',
   ),
 });
 
@@ -328,7 +328,7 @@ export const schema = z.object({
   appsFile: variable(
     'APPS_FILE',
     text('the path of a file').optional(),
-    'JSON file of apps with their keys, templates, limits and more (docs/apps.md); read again on SIGHUP. It holds secrets of webhooks.',
+    'JSON file of apps with their keys, templates, limits and more (docs/apps.md); read again on SIGHUP. It holds webhook secrets.',
   ),
   admin: admin.optional(),
   adminActions: variable(
@@ -367,6 +367,6 @@ export const schema = z.object({
   logLevel: variable(
     'LOG_LEVEL',
     oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').prefault('info'),
-    'The least level that is logged.',
+    'Lowest level that is logged.',
   ),
 });

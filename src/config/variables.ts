@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** What people need to know of a variable beside its schema. */
+/** Documentation of a variable. */
 interface Variable {
   name: string;
   meaning: string;

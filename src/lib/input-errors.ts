@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 
-/** A mistake in the input: its path (`otps.0.to`, a query parameter, a header), and what is wrong or required. */
+/** An error in the input: its path (`otps.0.to`, a query parameter, a header), and what is wrong or required. */
 export interface InputError {
   path: string;
   message: string;
@@ -10,7 +10,7 @@ const mostErrors = 20;
 /** Errors that `errorText` names. */
 const mostNamed = 3;
 
-/** Parses input by a schema; the result, or every mistake, up to 20. */
+/** Parses input by a schema; the result, or all errors, up to 20. */
 export function parseWithErrors<S extends z.ZodType>(
   schema: S,
   input: unknown,
@@ -20,7 +20,7 @@ export function parseWithErrors<S extends z.ZodType>(
   return { errors: parsed.error.issues.slice(0, mostErrors).flatMap(errorsOf).slice(0, mostErrors) };
 }
 
-/** The mistakes in one sentence: "`to` is missing." */
+/** The errors in one sentence: "`to` is missing." */
 export function errorText(errors: readonly InputError[]): string {
   const named = errors
     .slice(0, mostNamed)

@@ -22,11 +22,11 @@ export interface AppRegistry extends Apps {
   named(): readonly App[];
   /** Every app that has a key. */
   all(): readonly App[];
-  /** Reads APPS_FILE again. Throws a ConfigError with every mistake in it and keeps what was read before. */
+  /** Reads APPS_FILE again. Throws a ConfigError with all errors in it and keeps what was read before. */
   reload(): void;
 }
 
-/** Reads APPS_FILE if it is set. Throws a ConfigError with every mistake in it. */
+/** Reads APPS_FILE if it is set. Throws a ConfigError with all errors in it. */
 export function createAppRegistry(config: AppsConfig): AppRegistry {
   const plain = new Map<string, App>();
   let known = readApps(config);
@@ -61,13 +61,13 @@ export function reloadOnHangup(
       const problem = err instanceof ConfigError ? err.message : 'unreadable';
       logger.error(
         { event: 'apps.not_reloaded', problem },
-        'APPS_FILE has mistakes: the settings read before stay in force',
+        'APPS_FILE is invalid; keeping the previous settings',
       );
     }
   });
 }
 
-/** Reads API_KEYS and APPS_FILE. Throws a ConfigError with every mistake in the file. */
+/** Reads API_KEYS and APPS_FILE. Throws a ConfigError with all errors in the file. */
 function readApps(config: AppsConfig): { apps: ReadonlyMap<string, App>; keys: readonly ApiKey[] } {
   const { appsFile, apiKeys = [] } = config;
   if (appsFile === undefined) return { apps: new Map(), keys: apiKeys };
@@ -79,7 +79,7 @@ function readApps(config: AppsConfig): { apps: ReadonlyMap<string, App>; keys: r
     ...issues.flatMap((issue) => problemsOf(issue)),
     ...entries.flatMap(([name, entry]) =>
       problemsOfApp(entry, config)
-        // A template called default may be among those with a mistake.
+        // A template called default may be among the invalid ones.
         .filter(([path]) => path !== 'freeText' || !issues.some((issue) => issue.path[2] === 'templates'))
         .map(([path, problem]): Problem => [`apps.${name}.${path}`, problem]),
     ),
@@ -89,7 +89,7 @@ function readApps(config: AppsConfig): { apps: ReadonlyMap<string, App>; keys: r
   );
   const keys = [...apiKeys, ...fromFile];
   problems.push(...keyProblems(keys));
-  if (problems.length > 0) throw mistakes(problems);
+  if (problems.length > 0) throw invalidFile(problems);
   return { apps: new Map(entries.map(([name, entry]) => [name, toApp(name, entry)])), keys };
 }
 
@@ -99,7 +99,7 @@ function readJson(path: string): unknown {
     return JSON.parse(text);
   } catch {
     const { line, column } = jsonSyntaxError(text) ?? { line: 1, column: 1 };
-    throw mistakes([['', `is not JSON: see line ${line}, column ${column}`]]);
+    throw invalidFile([['', `is not JSON: see line ${line}, column ${column}`]]);
   }
 }
 
@@ -108,7 +108,7 @@ function read(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    throw mistakes([['', `must name a file that can be read (${reason})`]]);
+    throw invalidFile([['', `must name a file that can be read (${reason})`]]);
   }
 }
 
@@ -118,12 +118,12 @@ type Problem = readonly [path: string, problem: string];
 /** Numbers are names of members there, and errors end in logs. */
 const wholeNumber = /\+?\d[\d ().-]{6,}/g;
 
-function mistakes(problems: readonly Problem[]): ConfigError {
-  const toMistake = ([path, problem]: Problem) => ({
+function invalidFile(problems: readonly Problem[]): ConfigError {
+  const toError = ([path, problem]: Problem) => ({
     variable: 'APPS_FILE',
     problem: path === '' ? problem : `${path.replaceAll(wholeNumber, '[number]')}: ${problem}`,
   });
-  return new ConfigError(problems.map(toMistake));
+  return new ConfigError(problems.map(toError));
 }
 
 function problemsOf(issue: {
@@ -166,7 +166,7 @@ function keyProblems(keys: readonly ApiKey[]): Problem[] {
   });
 }
 
-/** What no schema can judge. */
+/** Checks that the schema cannot express. */
 function problemsOfApp(entry: AppEntry, config: AppsConfig): Problem[] {
   const { templates = {}, countries = config.allowedCountries, senderId, webhook, testNumbers = {} } = entry;
   const problems = problemsOfTemplates(entry, config);
@@ -216,7 +216,7 @@ function templateProblems(
   return [...broken].map((rule) => contentRuleMessages[rule]);
 }
 
-/** What an app's receiver can be told of; the rest is about the whole gateway. */
+/** Events that an app's webhook can receive; others concern the whole gateway. */
 const appEvents: readonly string[] = appEventTypes;
 
 function webhookProblems({

@@ -20,7 +20,7 @@ export async function runCommandLine(args: readonly string[], io: CommandLineIo)
     if (!known) {
       const formerly = renamedCommands.get(words.join(' '));
       if (formerly) throw new Error(`isms-otp ${words.join(' ')} was renamed to isms-otp ${formerly}.`);
-      // Without what follows: --help after an unknown command must not hide the mistake.
+      // Without what follows: --help after an unknown command must not hide the error.
       await program.parseAsync(words, { from: 'user' });
     } else if (args[0] === 'help') {
       command.outputHelp();
@@ -90,7 +90,7 @@ export interface CommandLineIo extends Terminal {
 }
 
 interface GatewayOptions {
-  json?: true;
+  json?: boolean;
   url?: string;
 }
 
@@ -135,9 +135,9 @@ const argumentTexts: Readonly<Record<string, string>> = {
 
 /**
  * Every command of `isms-otp`. A command reads settings and imports its code when it runs, so that help and short
- * commands start fast. `exit` gets the exit code of a command that fails without an error.
+ * commands start fast. `setExitCode` gets the exit code of a command that fails without an error.
  */
-function createProgram(io: CommandLineIo, exit: (code: number) => void): Command {
+function createProgram(io: CommandLineIo, setExitCode: (code: number) => void): Command {
   const program = new Command('isms-otp')
     .description('Gateway in front of the iSMS 2FA API.')
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -149,9 +149,17 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
       writeErr: (text) => void io.stderr.write(text),
       outputError: () => {},
     })
-    .configureHelp({ subcommandTerm, subcommandDescription: (command) => onlyIn(command).description() })
+    .configureHelp({ subcommandTerm, subcommandDescription: (one) => soleSubcommand(one).description() })
     .addHelpText('after', '\nSettings are environment variables: docs/configuration.md.');
+  const builder = createCommandBuilder(program, io, setExitCode);
+  for (const add of [addProcesses, addChecksAndKeys, addOperations, addGatewayCommands]) add(builder);
+  return program;
+}
 
+type CommandBuilder = ReturnType<typeof createCommandBuilder>;
+
+/** Functions that add commands to the program, print their results and call a gateway. */
+function createCommandBuilder(program: Command, io: CommandLineIo, setExitCode: (code: number) => void) {
   const define = (path: string, description: string): Command => {
     const [first = '', ...rest] = path.split(' ');
     const group = groups[first];
@@ -163,36 +171,53 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
     }
     return command;
   };
-
-  program.commandsGroup('Processes:');
-  const process = (name: Parameters<typeof runProcess>[0], description: string) =>
-    define(name, description).action(async () => {
-      const { runProcess } = await import('./run-process.js');
-      await runProcess(name, io.env);
-    });
-  process('start', 'run everything on this machine, with a private Redis and the iSMS simulator');
-  process('api', 'run the HTTP API');
-  process('worker', 'run a worker');
-  process('simulate', 'run the iSMS simulator');
-
-  program.commandsGroup('Checks and keys:');
+  const withJson = (command: Command) => command.option('--json', 'print JSON');
   const print = async (
     { json }: { json?: true },
     outputs: AsyncIterable<CommandOutput> | Iterable<CommandOutput>,
   ): Promise<void> => {
     for await (const { text, data } of outputs) io.stdout.write(`${json ? JSON.stringify(data) : text}\n`);
   };
-  const withJson = (command: Command) => command.option('--json', 'print JSON');
+  const client = (path: string, description: string) =>
+    withJson(define(path, description)).option('--url <URL>', 'gateway address; default: ISMS_OTP_URL');
+  const call = async (
+    name: string,
+    { json = false, url, whenStopped }: GatewayOptions & { whenStopped?: string },
+    run: (call: Call) => Promise<ExitCode>,
+  ): Promise<void> => {
+    const { runCall } = await import('../cli/call.js');
+    const { env, stdin, stdout, stderr } = io;
+    const signal = io.stopSignal();
+    setExitCode(await runCall({ env, stdin, stdout, stderr, name, json, url, signal }, run, whenStopped));
+  };
+  return { program, io, setExitCode, define, withJson, print, client, call };
+}
+
+function addProcesses({ program, io, define }: CommandBuilder): void {
+  program.commandsGroup('Processes:');
+  const processCommand = (name: Parameters<typeof runProcess>[0], description: string) =>
+    define(name, description).action(async () => {
+      const { runProcess } = await import('./run-process.js');
+      await runProcess(name, io.env);
+    });
+  processCommand('start', 'run everything on this machine, with a private Redis and the iSMS simulator');
+  processCommand('api', 'run the HTTP API');
+  processCommand('worker', 'run a worker');
+  processCommand('simulate', 'run the iSMS simulator');
+}
+
+function addChecksAndKeys({ program, io, setExitCode, define, withJson, print }: CommandBuilder): void {
+  program.commandsGroup('Checks and keys:');
   withJson(define('doctor', 'check Redis, iSMS, clocks and settings from this machine, with advice')).action(
     async (options) => {
       const { diagnose } = await import('./doctor.js');
       for await (const output of diagnose(io.env)) {
-        if (output.data.level === 'problem') exit(1);
+        if (output.data.level === 'problem') setExitCode(1);
         await print(options, [output]);
       }
     },
   );
-  withJson(define('config validate', 'print the settings, or every mistake in them'))
+  withJson(define('config validate', 'print the settings or all errors'))
     .addArgument(
       new Argument('[role]', argumentTexts['role'])
         .choices(['api', 'worker', 'start', 'simulate', 'operator', 'producer'])
@@ -203,7 +228,7 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
       await print(options, [await validateConfig(role, io.env)]);
     });
   withJson(
-    define('apps validate [file]', 'print the apps in a file (default: APPS_FILE), or every mistake in it'),
+    define('apps validate [file]', 'print the apps in a file (default: APPS_FILE) or all errors'),
   ).action(async (file: string | undefined, options) => {
     const { validateApps } = await import('./config-commands.js');
     await print(options, [validateApps(file, io.env)]);
@@ -214,7 +239,9 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
       await print(options, [createKey(app)]);
     },
   );
+}
 
+function addOperations({ program, io, define, withJson, print }: CommandBuilder): void {
   program.commandsGroup('Operations:');
   const operator = (name: Parameters<typeof runOperatorCommand>[0], args: string, description: string) => {
     const command = withJson(define(`${name} ${args}`.trim(), description));
@@ -234,23 +261,10 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
   operator('subject export', '<number>', 'print all data about a phone number, as NDJSON');
   operator('subject erase', '<number>', 'erase all data about a phone number');
   operator('audit', '<since> <until>', 'print the audit log, as NDJSON');
+}
 
+function addGatewayCommands({ program, withJson, print, client, define, call }: CommandBuilder): void {
   program.commandsGroup('Use a gateway (docs/command-line.md):');
-  const client = (path: string, description: string) =>
-    withJson(define(path, description)).option(
-      '--url <URL>',
-      'address of the gateway; default: ISMS_OTP_URL',
-    );
-  const call = async (
-    name: string,
-    { json = false, url }: { json?: boolean; url?: string },
-    { run, whenStopped }: { run: (call: Call) => Promise<ExitCode>; whenStopped?: string },
-  ): Promise<void> => {
-    const { runCall } = await import('../cli/call.js');
-    const { env, stdin, stdout, stderr } = io;
-    const signal = io.stopSignal();
-    exit(await runCall({ env, stdin, stdout, stderr, name, json, url, signal }, run, whenStopped));
-  };
   client('send <number>', 'send an OTP')
     .option('--message <text>', 'message with %OTP% once; default: DEFAULT_MESSAGE')
     .option('--template <name>', 'template of the app, instead of --message')
@@ -259,55 +273,46 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
     .option('--sender-id <text>', 'sender ID: letters and digits, at most 11')
     .option('--reference <text>', 'your own id')
     .option('--client-ip <address>', 'IP address of the user, for the limit per address')
-    .option(
-      '--ttl <seconds>',
-      'time in which the code can be verified; default: OTP_TTL_SECONDS',
-      wholeNumber,
-    )
-    .option(
-      '--send-deadline <seconds>',
-      'time in which it must be sent; default: OTP_SEND_DEADLINE_SECONDS',
-      wholeNumber,
-    )
-    .option('--max-attempts <n>', 'codes that may be tried; default: OTP_MAX_ATTEMPTS', wholeNumber)
+    .option('--ttl <seconds>', 'validity of the code; default: OTP_TTL_SECONDS', wholeNumber)
+    .option('--send-deadline <seconds>', 'send deadline; default: OTP_SEND_DEADLINE_SECONDS', wholeNumber)
+    .option('--max-attempts <n>', 'verification attempts; default: OTP_MAX_ATTEMPTS', wholeNumber)
     .option('--wait <seconds>', 'time to wait for the send, at most 30; default: 10', wholeNumber)
     .option('--idempotency-key <key>', 'send only once under this key')
     .action((to: string, options: SendOptions & GatewayOptions) =>
-      call('send', options, { run: async (one) => (await import('../cli/send.js')).send(one, to, options) }),
+      call('send', options, async (one) => (await import('../cli/send.js')).send(one, to, options)),
     );
   const verify = client('verify [id] [code]', 'verify a code')
     .option('--to <number>', 'newest OTP to this number, instead of an id')
     .option('--purpose <word>', 'purpose of the OTP, with --to')
     .action((_id: unknown, _code: unknown, options: GatewayOptions & { to?: string; purpose?: string }) =>
-      call('verify', options, {
-        run: async (one) => (await import('../cli/verify.js')).verify(one, verify.args, options),
-      }),
+      call('verify', options, async (one) =>
+        (await import('../cli/verify.js')).verify(one, verify.args, options),
+      ),
     );
   client('status [id]', 'show an OTP or a batch')
     .option('--reference <text>', 'OTPs with this id of your own, instead of an id')
     .option('--watch', 'print each change until the OTP or batch has ended')
     .action((id: string | undefined, options: GatewayOptions & { reference?: string; watch?: true }) =>
-      call('status', options, {
-        run: async (one) => (await import('../cli/status.js')).status(one, id, options),
-      }),
+      call('status', options, async (one) => (await import('../cli/status.js')).status(one, id, options)),
     );
   client('bulk <file>', 'send an OTP for each line of a .csv, .ndjson or .jsonl file; run again to resume')
     .option('--name <text>', 'name of the batch, at most 100 characters')
     .option('--start-at <time>', 'start, at most 7 days ahead, such as 2026-11-25T08:00:00+08:00')
-    .option('--per-second <n>', 'OTPs sent in a second at most', wholeNumber)
+    .option('--per-second <n>', 'maximum OTPs sent per second', wholeNumber)
     .option('--defaults <JSON>', 'members of an OTP, for lines that lack them')
     .option('--results <file>', 'file for the result of each line; default: <file>.results.ndjson')
     .option('--wait', 'wait until all OTPs are sent')
     .option('--idempotency-key <key>', 'send each line only once under this key; default: a new one')
     .option('--again', 'send the whole file as a new upload')
     .addOption(
-      new Option('--refused', 'send the lines of a finished upload that were refused').conflicts('again'),
+      new Option('--retry-rejected', 'send the rejected lines of a finished upload again').conflicts('again'),
     )
     .action((file: string, options: BulkOptions & GatewayOptions) =>
-      call('bulk', options, {
-        run: async (one) => (await import('../cli/bulk.js')).bulk(one, file, options),
-        whenStopped: 'run the same command again to resume: each line counts once',
-      }),
+      call(
+        'bulk',
+        { ...options, whenStopped: 'run the same command again to resume: each line counts once' },
+        async (one) => (await import('../cli/bulk.js')).bulk(one, file, options),
+      ),
     );
   client('batches list', 'list batches, newest first')
     .addOption(
@@ -316,18 +321,17 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
       ]),
     )
     .option('--since <time>', 'only batches created since then, such as 2026-11-25T00:00:00Z')
-    .option('--limit <n>', 'most batches; default: 20', wholeNumber)
+    .option('--limit <n>', 'maximum number of batches; default: 20', wholeNumber)
     .action((options: Parameters<typeof listBatches>[1] & GatewayOptions) =>
-      call('batches list', options, {
-        run: async (one) => (await import('../cli/batches.js')).listBatches(one, options),
-      }),
+      call('batches list', options, async (one) =>
+        (await import('../cli/batches.js')).listBatches(one, options),
+      ),
     );
   const batch = (verb: 'show' | 'pause' | 'resume' | 'cancel', description: string) =>
     client(`batches ${verb} <batch>`, description).action((id: string, options: GatewayOptions) =>
-      call(`batches ${verb}`, options, {
-        run: async (one) =>
-          (await import('../cli/batches.js')).showBatch(one, id, verb === 'show' ? null : verb),
-      }),
+      call(`batches ${verb}`, options, async (one) =>
+        (await import('../cli/batches.js')).showBatch(one, id, verb === 'show' ? null : verb),
+      ),
     );
   batch('show', 'show a batch');
   batch('pause', 'stop sending a batch until it is resumed');
@@ -336,9 +340,7 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
   client('balance', 'show the credits of the iSMS account: now, for the last 30 days, and how long they last')
     .option('--refresh', 'ask iSMS first')
     .action((options: GatewayOptions & { refresh?: true }) =>
-      call('balance', options, {
-        run: async (one) => (await import('../cli/balance.js')).balance(one, options),
-      }),
+      call('balance', options, async (one) => (await import('../cli/balance.js')).balance(one, options)),
     );
   withJson(define('completion', 'print the completion script of a shell'))
     .addArgument(new Argument('<shell>', argumentTexts['shell']).choices(shells))
@@ -347,18 +349,17 @@ function createProgram(io: CommandLineIo, exit: (code: number) => void): Command
       const script = completionScript(shell, program);
       await print(options, [{ text: script, data: { shell, script } }]);
     });
-  return program;
 }
 
 /** The command of a group with only one; any other command itself. */
-function onlyIn(command: Command): Command {
+function soleSubcommand(command: Command): Command {
   const [first, second] = command.commands;
   return first && !second ? first : command;
 }
 
 /** A command in the help of its parent: with its arguments, or the names of its commands. */
 function subcommandTerm(command: Command): string {
-  const only = onlyIn(command);
+  const only = soleSubcommand(command);
   if (only !== command) return `${command.name()} ${subcommandTerm(only)}`;
   const names = command.commands.map((one) => one.name()).join('|');
   const args = command.registeredArguments.map((one) =>

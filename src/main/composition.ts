@@ -66,12 +66,12 @@ export function storeOf(
 function logNewHistory(finding: HistoryFinding, logger: Pick<Logger, 'info' | 'warn'>): void {
   if (finding === 'whole') logger.info({ event: 'redis.restarted' }, 'Redis restarted and lost nothing');
   else if (finding === 'emptied')
-    logger.warn(
-      { event: 'redis.emptied' },
-      'Redis was emptied, or replaced by an empty one: all OTPs are gone',
-    );
+    logger.warn({ event: 'redis.emptied' }, 'Redis was emptied or replaced: all OTPs are gone');
   else
-    logger.warn({ event: 'redis.may_have_lost' }, 'another Redis history: its last moments may be missing');
+    logger.warn(
+      { event: 'redis.may_have_lost' },
+      'Redis restarted or failed over and may have lost its last writes',
+    );
 }
 
 /** Defaults and limits for OTP requests. */

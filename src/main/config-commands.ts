@@ -8,7 +8,7 @@ import { createAppRegistry } from './apps.js';
 import { load } from './load.js';
 import type { CommandOutput } from './operate.js';
 
-/** Describes the settings of a role. Throws a ConfigError with every mistake in them and in APPS_FILE. */
+/** Describes the settings of a role. Throws a ConfigError with all errors in them and in APPS_FILE. */
 export async function validateConfig(role: Role, env: Environment): Promise<CommandOutput> {
   const config = load(env, role);
   createAppRegistry(config);
@@ -17,7 +17,7 @@ export async function validateConfig(role: Role, env: Environment): Promise<Comm
   return { text: rows(Object.entries(data)), data };
 }
 
-/** Describes the apps in a file, by default APPS_FILE. Throws a ConfigError with every mistake in it. */
+/** Describes the apps in a file, by default APPS_FILE. Throws a ConfigError with all errors in it. */
 export function validateApps(file: string | undefined, env: Environment): CommandOutput {
   const config = load({ ...env, ...(file !== undefined && { APPS_FILE: file }) }, 'start');
   if (config.appsFile === undefined)

@@ -108,7 +108,7 @@ async function* redisFindings(config: Config): AsyncGenerator<Finding> {
   try {
     await redis.ping();
   } catch {
-    const advice = 'Is it running, is the password right, may this machine reach it?';
+    const advice = 'Check that Redis runs, its password, and firewalls.';
     redis.disconnect();
     return yield problem('redis', 'Redis does not answer at REDIS_URL.', advice);
   }
@@ -123,9 +123,9 @@ async function* redisFindings(config: Config): AsyncGenerator<Finding> {
 }
 
 const redisAdvice: Record<string, string> = {
-  'redis.lossy': 'Set `appendonly yes` and `appendfsync always` (docs/operations.md).',
-  'redis.evicts': 'Set `maxmemory-policy noeviction`, or jobs and records disappear.',
-  'redis.stops_whole': 'Set `cluster-require-full-coverage no` on every master.',
+  'redis.not_durable': 'Set `appendonly yes` and `appendfsync always` (docs/operations.md).',
+  'redis.eviction_enabled': 'Set `maxmemory-policy noeviction`, or jobs and records disappear.',
+  'redis.full_coverage_required': 'Set `cluster-require-full-coverage no` on every master.',
   'redis.shards_uneven': 'Choose QUEUE_SHARDS as docs/scaling.md says.',
 };
 

@@ -23,7 +23,7 @@ import { readGatewayState, recordStats } from './shared-state.js';
 
 type GatewayConfig = ConfigFor<'worker'>;
 
-/** What the process brings that the gateway runs in. */
+/** Dependencies that the process provides. */
 interface Host {
   logger: Logger;
   metrics: Metrics;

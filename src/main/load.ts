@@ -21,7 +21,7 @@ const domainChecks: Parameters<typeof loadConfig>[2] = {
   DEFAULT_SENDER_ID: (text) => (senderIdShape.test(text) ? null : 'must be letters and digits, at most 11'),
 };
 
-/** Reads the environment for a role. Throws one `ConfigError` with every mistake. */
+/** Reads the environment for a role. Throws one `ConfigError` with all errors. */
 export function load<R extends Role>(env: Environment, role: R): ConfigFor<R> {
   const config = loadConfig(env, role, domainChecks);
   const { contentPolicy, allowedCountries, defaults, webhook } = config;

@@ -96,7 +96,7 @@ const runners = {
     const changed = await setAppPaused(tools, knownApp(app, tools.config), true);
     yield output(
       changed
-        ? `${app} is paused: its OTPs wait until it is resumed or their deadline passes, and new ones are refused.`
+        ? `${app} is paused: its OTPs wait until it is resumed or their deadline passes, and new ones are rejected.`
         : `${app} was paused before.`,
     );
   },
@@ -117,7 +117,7 @@ const runners = {
         app.padEnd(32),
         shownRange(range).padEnd(14),
         ...[slowUntil, blockedUntil, cappedUntil].map(time),
-        String(refused).padEnd(7),
+        String(refused).padEnd(8),
         wouldRefuse,
       ].join('  '),
     );
@@ -129,7 +129,7 @@ const runners = {
       'capped until'.padEnd(24),
     ];
     const data = judged.map(({ range, ...one }) => ({ ...one, range: shownRange(range) }));
-    yield { text: [[...head, 'refused', 'would refuse'].join('  '), ...lines].join('\n'), data };
+    yield { text: [[...head, 'rejected', 'would reject'].join('  '), ...lines].join('\n'), data };
   },
   'webhooks redeliver': async function* ({ webhookQueue }) {
     const count = await webhookQueue.retryDead();

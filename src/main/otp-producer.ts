@@ -32,7 +32,7 @@ const connectWithinMs = 2_000;
 
 const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} };
 
-/** Makes a producer. Throws one error with every mistake in the settings; connects in the background. */
+/** Makes a producer. Throws one error with all errors in the settings; connects in the background. */
 export function createOtpProducer({ app, env, redis, logger = silent }: OtpProducerOptions): OtpProducer {
   const config = load(env, 'producer');
   let isClosed = false;

@@ -18,7 +18,7 @@ import { masterOf, mastersOf, type RedisClient } from '../store/script.js';
 import { serializeError } from '../telemetry/redact.js';
 
 const connectTimeoutMs = 2_000;
-/** Less than a request waits: the commands behind one that hangs get their turn. */
+/** Shorter than a request's wait, so that a hung command does not block those behind it. */
 const answerTimeoutMs = 1_500;
 /** An admission on a cluster is several calls one after the other, and more than one may meet a master that hangs. */
 const clusterAnswerTimeoutMs = 600;
@@ -30,7 +30,7 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
 export function connectForRequests(url: string): RedisClient {
   const redis = open(url, {
     enableOfflineQueue: false,
-    // What was answered with 503 must not happen again much later.
+    // A request answered with 503 must not run later.
     autoResendUnfulfilledCommands: false,
     // With 1, a command whose reply was lost would wait for its time-out instead of failing with the connection.
     maxRetriesPerRequest: 0,
@@ -164,7 +164,7 @@ export function createErrorLog(logger: Logger, isEnding: () => boolean) {
     if (performance.now() - last.at < repeatedEveryMs) return;
     const { code, message } = error as Error & { code?: unknown };
     const fields = { event: 'redis.error', reason, problem: message || String(code), count: last.count };
-    logger.error(fields, 'Redis is not reachable or refuses to serve; trying again');
+    logger.error(fields, 'Redis is not reachable or refuses to serve; retrying');
     Object.assign(last, { at: performance.now(), count: 0 });
   };
 }
@@ -177,10 +177,10 @@ const lossRisks: Record<string, string> = {
   hidden: 'its settings cannot be read (CONFIG is forbidden): make sure that it syncs every write',
 };
 
-/** Names what the Redis at hand risks, measured by the one that docker-compose.yml ships. */
+/** Warns of settings that can lose or evict data. */
 export async function warnOfRedis(redis: RedisClient, shards: number, logger: Logger): Promise<void> {
   const masters = mastersOf(redis);
-  // What cannot be asked hides nothing that another check finds.
+  // A failed check must not hide the others' findings.
   await Promise.allSettled([
     warnOfLoss(redis, logger),
     warnOfEviction(masters, logger),
@@ -193,14 +193,14 @@ async function warnOfLoss(redis: RedisClient, logger: Logger): Promise<void> {
   const appendfsync = await appendFsync(redis);
   const risk = lossRisks[appendfsync];
   if (risk)
-    logger.warn({ event: 'redis.lossy', appendfsync, risk }, 'this Redis can lose acknowledged writes');
+    logger.warn({ event: 'redis.not_durable', appendfsync, risk }, 'Redis can lose acknowledged writes');
 }
 
 async function warnOfEviction(masters: readonly Redis[], logger: Logger): Promise<void> {
   const memory = await Promise.all(masters.map((master) => master.info('memory')));
   const policy = memory.map(evictionPolicyIn).find((one) => one !== null);
   if (policy !== undefined) {
-    logger.warn({ event: 'redis.evicts', policy }, 'this Redis may evict jobs and records: set noeviction');
+    logger.warn({ event: 'redis.eviction_enabled', policy }, 'Redis may evict data: set noeviction');
   }
 }
 
@@ -209,7 +209,7 @@ async function warnOfCoverage(masters: readonly Redis[], logger: Logger): Promis
   const found = await Promise.all(masters.map((master) => master.config('GET', setting)));
   if (found.some((pair) => (pair as string[])[1] === 'yes')) {
     logger.warn(
-      { event: 'redis.stops_whole' },
+      { event: 'redis.full_coverage_required' },
       `this cluster answers no request while one master is away: set ${setting} to no`,
     );
   }
@@ -225,6 +225,6 @@ function warnOfShards(redis: Cluster, shards: number, logger: Logger): void {
   if (apart.length === 0) return;
   logger.warn(
     { event: 'redis.shards_uneven', shards, apart: apart.length, of: partitions.length },
-    'some OTPs and their jobs lie with different masters: see QUEUE_SHARDS in docs/scaling.md',
+    'QUEUE_SHARDS does not fit the masters: see docs/scaling.md',
   );
 }

@@ -19,7 +19,7 @@ interface Message {
   credits: number;
 }
 
-/** The encoding and price of a template, or a sentence with its mistake. */
+/** The encoding and price of a template, or a sentence with its error. */
 export function parseMessage(template: string): Message | { problem: string } {
   if (template.split(placeholder).length !== 2) {
     return { problem: `must hold ${placeholder} exactly once` };

@@ -52,7 +52,7 @@ export const failureMessages = {
   message_refused: 'iSMS refused the message: its length, encoding or content. Change the message.',
   insufficient_credits:
     'iSMS refused it twice for lack of credits, though the balance could pay it. Check the iSMS account.',
-  rejected: 'iSMS refused to send it and gave no reason that we know. Check the iSMS account.',
+  rejected: 'iSMS refused the send for an unrecognised reason. Check the iSMS account.',
 } as const;
 
 export type FailureCode = keyof typeof failureMessages;

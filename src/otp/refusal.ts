@@ -3,7 +3,7 @@ import { troubleTexts } from './outcome.js';
 
 /** Why an OTP was not accepted, by its stable code, with the default message. */
 export const refusalMessages = {
-  invalid_request: 'The request is invalid; `errors` lists each mistake.',
+  invalid_request: 'The request is invalid: see `errors`.',
   idempotency_in_flight: 'Another request with this idempotency key is being processed. Retry in a moment.',
   idempotency_key_reused: 'This idempotency key was used with another request body.',
   invalid_phone_number:
@@ -16,10 +16,10 @@ export const refusalMessages = {
   app_budget_exceeded: "The app's budget of credits is spent.",
   client_ip_rate_limited: 'Too many OTPs from this client address.',
   range_blocked:
-    'The fraud guard accepts no OTP for the number range of this number now: too few of its codes were verified, or too many are not verified yet.',
+    'The toll-fraud guard blocks this number range: too few of its codes were verified, or too many are still unverified.',
   phone_locked:
     'The number is locked after too many wrong or unanswered codes in a row. The operator can unlock it.',
-  too_many_refused:
+  too_many_rejected:
     'Too many earlier lines of this upload were rejected, so new lines are not processed. Correct them and repeat the upload with the same key.',
   batch_cancelled: 'The batch was cancelled and accepts no further lines.',
   sending_paused: 'Sending is paused, so no OTP is accepted.',
@@ -74,7 +74,7 @@ export interface Quota {
   resetMs: number;
 }
 
-/** Why the fraud guard refuses an OTP: too few codes of its range are verified, or too many wait to be. */
+/** Why the toll-fraud guard rejects an OTP: too few codes of its range are verified, or too many are still unverified. */
 export type RangeRefusal = 'slowed' | 'blocked' | 'capped';
 
 /** A refusal with the given message, a sentence of its errors, or the default message of its reason or code. */

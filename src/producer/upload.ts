@@ -174,7 +174,7 @@ function createReservedIds(batches: LineBatches, batch: { name: string; app: str
   return {
     before: async (group, full) => {
       // A refused line gets no id; a line that was accepted before is still answered.
-      const refusal = full ?? (keptInVain > mostKeptInVain + accepted ? refuse('too_many_refused') : null);
+      const refusal = full ?? (keptInVain > mostKeptInVain + accepted ? refuse('too_many_rejected') : null);
       const reserved = await reserve(group, refusal !== null);
       return Array.isArray(reserved) ? (place) => reserved[place] ?? refusal : () => reserved;
     },

@@ -10,7 +10,7 @@ const requestBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 
 const circuitStates = ['closed', 'half_open', 'open'] as const;
 
-/** What this process counts, and what it can tell of the state that all share. */
+/** Counts of this process; also reports shared state. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** The metrics of one process. Names and units follow https://prometheus.io/docs/practices/naming/. */
@@ -35,7 +35,7 @@ export function createMetrics(version: string) {
     'status',
   );
   const accepted = counter('isms_otp_accepted_total', 'OTPs accepted', 'app', 'lane');
-  const refused = counter('isms_otp_refused_total', 'OTPs refused, by problem code', 'app', 'lane', 'code');
+  const rejected = counter('isms_otp_rejected_total', 'OTPs rejected, by code', 'app', 'lane', 'code');
   const sent = counter('isms_otp_sent_total', 'OTPs that iSMS took', 'app', 'country', 'lane');
   const waited = histogram(
     'isms_otp_time_to_send_seconds',
@@ -57,7 +57,7 @@ export function createMetrics(version: string) {
   );
   const unrecognised = counter(
     'isms_otp_unrecognised_refusals_total',
-    'Calls that iSMS refused in words that the gateway does not know',
+    'Calls that iSMS refused with an unrecognised text',
     'call',
   );
   const deliveries = counter(
@@ -92,8 +92,8 @@ export function createMetrics(version: string) {
       accepted.inc({ app, lane }, count);
       tally.add('accepted', count);
     },
-    refused: (app: string, lane: string, code: string) => {
-      refused.inc({ app, lane, code });
+    rejected: (app: string, lane: string, code: string) => {
+      rejected.inc({ app, lane, code });
       tally.add('refused');
     },
     sent: ({ app, country, lane, waitedSeconds }: SentFacts) => {
@@ -238,7 +238,7 @@ function createStateMetrics(gauge: MakeGauge) {
   const paused = gauge('isms_otp_sending_paused', '1 while nothing is sent, for this reason', 'reason');
   const refusal = gauge(
     'isms_otp_sending_refusal_info',
-    '1 while sending is paused for an app, for a refusal that the gateway does not know, with its text',
+    '1 while sending is paused for an app by an unrecognised text of iSMS',
     'app',
     'text',
   );

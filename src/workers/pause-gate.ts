@@ -86,7 +86,7 @@ export function createPauseGate({
     if (pause.tryInMs > 0 || !(await store.holdLease('probe', probeEveryMs))) return;
     if (!mayBeOver(await provider.balance())) return;
     if (!(await sendingPause.startTrying())) return;
-    logger.info({ event: 'sending.trying', trouble: pause.trouble }, 'OTPs are sent one at a time');
+    logger.info({ event: 'sending.probing', trouble: pause.trouble }, 'OTPs are sent one at a time');
     await takeTrial(0);
   };
   const flush = async () => {

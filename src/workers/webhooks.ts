@@ -46,7 +46,7 @@ export function createRelay({
     const { waiting, retrying } = await webhookQueue.counts();
     const now = waiting + retrying >= mostDeliveries;
     if (now && !full) {
-      logger.error({ event: 'webhook.behind', waiting, retrying }, 'too many events wait for the webhook');
+      logger.error({ event: 'webhook.backlog_full', waiting, retrying }, 'too many undelivered events');
     }
     full = now;
     return full;

@@ -154,7 +154,7 @@ describe('bulk', () => {
 });
 
 describe('bulk, run again', () => {
-  it('sends nothing after a finished upload without --refused or --again', async () => {
+  it('sends nothing after a finished upload without --retry-rejected or --again', async () => {
     const to = newNumber();
     const file = fileOf('once.csv', `to\n${to}\n12\n`);
     const first = (await bulk([file, '--json'])).json() as { key: string; batchId: string };
@@ -164,7 +164,7 @@ describe('bulk, run again', () => {
     expect(code).toBe(1);
     expect(out).toMatch(/answered before.*Nothing was sent/);
     expect(readFileSync(`${file}.results.ndjson`, 'utf8')).toBe(text);
-    const refused = (await bulk([file, '--refused', '--json'])).json();
+    const refused = (await bulk([file, '--retry-rejected', '--json'])).json();
     expect(refused).toMatchObject({ key: first.key, batchId: first.batchId, accepted: 1, rejected: 1 });
     expect(readFileSync(`${file}.results.ndjson`, 'utf8')).toBe(text);
     await bulk([file, '--wait']);
@@ -192,7 +192,7 @@ describe('bulk, run again', () => {
       await bulk([file], other),
     ];
     writeFileSync(file, `${line}${line}`);
-    tries.push(await bulk([file]), await bulk([file, '--refused']));
+    tries.push(await bulk([file]), await bulk([file, '--retry-rejected']));
     for (const { code, err } of tries) {
       expect(code).toBe(2);
       expect(err).toMatch(/\(results\): choose another --results, or delete /);
@@ -206,7 +206,7 @@ describe('bulk, run again', () => {
     const results = `${file}.results.ndjson`;
     const old = new Date(Date.now() - 21 * 3_600_000).toISOString();
     writeFileSync(results, readFileSync(results, 'utf8').replace(/"at":"[^"]+"/, `"at":"${old}"`));
-    expect(await bulk([file, '--refused'])).toMatchObject({
+    expect(await bulk([file, '--retry-rejected'])).toMatchObject({
       code: 2,
       err: expect.stringContaining('more than 20 hours ago'),
     });

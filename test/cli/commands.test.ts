@@ -85,7 +85,7 @@ describe('send', () => {
     });
   });
 
-  it('prints every mistake that the gateway finds', async () => {
+  it('prints all errors that the gateway finds', async () => {
     const { code, err } = await ask([
       'send',
       newNumber(),
@@ -192,10 +192,8 @@ describe('status', () => {
   });
 
   it('exits 1 for an unknown id', async () => {
-    expect((await ask(['status', 'otp_1'])).err).toMatch(failure('The OTP does not exist', 'otp_not_found'));
-    expect((await ask(['status', 'batch_1'])).err).toMatch(
-      failure('The batch does not exist', 'batch_not_found'),
-    );
+    expect((await ask(['status', 'otp_1'])).err).toMatch(failure('No such OTP', 'otp_not_found'));
+    expect((await ask(['status', 'batch_1'])).err).toMatch(failure('No such batch', 'batch_not_found'));
   });
 });
 
@@ -255,7 +253,7 @@ describe('a wrong command line of a command that uses a gateway', () => {
     [['status', 'otp_1', '--reference', 'r']],
     [['status', '--reference', 'r', '--watch']],
     [['bulk']],
-    [['bulk', 'a.csv', '--again', '--refused']],
+    [['bulk', 'a.csv', '--again', '--retry-rejected']],
     [['bulk', 'a.csv', '--defaults', '[]']],
     [['bulk', 'a.csv', '--defaults', '{"to":"1"}']],
     [['bulk', 'a.csv', '--idempotency-key', 'two words']],

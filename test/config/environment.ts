@@ -29,8 +29,8 @@ export function load<R extends Role = 'api'>(
   return loadConfig<R | 'api'>({ ...complete, ...changes }, role ?? 'api', checks);
 }
 
-/** "VARIABLE problem" of each mistake; none when the environment is right. */
-export function mistakes(
+/** "VARIABLE problem" of each error; none when the environment is right. */
+export function settingErrors(
   changes: Record<string, string | undefined>,
   role: Role = 'api',
   checks?: Parameters<typeof loadConfig>[2],
@@ -40,6 +40,6 @@ export function mistakes(
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return error.mistakes.map(({ variable, problem }) => `${variable} ${problem}`);
+    return error.errors.map(({ variable, problem }) => `${variable} ${problem}`);
   }
 }

@@ -1,12 +1,12 @@
 import express from 'express';
 import { describe, expect, it } from 'vitest';
-import { load, mistakes } from './environment.js';
+import { load, settingErrors } from './environment.js';
 
 describe('whole numbers', () => {
   it.each(['50abc', '1e3', '-1', ' 5', '5 ', '+5', '5.0', '05', '0x10', '٥', 'Infinity', '9'.repeat(400)])(
     'are plain digits: "%s" is refused',
     (text) => {
-      expect(mistakes({ WORKER_CONCURRENCY: text })).toEqual([
+      expect(settingErrors({ WORKER_CONCURRENCY: text })).toEqual([
         'WORKER_CONCURRENCY must be a whole number from 1 to 1000',
       ]);
     },
@@ -24,11 +24,11 @@ describe('whole numbers', () => {
     ['LIMIT_RECIPIENT_COOLDOWN_SECONDS', 0, 86_400],
     ['LIMIT_SEND_PER_SECOND', 0, 1_000_000],
   ])('%s lies between %d and %d', (name, min, max) => {
-    expect(mistakes({ [name]: String(min) })).toEqual([]);
-    expect(mistakes({ [name]: String(max) })).toEqual([]);
+    expect(settingErrors({ [name]: String(min) })).toEqual([]);
+    expect(settingErrors({ [name]: String(max) })).toEqual([]);
     const refused = [`${name} must be a whole number from ${min} to ${max}`];
-    expect(mistakes({ [name]: String(max + 1) })).toEqual(refused);
-    expect(mistakes({ [name]: String(min - 1) })).toEqual(refused);
+    expect(settingErrors({ [name]: String(max + 1) })).toEqual(refused);
+    expect(settingErrors({ [name]: String(min - 1) })).toEqual(refused);
   });
 });
 
@@ -44,7 +44,7 @@ describe('OTEL_TRACES_SAMPLER_ARG', () => {
   });
 
   it.each(['1.1', '-0.5', '50%', 'all', '1e-1', '0,5'])('%s is none', (text) => {
-    expect(mistakes({ OTEL_TRACES_SAMPLER_ARG: text })).toHaveLength(1);
+    expect(settingErrors({ OTEL_TRACES_SAMPLER_ARG: text })).toHaveLength(1);
   });
 });
 
@@ -54,7 +54,7 @@ describe('BUDGET_TIME_ZONE', () => {
   });
 
   it.each(['Kuala Lumpur', '+08:00', 'Asia/Atlantis', 'GMT+8', 'local'])('%s is none', (zone) => {
-    expect(mistakes({ BUDGET_TIME_ZONE: zone })).toHaveLength(1);
+    expect(settingErrors({ BUDGET_TIME_ZONE: zone })).toHaveLength(1);
   });
 });
 
@@ -67,11 +67,11 @@ describe('countries', () => {
   });
 
   it.each(['XX', 'my', 'Malaysia', 'MYS', 'toString', '60'])('refuse %s', (code) => {
-    expect(mistakes({ DEFAULT_COUNTRY: code, ALLOWED_COUNTRIES: `MY,${code}` })).toHaveLength(2);
+    expect(settingErrors({ DEFAULT_COUNTRY: code, ALLOWED_COUNTRIES: `MY,${code}` })).toHaveLength(2);
   });
 
   it.each(['MY,', ',', 'MY SG', 'MY;SG'])('are separated by commas: "%s" is refused', (list) => {
-    expect(mistakes({ ALLOWED_COUNTRIES: list })).toHaveLength(1);
+    expect(settingErrors({ ALLOWED_COUNTRIES: list })).toHaveLength(1);
   });
 });
 
@@ -110,11 +110,11 @@ describe('trusted proxies', () => {
     '127.0.0.1:80',
     '[::1]',
   ])('are nothing else: "%s" is refused', (list) => {
-    expect(mistakes({ TRUSTED_PROXIES: list })).toHaveLength(1);
+    expect(settingErrors({ TRUSTED_PROXIES: list })).toHaveLength(1);
   });
 
   it.each(['0.0.0.0/0', '::/0'])('are not everybody: "%s" is refused', (list) => {
-    expect(mistakes({ TRUSTED_PROXIES: list })).toHaveLength(1);
+    expect(settingErrors({ TRUSTED_PROXIES: list })).toHaveLength(1);
   });
 });
 
@@ -123,8 +123,8 @@ describe('ADMIN_ACTIONS', () => {
     expect(load().adminActions).toBe('off');
     expect(load({ ADMIN_ACTIONS: 'on' }).adminActions).toBe('on');
     const noLogin = { ADMIN_USERNAME: undefined, ADMIN_PASSWORD: undefined };
-    expect(mistakes({ ...noLogin, ADMIN_ACTIONS: 'off' })).toEqual([]);
-    expect(mistakes({ ADMIN_ACTIONS: 'yes' })).toEqual(['ADMIN_ACTIONS must be one of off, on']);
+    expect(settingErrors({ ...noLogin, ADMIN_ACTIONS: 'off' })).toEqual([]);
+    expect(settingErrors({ ADMIN_ACTIONS: 'yes' })).toEqual(['ADMIN_ACTIONS must be one of off, on']);
   });
 });
 
@@ -137,7 +137,7 @@ describe('text', () => {
       'DEFAULT_MESSAGE',
       'DEFAULT_SENDER_ID',
     ];
-    expect(mistakes(Object.fromEntries(names.map((name) => [name, text])))).toHaveLength(names.length);
+    expect(settingErrors(Object.fromEntries(names.map((name) => [name, text])))).toHaveLength(names.length);
   });
 
   it('keeps the spaces of a password', () => {
@@ -147,21 +147,21 @@ describe('text', () => {
 
 describe('the admin login', () => {
   it('has a password of at least 16 characters', () => {
-    expect(mistakes({ ADMIN_PASSWORD: 'abcd'.repeat(4) })).toEqual([]);
-    expect(mistakes({ ADMIN_PASSWORD: 'abcd'.repeat(4).slice(1) })).toHaveLength(1);
+    expect(settingErrors({ ADMIN_PASSWORD: 'abcd'.repeat(4) })).toEqual([]);
+    expect(settingErrors({ ADMIN_PASSWORD: 'abcd'.repeat(4).slice(1) })).toHaveLength(1);
   });
 
   it.each(['x'.repeat(40), 'xyz'.repeat(10)])(
     'rejects the password %j, which holds under 4 different characters',
     (weak) => {
-      expect(mistakes({ ADMIN_PASSWORD: weak })).toEqual([
+      expect(settingErrors({ ADMIN_PASSWORD: weak })).toEqual([
         expect.stringContaining('4 or more of them different'),
       ]);
     },
   );
 
   it('has a name without a colon, which HTTP Basic could not carry', () => {
-    expect(mistakes({ ADMIN_USERNAME: 'a:b' })).toHaveLength(1);
+    expect(settingErrors({ ADMIN_USERNAME: 'a:b' })).toHaveLength(1);
   });
 });
 
@@ -171,7 +171,7 @@ describe('LOG_LEVEL', () => {
   });
 
   it.each(['INFO', 'warning', '30'])('may not be %s', (level) => {
-    expect(mistakes({ LOG_LEVEL: level })).toHaveLength(1);
+    expect(settingErrors({ LOG_LEVEL: level })).toHaveLength(1);
   });
 });
 
@@ -187,7 +187,7 @@ describe('WORKER_SHARDS', () => {
   it.each(['', '3-1', '64', '-1', '1-', '0-64', 'a', '1;2', '1,,2'])(
     '"%s" is refused, or is unset',
     (text) => {
-      const found = mistakes({ WORKER_SHARDS: text });
+      const found = settingErrors({ WORKER_SHARDS: text });
       if (text === '') expect(load({ WORKER_SHARDS: text }).worker.shards).toBeUndefined();
       else expect(found).toHaveLength(1);
     },

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { canaries, load, mistakes } from './environment.js';
+import { canaries, load, settingErrors } from './environment.js';
 
 /** A key of its own for each letter. */
 const key = (letter: string, length = 24) => `${letter}123`.repeat(length).slice(0, length);
@@ -30,15 +30,15 @@ describe('API_KEYS', () => {
       'shop',
       'web-2',
     ]);
-    expect(mistakes({ API_KEYS: `${one},${two},${three}` })).toEqual([
-      'API_KEYS has an unusable entry 3 of 3: an app can have 2 keys, not more',
+    expect(settingErrors({ API_KEYS: `${one},${two},${three}` })).toEqual([
+      'API_KEYS has an unusable entry 3 of 3: an app can have at most 2 keys',
     ]);
   });
 
   it('gives no two apps the same key', () => {
     const hex = digest(key('a')).toString('hex');
-    expect(mistakes({ API_KEYS: `shop:${key('a')},web:sha256:${hex}` })).toEqual([
-      'API_KEYS has an unusable entry 2 of 2: this key stands there before; give each app its own',
+    expect(settingErrors({ API_KEYS: `shop:${key('a')},web:sha256:${hex}` })).toEqual([
+      'API_KEYS has an unusable entry 2 of 2: this key is listed twice; give each app its own',
     ]);
   });
 
@@ -60,7 +60,7 @@ describe('API_KEYS', () => {
     `shop:${key('a')},`,
   ])('refuses "%s"', (entry) => {
     const count = entry.split(',').length;
-    expect(mistakes({ API_KEYS: entry })).toEqual([
+    expect(settingErrors({ API_KEYS: entry })).toEqual([
       expect.stringMatching(`^API_KEYS has an unusable entry ${count} of ${count}; it must be app:key`),
     ]);
   });
@@ -85,7 +85,7 @@ describe('ENCRYPTION_KEYS', () => {
     `${one.toString('base64')},short`,
     `${'A'.repeat(42)}B=`,
   ])('refuses "%s": not 32 random bytes in base64', (text) => {
-    expect(mistakes({ ENCRYPTION_KEYS: text })).toEqual([
+    expect(settingErrors({ ENCRYPTION_KEYS: text })).toEqual([
       expect.stringMatching(/^ENCRYPTION_KEYS must be 32 bytes/),
     ]);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from '../../src/config/load-config.js';
-import { canaries, complete, mistakes } from './environment.js';
+import { canaries, complete, settingErrors } from './environment.js';
 
 describe('loadConfig', () => {
   it('gives every variable of the contract its default', () => {
@@ -65,7 +65,7 @@ describe('loadConfig', () => {
   ] as const)('does not let `%s` start without what it requires', (command, required) => {
     const nothing = Object.fromEntries(Object.keys(complete).map((name) => [name, undefined]));
     const missing = required.map((name) => expect.stringMatching(`^${name} is missing; it must be .`));
-    expect(mistakes(nothing, command)).toEqual(missing);
+    expect(settingErrors(nothing, command)).toEqual(missing);
   });
 
   it('lets `api` start without API_KEYS where there is a file of apps', () => {
@@ -77,10 +77,10 @@ describe('loadConfig', () => {
     expect(loadConfig({ PORT: '', REDIS_URL: '', REDIS_URL_FILE: '' }, 'simulate')).toMatchObject({
       http: { port: 3000, ismsCompatApi: 'post' },
     });
-    expect(mistakes({ REDIS_URL: '' })).toEqual([expect.stringMatching(/^REDIS_URL is missing/)]);
+    expect(settingErrors({ REDIS_URL: '' })).toEqual([expect.stringMatching(/^REDIS_URL is missing/)]);
   });
 
-  it('lists all mistakes in one error', () => {
+  it('lists all errors in one error', () => {
     const wrong = {
       PORT: 'x',
       OTP_TTL_SECONDS: '1',
@@ -89,7 +89,7 @@ describe('loadConfig', () => {
       ISMS_PASSWORD: '',
     };
     expect(() => loadConfig({ ...complete, ...wrong }, 'api')).toThrow(ConfigError);
-    const names = mistakes(wrong).map((line) => line.split(' ')[0]);
+    const names = settingErrors(wrong).map((line) => line.split(' ')[0]);
     expect(names.sort()).toEqual(Object.keys(wrong).sort());
   });
 
@@ -99,8 +99,8 @@ describe('loadConfig', () => {
   ])('takes %s and %s only together', (one, other) => {
     const although = (missing: string, set: string) =>
       expect.stringMatching(`^${missing} is missing although ${set} is set`);
-    expect(mistakes({ [one]: undefined }, 'start')).toEqual([although(one, other)]);
-    expect(mistakes({ [other]: undefined }, 'start')).toEqual([although(other, one)]);
+    expect(settingErrors({ [one]: undefined }, 'start')).toEqual([although(one, other)]);
+    expect(settingErrors({ [other]: undefined }, 'start')).toEqual([although(other, one)]);
   });
 
   it.each([
@@ -118,7 +118,7 @@ describe('loadConfig', () => {
     ['ENCRYPTION_KEY', 'ENCRYPTION_KEYS'],
     ['LIMT_SEND_PER_SECOND', 'LIMIT_SEND_PER_SECOND'],
   ])('stops at %s and suggests %s', (misspelt, meant) => {
-    expect(mistakes({ [meant]: undefined, [misspelt]: 'x' }, 'start')).toContainEqual(
+    expect(settingErrors({ [meant]: undefined, [misspelt]: 'x' }, 'start')).toContainEqual(
       `${misspelt} is not a setting; did you mean ${meant}?`,
     );
   });
@@ -175,7 +175,7 @@ describe('loadConfig', () => {
   });
 
   it('stops at the former name of a setting and says the new one', () => {
-    expect(mistakes({ DATA_KEY: 'x', UNKNOWN_RESENDS: '0' })).toEqual([
+    expect(settingErrors({ DATA_KEY: 'x', UNKNOWN_RESENDS: '0' })).toEqual([
       'DATA_KEY was renamed to ENCRYPTION_KEYS',
       'UNKNOWN_RESENDS was renamed to MAX_RESENDS_AFTER_UNKNOWN',
     ]);
@@ -186,8 +186,8 @@ describe('loadConfig', () => {
       DEFAULT_MESSAGE: (text: string) => (text === 'good' ? null : 'must be good'),
       DEFAULT_SENDER_ID: () => 'must be shorter',
     };
-    expect(mistakes({ DEFAULT_MESSAGE: 'good' }, 'api', checks)).toEqual([]);
-    expect(mistakes({ DEFAULT_MESSAGE: 'bad', DEFAULT_SENDER_ID: 'x' }, 'api', checks)).toEqual([
+    expect(settingErrors({ DEFAULT_MESSAGE: 'good' }, 'api', checks)).toEqual([]);
+    expect(settingErrors({ DEFAULT_MESSAGE: 'bad', DEFAULT_SENDER_ID: 'x' }, 'api', checks)).toEqual([
       'DEFAULT_MESSAGE must be good',
       'DEFAULT_SENDER_ID must be shorter',
     ]);
@@ -195,7 +195,11 @@ describe('loadConfig', () => {
 
   it('never puts the value of a variable into an error', () => {
     const wrong = Object.keys(complete).map((name) => [name, `\u0007canary of ${name}`]);
-    const error = mistakes({ ...Object.fromEntries(wrong), ISMS_URL: 'ftp://canary', LOG_LEVEL: 'canary' });
+    const error = settingErrors({
+      ...Object.fromEntries(wrong),
+      ISMS_URL: 'ftp://canary',
+      LOG_LEVEL: 'canary',
+    });
     expect(error).toHaveLength(wrong.length + 2);
     expect(error.join()).not.toContain('canary');
   });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { complete, load, mistakes } from './environment.js';
+import { complete, load, settingErrors } from './environment.js';
 
 describe('secrets from files', () => {
   let dir: string;
@@ -30,22 +30,22 @@ describe('secrets from files', () => {
   });
 
   it('refuses a variable and its file together', () => {
-    expect(mistakes({ ISMS_PASSWORD_FILE: file('secret') })).toEqual([
+    expect(settingErrors({ ISMS_PASSWORD_FILE: file('secret') })).toEqual([
       'ISMS_PASSWORD and ISMS_PASSWORD_FILE are both set; keep one of them',
     ]);
   });
 
   it('says which file cannot be read, once', () => {
-    expect(mistakes({ ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_FILE: join(dir, 'none') })).toEqual([
+    expect(settingErrors({ ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_FILE: join(dir, 'none') })).toEqual([
       'ENCRYPTION_KEYS_FILE must name a file that can be read (ENOENT)',
     ]);
-    expect(mistakes({ ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_FILE: file('\n') })).toEqual([
+    expect(settingErrors({ ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_FILE: file('\n') })).toEqual([
       'ENCRYPTION_KEYS_FILE names an empty file',
     ]);
   });
 
   it('names the variable when the text in its file is wrong', () => {
-    expect(mistakes({ ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_FILE: file('short') })).toEqual([
+    expect(settingErrors({ ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_FILE: file('short') })).toEqual([
       expect.stringMatching(/^ENCRYPTION_KEYS must be 32 bytes/),
     ]);
   });

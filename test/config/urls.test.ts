@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { load, mistakes } from './environment.js';
+import { load, settingErrors } from './environment.js';
 
 describe('ISMS_URL', () => {
   it.each([
@@ -21,7 +21,7 @@ describe('ISMS_URL', () => {
     'http://[::2]/',
     'http://0.0.0.0/',
   ])('sends no password in the clear to %s', (url) => {
-    expect(mistakes({ ISMS_URL: url })).toHaveLength(1);
+    expect(settingErrors({ ISMS_URL: url })).toHaveLength(1);
   });
 
   it.each([
@@ -35,7 +35,7 @@ describe('ISMS_URL', () => {
     'https://',
     ' https://isms.test/',
   ])('is an address and nothing else: "%s" is refused', (url) => {
-    expect(mistakes({ ISMS_URL: url })).toHaveLength(1);
+    expect(settingErrors({ ISMS_URL: url })).toHaveLength(1);
   });
 });
 
@@ -71,7 +71,7 @@ describe('REDIS_URL', () => {
     'redis+cluster://a:x',
     'redis+cluster://a/0',
   ])('may not be "%s"', (url) => {
-    expect(mistakes({ REDIS_URL: url })).toHaveLength(1);
+    expect(settingErrors({ REDIS_URL: url })).toHaveLength(1);
   });
 });
 
@@ -82,13 +82,13 @@ it('a Sentinel URL shows where it leads, and not its login', () => {
 
 describe('OTEL_EXPORTER_OTLP_ENDPOINT', () => {
   it.each(['http://collector:4318', 'https://otlp.test/base'])('may be %s', (url) => {
-    expect(mistakes({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).toEqual([]);
+    expect(settingErrors({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).toEqual([]);
   });
 
   it.each(['collector:4318', 'grpc://collector:4317', 'http://user:pass@collector', 'http://collector?x=1'])(
     '"%s" is refused',
     (url) => {
-      expect(mistakes({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).toHaveLength(1);
+      expect(settingErrors({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).toHaveLength(1);
     },
   );
 });

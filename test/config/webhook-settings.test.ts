@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { load as loadAll } from '../../src/main/load.js';
-import { load, mistakes } from './environment.js';
+import { load, settingErrors } from './environment.js';
 
 const secret = (bytes = 32) => `whsec_${Buffer.alloc(bytes, 'abcd').toString('base64')}`;
 const url = 'https://app.test/hooks?token=x';
@@ -26,7 +26,7 @@ describe('a webhook', () => {
   });
 
   it('needs a secret', () => {
-    expect(mistakes({ WEBHOOK_URL: url })).toEqual([
+    expect(settingErrors({ WEBHOOK_URL: url })).toEqual([
       expect.stringMatching(/^WEBHOOK_SECRET is missing although WEBHOOK_URL is set/),
     ]);
   });
@@ -45,12 +45,12 @@ describe('a webhook', () => {
     secret().slice(6),
     `${secret()},`,
   ])('has no secret such as "%s"', (text) =>
-    expect(mistakes(given({ WEBHOOK_SECRET: text }))).toHaveLength(1),
+    expect(settingErrors(given({ WEBHOOK_SECRET: text }))).toHaveLength(1),
   );
 
   it.each(['http://user:pass@app.test/', 'app.test', 'ftp://app.test/', 'https://app.test/#x', 'https://'])(
     'has no address such as "%s"',
-    (text) => expect(mistakes(given({ WEBHOOK_URL: text }))).toHaveLength(1),
+    (text) => expect(settingErrors(given({ WEBHOOK_URL: text }))).toHaveLength(1),
   );
 
   it('is reached over http only where it may be inside this network', () => {

@@ -81,16 +81,16 @@ async function resumesAfter(
   await sleep(2_000);
   const callsMeanwhile = calls.send - before;
   await repair();
-  const [mended, since] = [Date.now(), calls.send];
-  while (calls.send === since && Date.now() - mended < 20_000) await sleep(10);
-  return { callsMeanwhile, resumedMs: Date.now() - mended };
+  const [repairedAt, since] = [Date.now(), calls.send];
+  while (calls.send === since && Date.now() - repairedAt < 20_000) await sleep(10);
+  return { callsMeanwhile, resumedMs: Date.now() - repairedAt };
 }
 
 const frozenMs = full ? 12_000 : 6_000;
 /** Limits of a process are changed by prlimit, which other systems do not have. */
 const linux = process.platform === 'linux';
 
-/** Lets Redis refuse all writes in the middle of sends, and expects what is promised then, and when it is mended. */
+/** Lets Redis refuse all writes in the middle of sends, and expects what is promised then, and when it is repaired. */
 async function expectNoSends(
   scenario: string,
   count: number,

@@ -46,7 +46,7 @@ function registry(apps: unknown, overrides: Partial<AppsConfig> = {}) {
   return createAppRegistry({ ...config, ...overrides });
 }
 
-function mistakes(apps: unknown, overrides: Partial<AppsConfig> = {}): string[] {
+function settingErrors(apps: unknown, overrides: Partial<AppsConfig> = {}): string[] {
   try {
     registry(apps, overrides);
     return [];
@@ -119,8 +119,8 @@ describe('APPS_FILE', () => {
     ],
     [{ shop, bank: { keys: shop.keys } }, /apps.bank.keys: shop has one of these keys, too/],
     ['{"apps": {\n "shop": secret-of-mine }', /APPS_FILE is not JSON: see line 2, column 10$/],
-  ])('that is wrong is refused with the place and what to do (%#)', (apps, problem) => {
-    const found = mistakes(apps);
+  ])('that is wrong is rejected with the place and what to do (%#)', (apps, problem) => {
+    const found = settingErrors(apps);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(problem);
     expect(found[0]).not.toMatch(/secret-of-mine|plain-key|29876543|whsec_short/);
@@ -131,20 +131,20 @@ describe('APPS_FILE', () => {
       app: 'shop',
       digest: createHash('sha256').update(key).digest(),
     }));
-    expect(mistakes({ shop }, { apiKeys: apiKeys.slice(0, 1) })).toEqual([]);
+    expect(settingErrors({ shop }, { apiKeys: apiKeys.slice(0, 1) })).toEqual([]);
     const third = { ...shop, keys: [digest('third')] };
-    expect(mistakes({ shop: third }, { apiKeys })).toEqual([
+    expect(settingErrors({ shop: third }, { apiKeys })).toEqual([
       expect.stringMatching(/apps.shop.keys: an app can have 2/),
     ]);
   });
 
-  it('names every mistake at once, and a file that is not there', () => {
-    expect(mistakes({ shop: { ...shop, senderId: '!', testNumbers: { x: '123456' } } })).toHaveLength(2);
+  it('names all errors at once, and a file that is not there', () => {
+    expect(settingErrors({ shop: { ...shop, senderId: '!', testNumbers: { x: '123456' } } })).toHaveLength(2);
     const several = {
       shop: { ...shop, senderId: '!', templates: 1, colour: 'red' },
       bank: { senderId: '?' },
     };
-    expect(mistakes(several)).toEqual([
+    expect(settingErrors(several)).toEqual([
       expect.stringMatching(/^APPS_FILE apps.shop.templates: /),
       'APPS_FILE apps.shop.colour: is not known here',
       'APPS_FILE apps.bank.keys: is missing',

@@ -98,7 +98,7 @@ describe('config validate', () => {
 });
 
 describe('apps validate', () => {
-  it('prints the apps in a file, or every mistake in it', async () => {
+  it('prints the apps in a file, or all errors in it', async () => {
     const file = join(directory, 'apps.json');
     const good = {
       keys: [`sha256:${'a'.repeat(64)}`],
@@ -162,7 +162,7 @@ describe('doctor', () => {
     expect(away.code).toBe(1);
     expect(of(away.found, 'redis')[0]).toMatchObject({
       level: 'problem',
-      advice: expect.stringContaining('running'),
+      advice: expect.stringContaining('Check that Redis runs'),
     });
     const refused = await findings({ ...environment, ISMS_PASSWORD: 'another' });
     expect(of(refused.found, 'isms')[0]).toMatchObject({

@@ -56,11 +56,11 @@ describe('config validate', () => {
   it('without a role exits 1 and names every setting that `api` misses', async () => {
     const nothing = await ended(['config', 'validate']);
     expect(nothing.code).toBe(1);
-    expect(nothing.said).toMatch(/^There are 5 mistakes/);
+    expect(nothing.said).toMatch(/^5 invalid settings:/);
     expect((await ended(['config', 'validate', 'start'])).code).toBe(0);
   });
 
-  it('exits 1 with every mistake', async () => {
+  it('exits 1 with all errors', async () => {
     const { code, said } = await ended(['config', 'validate', 'start'], {
       PORT: 'x',
       OTP_TTL_SECONDS: '5',
@@ -219,7 +219,7 @@ describe('commands on the stored data', () => {
       await watching.otps.admit(request({ to: number(`01334571${10 + n}`) }), null);
     }
     const { said } = await run(['ranges', 'list']);
-    expect(said).toMatch(/^app +range +slowed until +blocked until +capped until +refused +would refuse\n/);
+    expect(said).toMatch(/^app +range +slowed until +blocked until +capped until +rejected +would reject\n/);
     expect(said).toMatch(/^shop +6013-345xxxx +- +- +20\d\d-\S+Z +0 +3$/m);
     await run(['ranges', 'unblock', 'shop', '6013-345xxxx']);
     expect((await run(['ranges', 'list'])).said).toMatch(/^shop +6012-345xxxx +20\d\d-.*Z/m);

@@ -164,7 +164,7 @@ describe('createOtpProducer', () => {
     expect(await redis.ping()).toBe('PONG');
   });
 
-  it('names every mistake in the settings', () => {
+  it('names all errors in the settings', () => {
     const make = () => createOtpProducer({ app: 'shop', env: { LIMIT_RECIPIENT_PER_DAY: 'many' } });
     expect(make).toThrow(
       /LIMIT_RECIPIENT_PER_DAY[\s\S]*ENCRYPTION_KEYS|ENCRYPTION_KEYS[\s\S]*LIMIT_RECIPIENT_PER_DAY/,

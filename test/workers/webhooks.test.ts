@@ -213,7 +213,7 @@ describe('the relay', () => {
       await relay.run();
     }
     expect(await scene.store.events.read()).toHaveLength(1);
-    expect(scene.log.filter(({ event }) => event === 'webhook.behind')).toHaveLength(1);
+    expect(scene.log.filter(({ event }) => event === 'webhook.backlog_full')).toHaveLength(1);
     waiting = 0;
     await leaseOver();
     await relay.run();

@@ -15,7 +15,7 @@ interface OtpErrorFacts {
   idempotencyKey?: string | null;
 }
 
-/** A mistake in a request. */
+/** An error in a request. */
 export interface InputMistake {
   /** The member, such as `to`. */
   path: string;
@@ -32,7 +32,7 @@ export class OtpError extends Error {
   readonly status: number | null;
   /** In English, for people. */
   readonly detail: string;
-  /** Every mistake, for `invalid_request` and `message_not_allowed`. */
+  /** All errors, for `invalid_request` and `message_not_allowed`. */
   declare readonly errors?: readonly InputMistake[];
   /** Seconds to wait before a retry; null if the gateway named none. */
   readonly retryAfterSeconds: number | null;

@@ -37,7 +37,7 @@ export type RefusalCode =
   | 'client_ip_rate_limited'
   | 'range_blocked'
   | 'phone_locked'
-  | 'too_many_refused'
+  | 'too_many_rejected'
   | 'batch_cancelled'
   | 'sending_paused'
   | 'app_paused'

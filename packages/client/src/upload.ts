@@ -137,7 +137,7 @@ const passing: readonly string[] = [
   'app_rate_limited',
   'sending_paused',
   'app_paused',
-  'too_many_refused',
+  'too_many_rejected',
 ];
 
 /** Skips results of an earlier try, except a line that was rejected temporarily and is accepted now. */

@@ -60,7 +60,7 @@ export interface RangeEventData {
   app: string;
   /** The number range, masked. */
   range: string;
-  /** Whether OTPs to it are refused; false if the guard only monitors. */
+  /** Whether OTPs to it are rejected; false if the guard only monitors. */
   enforced: boolean;
 }
 

@@ -12,7 +12,7 @@ export interface WebhookDelivery {
   toleranceSeconds?: number;
 }
 
-/** Why a webhook was rejected; `invalid_secret` is a mistake of the receiver. */
+/** Why a webhook was rejected; `invalid_secret` is an error of the receiver. */
 export type WebhookErrorCode =
   | 'missing_header'
   | 'outside_tolerance'

@@ -73,7 +73,7 @@ describe('the error of a call', () => {
     expect(isOtpError(error, 'network_error', 'timeout')).toBe(false);
   });
 
-  it('has the mistakes, the remaining attempts and the detail of the problem', async () => {
+  it('has the errors, the remaining attempts and the detail of the problem', async () => {
     const errors = [{ path: 'to', message: 'is missing' }];
     expect(await errorOf(problem('invalid_request', { errors, detail: 'So not.' }))).toMatchObject({
       errors,

@@ -4,7 +4,7 @@ import { defaultSettings, parseUpdate, type Settings, type SettingsUpdate } from
 /** The simulated iSMS account: settings, trouble and credits. */
 export interface Account {
   readonly settings: Readonly<Settings>;
-  /** Changes some settings; throws a RangeError with every mistake, and then changes none. */
+  /** Changes some settings; throws a RangeError with all errors, and then changes none. */
   change(update: SettingsUpdate): void;
   /** Why every call is refused; null: it is not. */
   trouble(): Failure | null;

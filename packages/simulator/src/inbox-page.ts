@@ -34,7 +34,7 @@ ${view.refresh === 'off' ? '' : refresh}
 <h1>iSMS simulator</h1>
 <p>For tests: no SMS leaves this machine. What your app sends appears here, codes included.</p>
 <nav aria-label="On this page"><a href="#inbox">Inbox</a> <a href="#settings">Settings</a>
-<a href="#numbers">Numbers that fail</a></nav>
+<a href="#numbers">Failure numbers</a></nav>
 ${renderFigures(simulation, state)}
 </header>
 <main>

@@ -65,10 +65,10 @@ function latencyText({ latencyMs }: Readonly<Settings>): string {
   return typeof latencyMs === 'number' ? String(latencyMs) : `${latencyMs.min}-${latencyMs.max}`;
 }
 
-/** Renders the table of numbers that fail on purpose. */
+/** Renders the table of failure numbers. */
 export function renderNumbers(): Html {
   return html`<section aria-labelledby="numbers">
-<h2 id="numbers">Numbers that fail on purpose</h2>
+<h2 id="numbers">Failure numbers</h2>
 <p>Every other number is normal. SMS: whether one goes out and is charged.</p>
 <table>
 <thead><tr><th scope="col">Number</th><th scope="col">SMS</th><th scope="col">What happens</th></tr></thead>

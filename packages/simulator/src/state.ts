@@ -28,7 +28,7 @@ export interface Stats {
 export interface SimulatorState {
   /** The current settings. */
   readonly settings: Readonly<Settings>;
-  /** Changes some settings; throws a RangeError with every mistake, and then changes none. */
+  /** Changes some settings; throws a RangeError with all errors, and then changes none. */
   change(update: SettingsUpdate): void;
   /** Lists messages, newest first. With a number, it searches all sends that are kept. */
   inbox(query?: InboxQuery): Sms[];

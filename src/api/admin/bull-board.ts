@@ -146,7 +146,7 @@ const withoutForeignFonts: RequestHandler = (_req, res, next) => {
   next();
 };
 
-/** Passes reads and an allow-list of changes on to Bull Board; refuses everything else, future actions included. */
+/** Passes reads and an allow-list of changes on to Bull Board; rejects everything else, future actions included. */
 function offeredActions(queues: readonly BoardQueue[]): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const leave: RequestHandler = (_req, _res, next) => next('router');

@@ -73,12 +73,12 @@ function sendingAlarms({ now, slots, waiting, paused, holds, balance, memory }: 
   if (paused) texts.unshift(pauseText(paused, { balance, now }));
   if (!paused && waiting.longestMs > longWaitMs)
     texts.push(
-      `An OTP has waited ${waitedSeconds} s for a worker. Are enough workers running? Is iSMS slow?`,
+      `An OTP has waited ${waitedSeconds} s for a worker. Check the number of workers and the speed of iSMS.`,
     );
   if (memory > nearlyFull)
-    texts.push(`Redis uses ${percent(memory)} of its memory; from 90 % on, new OTPs are refused.`);
+    texts.push(`Redis uses ${percent(memory)} of its memory; from 90 % on, new OTPs are rejected.`);
   if (bad >= leastBad && badShare > mostBadShare)
-    texts.push(`${percent(badShare)} of the newest OTPs failed or are unknown. Is iSMS in trouble?`);
+    texts.push(`${percent(badShare)} of the newest OTPs failed or are unknown. Check iSMS.`);
   return texts;
 }
 
@@ -98,15 +98,15 @@ function pauseText(
 
 /** The quoted words are the provider's, and safe to show. */
 function holdText({ app, since, text }: Pick<AppHold, 'app' | 'since' | 'text'>, now: number): string {
-  const words = text ? `in words that the gateway does not know: "${text}"` : 'without a reason';
-  return `OTPs of ${app} have been on hold for ${age(now - since)}: iSMS refuses one after the other ${words}. Check the iSMS account and the app's numbers; one OTP at a time is tried until iSMS accepts one.`;
+  const words = text ? `with an unrecognised text: "${text}"` : 'without a reason';
+  return `OTPs of ${app} have been on hold for ${age(now - since)}: iSMS refuses them ${words}. Check the iSMS account and the app's numbers.`;
 }
 
 function pausedApps({ apps, now }: AlarmFacts): string[] {
   return apps.flatMap(({ app, pausedAt }) =>
     pausedAt === null
       ? []
-      : [`${app} was paused by an operator ${age(now - pausedAt)} ago: its OTPs wait, new ones are refused.`],
+      : [`${app} was paused by an operator ${age(now - pausedAt)} ago: OTPs wait, new ones are rejected.`],
   );
 }
 
@@ -117,7 +117,7 @@ function budgetAlarms({ apps }: AlarmFacts, from: 1 | typeof lowBudget): string[
       .filter(({ used, limit }) => used / limit >= from && (from === 1 || used < limit))
       .map(({ period, used, limit }) => {
         const credits = `${count(used)} of ${count(limit)} credits for this ${period}`;
-        return `${app} has used ${credits}${from === 1 ? ': its OTPs are refused' : ''}.`;
+        return `${app} has used ${credits}${from === 1 ? ': its OTPs are rejected' : ''}.`;
       }),
   );
 }
@@ -125,7 +125,7 @@ function budgetAlarms({ apps }: AlarmFacts, from: 1 | typeof lowBudget): string[
 function conversionAlarms({ lowConversions }: AlarmFacts): string[] {
   return lowConversions.map(
     ({ app, country, sent, verified }) =>
-      `Only ${count(verified)} of ${count(sent)} codes of ${app} to ${country} were verified. Are SMS pumped, or do they not arrive?`,
+      `Only ${count(verified)} of ${count(sent)} codes of ${app} to ${country} were verified. Check for SMS pumping and delivery problems.`,
   );
 }
 
@@ -134,7 +134,7 @@ function balanceAlarms({ balance, now }: AlarmFacts): string[] {
   const texts = [];
   const readAgo = now - balance.at;
   if (readAgo > oldBalanceMs)
-    texts.push(`The balance was last read ${age(readAgo)} ago. Is a worker running?`);
+    texts.push(`The balance was last read ${age(readAgo)} ago. Check that a worker runs.`);
   if (balance.low) texts.push(`Only ${count(balance.credits)} credits are left.`);
   if (balance.expiring) texts.push(`The credits expire on ${balance.expiresOn} and are forfeited then.`);
   return texts;
@@ -148,8 +148,8 @@ function rangeAlarms({ ranges, guardEnforces }: AlarmFacts): string[] {
     const them = some.length === 1 ? '1 number range' : `${count(some.length)} number ranges`;
     const refused = some.reduce((sum, range) => sum + range.refused, 0);
     return guardEnforces
-      ? [`The toll-fraud guard refuses OTPs to ${them}, ${count(refused)} so far: ${why}.`]
-      : [`FRAUD_GUARD=enforce would refuse OTPs to ${them}: ${why}.`];
+      ? [`The toll-fraud guard rejects OTPs to ${them}, ${count(refused)} so far: ${why}.`]
+      : [`FRAUD_GUARD=enforce would reject OTPs to ${them}: ${why}.`];
   };
   return [
     ...textOf(pumped, 'too few of the codes are verified'),

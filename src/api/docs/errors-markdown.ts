@@ -8,17 +8,16 @@ const introduction = `# Errors
 Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`. Programs should check the code, not
 the text. A running gateway has the same table at \`/docs#problems\`. \`isms-otp-client\` throws an \`OtpError\` with the same codes.
 
-**Automatic retries:** only after \`Retry-After\`, and for a send with the same \`Idempotency-Key\`, so that nothing is sent
-twice.
+Wait for \`Retry-After\`. Retry a send with the same \`Idempotency-Key\`, so that it is not sent twice.
 
 | status | code | meaning | what to do |
 | ------ | ---- | ------------- | ---------- |
 `;
 
 const failures = `
-## Why an OTP failed
+## Failure codes
 
-An accepted OTP can still fail; \`failure.code\` tells why (\`GET /v1/otps/{id}\`, \`Prefer: wait\` or a webhook).
+An accepted OTP can still fail; \`failure.code\` gives the reason (\`GET /v1/otps/{id}\`, \`Prefer: wait\` or a webhook).
 
 | code | meaning, and what to do |
 | ---- | ----------------------------- |

@@ -240,7 +240,7 @@ export const problemSchema = z.looseObject({
   errors: z
     .array(z.object({ path: z.string(), message: z.string() }))
     .optional()
-    .describe('Each mistake in the input, with its path.'),
+    .describe('Each error in the input, with its path.'),
 });
 
 /** A reference to a named schema. */

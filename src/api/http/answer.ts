@@ -107,7 +107,7 @@ function logBug(
   const { requestId, route } = contextOf(res);
   logger.error(
     { event: 'http.internal_error', requestId, ...traceOf(error) },
-    `Unhandled error in ${req.method} ${route ?? 'a request without a route'}`,
+    `unhandled error in ${req.method} ${route ?? 'a request without a route'}`,
   );
 }
 

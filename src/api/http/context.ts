@@ -100,7 +100,7 @@ export function trackRequests({
       const entry = auditEntryOf(req, res, context);
       if (entry) {
         store.audit.add(entry).catch((err: unknown) => {
-          logger.error({ event: 'audit.lost', requestId, err }, 'Could not write an audit log entry');
+          logger.error({ event: 'audit.lost', requestId, err }, 'could not write an audit log entry');
         });
       }
       const line = {

@@ -83,7 +83,7 @@ export function createHttpServer(app: RequestListener): Server {
 }
 
 /**
- * Serves the requests of a connection one after the other. One that is refused anyway keeps no headers while it waits, and
+ * Serves the requests of a connection one after the other. One that is rejected anyway keeps no headers while it waits, and
  * ends the connection in its turn. Node gives a pipelined response its socket when its turn comes,
  * and never emits `close` before that, so code that waits for the end of the request would wait for ever.
  */

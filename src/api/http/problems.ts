@@ -12,7 +12,7 @@ interface ProblemKind {
 
 const table = {
   invalid_request: {
-    advice: 'Correct the request; `errors` lists each mistake. Do not retry it unchanged.',
+    advice: 'Correct the request: see `errors`. Do not retry it unchanged.',
     status: 400,
     title: 'Invalid request',
     detail: refusalMessages.invalid_request,
@@ -32,11 +32,11 @@ const table = {
     detail: 'Changes are accepted only from the admin pages.',
   },
   action_not_offered: {
-    advice: 'Retry, promote or remove jobs, or pause the queue, with `ADMIN_ACTIONS=on`.',
+    advice: 'Use one of these actions, or the API.',
     status: 403,
-    title: 'Action not offered',
+    title: 'Action not available',
     detail:
-      'Jobs can be retried, promoted and removed, and queues paused and resumed. Send and cancel OTPs through the API: a job without the record of its OTP has no effect.',
+      'This Bull Board action is not available. `ADMIN_ACTIONS=on` allows retrying, promoting and removing jobs and pausing queues. Send and cancel OTPs through the API.',
   },
   not_found: {
     advice: 'Check the path; `/docs` lists every path.',
@@ -49,7 +49,7 @@ const table = {
       'Check the id and the API key: OTPs of other apps are not found either. Records are deleted after `OTP_RETENTION_SECONDS`.',
     status: 404,
     title: 'OTP not found',
-    detail: 'The OTP does not exist, or no longer.',
+    detail: 'No such OTP, or its record was deleted.',
   },
   app_not_found: {
     advice: 'Check the name; the overview and `isms-otp apps list` show every app.',
@@ -61,7 +61,7 @@ const table = {
     advice: 'Check the id and the API key, as for `otp_not_found`.',
     status: 404,
     title: 'Batch not found',
-    detail: 'The batch does not exist, or no longer.',
+    detail: 'No such batch, or its record was deleted.',
   },
   not_acceptable: {
     advice: 'Send another `Accept` header, or none.',
@@ -91,11 +91,11 @@ const table = {
     advice: 'Offer to send a new code.',
     status: 409,
     title: 'Not verifiable',
-    detail: 'The OTP could not be sent, or its ids are lost, so it cannot be verified.',
+    detail: 'The OTP could not be sent, or its iSMS ids are missing, so it cannot be verified.',
   },
   verification_in_progress: {
     advice:
-      'Read the OTP after a second: `locked`, or `verified` by another call, in which case this call must not let the user in.',
+      'Read the OTP after a second. If it is `verified`, another call verified it: do not let this user in.',
     status: 409,
     title: 'Verification in progress',
     detail: 'The remaining attempts are being verified at this moment.',
@@ -239,11 +239,11 @@ const table = {
     title: 'Too many exports',
     detail: 'This app already runs as many NDJSON and CSV exports as it may.',
   },
-  too_many_refused: {
+  too_many_rejected: {
     advice: 'Correct the rejected lines, then repeat the upload with the same key.',
     status: 429,
     title: 'Too many rejected lines',
-    detail: refusalMessages.too_many_refused,
+    detail: refusalMessages.too_many_rejected,
   },
   app_budget_exceeded: {
     advice:
@@ -269,7 +269,8 @@ const table = {
     advice: 'Retry after `Retry-After`.',
     status: 429,
     title: 'Too many failed logins',
-    detail: 'Too many failed logins from your address. Until `Retry-After`, even a correct login is refused.',
+    detail:
+      'Too many failed logins from your address. Until `Retry-After`, even a correct login is rejected.',
   },
   internal_error: {
     advice: 'Retry once; then report the `X-Request-Id` to the operator.',

@@ -4,14 +4,14 @@ import { errorText, type InputError, parseWithErrors } from '../../lib/input-err
 import { idempotencyKeySchema } from '../../producer/otp-request.js';
 import { ApiProblem } from './problem.js';
 
-/** Parses input by a schema; throws `invalid_request` with every mistake. */
+/** Parses input by a schema; throws `invalid_request` with all errors. */
 export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
   const parsed = parseWithErrors(schema, input);
   if ('data' in parsed) return parsed.data;
   throw invalidRequest(...parsed.errors);
 }
 
-/** The problem of mistakes in the input. */
+/** The problem of errors in the input. */
 function invalidRequest(...errors: InputError[]): ApiProblem {
   return new ApiProblem('invalid_request', { detail: errorText(errors), errors });
 }

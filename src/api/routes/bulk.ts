@@ -136,7 +136,7 @@ export function bulkRoute(
       'queue_unavailable',
       'batch_cancelled',
       // Answered for a line, like the problem codes of single OTPs.
-      'too_many_refused',
+      'too_many_rejected',
     ],
     handle: async ({ app, body, query, headers, abortSignal, setBatchId }) => {
       if (Object.keys(query).length > 0) throw new ApiProblem('invalid_request', { detail: inBody });
@@ -175,7 +175,7 @@ export function bulkRoute(
 function countLines(metrics: ApiDependencies['metrics'], app: string, results: readonly LineResult[]): void {
   let fresh = 0;
   for (const result of results) {
-    if (result.kind === 'refused') metrics.refused(app, 'bulk', result.refusal.code);
+    if (result.kind === 'refused') metrics.rejected(app, 'bulk', result.refusal.code);
     else if (result.kind === 'created') fresh += 1;
   }
   metrics.accepted(app, 'bulk', fresh);

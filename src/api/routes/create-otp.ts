@@ -142,7 +142,7 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
 
 const resendSchema = z.strictObject({ clientIp: clientIpSchema.optional() }).optional();
 
-/** What the headers ask of a send: once under this key, and a wait. */
+/** Idempotency key and wait of a send, from its headers. */
 function askedBy(
   { 'Idempotency-Key': key, Prefer }: z.output<typeof headersSchema>,
   keyed: { endpoint: string; body: string },
@@ -169,7 +169,7 @@ function createCancelEarlier(dependencies: ApiDependencies) {
         const ids = new Set([id, ...older.map((otp) => otp.id)]);
         await Promise.all([...ids].map((each) => cancel(app, each)));
       } catch (err) {
-        logger.warn({ event: 'otp.cancel_failed', otpId: accepted.id, err }, 'Could not cancel earlier OTPs');
+        logger.warn({ event: 'otp.cancel_failed', otpId: accepted.id, err }, 'could not cancel earlier OTPs');
       }
     };
 }

@@ -85,7 +85,7 @@ export function sentAnswer(sent: Sent, waitSeconds: number | null): Answer {
   };
 }
 
-/** The request that was read; throws the problem of a refused one. */
+/** The request that was read; throws the problem of a rejected one. */
 export function readable(read: Read): Extract<Read, { request: OtpRequest }> {
   if ('refusal' in read) throw problemOf(read.refusal);
   return read;
@@ -116,9 +116,9 @@ function rateLimitHeaders(quotas: readonly Quota[]): Record<string, string> {
   };
 }
 
-/** Counts refused sends, as a route's `ended`. */
+/** Counts rejected sends, as a route's `ended`. */
 export function countRefusals({ metrics }: ApiDependencies) {
   return ({ app, problem }: RequestEnd): void => {
-    if (problem !== null) metrics.refused(app, 'single', problem);
+    if (problem !== null) metrics.rejected(app, 'single', problem);
   };
 }

@@ -169,7 +169,7 @@ async function decide(
     const { app, id, to } = settled.otp;
     logger.warn(
       { event: 'phone.locked', app, otpId: id, to: to.masked },
-      'Number locked after too many wrong codes in a row; unlock it with `isms-otp numbers unlock`',
+      'number locked after too many wrong codes in a row; unlock it with `isms-otp numbers unlock`',
     );
   }
   switch (settled.kind) {

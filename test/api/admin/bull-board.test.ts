@@ -160,7 +160,7 @@ describe('403', () => {
   it('has the members that Bull Board shows to the operator', async () => {
     const { json } = await call('POST', '/queues/otp-send/add');
     expect(json).toMatchObject({
-      error: 'Action not offered',
+      error: 'Action not available',
       message: expect.stringContaining('through the API'),
     });
   });

@@ -175,7 +175,7 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     await showRanges(page, { ...range, wouldRefuse: 12 });
     expect(await page.textContent('#ranges-title')).toMatch(/would limit/);
     const row = page.locator('#ranges tbody tr');
-    expect(await row.textContent()).toMatch(/would be blocked.*7would refuse 12in \d+ min/);
+    expect(await row.textContent()).toMatch(/would be blocked.*7would reject 12in \d+ min/);
   });
 
   it('undoes the limit of a range by a button', async () => {
@@ -241,7 +241,7 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     await gateway.store.sendingPause.resume();
   });
 
-  it('says why a rate is refused', async () => {
+  it('says why a rate is rejected', async () => {
     const id = await upload({ name: 'Friday' });
     const page = await open();
     const row = page.locator('#batches tr', { hasText: 'Friday' }).last();

@@ -192,7 +192,7 @@ describe('the overview', () => {
       const { json } = await ill.call('GET', path, { key: null, headers: basic });
       expect((json as Overview).alarms.map(({ text }) => text)).toEqual([
         expect.stringMatching(/^17 % of the newest OTPs failed or are unknown/),
-        'The balance was last read 2 h ago. Is a worker running?',
+        'The balance was last read 2 h ago. Check that a worker runs.',
       ]);
     },
   );
@@ -233,7 +233,7 @@ describe('the overview', () => {
     expect(lowConversions).toMatchObject([{ app: 'shop', country: 'MY', sent: 250, verified: 0 }]);
     expect(alarms).toContainEqual({
       level: 'critical',
-      text: 'Only 0 of 250 codes of shop to MY were verified. Are SMS pumped, or do they not arrive?',
+      text: 'Only 0 of 250 codes of shop to MY were verified. Check for SMS pumping and delivery problems.',
     });
   });
 
@@ -241,9 +241,9 @@ describe('the overview', () => {
     [
       'enforce',
       { refused: 5, wouldRefuse: 0 },
-      'The toll-fraud guard refuses OTPs to 1 number range, 5 so far',
+      'The toll-fraud guard rejects OTPs to 1 number range, 5 so far',
     ],
-    ['monitor', { refused: 0, wouldRefuse: 5 }, 'FRAUD_GUARD=enforce would refuse OTPs to 1 number range'],
+    ['monitor', { refused: 0, wouldRefuse: 5 }, 'FRAUD_GUARD=enforce would reject OTPs to 1 number range'],
   ] as const)('shows a capped range with FRAUD_GUARD=%s', async (fraudGuard, refused, alarm) => {
     const own = { ...settings, fraudGuardEnforces: fraudGuard === 'enforce' };
     const guarded = await startGateway({ policy: { fraudGuard }, dependencies: { settings: own } });
@@ -286,7 +286,7 @@ describe('the overview', () => {
       { range: '6012-34567xxxx', limit: 'slowed', until: now + 900_000, refused: 3 },
     ]);
     expect(shown.alarms.map(({ text }) => text)).toContainEqual(
-      'The toll-fraud guard refuses OTPs to 2 number ranges, 43 so far: too few of the codes are verified.',
+      'The toll-fraud guard rejects OTPs to 2 number ranges, 43 so far: too few of the codes are verified.',
     );
   });
 
@@ -355,7 +355,7 @@ describe('the apps', () => {
     await own.call('POST', '/v1/otps', { body: { to: '0132100005' } });
     expect((await read()).alarms).toContainEqual({
       level: 'critical',
-      text: 'shop has used 5 of 5 credits for this day: its OTPs are refused.',
+      text: 'shop has used 5 of 5 credits for this day: its OTPs are rejected.',
     });
     expect((await post('/apps/bank/resume', {}, own)).status).toBe(204);
     expect(await own.store.appPauses.read()).toEqual(new Map());
@@ -466,7 +466,7 @@ describe('changing a batch', () => {
     expectProblem(await post('/batches/change', { id, paused: true }, acting), 409, 'batch_ended');
   });
 
-  it('is refused for a batch that is not known and for values out of range', async () => {
+  it('is rejected for a batch that is not known and for values out of range', async () => {
     const id = await upload();
     const unknown = `batch_${'x'.repeat(22)}`;
     expectProblem(

@@ -134,7 +134,7 @@ describe('the Twilio Verify compatibility API with the twilio library', () => {
     ['substitutions', { templateCustomSubstitutions: '{"name":"Shop"}' }],
     ['a list of templates', { templates: `[{"sid":"HJ${'a'.repeat(32)}"}]` }],
     ['no protection from fraud', { riskCheck: 'disable' as const }],
-  ])('is refused a verification with %s, which would be another SMS', async (_what, more) => {
+  ])('gets no verification with %s, which would be another SMS', async (_what, more) => {
     const to = newNumber();
     const [name = ''] = Object.keys(more).map((key) => key.replace(/^./, (letter) => letter.toUpperCase()));
     expect(await failure(start(to, more))).toEqual({
@@ -174,7 +174,7 @@ describe('the Twilio Verify compatibility API with the twilio library', () => {
     ['a code in the query', '', '?CustomCode=123456', 'query'],
     ['a text in the query', '', '?CustomMessage=Kod+%25OTP%25', 'query'],
     ['an empty text', 'CustomMessage=', '', 'CustomMessage'],
-  ])('is refused a verification with %s', async (_what, form, query, named) => {
+  ])('gets no verification with %s', async (_what, form, query, named) => {
     const body = `To=%2B60123456798&Channel=sms&${form}`;
     const reply = await post(`Verifications${query}`, body);
     expect(reply.json).toMatchObject({ status: 400, code: 60200, message: expect.stringContaining(named) });
@@ -224,7 +224,7 @@ describe('the Twilio Verify compatibility API with the twilio library', () => {
   });
 
   it.each([{ amount: '€39.99' }, { payee: 'Shop' }, { snaClientToken: 'token' }])(
-    'is refused a check that is to be bound to %o',
+    'gets no check that is to be bound to %o',
     async (more) => {
       const to = newNumber();
       await start(to);

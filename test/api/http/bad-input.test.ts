@@ -58,7 +58,7 @@ describe('the API answers 400 to bad input:', () => {
     expectProblem(await gateway.call('GET', '/v1/otps/%ff'), 400, 'invalid_request');
   });
 
-  it('more than 20 mistakes, of which it names 20', async () => {
+  it('more than 20 errors, of which it names 20', async () => {
     const body = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`x${n}`, 1]));
     const { json } = await gateway.call('POST', '/v1/otps', { body });
     expect((json as { errors: unknown[] }).errors).toHaveLength(20);

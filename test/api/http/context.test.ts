@@ -99,7 +99,7 @@ describe('an unhandled error', () => {
     expect(reply.json).toMatchObject({ code: 'internal_error', title: 'Internal error' });
     const line = () => broken.logs.find((text) => text.includes('http.internal_error'));
     await expect.poll(line, { timeout: 10_000 }).toContain('TypeError');
-    expect(line()).toContain('Unhandled error in POST /v1/otps/{id}/verify');
+    expect(line()).toContain('unhandled error in POST /v1/otps/{id}/verify');
     for (const text of [reply.text, ...broken.logs]) {
       expect(text).not.toContain(secret);
       expect(text).not.toContain('654321');

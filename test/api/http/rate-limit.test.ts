@@ -46,7 +46,7 @@ describe('an accepted OTP', () => {
   });
 });
 
-describe('a refused message', () => {
+describe('a rejected message', () => {
   it('with a link to a Malaysian number is message_not_allowed and names the rule', async () => {
     const reply = await ask({ to: '0123450002', message: 'Use %OTP% at https://example.com/login' });
     expectProblem(reply, 422, 'message_not_allowed');

@@ -340,7 +340,7 @@ describe('the list of batches', () => {
     expect(ids).toHaveLength(30);
   });
 
-  it('has no upload all of whose lines were refused, and none that is no longer kept', async () => {
+  it('has no upload all of whose lines were rejected, and none that is no longer kept', async () => {
     const listed = async () => (await list('?limit=100')).batches.map(({ id }) => id);
     const before = await listed();
     await uploaded({ otps: [{ to: 'nobody' }], name: 'refused' });
@@ -457,7 +457,7 @@ describe('an export', () => {
   };
   const csv = 'text/csv';
 
-  it('is refused as too_many_exports while the app runs four; a page of JSON is not', async () => {
+  it('is rejected as too_many_exports while the app runs four; a page of JSON is not', async () => {
     const gate = new EventEmitter();
     const opened = once(gate, 'open');
     const get = await startRoutes(async () => void (await opened));

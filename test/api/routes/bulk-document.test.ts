@@ -99,7 +99,7 @@ describe('a bulk document', () => {
   });
 
   it.each(['NaN', 'null', '"x"', '{}', 'nonsense'])(
-    'is refused where its otps are %s instead of a list, also before a list',
+    'is rejected where its otps are %s instead of a list, also before a list',
     async (otps) => {
       for (const text of [`{"otps":${otps}}`, `{"otps":${otps},"otps":[1]}`, `{"otps":[1],"otps":${otps}}`]) {
         const detail = '`otps` must be an array.';

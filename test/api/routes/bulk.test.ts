@@ -446,7 +446,7 @@ describe('Redis stores for rejected lines', () => {
     const once = await uploadLines(lines, key);
     const counts = codesOf(once.answers);
     expect(counts['accepted']).toBe(2);
-    expect(counts['too_many_refused']).toBeGreaterThan(3_000);
+    expect(counts['too_many_rejected']).toBeGreaterThan(3_000);
     const keys = await keysOf(once.summary.batchId);
     const sizes = await Promise.all(
       keys.filter((key) => key.includes(':lines:')).map((key) => gateway.redis.strlen(key)),

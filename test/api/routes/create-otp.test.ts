@@ -192,7 +192,7 @@ describe('sending an OTP: 400', () => {
     expect((await create([])).json).toMatchObject({ detail: 'The request must be a JSON object.' });
   });
 
-  it('lists every mistake at once', async () => {
+  it('lists all errors at once', async () => {
     const reply = await create({ ttlSeconds: 1, colour: 'red' });
     const { errors } = reply.json as { errors: { path: string }[] };
     expect(errors.map(({ path }) => path).sort()).toEqual(['colour', 'to', 'ttlSeconds']);

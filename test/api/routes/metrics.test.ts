@@ -21,7 +21,7 @@ describe('/metrics', () => {
     expect(reply.text).toContain('nodejs_eventloop_lag_seconds');
   });
 
-  it('counts accepted OTPs once, and refused ones by code', async () => {
+  it('counts accepted OTPs once, and rejected ones by code', async () => {
     await send({ to: '0123456701' }, { 'Idempotency-Key': 'once' });
     await send({ to: '0123456701' }, { 'Idempotency-Key': 'once' });
     await send({ to: '12' });
@@ -34,9 +34,9 @@ describe('/metrics', () => {
     expect(await scrape()).toMatchObject({
       'isms_otp_accepted_total{app="shop",lane="single"}': 1,
       'isms_otp_accepted_total{app="shop",lane="bulk"}': 2,
-      'isms_otp_refused_total{app="shop",lane="single",code="invalid_phone_number"}': 1,
-      'isms_otp_refused_total{app="shop",lane="single",code="invalid_request"}': 1,
-      'isms_otp_refused_total{app="shop",lane="bulk",code="invalid_phone_number"}': 2,
+      'isms_otp_rejected_total{app="shop",lane="single",code="invalid_phone_number"}': 1,
+      'isms_otp_rejected_total{app="shop",lane="single",code="invalid_request"}': 1,
+      'isms_otp_rejected_total{app="shop",lane="bulk",code="invalid_phone_number"}': 2,
       'isms_otp_http_request_duration_seconds_count{method="POST",route="/v1/otps",status="422"}': 1,
     });
   });

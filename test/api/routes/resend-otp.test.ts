@@ -126,7 +126,7 @@ describe('a resend', () => {
   });
 });
 
-describe('a resend is refused with', () => {
+describe('a resend is rejected with', () => {
   it('404 otp_not_found: unknown, or another app’s', async () => {
     const { id } = await gateway.sent({ to: '0123456784' });
     expectProblem(

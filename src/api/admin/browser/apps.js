@@ -50,7 +50,7 @@ function budgetOf({ app, budgets }, period) {
 function pauseButton({ app, pausedAt }, refresh) {
   const [text, action] = pausedAt === null ? ['Pause', 'pause'] : ['Resume', 'resume'];
   const act = async () => {
-    const warning = `Pause ${app}? Its OTPs wait, and new ones are refused, until it is resumed.`;
+    const warning = `Pause ${app}? Its OTPs wait, and new ones are rejected, until it is resumed.`;
     if (pausedAt === null && !confirm(warning)) return;
     await ask(`apps/${app}/${action}`, {});
     await refresh();

@@ -105,7 +105,7 @@ function actionsOf({ id, name, app, status, perSecond }, refresh) {
     button('pace', 'Limit rate', () => {
       const text = prompt(`${title}: OTPs a second at most, 1 to 10,000. Empty: no limit.`, perSecond ?? '');
       if (text === null) return false;
-      // The server refuses what is no number.
+      // The server rejects what is no number.
       return change({ perSecond: text.trim() === '' ? null : Number(text) || text });
     }),
     button('cancel', 'Cancel', () => {

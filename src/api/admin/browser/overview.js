@@ -38,7 +38,7 @@ function showTiles({ points, waiting, balance, now }) {
   const sum = (name) => total(points, name);
   const [sent, verified, failed, unknown] = ['sent', 'verified', 'failed', 'unknown'].map(sum);
   say('sent', format.whole(sent), [
-    `of ${format.whole(sum('accepted'))} accepted, ${format.whole(sum('refused'))} refused`,
+    `of ${format.whole(sum('accepted'))} accepted, ${format.whole(sum('refused'))} rejected`,
   ]);
   const ended = conversionOf(points);
   // Codes of the newest minutes can still be entered, so they do not count yet.
@@ -108,7 +108,7 @@ function showRanges({ ranges, guardEnforces }) {
       lines(guardEnforces ? limit : `would be ${limit}`, limitTexts[limit]),
       wouldRefuse === 0 || (guardEnforces && refused > 0)
         ? format.whole(refused)
-        : lines(refused === 0 ? '' : format.whole(refused), `would refuse ${format.whole(wouldRefuse)}`),
+        : lines(refused === 0 ? '' : format.whole(refused), `would reject ${format.whole(wouldRefuse)}`),
       time(until),
       actionsOn ? undoButton(app, range) : '',
     ]);
