@@ -2,13 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { createConnection } from 'node:net';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { startSimulator } from 'isms-2fa-simulator';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { queueNames, queuePrefix } from '../../src/queues/queues.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { createWebhookQueue } from '../../src/queues/webhook.js';
 import { keys } from '../../src/store/keys.js';
 import { accepted, admitted, claimed, number, request, sent, testStore } from '../support/otps.js';
-import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
+import { type GatewayProcess, gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { connect, databaseUrl } from '../support/redis.js';
 import { redisClock } from '../support/redis-clock.js';
 import { startRedisServer } from '../support/redis-server.js';
@@ -89,23 +89,30 @@ describe('a running process', () => {
     expect(await running.end('SIGTERM')).toBe(0);
   });
 
-  // Connections are cut off after 35 s.
-  it('ends with the last answer, though its client would use the connection again', {
-    timeout: 34_000,
-  }, async () => {
-    const redis = await connect();
-    await redis.flushdb();
-    const running = runCommand('api', api);
-    const [, url = ''] = await written(running, /"url":"([^"]+)"/);
-    const headers = { Authorization: 'Bearer a-key-of-24-characters-or-more', Prefer: 'wait=2' };
-    const answer = fetch(`${url}/v1/otps`, {
-      method: 'POST',
-      headers: { ...headers, 'Content-Type': 'application/json' },
-      body: JSON.stringify({ to: '0123456789' }),
+  describe('on SIGTERM', () => {
+    let running: GatewayProcess;
+    let url = '';
+    beforeAll(async () => {
+      running = runCommand('api', api);
+      [, url = ''] = await written(running, /"url":"([^"]+)"/);
     });
-    await expect.poll(() => redis.keys('isms:*:otp_*')).toHaveLength(1);
-    expect(await running.end('SIGTERM')).toBe(0);
-    expect((await answer).status).toBe(202);
+
+    // Connections are cut off after 35 s.
+    it('ends with the last answer, though its client would use the connection again', {
+      timeout: 34_000,
+    }, async () => {
+      const redis = await connect();
+      await redis.flushdb();
+      const headers = { Authorization: 'Bearer a-key-of-24-characters-or-more', Prefer: 'wait=2' };
+      const answer = fetch(`${url}/v1/otps`, {
+        method: 'POST',
+        headers: { ...headers, 'Content-Type': 'application/json' },
+        body: JSON.stringify({ to: '0123456789' }),
+      });
+      await expect.poll(() => redis.keys('isms:*:otp_*')).toHaveLength(1);
+      expect(await running.end('SIGTERM')).toBe(0);
+      expect((await answer).status).toBe(202);
+    });
   });
 
   it('answers a malformed request target with a problem', async () => {
