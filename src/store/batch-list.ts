@@ -30,7 +30,7 @@ export function createBatchList({
   policy,
 }: {
   redis: RedisClient;
-  policy: Pick<Policy, 'keepMs' | 'sendLeaseMs'>;
+  policy: Pick<Policy, 'retentionMs' | 'sendLeaseMs'>;
 }): BatchList {
   const enlistScript = loadScript(redis, 'batches/batches#enlist');
   // As long as any of its batches can live.

@@ -144,7 +144,7 @@ const given = ([field, value]: [string, unknown]) => [field, String(value)];
 interface BatchesOptions {
   redis: RedisClient;
   encrypter: Encrypter;
-  policy: Pick<Policy, 'keepMs' | 'sendLeaseMs' | 'events'>;
+  policy: Pick<Policy, 'retentionMs' | 'sendLeaseMs' | 'events'>;
 }
 
 const text = z.string().nullable();
@@ -206,7 +206,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
     );
   };
   const longestLife = (lines: readonly (Pick<Line, 'request'> | null)[]) =>
-    Math.max(...lines.map((line) => (line ? lifeMs(line.request, policy) : policy.keepMs)));
+    Math.max(...lines.map((line) => (line ? lifeMs(line.request, policy) : policy.retentionMs)));
 
   const factsOf = (fields: Record<string, string>): BatchFacts | null => {
     const { app, createdAt, lines, name = null, paused } = fields;

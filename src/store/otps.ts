@@ -103,7 +103,7 @@ export function createOtps(options: AdmissionOptions): Otps {
       const reply = await scripts.cancel(keys.record(partition, id), [app]);
       const [kind, raw] = cancelReply.parse(reply);
       const record = raw === undefined ? null : recordSchema.parse(JSON.parse(raw));
-      if (record?.sends === 0) void ranges.note(toOtp(encrypter, record), 'unsent');
+      if (record?.claims === 0) void ranges.note(toOtp(encrypter, record), 'unsent');
       return kind;
     },
   };

@@ -19,7 +19,7 @@ export const recordSchema = z.object({
   ttlSeconds: z.number(),
   maxAttempts: z.number(),
   attempts: z.number().default(0),
-  sends: z.number().default(0),
+  claims: z.number().default(0),
   retries: z.number().default(0),
   unknowns: z.number().default(0),
   presumed: z.number().default(0),

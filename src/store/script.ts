@@ -6,7 +6,7 @@ import { groupBy } from '../lib/group-by.js';
 import { redisScript } from '../lib/redis-script.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import type { EventType } from '../otp/event.js';
-import { moves, statuses } from '../otp/otp.js';
+import { statuses, transitions } from '../otp/otp.js';
 import { hashSlot } from '../otp/otp-id.js';
 import type { Encrypter } from './encryption.js';
 import { tagOf } from './keys.js';
@@ -14,7 +14,7 @@ import { tagOf } from './keys.js';
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */
 export interface Policy {
   /** How long a record is kept after its OTP ended. */
-  keepMs: number;
+  retentionMs: number;
   /** How long a send attempt may be under way: its call, and writing its outcome down. */
   sendLeaseMs: number;
   /** How long a verification attempt may be under way. */
@@ -39,7 +39,7 @@ export interface Policy {
   /** IANA name. */
   budgetTimeZone: string;
   /** Wrong codes in a row, of one app and number across its OTPs, that lock the number. Never 0. */
-  wrongCodes: number;
+  maxWrongCodes: number;
   /** What the toll-fraud guard does; `monitor` decides and tells, and refuses nothing. */
   fraudGuard: 'off' | 'monitor' | 'enforce';
   /** The events that are written down, each between two spaces: ` otp.sent otp.failed `. */
@@ -63,9 +63,9 @@ const verifyReplayMs = 60_000;
 /** How long, in milliseconds, what an OTP leaves behind can be of use at most: sent as late and kept as long as it may be. */
 export function longestLifeMs(
   { sendDeadlineMs, ttlMs }: { sendDeadlineMs: number; ttlMs: number },
-  { sendLeaseMs, keepMs }: Pick<Policy, 'sendLeaseMs' | 'keepMs'>,
+  { sendLeaseMs, retentionMs }: Pick<Policy, 'sendLeaseMs' | 'retentionMs'>,
 ): number {
-  return sendDeadlineMs + sendLeaseMs + ttlMs + keepMs;
+  return sendDeadlineMs + sendLeaseMs + ttlMs + retentionMs;
 }
 
 /** A single Redis, or a Redis Cluster, where one call reaches one slot. */
@@ -97,8 +97,8 @@ type Script = (keys: string[], args: (string | number | Buffer)[]) => Promise<un
 
 /** What `POLICY.name` stands for in Lua sources: the operator's settings and fixed numbers. */
 function luaValues(policy: Partial<Policy>): Map<string, string | number> {
-  // To make a table of the moves would cost each call more than to search this text.
-  const pairs = statuses.flatMap((from) => moves[from].map((to) => `${from}>${to} `));
+  // To make a table of the transitions would cost each call more than to search this text.
+  const pairs = statuses.flatMap((from) => transitions[from].map((to) => `${from}>${to} `));
   return new Map(
     Object.entries({
       ...policy,
@@ -106,7 +106,7 @@ function luaValues(policy: Partial<Policy>): Map<string, string | number> {
       enqueueGraceMs,
       verifyReplayMs,
       longestStartMs,
-      moves: pairs.join(''),
+      transitions: pairs.join(''),
     }),
   );
 }

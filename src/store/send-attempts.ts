@@ -62,11 +62,11 @@ export interface SettledSend {
   /** Until the OTP is not worth sending any more. */
   sendDeadlineInMs: number;
   /** Whether this changed the status: one that had ended meanwhile stays as it is. */
-  moved: boolean;
+  changed: boolean;
 }
 
 /** An OTP that the clock ended, or gave back for a resend. */
-interface MovedOtp {
+interface ChangedOtp {
   app: string;
   status: Status;
   failure: FailureCode | null;
@@ -75,7 +75,7 @@ interface MovedOtp {
 /** What a sweep found. */
 interface Swept {
   looked: number;
-  moved: MovedOtp[];
+  changes: ChangedOtp[];
   /** OTPs whose job may be missing. */
   queued: Otp[];
   /** Ids of OTPs whose record is broken, or that no encryption key opens. */
@@ -124,7 +124,7 @@ const settleReply = json(
       }),
       tries: z.number(),
       sendDeadlineInMs: z.number(),
-      moved: z.boolean(),
+      changed: z.boolean(),
     }),
   ]),
 );
@@ -137,7 +137,7 @@ const sweepReply = z.tuple([
 
 function claimOf(
   {
-    sends,
+    claims,
     claimedAt = 0,
     retries,
     unknowns,
@@ -151,7 +151,7 @@ function claimOf(
   const tries = retries + unknowns - presumed;
   const refusal =
     failure && refusedAt ? { failure, claimedAt: refusedAt, firstAt: firstRefusedAt ?? refusedAt } : null;
-  return { ...claim, attempt: sends, tries, resends: unknowns, claimedAt, refusal };
+  return { ...claim, attempt: claims, tries, resends: unknowns, claimedAt, refusal };
 }
 
 export function createSendAttempts(
@@ -231,13 +231,13 @@ export function createSendAttempts(
     settle: async (claim, outcome) => {
       const reply = await settle(claim, outcome);
       if (reply.kind !== 'settled') return null;
-      const { tries, sendDeadlineInMs, moved } = reply;
+      const { tries, sendDeadlineInMs, changed } = reply;
       const otp = { ...claim.otp, ...reply.otp };
       if (outcome.kind === 'accepted') void ranges.note(otp, 'sent');
       // However often the outcome is written down, it is one SMS.
-      if (moved && otp.status === 'sent') void conversion.note(otp, 'sent');
+      if (changed && otp.status === 'sent') void conversion.note(otp, 'sent');
       if (otp.status === 'failed') void ranges.note(otp, 'unsent');
-      return { otp, tries, sendDeadlineInMs, moved };
+      return { otp, tries, sendDeadlineInMs, changed };
     },
     sweep: async () => {
       const replies = await Promise.allSettled(
@@ -249,7 +249,7 @@ export function createSendAttempts(
       const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
-        moved: swept.flatMap(([, , , moved]) => moved),
+        changes: swept.flatMap(([, , , changes]) => changes),
         queued: queued.filter((otp) => typeof otp !== 'string'),
         unreadable: [
           ...swept.flatMap(([, , ids]) => ids),

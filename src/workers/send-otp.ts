@@ -182,7 +182,7 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   const settled = await settle(dependencies, send, outcome);
   if (!settled) return gone();
   if (!decided) countSend(metrics, send, { outcome, settled });
-  else if (settled.moved) countEnd(metrics, settled.otp);
+  else if (settled.changed) countEnd(metrics, settled.otp);
   if (outcome.kind === 'blocked') {
     await pauseGate.report({ trouble: outcome.trouble, claimedAt: claim.claimedAt });
   }
@@ -224,7 +224,7 @@ async function call(
 function countSend(
   metrics: WorkerMetrics,
   { job, claim }: ClaimedSend,
-  { outcome, settled: { otp, moved } }: { outcome: SendOutcome; settled: SettledSend },
+  { outcome, settled: { otp, changed } }: { outcome: SendOutcome; settled: SettledSend },
 ): void {
   const { app } = otp;
   const left = outcome.kind !== 'deferred' && outcome.kind !== 'blocked';
@@ -234,7 +234,7 @@ function countSend(
     const waitedSeconds = otp.sentAt === null ? null : (otp.sentAt - otp.createdAt) / 1_000;
     metrics.sent({ app, country: otp.to.country, lane: laneOf(job), waitedSeconds });
   } else if (outcome.kind === 'deferred' && otp.status === 'queued') metrics.retried(outcome.reason);
-  if (moved) countEnd(metrics, otp);
+  if (changed) countEnd(metrics, otp);
 }
 
 function noteAccepted({ appGate, pauseGate }: SendOtpDependencies, { otp, claimedAt }: SendClaim): void {

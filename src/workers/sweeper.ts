@@ -54,8 +54,8 @@ export function createSweeper({
     return [...failed, ...(await addAgain(lines, () => store.waitingLines.putBack(lines, 'first')))];
   };
   const sweep = async () => {
-    const { queued, moved, unreadable, failures } = await store.sendAttempts.sweep();
-    for (const otp of moved) countEnd(metrics, otp);
+    const { queued, changes, unreadable, failures } = await store.sendAttempts.sweep();
+    for (const otp of changes) countEnd(metrics, otp);
     for (const err of failures) logger.error({ event: 'sweep.failed', err }, 'a partition was not swept');
     for (const otpId of unreadable) {
       logger.error(

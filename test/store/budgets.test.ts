@@ -103,7 +103,7 @@ describe('the budget of an app', () => {
   });
 
   it('outlives the retention of OTPs and a new encryption key', async () => {
-    const store = storeWith({ creditsPerDay: 1, keepMs: 1 });
+    const store = storeWith({ creditsPerDay: 1, retentionMs: 1 });
     await store.sendAttempts.settle(await claimed(store, await admittedId(store)), accepted());
     const rotated = testStore(clock.redis, { creditsPerDay: 1 }, [randomBytes(32), encryptionKey]);
     expect(await ask(rotated)).toMatchObject(refused('app_budget_exceeded'));

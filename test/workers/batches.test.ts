@@ -297,7 +297,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.store.batches.edit('shop', batchId(batch), { startAt });
     const due = keys.due(partitionOfId(ids[0] ?? '') ?? '');
     await redis.zadd(due, '1', ids[0] ?? '');
-    expect(await scene.store.sendAttempts.sweep()).toMatchObject({ queued: [], moved: [] });
+    expect(await scene.store.sendAttempts.sweep()).toMatchObject({ queued: [], changes: [] });
     expect(await redis.zscore(due, ids[0] ?? '')).toBe(String(startAt + 3_600_000));
   });
 

@@ -43,7 +43,7 @@ local function ended_without_sms(id, t)
   local r = decode(raw)
   advance(r, t)
   if r.mayHaveSent or r.uuid then return false end
-  return r.status == 'failed' or r.status == 'expired' or (r.status == 'cancelled' and r.sends == 0)
+  return r.status == 'failed' or r.status == 'expired' or (r.status == 'cancelled' and r.claims == 0)
 end
 
 local function cooldown_wait(p, cooldown_ms, t)

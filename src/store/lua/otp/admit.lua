@@ -130,7 +130,7 @@ local function write_record(item, text, losses)
   local is_last = place and string.find(text, '"', place + #ENCRYPTED, true) == #text - 1
   if not is_last then error('a record must end with its encrypted part') end
   local raw = string.sub(text, 1, place - 1) .. decided .. string.sub(text, place)
-  redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.keepMs + postponed_ms(item)))
+  redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.retentionMs + postponed_ms(item)))
   if item.batch or item.job then
     -- It has its job, or gets one when its batch releases it.
     redis.call('ZADD', here.due, digits(send_deadline), here.id)
@@ -219,7 +219,7 @@ local function admit(item, text)
 
   if item.job then enqueue(item.job) end
   local send_deadline = write_record(item, text, h.losses)
-  local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs + postponed_ms(item)
+  local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.retentionMs + postponed_ms(item)
   if item.idempotency then reserve(item, longest_life) end
   count_admitted(phone, item, t)
   if item.budgets then take_credits(item.budgets, item.credits) end

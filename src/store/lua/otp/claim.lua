@@ -33,8 +33,8 @@ return for_each_record(function(token)
     return {'free'}
   end
   if r.status == 'queued' then
-    move(r, 'sending', t)
-    r.sends = r.sends + 1
+    transition(r, 'sending', t)
+    r.claims = r.claims + 1
     r.token, r.claimedAt, r.attemptEndsAt = token, t, t + POLICY.sendLeaseMs
     return {'claimed', save(r)}
   end

@@ -11,12 +11,12 @@ local function take_up(r, claim, claimed)
   local same_history = (r.losses or 0) <= (claimed.losses or 0)
   local older = r.status == 'queued'
     or (r.status == 'sending' and same_history and r.claimedAt <= claim.claimedAt)
-  if not older or claim.attempt <= r.sends then return false end
+  if not older or claim.attempt <= r.claims then return false end
   if claimed.unknowns > r.unknowns then r.unknowns, r.presumed = claimed.unknowns, claimed.presumed end
   r.retries = math.max(r.retries, claimed.retries)
   r.mayHaveSent = r.mayHaveSent or claimed.mayHaveSent
-  move(r, 'sending', t)
-  r.sends, r.token = claim.attempt, claim.token
+  transition(r, 'sending', t)
+  r.claims, r.token = claim.attempt, claim.token
   r.claimedAt, r.attemptEndsAt = claim.claimedAt, claim.claimedAt + POLICY.sendLeaseMs
   return true
 end
@@ -41,7 +41,7 @@ local function settle_current(r, outcome, ids)
       r.refusal, r.refusedAt = outcome.failure, ids.claimedAt
       r.firstRefusedAt = r.firstRefusedAt or ids.claimedAt
     end
-    if may_retry(r) then move(r, 'queued', t) else become_failed(r, t, 'provider_unreachable') end
+    if may_retry(r) then transition(r, 'queued', t) else become_failed(r, t, 'provider_unreachable') end
   end
 end
 
@@ -65,7 +65,7 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   if not r then
     -- Redis lost it, or broke it, unless the OTP may have ended right after the claim and its time to be kept is over, or was
     -- erased.
-    if t >= claim.claimedAt + POLICY.keepMs or redis.call('EXISTS', erased_key()) == 1 then return { kind = 'missing' } end
+    if t >= claim.claimedAt + POLICY.retentionMs or redis.call('EXISTS', erased_key()) == 1 then return { kind = 'missing' } end
     if raw_claimed == '' then return { kind = 'needs_record' } end
     r = decode(raw_claimed)
     if readable then reserve_again(r) end
@@ -93,5 +93,5 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
     status = r.status, failure = r.failure, uuid = r.uuid, smsId = r.smsId, sentAt = r.sentAt, expiresAt = r.expiresAt,
   }
   local left = math.max(0, r.sendDeadline - t)
-  return { kind = 'settled', otp = otp, tries = tries(r), sendDeadlineInMs = left, moved = r.status ~= before }
+  return { kind = 'settled', otp = otp, tries = tries(r), sendDeadlineInMs = left, changed = r.status ~= before }
 end)

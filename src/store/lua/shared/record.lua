@@ -51,21 +51,21 @@ local function decode(raw)
   if not place then error('broken') end
   local r = cjson.decode(string.sub(raw, 1, place - 1) .. '}')
   r.encrypted = string.sub(raw, place)
-  r.attempts, r.sends, r.retries, r.unknowns = r.attempts or 0, r.sends or 0, r.retries or 0, r.unknowns or 0
+  r.attempts, r.claims, r.retries, r.unknowns = r.attempts or 0, r.claims or 0, r.retries or 0, r.unknowns or 0
   r.at = r.at or r.createdAt
   return r
 end
 
 -- Counts that are 0 are left out: to print a number takes as long as to set a short string.
 local function encode(r)
-  local encrypted, attempts, sends, retries, unknowns = r.encrypted, r.attempts, r.sends, r.retries, r.unknowns
+  local encrypted, attempts, claims, retries, unknowns = r.encrypted, r.attempts, r.claims, r.retries, r.unknowns
   r.encrypted = nil
   if attempts == 0 then r.attempts = nil end
-  if sends == 0 then r.sends = nil end
+  if claims == 0 then r.claims = nil end
   if retries == 0 then r.retries = nil end
   if unknowns == 0 then r.unknowns = nil end
   local raw = string.sub(cjson.encode(r), 1, -2) .. encrypted
-  r.encrypted, r.attempts, r.sends, r.retries, r.unknowns = encrypted, attempts, sends, retries, unknowns
+  r.encrypted, r.attempts, r.claims, r.retries, r.unknowns = encrypted, attempts, claims, retries, unknowns
   return raw
 end
 
@@ -124,10 +124,10 @@ local function history()
 end
 
 -- The state machine (src/otp/states.ts) as `from>to ` moves: building a table of it costs each call more than a search.
-local MOVES = POLICY.moves
+local TRANSITIONS = POLICY.transitions
 
-local function may_move(from, to)
-  return string.find(MOVES, from .. '>' .. to .. ' ', 1, true) ~= nil
+local function may_transition(from, to)
+  return string.find(TRANSITIONS, from .. '>' .. to .. ' ', 1, true) ~= nil
 end
 
 -- Redis lost its last moments since the record was admitted or last judged: a claim of it may have been among them.
@@ -135,13 +135,13 @@ local function claim_may_be_lost(r)
   return (r.losses or 0) < history().losses
 end
 
-local function move(r, status, at)
+local function transition(r, status, at)
   if r.status ~= status then
     -- Only credits that it reserved ask for this.
     if r.reserved and status == 'cancelled' and r.status == 'queued' then
       r.unsent = not r.mayHaveSent and not claim_may_be_lost(r) or nil
     end
-    if not may_move(r.status, status) then error('an OTP cannot go from ' .. r.status .. ' to ' .. status) end
+    if not may_transition(r.status, status) then error('an OTP cannot go from ' .. r.status .. ' to ' .. status) end
     r.status = status
     r.at = at
   end
@@ -201,7 +201,7 @@ end
 
 -- Since when nothing of it counts any more: what of its batch was not sent was cancelled, or it was replaced.
 local function withdrawn_at(r)
-  if not may_move(r.status, 'cancelled') then return nil end
+  if not may_transition(r.status, 'cancelled') then return nil end
   local at = r.status == 'queued' and cancelled_at(r) or superseded_at(r)
   local lapses = lapses_at(r)
   if at and (not lapses or at < lapses) then return at end
@@ -244,7 +244,7 @@ end
 
 local function save(r)
   if r.reserved and here.status ~= r.status then give_credits_back(r) end
-  local gone_at = ends_at(r) + POLICY.keepMs
+  local gone_at = ends_at(r) + POLICY.retentionMs
   local raw = encode(r)
   redis.call('SET', here.record, raw, 'PXAT', digits(gone_at))
   if r.idempotencyKey then redis.call('PEXPIREAT', r.idempotencyKey, digits(gone_at)) end
@@ -286,7 +286,7 @@ local function become_sent(r, at, ids)
   r.sentAt = at
   r.expiresAt = ids.claimedAt + r.ttlSeconds * 1000
   r.spare, r.failure = nil, nil
-  move(r, 'sent', at)
+  transition(r, 'sent', at)
 end
 
 -- An older attempt that was accepted late serves when the newer one fails.
@@ -298,14 +298,14 @@ end
 
 local function become_unknown(r, at)
   r.failure = 'outcome_unknown'
-  move(r, 'unknown', at)
+  transition(r, 'unknown', at)
 end
 
 local function become_failed(r, at, failure)
   if serve_spare(r, at) then return end
   if r.mayHaveSent then return become_unknown(r, at) end
   r.failure = failure
-  move(r, 'failed', at)
+  transition(r, 'failed', at)
 end
 
 -- Calls so far on top of the first one, as far as is known: no unknown that was only presumed is among them.
@@ -320,7 +320,7 @@ local function count_unknown(r, at)
   r.unknowns, r.unknownAt = r.unknowns + 1, now()
   r.mayHaveSent = true
   if serve_spare(r, at) then return end
-  if may_resend(r, at) then move(r, 'queued', at) else become_unknown(r, at) end
+  if may_resend(r, at) then transition(r, 'queued', at) else become_unknown(r, at) end
 end
 
 local function live_leases(r, t)
@@ -340,7 +340,7 @@ local function lock_if_exhausted(r, t)
   if live > 0 then
     r.lockAt = last
   elseif last < r.expiresAt then
-    move(r, 'locked', last > 0 and last or t)
+    transition(r, 'locked', last > 0 and last or t)
   end
 end
 
@@ -348,7 +348,7 @@ end
 local function advance(r, t)
   local before = r.status
   local withdrawn = withdrawn_at(r)
-  if withdrawn then move(r, 'cancelled', math.max(withdrawn, r.at)) end
+  if withdrawn then transition(r, 'cancelled', math.max(withdrawn, r.at)) end
   if r.status == 'sending' and t >= r.attemptEndsAt then count_unknown(r, r.attemptEndsAt) end
   if r.status == 'queued' and t >= r.sendDeadline then
     if r.mayHaveSent or claim_may_be_lost(r) then
@@ -358,10 +358,10 @@ local function advance(r, t)
       become_failed(r, r.sendDeadline, r.refusal)
     else
       r.failure = 'not_sent_in_time'
-      move(r, 'expired', r.sendDeadline)
+      transition(r, 'expired', r.sendDeadline)
     end
   end
   if r.status == 'sent' then lock_if_exhausted(r, t) end
-  if r.status == 'sent' and t >= r.expiresAt then move(r, 'expired', r.expiresAt) end
+  if r.status == 'sent' and t >= r.expiresAt then transition(r, 'expired', r.expiresAt) end
   return r.status ~= before
 end

@@ -19,7 +19,7 @@ local function load_phone(hash, app)
 end
 
 local function is_locked(phone)
-  return (phone.wrong or 0) >= POLICY.wrongCodes
+  return (phone.wrong or 0) >= POLICY.maxWrongCodes
 end
 
 local function day_after_last(times, t)

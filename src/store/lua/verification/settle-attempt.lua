@@ -6,7 +6,7 @@
 local t = now()
 
 local function note_right_code(r, token, replay)
-  move(r, 'verified', t)
+  transition(r, 'verified', t)
   r.verifiedAt, r.verifiedBy = t, token
   if replay ~= '' then r.verifiedKey = replay end
   if r.isTest then return end
