@@ -6,8 +6,8 @@ import { type Candidate, candidateOf } from './admission-candidate.js';
 import {
   admissionOf,
   type Case,
-  each,
-  end,
+  closeCase,
+  forEachCase,
   guardReply,
   loadAdmit,
   parseReply,
@@ -39,11 +39,11 @@ export function stepsOnCluster(options: AdmissionOptions): Step[] {
   return [
     reserveKeys(options),
     rotateKeys(options),
-    lookAtPausesAndNumbers(options),
+    checkPausesAndNumbers(options),
     takeWindows(options),
     takeBudgets(options),
     refuseBlockedLines(options),
-    askTheGuard(options),
+    checkFraudGuard(options),
   ];
 }
 
@@ -73,9 +73,10 @@ function reserveKeys(options: AdmissionOptions): Step {
       }
       const { id, fits, ageMs } = held;
       const [raw] = z.tuple([z.string().optional()]).parse(await read(keys.recordOfId(id), []));
-      if (raw !== undefined && !fits) return await end(one, refused('idempotency_key_reused'));
-      if (raw !== undefined) return await end(one, { kind: 'replayed', otp: openRecord(encrypter, raw) });
-      if (!fits && ageMs < inFlightMs) return await end(one, refused('idempotency_in_flight'));
+      if (raw !== undefined && !fits) return await closeCase(one, refused('idempotency_key_reused'));
+      if (raw !== undefined)
+        return await closeCase(one, { kind: 'replayed', otp: openRecord(encrypter, raw) });
+      if (!fits && ageMs < inFlightMs) return await closeCase(one, refused('idempotency_in_flight'));
       // The same request broke off, or is just being admitted: under the same id it is admitted once.
       if (fits) {
         const { asked } = one.candidate;
@@ -84,14 +85,14 @@ function reserveKeys(options: AdmissionOptions): Step {
       }
       const heldNow = await heldBy(one, key, id);
       // A client that reconnects asks twice, and finds itself.
-      if (heldNow && heldNow.id !== one.candidate.id) await end(one, refused('idempotency_in_flight'));
+      if (heldNow && heldNow.id !== one.candidate.id) await closeCase(one, refused('idempotency_in_flight'));
       return;
     }
   };
-  return (cases) => each(cases, reserveOne);
+  return (cases) => forEachCase(cases, reserveOne);
 }
 
-function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
+function checkPausesAndNumbers(options: AdmissionOptions): Step {
   const peek = loadAdmit(options, { peek: true });
   const readPause = createPauseReader(options.redis, options);
   const readHolds = lastKnown(loadHolds(options.redis), []);
@@ -109,11 +110,11 @@ function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
       const reason = pause ?? (onHold.has(app) ? 'unrecognised_refusal' : null);
       return reason && refused('sending_paused', { reason });
     };
-    await each(cases, async (one, place) => {
-      const reply = parseReply(seen[place]);
+    await forEachCase(cases, async (one, index) => {
+      const reply = parseReply(seen[index]);
       const refusal = reply.kind === 'replayed' ? null : refusalOf(one.candidate.facts.app);
-      if (refusal) await end(one, refusal);
-      else if (reply.kind !== 'free') await end(one, admissionOf(options, one.candidate, reply));
+      if (refusal) await closeCase(one, refusal);
+      else if (reply.kind !== 'free') await closeCase(one, admissionOf(options, one.candidate, reply));
       else one.exempt = reply.exempt;
     });
   };
@@ -159,14 +160,14 @@ function takeWindows({ redis }: AdmissionOptions): Step {
       const calls = groups.map(({ key, ofKey, quota }) => ({ key, args: [quota, windowMs, ofKey.length] }));
       const answers = await take(calls);
       for (const [i, { key, ofKey, quota }] of groups.entries()) {
-        await each(ofKey, async (one, place) => {
+        await forEachCase(ofKey, async (one, index) => {
           const answer = answers[i];
           if (answer instanceof Error) throw answer;
           const [taken, used, resetMs] = windowReply.parse(answer);
           const left = { name, quota, windowMs, remaining: Math.max(0, quota - used), resetMs };
-          if (place >= taken) {
+          if (index >= taken) {
             const refusal = refuseByLimit(by, { retryAfterMs: resetMs, quotas: [left] });
-            return await end(one, { kind: 'refused', refusal });
+            return await closeCase(one, { kind: 'refused', refusal });
           }
           one.quotas.push(left);
           // Into the next window nothing is given back: it would admit too many there.
@@ -182,9 +183,9 @@ function takeWindows({ redis }: AdmissionOptions): Step {
 
 const budgetReply = json(
   z.object({
-    /** For each OTP the place of the budget, from 1, or 0. */
+    /** For each OTP the number of the budget, from 1, or 0. */
     refusedBy: z.array(z.number()),
-    news: z.array(z.object({ type: z.string(), place: z.number(), used: z.number() })).default([]),
+    events: z.array(z.object({ type: z.string(), budget: z.number(), used: z.number() })).default([]),
   }),
 );
 
@@ -197,18 +198,18 @@ function takeBudgets({ redis, policy }: AdmissionOptions): Step {
     const groups = groupBy(open, ({ candidate }) => candidate.budgets?.[0]?.key ?? '');
     const takeFor = async (ofApp: readonly Case[]) => {
       const budgets = ofApp[0]?.candidate.budgets ?? [];
-      const places = budgets.map(({ key }) => key);
+      const windowKeys = budgets.map(({ key }) => key);
       const credits = ofApp.map(({ candidate }) => candidate.asked.request.credits);
-      const reply = take(places, [JSON.stringify(budgets), JSON.stringify(credits)]);
+      const reply = take(windowKeys, [JSON.stringify(budgets), JSON.stringify(credits)]);
       const taken = reply.then((answer) => budgetReply.parse(answer));
-      await each(ofApp, async (one, place) => {
-        const refusedBy = (await taken).refusedBy[place] ?? 0;
-        if (refusedBy > 0) return await end(one, refusedByBudget(budgets[refusedBy - 1]));
-        one.giveBack.push(() => giveBack(places.map((key) => ({ key, args: [credits[place] ?? 0] }))));
+      await forEachCase(ofApp, async (one, index) => {
+        const refusedBy = (await taken).refusedBy[index] ?? 0;
+        if (refusedBy > 0) return await closeCase(one, refusedByBudget(budgets[refusedBy - 1]));
+        one.giveBack.push(() => giveBack(windowKeys.map((key) => ({ key, args: [credits[index] ?? 0] }))));
       });
-      const { news } = await taken.catch(() => ({ news: [] }));
-      for (const { type, place, used } of news) {
-        const args = [JSON.stringify(budgets[place - 1]), type, used];
+      const { events } = await taken.catch(() => ({ events: [] }));
+      for (const { type, budget, used } of events) {
+        const args = [JSON.stringify(budgets[budget - 1]), type, used];
         await emit([keys.events('budgets')], args).catch(() => {});
       }
     };
@@ -216,7 +217,7 @@ function takeBudgets({ redis, policy }: AdmissionOptions): Step {
   };
 }
 
-function askTheGuard({ redis, policy }: AdmissionOptions): Step {
+function checkFraudGuard({ redis, policy }: AdmissionOptions): Step {
   const take = loadListScript(redis, 'ranges/range#take', policy);
   const note = loadListScript(redis, 'ranges/range#note', policy);
   const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
@@ -232,19 +233,19 @@ function askTheGuard({ redis, policy }: AdmissionOptions): Step {
       const answer = answers[i];
       // A guard that only watches refuses nothing, also where its master is away.
       if (answer instanceof Error && policy.fraudGuard !== 'enforce') continue;
-      await each(ofKey, async (one, place) => {
+      await forEachCase(ofKey, async (one, index) => {
         if (answer instanceof Error) throw answer;
-        const reply = json(guardReply).parse(z.array(z.unknown()).parse(answer)[place]);
-        const { decided, waitMs } = reply;
+        const reply = json(guardReply).parse(z.array(z.unknown()).parse(answer)[index]);
+        const { decision, waitMs } = reply;
         const rangeName = one.candidate.facts.rangeName ?? '';
-        if (decided !== '') {
-          one.rangeDecision = decided;
+        if (decision !== '') {
+          one.rangeDecision = decision;
           // A list for the operator: what is missing in it is still logged, and in force.
           await redis.sadd(keys.ranges, rangeName).catch(() => {});
         }
-        if (decided === 'blocked') await emitBlocked([keys.events('ranges')], [rangeName]).catch(() => {});
-        if (waitMs > 0) return await end(one, refusedByGuard(reply));
-        // The others took no place.
+        if (decision === 'blocked') await emitBlocked([keys.events('ranges')], [rangeName]).catch(() => {});
+        if (waitMs > 0) return await closeCase(one, refusedByGuard(reply));
+        // The others took no slot.
         if (!one.exempt) {
           one.giveBack.push(() => note([{ key, args: ['unsent', Date.now(), 0] }]));
         }
@@ -266,12 +267,12 @@ function refuseBlockedLines({ redis, policy }: AdmissionOptions): Step {
     const ranges = rangesOf(cases.filter((one) => isBulk(one) && !one.exempt));
     const answers = await blocked(ranges.map(([key]) => ({ key, args: [] })));
     for (const [i, [, ofKey]] of ranges.entries()) {
-      await each(ofKey, async (one) => {
+      await forEachCase(ofKey, async (one) => {
         const answer = answers[i];
         if (answer instanceof Error) throw answer;
         const waitMs = z.number().parse(answer);
         const reason = 'blocked';
-        if (waitMs > 0) await end(one, refused('range_blocked', { reason, retryAfterMs: waitMs }));
+        if (waitMs > 0) await closeCase(one, refused('range_blocked', { reason, retryAfterMs: waitMs }));
       });
     }
   };

@@ -4,7 +4,7 @@ import { partitionOf } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
 import { recordSchema, toOtp } from './record.js';
-import { loadRecordScript, loadScript, masterOf, type RecordScripts } from './script.js';
+import { loadRecordScript, loadScript, masterOf, type RecordScriptOptions } from './script.js';
 
 /** What is kept about the person behind a phone number. */
 export interface DataSubjects {
@@ -30,7 +30,7 @@ function readable(raw: string): z.output<typeof ofRecord> | null {
 }
 
 /** Persons by the keyed hashes of their number, under every encryption key. */
-export function createDataSubjects(options: RecordScripts): DataSubjects {
+export function createDataSubjects(options: RecordScriptOptions): DataSubjects {
   const { redis, encrypter } = options;
   const eraseScript = loadRecordScript(options, 'otp/otps#erase');
   const forgetRefusals = loadScript(redis, 'sending/app-calls#forget-refusals');

@@ -109,7 +109,7 @@ export function hashedKey([current, ...older]: KeyedHashes, toKey: (hash: string
  * must not unlock a number, give a limit back or end a block. Costs nothing while there is one encryption key. The old one stays
  * as it was: which of two keys is the older one, processes do not agree on during a rollout, and none may shorten a lock.
  */
-export async function rotateKey(redis: RedisClient, keys: readonly HashedKey[]): Promise<void> {
+export async function copyToCurrentKey(redis: RedisClient, keys: readonly HashedKey[]): Promise<void> {
   await Promise.all(
     keys.map(async ({ current, older }) => {
       if (older.length === 0 || (await redis.exists(current)) === 1) return;

@@ -155,7 +155,7 @@ export interface StoreContext {
 }
 
 /** What every function on OTP records is made with. */
-export interface RecordScripts extends StoreContext {
+export interface RecordScriptOptions extends StoreContext {
   /** Judges a history of Redis's data that a partition has not been seen in. */
   noteHistory: (historyKey: string) => Promise<void>;
 }
@@ -167,21 +167,21 @@ interface RecordCall {
 }
 
 /** Answers each call in its place; an `Error` where that record could not be handled. */
-type RecordBatch<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<unknown[]>;
+type CallAll<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<unknown[]>;
 
 /**
  * A function on one OTP record. What is asked for at the same time goes to Redis in one call, on a cluster in one per
  * partition. When it finds that Redis's data has another history, it is asked again after that was noted.
  */
 export function loadRecordScript(
-  options: RecordScripts,
+  options: RecordScriptOptions,
   name: string,
   { most = gathered.most, deadlineMs }: { most?: number; deadlineMs?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
   const script = loadListScript(redis, name, policy, deadlineMs);
   const groupOf = redis.isCluster ? ({ key }: RecordCall) => tagOf(key) : undefined;
-  const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most }, groupOf);
+  const ask = createBatcher(retryAfterHistoryChange(options, script), { ...gathered, most }, groupOf);
   return async (key, args) => {
     const answer = await ask({ key, args });
     if (answer instanceof Error) throw answer;
@@ -195,7 +195,7 @@ export function loadListScript(
   name: string,
   policy: Partial<Policy> = {},
   deadlineMs?: number,
-): RecordBatch {
+): CallAll {
   const script = loadScript(redis, name, policy);
   return bySlot(
     redis,
@@ -214,9 +214,9 @@ export function loadListScript(
  */
 export function bySlot<C extends { key: string }>(
   redis: RedisClient,
-  run: RecordBatch<C>,
+  run: CallAll<C>,
   deadlineMs?: number,
-): RecordBatch<C> {
+): CallAll<C> {
   if (!redis.isCluster) return run;
   return async (calls) => {
     const answers = new Map<C, unknown>();
@@ -239,11 +239,11 @@ function changedHistory(answer: unknown): string | null {
 }
 
 /** Where a history was new, it is noted, and those calls are made again. */
-export function againAfterNewHistory<C extends { key: string }>(
-  { noteHistory }: Pick<RecordScripts, 'noteHistory'>,
-  script: RecordBatch<C>,
-): RecordBatch<C> {
-  const run: RecordBatch<C> = async (calls) => {
+export function retryAfterHistoryChange<C extends { key: string }>(
+  { noteHistory }: Pick<RecordScriptOptions, 'noteHistory'>,
+  script: CallAll<C>,
+): CallAll<C> {
+  const run: CallAll<C> = async (calls) => {
     const answers = await script(calls);
     return answers.map((answer) => failure(answer) ?? answer);
   };

@@ -8,7 +8,7 @@ import { MissingEncryptionKey } from './encryption.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import { factsOf, failureCodes, type OtpFacts, type OtpRecord, recordSchema, toOtp } from './record.js';
-import { json, loadListScript, loadRecordScript, type RecordScripts } from './script.js';
+import { json, loadListScript, loadRecordScript, type RecordScriptOptions } from './script.js';
 
 /** How many records of one partition a sweep looks at in one call. */
 const sweepBatch = 200;
@@ -155,7 +155,7 @@ function claimOf(
 }
 
 export function createSendAttempts(
-  options: RecordScripts & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
+  options: RecordScriptOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): SendAttempts {
   const { redis, encrypter, ranges, conversion } = options;
   const leaseMs = options.policy.sendLeaseMs;

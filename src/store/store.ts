@@ -54,7 +54,7 @@ export function createStore({
   const conversion = createConversion(stores);
   const histories = createHistories(redis, onNewHistory);
   const options = { ...stores, addJobFunction, ranges, conversion, noteHistory: histories.note };
-  const keepLease = loadScript(redis, 'gateway/keep-lease');
+  const renewLease = loadScript(redis, 'gateway/renew-lease');
   // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
   const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));
   return {
@@ -94,10 +94,10 @@ export function createStore({
       await Promise.all(partitions.map((tag) => redis.hincrby(keys.history(tag), 'losses', 1)));
     },
     /** True for one caller in `periodMs`, the one that does a job for all processes. */
-    holdLease: async (name: string, periodMs: number) =>
+    acquireLease: async (name: string, periodMs: number) =>
       (await redis.set(keys.lease(name), '1', 'PX', periodMs, 'NX')) === 'OK',
     /** True for the one caller whose token took this lease first, as long as it asks again within `periodMs`. */
-    keepLease: async (name: string, token: string, periodMs: number) =>
-      (await keepLease([keys.lease(name)], [token, periodMs])) === 1,
+    renewLease: async (name: string, token: string, periodMs: number) =>
+      (await renewLease([keys.lease(name)], [token, periodMs])) === 1,
   };
 }

@@ -6,7 +6,7 @@ import type { Conversion } from './conversion.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import { openRecord } from './record.js';
-import { json, loadRecordScript, type RecordScripts } from './script.js';
+import { json, loadRecordScript, type RecordScriptOptions } from './script.js';
 
 const refusals = [
   'otp_not_found',
@@ -78,7 +78,7 @@ const settleReply = json(
 const refusal = z.enum(refusals);
 
 export function createVerificationAttempts(
-  options: RecordScripts & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
+  options: RecordScriptOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): VerificationAttempts {
   const { encrypter, ranges, conversion } = options;
   const admitScript = loadRecordScript(options, 'verification/admit-attempt');

@@ -5,7 +5,7 @@ import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { slotDeadlineMs } from './number-ranges.js';
 import { recordSchema, toOtp } from './record.js';
-import { loadListScript, loadRecordScript, type RecordScripts } from './script.js';
+import { loadListScript, loadRecordScript, type RecordScriptOptions } from './script.js';
 
 /** Lines of a batch that wait for their release, by partition. */
 export interface WaitingCount {
@@ -95,7 +95,7 @@ export const activeSchema = z.object({
   waitsFor: z.enum(waitReasons).nullable(),
 });
 
-export function createWaitingLines(options: RecordScripts & { encrypter: Encrypter }): WaitingLines {
+export function createWaitingLines(options: RecordScriptOptions & { encrypter: Encrypter }): WaitingLines {
   const { redis, encrypter, policy } = options;
   const countScript = loadListScript(redis, 'batches/waiting#count', policy, slotDeadlineMs);
   const releaseScript = loadRecordScript(options, 'batches/waiting#release', {

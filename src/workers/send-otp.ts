@@ -38,7 +38,7 @@ export function settleDelayMs(waitedMs: number, attemptLeftMs: number): number {
   return Math.min(Math.max(first, 2 * waitedMs), attemptLeftMs > 0 ? withinAttempt : longest);
 }
 
-/** How long an OTP with an unrecognised refusal waits until it is judged again. */
+/** How long an OTP with an unrecognised refusal waits until it is classified again. */
 const heldForMs = 1_000;
 /** How long OTPs of an app on hold wait: long for bulk, so that a million of them ask Redis rarely. */
 const onHoldMs = { single: { least: 2_000, most: 5_000 }, bulk: { least: 30_000, most: 90_000 } };
@@ -56,7 +56,7 @@ export interface SendOtpDependencies {
   provider: Provider;
   jobGate: Pick<JobGate, 'closed' | 'hold' | 'note'>;
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
-  appGate: Pick<AppGate, 'isClosed' | 'acquire' | 'pausedWaitMs' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
+  appGate: Omit<AppGate, 'sync' | 'syncEveryMs'>;
   credits: Credits;
   /** Null where calls are not limited. */
   callLimit: CallLimit | null;
@@ -199,11 +199,11 @@ async function decideWithoutCall(
   { claim: { refusal, otp }, permit }: ClaimedSend,
 ): Promise<SendOutcome | null> {
   if (refusal) {
-    const judgement = await appGate.judge(otp.app, refusal);
+    const refusalClass = await appGate.classifyRefusal(otp.app, refusal);
     // It was refused for lack of credits, and the balance could pay a moment later: the account was topped up in between.
     const mayBeToppedUp = refusal.failure === 'insufficient_credits' && refusal.claimedAt === refusal.firstAt;
-    if (judgement === 'final' && !mayBeToppedUp) return { kind: 'rejected', failure: refusal.failure };
-    if (judgement === 'held' && !permit.trial) return { kind: 'deferred', reason: 'refusal_held' };
+    if (refusalClass === 'final' && !mayBeToppedUp) return { kind: 'rejected', failure: refusal.failure };
+    if (refusalClass === 'held' && !permit.trial) return { kind: 'deferred', reason: 'refusal_held' };
   }
   if (otp.isTest || credits.cover(otp.credits)) return null;
   return { kind: 'deferred', reason: 'insufficient_credits' };

@@ -22,7 +22,7 @@ export function createSweeper({
   logger,
   metrics,
 }: {
-  store: Pick<Store, 'sendAttempts' | 'waitingLines' | 'holdLease'>;
+  store: Pick<Store, 'sendAttempts' | 'waitingLines' | 'acquireLease'>;
   sendOtpQueue: SendOtpQueue;
   batchQueue: Pick<BatchQueue, 'clean'>;
   /** How long jobs that ended are kept. */
@@ -79,8 +79,8 @@ export function createSweeper({
   return {
     everyMs: sweepEveryMs,
     run: async () => {
-      if (await store.holdLease('sweep', sweepEveryMs - 100)) await sweep();
-      if (!(await store.holdLease('clean', cleanEveryMs))) return;
+      if (await store.acquireLease('sweep', sweepEveryMs - 100)) await sweep();
+      if (!(await store.acquireLease('clean', cleanEveryMs))) return;
       await Promise.all([sendOtpQueue, batchQueue].map((queue) => queue.clean(retentionSeconds * 1_000)));
     },
   };
@@ -93,13 +93,13 @@ export function createConversionWatch({
   store,
   logger,
 }: {
-  store: Pick<Store, 'conversion' | 'holdLease'>;
+  store: Pick<Store, 'conversion' | 'acquireLease'>;
   logger: Logger;
 }) {
   return {
     everyMs: judgeEveryMs,
     run: async () => {
-      if (!(await store.holdLease('conversion', judgeEveryMs - 100))) return;
+      if (!(await store.acquireLease('conversion', judgeEveryMs - 100))) return;
       const { raised, ended } = await store.conversion.judge();
       for (const { app, country, sent, verified } of raised) {
         const fields = { event: 'conversion.low', app, country, sent, verified };

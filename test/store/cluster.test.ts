@@ -182,7 +182,7 @@ describe('on a cluster of three masters', () => {
     }
     expect(kinds.filter((kind) => kind === 'created')).toHaveLength(20);
     expect(kinds.at(-1)).toBe('refused');
-    expect(await guarding.ranges.judged()).toMatchObject([{ app: 'pumped', refused: 5 }]);
+    expect(await guarding.ranges.limited()).toMatchObject([{ app: 'pumped', refused: 5 }]);
   });
 
   it('batches are reserved, counted, listed and cancelled', async () => {

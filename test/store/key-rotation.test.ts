@@ -82,7 +82,7 @@ describe('another encryption key in front', () => {
     await before.otps.admit(request(pumped), null);
     await typeCode(after, last, 'correct');
     expect(await ask(pumped)).toMatchObject(refused('range_blocked'));
-    expect(await after.ranges.judged()).toMatchObject([{ range: '6012345' }]);
+    expect(await after.ranges.limited()).toMatchObject([{ range: '6012345' }]);
     expect(await after.ranges.forget('shop', '6012345')).toBe(true);
     expect(await ask(pumped)).toMatchObject({ kind: 'created' });
   });

@@ -252,13 +252,13 @@ describe('a batch', { timeout: 60_000 }, () => {
       to: (line) =>
         line < ofOneRange ? number(`+601234${55_000 + line}`) : number(`+601${23_450_000 + line * 20_000}`),
     });
-    const judge = vi.spyOn(scene.store.ranges, 'judge');
+    const checkReleased = vi.spyOn(scene.store.ranges, 'checkReleased');
     await scene.start();
     await until(() => sent() === 30);
     expect(await scene.store.batches.find('shop', batchId(batch))).toMatchObject({ status: 'sending' });
     await until(() => waitsFor(batch, 'number_range'));
     // Now that each line was looked at, once, the batch waits until its range may take some.
-    expect(judge.mock.calls.flatMap(([released]) => released)).toHaveLength(ofOneRange + 10);
+    expect(checkReleased.mock.calls.flatMap(([released]) => released)).toHaveLength(ofOneRange + 10);
     await expect.poll(async () => (await job(batch))?.delay).toBeGreaterThan(2_000);
   });
 
@@ -266,14 +266,14 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.close();
     scene = await createScene(redis, { fraudGuard: 'enforce' });
     const { batch } = await upload(40, { to: (line) => number(`+601234${55_000 + line}`) });
-    const { ranges, holdLease: _, ...store } = scene.store;
+    const { ranges, acquireLease: _, ...store } = scene.store;
     const looked = vi.spyOn(scene.batchQueue.queue, 'getJob');
-    const original = ranges.judge;
+    const original = ranges.checkReleased;
     let watching: Promise<void> | undefined;
-    const judge = vi.spyOn(ranges, 'judge').mockImplementation(async (released) => {
+    const checkReleased = vi.spyOn(ranges, 'checkReleased').mockImplementation(async (released) => {
       if (!watching) {
         looked.mockClear();
-        watching = createBatchWatch({ ...scene, store: { ...store, holdLease: async () => true } }).run();
+        watching = createBatchWatch({ ...scene, store: { ...store, acquireLease: async () => true } }).run();
         await expect.poll(() => looked.mock.calls.length).toBeGreaterThan(0);
       }
       return await original(released);
@@ -282,7 +282,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     await until(() => waitsFor(batch, 'number_range'));
     await watching;
     await expect.poll(async () => (await job(batch))?.delay).toBeGreaterThan(2_000);
-    expect(judge.mock.calls.flatMap(([released]) => released)).toHaveLength(40);
+    expect(checkReleased.mock.calls.flatMap(([released]) => released)).toHaveLength(40);
   });
 
   it('does not begin where its start was put off at the last moment', async () => {

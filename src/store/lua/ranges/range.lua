@@ -102,19 +102,19 @@ end
 -- are locked out with the pumped numbers beside theirs.
 local function guard(g, otp, t)
   prune(g, t)
-  local decided = judge(g, t)
+  local decision = judge(g, t)
   local wait, why = 0, ''
   if not otp.exempt then wait, why = range_wait(g, otp.bulk, t) end
   if wait > 0 then
-    decided = count_refused(g, otp.bulk, wait, why, t) or decided
-    if POLICY.fraudGuard == 'enforce' then return decided or '', wait, why end
+    decision = count_refused(g, otp.bulk, wait, why, t) or decision
+    if POLICY.fraudGuard == 'enforce' then return decision or '', wait, why end
   end
   -- Exempt numbers use up no unit of a slowed range.
   if not otp.exempt then
     note(g, otp.bulk and RELEASED or ADMITTED, t, 1)
     if g.slowUntil and wait == 0 then g.admittedAt = t end
   end
-  return decided or '', 0, ''
+  return decision or '', 0, ''
 end
 
 --- @command take
@@ -127,8 +127,8 @@ for i, key in ipairs(KEYS) do
   local g, answer = load_range(key, t), {}
   for digit in string.gmatch(ARGV[i], '.') do
     local otp = { exempt = digit == '1' or digit == '3', bulk = digit >= '2' }
-    local decided, wait, why = guard(g, otp, t)
-    answer[#answer + 1] = cjson.encode({ decided = decided, waitMs = wait, reason = why })
+    local decision, wait, why = guard(g, otp, t)
+    answer[#answer + 1] = cjson.encode({ decision = decision, waitMs = wait, reason = why })
   end
   save_range(key, g, t)
   answers[i] = answer

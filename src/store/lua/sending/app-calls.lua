@@ -97,7 +97,7 @@ end
 save_calls(KEYS[1], app, a)
 return {began and 1 or 0, a.hold and 1 or 0}
 
---- @command judge-refusal
+--- @command classify-refusal
 -- Says of an unrecognised refusal of an OTP whether it is `final`, whether the OTP is to be sent `again`, since its app
 -- was on hold, or whether it is `held`, since nothing tells yet.
 -- KEYS: calls by app. ARGV: app, when the refused call was claimed, and when the first one was.
