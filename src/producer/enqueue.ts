@@ -93,7 +93,7 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
         // Workers add what could not be added.
         await Promise.allSettled([
           batchQueue.ensure(batch, () => firstTurn(batch)),
-          store.batches.enlist(batch.app, batch.batch),
+          store.batches.addToAppList(batch.app, batch.batch),
         ]);
       }
       return admissions;

@@ -23,7 +23,7 @@ export function createBatchWatch({
     await batchQueue.ensure({ batch, app }, async () => {
       const facts = await batches.facts(batch);
       // The API may have ended before it listed the batch, too.
-      if (facts) await batches.enlist(app, batch, facts.createdAt);
+      if (facts) await batches.addToAppList(app, batch, facts.createdAt);
       return { name: facts?.name ?? null, delayMs: 0 };
     });
   };

@@ -169,15 +169,15 @@ describe('credits of an OTP', () => {
 
   it('come back when the batch of a waiting line is cancelled', async () => {
     const store = storeWith({ creditsPerDay: 10 });
-    const name = (await store.batches.open('shop', null)) ?? '';
+    const batch = (await store.batches.open('shop', null)) ?? '';
     const asked = request({ to: number('0123456700') });
     const [id] = store.batches.newIds([{ request: asked, text: '' }]);
     if (!id) throw new Error('no id');
-    await store.otps.admitMany([{ request: asked, reserved: { batch: name, ...id } }]);
+    await store.otps.admitMany([{ request: asked, reserved: { batch, ...id } }]);
     expect(await used(store)).toBe(1);
-    await store.batches.list({ name, app: 'shop' }, 0, [{ id: id.id, request: asked }]);
-    await store.batches.cancel('shop', `batch_${name}`);
-    await store.waitingLines.release(name, 10, await store.waitingLines.count(name));
+    await store.batches.saveLineIds({ batch, app: 'shop' }, 0, [{ id: id.id, request: asked }]);
+    await store.batches.cancel('shop', `batch_${batch}`);
+    await store.waitingLines.release(batch, 10, await store.waitingLines.count(batch));
     expect(await used(store)).toBe(0);
   });
 

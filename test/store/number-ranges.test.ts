@@ -94,25 +94,25 @@ async function upload(
   store: Store,
   { first = 0, count = 0 },
 ): Promise<{ batch: string; ids: string[]; refused: Admission[] }> {
-  const name = (await store.batches.open('shop', null)) ?? '';
+  const batch = (await store.batches.open('shop', null)) ?? '';
   const refused: Admission[] = [];
   for (let from = 0; from < count; from += 200) {
     const requests = Array.from({ length: Math.min(200, count - from) }, (_, i) =>
       request({ to: inRange((first + from + i) % 10_000), sendDeadlineSeconds: 86_400 }),
     );
     const lines = requests.map((each) => ({ request: each, text: JSON.stringify(each.to.e164) }));
-    const batch = { name, app: 'shop', keyed: false, onlyKnown: false };
-    const places = await store.batches.reserve(batch, from, lines);
+    const upload = { batch, app: 'shop' };
+    const places = await store.batches.reserve(upload, from, lines);
     const asked = requests.flatMap((each, i) => {
       const place = places?.[i];
-      return place && place !== 'reused' ? [{ request: each, reserved: { batch: name, ...place } }] : [];
+      return place && place !== 'reused' ? [{ request: each, reserved: { batch, ...place } }] : [];
     });
     for (const admission of await store.otps.admitMany(asked)) {
       if (admission instanceof Error) throw admission;
       if (admission.kind !== 'created') refused.push(admission);
     }
   }
-  return { batch: name, ids: await release(store, name), refused };
+  return { batch, ids: await release(store, batch), refused };
 }
 
 /** Lets what is noted about ranges arrive: at most 200 at a time are on their way, and Redis answers in order. */

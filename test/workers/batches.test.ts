@@ -118,7 +118,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     const { batch } = await upload(400);
     await scene.start();
     await until(() => sent() > 20);
-    await scene.store.batches.change(batch, { paused: true });
+    await scene.store.batches.setFields(batch, { paused: true });
     await scene.batchQueue.wake(batch);
     await until(async () => (await scene.store.waitingLines.count(batch)).inFlight === 0);
     const before = sent();
@@ -127,7 +127,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     for (let i = 0; i < 5; i++)
       expect(await scene.settled(await scene.send({ to: nextNumber() }))).toBe('sent');
     expect(sent()).toBe(before + 5);
-    await scene.store.batches.change(batch, { paused: false });
+    await scene.store.batches.setFields(batch, { paused: false });
     await scene.batchQueue.wake(batch);
     await until(isDone(batch));
     expect(sent()).toBe(405);
@@ -173,13 +173,13 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.start();
     await until(async () => (await scene.queue.backlog()).bulk >= 100);
     for (const { batch } of batches) {
-      await scene.store.batches.change(batch, { paused: true });
+      await scene.store.batches.setFields(batch, { paused: true });
       await scene.batchQueue.wake(batch);
     }
     await until(async () => (await scene.queue.backlog()).bulk === 0);
     await scene.queue.queues[0].resume();
     for (const { batch } of batches) {
-      await scene.store.batches.change(batch, { paused: false });
+      await scene.store.batches.setFields(batch, { paused: false });
       await scene.batchQueue.wake(batch);
     }
     await until(() => sent() === 600);
@@ -204,7 +204,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.start();
     await until(isDone(batch));
     // As a worker does that takes the job of a killed one.
-    await scene.store.batches.finish(batch);
+    await scene.store.batches.markFinished(batch);
     const told = (await scene.store.events.read()).flatMap(({ event }) => (event ? [event] : []));
     const about = { id: batchId(batch), app: 'shop', name: 'Friday' };
     expect(told).toMatchObject([
@@ -287,14 +287,14 @@ describe('a batch', { timeout: 60_000 }, () => {
 
   it('does not begin where its start was put off at the last moment', async () => {
     const { batch } = await upload(1, { startAt: Date.now() + 60_000 });
-    expect(await scene.store.batches.begin(batch)).toBe(false);
+    expect(await scene.store.batches.markStarted(batch)).toBe(false);
     expect(await scene.store.batches.facts(batch)).toMatchObject({ startedAt: null });
   });
 
   it('keeps its lines waiting where the sweeper looks at them at the deadline of an earlier start', async () => {
     const { batch, ids } = await upload(1, { startAt: Date.now() + 60_000 });
     const startAt = Date.now() + 86_400_000;
-    await scene.store.batches.edit('shop', batchId(batch), { startAt });
+    await scene.store.batches.update('shop', batchId(batch), { startAt });
     const due = keys.due(partitionOfId(ids[0] ?? '') ?? '');
     await redis.zadd(due, '1', ids[0] ?? '');
     expect(await scene.store.sendAttempts.sweep()).toMatchObject({ queued: [], changes: [] });

@@ -388,8 +388,8 @@ const note = (id: string, waitsFor: WaitReason | null, order = 0) =>
     waitsFor,
   });
 const keyOf = (id: string) => id.slice('batch_'.length);
-const change = (id: string, fields: Parameters<Batches['change']>[1]) =>
-  gateway.store.batches.change(keyOf(id), fields);
+const change = (id: string, fields: Parameters<Batches['setFields']>[1]) =>
+  gateway.store.batches.setFields(keyOf(id), fields);
 
 describe('the batches', () => {
   it('are those that have not ended, also before a worker has looked at them', async () => {

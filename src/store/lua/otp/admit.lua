@@ -137,7 +137,7 @@ local function write_record(item, text, losses)
     redis.call('ZADD', here.due, digits(send_deadline), here.id)
   else
     -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
-    look_soon(here.id, send_deadline, t)
+    check_soon(here.id, send_deadline, t)
   end
   return send_deadline
 end

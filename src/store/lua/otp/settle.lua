@@ -88,7 +88,7 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
   advance(r, t)
   save(r)
   -- Its job may have been forgotten, too: the sweeper looks soon.
-  if brought_back and r.status == 'queued' then look_soon(r.id, r.sendDeadline, t) end
+  if brought_back and r.status == 'queued' then check_soon(r.id, r.sendDeadline, t) end
   local otp = {
     status = r.status, failure = r.failure, uuid = r.uuid, smsId = r.smsId, sentAt = r.sentAt, expiresAt = r.expiresAt,
   }

@@ -5,7 +5,7 @@
 local t = now()
 
 -- All that a broken record can stumble over, before anything is written.
-local function look_at(id)
+local function prepare(id)
   go_to(here.prefix .. id)
   local r = load()
   if not r then return nil end
@@ -20,7 +20,7 @@ return for_each_record(function(most)
   local ids = redis.call('ZRANGE', here.due, '-inf', digits(t), 'BYSCORE', 'LIMIT', 0, most)
   local queued, unreadable, changes = {}, {}, {}
   for _, id in ipairs(ids) do
-    local readable, r, changed, next_due, _, raw = pcall(look_at, id)
+    local readable, r, changed, next_due, _, raw = pcall(prepare, id)
     if not readable then unreadable[#unreadable + 1] = id end
     if not readable or not r then
       redis.call('ZREM', here.due, id)
@@ -33,7 +33,7 @@ return for_each_record(function(most)
     -- A line whose start was put off waits in its batch.
     if readable and r and r.status == 'queued' and (r.startAt or 0) <= t then
       -- Looked at again soon, in case the process that adds the missing job ends before; see markEnqueued.
-      look_soon(id, r.sendDeadline, t)
+      check_soon(id, r.sendDeadline, t)
       queued[#queued + 1] = { id, raw }
     end
   end

@@ -267,7 +267,7 @@ local function save(r)
 end
 
 -- The sweeper looks soon, in case the job of a queued record is missing.
-local function look_soon(id, send_deadline, t)
+local function check_soon(id, send_deadline, t)
   redis.call('ZADD', here.due, digits(math.min(t + POLICY.enqueueGraceMs, send_deadline)), id)
 end
 
