@@ -8,7 +8,7 @@ import { type HashedKey, hashedKey, keys } from './keys.js';
 import { encryptRequest } from './record.js';
 import type { Policy } from './script.js';
 
-/** An OTP to be, with all that the Lua function needs to decide about it. */
+/** A requested OTP, with everything that the Lua function needs to decide about it. */
 export interface Candidate {
   /** Of its record. */
   key: string;
@@ -17,7 +17,7 @@ export interface Candidate {
   id: string;
   asked: AdmissionRequest;
   limits: CandidateLimits;
-  /** What the Lua function is told of it in any case. */
+  /** Sent to the Lua function on every topology. */
   facts: {
     app: string;
     phone: string;
@@ -53,7 +53,7 @@ export interface Candidate {
   budgets: readonly Budget[] | null;
   /** How its job is added in the same step; null: the caller adds it. */
   job: ReturnType<JobOf> | null;
-  /** Where what is known of the number and what it counts in may be under older encryption keys. */
+  /** Keys whose values may be under older encryption keys. */
   hashed: HashedKey[];
 }
 
@@ -167,7 +167,7 @@ function limitsOf({ limits, isTest }: OtpRequest, policy: Policy): CandidateLimi
   };
 }
 
-/** Where on a cluster the window is in another slot, what is given back is collected by its day. */
+/** The key of the day's budget; on a cluster, where that is in another slot, the day: credits are collected by it. */
 function reservedIn([ofDay]: readonly Budget[], { redis }: Pick<AdmissionOptions, 'redis'>) {
   return redis.isCluster ? ofDay?.name : ofDay?.key;
 }

@@ -10,7 +10,7 @@ import { copyToCurrentKey } from './keys.js';
 import { newOtp, openRecord } from './record.js';
 import { bySlot, json, luaSource, retryAfterHistoryChange } from './script.js';
 
-/** An OTP that is being decided about, and what it has taken that must be given back if it is refused. */
+/** An OTP under decision, and what it took that must be returned if it is refused. */
 export interface Case {
   candidate: Candidate;
   /** Missing until it is decided; an `Error` where it could not be. */
@@ -20,14 +20,14 @@ export interface Case {
   rangeDecision?: RangeDecision;
   quotas: Quota[];
   giveBack: (() => Promise<unknown>)[];
-  /** Lets go of the idempotency key, unless an OTP was admitted under it after all. */
+  /** Releases the idempotency key. */
   releaseKey?: () => Promise<unknown>;
 }
 
 /** One step of an admission, for all cases that are still open. */
 export type Step = (cases: Case[]) => Promise<void>;
 
-/** Each on its own: where Redis fails one, the others go on. */
+/** Works on each case; an error of one does not affect the others. */
 export async function forEachCase(
   cases: readonly Case[],
   work: (one: Case, index: number) => Promise<void>,
@@ -41,7 +41,7 @@ export async function forEachCase(
   );
 }
 
-/** Ends a case without a new OTP, and gives back what it took; losing that only makes limits a little stricter. */
+/** Closes a case without a new OTP, and returns what it took; losing that only makes limits a little stricter. */
 export async function closeCase(one: Case, admission: Admission): Promise<void> {
   one.admission = admission;
   const isRefused = admission.kind === 'refused';
@@ -59,7 +59,7 @@ export function refused(...refusal: Parameters<typeof refuse>): Extract<Admissio
   return { kind: 'refused', refusal: refuse(...refusal) };
 }
 
-/** What is known under older encryption keys counts for these OTPs, too. */
+/** Makes values under older encryption keys count for these OTPs, too. */
 export function rotateKeys({ redis }: AdmissionOptions): Step {
   return (cases) =>
     forEachCase(
@@ -80,7 +80,7 @@ export function loadAdmit(options: AdmissionOptions, { peek = false } = {}) {
 }
 
 const decision = z.enum(['', 'slowed', 'blocked', 'capped']);
-/** What the toll-fraud guard decided about a range and, if `waitMs` is not 0, why it refuses the OTP. */
+/** The toll-fraud guard's decision about a range and, if `waitMs` is not 0, why it refuses the OTP. */
 export const guardReply = z.object({ decision, waitMs: z.number(), reason: z.string() });
 const quota = z.object({
   name: z.string(),
@@ -111,7 +111,7 @@ const admitReply = json(
 
 type AdmitReply = z.output<typeof admitReply>;
 
-/** What `lua/otp/admit.lua` answered. Throws if it failed. */
+/** Parses a reply of `lua/otp/admit.lua`. Throws if it failed. */
 export function parseReply(answer: unknown): AdmitReply {
   if (answer instanceof Error) throw answer;
   if (typeof answer === 'number') return { kind: 'admitted', createdAt: answer, decision: '', quotas: [] };

@@ -25,15 +25,15 @@ import { json, loadListScript, loadRecordScript, loadScript, longestLifeMs } fro
 import { createPauseReader, lastKnown } from './sending-pause.js';
 
 const tenMinutesMs = 600_000;
-/** How long giving a turn back may take on its way. */
+/** Time for returning a unit of a window. */
 const windowMarginMs = 100;
-/** An admission takes no longer: what reserved a key before that and has no OTP is over. */
+/** Longest admission: an older reservation of a key without an OTP has failed. */
 const inFlightMs = 10_000;
 
 /**
- * What an admission does on a Redis Cluster before the number's own slot decides: the idempotency key is reserved; then
- * pauses and what is known of the number are looked at; then limits and ranges in slots of their own are counted. What is
- * refused on the way gives back what it took; what breaks off gives back nothing, so that never too many are admitted.
+ * The steps of an admission on a Redis Cluster before the number's own slot decides: reserve the idempotency key, check
+ * pauses and the number, count limits and ranges in slots of their own. A refusal returns what it took; a failure returns
+ * nothing, so that never too many are admitted.
  */
 export function stepsOnCluster(options: AdmissionOptions): Step[] {
   return [
@@ -47,45 +47,45 @@ export function stepsOnCluster(options: AdmissionOptions): Step[] {
   ];
 }
 
-const heldReply = json(z.object({ id: z.string(), fits: z.boolean(), ageMs: z.number() })).nullable();
+const holderReply = json(z.object({ id: z.string(), fits: z.boolean(), ageMs: z.number() })).nullable();
 
-/** Reserves idempotency keys; a request that is known under its key is answered with the OTP it has. */
+/** Reserves idempotency keys; a replayed request gets the OTP of its key. */
 function reserveKeys(options: AdmissionOptions): Step {
   const { redis, policy, encrypter } = options;
   const reserve = loadScript(redis, 'otp/idempotency-key#reserve');
   const release = loadScript(redis, 'otp/idempotency-key#release');
   const read = loadRecordScript(options, 'otp/otps#read');
-  const heldBy = async ({ candidate: { id, facts } }: Case, key: string, takenFrom = '') => {
+  const reserveOrFindHolder = async ({ candidate: { id, facts } }: Case, key: string, takenFrom = '') => {
     const args = [id, JSON.stringify(facts.fingerprints), longestLifeMs(facts, policy), takenFrom];
-    return heldReply.parse(await reserve([key], args));
+    return holderReply.parse(await reserve([key], args));
   };
   const reserveOne = async (one: Case) => {
     const { idempotency } = one.candidate.keys;
-    // Older encryption keys first: what is held under one of them is still the same request.
+    // Older encryption keys first: a key that is held under one of them is the same request.
     for (const key of idempotency.toReversed()) {
       const isCurrent = key === idempotency[0];
       if (!isCurrent && (await redis.exists(key)) === 0) continue;
-      const held = await heldBy(one, key);
-      if (!held) {
+      const holder = await reserveOrFindHolder(one, key);
+      if (!holder) {
         const { id } = one.candidate;
         one.releaseKey = () => release([key], [id]);
         return;
       }
-      const { id, fits, ageMs } = held;
+      const { id, fits, ageMs } = holder;
       const [raw] = z.tuple([z.string().optional()]).parse(await read(keys.recordOfId(id), []));
       if (raw !== undefined && !fits) return await closeCase(one, refused('idempotency_key_reused'));
       if (raw !== undefined)
         return await closeCase(one, { kind: 'replayed', otp: openRecord(encrypter, raw) });
       if (!fits && ageMs < inFlightMs) return await closeCase(one, refused('idempotency_in_flight'));
-      // The same request broke off, or is just being admitted: under the same id it is admitted once.
+      // The same request failed, or is being admitted: under the same id it is admitted once.
       if (fits) {
         const { asked } = one.candidate;
         one.candidate = candidateOf(options, { ...asked, reserved: { id } });
         return;
       }
-      const heldNow = await heldBy(one, key, id);
-      // A client that reconnects asks twice, and finds itself.
-      if (heldNow && heldNow.id !== one.candidate.id) await closeCase(one, refused('idempotency_in_flight'));
+      const other = await reserveOrFindHolder(one, key, id);
+      // A client that reconnects sends its command twice, and is the holder then.
+      if (other && other.id !== one.candidate.id) await closeCase(one, refused('idempotency_in_flight'));
       return;
     }
   };
@@ -231,7 +231,7 @@ function checkFraudGuard({ redis, policy }: AdmissionOptions): Step {
     );
     for (const [i, [key, ofKey]] of ranges.entries()) {
       const answer = answers[i];
-      // A guard that only watches refuses nothing, also where its master is away.
+      // In monitor mode nothing is refused, also while a master is unavailable.
       if (answer instanceof Error && policy.fraudGuard !== 'enforce') continue;
       await forEachCase(ofKey, async (one, index) => {
         if (answer instanceof Error) throw answer;

@@ -13,7 +13,7 @@ export interface BatchPlace {
 export interface BatchList {
   /** Adds a batch to the list of its app. */
   addToAppList(app: string, batch: string, createdAt?: number): Promise<void>;
-  /** Up to `most` batches of an app that have OTPs, newest first, created since a time, and after this one in the list. */
+  /** Up to `most` batches of an app that have OTPs, newest first, created since a time, after this one in the list. */
   newest(
     app: string,
     range: { since: number; after: BatchPlace | null; most: number },

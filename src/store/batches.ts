@@ -88,8 +88,8 @@ export interface Batches extends BatchList {
   setFields(batch: string, fields: Partial<Pick<BatchFacts, (typeof changeable)[number]>>): Promise<void>;
   /**
    * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk, of an upload that
-   * may come again. Null when the batch was cancelled. With `onlyKnown`, nothing is written: lines that have no id yet
-   * stay null.
+   * may be repeated. Null when the batch was cancelled. With `onlyKnown`, nothing is written: lines without an id stay
+   * null.
    */
   reserve(
     upload: { batch: string; app: string; onlyKnown?: boolean },
@@ -98,7 +98,7 @@ export interface Batches extends BatchList {
   ): Promise<(ReservedLine | null)[] | null>;
   /** Ids for lines of an upload that cannot come again. Nothing is written. */
   newIds(lines: readonly (Line | null)[]): (LineId | null)[];
-  /** Saves the ids of accepted lines (null: another line), as `reserve` does before. False when the batch was cancelled. */
+  /** Saves ids of accepted lines (null: another line), as `reserve` does before. False when the batch was cancelled. */
   saveLineIds(
     upload: { batch: string; app: string },
     from: number,

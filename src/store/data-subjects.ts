@@ -11,8 +11,8 @@ export interface DataSubjects {
   /** Every OTP that is kept, of all apps. Looks through a whole master: for a command, not for a request. */
   find(to: PhoneNumber): Promise<Otp[]>;
   /**
-   * Erases these OTPs, what limits and wrong codes are known of the number, and where its references lead. What a call
-   * that is under way comes to is not written down.
+   * Erases these OTPs, the number's limits and wrong codes, and its references. Calls in flight cannot write the record
+   * again.
    */
   erase(to: PhoneNumber, otps: readonly Otp[]): Promise<void>;
 }

@@ -12,41 +12,41 @@ import type { ReleasedOtp } from './waiting-lines.js';
 const limitedSchema = z.object({
   slowUntil: z.number(),
   blockedUntil: z.number(),
-  /** While as many codes as it may have wait to be verified; a place may be free sooner. */
+  /** Until then it has as many unverified codes as it may have; the cap may end sooner. */
   cappedUntil: z.number(),
   /** OTPs refused. */
   refused: z.number(),
-  /** OTPs that would have been refused, while the guard only watched. */
+  /** OTPs not refused only because of FRAUD_GUARD=monitor. */
   wouldRefuse: z.number(),
 });
 
 /**
- * A range (E.164 digits without the last four) that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's
- * clock; those past are over.
+ * A range (E.164 digits without the last four) that the toll-fraud guard slowed, blocked or capped. Times are ms of
+ * Redis's clock; those past are over.
  */
 export type LimitedRange = { app: string; range: string } & z.infer<typeof limitedSchema>;
 
-/** What the guard decided about a released OTP. */
+/** The guard's check of a released OTP. */
 export interface ReleaseCheck {
   /** How long its range takes no more; 0: it can be sent. */
   waitMs: number;
-  /** What was decided about its range because of it. */
+  /** The decision about its range because of it. */
   decision: RangeDecision | null;
 }
 
-/** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/ranges/range.lua`). */
+/** Number ranges of 10,000 numbers. Admission applies the toll-fraud guard's decisions (`lua/ranges/range.lua`). */
 export interface NumberRanges {
   /** The range of an OTP to this number, or null when the guard leaves it alone. */
   guarded(app: string, to: PhoneNumber): { name: string; key: HashedKey } | null;
-  /** Judges OTPs of batches that are released now. */
+  /** Applies the guard to OTPs of batches that are released now. */
   checkReleased(released: readonly ReleasedOtp[]): Promise<ReleaseCheck[]>;
   /**
    * Counts the result of an OTP. Never rejects: a lost count only makes the guard a little stricter.
    */
   note(otp: Otp, what: 'sent' | 'unsent' | 'verified'): Promise<void>;
-  /** Those that were slowed, blocked or capped lately. */
+  /** Ranges that were slowed, blocked or capped lately. */
   limited(): Promise<LimitedRange[]>;
-  /** Forgets everything about a range, what was decided too. False when nothing is known of it. */
+  /** Deletes a range's counts and decisions. False when there are none. */
   forget(app: string, range: string): Promise<boolean>;
 }
 
@@ -61,7 +61,7 @@ const warnings = {
   capped: 'A number range has as many unverified codes as it may have at a time',
 } satisfies Record<RangeDecision, string>;
 
-/** What the log says of a decision of the guard. `enforced`: false where it only watches. */
+/** The log entry of a decision of the guard. `enforced`: false in monitor mode. */
 export function rangeWarning(
   { app, to }: Pick<Otp, 'app' | 'to'>,
   { decision, enforced }: { decision: RangeDecision; enforced: boolean },
@@ -80,9 +80,9 @@ const takeReply = z.array(
     }),
   ),
 );
-/** A master of a cluster that takes longer is taken for away. */
+/** A master of a cluster that takes longer counts as unavailable. */
 export const slotDeadlineMs = 1_000;
-/** When a range is judged again whose master does not answer. */
+/** When a range is checked again whose master does not answer. */
 const unavailableForMs = 1_000;
 
 const readReply = json(limitedSchema).nullable();
@@ -99,7 +99,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const readScript = loadScript(redis, 'ranges/range#read', policy);
   const takeMany = loadListScript(redis, 'ranges/range#take', policy, slotDeadlineMs);
   const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
-  // On a cluster, a note whose master is away must not hold up the others.
+  // On a cluster, a note whose master is unavailable must not delay the others.
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
   const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });
   let pending = 0;
@@ -140,7 +140,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
       );
       for (const [n, [name, of]] of byRange.entries()) {
         const answer = answers[n];
-        // A guard that only watches holds nothing back, also where its master is away.
+        // In monitor mode nothing waits, also while a master is unavailable.
         const parsed = answer instanceof Error ? [] : takeReply.parse(answer);
         for (const [index, { i }] of of.entries()) {
           const isUnavailable = answer instanceof Error && policy.fraudGuard === 'enforce';
@@ -155,9 +155,9 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
     },
     note: async (otp, what) => {
       const range = otp.isTest ? null : guarded(otp.app, otp.to);
-      // An OTP of an upload took no place, so it gives none back.
+      // An OTP of an upload was not counted as admitted.
       if (!range || (what === 'unsent' && otp.inBatch)) return;
-      // Those of a master that is away for long must not fill this process.
+      // Notes for an unavailable master must not fill this process.
       if (pending >= mostPending) return;
       const at = what === 'unsent' ? otp.createdAt : (otp.sentAt ?? otp.createdAt);
       pending += 1;

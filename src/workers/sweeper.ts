@@ -72,7 +72,7 @@ export function createSweeper({
         .filter((otp) => !failed.has(otp))
         .map(({ id, sendDeadline, inBatch }) => ({
           id,
-          sendDeadline: inBatch ? Math.min(sendDeadline, soon) : sendDeadline,
+          checkAt: inBatch ? Math.min(sendDeadline, soon) : sendDeadline,
         })),
     );
   };

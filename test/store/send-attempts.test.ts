@@ -389,7 +389,7 @@ describe('sweep', () => {
     expect((await nextLook()) - clock.now()).toBeLessThanOrEqual(10_000);
     await redis.zadd(due, 1, id);
     expect(await named()).toHaveLength(1);
-    if (otp) await sendAttempts.markEnqueued([otp]);
+    if (otp) await sendAttempts.markEnqueued([{ id, checkAt: otp.sendDeadline }]);
     expect(await nextLook()).toBe(otp?.sendDeadline);
   });
 

@@ -11,9 +11,9 @@ return 1
 --- @command merge-lines
 -- Sets ids of lines of an upload that have none yet: before they are admitted, so that a line counts once however often
 -- it is uploaded, or after they were accepted. Returns the ids of these lines, or nil for a cancelled batch.
--- KEYS: the ids of the lines of a chunk, one text of fixed width for each; the batch. ARGV: index of the first line in the
--- chunk, width, an id for each line (NUL bytes for one that needs none), app, ms that the OTPs live at most, lines so far;
--- 1 to write nothing.
+-- KEYS: the ids of a chunk's lines, one text of fixed width for each; the batch. ARGV: index of the first line in the
+-- chunk, width, an id for each line (NUL bytes for one that needs none), app, ms that the OTPs live at most, lines so
+-- far; 1 to write nothing.
 local from, width, proposed = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local t = now()
 local app, cancelled_at, line_count, start_at =
@@ -54,7 +54,7 @@ redis.call('HSETNX', KEYS[1], 'cancelledAt', digits(now()))
 return { redis.call('HGET', KEYS[1], 'cancelledAt'), redis.call('PTTL', KEYS[1]) }
 
 --- @command set-in-partition
--- Sets a field of a batch beside its counts. KEYS: the batch in each partition. ARGV for each: field, value, ms to keep it.
+-- Sets a field of a batch beside its counts. KEYS: the batch in each partition. ARGV for each: field, value, ms to keep.
 for i, key in ipairs(KEYS) do
   redis.call('HSET', key, ARGV[3 * i - 2], ARGV[3 * i - 1])
   if redis.call('PTTL', key) < tonumber(ARGV[3 * i]) then redis.call('PEXPIRE', key, ARGV[3 * i]) end
@@ -62,8 +62,7 @@ end
 return {}
 
 --- @command count
--- KEYS: the batch in each partition. Returns for each: its waiting lines, the time, and the fields of its counts with their
--- values.
+-- KEYS: the batch in each partition. Returns for each: its waiting lines, the time, names and values of its counts.
 local t, answers = now(), {}
 for i, key in ipairs(KEYS) do
   answers[i] = { redis.call('LLEN', (string.gsub(key, ':batch:', ':waiting:', 1))), t, redis.call('HGETALL', key) }
@@ -71,8 +70,8 @@ end
 return answers
 
 --- @command update
--- Updates a batch of an app. KEYS: the batch. ARGV: app, start or '', then names and values of other fields; an empty value
--- deletes. Returns `changed`, the start and the ms until the batch expires; or `missing`, `ended`, `started`, `too_late`.
+-- Updates a batch of an app. KEYS: the batch. ARGV: app, start or '', then names and values of other fields; '' deletes.
+-- Returns `changed`, the start and the ms until the batch expires; or `missing`, `ended`, `started`, `too_late`.
 local app, created_at, start_at, started_at, finished_at, cancelled_at =
   unpack(redis.call('HMGET', KEYS[1], 'app', 'createdAt', 'startAt', 'startedAt', 'finishedAt', 'cancelledAt'))
 if app ~= ARGV[1] then return { 'missing' } end
@@ -114,8 +113,8 @@ return redis.call('HGET', KEYS[1], 'finishedAt')
 emit(KEYS[1], ARGV[1], unpack(ARGV, 2))
 
 --- @command add-to-app-list
--- Adds a batch to the list of its app. KEYS: the list. ARGV: the batch, its creation time or '', most batches on the list,
--- ms to keep them.
+-- Adds a batch to the list of its app. KEYS: the list. ARGV: the batch, its creation time or '', most batches, ms to
+-- keep.
 local t = now()
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2] == '' and digits(t) or ARGV[2], ARGV[1]) == 0 then return 0 end
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[3]))

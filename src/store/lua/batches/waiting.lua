@@ -16,7 +16,8 @@ return answers
 -- Takes waiting lines of a batch in a partition, in their order, for their jobs to be added. Ended ones are left out. The
 -- sweeper checks each taken line soon, in case the caller ends before it has added the job.
 -- KEYS: the waiting lines by partition. ARGV for each: batch, most lines to take, 1 to take only those that have ended.
--- Returns for each: how many it took, and of those that can be sent the record, and 1 where the number was verified lately.
+-- Returns for each: how many it took, and of those that can be sent the record, and 1 where the number was verified
+-- lately.
 local t = now()
 
 -- Everything that fails for a broken record, before the first write.

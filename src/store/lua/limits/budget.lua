@@ -1,6 +1,6 @@
 --- @include "shared/clock"
 --- @include "shared/events"
--- Credits of an app in a day or a month of BUDGET_TIME_ZONE: hashes that expire. `used`: credits of admitted OTPs, without
+-- Credits of an app in a day or month of BUDGET_TIME_ZONE: hashes that expire. `used`: credits of admitted OTPs, without
 -- those that ended without an SMS. `told`: the share in percent that the last event reported.
 -- A budget is a table: period, limit (0: none), endsAt, app.
 local NOTIFY_AT_PERCENT = 80
@@ -72,7 +72,7 @@ for i, key in ipairs(KEYS) do unspend(key, tonumber(ARGV[i])) end
 return {}
 
 --- @command collect
--- Takes what OTPs of partitions that ended without an SMS give back. KEYS: these hashes. Returns each, fields and credits.
+-- Takes the credits to return of OTPs that ended without an SMS. KEYS: `unspent` by partition. Returns each hash.
 local answers = {}
 for i, key in ipairs(KEYS) do
   answers[i] = redis.call('HGETALL', key)

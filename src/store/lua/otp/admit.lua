@@ -4,11 +4,11 @@
 --- @include "ranges/cohorts"
 --- @include "ranges/range"
 --- @include "otp/reference"
--- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard, job and record in one step. On a Redis Cluster, where one
--- call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name is
--- left out, and done before (see admission-on-cluster.ts) or afterwards; with `peek`, nothing is written.
+-- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard, job and record in one step. On a Redis Cluster, where
+-- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
+-- is left out, and done before (see admission-on-cluster.ts) or afterwards; with `peek`, nothing is written.
 -- KEYS: records; then the keys whose indexes the call and its items name. ARGV: the call as JSON, see
--- admission-candidate.ts; for each item its record, a JSON object without the fields set here; then the arguments of jobs.
+-- admission-candidate.ts; for each item its record, a JSON object without the fields set here; then arguments of jobs.
 -- Returns for each the result as JSON, or only `createdAt` where there is neither a decision nor quotas.
 local t = now()
 local call = cjson.decode(ARGV[1])
@@ -64,7 +64,7 @@ local function find_replay(item)
   end
 end
 
--- Numbers that were verified lately.
+-- Numbers verified lately are exempt from the guard.
 local function is_exempt(phone)
   return phone.verifiedAt ~= nil and phone.verifiedAt + VERIFIED_KEPT_MS > t
 end
@@ -167,7 +167,7 @@ local function note_batch(item, longest_life)
   local key = batch_key(item.batch)
   local new = batched[key]
   if not new then
-    new = { batch = item.batch, app = item.app, prefix = here.prefix, lines = {}, longest_life = 0, start_at = item.startAt }
+    new = { item = item, prefix = here.prefix, lines = {}, longest_life = 0 }
     batched[key] = new
   end
   new.lines[#new.lines + 1] = line_of(here.id)
@@ -176,11 +176,11 @@ end
 
 local function write_batches()
   for key, new in pairs(batched) do
-    local waiting = new.prefix .. 'waiting:' .. new.batch
+    local waiting = new.prefix .. 'waiting:' .. new.item.batch
     redis.call('HINCRBY', key, 'queued', #new.lines)
-    if new.start_at then redis.call('HSETNX', key, 'startAt', digits(new.start_at)) end
+    if new.item.startAt then redis.call('HSETNX', key, 'startAt', digits(new.item.startAt)) end
     redis.call('RPUSH', waiting, unpack(new.lines))
-    redis.call('HSETNX', new.prefix .. 'waiting', new.batch, new.app)
+    redis.call('HSETNX', new.prefix .. 'waiting', new.item.batch, new.item.app)
     for _, each in ipairs({ key, waiting }) do
       if redis.call('PTTL', each) < new.longest_life - t then
         redis.call('PEXPIREAT', each, digits(new.longest_life))
@@ -236,7 +236,7 @@ call.paused = pause() or nil
 local answers = {}
 for i, item in ipairs(call.items) do
   go_to(KEYS[i])
-  answers[i] = guarded(admit, item, ARGV[i + 1])
+  answers[i] = call_safely(admit, item, ARGV[i + 1])
 end
 write_batches()
 return answers

@@ -1,6 +1,6 @@
 --- @command read
 --- @include "shared/record"
--- Reads records as the clock has them now, and writes nothing. KEYS: records. Returns for each: the record, if there is one.
+-- Reads records as of now, and writes nothing. KEYS: records. Returns for each: the record, if there is one.
 local t = now()
 return for_each_record(function()
   local r = load()
@@ -41,7 +41,7 @@ return for_each_record(function()
 end)
 
 --- @command mark-enqueued
--- Puts off when the sweeper looks at OTPs again; never brings it forward, and names none anew.
--- KEYS: what is due, by partition. ARGV for each: [when, id, when, id, …] as JSON.
+-- Postpones the sweeper's next check of OTPs; never brings it forward, and adds none.
+-- KEYS: `due` sets of partitions. ARGV for each: [checkAt, id, checkAt, id, …] as JSON.
 for i, key in ipairs(KEYS) do redis.call('ZADD', key, 'XX', 'GT', unpack(cjson.decode(ARGV[i]))) end
 return {}
