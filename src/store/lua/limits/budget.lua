@@ -1,7 +1,7 @@
 --- @include "shared/clock"
 --- @include "shared/events"
 -- Credits of an app in a day or month of BUDGET_TIME_ZONE: hashes that expire. `used`: credits of admitted OTPs, without
--- those that ended without an SMS. `told`: the share in percent that the last event reported.
+-- those that ended without an SMS. `notified`: the share in percent that the last event reported.
 -- A budget is a table: period, limit (0: none), endsAt, app.
 local NOTIFY_AT_PERCENT = 80
 -- The clocks of processes differ, and credits are given back until the last OTP has ended.
@@ -19,8 +19,8 @@ end
 local function due_event(key, budget, used)
   if budget.limit == 0 or used * 100 < budget.limit * NOTIFY_AT_PERCENT then return nil end
   local share = used >= budget.limit and 100 or NOTIFY_AT_PERCENT
-  if tonumber(redis.call('HGET', key, 'told') or 0) >= share then return nil end
-  redis.call('HSET', key, 'told', share)
+  if tonumber(redis.call('HGET', key, 'notified') or 0) >= share then return nil end
+  redis.call('HSET', key, 'notified', share)
   return share == 100 and 'budget.spent' or 'budget.low'
 end
 

@@ -2,7 +2,7 @@
 --- @include "ranges/cohorts"
 -- The toll-fraud guard: one app's data about a number range (10,000 numbers), as MessagePack: the counts of cohorts.lua;
 -- `days`: [day, verified]. Once it decided something: `slowUntil`, `blockedUntil`, `strikes` (blocks in a row),
--- `cappedUntil`, `toldUntil` (`capped` is not reported again before), `admittedAt` (last OTP of a slowed range),
+-- `cappedUntil`, `reportedUntil` (`capped` is not reported again before), `admittedAt` (last OTP of a slowed range),
 -- `refused` and `wouldRefuse` (OTPs refused, or not refused only because FRAUD_GUARD=monitor).
 local LEAST_SENDS = 20 -- OTPs in 10 minutes from which conversion is judged
 local LEAST_SENDS_OF_DAY = 50 -- the same in a day
@@ -90,8 +90,8 @@ local function count_refused(g, bulk, wait, why, t)
   if not bulk then g[name] = (g[name] or 0) + 1 end
   if why ~= 'capped' then return nil end
   g.cappedUntil = t + wait
-  if t < (g.toldUntil or 0) then return nil end
-  g.toldUntil = t + WINDOW_MS
+  if t < (g.reportedUntil or 0) then return nil end
+  g.reportedUntil = t + WINDOW_MS
   return 'capped'
 end
 
