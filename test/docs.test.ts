@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
-import { moves } from '../src/otp/otp.js';
+import { transitions } from '../src/otp/otp.js';
 
 it('the state diagram in docs/states.md shows every move of the state machine, and no other', () => {
   const text = readFileSync('docs/states.md', 'utf8');
   const drawn = [...text.matchAll(/^ {2}(\w+) --> (\w+) :/gm)].map(([, from, to]) => `${from} → ${to}`);
-  const allowed = Object.entries(moves).flatMap(([from, all]) => all.map((to) => `${from} → ${to}`));
+  const allowed = Object.entries(transitions).flatMap(([from, all]) => all.map((to) => `${from} → ${to}`));
   expect(drawn.sort()).toEqual(allowed.sort());
 });
 

@@ -97,7 +97,7 @@ export function requestSettings(
 function policyOf(config: StoreConfig): Policy {
   const { otp, isms, limits, fraud, budget } = config;
   return {
-    keepMs: otp.retentionSeconds * 1_000,
+    retentionMs: otp.retentionSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
     verifyLeaseMs: isms.verifyTimeoutMs + settleMs,
     maxSendRetries: otp.maxSendRetries,
@@ -111,7 +111,7 @@ function policyOf(config: StoreConfig): Policy {
     creditsPerDay: budget.creditsPerDay,
     creditsPerMonth: budget.creditsPerMonth,
     budgetTimeZone: budget.timeZone,
-    wrongCodes: limits.wrongCodes,
+    maxWrongCodes: limits.wrongCodes,
     fraudGuard: fraud.guard,
     events: wantedEvents(recordedEvents(config)),
   };

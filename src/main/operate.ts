@@ -107,12 +107,12 @@ const runners = {
     yield output(changed ? `${app} is resumed: its OTPs are sent again.` : `${app} was not paused.`);
   },
   'ranges list': async function* ({ store }) {
-    const judged = await store.ranges.judged();
-    if (judged.length === 0) {
-      return yield { text: 'No number range is slowed, blocked or capped.', data: judged };
+    const limited = await store.ranges.limited();
+    if (limited.length === 0) {
+      return yield { text: 'No number range is slowed, blocked or capped.', data: limited };
     }
     const time = (ms: number) => (ms === 0 ? '-'.padEnd(24) : new Date(ms).toISOString());
-    const lines = judged.map(({ app, range, slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse }) =>
+    const lines = limited.map(({ app, range, slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse }) =>
       [
         app.padEnd(32),
         shownRange(range).padEnd(14),
@@ -128,7 +128,7 @@ const runners = {
       'blocked until'.padEnd(24),
       'capped until'.padEnd(24),
     ];
-    const data = judged.map(({ range, ...one }) => ({ ...one, range: shownRange(range) }));
+    const data = limited.map(({ range, ...one }) => ({ ...one, range: shownRange(range) }));
     yield { text: [[...head, 'rejected', 'would reject'].join('  '), ...lines].join('\n'), data };
   },
   'webhooks redeliver': async function* ({ webhookQueue }) {

@@ -109,7 +109,7 @@ export function recordStats({
   sendOtpQueue,
   tally,
 }: {
-  store: Pick<Store, 'stats' | 'holdLease' | 'waitingLines'>;
+  store: Pick<Store, 'stats' | 'acquireLease' | 'waitingLines'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
   tally: Metrics['tally'];
 }): Closable {
@@ -121,7 +121,7 @@ export function recordStats({
   const write = async () => {
     const counts = tally.take();
     try {
-      const readsBacklog = await store.holdLease('stats', backlogEveryMs);
+      const readsBacklog = await store.acquireLease('stats', backlogEveryMs);
       const waiting = readsBacklog ? { waiting: await allWaiting() } : {};
       if (readsBacklog || Object.keys(counts).length > 0) await store.stats.add(counts, waiting);
     } catch {

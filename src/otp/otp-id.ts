@@ -64,7 +64,7 @@ export function hashSlot(tag: string): number {
 
 const batchShape = /^batch_([A-Za-z0-9_-]{22})$/;
 
-/** A new batch's name: 128 random bits. */
+/** A new batch's key: 128 random bits. */
 export function newBatch(): string {
   return randomText();
 }

@@ -24,7 +24,7 @@ export type Status = (typeof statuses)[number];
  * - `unknown → sent`: the late answer of an attempt whose outcome was unknown.
  * - `expired → verified`: a verification admitted before the expiry and answered after it.
  */
-export const moves: Readonly<Record<Status, readonly Status[]>> = {
+export const transitions: Readonly<Record<Status, readonly Status[]>> = {
   queued: ['sending', 'sent', 'failed', 'expired', 'unknown', 'cancelled'],
   sending: ['queued', 'sent', 'failed', 'unknown', 'cancelled'],
   sent: ['verified', 'expired', 'locked', 'cancelled'],

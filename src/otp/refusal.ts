@@ -46,7 +46,7 @@ const reasonMessages: Partial<Record<string, string>> = {
   month_budget: "The app's credits of this month are spent.",
   backlog: 'The queue is too long to send this OTP before its deadline.',
   memory: 'Redis is nearly full, so no OTP is accepted.',
-} satisfies Record<'operator' | RangeRefusal | 'day_budget' | 'month_budget' | 'backlog' | 'memory', string>;
+} satisfies Record<'operator' | RangeDecision | 'day_budget' | 'month_budget' | 'backlog' | 'memory', string>;
 
 /** The stable `code` of a refusal. */
 export type RefusalCode = keyof typeof refusalMessages;
@@ -75,7 +75,7 @@ export interface Quota {
 }
 
 /** Why the toll-fraud guard rejects an OTP: too few codes of its range are verified, or too many are still unverified. */
-export type RangeRefusal = 'slowed' | 'blocked' | 'capped';
+export type RangeDecision = 'slowed' | 'blocked' | 'capped';
 
 /** A refusal with the given message, a sentence of its errors, or the default message of its reason or code. */
 export function refuse(code: RefusalCode, more: Partial<Omit<Refusal, 'code'>> = {}): Refusal {

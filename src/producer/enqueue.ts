@@ -93,7 +93,7 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
         // Workers add what could not be added.
         await Promise.allSettled([
           batchQueue.ensure(batch, () => firstTurn(batch)),
-          store.batches.enlist(batch.app, batch.batch),
+          store.batches.addToAppList(batch.app, batch.batch),
         ]);
       }
       return admissions;
@@ -119,8 +119,9 @@ function failedAdmission(logger: Logger, error: Error): Refusal {
 function createAddJob({ store, sendOtpQueue }: Pick<EnqueuerDependencies, 'store' | 'sendOtpQueue'>) {
   const addTogether = createBatcher(
     async (otps: (Otp & QueuedOtp)[]) => {
-      // Spares the sweeper a look at these OTPs; without the mark it looks in vain.
-      if (await sendOtpQueue.add(...otps)) void store.sendAttempts.markEnqueued(otps).catch(() => {});
+      // Spares the sweeper a needless check of these OTPs.
+      const marks = otps.map(({ id, sendDeadline }) => ({ id, checkAt: sendDeadline }));
+      if (await sendOtpQueue.add(...otps)) void store.sendAttempts.markEnqueued(marks).catch(() => {});
       return otps;
     },
     gathered,

@@ -107,7 +107,7 @@ export async function beginUpload(
   const batch = await store.batches.open(app, idempotencyKey, options);
   if (batch === null) return null;
   const lineIds = (idempotencyKey === null ? createNewIds : createReservedIds)(store.batches, {
-    name: batch,
+    batch,
     app,
   });
   // An upload that is repeated keeps the options of the first time.
@@ -161,12 +161,12 @@ type LineBatches = Store['batches'];
  * With an idempotency key: reserves ids first, so that a repeated line counts once. Keeps the ids of refused lines and the
  * gaps before them as well, up to a limit.
  */
-function createReservedIds(batches: LineBatches, batch: { name: string; app: string }): LineIds {
+function createReservedIds(batches: LineBatches, upload: { batch: string; app: string }): LineIds {
   let accepted = 0;
   let keptInVain = 0;
   const reserve = async ({ from, lines }: Group, onlyKnown: boolean) => {
     try {
-      return await batches.reserve({ ...batch, onlyKnown }, from, lines.map(readableLine));
+      return await batches.reserve({ ...upload, onlyKnown }, from, lines.map(readableLine));
     } catch (error) {
       return refuseUnavailable(error);
     }
@@ -188,7 +188,7 @@ function createReservedIds(batches: LineBatches, batch: { name: string; app: str
 }
 
 /** Without a key: no line can be repeated, so only the ids of accepted lines are written, after their admission. */
-function createNewIds(batches: LineBatches, batch: { name: string; app: string }): LineIds {
+function createNewIds(batches: LineBatches, upload: { batch: string; app: string }): LineIds {
   let cancelled = false;
   return {
     before: async ({ lines }, full) => {
@@ -205,7 +205,7 @@ function createNewIds(batches: LineBatches, batch: { name: string; app: string }
         return id && typeof id === 'object' && 'id' in id ? { request: line.request, id: id.id } : null;
       });
       // An accepted OTP is sent even if it is not listed.
-      cancelled ||= !(await batches.list(batch, from, listed).catch(toleratedTrouble));
+      cancelled ||= !(await batches.saveLineIds(upload, from, listed).catch(toleratedTrouble));
       if (!cancelled) return results;
       return results.map((result) =>
         result.kind === 'refused' ? result : refused(result.index, refuse('batch_cancelled')),

@@ -8,7 +8,7 @@ import { type HashedKey, hashedKey, keys } from './keys.js';
 import { encryptRequest } from './record.js';
 import type { Policy } from './script.js';
 
-/** An OTP to be, with all that the Lua function needs to decide about it. */
+/** A requested OTP, with everything that the Lua function needs to decide about it. */
 export interface Candidate {
   /** Of its record. */
   key: string;
@@ -17,7 +17,7 @@ export interface Candidate {
   id: string;
   asked: AdmissionRequest;
   limits: CandidateLimits;
-  /** What the Lua function is told of it in any case. */
+  /** Sent to the Lua function on every topology. */
   facts: {
     app: string;
     phone: string;
@@ -53,7 +53,7 @@ export interface Candidate {
   budgets: readonly Budget[] | null;
   /** How its job is added in the same step; null: the caller adds it. */
   job: ReturnType<JobOf> | null;
-  /** Where what is known of the number and what it counts in may be under older encryption keys. */
+  /** Keys whose values may be under older encryption keys. */
   hashed: HashedKey[];
 }
 
@@ -167,7 +167,7 @@ function limitsOf({ limits, isTest }: OtpRequest, policy: Policy): CandidateLimi
   };
 }
 
-/** Where on a cluster the window is in another slot, what is given back is collected by its day. */
+/** The key of the day's budget; on a cluster, where that is in another slot, the day: credits are collected by it. */
 function reservedIn([ofDay]: readonly Budget[], { redis }: Pick<AdmissionOptions, 'redis'>) {
   return redis.isCluster ? ofDay?.name : ofDay?.key;
 }
@@ -179,7 +179,7 @@ function idempotencyKeysOf(encrypter: Encrypter, app: string, { endpoint, key }:
 }
 
 /**
- * Keys and arguments of a call: keys beside the records are told by their place, and left out on a cluster, where a call
+ * Keys and arguments of a call: keys beside the records are named by their index, and left out on a cluster, where a call
  * reaches one slot. `peek` writes nothing.
  */
 export function callOf(
@@ -188,23 +188,23 @@ export function callOf(
   peek: boolean,
 ) {
   const scriptKeys = candidates.map(({ key }) => key);
-  const placed = new Map<string, number>();
-  const place = (key: string): number => {
-    // Lua counts from 1, so the new length is the place.
-    const at = placed.get(key) ?? scriptKeys.push(key);
-    placed.set(key, at);
+  const known = new Map<string, number>();
+  const keyIndex = (key: string): number => {
+    // Lua counts from 1, so the new length is the index.
+    const at = known.get(key) ?? scriptKeys.push(key);
+    known.set(key, at);
     return at;
   };
   const jobArgs = candidates.flatMap(({ job }) => job?.args ?? []);
   // The call itself comes first, then the records.
   let nextJob = 1 + candidates.length;
-  const placesOf = (job: Candidate['job']) => {
+  const jobArgsOf = (job: Candidate['job']) => {
     if (!job) return undefined;
-    const places = { keys: job.keys.map(place), from: nextJob + 1, to: nextJob + job.args.length };
-    nextJob = places.to;
-    return places;
+    const args = { keys: job.keys.map(keyIndex), from: nextJob + 1, to: nextJob + job.args.length };
+    nextJob = args.to;
+    return args;
   };
-  const placeOf = (key: string | null) => (key === null ? undefined : place(key));
+  const keyIndexOf = (key: string | null) => (key === null ? undefined : keyIndex(key));
   const itemOf = ({
     facts,
     asked,
@@ -212,30 +212,30 @@ export function callOf(
     job,
     keys: { appWindow, clientIp, clientNetwork, range, reference, idempotency },
   }: Candidate) => {
-    const places = {
-      appWindow: placeOf(appWindow),
-      clientIp: placeOf(clientIp),
-      clientNetwork: placeOf(clientNetwork),
-      range: placeOf(range),
-      reference: placeOf(reference),
+    const indexes = {
+      appWindow: keyIndexOf(appWindow),
+      clientIp: keyIndexOf(clientIp),
+      clientNetwork: keyIndexOf(clientNetwork),
+      range: keyIndexOf(range),
+      reference: keyIndexOf(reference),
       credits: budgets ? asked.request.credits : undefined,
-      budgets: budgets?.map(({ key, name: _name, ...budget }) => ({ ...budget, place: place(key) })),
-      idempotency: idempotency.length > 0 ? idempotency.map(place) : undefined,
-      job: placesOf(job),
+      budgets: budgets?.map(({ key, name: _name, ...budget }) => ({ ...budget, keyIndex: keyIndex(key) })),
+      idempotency: idempotency.length > 0 ? idempotency.map(keyIndex) : undefined,
+      job: jobArgsOf(job),
     };
     // A spread of these with further members takes 12 µs (measured).
-    return Object.assign(places, facts);
+    return Object.assign(indexes, facts);
   };
   const call = redis.isCluster
     ? { peek, items: candidates.map(({ facts }) => facts) }
     : {
-        pause: place(keys.pause),
-        appCalls: place(keys.appCalls),
-        appPauses: place(keys.appPauses),
-        operatorPauses: operatorPauseKeys.map(place),
-        ranges: place(keys.ranges),
-        rangeEvents: place(keys.events('ranges')),
-        budgetEvents: place(keys.events('budgets')),
+        pause: keyIndex(keys.pause),
+        appCalls: keyIndex(keys.appCalls),
+        appPauses: keyIndex(keys.appPauses),
+        operatorPauses: operatorPauseKeys.map(keyIndex),
+        ranges: keyIndex(keys.ranges),
+        rangeEvents: keyIndex(keys.events('ranges')),
+        budgetEvents: keyIndex(keys.events('budgets')),
         items: candidates.map(itemOf),
       };
   return {

@@ -2,47 +2,47 @@ import { z } from 'zod';
 import { redisScript } from '../lib/redis-script.js';
 import { budgetPeriods } from '../otp/budget.js';
 import { accountTroubles } from '../otp/outcome.js';
-import { type Quota, type RangeRefusal, refuse, refuseByLimit } from '../otp/refusal.js';
+import { type Quota, type RangeDecision, refuse, refuseByLimit } from '../otp/refusal.js';
 import type { Admission, AdmissionOptions } from './admission.js';
 import { type Candidate, callOf } from './admission-candidate.js';
 import type { Budget } from './budgets.js';
-import { rotateKey } from './keys.js';
+import { copyToCurrentKey } from './keys.js';
 import { newOtp, openRecord } from './record.js';
-import { againAfterNewHistory, bySlot, json, luaSource } from './script.js';
+import { bySlot, json, luaSource, retryAfterHistoryChange } from './script.js';
 
-/** An OTP that is being decided about, and what it has taken that must be given back if it is refused. */
+/** An OTP under decision, and what it took that must be returned if it is refused. */
 export interface Case {
   candidate: Candidate;
   /** Missing until it is decided; an `Error` where it could not be. */
   admission?: Admission | Error;
   /** Whether its number was verified lately, so that the toll-fraud guard lets it pass. */
   exempt: boolean;
-  rangeDecision?: RangeRefusal;
+  rangeDecision?: RangeDecision;
   quotas: Quota[];
   giveBack: (() => Promise<unknown>)[];
-  /** Lets go of the idempotency key, unless an OTP was admitted under it after all. */
+  /** Releases the idempotency key. */
   releaseKey?: () => Promise<unknown>;
 }
 
 /** One step of an admission, for all cases that are still open. */
 export type Step = (cases: Case[]) => Promise<void>;
 
-/** Each on its own: where Redis fails one, the others go on. */
-export async function each(
+/** Works on each case; an error of one does not affect the others. */
+export async function forEachCase(
   cases: readonly Case[],
-  work: (one: Case, place: number) => Promise<void>,
+  work: (one: Case, index: number) => Promise<void>,
 ): Promise<void> {
   await Promise.all(
-    cases.map((one, place) =>
-      work(one, place).catch((error: Error) => {
+    cases.map((one, index) =>
+      work(one, index).catch((error: Error) => {
         one.admission = error;
       }),
     ),
   );
 }
 
-/** Ends a case without a new OTP, and gives back what it took; losing that only makes limits a little stricter. */
-export async function end(one: Case, admission: Admission): Promise<void> {
+/** Closes a case without a new OTP, and returns what it took; losing that only makes limits a little stricter. */
+export async function closeCase(one: Case, admission: Admission): Promise<void> {
   one.admission = admission;
   const isRefused = admission.kind === 'refused';
   const back = one.releaseKey && isRefused ? [...one.giveBack, one.releaseKey] : one.giveBack;
@@ -59,12 +59,12 @@ export function refused(...refusal: Parameters<typeof refuse>): Extract<Admissio
   return { kind: 'refused', refusal: refuse(...refusal) };
 }
 
-/** What is known under older encryption keys counts for these OTPs, too. */
+/** Makes values under older encryption keys count for these OTPs, too. */
 export function rotateKeys({ redis }: AdmissionOptions): Step {
   return (cases) =>
-    each(
+    forEachCase(
       cases.filter(({ candidate }) => candidate.hashed.length > 0),
-      ({ candidate }) => rotateKey(redis, candidate.hashed),
+      ({ candidate }) => copyToCurrentKey(redis, candidate.hashed),
     );
 }
 
@@ -72,16 +72,16 @@ export function rotateKeys({ redis }: AdmissionOptions): Step {
 export function loadAdmit(options: AdmissionOptions, { peek = false } = {}) {
   const source = luaSource('otp/admit', options.policy);
   const script = redisScript(options.redis.isCluster ? source : options.addJobFunction + source);
-  const ask = againAfterNewHistory<Candidate>(options, async (candidates) => {
+  const ask = retryAfterHistoryChange<Candidate>(options, async (candidates) => {
     const { scriptKeys, args } = callOf(options, candidates, peek);
     return (await script(options.redis, scriptKeys, args)) as unknown[];
   });
   return bySlot(options.redis, ask);
 }
 
-const decided = z.enum(['', 'slowed', 'blocked', 'capped']);
-/** What the toll-fraud guard decided about a range and, if `waitMs` is not 0, why it refuses the OTP. */
-export const guardReply = z.object({ decided, waitMs: z.number(), reason: z.string() });
+const decision = z.enum(['', 'slowed', 'blocked', 'capped']);
+/** The toll-fraud guard's decision about a range and, if `waitMs` is not 0, why it refuses the OTP. */
+export const guardReply = z.object({ decision, waitMs: z.number(), reason: z.string() });
 const quota = z.object({
   name: z.string(),
   quota: z.number(),
@@ -92,7 +92,7 @@ const quota = z.object({
 const quotas = z.array(quota).default([]);
 const admitReply = json(
   z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('admitted'), createdAt: z.number(), decided, quotas }),
+    z.object({ kind: z.literal('admitted'), createdAt: z.number(), decision, quotas }),
     z.object({ kind: z.literal('replayed'), record: z.string() }),
     /** To a peek. */
     z.object({ kind: z.literal('free'), exempt: z.boolean() }),
@@ -103,7 +103,7 @@ const admitReply = json(
       retryAfterMs: z.number(),
       quotas,
     }),
-    guardReply.extend({ kind: z.literal('blocked') }),
+    guardReply.extend({ kind: z.literal('range_blocked') }),
     z.object({ kind: z.literal('over_budget'), period: z.enum(budgetPeriods) }),
     z.object({ kind: z.enum(['key_reused', 'phone_locked', 'app_paused', 'overloaded']) }),
   ]),
@@ -111,10 +111,10 @@ const admitReply = json(
 
 type AdmitReply = z.output<typeof admitReply>;
 
-/** What `lua/otp/admit.lua` answered. Throws if it failed. */
+/** Parses a reply of `lua/otp/admit.lua`. Throws if it failed. */
 export function parseReply(answer: unknown): AdmitReply {
   if (answer instanceof Error) throw answer;
-  if (typeof answer === 'number') return { kind: 'admitted', createdAt: answer, decided: '', quotas: [] };
+  if (typeof answer === 'number') return { kind: 'admitted', createdAt: answer, decision: '', quotas: [] };
   return admitReply.parse(answer);
 }
 
@@ -126,11 +126,11 @@ export function admissionOf(
 ): Admission {
   switch (reply.kind) {
     case 'admitted': {
-      const { createdAt, quotas, decided } = reply;
+      const { createdAt, quotas, decision } = reply;
       const inBatch = reserved?.batch !== undefined;
       const otp = newOtp(id, request, { createdAt, inBatch, startAt: reserved?.startAt ?? null });
       const created = { kind: 'created' as const, otp, quotas };
-      return decided === '' ? created : { ...created, rangeDecision: decided };
+      return decision === '' ? created : { ...created, rangeDecision: decision };
     }
     case 'replayed':
       return { kind: 'replayed', otp: openRecord(encrypter, reply.record) };
@@ -140,7 +140,7 @@ export function admissionOf(
       return refused('sending_paused', { reason: reply.reason });
     case 'limited':
       return { kind: 'refused', refusal: refuseByLimit(reply.by, reply) };
-    case 'blocked':
+    case 'range_blocked':
       return refusedByGuard(reply);
     case 'over_budget':
       return refusedByBudget(budgets?.find(({ period }) => period === reply.period));
@@ -154,7 +154,7 @@ export function admissionOf(
   }
 }
 
-export function refusedByGuard({ decided, waitMs, reason }: z.output<typeof guardReply>): Admission {
+export function refusedByGuard({ decision, waitMs, reason }: z.output<typeof guardReply>): Admission {
   const refusal = refused('range_blocked', { reason, retryAfterMs: waitMs });
-  return decided === '' ? refusal : { ...refusal, rangeDecision: decided };
+  return decision === '' ? refusal : { ...refusal, rangeDecision: decision };
 }

@@ -6,8 +6,8 @@ import { type Candidate, candidateOf } from './admission-candidate.js';
 import {
   admissionOf,
   type Case,
-  each,
-  end,
+  closeCase,
+  forEachCase,
   guardReply,
   loadAdmit,
   parseReply,
@@ -25,73 +25,74 @@ import { json, loadListScript, loadRecordScript, loadScript, longestLifeMs } fro
 import { createPauseReader, lastKnown } from './sending-pause.js';
 
 const tenMinutesMs = 600_000;
-/** How long giving a turn back may take on its way. */
+/** Time for returning a unit of a window. */
 const windowMarginMs = 100;
-/** An admission takes no longer: what reserved a key before that and has no OTP is over. */
+/** Longest admission: an older reservation of a key without an OTP has failed. */
 const inFlightMs = 10_000;
 
 /**
- * What an admission does on a Redis Cluster before the number's own slot decides: the idempotency key is reserved; then
- * pauses and what is known of the number are looked at; then limits and ranges in slots of their own are counted. What is
- * refused on the way gives back what it took; what breaks off gives back nothing, so that never too many are admitted.
+ * The steps of an admission on a Redis Cluster before the number's own slot decides: reserve the idempotency key, check
+ * pauses and the number, count limits and ranges in slots of their own. A refusal returns what it took; a failure returns
+ * nothing, so that never too many are admitted.
  */
 export function stepsOnCluster(options: AdmissionOptions): Step[] {
   return [
     reserveKeys(options),
     rotateKeys(options),
-    lookAtPausesAndNumbers(options),
+    checkPausesAndNumbers(options),
     takeWindows(options),
     takeBudgets(options),
     refuseBlockedLines(options),
-    askTheGuard(options),
+    checkFraudGuard(options),
   ];
 }
 
-const heldReply = json(z.object({ id: z.string(), fits: z.boolean(), ageMs: z.number() })).nullable();
+const holderReply = json(z.object({ id: z.string(), fits: z.boolean(), ageMs: z.number() })).nullable();
 
-/** Reserves idempotency keys; a request that is known under its key is answered with the OTP it has. */
+/** Reserves idempotency keys; a replayed request gets the OTP of its key. */
 function reserveKeys(options: AdmissionOptions): Step {
   const { redis, policy, encrypter } = options;
   const reserve = loadScript(redis, 'otp/idempotency-key#reserve');
   const release = loadScript(redis, 'otp/idempotency-key#release');
   const read = loadRecordScript(options, 'otp/otps#read');
-  const heldBy = async ({ candidate: { id, facts } }: Case, key: string, takenFrom = '') => {
+  const reserveOrFindHolder = async ({ candidate: { id, facts } }: Case, key: string, takenFrom = '') => {
     const args = [id, JSON.stringify(facts.fingerprints), longestLifeMs(facts, policy), takenFrom];
-    return heldReply.parse(await reserve([key], args));
+    return holderReply.parse(await reserve([key], args));
   };
   const reserveOne = async (one: Case) => {
     const { idempotency } = one.candidate.keys;
-    // Older encryption keys first: what is held under one of them is still the same request.
+    // Older encryption keys first: a key that is held under one of them is the same request.
     for (const key of idempotency.toReversed()) {
       const isCurrent = key === idempotency[0];
       if (!isCurrent && (await redis.exists(key)) === 0) continue;
-      const held = await heldBy(one, key);
-      if (!held) {
+      const holder = await reserveOrFindHolder(one, key);
+      if (!holder) {
         const { id } = one.candidate;
         one.releaseKey = () => release([key], [id]);
         return;
       }
-      const { id, fits, ageMs } = held;
+      const { id, fits, ageMs } = holder;
       const [raw] = z.tuple([z.string().optional()]).parse(await read(keys.recordOfId(id), []));
-      if (raw !== undefined && !fits) return await end(one, refused('idempotency_key_reused'));
-      if (raw !== undefined) return await end(one, { kind: 'replayed', otp: openRecord(encrypter, raw) });
-      if (!fits && ageMs < inFlightMs) return await end(one, refused('idempotency_in_flight'));
-      // The same request broke off, or is just being admitted: under the same id it is admitted once.
+      if (raw !== undefined && !fits) return await closeCase(one, refused('idempotency_key_reused'));
+      if (raw !== undefined)
+        return await closeCase(one, { kind: 'replayed', otp: openRecord(encrypter, raw) });
+      if (!fits && ageMs < inFlightMs) return await closeCase(one, refused('idempotency_in_flight'));
+      // The same request failed, or is being admitted: under the same id it is admitted once.
       if (fits) {
         const { asked } = one.candidate;
         one.candidate = candidateOf(options, { ...asked, reserved: { id } });
         return;
       }
-      const heldNow = await heldBy(one, key, id);
-      // A client that reconnects asks twice, and finds itself.
-      if (heldNow && heldNow.id !== one.candidate.id) await end(one, refused('idempotency_in_flight'));
+      const other = await reserveOrFindHolder(one, key, id);
+      // A client that reconnects sends its command twice, and is the holder then.
+      if (other && other.id !== one.candidate.id) await closeCase(one, refused('idempotency_in_flight'));
       return;
     }
   };
-  return (cases) => each(cases, reserveOne);
+  return (cases) => forEachCase(cases, reserveOne);
 }
 
-function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
+function checkPausesAndNumbers(options: AdmissionOptions): Step {
   const peek = loadAdmit(options, { peek: true });
   const readPause = createPauseReader(options.redis, options);
   const readHolds = lastKnown(loadHolds(options.redis), []);
@@ -109,11 +110,11 @@ function lookAtPausesAndNumbers(options: AdmissionOptions): Step {
       const reason = pause ?? (onHold.has(app) ? 'unrecognised_refusal' : null);
       return reason && refused('sending_paused', { reason });
     };
-    await each(cases, async (one, place) => {
-      const reply = parseReply(seen[place]);
+    await forEachCase(cases, async (one, index) => {
+      const reply = parseReply(seen[index]);
       const refusal = reply.kind === 'replayed' ? null : refusalOf(one.candidate.facts.app);
-      if (refusal) await end(one, refusal);
-      else if (reply.kind !== 'free') await end(one, admissionOf(options, one.candidate, reply));
+      if (refusal) await closeCase(one, refusal);
+      else if (reply.kind !== 'free') await closeCase(one, admissionOf(options, one.candidate, reply));
       else one.exempt = reply.exempt;
     });
   };
@@ -159,14 +160,14 @@ function takeWindows({ redis }: AdmissionOptions): Step {
       const calls = groups.map(({ key, ofKey, quota }) => ({ key, args: [quota, windowMs, ofKey.length] }));
       const answers = await take(calls);
       for (const [i, { key, ofKey, quota }] of groups.entries()) {
-        await each(ofKey, async (one, place) => {
+        await forEachCase(ofKey, async (one, index) => {
           const answer = answers[i];
           if (answer instanceof Error) throw answer;
           const [taken, used, resetMs] = windowReply.parse(answer);
           const left = { name, quota, windowMs, remaining: Math.max(0, quota - used), resetMs };
-          if (place >= taken) {
+          if (index >= taken) {
             const refusal = refuseByLimit(by, { retryAfterMs: resetMs, quotas: [left] });
-            return await end(one, { kind: 'refused', refusal });
+            return await closeCase(one, { kind: 'refused', refusal });
           }
           one.quotas.push(left);
           // Into the next window nothing is given back: it would admit too many there.
@@ -182,9 +183,9 @@ function takeWindows({ redis }: AdmissionOptions): Step {
 
 const budgetReply = json(
   z.object({
-    /** For each OTP the place of the budget, from 1, or 0. */
+    /** For each OTP the number of the budget, from 1, or 0. */
     refusedBy: z.array(z.number()),
-    news: z.array(z.object({ type: z.string(), place: z.number(), used: z.number() })).default([]),
+    events: z.array(z.object({ type: z.string(), budget: z.number(), used: z.number() })).default([]),
   }),
 );
 
@@ -197,18 +198,18 @@ function takeBudgets({ redis, policy }: AdmissionOptions): Step {
     const groups = groupBy(open, ({ candidate }) => candidate.budgets?.[0]?.key ?? '');
     const takeFor = async (ofApp: readonly Case[]) => {
       const budgets = ofApp[0]?.candidate.budgets ?? [];
-      const places = budgets.map(({ key }) => key);
+      const windowKeys = budgets.map(({ key }) => key);
       const credits = ofApp.map(({ candidate }) => candidate.asked.request.credits);
-      const reply = take(places, [JSON.stringify(budgets), JSON.stringify(credits)]);
+      const reply = take(windowKeys, [JSON.stringify(budgets), JSON.stringify(credits)]);
       const taken = reply.then((answer) => budgetReply.parse(answer));
-      await each(ofApp, async (one, place) => {
-        const refusedBy = (await taken).refusedBy[place] ?? 0;
-        if (refusedBy > 0) return await end(one, refusedByBudget(budgets[refusedBy - 1]));
-        one.giveBack.push(() => giveBack(places.map((key) => ({ key, args: [credits[place] ?? 0] }))));
+      await forEachCase(ofApp, async (one, index) => {
+        const refusedBy = (await taken).refusedBy[index] ?? 0;
+        if (refusedBy > 0) return await closeCase(one, refusedByBudget(budgets[refusedBy - 1]));
+        one.giveBack.push(() => giveBack(windowKeys.map((key) => ({ key, args: [credits[index] ?? 0] }))));
       });
-      const { news } = await taken.catch(() => ({ news: [] }));
-      for (const { type, place, used } of news) {
-        const args = [JSON.stringify(budgets[place - 1]), type, used];
+      const { events } = await taken.catch(() => ({ events: [] }));
+      for (const { type, budget, used } of events) {
+        const args = [JSON.stringify(budgets[budget - 1]), type, used];
         await emit([keys.events('budgets')], args).catch(() => {});
       }
     };
@@ -216,7 +217,7 @@ function takeBudgets({ redis, policy }: AdmissionOptions): Step {
   };
 }
 
-function askTheGuard({ redis, policy }: AdmissionOptions): Step {
+function checkFraudGuard({ redis, policy }: AdmissionOptions): Step {
   const take = loadListScript(redis, 'ranges/range#take', policy);
   const note = loadListScript(redis, 'ranges/range#note', policy);
   const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
@@ -230,21 +231,21 @@ function askTheGuard({ redis, policy }: AdmissionOptions): Step {
     );
     for (const [i, [key, ofKey]] of ranges.entries()) {
       const answer = answers[i];
-      // A guard that only watches refuses nothing, also where its master is away.
+      // In monitor mode nothing is refused, also while a master is unavailable.
       if (answer instanceof Error && policy.fraudGuard !== 'enforce') continue;
-      await each(ofKey, async (one, place) => {
+      await forEachCase(ofKey, async (one, index) => {
         if (answer instanceof Error) throw answer;
-        const reply = json(guardReply).parse(z.array(z.unknown()).parse(answer)[place]);
-        const { decided, waitMs } = reply;
+        const reply = json(guardReply).parse(z.array(z.unknown()).parse(answer)[index]);
+        const { decision, waitMs } = reply;
         const rangeName = one.candidate.facts.rangeName ?? '';
-        if (decided !== '') {
-          one.rangeDecision = decided;
+        if (decision !== '') {
+          one.rangeDecision = decision;
           // A list for the operator: what is missing in it is still logged, and in force.
           await redis.sadd(keys.ranges, rangeName).catch(() => {});
         }
-        if (decided === 'blocked') await emitBlocked([keys.events('ranges')], [rangeName]).catch(() => {});
-        if (waitMs > 0) return await end(one, refusedByGuard(reply));
-        // The others took no place.
+        if (decision === 'blocked') await emitBlocked([keys.events('ranges')], [rangeName]).catch(() => {});
+        if (waitMs > 0) return await closeCase(one, refusedByGuard(reply));
+        // The others took no slot.
         if (!one.exempt) {
           one.giveBack.push(() => note([{ key, args: ['unsent', Date.now(), 0] }]));
         }
@@ -266,12 +267,12 @@ function refuseBlockedLines({ redis, policy }: AdmissionOptions): Step {
     const ranges = rangesOf(cases.filter((one) => isBulk(one) && !one.exempt));
     const answers = await blocked(ranges.map(([key]) => ({ key, args: [] })));
     for (const [i, [, ofKey]] of ranges.entries()) {
-      await each(ofKey, async (one) => {
+      await forEachCase(ofKey, async (one) => {
         const answer = answers[i];
         if (answer instanceof Error) throw answer;
         const waitMs = z.number().parse(answer);
         const reason = 'blocked';
-        if (waitMs > 0) await end(one, refused('range_blocked', { reason, retryAfterMs: waitMs }));
+        if (waitMs > 0) await closeCase(one, refused('range_blocked', { reason, retryAfterMs: waitMs }));
       });
     }
   };

@@ -1,11 +1,11 @@
 import type { Otp, OtpRequest } from '../otp/otp.js';
-import type { Quota, RangeRefusal, Refusal } from '../otp/refusal.js';
+import type { Quota, RangeDecision, Refusal } from '../otp/refusal.js';
 import { candidateOf } from './admission-candidate.js';
 import {
   admissionOf,
   type Case,
-  each,
-  end,
+  closeCase,
+  forEachCase,
   loadAdmit,
   parseReply,
   rotateKeys,
@@ -14,15 +14,15 @@ import {
 import { stepsOnCluster } from './admission-on-cluster.js';
 import type { KeyedHashes } from './encryption.js';
 import type { NumberRanges } from './number-ranges.js';
-import { loadScript, longestLifeMs, type RecordScripts } from './script.js';
+import { loadScript, longestLifeMs, type RecordScriptOptions } from './script.js';
 
 /** Result of a request for an OTP, from the store to the answer. */
 export type Admission =
-  | { kind: 'created'; otp: Otp; quotas: Quota[]; rangeDecision?: RangeRefusal }
+  | { kind: 'created'; otp: Otp; quotas: Quota[]; rangeDecision?: RangeDecision }
   /** Created earlier: by a request with the same idempotency key, or under the same reserved id. */
   | { kind: 'replayed'; otp: Otp }
   /** `rangeDecision`: what the fraud guard decided about the number's range because of this request. */
-  | { kind: 'refused'; refusal: Refusal; rangeDecision?: RangeRefusal };
+  | { kind: 'refused'; refusal: Refusal; rangeDecision?: RangeDecision };
 
 /** Decides about OTPs; an `Error` stands where one could not be decided. */
 export type AdmitMany = (requests: readonly AdmissionRequest[]) => Promise<(Admission | Error)[]>;
@@ -52,10 +52,10 @@ function decide(options: AdmissionOptions): Step {
   const keepReference = redis.isCluster ? loadScript(redis, 'otp/reference#keep') : null;
   return async (cases) => {
     const answers = await admit(cases.map(({ candidate }) => candidate));
-    await each(cases, async (one, place) => {
+    await forEachCase(cases, async (one, index) => {
       // After an error it is not known whether the OTP was admitted, so nothing is given back.
-      const admission = admissionOf(options, one.candidate, parseReply(answers[place]));
-      if (admission.kind !== 'created') return await end(one, admission);
+      const admission = admissionOf(options, one.candidate, parseReply(answers[index]));
+      if (admission.kind !== 'created') return await closeCase(one, admission);
       admission.quotas.push(...one.quotas);
       if (one.rangeDecision) admission.rangeDecision = one.rangeDecision;
       one.admission = admission;
@@ -95,7 +95,7 @@ export interface AdmissionRequest {
 }
 
 /** What admission decides with. */
-export interface AdmissionOptions extends RecordScripts {
+export interface AdmissionOptions extends RecordScriptOptions {
   /** The hashes whose field `paused` BullMQ sets while an operator pauses a send queue. */
   operatorPauseKeys: readonly string[];
   ranges: Pick<NumberRanges, 'guarded' | 'note'>;

@@ -30,7 +30,7 @@ export interface RefusedCall {
  * What follows from an unrecognised refusal for its OTP. `final`: it ends. `again`: it may be sent again, its app was on
  * hold. `held`: not known yet.
  */
-export type RefusalJudgement = 'final' | 'again' | 'held';
+export type RefusalClass = 'final' | 'again' | 'held';
 
 /** The holds of apps for unrecognised refusals, shared by all workers. */
 export interface AppHolds {
@@ -47,12 +47,12 @@ export interface AppHolds {
   takeTrial(app: string): Promise<number | null>;
   /** Gives back a trial with which no call was made: the next OTP may be tried at once. */
   returnTrial(app: string): Promise<void>;
-  judge(app: string, refusal: EarlierRefusal): Promise<RefusalJudgement>;
+  classifyRefusal(app: string, refusal: EarlierRefusal): Promise<RefusalClass>;
 }
 
 const holdsReply = z.array(json(holdSchema));
 const notedReply = z.tuple([z.number(), z.number()]);
-const judgement = z.enum(['final', 'again', 'held']);
+const refusalClass = z.enum(['final', 'again', 'held']);
 
 /** Reads the holds. */
 export function loadHolds(redis: RedisClient): () => Promise<AppHold[]> {
@@ -66,19 +66,19 @@ export function createAppHolds({ redis, encrypter, policy }: StoreContext): AppH
   const noteRefusal = load('note-refusals');
   const takeTrial = load('take-trial');
   const returnTrial = load('return-trial');
-  const judge = load('judge-refusal');
-  const places = [keys.appCalls, keys.events('sending')];
+  const classifyRefusal = load('classify-refusal');
+  const scriptKeys = [keys.appCalls, keys.events('sending')];
   return {
     read: loadHolds(redis),
     noteAccepted: async (newest) =>
-      z.array(z.string()).parse(await noteAccepted(places, [refusalsThatHold, ...[...newest].flat()])),
+      z.array(z.string()).parse(await noteAccepted(scriptKeys, [refusalsThatHold, ...[...newest].flat()])),
     noteRefusals: async ({ app, text, refusals }) => {
       const numbers = refusals.flatMap(({ to, claimedAt }) => [
         claimedAt,
         encrypter.hashes('phone number', to.e164)[0],
       ]);
       const args = [app, text, refusalsThatHold, ...numbers];
-      const [began, onHold] = notedReply.parse(await noteRefusal(places, args));
+      const [began, onHold] = notedReply.parse(await noteRefusal(scriptKeys, args));
       return { began: began === 1, onHold: onHold === 1 };
     },
     takeTrial: async (app) => {
@@ -88,7 +88,7 @@ export function createAppHolds({ redis, encrypter, policy }: StoreContext): AppH
     returnTrial: async (app) => {
       await returnTrial([keys.appCalls], [app]);
     },
-    judge: async (app, { claimedAt, firstAt }) =>
-      judgement.parse(await judge([keys.appCalls], [app, claimedAt, firstAt])),
+    classifyRefusal: async (app, { claimedAt, firstAt }) =>
+      refusalClass.parse(await classifyRefusal([keys.appCalls], [app, claimedAt, firstAt])),
   };
 }

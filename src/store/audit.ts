@@ -8,11 +8,11 @@ const entrySchema = z.object({
   at: z.number(),
   /** `app:<app>`, `admin:<login>`, or `operator` for who ran a command. */
   actor: z.string(),
-  /** What was asked for: an operation of the API, a route of the admin pages, a command. */
+  /** An operation of the API, a route of the admin pages, or a command. */
   action: z.string(),
   /** An id of ours that it was about. */
   subject: z.string().optional(),
-  /** What came of it: an HTTP status; of a command, `begun`. */
+  /** Result: HTTP status, or `begun` for a command. */
   result: z.string(),
   /** The stable code of the problem it was answered with. */
   code: z.string().optional(),

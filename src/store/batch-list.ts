@@ -12,8 +12,8 @@ export interface BatchPlace {
 /** The list of each app's batches that have OTPs. */
 export interface BatchList {
   /** Adds a batch to the list of its app. */
-  enlist(app: string, batch: string, createdAt?: number): Promise<void>;
-  /** Up to `most` batches of an app that have OTPs, newest first, created since a time, and after this one in the list. */
+  addToAppList(app: string, batch: string, createdAt?: number): Promise<void>;
+  /** Up to `most` batches of an app that have OTPs, newest first, created since a time, after this one in the list. */
   newest(
     app: string,
     range: { since: number; after: BatchPlace | null; most: number },
@@ -30,14 +30,14 @@ export function createBatchList({
   policy,
 }: {
   redis: RedisClient;
-  policy: Pick<Policy, 'keepMs' | 'sendLeaseMs'>;
+  policy: Pick<Policy, 'retentionMs' | 'sendLeaseMs'>;
 }): BatchList {
-  const enlistScript = loadScript(redis, 'batches/batches#enlist');
+  const addScript = loadScript(redis, 'batches/batches#add-to-app-list');
   // As long as any of its batches can live.
   const listedMs = longestStartMs + longestLifeMs({ sendDeadlineMs: dayMs, ttlMs: longestTtlMs }, policy);
   return {
-    enlist: async (app, batch, createdAt) => {
-      await enlistScript([keys.batchesOfApp(app)], [batch, createdAt ?? '', mostListed, listedMs]);
+    addToAppList: async (app, batch, createdAt) => {
+      await addScript([keys.batchesOfApp(app)], [batch, createdAt ?? '', mostListed, listedMs]);
     },
     newest: async (app, { since, after, most }) => {
       const found: BatchPlace[] = [];

@@ -25,7 +25,7 @@ const fingerprintWidth = 8;
 const lineWidth = idWidth + fingerprintWidth;
 const noLine = '\0'.repeat(lineWidth);
 
-/** How the lines of a batch are released. */
+/** How the lines of a batch are released. Elsewhere `batch` is its key, the id without `batch_`. */
 export interface BatchOptions {
   /** For people; shown in Bull Board. */
   name: string | null;
@@ -35,20 +35,20 @@ export interface BatchOptions {
   perSecond: number | null;
 }
 
-/** What the release of a batch goes by. Times are ms of Redis's clock. */
+/** A batch as its hash has it. Times are ms of Redis's clock. */
 export interface BatchFacts extends BatchOptions {
   app: string;
   createdAt: number;
   lines: number;
   paused: boolean;
-  /** When the newest lines of its upload came. */
+  /** When the last lines of its upload came. */
   lastLineAt: number;
   uploadEndedAt: number | null;
   /** When its next line may be released, with `perSecond`. */
   paceAt: number | null;
   startedAt: number | null;
-  /** Whether the event of its start was written down. */
-  startTold: boolean;
+  /** Whether `batch.started` was written. */
+  startEventWritten: boolean;
   finishedAt: number | null;
   cancelledAt: number | null;
 }
@@ -57,11 +57,11 @@ export interface BatchFacts extends BatchOptions {
 export interface Batch extends BatchFacts, BatchProgress {
   id: string;
   counts: Record<Status, number>;
-  /** False, too, where not all of it is cancelled yet, since a master was away: then cancel it again. */
+  /** False while some partitions do not know of the cancellation: cancel again. */
   cancelled: boolean;
 }
 
-/** A line to be reserved: what it asks for, and its text, by which it is known again. */
+/** A line to be reserved: its request, and its text, which identifies it on re-upload. */
 export interface Line {
   request: OtpRequest;
   text: string;
@@ -73,7 +73,7 @@ interface LineId {
   phones: KeyedHashes;
 }
 
-/** The id that a line was given, now or when it first came; `reused`: its text was another one then. */
+/** The id that a line was given, now or on an earlier upload; `reused`: its text was another one then. */
 export type ReservedLine = LineId | 'reused';
 
 /** Uploads of many OTPs, each line of which counts once. */
@@ -82,38 +82,35 @@ export interface Batches extends BatchList {
    * A new batch, or the one that this key of the app stands for, which keeps its options; null when that was cancelled.
    */
   open(app: string, idempotencyKey: string | null, options?: BatchOptions): Promise<string | null>;
-  /** What the release of a batch goes by; null: it is no longer kept. */
+  /** The batch without its counts; null: it is no longer kept. */
   facts(batch: string): Promise<BatchFacts | null>;
-  /** Changes how a batch is released; null deletes a value. */
-  change(batch: string, fields: Partial<Pick<BatchFacts, (typeof changeable)[number]>>): Promise<void>;
+  /** Sets fields of a batch; null deletes a value. */
+  setFields(batch: string, fields: Partial<Pick<BatchFacts, (typeof changeable)[number]>>): Promise<void>;
   /**
    * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk, of an upload that
-   * may come again. Null when the batch was cancelled. With `onlyKnown`, nothing is written: lines that have no id yet
-   * stay null.
+   * may be repeated. Null when the batch was cancelled. With `onlyKnown`, nothing is written: lines without an id stay
+   * null.
    */
   reserve(
-    batch: { name: string; app: string; onlyKnown?: boolean },
+    upload: { batch: string; app: string; onlyKnown?: boolean },
     from: number,
     lines: readonly (Line | null)[],
   ): Promise<(ReservedLine | null)[] | null>;
   /** Ids for lines of an upload that cannot come again. Nothing is written. */
   newIds(lines: readonly (Line | null)[]): (LineId | null)[];
-  /**
-   * Writes down the ids of those lines that were accepted (null: another line), as `reserve` does before. False when the
-   * batch was cancelled.
-   */
-  list(
-    batch: { name: string; app: string },
+  /** Saves ids of accepted lines (null: another line), as `reserve` does before. False when the batch was cancelled. */
+  saveLineIds(
+    upload: { batch: string; app: string },
     from: number,
     lines: readonly ({ request: OtpRequest; id: string } | null)[],
   ): Promise<boolean>;
-  /** Notes that an upload of the batch ended: what was accepted is all there is. */
+  /** Notes that an upload of the batch ended: no further lines come. */
   endUpload(batch: string): Promise<void>;
   /**
-   * Changes a batch for its app; null deletes a value. A start that has passed is now. Not changed: one that has `ended`,
-   * and with a start one that has `started` or that would start a week after its upload (`too_late`).
+   * Updates a batch of this app; null deletes a value. A past start means now. `ended`: finished or cancelled; `started`,
+   * `too_late` (a week after its upload): the start cannot change.
    */
-  edit(
+  update(
     app: string,
     id: string,
     fields: {
@@ -122,21 +119,21 @@ export interface Batches extends BatchList {
       startAt?: number | undefined;
     },
   ): Promise<'changed' | 'missing' | 'ended' | 'started' | 'too_late'>;
-  /** Writes start and end again where OTPs look for them: a process or master may have been away when they changed. */
+  /** Writes start and cancellation to all partitions again: a process or master may have failed when they changed. */
   repeatInPartitions(batch: string, facts: Pick<BatchFacts, 'startAt' | 'cancelledAt'>): Promise<void>;
-  /** Notes that lines are released, and tells of the first time; false where the batch must not start yet. */
-  begin(batch: string): Promise<boolean>;
-  /** Notes that all OTPs were sent or given up, and tells of it, each time by the same event. */
-  finish(batch: string): Promise<void>;
+  /** Marks the batch as started and writes `batch.started` once; false before its start. */
+  markStarted(batch: string): Promise<boolean>;
+  /** Marks the batch as finished and writes `batch.finished`, with the same event id each time. */
+  markFinished(batch: string): Promise<void>;
   /** Null when there is none of this app under that id. */
   find(app: string, id: string): Promise<Batch | null>;
-  /** The ids of lines `from` to `from` + `count`; null for those that have none. */
-  ids(id: string, from: number, count: number): Promise<(string | null)[]>;
-  /** Cancels what has not been sent, once and for all; false when there is no such batch of this app. */
+  /** The OTP ids of `count` lines from `from` on; null for those that have none. */
+  lineIds(id: string, from: number, count: number): Promise<(string | null)[]>;
+  /** Cancels its unsent OTPs for good; false when there is no such batch of this app. */
   cancel(app: string, id: string): Promise<boolean>;
 }
 
-/** Until its first line, which then lives longer, and beyond its start, should that not be written down. */
+/** Lifetime of a batch without lines; the first line extends it. */
 const newBatchLivesMs = 86_400_000;
 const noOptions: BatchOptions = { name: null, startAt: null, perSecond: null };
 const given = ([field, value]: [string, unknown]) => [field, String(value)];
@@ -144,7 +141,7 @@ const given = ([field, value]: [string, unknown]) => [field, String(value)];
 interface BatchesOptions {
   redis: RedisClient;
   encrypter: Encrypter;
-  policy: Pick<Policy, 'keepMs' | 'sendLeaseMs' | 'events'>;
+  policy: Pick<Policy, 'retentionMs' | 'sendLeaseMs' | 'events'>;
 }
 
 const text = z.string().nullable();
@@ -156,7 +153,7 @@ const changeable = [
   'startedAt',
 ] as const satisfies (keyof BatchFacts)[];
 const cancelReply = z.tuple([z.string(), z.number()]).nullable();
-const editReply = z.union([
+const updateReply = z.union([
   z.tuple([z.enum(['missing', 'ended', 'started', 'too_late'])]),
   z.tuple([z.literal('changed'), z.string(), z.number()]),
 ]);
@@ -168,13 +165,13 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
   const mergeScript = loadScript(redis, 'batches/batches#merge-lines');
   const cancelScript = loadScript(redis, 'batches/batches#cancel');
   const endUploadScript = loadScript(redis, 'batches/batches#end-upload');
-  const editScript = loadScript(redis, 'batches/batches#edit');
-  const beginScript = loadScript(redis, 'batches/batches#begin');
-  const finishScript = loadScript(redis, 'batches/batches#finish');
-  const tellScript = loadScript(redis, 'batches/batches#tell', policy);
+  const updateScript = loadScript(redis, 'batches/batches#update');
+  const startedScript = loadScript(redis, 'batches/batches#mark-started');
+  const finishedScript = loadScript(redis, 'batches/batches#mark-finished');
+  const emitScript = loadScript(redis, 'batches/batches#emit', policy);
   const countScript = loadListScript(redis, 'batches/batches#count');
   const setScript = loadListScript(redis, 'batches/batches#set-in-partition');
-  /** `args`: field, value, ms that it is kept. Rejects where a master is away; then it may be set in some partitions. */
+  /** `args`: field, value, ms to keep it. Rejects if a master is unavailable; then some partitions may have it. */
   const setInPartitions = async (batch: string, args: [string, string | number, number]) => {
     const answers = await setScript(
       partitions.map((partition) => ({ key: keys.batchCounts(partition, batch), args })),
@@ -183,41 +180,45 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
   };
   const ofApp = async (app: string, id: string) => {
     const batch = batchOfId(id);
-    const facts = batch === null ? {} : await redis.hgetall(keys.batch(batch));
-    return batch !== null && facts['app'] === app ? { batch, facts } : null;
+    const fields = batch === null ? {} : await redis.hgetall(keys.batch(batch));
+    return fields['app'] === app ? batch : null;
   };
   const phonesOf = ({ request }: Line) => encrypter.hashes('phone number', request.to.e164);
   const fingerprints = (line: Line) =>
     encrypter.hashes('upload line', line.text).map((hash) => hash.slice(0, fingerprintWidth));
-  /** Merges entries into those of a chunk; what stands there then, or null where the batch was cancelled. */
+  /** Merges entries into those of a chunk; resolves with the chunk's entries, or null where the batch was cancelled. */
   const merge = async (
-    { name, app, onlyKnown = false }: { name: string; app: string; onlyKnown?: boolean },
+    { batch, app, onlyKnown = false }: { batch: string; app: string; onlyKnown?: boolean },
     from: number,
     { entries, lines, livesMs }: { entries: string[]; lines: number; livesMs: number },
   ): Promise<string | null> => {
     const chunk = Math.floor(from / linesPerChunk);
-    const place = from % linesPerChunk;
-    const more = [app, livesMs, from + lines, onlyKnown ? 1 : 0];
-    return text.parse(
-      await mergeScript(
-        [keys.batchLines(name, chunk), keys.batch(name)],
-        [place, lineWidth, entries.join(''), ...more],
-      ),
-    );
+    const line = [from % linesPerChunk, lineWidth, entries.join('')];
+    const args = [...line, app, livesMs, from + lines, onlyKnown ? 1 : 0];
+    return text.parse(await mergeScript([keys.batchLines(batch, chunk), keys.batch(batch)], args));
   };
   const longestLife = (lines: readonly (Pick<Line, 'request'> | null)[]) =>
-    Math.max(...lines.map((line) => (line ? lifeMs(line.request, policy) : policy.keepMs)));
+    Math.max(...lines.map((line) => (line ? lifeMs(line.request, policy) : policy.retentionMs)));
 
-  const factsOf = (fields: Record<string, string>): BatchFacts | null => {
-    const { app, createdAt, lines, name = null, paused } = fields;
+  const parseBatch = (fields: Record<string, string>): BatchFacts | null => {
+    const { app, createdAt, name = null } = fields;
     if (app === undefined) return null;
     const number = (field: string) => (fields[field] === undefined ? null : Number(fields[field]));
     return {
-      ...{ app, name, createdAt: Number(createdAt), lines: Number(lines ?? 0), paused: paused === 'true' },
-      ...{ startAt: number('startAt'), perSecond: number('perSecond'), paceAt: number('paceAt') },
-      ...{ startedAt: number('startedAt'), startTold: fields['startTold'] === '1' },
-      ...{ finishedAt: number('finishedAt'), uploadEndedAt: number('uploadEndedAt') },
-      ...{ cancelledAt: number('cancelledAt'), lastLineAt: number('lastLineAt') ?? Number(createdAt) },
+      app,
+      name,
+      createdAt: Number(createdAt),
+      lines: number('lines') ?? 0,
+      paused: fields['paused'] === 'true',
+      startAt: number('startAt'),
+      perSecond: number('perSecond'),
+      paceAt: number('paceAt'),
+      startedAt: number('startedAt'),
+      startEventWritten: fields['startEventWritten'] === '1',
+      finishedAt: number('finishedAt'),
+      uploadEndedAt: number('uploadEndedAt'),
+      cancelledAt: number('cancelledAt'),
+      lastLineAt: number('lastLineAt') ?? Number(createdAt),
     };
   };
   const create = async (batch: string, app: string, { name, startAt, perSecond }: BatchOptions) => {
@@ -230,64 +231,59 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
     return batch;
   };
 
-  const tell = async (type: string, at: string, fields: Record<string, string>) => {
-    await tellScript([keys.events('batches')], [type, 'at', at, ...Object.entries(fields).flat()]);
+  const emit = async (type: string, at: string, fields: Record<string, string>) => {
+    await emitScript([keys.events('batches')], [type, 'at', at, ...Object.entries(fields).flat()]);
   };
-  /** Counts its OTPs; cancelling may have reached some partitions and not others, whose master was away. */
+  /** The batch with its counts; partitions whose master was unavailable may not know of its cancellation. */
   const read = async (batch: string): Promise<Batch | null> => {
     const [fields, active, answers] = await Promise.all([
       redis.hgetall(keys.batch(batch)),
-      // It may be on a master that is away.
+      // Its master may be unavailable.
       redis.hget(keys.activeBatches, batch).catch(() => null),
       countScript(partitions.map((partition) => ({ key: keys.batchCounts(partition, batch), args: [] }))),
     ]);
-    const facts = factsOf(fields);
+    const facts = parseBatch(fields);
     if (!facts) return null;
     const counts = Object.fromEntries(statuses.map((status) => [status, 0])) as Batch['counts'];
-    let [waiting, at, cancelled] = [0, 0, true];
+    let [waiting, now, cancelled] = [0, 0, true];
     for (const answer of answers) {
       if (answer instanceof Error) throw answer;
-      const [lines, now, pairs] = countReply.parse(answer);
+      const [lines, at, pairs] = countReply.parse(answer);
+      now = at;
       const values = new Map(pairs.flatMap((name, i) => (i % 2 === 0 ? [[name, pairs[i + 1]]] : [])));
       const isCancelled = values.has('cancelledAt');
       for (const status of statuses) {
-        // Those that wait are cancelled already; their records are written when their turn comes.
-        const now = isCancelled && status === 'queued' ? 'cancelled' : status;
-        counts[now] += Number(values.get(status) ?? 0);
+        // Waiting lines are cancelled already; their records are written when they are taken.
+        const countedAs = isCancelled && status === 'queued' ? 'cancelled' : status;
+        counts[countedAs] += Number(values.get(status) ?? 0);
       }
       // Lines that ended stay in the list until they are taken.
       if (!isCancelled) waiting += Math.min(lines, Number(values.get('queued') ?? 0));
-      at = now;
       cancelled &&= isCancelled;
     }
     const noted = activeSchema.safeParse(JSON.parse(active ?? 'null')).data?.waitsFor ?? null;
-    return {
-      ...{ ...facts, ...progressOf(facts, { counts, waiting, noted, at }) },
-      ...{ id: batchId(batch), counts, cancelled },
-    };
+    const progress = progressOf(facts, { counts, waiting, noted, at: now });
+    return { ...facts, ...progress, id: batchId(batch), counts, cancelled };
   };
 
   return {
     open: async (app, key, options = noOptions) => {
       if (key === null) return await create(newBatch(), app, options);
-      const names = encrypter.hashes('batch', `${app}\n${key}`);
-      const facts = await Promise.all(
-        names.map((name) => redis.hmget(keys.batch(name), 'app', 'cancelledAt')),
+      const hashes = encrypter.hashes('batch', `${app}\n${key}`);
+      const fields = await Promise.all(
+        hashes.map((hash) => redis.hmget(keys.batch(hash), 'app', 'cancelledAt')),
       );
-      const known = Math.max(
-        0,
-        facts.findIndex(([owner]) => typeof owner === 'string'),
-      );
-      if (typeof facts[known]?.[1] === 'string') return null;
-      return await create(names[known] ?? names[0], app, options);
+      const known = fields.findIndex(([owner]) => typeof owner === 'string');
+      if (typeof fields[known]?.[1] === 'string') return null;
+      return await create(hashes[known] ?? hashes[0], app, options);
     },
     repeatInPartitions: async (batch, { startAt, cancelledAt }) => {
       const livesMs = await redis.pttl(keys.batch(batch));
       if (startAt !== null) await setInPartitions(batch, ['startAt', startAt, livesMs]);
       if (cancelledAt !== null) await setInPartitions(batch, ['cancelledAt', cancelledAt, livesMs]);
     },
-    facts: async (batch) => factsOf(await redis.hgetall(keys.batch(batch))),
-    change: async (batch, fields) => {
+    facts: async (batch) => parseBatch(await redis.hgetall(keys.batch(batch))),
+    setFields: async (batch, fields) => {
       const key = keys.batch(batch);
       if (fields.startAt) await setInPartitions(batch, ['startAt', fields.startAt, await redis.pttl(key)]);
       const changed = Object.entries(fields);
@@ -296,7 +292,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       if (deleted.length > 0) await redis.hdel(key, ...deleted);
       if (set.length > 0) await redis.hset(key, ...set);
     },
-    reserve: async (batch, from, lines) => {
+    reserve: async (upload, from, lines) => {
       const needed = upToLast(lines);
       if (needed.length === 0) return lines.map(() => null);
       const phones = needed.map((line) => (line ? phonesOf(line) : ([''] as const)));
@@ -304,7 +300,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
         if (!line) return noLine;
         return newOtpId(partitionOf(phones[i]?.[0] ?? '')).slice(4) + fingerprints(line)[0];
       });
-      const merged = await merge(batch, from, {
+      const merged = await merge(upload, from, {
         entries: proposed,
         lines: lines.length,
         livesMs: longestLife(needed),
@@ -313,7 +309,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       return lines.map((line, i) => {
         if (!line) return null;
         const entry = merged.slice(i * lineWidth, (i + 1) * lineWidth);
-        if (batch.onlyKnown && (entry === '' || entry.startsWith('\0'))) return null;
+        if (upload.onlyKnown && (entry === '' || entry.startsWith('\0'))) return null;
         if (entry !== proposed[i] && !fingerprints(line).includes(entry.slice(idWidth))) return 'reused';
         return { id: `otp_${entry.slice(0, idWidth)}`, phones: phones[i] ?? [''] };
       });
@@ -324,42 +320,42 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
         const phones = phonesOf(line);
         return { id: newOtpId(partitionOf(phones[0])), phones };
       }),
-    list: async (batch, from, lines) => {
+    saveLineIds: async (upload, from, lines) => {
       const needed = upToLast(lines);
       const entries = needed.map((line) => line?.id.slice(4).padEnd(lineWidth) ?? noLine);
       const livesMs = longestLife(needed);
-      return (await merge(batch, from, { entries, lines: lines.length, livesMs })) !== null;
+      return (await merge(upload, from, { entries, lines: lines.length, livesMs })) !== null;
     },
     endUpload: async (batch) => {
       await endUploadScript([keys.batch(batch)], []);
     },
-    edit: async (app, id, { startAt, ...fields }) => {
+    update: async (app, id, { startAt, ...fields }) => {
       const batch = batchOfId(id);
       if (batch === null) return 'missing';
       const set = Object.entries(fields).filter(([, value]) => value !== undefined);
       const pairs = set.flatMap(([field, value]) => [field, value === null ? '' : String(value)]);
-      const [result, start, keptMs] = editReply.parse(
-        await editScript([keys.batch(batch)], [app, startAt ?? '', ...pairs]),
+      const [result, start, keptMs] = updateReply.parse(
+        await updateScript([keys.batch(batch)], [app, startAt ?? '', ...pairs]),
       );
       if (result === 'changed' && start !== '') await setInPartitions(batch, ['startAt', start, keptMs]);
       return result;
     },
-    begin: async (batch) => {
-      const at = text.parse(await beginScript([keys.batch(batch)], []));
+    markStarted: async (batch) => {
+      const at = text.parse(await startedScript([keys.batch(batch)], []));
       if (at === null) return false;
       const fields = await redis.hgetall(keys.batch(batch));
-      if (fields['app'] === undefined || fields['startTold'] === '1') return true;
-      await tell('batch.started', at, { batch, app: fields['app'], name: fields['name'] ?? '' });
-      await redis.hset(keys.batch(batch), 'startTold', '1');
+      if (fields['app'] === undefined || fields['startEventWritten'] === '1') return true;
+      await emit('batch.started', at, { batch, app: fields['app'], name: fields['name'] ?? '' });
+      await redis.hset(keys.batch(batch), 'startEventWritten', '1');
       return true;
     },
-    finish: async (batch) => {
-      const at = z.string().parse(await finishScript([keys.batch(batch)], []));
+    markFinished: async (batch) => {
+      const at = z.string().parse(await finishedScript([keys.batch(batch)], []));
       const found = await read(batch);
       if (!found) return;
       const { app, name, cancelledAt, lines, counts } = found;
       const end = { status: cancelledAt === null ? 'finished' : 'cancelled', lines, counts };
-      await tell('batch.finished', at, { batch, app, name: name ?? '', end: JSON.stringify(end) });
+      await emit('batch.finished', at, { batch, app, name: name ?? '', end: JSON.stringify(end) });
     },
     ...createBatchList({ redis, policy }),
     find: async (app, id) => {
@@ -367,7 +363,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       const found = batch === null ? null : await read(batch);
       return found?.app === app ? found : null;
     },
-    ids: async (id, from, count) => {
+    lineIds: async (id, from, count) => {
       const batch = batchOfId(id) ?? '';
       const lines = Array.from({ length: count }, (_, i) => from + i);
       const chunks = groupBy(lines, (line) => String(Math.floor(line / linesPerChunk)));
@@ -381,16 +377,16 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       return entries.map((entry) => (entry === '' || entry.startsWith('\0') ? null : `otp_${entry}`));
     },
     cancel: async (app, id) => {
-      const found = await ofApp(app, id);
-      const reply = found && cancelReply.parse(await cancelScript([keys.batch(found.batch)], []));
-      if (!found || !reply) return false;
-      await setInPartitions(found.batch, ['cancelledAt', ...reply]);
+      const batch = await ofApp(app, id);
+      const reply = batch && cancelReply.parse(await cancelScript([keys.batch(batch)], []));
+      if (!batch || !reply) return false;
+      await setInPartitions(batch, ['cancelledAt', ...reply]);
       return true;
     },
   };
 }
 
-/** Without what comes after the last line that needs an id: nothing is kept for that. */
+/** Lines up to the last one that needs an id: nothing is kept for those after it. */
 function upToLast<T>(lines: readonly (T | null)[]): readonly (T | null)[] {
   return lines.slice(0, lines.findLastIndex((line) => line !== null) + 1);
 }

@@ -40,7 +40,7 @@ export function createBudgets({ redis, policy }: { redis: RedisClient; policy: P
   const collect = loadListScript(redis, 'limits/budget#collect', policy);
   const giveBack = loadListScript(redis, 'limits/budget#give-back', policy);
   return {
-    /** The current budgets of these apps, and the credits used: of OTPs that were sent, or may be, or may have been. */
+    /** The current budgets of these apps; `used`: credits reserved by OTPs that did not end unsent. */
     read: async (apps: readonly Pick<App, 'name' | 'limits'>[]) => {
       const all = apps.flatMap(({ name, limits: { creditsPerDay, creditsPerMonth } }) => {
         const limits = {
@@ -55,7 +55,7 @@ export function createBudgets({ redis, policy }: { redis: RedisClient; policy: P
         }),
       );
     },
-    /** On a cluster: gives back what OTPs reserved that ended without an SMS. */
+    /** On a cluster: returns the credits of OTPs that ended without an SMS. */
     collect: async () => {
       const found = await collect(
         partitions.map((partition) => ({ key: keys.unspent(partition), args: [] })),
@@ -69,7 +69,7 @@ export function createBudgets({ redis, policy }: { redis: RedisClient; policy: P
           return windows.map((key) => ({ key, args: [fields[i + 1] ?? '0'] }));
         });
       });
-      // What a master that is away does not take stays used: the budget only gets stricter.
+      // Credits that an unavailable master does not take stay used: the budget only gets stricter.
       if (calls.length > 0) await giveBack(calls);
     },
   };

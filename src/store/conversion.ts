@@ -10,18 +10,18 @@ export interface ConversionAlarm {
   /** ISO 3166-1 alpha-2. */
   country: string;
   since: number;
-  /** It is over then, unless as few are verified of those sent until then. */
+  /** Ends then, unless conversion stays low. */
   ends: number;
-  /** When it was last judged: of so many, so many were verified. */
+  /** OTPs sent and verified at the last evaluation. */
   sent: number;
   verified: number;
 }
 
-/** The share of OTPs that are verified, by app and country. It is watched, never enforced. */
+/** The share of OTPs that are verified, by app and country. It raises alarms and refuses nothing. */
 export interface Conversion {
   /** Counts an OTP that was sent, or verified. Never rejects: an alarm does not depend on a single one. */
   note(otp: Pick<Otp, 'app' | 'to' | 'isTest' | 'sentAt'>, what: 'sent' | 'verified'): Promise<void>;
-  /** Judges what was sent at least a minute ago. Answers the alarms that this call switched. */
+  /** Evaluates OTPs sent at least a minute ago. Resolves with the alarms that this call switched. */
   judge(): Promise<{
     raised: Pick<ConversionAlarm, AlarmFacts>[];
     ended: Pick<ConversionAlarm, AlarmNames>[];
@@ -66,7 +66,7 @@ export function createConversion({ redis, policy }: StoreContext): Conversion {
   let pending = 0;
   return {
     note: async ({ app, to, isTest, sentAt }, what) => {
-      // Those of a Redis that is away for long must not fill this process.
+      // Notes for an unavailable Redis must not fill this process.
       if (isTest || sentAt === null || pending >= mostPending) return;
       pending += 1;
       await noteGathered({ name: `${app} ${to.country}`, what, at: sentAt }).catch(() => {});

@@ -4,15 +4,15 @@ import { partitionOf } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
 import { recordSchema, toOtp } from './record.js';
-import { loadRecordScript, loadScript, masterOf, type RecordScripts } from './script.js';
+import { loadRecordScript, loadScript, masterOf, type RecordScriptOptions } from './script.js';
 
 /** What is kept about the person behind a phone number. */
 export interface DataSubjects {
   /** Every OTP that is kept, of all apps. Looks through a whole master: for a command, not for a request. */
   find(to: PhoneNumber): Promise<Otp[]>;
   /**
-   * Erases these OTPs, what limits and wrong codes are known of the number, and where its references lead. What a call
-   * that is under way comes to is not written down.
+   * Erases these OTPs, the number's limits and wrong codes, and its references. Calls in flight cannot write the record
+   * again.
    */
   erase(to: PhoneNumber, otps: readonly Otp[]): Promise<void>;
 }
@@ -30,7 +30,7 @@ function readable(raw: string): z.output<typeof ofRecord> | null {
 }
 
 /** Persons by the keyed hashes of their number, under every encryption key. */
-export function createDataSubjects(options: RecordScripts): DataSubjects {
+export function createDataSubjects(options: RecordScriptOptions): DataSubjects {
   const { redis, encrypter } = options;
   const eraseScript = loadRecordScript(options, 'otp/otps#erase');
   const forgetRefusals = loadScript(redis, 'sending/app-calls#forget-refusals');

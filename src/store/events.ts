@@ -10,7 +10,7 @@ import { shownRange } from './number-ranges.js';
 import { failureCodes } from './record.js';
 import { json, loadListScript, type RedisClient } from './script.js';
 
-/** Events that were written down with what they tell of, and wait to be passed on. */
+/** Events, each written by the step that caused it, that wait for the webhook queue. */
 export interface Events {
   /** The oldest of those that wait, in the streams that can be read. Rejects when none can. */
   read(): Promise<StoredEvent[]>;
@@ -22,16 +22,16 @@ export interface Events {
 interface StoredEvent {
   key: string;
   entry: string;
-  /** Null: it makes no sense here, such as an event of a newer version. */
+  /** Null: this version cannot read it, such as an event of a newer one. */
   event: GatewayEvent | null;
 }
 
 /** Of each stream at a time: a few hundred in all, so that a read blocks no other command for long. */
 const readAtATime = 10;
-/** On a cluster, a master that answers later than this is taken for away. */
+/** A master of a cluster that takes longer counts as unavailable. */
 const readWithinMs = 1_000;
 
-/** Where events are kept: beside what they tell of. The place in this list is part of an event's id. */
+/** Sources of events, each with a stream in its own slot. The index in this list is part of an event's id. */
 const sources = [...partitions, 'sending', 'balance', 'ranges', 'conversion', 'budgets', 'batches'];
 
 const type = z.enum(eventTypes);
@@ -87,16 +87,16 @@ const entrySchema = z.union([
 ]);
 const entriesReply = z.array(z.tuple([z.string(), z.array(z.string())]));
 
-/** The events in Redis: a stream in each partition, and one beside each thing that all share. */
+/** The events in Redis: a stream in each partition, and one for each other source. */
 export function createEvents(redis: RedisClient): Events {
   const readScript = loadListScript(redis, 'gateway/events#read');
   const forgetScript = loadListScript(redis, 'gateway/events#forget');
-  const away = new Set<string>();
-  /** One whose master is away holds no other up, and is asked again once it has answered. */
+  const unanswered = new Set<string>();
+  /** A stream whose master is unavailable delays no other, and is read again once it has answered. */
   const readOne = async (key: string): Promise<unknown> => {
-    if (away.has(key)) return new Error('the master of these events does not answer');
-    away.add(key);
-    const reading = readScript([{ key, args: [readAtATime] }]).finally(() => away.delete(key));
+    if (unanswered.has(key)) return new Error('the master of these events does not answer');
+    unanswered.add(key);
+    const reading = readScript([{ key, args: [readAtATime] }]).finally(() => unanswered.delete(key));
     return await withTimeout(reading, readWithinMs).then(
       ([first]) => first,
       (error: unknown) => error,
@@ -134,8 +134,8 @@ export function createEvents(redis: RedisClient): Events {
 }
 
 /**
- * From Redis's own id of the entry, `<ms>-<n>`: never the same twice, and in the order of time. To the base of 36, since a
- * log masks what may be a phone number.
+ * From Redis's own id of the entry, `<ms>-<n>`: unique, and in the order of time. To the base of 36, since logs mask
+ * digits that may be a phone number.
  */
 function eventId(source: number, entry: string): string {
   const [ms = '', n = ''] = entry.split('-');
@@ -143,7 +143,7 @@ function eventId(source: number, entry: string): string {
   return `evt_${moment}_${n.padStart(4, '0')}_${String(source).padStart(2, '0')}`;
 }
 
-/** A worker that was killed may write the event of a batch down again: it has the same id then. */
+/** The same for each copy: after a killed worker, the event of a batch may be written again. */
 function batchEventId({ type, at, batch }: { type: string; at: number; batch: string }): string {
   return `evt_${at.toString(36).padStart(9, '0')}_${batch}_${type.slice('batch.'.length)}`;
 }

@@ -6,20 +6,18 @@ import { loadScript, type StoreContext } from './script.js';
 const mostFailures = 10;
 const windowMs = 600_000;
 
-/** What a login means for its client: whether that is blocked now, by this very failure, and until when. */
 interface LoginBlock {
   blocked: boolean;
-  begins: boolean;
-  /** Milliseconds until the client's failures are forgotten. */
-  endsInMs: number;
+  /** By this failure, which is not refused as blocked itself. */
+  blockStarted: boolean;
+  retryInMs: number;
 }
 
 /** Failed logins by client address, which Redis knows by its keyed hash only; shared by all processes. */
 export interface FailedLogins {
   /**
-   * Notes a login, and says whether the client is to be refused: it is after 10 failures within 10 minutes of the
-   * first, or its IPv6 /56 network after 20, until those are over. The last one begins the block; it is refused as a
-   * failure already.
+   * Counts a failed login. Blocks a client after 10 failures in a 10-minute window, its IPv6 /56 network after 20, until
+   * the window ends. The failure that starts the block still gets 401.
    */
   note(client: string, login: 'right' | 'wrong'): Promise<LoginBlock>;
 }
@@ -32,8 +30,8 @@ export function createFailedLogins({ redis, encrypter }: StoreContext): FailedLo
   const noteOne = async (client: string, most: number, added: 0 | 1): Promise<LoginBlock> => {
     const [hash] = encrypter.hashes('client address', client);
     const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);
-    const [failures, endsInMs] = replySchema.parse(reply);
-    return { blocked: failures - added >= most, begins: added === 1 && failures === most, endsInMs };
+    const [failures, retryInMs] = replySchema.parse(reply);
+    return { blocked: failures - added >= most, blockStarted: added === 1 && failures === most, retryInMs };
   };
   return {
     note: async (client, login) => {
@@ -43,11 +41,11 @@ export function createFailedLogins({ redis, encrypter }: StoreContext): FailedLo
         noteOne(client, mostFailures, added),
         ...(network === null ? [] : [noteOne(network, mostFailures * widerNetworkShare, added)]),
       ]);
-      const told = notes.filter(({ blocked, begins }) => blocked || begins);
+      const blocking = notes.filter(({ blocked, blockStarted }) => blocked || blockStarted);
       return {
         blocked: notes.some(({ blocked }) => blocked),
-        begins: notes.some(({ begins }) => begins),
-        endsInMs: Math.max(0, ...told.map(({ endsInMs }) => endsInMs)),
+        blockStarted: notes.some(({ blockStarted }) => blockStarted),
+        retryInMs: Math.max(0, ...blocking.map(({ retryInMs }) => retryInMs)),
       };
     },
   };

@@ -4,28 +4,27 @@ import { partitions } from '../otp/otp-id.js';
 import { keys } from './keys.js';
 import { loadScript, masterOf, mastersOf, type RedisClient } from './script.js';
 
-/** What another history of Redis's data means: all of it came back, its last moments may be missing, or all of it is. */
+/** `whole`: nothing lost; `may_have_lost`: last writes may be missing; `emptied`: no data left. */
 export type HistoryFinding = 'whole' | 'may_have_lost' | 'emptied';
 
 const reply = z.enum(['known', 'first_seen', 'whole', 'may_have_lost']);
 
 export interface Histories {
   note(historyKey: string): Promise<void>;
-  /** Compares which partitions have a history with the last look: where one is gone, Redis was emptied. */
+  /** Checks whether the partitions still have their histories: if one is gone, Redis was emptied. */
   look(): Promise<void>;
 }
 
 /**
- * `note` judges, for one partition, a Redis that restarted or that took over from another one (ADR 10). Unless it synced
- * its log on every write, it may have forgotten claims whose calls went out; each such loss is counted, and OTPs that
- * were admitted before it and look queued count one unknown attempt.
+ * `note` records, for one partition, a new replication id: Redis restarted or took over from another one (ADR 10). Unless
+ * it synced its log on every write, it may have lost claims whose calls were made; each such loss is counted, and queued
+ * OTPs that were admitted before it count one unknown attempt.
  */
 export function createHistories(redis: RedisClient, onNew: (finding: HistoryFinding) => void): Histories {
   const script = loadScript(redis, 'gateway/note-history');
-  const told = new Set<string>();
+  const reported = new Set<string>();
   let seen: string[] = [];
-  /** Once: the next look begins anew. */
-  const tellEmptied = () => {
+  const reportEmptied = () => {
     seen = [];
     onNew('emptied');
   };
@@ -33,27 +32,27 @@ export function createHistories(redis: RedisClient, onNew: (finding: HistoryFind
     note: async (historyKey) => {
       const synced = (await appendFsyncOf(masterOf(redis, historyKey))) === 'always';
       const finding = reply.parse(await script([historyKey], [synced ? 1 : 0]));
-      // On a busy gateway each partition has a history again before the next look.
-      if (finding === 'first_seen' && seen.includes(historyKey)) tellEmptied();
+      // On a busy gateway each partition has a history again before the next check.
+      if (finding === 'first_seen' && seen.includes(historyKey)) reportEmptied();
       if (finding !== 'whole' && finding !== 'may_have_lost') return;
       const id = (await redis.hget(historyKey, 'id')) ?? '';
-      if (!told.has(id)) onNew(finding);
-      told.add(id);
+      if (!reported.has(id)) onNew(finding);
+      reported.add(id);
     },
     look: async () => {
       const all = partitions.map((tag) => keys.history(tag));
       const found = await Promise.allSettled(all.map((key) => redis.exists(key)));
-      // One that cannot be asked is as it was.
+      // An unavailable one is as it was.
       const isThere = (key: string, i: number) =>
         found[i]?.status === 'fulfilled' ? found[i].value === 1 : seen.includes(key);
       const there = all.filter(isThere);
-      if (seen.some((key) => !there.includes(key))) tellEmptied();
+      if (seen.some((key) => !there.includes(key))) reportEmptied();
       seen = there;
     },
   };
 }
 
-/** From what loses nothing to what loses most. */
+/** By the writes that may be lost, fewest first. */
 const policies = ['always', 'everysec', 'no', 'off', 'hidden'];
 
 /**

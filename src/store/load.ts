@@ -3,9 +3,9 @@ import { withTimeout } from '../lib/with-timeout.js';
 import { keys } from './keys.js';
 import { mastersOf, type RedisClient } from './script.js';
 
-/** What tells how much can be taken on: how fast OTPs are dealt with, and how full Redis is. */
+/** Measures for backpressure: OTPs done, and Redis's memory. */
 export interface Load {
-  /** Adds to the number of jobs that workers took out of the line: sent, ended otherwise, or delayed. */
+  /** Adds to the number of jobs that workers took out of the send queue: sent, ended otherwise, or delayed. */
   addDone(count: number): Promise<void>;
   /** How many all workers are done with so far. */
   done(): Promise<number>;
@@ -36,7 +36,7 @@ async function answered(infos: Promise<string>[]): Promise<string[]> {
   return settled.flatMap((info) => (info.status === 'fulfilled' ? [info.value] : []));
 }
 
-/** Less than readiness may take: a master that is away hides no policy of the others. */
+/** Less than readiness may take: an unavailable master hides no policy of the others. */
 const infoWithinMs = 250;
 
 /** The policy by which a master with a `maxmemory` evicts keys; null: none that answers does. */
@@ -48,7 +48,7 @@ export async function evictionPolicy(redis: RedisClient): Promise<string | null>
   return limited.map(evictionPolicyIn).find((policy) => policy !== null) ?? null;
 }
 
-/** What `INFO memory` says of a server that would evict keys if it had a limit, and reached it; null: it would not. */
+/** The policy in `INFO memory` of a server that would evict keys at its memory limit; null: it would not. */
 export function evictionPolicyIn(info: string): string | null {
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction';
   return policy === 'noeviction' ? null : policy;

@@ -4,49 +4,49 @@ import { groupBy } from '../lib/group-by.js';
 import { memoize } from '../lib/memoize.js';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import type { RangeRefusal } from '../otp/refusal.js';
-import { type HashedKey, hashedKey, keys, rotateKey } from './keys.js';
+import type { RangeDecision } from '../otp/refusal.js';
+import { copyToCurrentKey, type HashedKey, hashedKey, keys } from './keys.js';
 import { json, loadListScript, loadScript, type StoreContext } from './script.js';
 import type { ReleasedOtp } from './waiting-lines.js';
 
-const judgedSchema = z.object({
+const limitedSchema = z.object({
   slowUntil: z.number(),
   blockedUntil: z.number(),
-  /** While as many codes as it may have wait to be verified; a place may be free sooner. */
+  /** Until then it has as many unverified codes as it may have; the cap may end sooner. */
   cappedUntil: z.number(),
   /** OTPs refused. */
   refused: z.number(),
-  /** OTPs that would have been refused, while the guard only watched. */
+  /** OTPs not refused only because of FRAUD_GUARD=monitor. */
   wouldRefuse: z.number(),
 });
 
 /**
- * A range (E.164 digits without the last four) that the toll-fraud guard slowed, blocked or capped. Times are ms of Redis's
- * clock; those past are over.
+ * A range (E.164 digits without the last four) that the toll-fraud guard slowed, blocked or capped. Times are ms of
+ * Redis's clock; those past are over.
  */
-export type JudgedRange = { app: string; range: string } & z.infer<typeof judgedSchema>;
+export type LimitedRange = { app: string; range: string } & z.infer<typeof limitedSchema>;
 
-/** What the guard decided about a released OTP. */
-export interface ReleaseJudgement {
+/** The guard's check of a released OTP. */
+export interface ReleaseCheck {
   /** How long its range takes no more; 0: it can be sent. */
   waitMs: number;
-  /** What was decided about its range because of it. */
-  decision: RangeRefusal | null;
+  /** The decision about its range because of it. */
+  decision: RangeDecision | null;
 }
 
-/** Number ranges of 10,000 numbers, as the toll-fraud guard sees them. Admission judges them (`lua/ranges/range.lua`). */
+/** Number ranges of 10,000 numbers. Admission applies the toll-fraud guard's decisions (`lua/ranges/range.lua`). */
 export interface NumberRanges {
   /** The range of an OTP to this number, or null when the guard leaves it alone. */
   guarded(app: string, to: PhoneNumber): { name: string; key: HashedKey } | null;
-  /** Judges OTPs of batches that are released now. */
-  judge(released: readonly ReleasedOtp[]): Promise<ReleaseJudgement[]>;
+  /** Applies the guard to OTPs of batches that are released now. */
+  checkReleased(released: readonly ReleasedOtp[]): Promise<ReleaseCheck[]>;
   /**
    * Counts the result of an OTP. Never rejects: a lost count only makes the guard a little stricter.
    */
   note(otp: Otp, what: 'sent' | 'unsent' | 'verified'): Promise<void>;
-  /** Those that were slowed, blocked or capped lately. */
-  judged(): Promise<JudgedRange[]>;
-  /** Forgets everything about a range, what was decided too. False when nothing is known of it. */
+  /** Ranges that were slowed, blocked or capped lately. */
+  limited(): Promise<LimitedRange[]>;
+  /** Deletes a range's counts and decisions. False when there are none. */
   forget(app: string, range: string): Promise<boolean>;
 }
 
@@ -59,12 +59,12 @@ const warnings = {
   slowed: 'A number range looks like SMS pumping and is slowed: too few of its codes were verified',
   blocked: 'A number range looks like SMS pumping and is blocked: too few of its codes were verified',
   capped: 'A number range has as many unverified codes as it may have at a time',
-} satisfies Record<RangeRefusal, string>;
+} satisfies Record<RangeDecision, string>;
 
-/** What the log says of a decision of the guard. `enforced`: false where it only watches. */
+/** The log entry of a decision of the guard. `enforced`: false in monitor mode. */
 export function rangeWarning(
   { app, to }: Pick<Otp, 'app' | 'to'>,
-  { decision, enforced }: { decision: RangeRefusal; enforced: boolean },
+  { decision, enforced }: { decision: RangeDecision; enforced: boolean },
 ): [object, string] {
   return [{ event: `range.${decision}`, app, range: shownRange(to.range), enforced }, warnings[decision]];
 }
@@ -75,19 +75,17 @@ const mostPending = 10_000;
 const takeReply = z.array(
   json(
     z.object({
-      decided: z
-        .enum(['', 'slowed', 'blocked', 'capped'])
-        .transform((decision) => (decision === '' ? null : decision)),
+      decision: z.enum(['', 'slowed', 'blocked', 'capped']).transform((name) => (name === '' ? null : name)),
       waitMs: z.number(),
     }),
   ),
 );
-/** A master of a cluster that takes longer is taken for away. */
+/** A master of a cluster that takes longer counts as unavailable. */
 export const slotDeadlineMs = 1_000;
-/** When a range is judged again whose master does not answer. */
-const awayForMs = 1_000;
+/** When a range is checked again whose master does not answer. */
+const unavailableForMs = 1_000;
 
-const readReply = json(judgedSchema).nullable();
+const readReply = json(limitedSchema).nullable();
 
 interface NumberRangesOptions extends StoreContext {
   /** Number ranges, or beginnings of them, that the guard leaves alone: E.164 digits. */
@@ -101,7 +99,7 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const readScript = loadScript(redis, 'ranges/range#read', policy);
   const takeMany = loadListScript(redis, 'ranges/range#take', policy, slotDeadlineMs);
   const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
-  // On a cluster, a note whose master is away must not hold up the others.
+  // On a cluster, a note whose master is unavailable must not delay the others.
   const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
   const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });
   let pending = 0;
@@ -112,10 +110,10 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
     const name = `${app} ${to.range}`;
     return { name, key: keyOf(name) };
   };
-  const read = async (name: string): Promise<JudgedRange[]> => {
+  const read = async (name: string): Promise<LimitedRange[]> => {
     const [app = '', range = ''] = name.split(' ');
     const key = keyOf(name);
-    await rotateKey(redis, [key]);
+    await copyToCurrentKey(redis, [key]);
     const known = readReply.parse(await readScript([key.current], []));
     if (known) return [{ app, range, ...known }];
     await redis.srem(keys.ranges, name);
@@ -123,14 +121,14 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   };
   return {
     guarded,
-    judge: async (released) => {
-      const judgements = released.map((): ReleaseJudgement => ({ waitMs: 0, decision: null }));
+    checkReleased: async (released) => {
+      const checks = released.map((): ReleaseCheck => ({ waitMs: 0, decision: null }));
       const indexes = released.flatMap(({ otp }, i) => {
         const range = otp.isTest ? null : guarded(otp.app, otp.to);
         return range ? [{ i, range }] : [];
       });
       const byRange = [...groupBy(indexes, ({ range }) => range.name)];
-      await rotateKey(
+      await copyToCurrentKey(
         redis,
         byRange.flatMap(([, [first]]) => (first ? [first.range.key] : [])),
       );
@@ -142,34 +140,34 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
       );
       for (const [n, [name, of]] of byRange.entries()) {
         const answer = answers[n];
-        // A guard that only watches holds nothing back, also where its master is away.
+        // In monitor mode nothing waits, also while a master is unavailable.
         const parsed = answer instanceof Error ? [] : takeReply.parse(answer);
-        for (const [place, { i }] of of.entries()) {
-          const away = answer instanceof Error && policy.fraudGuard === 'enforce';
-          const { decided: decision, waitMs } = parsed[place] ?? { decided: null, waitMs: 0 };
-          judgements[i] = { waitMs: away ? awayForMs : waitMs, decision };
+        for (const [index, { i }] of of.entries()) {
+          const isUnavailable = answer instanceof Error && policy.fraudGuard === 'enforce';
+          const { decision, waitMs } = parsed[index] ?? { decision: null, waitMs: 0 };
+          checks[i] = { waitMs: isUnavailable ? unavailableForMs : waitMs, decision };
           if (decision === null) continue;
           await redis.sadd(keys.ranges, name).catch(() => {});
           if (decision === 'blocked') await emitBlocked([keys.events('ranges')], [name]).catch(() => {});
         }
       }
-      return judgements;
+      return checks;
     },
     note: async (otp, what) => {
       const range = otp.isTest ? null : guarded(otp.app, otp.to);
-      // An OTP of an upload took no place, so it gives none back.
+      // An OTP of an upload was not counted as admitted.
       if (!range || (what === 'unsent' && otp.inBatch)) return;
-      // Those of a master that is away for long must not fill this process.
+      // Notes for an unavailable master must not fill this process.
       if (pending >= mostPending) return;
       const at = what === 'unsent' ? otp.createdAt : (otp.sentAt ?? otp.createdAt);
       pending += 1;
-      const noted = rotateKey(redis, [range.key]).then(() =>
+      const noted = copyToCurrentKey(redis, [range.key]).then(() =>
         noteGathered({ key: range.key.current, args: [what, at, otp.inBatch ? 1 : 0] }),
       );
       await noted.catch(() => {});
       pending -= 1;
     },
-    judged: async () => {
+    limited: async () => {
       const names = await redis.smembers(keys.ranges);
       return (await Promise.all(names.sort().map(read))).flat();
     },

@@ -30,7 +30,7 @@ export interface Otps {
   admitMany: AdmitMany;
   /** The OTP as the clock has it now; null when there is none of this app under that id. */
   find(app: string, id: string): Promise<Otp | null>;
-  /** The same whichever app it is of: for the operator's eyes. */
+  /** The same for any app: for operators. */
   findOfAnyApp(id: string): Promise<Otp | null>;
   /** The newest first, at most 100. */
   findByReference(app: string, reference: string): Promise<Otp[]>;
@@ -67,7 +67,7 @@ export function createOtps(options: AdmissionOptions): Otps {
     return record?.app === app ? toOtp(encrypter, record) : null;
   };
   const admitMany = createAdmission(options);
-  // On a cluster, one whose master is away would hold up those gathered with it.
+  // On a cluster, one whose master is unavailable would delay those gathered with it.
   const admitOne = redis.isCluster
     ? async (asked: AdmissionRequest) => (await admitMany([asked]))[0] ?? new Error('no answer')
     : createBatcher(admitMany, gathered);
@@ -103,7 +103,7 @@ export function createOtps(options: AdmissionOptions): Otps {
       const reply = await scripts.cancel(keys.record(partition, id), [app]);
       const [kind, raw] = cancelReply.parse(reply);
       const record = raw === undefined ? null : recordSchema.parse(JSON.parse(raw));
-      if (record?.sends === 0) void ranges.note(toOtp(encrypter, record), 'unsent');
+      if (record?.claims === 0) void ranges.note(toOtp(encrypter, record), 'unsent');
       return kind;
     },
   };

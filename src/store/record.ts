@@ -19,7 +19,7 @@ export const recordSchema = z.object({
   ttlSeconds: z.number(),
   maxAttempts: z.number(),
   attempts: z.number().default(0),
-  sends: z.number().default(0),
+  claims: z.number().default(0),
   retries: z.number().default(0),
   unknowns: z.number().default(0),
   presumed: z.number().default(0),
@@ -32,7 +32,7 @@ export const recordSchema = z.object({
   uuid: z.string().optional(),
   smsId: z.string().optional(),
   failure: z.enum(failureCodes).optional(),
-  /** What it ends with if its unrecognised refusals are final; when the call of the last and of the first was claimed. */
+  /** Its failure if its unrecognised refusals are final; claim times of the last and of the first refused call. */
   refusal: z.enum(failureCodes).optional(),
   refusedAt: z.number().optional(),
   firstRefusedAt: z.number().optional(),
@@ -104,8 +104,8 @@ export function newOtp(
   };
 }
 
-/** What of an OTP its record shows without being opened; what may change is all in it. */
-export function factsOf(record: OtpRecord) {
+/** The unencrypted fields of an OTP; every field that can change is among them. */
+export function plainFields(record: OtpRecord) {
   return {
     id: record.id,
     app: record.app,
@@ -128,7 +128,7 @@ export function factsOf(record: OtpRecord) {
   };
 }
 
-export type OtpFacts = ReturnType<typeof factsOf>;
+export type OtpFacts = ReturnType<typeof plainFields>;
 
 /** Opens a record as Redis has it. Throws when it is broken, or no encryption key fits. */
 export function openRecord(encrypter: Encrypter, raw: string): Otp {
@@ -141,5 +141,5 @@ export function toOtp(encrypter: Encrypter, record: OtpRecord): Otp {
     encryptedSchema.parse(JSON.parse(encrypter.decrypt(record.id, record.encrypted)));
   const to = PhoneNumber.restore({ callingCode, national, country });
   // A spread of the facts with further members takes 12 µs (measured).
-  return Object.assign(factsOf(record), { to, message, unicode, senderId, reference, clientIp });
+  return Object.assign(plainFields(record), { to, message, unicode, senderId, reference, clientIp });
 }

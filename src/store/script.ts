@@ -6,15 +6,15 @@ import { groupBy } from '../lib/group-by.js';
 import { redisScript } from '../lib/redis-script.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import type { EventType } from '../otp/event.js';
-import { moves, statuses } from '../otp/otp.js';
+import { statuses, transitions } from '../otp/otp.js';
 import { hashSlot } from '../otp/otp-id.js';
 import type { Encrypter } from './encryption.js';
 import { tagOf } from './keys.js';
 
 /** Numbers that the Lua functions decide by. All durations are milliseconds. */
 export interface Policy {
-  /** How long a record is kept after its OTP ended. */
-  keepMs: number;
+  /** How long a record is kept after its OTP ended (OTP_RETENTION_SECONDS). */
+  retentionMs: number;
   /** How long a send attempt may be under way: its call, and writing its outcome down. */
   sendLeaseMs: number;
   /** How long a verification attempt may be under way. */
@@ -39,10 +39,10 @@ export interface Policy {
   /** IANA name. */
   budgetTimeZone: string;
   /** Wrong codes in a row, of one app and number across its OTPs, that lock the number. Never 0. */
-  wrongCodes: number;
-  /** What the toll-fraud guard does; `monitor` decides and tells, and refuses nothing. */
+  maxWrongCodes: number;
+  /** Mode of the toll-fraud guard; `monitor` decides and reports, and refuses nothing. */
   fraudGuard: 'off' | 'monitor' | 'enforce';
-  /** The events that are written down, each between two spaces: ` otp.sent otp.failed `. */
+  /** The events that are emitted, each between two spaces: ` otp.sent otp.failed `. */
   events: string;
 }
 
@@ -51,21 +51,21 @@ export function wantedEvents(types: readonly EventType[]): string {
   return ` ${types.join(' ')} `;
 }
 
-/** The most that a Redis with `appendfsync everysec` loses is 2 s; an unknown that old is sure to stay. */
+/** `appendfsync everysec` loses 2 s at most. An unknown outcome this old survives a crash. */
 const lossWindowMs = 3_000;
-/** How long after admission the sweeper looks whether the job has arrived. */
+/** How long after admission the sweeper checks whether the job has arrived. */
 const enqueueGraceMs = 10_000;
 /** How long after its upload a batch may start at most. */
 export const longestStartMs = 7 * 86_400_000;
-/** How long a 200 that got lost on its way is answered again to the same Idempotency-Key. */
+/** How long a successful verification is replayed to the same Idempotency-Key. */
 const verifyReplayMs = 60_000;
 
-/** How long, in milliseconds, what an OTP leaves behind can be of use at most: sent as late and kept as long as it may be. */
+/** Longest useful life of an OTP's data in ms: send deadline + send lease + TTL + retention. */
 export function longestLifeMs(
   { sendDeadlineMs, ttlMs }: { sendDeadlineMs: number; ttlMs: number },
-  { sendLeaseMs, keepMs }: Pick<Policy, 'sendLeaseMs' | 'keepMs'>,
+  { sendLeaseMs, retentionMs }: Pick<Policy, 'sendLeaseMs' | 'retentionMs'>,
 ): number {
-  return sendDeadlineMs + sendLeaseMs + ttlMs + keepMs;
+  return sendDeadlineMs + sendLeaseMs + ttlMs + retentionMs;
 }
 
 /** A single Redis, or a Redis Cluster, where one call reaches one slot. */
@@ -95,10 +95,10 @@ export function json<T extends z.ZodType>(schema: T) {
 
 type Script = (keys: string[], args: (string | number | Buffer)[]) => Promise<unknown>;
 
-/** What `POLICY.name` stands for in Lua sources: the operator's settings and fixed numbers. */
+/** Values of `POLICY.name` in Lua sources: the operator's settings and fixed numbers. */
 function luaValues(policy: Partial<Policy>): Map<string, string | number> {
-  // To make a table of the moves would cost each call more than to search this text.
-  const pairs = statuses.flatMap((from) => moves[from].map((to) => `${from}>${to} `));
+  // To make a table of the transitions would cost each call more than to search this text.
+  const pairs = statuses.flatMap((from) => transitions[from].map((to) => `${from}>${to} `));
   return new Map(
     Object.entries({
       ...policy,
@@ -106,14 +106,14 @@ function luaValues(policy: Partial<Policy>): Map<string, string | number> {
       enqueueGraceMs,
       verifyReplayMs,
       longestStartMs,
-      moves: pairs.join(''),
+      transitions: pairs.join(''),
     }),
   );
 }
 
 /**
- * `lua/<file>.lua` with what it includes, each file once, before its own text. Of a file with commands: what stands before
- * the first of them, and for `<file>#<command>` also that one.
+ * Source of `<file>` or `<file>#<command>`: includes first, once each, then the text before the first command, then the
+ * command. All share one scope: local names must be unique.
  */
 function readLua(name: string, included = new Set<string>()): string {
   const [file = '', command] = name.split('#');
@@ -123,14 +123,14 @@ function readLua(name: string, included = new Set<string>()): string {
   const [head = '', ...commands] = source.split(/^--- @command /m);
   const own = command === undefined ? '' : commands.find((each) => each.startsWith(`${command}\n`));
   if (own === undefined) throw new Error(`lua/${file}.lua: there is no command ${command}`);
-  // Of the line that named it, the name stays, as a comment.
+  // The command's name stays, as a comment.
   const text = own === '' ? head : `${head}-- ${own}`;
   return text.replaceAll(/^--- @include "(.+)"\n/gm, (_, other: string) => readLua(other, included));
 }
 
 /**
- * The source of a Lua function under a policy: `<file>` or `<file>#<command>`, in `lua`. Throws where it names a `POLICY`
- * value that does not exist, so that a misspelt name stops the process at its start.
+ * The source of a Lua function (`readLua`) with the values of a policy. Throws for an unknown `POLICY` name, so that a
+ * misspelt one stops the process at its start.
  */
 export function luaSource(name: string, policy: Partial<Policy> = {}): string {
   const values = luaValues(policy);
@@ -147,16 +147,16 @@ export function loadScript(redis: RedisClient, name: string, policy: Partial<Pol
   return (keys, args) => script(redis, keys, args);
 }
 
-/** What most of the store is made with. */
+/** Dependencies of most of the store. */
 export interface StoreContext {
   redis: RedisClient;
   encrypter: Encrypter;
   policy: Policy;
 }
 
-/** What every function on OTP records is made with. */
-export interface RecordScripts extends StoreContext {
-  /** Judges a history of Redis's data that a partition has not been seen in. */
+/** Dependencies of the functions on OTP records. */
+export interface RecordScriptOptions extends StoreContext {
+  /** Records a partition's new replication id (`Histories.note`). */
   noteHistory: (historyKey: string) => Promise<void>;
 }
 
@@ -166,22 +166,22 @@ interface RecordCall {
   args: (string | number)[];
 }
 
-/** Answers each call in its place; an `Error` where that record could not be handled. */
-type RecordBatch<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<unknown[]>;
+/** Makes several calls; resolves with their answers in order, an `Error` for each that failed. */
+type CallAll<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<unknown[]>;
 
 /**
- * A function on one OTP record. What is asked for at the same time goes to Redis in one call, on a cluster in one per
- * partition. When it finds that Redis's data has another history, it is asked again after that was noted.
+ * A function on one OTP record. Simultaneous calls go to Redis in one call, on a cluster in one per partition. If it
+ * finds a new replication id, that is recorded and the call repeated.
  */
 export function loadRecordScript(
-  options: RecordScripts,
+  options: RecordScriptOptions,
   name: string,
   { most = gathered.most, deadlineMs }: { most?: number; deadlineMs?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
   const script = loadListScript(redis, name, policy, deadlineMs);
   const groupOf = redis.isCluster ? ({ key }: RecordCall) => tagOf(key) : undefined;
-  const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most }, groupOf);
+  const ask = createBatcher(retryAfterHistoryChange(options, script), { ...gathered, most }, groupOf);
   return async (key, args) => {
     const answer = await ask({ key, args });
     if (answer instanceof Error) throw answer;
@@ -189,13 +189,13 @@ export function loadRecordScript(
   };
 }
 
-/** A function that is called for a list of keys, each with its share of the arguments, and answers a list. */
+/** A function that is called for a list of keys, each with its own arguments, and returns a list. */
 export function loadListScript(
   redis: RedisClient,
   name: string,
   policy: Partial<Policy> = {},
   deadlineMs?: number,
-): RecordBatch {
+): CallAll {
   const script = loadScript(redis, name, policy);
   return bySlot(
     redis,
@@ -209,14 +209,14 @@ export function loadListScript(
 }
 
 /**
- * On a cluster, where one call reaches one slot, a call for each hash tag; one that fails, or takes longer than `deadlineMs`,
- * spoils no other.
+ * On a cluster, where one call reaches one slot, makes a call for each hash tag; one that fails, or takes longer than
+ * `deadlineMs`, does not affect the others.
  */
 export function bySlot<C extends { key: string }>(
   redis: RedisClient,
-  run: RecordBatch<C>,
+  run: CallAll<C>,
   deadlineMs?: number,
-): RecordBatch<C> {
+): CallAll<C> {
   if (!redis.isCluster) return run;
   return async (calls) => {
     const answers = new Map<C, unknown>();
@@ -233,17 +233,17 @@ export function bySlot<C extends { key: string }>(
 const failure = (answer: unknown): Error | null =>
   Array.isArray(answer) && answer[0] === 'error' ? new Error(String(answer[1])) : null;
 
-/** The key of the history that a call found changed, in its own partition or in that of a record it looked at. */
+/** The key of the history that a call found changed. */
 function changedHistory(answer: unknown): string | null {
   return answer instanceof Error ? (/HISTORY_CHANGED (\S+)/.exec(answer.message)?.[1] ?? null) : null;
 }
 
-/** Where a history was new, it is noted, and those calls are made again. */
-export function againAfterNewHistory<C extends { key: string }>(
-  { noteHistory }: Pick<RecordScripts, 'noteHistory'>,
-  script: RecordBatch<C>,
-): RecordBatch<C> {
-  const run: RecordBatch<C> = async (calls) => {
+/** Repeats the calls that found a new replication id, after recording it. */
+export function retryAfterHistoryChange<C extends { key: string }>(
+  { noteHistory }: Pick<RecordScriptOptions, 'noteHistory'>,
+  script: CallAll<C>,
+): CallAll<C> {
+  const run: CallAll<C> = async (calls) => {
     const answers = await script(calls);
     return answers.map((answer) => failure(answer) ?? answer);
   };

@@ -7,10 +7,10 @@ import type { Conversion } from './conversion.js';
 import { MissingEncryptionKey } from './encryption.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
-import { factsOf, failureCodes, type OtpFacts, type OtpRecord, recordSchema, toOtp } from './record.js';
-import { json, loadListScript, loadRecordScript, type RecordScripts } from './script.js';
+import { failureCodes, type OtpFacts, type OtpRecord, plainFields, recordSchema, toOtp } from './record.js';
+import { json, loadListScript, loadRecordScript, type RecordScriptOptions } from './script.js';
 
-/** How many records of one partition a sweep looks at in one call. */
+/** Records of one partition that a sweep checks in one call. */
 const sweepBatch = 200;
 
 interface Claimed {
@@ -28,7 +28,7 @@ interface Claimed {
   claimedAt: number;
   /** How long the attempt may be under way, in ms from `claimedAt`. */
   leaseMs: number;
-  /** What is known of an earlier unrecognised refusal: what the OTP ends with if that is final. */
+  /** An earlier unrecognised refusal, with which the OTP ends if it is final. */
   refusal: EarlierRefusal | null;
   record: string;
 }
@@ -47,26 +47,26 @@ type ClaimResult = { kind: 'claimed'; claim: SendClaim } | Unclaimed;
 
 /** Why an OTP cannot be claimed. */
 export type Unclaimed =
-  /** Another attempt may still be calling the provider, or a resend must be held back, for so long. */
+  /** Another attempt may be calling the provider, or a resend must wait until its unknown outcome is durable. */
   | { kind: 'in_flight'; remainingMs: number }
-  /** `now`: it was this call that wrote the end down. */
+  /** `now`: this call ended it. */
   | { kind: 'ended'; otp: OtpFacts; now: boolean }
   /** `unreadable`: the record is broken, and no worker can send it. */
   | { kind: 'missing' | 'unreadable' };
 
-/** The OTP after an attempt, and what a next one needs to know. */
+/** The OTP after an attempt. */
 export interface SettledSend {
   otp: Otp;
   /** Retries and resends the OTP has used so far. */
   tries: number;
-  /** Until the OTP is not worth sending any more. */
+  /** Milliseconds until its send deadline. */
   sendDeadlineInMs: number;
   /** Whether this changed the status: one that had ended meanwhile stays as it is. */
-  moved: boolean;
+  changed: boolean;
 }
 
 /** An OTP that the clock ended, or gave back for a resend. */
-interface MovedOtp {
+interface ChangedOtp {
   app: string;
   status: Status;
   failure: FailureCode | null;
@@ -75,7 +75,7 @@ interface MovedOtp {
 /** What a sweep found. */
 interface Swept {
   looked: number;
-  moved: MovedOtp[];
+  changes: ChangedOtp[];
   /** OTPs whose job may be missing. */
   queued: Otp[];
   /** Ids of OTPs whose record is broken, or that no encryption key opens. */
@@ -88,14 +88,14 @@ interface Swept {
 export interface SendAttempts {
   /** Repeating a claim with the same token is safe; `token` must be new for each attempt. */
   claim(id: string, token: string): Promise<ClaimResult>;
-  /** What keeps an OTP from being claimed, without claiming it; null: nothing does. */
+  /** Why an OTP cannot be claimed, without claiming it; null: it can. */
   peek(id: string): Promise<Unclaimed | null>;
-  /** Safe to repeat. Null when the record's time to be kept is over. */
+  /** Safe to repeat. Null when the record was erased or its retention is over. */
   settle(claim: SendClaim, outcome: SendOutcome): Promise<SettledSend | null>;
-  /** Ends what the clock has ended in every partition. */
+  /** Ends OTPs of all partitions whose time is over, and finds those whose job may be missing. */
   sweep(): Promise<Swept>;
-  /** Says that the queued OTPs of a sweep have a job now: they are looked at again only at their deadline. */
-  markEnqueued(otps: readonly Pick<Otp, 'id' | 'sendDeadline'>[]): Promise<void>;
+  /** Postpones the sweeper's next check of queued OTPs, which have a job now, to `checkAt`. */
+  markEnqueued(otps: readonly { id: string; checkAt: number }[]): Promise<void>;
 }
 
 const claimReply = z.union([
@@ -124,7 +124,7 @@ const settleReply = json(
       }),
       tries: z.number(),
       sendDeadlineInMs: z.number(),
-      moved: z.boolean(),
+      changed: z.boolean(),
     }),
   ]),
 );
@@ -137,7 +137,7 @@ const sweepReply = z.tuple([
 
 function claimOf(
   {
-    sends,
+    claims,
     claimedAt = 0,
     retries,
     unknowns,
@@ -151,11 +151,11 @@ function claimOf(
   const tries = retries + unknowns - presumed;
   const refusal =
     failure && refusedAt ? { failure, claimedAt: refusedAt, firstAt: firstRefusedAt ?? refusedAt } : null;
-  return { ...claim, attempt: sends, tries, resends: unknowns, claimedAt, refusal };
+  return { ...claim, attempt: claims, tries, resends: unknowns, claimedAt, refusal };
 }
 
 export function createSendAttempts(
-  options: RecordScripts & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
+  options: RecordScriptOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): SendAttempts {
   const { redis, encrypter, ranges, conversion } = options;
   const leaseMs = options.policy.sendLeaseMs;
@@ -184,15 +184,16 @@ export function createSendAttempts(
 
   const settle = async (claim: Claimed, outcome: SendOutcome) => {
     const { id, token, attempt, claimedAt, record } = claim;
-    const asked = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
+    const usesRetry = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
     const args = [
       JSON.stringify({ token, attempt, claimedAt }),
-      JSON.stringify({ ...outcome, spendsRetry: asked }),
+      JSON.stringify({ ...outcome, spendsRetry: usesRetry }),
     ];
-    const ask = async (known: string) =>
-      settleReply.parse(await settleScript(keys.recordOfId(id), [...args, known]));
-    const reply = await ask('');
-    return reply.kind === 'needs_record' ? await ask(record) : reply;
+    const call = async (claimedRecord: string) =>
+      settleReply.parse(await settleScript(keys.recordOfId(id), [...args, claimedRecord]));
+    const reply = await call('');
+    // settle.lua asks for the claimed record only if Redis lost it or the claim.
+    return reply.kind === 'needs_record' ? await call(record) : reply;
   };
 
   const openClaimed = async (claim: Claimed, record: OtpRecord): Promise<ClaimResult> => {
@@ -207,7 +208,7 @@ export function createSendAttempts(
   };
 
   const unexpected = (): never => {
-    throw new Error('claim.lua gave an answer that belongs to another question');
+    throw new Error("claim.lua replied 'free' to a claim, or 'claimed' to a peek");
   };
   const askToClaim = async (id: string, token: string): Promise<ClaimResult | null> => {
     const partition = partitionOfId(id);
@@ -218,7 +219,7 @@ export function createSendAttempts(
     if (kind === 'in_flight') return { kind, remainingMs: detail };
     const record = tryParse(raw);
     if (!record) return { kind: 'unreadable' };
-    if (kind === 'ended') return { kind, otp: factsOf(record), now: detail === 1 };
+    if (kind === 'ended') return { kind, otp: plainFields(record), now: detail === 1 };
     return await openClaimed(claimOf(record, { id, token, leaseMs, record: raw }), record);
   };
 
@@ -231,13 +232,13 @@ export function createSendAttempts(
     settle: async (claim, outcome) => {
       const reply = await settle(claim, outcome);
       if (reply.kind !== 'settled') return null;
-      const { tries, sendDeadlineInMs, moved } = reply;
+      const { tries, sendDeadlineInMs, changed } = reply;
       const otp = { ...claim.otp, ...reply.otp };
       if (outcome.kind === 'accepted') void ranges.note(otp, 'sent');
-      // However often the outcome is written down, it is one SMS.
-      if (moved && otp.status === 'sent') void conversion.note(otp, 'sent');
+      // An outcome that is recorded again is the same SMS.
+      if (changed && otp.status === 'sent') void conversion.note(otp, 'sent');
       if (otp.status === 'failed') void ranges.note(otp, 'unsent');
-      return { otp, tries, sendDeadlineInMs, moved };
+      return { otp, tries, sendDeadlineInMs, changed };
     },
     sweep: async () => {
       const replies = await Promise.allSettled(
@@ -249,7 +250,7 @@ export function createSendAttempts(
       const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
-        moved: swept.flatMap(([, , , moved]) => moved),
+        changes: swept.flatMap(([, , , changes]) => changes),
         queued: queued.filter((otp) => typeof otp !== 'string'),
         unreadable: [
           ...swept.flatMap(([, , ids]) => ids),
@@ -262,7 +263,7 @@ export function createSendAttempts(
       if (otps.length === 0) return;
       const byPartition = groupBy(otps, ({ id }) => partitionOfId(id) ?? '');
       const calls = [...byPartition].map(([partition, ofPartition]) => {
-        const members = ofPartition.flatMap(({ id, sendDeadline }) => [String(sendDeadline), id]);
+        const members = ofPartition.flatMap(({ id, checkAt }) => [String(checkAt), id]);
         return { key: keys.due(partition), args: [JSON.stringify(members)] };
       });
       const failed = (await markEnqueuedScript(calls)).find((answer) => answer instanceof Error);

@@ -19,7 +19,7 @@ export type Pause = z.infer<typeof pauseSchema>;
 /** The pause for account trouble, shared by all workers. An operator's pause of the queue is BullMQ's own. */
 export interface SendingPause {
   read(): Promise<Pause | null>;
-  /** Why nothing is sent now, an operator's pause of a queue included; what cannot be read is as it was last. */
+  /** Why sending is paused, an operator's pause of a queue included; an unreadable value is as it was last. */
   reason(): Promise<AccountTrouble | 'operator' | null>;
   /**
    * `ignored`: the claim is older than the last resume, or than the trials that go on; `began`: this report began the
@@ -59,13 +59,13 @@ export function createSendingPause({
   };
 }
 
-/** A master that answers later than this is taken for away. */
+/** A master that takes longer counts as unavailable. */
 const pauseDeadlineMs = 200;
 
 /**
- * Reads what pauses sending now: `operator` or the account's trouble; null: nothing. `whileTrying`: also while OTPs are
- * tried one at a time. On a Redis Cluster it lies with a few masters; one that is away must not stop the others' OTPs, so
- * then what was last read of it counts.
+ * Reads why sending is paused: `operator` or the account's trouble; null: it is not. `whileTrying`: also while OTPs are
+ * tried one at a time. On a Redis Cluster an unavailable master must not stop the others' OTPs, so the last value read
+ * counts.
  */
 export function createPauseReader(
   redis: RedisClient,
@@ -87,7 +87,7 @@ export function createPauseReader(
   };
 }
 
-/** What is read, or what was last read when that fails or takes too long. Callers that ask meanwhile wait for the same. */
+/** Reads a value; if that fails or takes too long, resolves with the last one read. Concurrent callers share a read. */
 export function lastKnown<T>(read: () => Promise<T>, first: T): () => Promise<T> {
   let known = first;
   let asking: Promise<unknown> | null = null;

@@ -35,11 +35,11 @@ interface StoreOptions extends StoreContext {
   balanceLimits: BalanceLimits;
   /** Days that the audit log is kept; none by default. */
   auditRetentionDays?: number;
-  /** Called once for each history of Redis's data that is not the one before. */
+  /** Called once per new replication history. */
   onNewHistory?: (finding: HistoryFinding) => void;
 }
 
-/** Everything kept in Redis beside the queues. Its functions on OTPs are the edges of the state diagram. */
+/** Everything kept in Redis beside the queues. */
 export type Store = ReturnType<typeof createStore>;
 
 export function createStore({
@@ -54,7 +54,7 @@ export function createStore({
   const conversion = createConversion(stores);
   const histories = createHistories(redis, onNewHistory);
   const options = { ...stores, addJobFunction, ranges, conversion, noteHistory: histories.note };
-  const keepLease = loadScript(redis, 'gateway/keep-lease');
+  const renewLease = loadScript(redis, 'gateway/renew-lease');
   // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
   const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));
   return {
@@ -77,27 +77,27 @@ export function createStore({
     audit: createAudit(redis, auditRetentionDays),
     dataSubjects: createDataSubjects(options),
     failedLogins: createFailedLogins(stores),
-    /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with what the first one said. */
+    /** Resolves once Redis, or any master of a cluster, has taken a write; rejects with the first one's error. */
     probe: async () => {
       const probes = probed.map((tag) => redis.set(keys.probe(tag), '1', 'PX', readyKeptMs));
       await Promise.any(probes).catch(({ errors }: AggregateError) => Promise.reject(errors[0]));
     },
     /** The policy by which Redis evicts keys once its `maxmemory` is reached; null: it evicts none. */
     evictionPolicy: () => evictionPolicy(redis),
-    /** To be called from time to time where `onNewHistory` should tell that Redis was emptied. */
+    /** Must be called periodically for `onNewHistory` to report `emptied`. */
     lookAtHistories: histories.look,
     /**
-     * Takes note that Redis was restored from a backup, which leaves no other history: OTPs that wait may have been sent
-     * since, and count one unknown attempt.
+     * Records that Redis was restored from a backup, which leaves no new history: waiting OTPs may have been sent since
+     * the backup, and count one unknown attempt.
      */
     noteRestore: async () => {
       await Promise.all(partitions.map((tag) => redis.hincrby(keys.history(tag), 'losses', 1)));
     },
-    /** True for one caller in `periodMs`, the one that does a job for all processes. */
-    holdLease: async (name: string, periodMs: number) =>
+    /** True for one caller in `periodMs`, the one that does a task for all processes. */
+    acquireLease: async (name: string, periodMs: number) =>
       (await redis.set(keys.lease(name), '1', 'PX', periodMs, 'NX')) === 'OK',
-    /** True for the one caller whose token took this lease first, as long as it asks again within `periodMs`. */
-    keepLease: async (name: string, token: string, periodMs: number) =>
-      (await keepLease([keys.lease(name)], [token, periodMs])) === 1,
+    /** True for the one caller whose token took this lease, as long as it renews it within `periodMs`. */
+    renewLease: async (name: string, token: string, periodMs: number) =>
+      (await renewLease([keys.lease(name)], [token, periodMs])) === 1,
   };
 }

@@ -6,7 +6,7 @@ import type { Conversion } from './conversion.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import { openRecord } from './record.js';
-import { json, loadRecordScript, type RecordScripts } from './script.js';
+import { json, loadRecordScript, type RecordScriptOptions } from './script.js';
 
 const refusals = [
   'otp_not_found',
@@ -39,8 +39,9 @@ export interface VerificationAttempts {
     verification: Verification,
   ): Promise<{ kind: 'admitted' | 'replayed'; otp: Otp } | { kind: VerificationRefusal }>;
   /**
-   * To be called with the very object that was admitted. `verified` is durable before it is returned, and returned to at most one call of an OTP. `phoneLocked`: by now
-   * too many codes in a row were wrong for this number. `unrecognised` spends the OTP's attempt, and does not count for the number.
+   * Throws unless it gets the object that `admit` was given. `verified` is durable before it is returned, and returned to
+   * at most one call of an OTP. `phoneLocked`: too many codes in a row were wrong for this number. `unrecognised` spends
+   * the OTP's attempt, and does not count for the number.
    */
   settle(
     verification: Verification,
@@ -78,12 +79,12 @@ const settleReply = json(
 const refusal = z.enum(refusals);
 
 export function createVerificationAttempts(
-  options: RecordScripts & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
+  options: RecordScriptOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): VerificationAttempts {
   const { encrypter, ranges, conversion } = options;
   const admitScript = loadRecordScript(options, 'verification/admit-attempt');
   const settleScript = loadRecordScript(options, 'verification/settle-attempt');
-  /** What an admission opened, its settling need not open again. */
+  /** The OTPs of admitted attempts, so that settling need not decrypt them again. */
   const opened = new WeakMap<Verification, Otp>();
   const replayHash = ({ app, id, replay }: Verification) =>
     replay ? encrypter.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
@@ -102,10 +103,11 @@ export function createVerificationAttempts(
     },
     settle: async (verification, outcome) => {
       const { id, token } = verification;
+      const otp = opened.get(verification);
+      if (!otp) throw new Error('settle() needs the object that admit() was given');
       const args = [token, outcome, replayHash(verification)];
       const reply = settleReply.parse(await settleScript(keys.recordOfId(id), args));
-      const otp = opened.get(verification);
-      if (reply.kind === 'otp_not_found' || !otp) return { kind: 'otp_not_found' };
+      if (reply.kind === 'otp_not_found') return { kind: 'otp_not_found' };
       const { kind, locked } = reply;
       const now = { ...otp, ...reply.otp };
       switch (kind) {

@@ -5,11 +5,11 @@ import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { slotDeadlineMs } from './number-ranges.js';
 import { recordSchema, toOtp } from './record.js';
-import { loadListScript, loadRecordScript, type RecordScripts } from './script.js';
+import { loadListScript, loadRecordScript, type RecordScriptOptions } from './script.js';
 
 /** Lines of a batch that wait for their release, by partition. */
 export interface WaitingCount {
-  /** By the place in `partitions`. */
+  /** Length of each partition's list, ended lines included. */
   byPartition: readonly number[];
   /** Lines that wait for their release. */
   waiting: number;
@@ -22,7 +22,7 @@ export interface WaitingCount {
   complete: boolean;
 }
 
-/** What keeps the lines of a batch waiting; null: only their turn. */
+/** Why the lines of a batch wait; null: only for their turn. */
 export const waitReasons = [
   'start',
   'paused',
@@ -45,7 +45,7 @@ export interface ActiveBatch {
   waitsFor: WaitReason | null;
 }
 
-/** A released OTP. `exempt`: its number was verified lately, so the toll-fraud guard does not judge it. */
+/** A released OTP. `exempt`: its number was verified lately, so the toll-fraud guard does not check it. */
 export interface ReleasedOtp {
   otp: Otp;
   exempt: boolean;
@@ -56,22 +56,22 @@ export interface WaitingLines {
   /** Batches with waiting lines, and the app of each, in the partitions that answer. */
   batches(): Promise<{ apps: Map<string, string>; complete: boolean }>;
   count(batch: string): Promise<WaitingCount>;
-  /** Takes up to `most` lines, of each partition in proportion, which must get their jobs now. */
+  /** Takes up to `most` lines, of each partition in proportion; the caller adds their jobs. */
   release(batch: string, most: number, count: WaitingCount): Promise<ReleasedOtp[]>;
   /** Takes lines that have ended, some of each partition; resolves with their number, 0 if none is left. */
   takeEnded(batch: string): Promise<number>;
   /** Makes released OTPs wait again, before or behind the other lines of their batch. */
-  putBack(otps: readonly Pick<Otp, 'id'>[], place: 'first' | 'last'): Promise<void>;
-  /** Puts a batch into its app's line, by its order; resolves with the first in line. */
+  putBack(otps: readonly Pick<Otp, 'id'>[], position: 'first' | 'last'): Promise<void>;
+  /** Adds a batch to its app's queue, by its order; resolves with the first in the queue. */
   joinAppQueue(app: string, batch: string, order: number): Promise<string>;
-  /** Takes a batch out of its app's line; resolves with the first in line, or null. */
+  /** Removes a batch from its app's queue; resolves with the first in the queue, or null. */
   leaveAppQueue(app: string, batch: string): Promise<string | null>;
-  /** The first batch in an app's line, or null. */
+  /** The first batch in an app's queue, or null. */
   firstOfApp(app: string): Promise<string | null>;
-  /** Batches with waiting lines that were released from, or looked at, before. */
+  /** Batches with waiting lines that had a turn before. */
   active(): Promise<ActiveBatch[]>;
   note(active: ActiveBatch): Promise<void>;
-  /** By the place in `partitions`: lines at the end of the list whose number range was limited when they were looked at. */
+  /** By index in `partitions`: lines at the end of the list whose number range was limited at their release. */
   held(batch: string): Promise<readonly number[]>;
   noteHeld(batch: string, lines: readonly number[]): Promise<void>;
   /** Forgets that these batches were active. */
@@ -95,7 +95,7 @@ export const activeSchema = z.object({
   waitsFor: z.enum(waitReasons).nullable(),
 });
 
-export function createWaitingLines(options: RecordScripts & { encrypter: Encrypter }): WaitingLines {
+export function createWaitingLines(options: RecordScriptOptions & { encrypter: Encrypter }): WaitingLines {
   const { redis, encrypter, policy } = options;
   const countScript = loadListScript(redis, 'batches/waiting#count', policy, slotDeadlineMs);
   const releaseScript = loadRecordScript(options, 'batches/waiting#release', {
@@ -103,7 +103,7 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
     deadlineMs: slotDeadlineMs,
   });
   const returnScript = loadRecordScript(options, 'batches/waiting#put-back');
-  /** A record that no encryption key opens is left to the sweeper, which tells of it. */
+  /** A record that no encryption key opens is left to the sweeper, which reports it. */
   const open = ([raw, exempt]: [string, number]): ReleasedOtp[] => {
     try {
       return [{ otp: toOtp(encrypter, recordSchema.parse(JSON.parse(raw))), exempt: exempt === 1 }];
@@ -133,13 +133,16 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
       const sum = (of: readonly number[]) => of.reduce((a, b) => a + b, 0);
       const inFlight = counts.map((count, i) => (count ? count[1] + count[2] - (waiting[i] ?? 0) : 0));
       return {
-        ...{ byPartition, waiting: sum(waiting), at: known[3] },
-        ...{ inFlight: sum(inFlight), inFlightByPartition: inFlight },
+        byPartition,
+        waiting: sum(waiting),
+        inFlight: sum(inFlight),
+        inFlightByPartition: inFlight,
+        at: known[3],
         complete: counts.every((count) => count !== null),
       };
     },
     release: async (batch, most, { byPartition }) => {
-      // Lines that were taken from a master that did not answer are found by the sweeper.
+      // The sweeper finds lines that were taken from a master that did not answer.
       const released = await Promise.allSettled(
         shares(most, byPartition).map(async (share, i) => {
           if (share === 0) return [];
@@ -159,8 +162,8 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
       );
       return taken.reduce((sum, part) => sum + (part.status === 'fulfilled' ? part.value : 0), 0);
     },
-    putBack: async (otps, place) => {
-      await Promise.all(otps.map(({ id }) => returnScript(keys.recordOfId(id), [place])));
+    putBack: async (otps, position) => {
+      await Promise.all(otps.map(({ id }) => returnScript(keys.recordOfId(id), [position])));
     },
     joinAppQueue: async (app, batch, order) => {
       const key = keys.appBatchQueue(app);
@@ -199,7 +202,7 @@ export function createWaitingLines(options: RecordScripts & { encrypter: Encrypt
   };
 }
 
-/** Shares `most` among partitions in proportion to their lines, so that a batch leaves in about the order of its lines. */
+/** Shares `most` among partitions in proportion to their lines, so that lines leave in about their order. */
 function shares(most: number, lines: readonly number[]): number[] {
   const total = lines.reduce((a, b) => a + b, 0);
   if (total <= most) return [...lines];

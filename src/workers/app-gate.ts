@@ -1,7 +1,7 @@
 import type { Logger } from '../lib/logger.js';
 import { withTimeout, withTimeouts } from '../lib/with-timeout.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import type { AppHolds, RefusalJudgement, RefusedCall } from '../store/app-holds.js';
+import type { AppHolds, RefusalClass, RefusedCall } from '../store/app-holds.js';
 import type { EarlierRefusal } from '../store/send-attempts.js';
 import type { Store } from '../store/store.js';
 
@@ -50,7 +50,7 @@ export interface AppGate {
   /** Counts here at once; written when the app's last call leaves. */
   noteRefusal(call: { app: string; to: PhoneNumber; claimedAt: number; text: string }): void;
   /** `held` if Redis does not answer, or this refusal is not written yet. */
-  judge(app: string, refusal: EarlierRefusal): Promise<RefusalJudgement>;
+  classifyRefusal(app: string, refusal: EarlierRefusal): Promise<RefusalClass>;
   /** Reads which apps are paused or on hold; writes what Redis did not take before, or what a hanging call delays. */
   sync(): Promise<void>;
   readonly syncEveryMs: number;
@@ -79,7 +79,7 @@ export function createAppGate({
   logger: Logger;
   now: () => number;
 }): AppGate {
-  const { takeTrial, returnTrial, noteRefusals, judge } = withTimeouts(appHolds, redisWithinMs);
+  const { takeTrial, returnTrial, noteRefusals, classifyRefusal } = withTimeouts(appHolds, redisWithinMs);
   const apps = new Map<string, AppState>();
   /** Null: not read yet, as when the process has just started. */
   let paused: ReadonlyMap<string, number> | null = null;
@@ -224,9 +224,9 @@ export function createAppGate({
     noteRefusal: ({ app, to, claimedAt, text }) => {
       stateOf(app).refusals.set(to.e164, { to, claimedAt, text, at: now(), written: false });
     },
-    judge: async (app, refusal) => {
+    classifyRefusal: async (app, refusal) => {
       if (unwritten(stateOf(app)).some(({ claimedAt }) => claimedAt === refusal.claimedAt)) return 'held';
-      return await judge(app, refusal).catch(() => 'held' as const);
+      return await classifyRefusal(app, refusal).catch(() => 'held' as const);
     },
     sync: async () => {
       await readPaused();

@@ -13,17 +13,17 @@ const notedTogether = 50;
  * 5 s.
  */
 export function createBatchWatch({
-  store: { batches, waitingLines, holdLease },
+  store: { batches, waitingLines, acquireLease },
   batchQueue,
 }: {
-  store: Pick<Store, 'batches' | 'waitingLines' | 'holdLease'>;
+  store: Pick<Store, 'batches' | 'waitingLines' | 'acquireLease'>;
   batchQueue: BatchQueue;
 }) {
   const ensure = async ([batch, app]: readonly [string, string]) => {
     await batchQueue.ensure({ batch, app }, async () => {
       const facts = await batches.facts(batch);
       // The API may have ended before it listed the batch, too.
-      if (facts) await batches.enlist(app, batch, facts.createdAt);
+      if (facts) await batches.addToAppList(app, batch, facts.createdAt);
       return { name: facts?.name ?? null, delayMs: 0 };
     });
   };
@@ -43,7 +43,7 @@ export function createBatchWatch({
   return {
     everyMs: lookEveryMs,
     run: async () => {
-      if (!(await holdLease('batches', lookEveryMs - 100))) return;
+      if (!(await acquireLease('batches', lookEveryMs - 100))) return;
       const { apps, complete } = await waitingLines.batches();
       const active = await waitingLines.active();
       const all = [...new Map([...apps, ...active.map(({ batch, app }) => [batch, app] as const)])];

@@ -126,7 +126,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
       await note(job, facts, count, null);
       return { wait: isUnsent ? lookAgainMs.unsent : lookAgainMs.upload };
     }
-    await batches.finish(batch);
+    await batches.markFinished(batch);
     await waitingLines.drop([batch]);
     await job.updateProgress(100);
     return { lines: facts.lines };
@@ -170,9 +170,9 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     const { lines, byShard, isFull } = await sendWindow.allowance(job, facts, open);
     // Lines of an app on hold, or that wait for credits, fill the share of their app only.
     if (byShard.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: lookAgainMs.ownWindow };
-    const isFirst = facts.startedAt === null || !facts.startTold || facts.finishedAt !== null;
+    const isFirst = facts.startedAt === null || !facts.startEventWritten || facts.finishedAt !== null;
     // Its start was put off meanwhile.
-    if (isFirst && !(await batches.begin(batch))) return { wait: 1 };
+    if (isFirst && !(await batches.markStarted(batch))) return { wait: 1 };
 
     const pace = paceOf(facts, count.at);
     const most = Math.min(lines, pace.lines);
@@ -188,7 +188,9 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
       held = added.held;
     }
     if (facts.perSecond !== null) {
-      await batches.change(batch, { paceAt: Math.round(pace.from + (released * 1_000) / facts.perSecond) });
+      await batches.setFields(batch, {
+        paceAt: Math.round(pace.from + (released * 1_000) / facts.perSecond),
+      });
     }
     const last = heldForMs > 0 ? await waitingLines.count(batch) : null;
     const waitsForRanges = last?.complete === true && sum(withoutHeld(last, held)) === 0;
@@ -227,7 +229,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
 function unknownBatch({ data: { app, name }, timestamp }: BatchJob): BatchFacts {
   return {
     ...{ app, name, createdAt: timestamp, lastLineAt: timestamp, lines: 0, paused: false },
-    ...{ startAt: null, perSecond: null, paceAt: null, startedAt: null, startTold: false },
+    ...{ startAt: null, perSecond: null, paceAt: null, startedAt: null, startEventWritten: false },
     ...{ finishedAt: null, cancelledAt: null, uploadEndedAt: timestamp },
   };
 }

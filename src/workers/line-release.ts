@@ -41,17 +41,17 @@ export function createLineRelease({ store, sendOtpQueue, logger, fraudGuardEnfor
   /** Adds the jobs of one slice. Lines whose number range is limited wait again, behind the others. */
   const releaseSlice = async (batch: string, most: number, count: WaitingCount) => {
     const released = await waitingLines.release(batch, most, count);
-    const judged = await ranges.judge(released);
-    const limited = released.filter((_, i) => judged[i]?.waitMs).map(({ otp }) => otp);
-    const free = released.filter((_, i) => !judged[i]?.waitMs).map(({ otp }) => otp);
-    for (const [i, { decision }] of judged.entries()) {
+    const checks = await ranges.checkReleased(released);
+    const limited = released.filter((_, i) => checks[i]?.waitMs).map(({ otp }) => otp);
+    const free = released.filter((_, i) => !checks[i]?.waitMs).map(({ otp }) => otp);
+    for (const [i, { decision }] of checks.entries()) {
       const otp = released[i]?.otp;
       if (decision && otp) logger.warn(...rangeWarning(otp, { decision, enforced: fraudGuardEnforces }));
     }
     // The sweeper looks at those that are still queued later.
     if (free.length > 0) await sendOtpQueue.addBulk(batch, free);
     if (limited.length > 0) await waitingLines.putBack(limited, 'last');
-    return { free, limited, heldForMs: Math.max(0, ...judged.map(({ waitMs }) => waitMs)) };
+    return { free, limited, heldForMs: Math.max(0, ...checks.map(({ waitMs }) => waitMs)) };
   };
 
   /** `count` without partitions that had no lines before: those of other shards, which must not hold up this one. */

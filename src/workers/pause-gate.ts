@@ -43,7 +43,7 @@ export function createPauseGate({
   onResumed,
   logger,
 }: {
-  store: Pick<Store, 'sendingPause' | 'holdLease' | 'keepLease'>;
+  store: Pick<Store, 'sendingPause' | 'acquireLease' | 'renewLease'>;
   provider: Pick<Provider, 'balance'>;
   now: () => number;
   onChange: (state: GateState) => void;
@@ -79,11 +79,11 @@ export function createPauseGate({
     }
     if (state === 'trial' && now() - calledAt >= trialLeaseMs)
       skipUntil = now() + trialLeaseMs + 2 * lookEveryMs;
-    const mayTry = now() >= skipUntil && (await store.keepLease('trial', token, trialLeaseMs));
+    const mayTry = now() >= skipUntil && (await store.renewLease('trial', token, trialLeaseMs));
     set(mayTry ? 'trial' : 'closed');
   };
   const probe = async (pause: Pause) => {
-    if (pause.tryInMs > 0 || !(await store.holdLease('probe', probeEveryMs))) return;
+    if (pause.tryInMs > 0 || !(await store.acquireLease('probe', probeEveryMs))) return;
     if (!mayBeOver(await provider.balance())) return;
     if (!(await sendingPause.startTrying())) return;
     logger.info({ event: 'sending.probing', trouble: pause.trouble }, 'OTPs are sent one at a time');

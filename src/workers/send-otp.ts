@@ -38,7 +38,7 @@ export function settleDelayMs(waitedMs: number, attemptLeftMs: number): number {
   return Math.min(Math.max(first, 2 * waitedMs), attemptLeftMs > 0 ? withinAttempt : longest);
 }
 
-/** How long an OTP with an unrecognised refusal waits until it is judged again. */
+/** How long an OTP with an unrecognised refusal waits until it is classified again. */
 const heldForMs = 1_000;
 /** How long OTPs of an app on hold wait: long for bulk, so that a million of them ask Redis rarely. */
 const onHoldMs = { single: { least: 2_000, most: 5_000 }, bulk: { least: 30_000, most: 90_000 } };
@@ -56,7 +56,7 @@ export interface SendOtpDependencies {
   provider: Provider;
   jobGate: Pick<JobGate, 'closed' | 'hold' | 'note'>;
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
-  appGate: Pick<AppGate, 'isClosed' | 'acquire' | 'pausedWaitMs' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
+  appGate: Omit<AppGate, 'sync' | 'syncEveryMs'>;
   credits: Credits;
   /** Null where calls are not limited. */
   callLimit: CallLimit | null;
@@ -182,7 +182,7 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   const settled = await settle(dependencies, send, outcome);
   if (!settled) return gone();
   if (!decided) countSend(metrics, send, { outcome, settled });
-  else if (settled.moved) countEnd(metrics, settled.otp);
+  else if (settled.changed) countEnd(metrics, settled.otp);
   if (outcome.kind === 'blocked') {
     await pauseGate.report({ trouble: outcome.trouble, claimedAt: claim.claimedAt });
   }
@@ -199,11 +199,11 @@ async function decideWithoutCall(
   { claim: { refusal, otp }, permit }: ClaimedSend,
 ): Promise<SendOutcome | null> {
   if (refusal) {
-    const judgement = await appGate.judge(otp.app, refusal);
+    const refusalClass = await appGate.classifyRefusal(otp.app, refusal);
     // It was refused for lack of credits, and the balance could pay a moment later: the account was topped up in between.
     const mayBeToppedUp = refusal.failure === 'insufficient_credits' && refusal.claimedAt === refusal.firstAt;
-    if (judgement === 'final' && !mayBeToppedUp) return { kind: 'rejected', failure: refusal.failure };
-    if (judgement === 'held' && !permit.trial) return { kind: 'deferred', reason: 'refusal_held' };
+    if (refusalClass === 'final' && !mayBeToppedUp) return { kind: 'rejected', failure: refusal.failure };
+    if (refusalClass === 'held' && !permit.trial) return { kind: 'deferred', reason: 'refusal_held' };
   }
   if (otp.isTest || credits.cover(otp.credits)) return null;
   return { kind: 'deferred', reason: 'insufficient_credits' };
@@ -224,7 +224,7 @@ async function call(
 function countSend(
   metrics: WorkerMetrics,
   { job, claim }: ClaimedSend,
-  { outcome, settled: { otp, moved } }: { outcome: SendOutcome; settled: SettledSend },
+  { outcome, settled: { otp, changed } }: { outcome: SendOutcome; settled: SettledSend },
 ): void {
   const { app } = otp;
   const left = outcome.kind !== 'deferred' && outcome.kind !== 'blocked';
@@ -234,7 +234,7 @@ function countSend(
     const waitedSeconds = otp.sentAt === null ? null : (otp.sentAt - otp.createdAt) / 1_000;
     metrics.sent({ app, country: otp.to.country, lane: laneOf(job), waitedSeconds });
   } else if (outcome.kind === 'deferred' && otp.status === 'queued') metrics.retried(outcome.reason);
-  if (moved) countEnd(metrics, otp);
+  if (changed) countEnd(metrics, otp);
 }
 
 function noteAccepted({ appGate, pauseGate }: SendOtpDependencies, { otp, claimedAt }: SendClaim): void {

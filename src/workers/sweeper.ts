@@ -22,7 +22,7 @@ export function createSweeper({
   logger,
   metrics,
 }: {
-  store: Pick<Store, 'sendAttempts' | 'waitingLines' | 'holdLease'>;
+  store: Pick<Store, 'sendAttempts' | 'waitingLines' | 'acquireLease'>;
   sendOtpQueue: SendOtpQueue;
   batchQueue: Pick<BatchQueue, 'clean'>;
   /** How long jobs that ended are kept. */
@@ -54,8 +54,8 @@ export function createSweeper({
     return [...failed, ...(await addAgain(lines, () => store.waitingLines.putBack(lines, 'first')))];
   };
   const sweep = async () => {
-    const { queued, moved, unreadable, failures } = await store.sendAttempts.sweep();
-    for (const otp of moved) countEnd(metrics, otp);
+    const { queued, changes, unreadable, failures } = await store.sendAttempts.sweep();
+    for (const otp of changes) countEnd(metrics, otp);
     for (const err of failures) logger.error({ event: 'sweep.failed', err }, 'a partition was not swept');
     for (const otpId of unreadable) {
       logger.error(
@@ -72,15 +72,15 @@ export function createSweeper({
         .filter((otp) => !failed.has(otp))
         .map(({ id, sendDeadline, inBatch }) => ({
           id,
-          sendDeadline: inBatch ? Math.min(sendDeadline, soon) : sendDeadline,
+          checkAt: inBatch ? Math.min(sendDeadline, soon) : sendDeadline,
         })),
     );
   };
   return {
     everyMs: sweepEveryMs,
     run: async () => {
-      if (await store.holdLease('sweep', sweepEveryMs - 100)) await sweep();
-      if (!(await store.holdLease('clean', cleanEveryMs))) return;
+      if (await store.acquireLease('sweep', sweepEveryMs - 100)) await sweep();
+      if (!(await store.acquireLease('clean', cleanEveryMs))) return;
       await Promise.all([sendOtpQueue, batchQueue].map((queue) => queue.clean(retentionSeconds * 1_000)));
     },
   };
@@ -93,13 +93,13 @@ export function createConversionWatch({
   store,
   logger,
 }: {
-  store: Pick<Store, 'conversion' | 'holdLease'>;
+  store: Pick<Store, 'conversion' | 'acquireLease'>;
   logger: Logger;
 }) {
   return {
     everyMs: judgeEveryMs,
     run: async () => {
-      if (!(await store.holdLease('conversion', judgeEveryMs - 100))) return;
+      if (!(await store.acquireLease('conversion', judgeEveryMs - 100))) return;
       const { raised, ended } = await store.conversion.judge();
       for (const { app, country, sent, verified } of raised) {
         const fields = { event: 'conversion.low', app, country, sent, verified };

@@ -36,7 +36,7 @@ export function createRelay({
   receivers,
   logger,
 }: {
-  store: Pick<Store, 'events' | 'holdLease'>;
+  store: Pick<Store, 'events' | 'acquireLease'>;
   webhookQueue: Pick<WebhookQueue, 'add' | 'counts' | 'clean'>;
   receivers: Pick<WebhookReceivers, 'of'>;
   logger: Logger;
@@ -66,8 +66,8 @@ export function createRelay({
   return {
     everyMs: relayEveryMs,
     run: async () => {
-      if (!(await store.holdLease('relay', relayEveryMs - 50))) return;
-      if (await store.holdLease('webhook-clean', cleanEveryMs)) await webhookQueue.clean();
+      if (!(await store.acquireLease('relay', relayEveryMs - 50))) return;
+      if (await store.acquireLease('webhook-clean', cleanEveryMs)) await webhookQueue.clean();
       if (await isFull()) return;
       for (let reads = 0; reads < mostReads && (await relay()); reads++);
     },

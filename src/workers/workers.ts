@@ -131,7 +131,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 function createBudgetCollector({ store }: Pick<WorkersOptions, 'store'>): Task {
   const everyMs = 1_000;
   const run = async () => {
-    if (await store.holdLease('budgets', everyMs - 100)) await store.budgets.collect();
+    if (await store.acquireLease('budgets', everyMs - 100)) await store.budgets.collect();
   };
   return { everyMs, run };
 }

@@ -107,7 +107,7 @@ export async function startFleet(
   const client = await connectTo(redis.url);
   const maxResendsAfterUnknown = Number(env['MAX_RESENDS_AFTER_UNKNOWN'] ?? 1);
   const sendLeaseMs = Number(env['ISMS_SEND_TIMEOUT_MS'] ?? 30_000) + 2_000;
-  const store = testStore(client, { maxResendsAfterUnknown, sendLeaseMs, keepMs: 3_600_000 });
+  const store = testStore(client, { maxResendsAfterUnknown, sendLeaseMs, retentionMs: 3_600_000 });
   const shards = Number(env['QUEUE_SHARDS'] ?? 1);
   const queue = createSendOtpQueue({ connection: client, onError: () => {}, shards });
   const workers: GatewayProcess[] = [];

@@ -56,7 +56,7 @@ export async function startSentinels(
   toSentinel.on('error', () => {});
   while (!/slaves=1/.test(await toSentinel.info('sentinel'))) await sleep(50);
   const proxy = await startTcpProxy(port, repliesTakeMs);
-  const store = testStore(toReplica, { maxResendsAfterUnknown, sendLeaseMs: 6_000, keepMs: 3_600_000 });
+  const store = testStore(toReplica, { maxResendsAfterUnknown, sendLeaseMs: 6_000, retentionMs: 3_600_000 });
   return {
     url: `redis${tls ? 's' : ''}+sentinel://127.0.0.1:${proxy.port}/gateway`,
     replicated: async () => {

@@ -172,7 +172,7 @@ describe('commands on the stored data', () => {
   };
 
   it('`numbers unlock` unlocks a number that wrong codes locked', async () => {
-    const store = testStore(await connect(), { wrongCodes: 1 });
+    const store = testStore(await connect(), { maxWrongCodes: 1 });
     const id = await sent(store);
     const attempt = { app: 'shop', id, token: 'wrong', replay: null };
     await store.verificationAttempts.admit(attempt);

@@ -102,7 +102,7 @@ export async function finish(history: History, system: System): Promise<void> {
     const view = viewOf(history, otp, system);
     never(`OTP ${otp} does not end`, view !== null && !hasEnded(view));
   }
-  await system.advance(history.rules.keepMs + 3_600_000);
+  await system.advance(history.rules.retentionMs + 3_600_000);
   await observe(history, system);
   await system.expire();
   // Ids of OTPs that were not looked at go with the next sweep.

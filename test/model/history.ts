@@ -164,11 +164,11 @@ function shownByModel({ status, maxAttempts, attempts, accepted, expiresAt }: Kn
 }
 
 function mayBeGone(otp: KnownOtp, { rules }: History, { now }: System): boolean {
-  return hasEnded(otp) && (otp.endedBefore ?? otp.since) + rules.keepMs <= now();
+  return hasEnded(otp) && (otp.endedBefore ?? otp.since) + rules.retentionMs <= now();
 }
 
 /** An end that is not written yet lets the record stay as long as the OTP might have lasted. */
 function mustBeGone(otp: KnownOtp, { rules }: History, { now }: System): boolean {
   const last = Math.max(otp.since, otp.sendDeadline, otp.claim?.endsAt ?? 0, otp.expiresAt);
-  return hasEnded(otp) && last + rules.keepMs <= now();
+  return hasEnded(otp) && last + rules.retentionMs <= now();
 }

@@ -5,14 +5,14 @@ import { newHistory } from './history.js';
 import type { Rules } from './model.js';
 import type { System } from './system.js';
 
-const { keepMs, sendLeaseMs, verifyLeaseMs } = policy;
+const { retentionMs, sendLeaseMs, verifyLeaseMs } = policy;
 
 const anyRules: fc.Arbitrary<Rules> = fc
   .record({
     maxResendsAfterUnknown: fc.constantFrom(1, 0, 2),
     durable: fc.constantFrom(false, false, true),
   })
-  .map((rules) => ({ ...rules, keepMs, sendLeaseMs, verifyLeaseMs, maxSendRetries: 1 }));
+  .map((rules) => ({ ...rules, retentionMs, sendLeaseMs, verifyLeaseMs, maxSendRetries: 1 }));
 
 /** Whatever happens to OTPs, the gateway does what the model says. */
 export function life(system: System) {

@@ -3,7 +3,7 @@ import { type SendOutcome, spendsRetry, type VerifyOutcome } from '../../src/otp
 
 /** What a history of commands runs under. All durations are milliseconds. */
 export interface Rules {
-  keepMs: number;
+  retentionMs: number;
   sendLeaseMs: number;
   verifyLeaseMs: number;
   maxSendRetries: number;

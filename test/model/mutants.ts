@@ -95,7 +95,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     does: 'forgets an outcome whose claim Redis forgot',
-    from: 'if not older or claim.attempt <= r.sends then return false end',
+    from: 'if not older or claim.attempt <= r.claims then return false end',
     to: 'if true then return false end',
   },
   {

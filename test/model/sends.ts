@@ -70,7 +70,7 @@ async function settleOne(history: History, system: System, one: HeldClaim): Prom
   one.settled = true;
   const now = system.now();
   if (isUnsent(outcome) && now < known.endsAt) otps[otp]?.doubtful.delete(known.attempt);
-  if (!memory.otps.has(otp) && now < known.at + rules.keepMs && !memory.erased.has(otp)) {
+  if (!memory.otps.has(otp) && now < known.at + rules.retentionMs && !memory.erased.has(otp)) {
     memory.otps.set(otp, structuredClone(held));
     memory.missedFrom.set(otp, now + enqueueGraceMs);
   }

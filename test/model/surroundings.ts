@@ -68,5 +68,6 @@ export const sweepCommand = command('sweep', nothing, async (history, system) =>
     never(`a sweep overlooks that OTP ${otp} has no job`, isMissed && !found.has(id));
     if (found.has(id)) memory.jobs.add(otp);
   }
-  await system.store.sendAttempts.markEnqueued(queued);
+  const marks = queued.map(({ id, sendDeadline }) => ({ id, checkAt: sendDeadline }));
+  await system.store.sendAttempts.markEnqueued(marks);
 });

@@ -23,8 +23,8 @@ const refuse = (app: string, ...of: number[]) => {
 };
 const accept = (app: string, claimedAt = clock.now()) => holds.noteAccepted(new Map([[app, claimedAt]]));
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
-const judge = (claimedAt: number, firstAt = claimedAt) =>
-  holds.judge('shop', { failure: 'rejected', claimedAt, firstAt });
+const classify = (claimedAt: number, firstAt = claimedAt) =>
+  holds.classifyRefusal('shop', { failure: 'rejected', claimedAt, firstAt });
 const none = { began: false, onHold: false };
 
 describe('the hold of an app', () => {
@@ -138,12 +138,12 @@ describe('an OTP with an unrecognised refusal', () => {
     await refuse('shop', 1);
     await clock.advance(1_000);
     await accept('shop');
-    expect(await judge(refusedAt)).toBe('held');
+    expect(await classify(refusedAt)).toBe('held');
     await clock.advance(1);
     await accept('mall');
-    expect(await judge(refusedAt)).toBe('held');
+    expect(await classify(refusedAt)).toBe('held');
     await accept('shop');
-    expect(await judge(refusedAt)).toBe('final');
+    expect(await classify(refusedAt)).toBe('final');
   });
 
   it('ends after 3 s when nothing else of its app is refused, and after 10 s when others are', async () => {
@@ -151,21 +151,21 @@ describe('an OTP with an unrecognised refusal', () => {
     await refuse('shop', 1);
     await refuse('mall', 1, 2, 3);
     await clock.advance(2_999);
-    expect(await judge(refusedAt)).toBe('held');
+    expect(await classify(refusedAt)).toBe('held');
     await refuse('shop', 2);
     await clock.advance(9_999);
-    expect(await judge(refusedAt)).toBe('held');
+    expect(await classify(refusedAt)).toBe('held');
     await clock.advance(1);
-    expect(await judge(refusedAt)).toBe('final');
+    expect(await classify(refusedAt)).toBe('final');
   });
 
   it('is held while its app is on hold, and sent again when that is over', async () => {
     const refusedAt = clock.now();
     await refuse('shop', ...numbers(10));
     await clock.advance(60_000);
-    expect(await judge(refusedAt)).toBe('held');
+    expect(await classify(refusedAt)).toBe('held');
     await accept('shop');
-    expect(await judge(refusedAt)).toBe('again');
+    expect(await classify(refusedAt)).toBe('again');
   });
 
   it('ends when it is refused again after a call of its app was accepted, not by being refused twice in one hold', async () => {
@@ -173,15 +173,15 @@ describe('an OTP with an unrecognised refusal', () => {
     await refuse('shop', ...numbers(10));
     await clock.advance(10_000);
     const secondAt = clock.now();
-    expect(await judge(secondAt, firstAt)).toBe('held');
+    expect(await classify(secondAt, firstAt)).toBe('held');
     await clock.advance(1);
     await accept('shop');
-    expect(await judge(secondAt, firstAt)).toBe('again');
+    expect(await classify(secondAt, firstAt)).toBe('again');
     await clock.advance(1);
     const thirdAt = clock.now();
     await refuse('shop', 1);
-    expect(await judge(thirdAt, firstAt)).toBe('final');
+    expect(await classify(thirdAt, firstAt)).toBe('final');
     await refuse('shop', ...numbers(10));
-    expect(await judge(thirdAt, firstAt), 'also in the next hold').toBe('final');
+    expect(await classify(thirdAt, firstAt), 'also in the next hold').toBe('final');
   });
 });

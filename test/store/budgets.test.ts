@@ -103,7 +103,7 @@ describe('the budget of an app', () => {
   });
 
   it('outlives the retention of OTPs and a new encryption key', async () => {
-    const store = storeWith({ creditsPerDay: 1, keepMs: 1 });
+    const store = storeWith({ creditsPerDay: 1, retentionMs: 1 });
     await store.sendAttempts.settle(await claimed(store, await admittedId(store)), accepted());
     const rotated = testStore(clock.redis, { creditsPerDay: 1 }, [randomBytes(32), encryptionKey]);
     expect(await ask(rotated)).toMatchObject(refused('app_budget_exceeded'));
@@ -169,15 +169,15 @@ describe('credits of an OTP', () => {
 
   it('come back when the batch of a waiting line is cancelled', async () => {
     const store = storeWith({ creditsPerDay: 10 });
-    const name = (await store.batches.open('shop', null)) ?? '';
+    const batch = (await store.batches.open('shop', null)) ?? '';
     const asked = request({ to: number('0123456700') });
     const [id] = store.batches.newIds([{ request: asked, text: '' }]);
     if (!id) throw new Error('no id');
-    await store.otps.admitMany([{ request: asked, reserved: { batch: name, ...id } }]);
+    await store.otps.admitMany([{ request: asked, reserved: { batch, ...id } }]);
     expect(await used(store)).toBe(1);
-    await store.batches.list({ name, app: 'shop' }, 0, [{ id: id.id, request: asked }]);
-    await store.batches.cancel('shop', `batch_${name}`);
-    await store.waitingLines.release(name, 10, await store.waitingLines.count(name));
+    await store.batches.saveLineIds({ batch, app: 'shop' }, 0, [{ id: id.id, request: asked }]);
+    await store.batches.cancel('shop', `batch_${batch}`);
+    await store.waitingLines.release(batch, 10, await store.waitingLines.count(batch));
     expect(await used(store)).toBe(0);
   });
 

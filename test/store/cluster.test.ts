@@ -182,25 +182,25 @@ describe('on a cluster of three masters', () => {
     }
     expect(kinds.filter((kind) => kind === 'created')).toHaveLength(20);
     expect(kinds.at(-1)).toBe('refused');
-    expect(await guarding.ranges.judged()).toMatchObject([{ app: 'pumped', refused: 5 }]);
+    expect(await guarding.ranges.limited()).toMatchObject([{ app: 'pumped', refused: 5 }]);
   });
 
   it('batches are reserved, counted, listed and cancelled', async () => {
-    const name = await store.batches.open('shop', 'upload');
-    if (name === null) throw new Error('cancelled');
+    const batch = await store.batches.open('shop', 'upload');
+    if (batch === null) throw new Error('cancelled');
     const lines = Array.from({ length: 100 }, () => ({ request: request({ to: fresh() }), text: '{}' }));
-    const reserved = await store.batches.reserve({ name, app: 'shop' }, 0, lines);
+    const reserved = await store.batches.reserve({ batch, app: 'shop' }, 0, lines);
     const asked = lines.flatMap(({ request: one }, i) => {
       const place = reserved?.[i];
-      return place && place !== 'reused' ? [{ request: one, reserved: { batch: name, ...place } }] : [];
+      return place && place !== 'reused' ? [{ request: one, reserved: { batch, ...place } }] : [];
     });
     const admissions = await store.otps.admitMany(asked);
     expect(admissions.map((admission) => 'kind' in admission && admission.kind)).toEqual(
       Array(100).fill('created'),
     );
-    const id = `batch_${name}`;
+    const id = `batch_${batch}`;
     expect(await store.batches.find('shop', id)).toMatchObject({ lines: 100, counts: { queued: 100 } });
-    expect(await store.batches.ids(id, 98, 2)).toEqual(asked.slice(98).map((each) => each.reserved.id));
+    expect(await store.batches.lineIds(id, 98, 2)).toEqual(asked.slice(98).map((each) => each.reserved.id));
     await store.batches.cancel('shop', id);
     expect(await store.batches.find('shop', id)).toMatchObject({ counts: { queued: 0, cancelled: 100 } });
   });

@@ -51,7 +51,7 @@ describe('OTPs spread over many number ranges, none of them verified', () => {
     );
     expect(raised).toMatchObject([{ app: 'shop', country: 'MY', verified: 0 }]);
     expect(await store.conversion.alarms()).toMatchObject([{ app: 'shop', country: 'MY', verified: 0 }]);
-    expect(await store.ranges.judged()).toEqual([]);
+    expect(await store.ranges.limited()).toEqual([]);
     expect((await store.events.read()).map(({ event }) => event)).toMatchObject([
       { type: 'conversion.low', about: { app: 'shop', country: 'MY', verified: 0 } },
     ]);

@@ -47,23 +47,13 @@ describe('an event is written down', () => {
     await short.sendAttempts.settle(lost, accepted(2));
     await admitted(short, { sendDeadlineSeconds: 10 });
     const verified = await sent(short);
-    const admission = await short.verificationAttempts.admit({
-      app: 'shop',
-      id: verified,
-      token: 'a',
-      replay: null,
-    });
-    expect(admission.kind).toBe('admitted');
-    await short.verificationAttempts.settle(
-      { app: 'shop', id: verified, token: 'a', replay: null },
-      'correct',
-    );
+    const right = { app: 'shop', id: verified, token: 'a', replay: null };
+    expect(await short.verificationAttempts.admit(right)).toMatchObject({ kind: 'admitted' });
+    await short.verificationAttempts.settle(right, 'correct');
     const locked = await sent(short, { maxAttempts: 1 });
-    await short.verificationAttempts.admit({ app: 'shop', id: locked, token: 'b', replay: null });
-    await short.verificationAttempts.settle(
-      { app: 'shop', id: locked, token: 'b', replay: null },
-      'incorrect',
-    );
+    const wrong = { app: 'shop', id: locked, token: 'b', replay: null };
+    await short.verificationAttempts.admit(wrong);
+    await short.verificationAttempts.settle(wrong, 'incorrect');
     await clock.advance(10_000);
     for (const key of await redis.keys('*:due')) {
       for (const id of await redis.zrange(key, '0', '-1')) await redis.zadd(key, 'XX', 1, id);

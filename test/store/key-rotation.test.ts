@@ -28,7 +28,7 @@ async function typeCode(store: Store, id: string, outcome: 'correct' | 'incorrec
 
 describe('another encryption key in front', () => {
   it('keeps a locked number locked, until an operator lifts it', async () => {
-    const { before, after, ask } = rotated({ wrongCodes: 1 });
+    const { before, after, ask } = rotated({ maxWrongCodes: 1 });
     await typeCode(before, await sent(before), 'incorrect');
     expect(await ask()).toMatchObject(refused('phone_locked'));
     expect(await after.phones.unlock('shop', to)).toBe(true);
@@ -44,7 +44,7 @@ describe('another encryption key in front', () => {
   });
 
   it('does not bring back what a right code has reset since', async () => {
-    const { before, after, ask } = rotated({ wrongCodes: 2 });
+    const { before, after, ask } = rotated({ maxWrongCodes: 2 });
     await typeCode(before, await sent(before), 'incorrect');
     await typeCode(after, await sent(after), 'correct');
     await typeCode(after, await sent(after), 'incorrect');
@@ -52,11 +52,11 @@ describe('another encryption key in front', () => {
   });
 
   it('shortens no lock, whichever key a process has in front', async () => {
-    const { after } = rotated({ wrongCodes: 1 });
+    const { after } = rotated({ maxWrongCodes: 1 });
     await typeCode(after, await sent(after), 'incorrect');
     const [key = ''] = await redis.keys('*:phone:*');
     const before = await redis.pttl(key);
-    const mixed = testStore(redis, { wrongCodes: 1 }, [encryptionKey, newKey]);
+    const mixed = testStore(redis, { maxWrongCodes: 1 }, [encryptionKey, newKey]);
     expect(await mixed.otps.admit(request(), null)).toMatchObject(refused('phone_locked'));
     expect(await redis.pttl(key)).toBeGreaterThan(before - 60_000);
   });
@@ -82,7 +82,7 @@ describe('another encryption key in front', () => {
     await before.otps.admit(request(pumped), null);
     await typeCode(after, last, 'correct');
     expect(await ask(pumped)).toMatchObject(refused('range_blocked'));
-    expect(await after.ranges.judged()).toMatchObject([{ range: '6012345' }]);
+    expect(await after.ranges.limited()).toMatchObject([{ range: '6012345' }]);
     expect(await after.ranges.forget('shop', '6012345')).toBe(true);
     expect(await ask(pumped)).toMatchObject({ kind: 'created' });
   });

@@ -95,7 +95,7 @@ describe('a late outcome of an OTP that is no longer kept', () => {
     const id = await admitted(store);
     const frozen = await claimed(store, id);
     await store.otps.cancel('shop', id);
-    await clock.advance(policy.sendLeaseMs + policy.keepMs);
+    await clock.advance(policy.sendLeaseMs + policy.retentionMs);
     await expireKeys(redis, clock.now());
     expect(await store.sendAttempts.settle(frozen, outcome)).toBeNull();
     expect(await store.sendAttempts.claim(id, 'again')).toEqual({ kind: 'missing' });
@@ -157,7 +157,7 @@ describe('how long a record is kept', () => {
     const id = await admitted(store, { sendDeadlineSeconds: 10 });
     await claimed(store, id);
     expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(
-      policy.keepMs + policy.sendLeaseMs,
+      policy.retentionMs + policy.sendLeaseMs,
       -3,
     );
   });
@@ -167,7 +167,7 @@ describe('how long a record is kept', () => {
     await claimed(store, id);
     await store.otps.cancel('shop', id);
     expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(
-      policy.keepMs + policy.sendLeaseMs,
+      policy.retentionMs + policy.sendLeaseMs,
       -3,
     );
   });

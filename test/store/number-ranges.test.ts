@@ -54,8 +54,8 @@ async function send(store: Store, overrides: Partial<OtpRequest>): Promise<strin
 
 async function verify(store: Store, id: string): Promise<void> {
   const verification = { app: 'shop', id, token: id, replay: null };
-  await store.verificationAttempts.admit(verification);
-  await store.verificationAttempts.settle(verification, 'correct');
+  const { kind } = await store.verificationAttempts.admit(verification);
+  if (kind === 'admitted') await store.verificationAttempts.settle(verification, 'correct');
 }
 
 /**
@@ -78,9 +78,9 @@ async function pump(store: Store, { first = 0, count = 0, everyMs = 20, together
 /** Releases the lines of a batch once and has those sent that the guard lets through; with their ids. */
 async function release(store: Store, batch: string): Promise<string[]> {
   const released = await store.waitingLines.release(batch, 1_000, await store.waitingLines.count(batch));
-  const judged = await store.ranges.judge(released);
-  const ids = released.map(({ otp }) => otp).filter((_, i) => judged[i]?.waitMs === 0);
-  const held = released.map(({ otp }) => otp).filter((_, i) => judged[i]?.waitMs !== 0);
+  const checks = await store.ranges.checkReleased(released);
+  const ids = released.map(({ otp }) => otp).filter((_, i) => checks[i]?.waitMs === 0);
+  const held = released.map(({ otp }) => otp).filter((_, i) => checks[i]?.waitMs !== 0);
   await store.waitingLines.putBack(held, 'last');
   await Promise.all(
     ids.map(async ({ id }) => store.sendAttempts.settle(await claimed(store, id), accepted())),
@@ -94,25 +94,25 @@ async function upload(
   store: Store,
   { first = 0, count = 0 },
 ): Promise<{ batch: string; ids: string[]; refused: Admission[] }> {
-  const name = (await store.batches.open('shop', null)) ?? '';
+  const batch = (await store.batches.open('shop', null)) ?? '';
   const refused: Admission[] = [];
   for (let from = 0; from < count; from += 200) {
     const requests = Array.from({ length: Math.min(200, count - from) }, (_, i) =>
       request({ to: inRange((first + from + i) % 10_000), sendDeadlineSeconds: 86_400 }),
     );
     const lines = requests.map((each) => ({ request: each, text: JSON.stringify(each.to.e164) }));
-    const batch = { name, app: 'shop', keyed: false, onlyKnown: false };
-    const places = await store.batches.reserve(batch, from, lines);
+    const upload = { batch, app: 'shop' };
+    const places = await store.batches.reserve(upload, from, lines);
     const asked = requests.flatMap((each, i) => {
       const place = places?.[i];
-      return place && place !== 'reused' ? [{ request: each, reserved: { batch: name, ...place } }] : [];
+      return place && place !== 'reused' ? [{ request: each, reserved: { batch, ...place } }] : [];
     });
     for (const admission of await store.otps.admitMany(asked)) {
       if (admission instanceof Error) throw admission;
       if (admission.kind !== 'created') refused.push(admission);
     }
   }
-  return { batch: name, ids: await release(store, name), refused };
+  return { batch, ids: await release(store, batch), refused };
 }
 
 /** Lets what is noted about ranges arrive: at most 200 at a time are on their way, and Redis answers in order. */
@@ -131,18 +131,18 @@ describe('pumping of one range, when the guard enforces', () => {
       'A2',
     );
     expect(paid).toBeLessThanOrEqual(50);
-    expect(await store.ranges.judged()).toMatchObject([{ app: 'shop', range: '6012345' }]);
+    expect(await store.ranges.limited()).toMatchObject([{ app: 'shop', range: '6012345' }]);
   });
 
   it('that goes on is blocked for an hour, then for a day', { timeout: 60_000 }, async () => {
     const store = guardedStore('enforce');
     await pump(store, { count: 900, everyMs: 2_000, together: 10 });
-    const [blocked] = await store.ranges.judged();
+    const [blocked] = await store.ranges.limited();
     expect((blocked?.blockedUntil ?? 0) - clock.now()).toBeGreaterThan(30 * 60_000);
     expect((blocked?.blockedUntil ?? 0) - clock.now()).toBeLessThanOrEqual(3_600_000);
     await clock.advance(3_600_000);
     await pump(store, { first: 1_000, count: 600, everyMs: 2_000, together: 10 });
-    const [again] = await store.ranges.judged();
+    const [again] = await store.ranges.limited();
     expect((again?.blockedUntil ?? 0) - clock.now()).toBeGreaterThan(23 * 3_600_000);
     const late = await store.otps.admit(request({ to: inRange(5_000) }), null);
     expect(late).toMatchObject(refused('range_blocked'));
@@ -239,7 +239,7 @@ describe('beside a pumped range', () => {
       if (admission.rangeDecision) decided.push(admission.rangeDecision);
     }
     expect(decided).toEqual(['capped']);
-    expect(await store.ranges.judged()).toMatchObject([
+    expect(await store.ranges.limited()).toMatchObject([
       { app: 'shop', range: '6012345', refused: 0, wouldRefuse: 180 },
     ]);
   });
@@ -247,7 +247,7 @@ describe('beside a pumped range', () => {
   it('a range that only has its cap is shown while more is refused', async () => {
     const store = guardedStore('enforce');
     await pump(store, { count: 25 });
-    const [capped] = await store.ranges.judged();
+    const [capped] = await store.ranges.limited();
     expect(capped).toMatchObject({ slowUntil: 0, blockedUntil: 0, refused: 5, wouldRefuse: 0 });
     expect(capped?.cappedUntil).toBeGreaterThan(clock.now());
     expect(capped?.cappedUntil).toBeLessThanOrEqual(clock.now() + 660_000);
@@ -263,9 +263,9 @@ describe('beside a pumped range', () => {
     await pump(store, { count: 30, together: 10 });
     await clock.advance(130_000);
     await pump(store, { first: 100, count: 2 });
-    expect(await store.ranges.judged()).toHaveLength(1);
+    expect(await store.ranges.limited()).toHaveLength(1);
     expect(await store.ranges.forget('shop', '6012345')).toBe(true);
-    expect(await store.ranges.judged()).toEqual([]);
+    expect(await store.ranges.limited()).toEqual([]);
     expect(await pump(store, { first: 200, count: 10 })).toBe(10);
     expect(await store.ranges.forget('shop', '6099999')).toBe(false);
   });
@@ -311,10 +311,10 @@ describe('a range whose OTPs were not sent', () => {
     for (const id of ids) await store.sendAttempts.settle(await claimed(store, id), accepted());
     await clock.advance(5_000);
     await store.otps.admit(request({ to: inRange(100) }), null);
-    expect((await store.ranges.judged()).filter(({ slowUntil }) => slowUntil > 0)).toEqual([]);
+    expect((await store.ranges.limited()).filter(({ slowUntil }) => slowUntil > 0)).toEqual([]);
     await clock.advance(125_000);
     await store.otps.admit(request({ to: inRange(101) }), null);
-    expect((await store.ranges.judged()).filter(({ slowUntil }) => slowUntil > 0)).toHaveLength(1);
+    expect((await store.ranges.limited()).filter(({ slowUntil }) => slowUntil > 0)).toHaveLength(1);
   });
 });
 
@@ -342,7 +342,7 @@ describe('a batch to numbers of one range', () => {
   it('is released at once by a guard that only watches, which tells of nothing', async () => {
     const store = guardedStore('monitor');
     expect((await upload(store, { count: 300 })).ids).toHaveLength(300);
-    expect(await store.ranges.judged()).toEqual([]);
+    expect(await store.ranges.limited()).toEqual([]);
   });
 
   it('waits while the range is slowed, and is refused only while it is blocked', async () => {
@@ -391,7 +391,7 @@ describe('a range that converts', () => {
       }
       await clock.advance(125_000);
       await store.otps.admit(request({ to: inRange(100) }), null);
-      expect([share, (await store.ranges.judged()).length === 0]).toEqual([share, kept]);
+      expect([share, (await store.ranges.limited()).length === 0]).toEqual([share, kept]);
     }
   });
 });
@@ -451,7 +451,7 @@ describe('OTPs to test numbers', () => {
       await clock.advance(7_000);
     }
     await clock.advance(130_000);
-    expect(await store.ranges.judged()).toEqual([]);
+    expect(await store.ranges.limited()).toEqual([]);
     expect(await send(store, { to: inRange(2) })).not.toBeNull();
   });
 });

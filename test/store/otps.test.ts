@@ -94,7 +94,7 @@ describe('admit', () => {
     if (first.kind !== 'created') throw new Error(first.kind);
     await store.sendAttempts.settle(await claimed(store, first.otp.id), rejected);
     const record = JSON.parse((await redis.get(recordKey(first.otp.id))) ?? '');
-    await clock.advance(policy.keepMs);
+    await clock.advance(policy.retentionMs);
     const expired = await expireKeys(redis, clock.now());
     expect(expired).toContain(recordKey(first.otp.id));
     // On a cluster the key lies in a slot of its own: it means nothing any more, and is gone some minutes later.
@@ -180,7 +180,7 @@ describe('cancel', () => {
   });
 
   it('while sending: a late answer finds it cancelled, however short its record is kept', async () => {
-    const brief = testStore(clock.redis, { keepMs: 1_000 });
+    const brief = testStore(clock.redis, { retentionMs: 1_000 });
     const id = await admitted(brief);
     const claim = await claimed(brief, id);
     await brief.otps.cancel('shop', id);
@@ -234,7 +234,7 @@ describe('the state machine', () => {
     for (const status of statuses.filter((one) => one !== 'queued' && one !== 'sending')) {
       await redis.set(
         recordKey(id),
-        JSON.stringify({ ...record, status, sends: 9, sentBy: 9, expiresAt: 1e13, encrypted }),
+        JSON.stringify({ ...record, status, claims: 9, sentBy: 9, expiresAt: 1e13, encrypted }),
       );
       const settled = await store.sendAttempts.settle(claim, rejected).catch((error: Error) => error.message);
       expect(settled).toMatchObject({ otp: { status } });

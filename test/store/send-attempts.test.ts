@@ -63,7 +63,10 @@ describe('claim', () => {
   it('keeps the record for as long as the OTP may still be sent again', async () => {
     const id = await admitted(store);
     await claimed(store, id);
-    expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(120_000 + policy.keepMs, -3);
+    expect((await expiresAt(redis, recordKey(id))) - clock.now()).toBeCloseTo(
+      120_000 + policy.retentionMs,
+      -3,
+    );
   });
 
   it('finds an OTP failed, not expired, whose deadline passed after an unrecognised refusal', async () => {
@@ -285,7 +288,7 @@ describe('a late answer', () => {
   it('is dropped once the record’s time to be kept is over', async () => {
     const id = await admitted(strict, { sendDeadlineSeconds: 10 });
     const claim = await claimed(strict, id);
-    await clock.advance(10_000 + policy.sendLeaseMs + policy.keepMs);
+    await clock.advance(10_000 + policy.sendLeaseMs + policy.retentionMs);
     await expireKeys(redis, clock.now());
     expect(await strict.sendAttempts.settle(claim, accepted())).toBeNull();
     expect(await find(id)).toBeNull();
@@ -386,7 +389,7 @@ describe('sweep', () => {
     expect((await nextLook()) - clock.now()).toBeLessThanOrEqual(10_000);
     await redis.zadd(due, 1, id);
     expect(await named()).toHaveLength(1);
-    if (otp) await sendAttempts.markEnqueued([otp]);
+    if (otp) await sendAttempts.markEnqueued([{ id, checkAt: otp.sendDeadline }]);
     expect(await nextLook()).toBe(otp?.sendDeadline);
   });
 

@@ -14,7 +14,7 @@ import { connect } from '../support/redis.js';
 import { redisClock } from '../support/redis-clock.js';
 
 const clock = redisClock(await connect());
-const store = testStore(clock.redis, { keepMs: 3_600_000, maxResendsAfterUnknown: 0 });
+const store = testStore(clock.redis, { retentionMs: 3_600_000, maxResendsAfterUnknown: 0 });
 const find = (id: string) => store.otps.find('shop', id);
 const statusOf = async (id: string) => (await find(id))?.status;
 

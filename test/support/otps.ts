@@ -14,7 +14,7 @@ export const encryptionKey = randomBytes(32);
 export const balanceLimits = { lowCredits: 100, expiryWarnDays: 14 };
 
 export const policy: Policy = {
-  keepMs: 60_000,
+  retentionMs: 60_000,
   sendLeaseMs: 30_000,
   verifyLeaseMs: 12_000,
   maxSendRetries: 10,
@@ -28,7 +28,7 @@ export const policy: Policy = {
   creditsPerDay: 0,
   creditsPerMonth: 0,
   budgetTimeZone: 'Asia/Kuala_Lumpur',
-  wrongCodes: 100,
+  maxWrongCodes: 100,
   fraudGuard: 'off',
   events: '',
 };

@@ -64,7 +64,7 @@ export const quiet = {
     acquire: async () => ({ trial: false, release: async () => {} }),
     noteAccepted: () => {},
     noteRefusal: () => {},
-    judge: async () => 'final',
+    classifyRefusal: async () => 'final',
   },
   credits: {
     balance: async () => ({ kind: 'known', credits: 100, expiresOn: null }),

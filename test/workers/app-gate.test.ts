@@ -10,7 +10,7 @@ const calm: AppHolds = {
   noteRefusals: async () => ({ began: false, onHold: false }),
   takeTrial: async () => null,
   returnTrial: async () => {},
-  judge: async () => 'held',
+  classifyRefusal: async () => 'held',
 };
 const never = () => new Promise<never>(() => {});
 const logger = { info: () => {}, warn: () => {}, error: () => {} };
@@ -101,17 +101,17 @@ describe('an app with unrecognised refusals', () => {
   });
 
   it('has its refusals in a row reported after 2 s beside a call that hangs, and its OTPs held until then', async () => {
-    const gate = gateOf({ judge: async () => 'final' });
+    const gate = gateOf({ classifyRefusal: async () => 'final' });
     const hanging = await acquire(gate);
     for (let n = 1; n < 9; n++) note(gate, n, n);
     const refusal = { failure: 'rejected', claimedAt: 3, firstAt: 3 } as const;
     await gate.sync();
     expect(written).toEqual([]);
-    expect(await gate.judge('shop', refusal)).toBe('held');
+    expect(await gate.classifyRefusal('shop', refusal)).toBe('held');
     now += 2_000;
     await gate.sync();
     expect(written).toEqual([8]);
-    expect(await gate.judge('shop', refusal)).toBe('final');
+    expect(await gate.classifyRefusal('shop', refusal)).toBe('final');
     await hanging.release(true);
     await gate.sync();
     expect(written, 'once').toEqual([8]);
@@ -205,10 +205,12 @@ describe('an app on hold', () => {
 
 describe('a Redis that does not answer', () => {
   it('delays no worker: refusals are recorded later, and an OTP that it could not judge is held', async () => {
-    const gate = gateOf({ noteRefusals: never, judge: never, noteAccepted: never });
+    const gate = gateOf({ noteRefusals: never, classifyRefusal: never, noteAccepted: never });
     gate.noteAccepted({ app: 'shop', claimedAt: now });
     await refuse(gate, 1);
-    expect(await gate.judge('shop', { failure: 'rejected', claimedAt: 1, firstAt: 1 })).toBe('held');
+    expect(await gate.classifyRefusal('shop', { failure: 'rejected', claimedAt: 1, firstAt: 1 })).toBe(
+      'held',
+    );
   });
 });
 

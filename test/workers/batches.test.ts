@@ -118,7 +118,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     const { batch } = await upload(400);
     await scene.start();
     await until(() => sent() > 20);
-    await scene.store.batches.change(batch, { paused: true });
+    await scene.store.batches.setFields(batch, { paused: true });
     await scene.batchQueue.wake(batch);
     await until(async () => (await scene.store.waitingLines.count(batch)).inFlight === 0);
     const before = sent();
@@ -127,7 +127,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     for (let i = 0; i < 5; i++)
       expect(await scene.settled(await scene.send({ to: nextNumber() }))).toBe('sent');
     expect(sent()).toBe(before + 5);
-    await scene.store.batches.change(batch, { paused: false });
+    await scene.store.batches.setFields(batch, { paused: false });
     await scene.batchQueue.wake(batch);
     await until(isDone(batch));
     expect(sent()).toBe(405);
@@ -173,13 +173,13 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.start();
     await until(async () => (await scene.queue.backlog()).bulk >= 100);
     for (const { batch } of batches) {
-      await scene.store.batches.change(batch, { paused: true });
+      await scene.store.batches.setFields(batch, { paused: true });
       await scene.batchQueue.wake(batch);
     }
     await until(async () => (await scene.queue.backlog()).bulk === 0);
     await scene.queue.queues[0].resume();
     for (const { batch } of batches) {
-      await scene.store.batches.change(batch, { paused: false });
+      await scene.store.batches.setFields(batch, { paused: false });
       await scene.batchQueue.wake(batch);
     }
     await until(() => sent() === 600);
@@ -204,7 +204,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.start();
     await until(isDone(batch));
     // As a worker does that takes the job of a killed one.
-    await scene.store.batches.finish(batch);
+    await scene.store.batches.markFinished(batch);
     const told = (await scene.store.events.read()).flatMap(({ event }) => (event ? [event] : []));
     const about = { id: batchId(batch), app: 'shop', name: 'Friday' };
     expect(told).toMatchObject([
@@ -252,13 +252,13 @@ describe('a batch', { timeout: 60_000 }, () => {
       to: (line) =>
         line < ofOneRange ? number(`+601234${55_000 + line}`) : number(`+601${23_450_000 + line * 20_000}`),
     });
-    const judge = vi.spyOn(scene.store.ranges, 'judge');
+    const checkReleased = vi.spyOn(scene.store.ranges, 'checkReleased');
     await scene.start();
     await until(() => sent() === 30);
     expect(await scene.store.batches.find('shop', batchId(batch))).toMatchObject({ status: 'sending' });
     await until(() => waitsFor(batch, 'number_range'));
     // Now that each line was looked at, once, the batch waits until its range may take some.
-    expect(judge.mock.calls.flatMap(([released]) => released)).toHaveLength(ofOneRange + 10);
+    expect(checkReleased.mock.calls.flatMap(([released]) => released)).toHaveLength(ofOneRange + 10);
     await expect.poll(async () => (await job(batch))?.delay).toBeGreaterThan(2_000);
   });
 
@@ -266,14 +266,14 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.close();
     scene = await createScene(redis, { fraudGuard: 'enforce' });
     const { batch } = await upload(40, { to: (line) => number(`+601234${55_000 + line}`) });
-    const { ranges, holdLease: _, ...store } = scene.store;
+    const { ranges, acquireLease: _, ...store } = scene.store;
     const looked = vi.spyOn(scene.batchQueue.queue, 'getJob');
-    const original = ranges.judge;
+    const original = ranges.checkReleased;
     let watching: Promise<void> | undefined;
-    const judge = vi.spyOn(ranges, 'judge').mockImplementation(async (released) => {
+    const checkReleased = vi.spyOn(ranges, 'checkReleased').mockImplementation(async (released) => {
       if (!watching) {
         looked.mockClear();
-        watching = createBatchWatch({ ...scene, store: { ...store, holdLease: async () => true } }).run();
+        watching = createBatchWatch({ ...scene, store: { ...store, acquireLease: async () => true } }).run();
         await expect.poll(() => looked.mock.calls.length).toBeGreaterThan(0);
       }
       return await original(released);
@@ -282,22 +282,22 @@ describe('a batch', { timeout: 60_000 }, () => {
     await until(() => waitsFor(batch, 'number_range'));
     await watching;
     await expect.poll(async () => (await job(batch))?.delay).toBeGreaterThan(2_000);
-    expect(judge.mock.calls.flatMap(([released]) => released)).toHaveLength(40);
+    expect(checkReleased.mock.calls.flatMap(([released]) => released)).toHaveLength(40);
   });
 
   it('does not begin where its start was put off at the last moment', async () => {
     const { batch } = await upload(1, { startAt: Date.now() + 60_000 });
-    expect(await scene.store.batches.begin(batch)).toBe(false);
+    expect(await scene.store.batches.markStarted(batch)).toBe(false);
     expect(await scene.store.batches.facts(batch)).toMatchObject({ startedAt: null });
   });
 
   it('keeps its lines waiting where the sweeper looks at them at the deadline of an earlier start', async () => {
     const { batch, ids } = await upload(1, { startAt: Date.now() + 60_000 });
     const startAt = Date.now() + 86_400_000;
-    await scene.store.batches.edit('shop', batchId(batch), { startAt });
+    await scene.store.batches.update('shop', batchId(batch), { startAt });
     const due = keys.due(partitionOfId(ids[0] ?? '') ?? '');
     await redis.zadd(due, '1', ids[0] ?? '');
-    expect(await scene.store.sendAttempts.sweep()).toMatchObject({ queued: [], moved: [] });
+    expect(await scene.store.sendAttempts.sweep()).toMatchObject({ queued: [], changes: [] });
     expect(await redis.zscore(due, ids[0] ?? '')).toBe(String(startAt + 3_600_000));
   });
 

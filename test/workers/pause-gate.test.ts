@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 
 /** Leases as Redis has them, on the clock that the test moves. */
-const keepLease = async (name: string, token: string, periodMs: number) => {
+const renewLease = async (name: string, token: string, periodMs: number) => {
   const held = leases.get(name);
   if (held && held.token !== token && held.until > clock.now()) return false;
   leases.set(name, { token, until: clock.now() + periodMs });
@@ -29,7 +29,7 @@ const keepLease = async (name: string, token: string, periodMs: number) => {
 const quietLogger = { info: () => {}, warn: () => {}, error: () => {} };
 const gateOf = (over: Partial<SendingPause> = {}): PauseGate =>
   createPauseGate({
-    store: { sendingPause: { ...pause, ...over }, keepLease, holdLease: async () => true },
+    store: { sendingPause: { ...pause, ...over }, renewLease, acquireLease: async () => true },
     provider: { balance: async () => ({ kind: 'known', credits: 100, expiresOn: null }) },
     now: clock.now,
     onChange: () => {},

@@ -85,24 +85,24 @@ describe('the sweeper', () => {
 
   it('has lines of a batch that lost their jobs wait for their release again', async () => {
     const { store, queue, logger, metrics } = scene;
-    const name = (await store.batches.open('shop', null)) ?? '';
+    const batch = (await store.batches.open('shop', null)) ?? '';
     const lines = ['0123456601', '0123456602', '0123456603'].map((to) => ({
       request: request({ to: number(to) }),
       text: '',
     }));
-    const reserved = (await store.batches.reserve({ name, app: 'shop' }, 0, lines)) ?? [];
+    const reserved = (await store.batches.reserve({ batch, app: 'shop' }, 0, lines)) ?? [];
     await store.otps.admitMany(
       reserved.flatMap((place, i) =>
         place && place !== 'reused'
-          ? [{ request: lines[i]?.request ?? request(), reserved: { batch: name, ...place } }]
+          ? [{ request: lines[i]?.request ?? request(), reserved: { batch, ...place } }]
           : [],
       ),
     );
     const single = await admitted(store);
     const { waitingLines } = store;
-    const released = await waitingLines.release(name, 2, await waitingLines.count(name));
+    const released = await waitingLines.release(batch, 2, await waitingLines.count(batch));
     expect(released).toHaveLength(2);
-    expect(await waitingLines.count(name)).toMatchObject({ waiting: 1, inFlight: 2 });
+    expect(await waitingLines.count(batch)).toMatchObject({ waiting: 1, inFlight: 2 });
     for (const { otp } of released) await makeDue(otp.id);
     await makeDue(single);
     await createSweeper({
@@ -114,7 +114,7 @@ describe('the sweeper', () => {
       metrics,
     }).run();
     expect(addedAgain()).toHaveLength(3);
-    expect(await waitingLines.count(name)).toMatchObject({ waiting: 3, inFlight: 0 });
+    expect(await waitingLines.count(batch)).toMatchObject({ waiting: 3, inFlight: 0 });
     expect(await queue.queues[0].getJobCounts('waiting', 'prioritized')).toEqual({
       waiting: 1,
       prioritized: 0,

@@ -66,8 +66,8 @@ describe('a webhook receiver', () => {
     const { batches } = scene.store;
     const batch =
       (await batches.open('shop', null, { name: 'Friday', startAt: null, perSecond: null })) ?? '';
-    expect(await batches.begin(batch)).toBe(true);
-    for (let i = 0; i < 2; i++) await batches.finish(batch);
+    expect(await batches.markStarted(batch)).toBe(true);
+    for (let i = 0; i < 2; i++) await batches.markFinished(batch);
     const id = await scene.send({ to: number('0123456789') });
     await startTelling();
     await expect.poll(() => taken().length, { timeout: 10_000 }).toBe(3);

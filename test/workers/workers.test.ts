@@ -130,7 +130,7 @@ describe('a worker without account trouble of its own', () => {
     const changes: GateState[] = [];
     const gate = createPauseGate({
       ...scene,
-      store: { ...scene.store, holdLease: async () => false },
+      store: { ...scene.store, acquireLease: async () => false },
       now: () => 0,
       onChange: (state) => void changes.push(state),
       onResumed: () => {},

@@ -114,10 +114,9 @@ function countLogins({ store, logger }: Pick<ApiDependencies, 'store' | 'logger'
     const noted = await withTimeout(store.failedLogins.note(client, login), countWithinMs).catch(
       openWithoutRedis,
     );
-    if (noted?.begins) {
-      const { endsInMs } = noted;
+    if (noted?.blockStarted) {
       logger.warn(
-        { event: 'admin.login_blocked', from, endsInMs },
+        { event: 'admin.login_blocked', from, endsInMs: noted.retryInMs },
         'too many failed admin logins from one address',
       );
     }
@@ -125,7 +124,7 @@ function countLogins({ store, logger }: Pick<ApiDependencies, 'store' | 'logger'
       if (login === 'wrong') logger.warn({ event: 'admin.login_failed', from }, 'failed admin login');
       return;
     }
-    throw new ApiProblem('too_many_logins', { headers: retryAfter(noted.endsInMs) });
+    throw new ApiProblem('too_many_logins', { headers: retryAfter(noted.retryInMs) });
   };
 }
 

@@ -75,7 +75,7 @@ export function batchActions(actions: boolean, { store, batchQueue }: ApiDepende
   router.post('/batches/change', async (req, res) => {
     const by = { operation: 'changeBatch', schema: changeSchema };
     const { batch, change } = await begin(req, res, by);
-    const result = await store.batches.edit(batch.app, batch.id, change);
+    const result = await store.batches.update(batch.app, batch.id, change);
     if (result !== 'changed') throw notChanged(result);
     await end(res, batch.id);
   });

@@ -1,5 +1,5 @@
 import type { App } from '../../otp/app.js';
-import { type JudgedRange, shownRange } from '../../store/number-ranges.js';
+import { type LimitedRange, shownRange } from '../../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../../store/stats.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { alarmsOf } from './overview-alarms.js';
@@ -37,7 +37,7 @@ export async function overviewOf(
     latest,
     outlook,
     curve,
-    judged,
+    limited,
     webhooks,
     lowConversions,
     batches,
@@ -53,7 +53,7 @@ export async function overviewOf(
     store.balance.latest(),
     store.balance.outlook(),
     store.balance.curve({ since: now - balanceDays * dayMs, until: now + minuteMs, points: mostPoints }),
-    store.ranges.judged(),
+    store.ranges.limited(),
     webhookQueue?.counts() ?? null,
     store.conversion.alarms(),
     unendedBatches(store),
@@ -78,7 +78,7 @@ export async function overviewOf(
     lowConversions,
     /** False: the guard only monitors. */
     guardEnforces: settings.fraudGuardEnforces,
-    ranges: limitedRanges(judged, now),
+    ranges: limitedRanges(limited, now),
     batches,
     apps,
   };
@@ -107,8 +107,8 @@ async function appsOf({ appPauses, budgets, conversion }: ApiDependencies['store
 }
 
 /** Ranges that the guard limits now, or would limit; those with the most refusals first. */
-function limitedRanges(judged: readonly JudgedRange[], now: number) {
-  return judged
+function limitedRanges(limited: readonly LimitedRange[], now: number) {
+  return limited
     .flatMap(({ app, range, refused, wouldRefuse, ...until }) => {
       const limit = limitOf(until, now);
       return limit ? [{ app, range: shownRange(range), ...limit, refused, wouldRefuse }] : [];
@@ -117,7 +117,7 @@ function limitedRanges(judged: readonly JudgedRange[], now: number) {
 }
 
 function limitOf(
-  { blockedUntil, slowUntil, cappedUntil }: Pick<JudgedRange, 'blockedUntil' | 'slowUntil' | 'cappedUntil'>,
+  { blockedUntil, slowUntil, cappedUntil }: Pick<LimitedRange, 'blockedUntil' | 'slowUntil' | 'cappedUntil'>,
   now: number,
 ) {
   const limits = [

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
-import { moves, type Otp } from '../../otp/otp.js';
+import { type Otp, transitions } from '../../otp/otp.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
 import { setAppPaused } from '../../producer/app-pause.js';
 import type { ApiDependencies } from '../dependencies.js';
@@ -125,7 +125,7 @@ function maskedView(otp: Otp) {
     to: otp.to.masked,
     verifiedAt: otp.verifiedAt === null ? null : isoTime(otp.verifiedAt),
     attempts: { used: otp.maxAttempts - otp.attemptsRemaining, of: otp.maxAttempts },
-    canBeCancelled: moves[otp.status].includes('cancelled'),
+    canBeCancelled: transitions[otp.status].includes('cancelled'),
   };
 }
 

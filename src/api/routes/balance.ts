@@ -143,7 +143,7 @@ function createBalanceRefresh(dependencies: ApiDependencies) {
   const { store } = dependencies;
   let running: Promise<BalanceSnapshot | null> | null = null;
   const refresh = async () => {
-    const mine = await store.holdLease('balance', periodMs);
+    const mine = await store.acquireLease('balance', periodMs);
     return mine ? await ask(dependencies) : await waitForOther(store.balance);
   };
   return async (): Promise<BalanceSnapshot | null> => {

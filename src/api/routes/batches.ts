@@ -143,7 +143,7 @@ export function batchRoutes({
     problems: ['batch_not_found', 'batch_ended', 'batch_started', 'queue_unavailable'],
     handle: async ({ app, id, body: { startAt, ...change }, setBatchId }) => {
       const start = startAt === undefined ? undefined : Date.parse(startAt);
-      const result = await store.batches.edit(app, id, { ...change, startAt: start });
+      const result = await store.batches.update(app, id, { ...change, startAt: start });
       if (result !== 'changed') throw notChanged(result);
       setBatchId(id);
       await batchQueue.wake(batchOfId(id) ?? '');
@@ -293,7 +293,7 @@ async function recordsOf(
 ): Promise<BatchOtp[]> {
   const turn = slices.next();
   if (turn) await turn;
-  const ids = await batches.ids(id, from, Math.min(linesAtATime, lines - from));
+  const ids = await batches.lineIds(id, from, Math.min(linesAtATime, lines - from));
   const found = await Promise.all(
     ids.map((otp) => (otp === null ? null : otps.find(app, otp).catch(skipUnreadable))),
   );

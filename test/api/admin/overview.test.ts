@@ -26,7 +26,7 @@ const post = (path: string, body: unknown, to = gateway) =>
 type Overview = Awaited<ReturnType<typeof overviewOf>>;
 const overview = async (hours = 6) => (await get(`/overview.json?hours=${hours}`)).json as Overview;
 /** A range without any limit. */
-const judgedRange = {
+const limitedRange = {
   app: 'shop',
   slowUntil: 0,
   blockedUntil: 0,
@@ -261,18 +261,18 @@ describe('the overview', () => {
 
   it('shows blocked and slowed ranges, those with the most refusals first, and none that is over', async () => {
     const now = Date.now();
-    const judged = async () => [
-      { ...judgedRange, range: '601234567', slowUntil: now + 900_000, refused: 3 },
+    const limited = async () => [
+      { ...limitedRange, range: '601234567', slowUntil: now + 900_000, refused: 3 },
       {
-        ...judgedRange,
+        ...limitedRange,
         range: '601234568',
         blockedUntil: now + 3_600_000,
         slowUntil: now + 4_500_000,
         refused: 40,
       },
-      { ...judgedRange, range: '601234569', cappedUntil: now - 1, refused: 99 },
+      { ...limitedRange, range: '601234569', cappedUntil: now - 1, refused: 99 },
     ];
-    const ranges = { ...gateway.store.ranges, judged };
+    const ranges = { ...gateway.store.ranges, limited };
     const guarded = await startGateway({
       dependencies: {
         store: { ...gateway.store, ranges },
@@ -298,8 +298,8 @@ describe('the overview', () => {
       );
       if (id) await gateway.store.sendAttempts.settle(await claimed(gateway.store, id), accepted(n));
     }
-    const judged = await gateway.store.ranges.judged();
-    const shown = shownRange(judged[0]?.range ?? range);
+    const limited = await gateway.store.ranges.limited();
+    const shown = shownRange(limited[0]?.range ?? range);
     expect((await post('/ranges/forget', { app: 'shop', range: shown }, acting)).json).toEqual({
       known: true,
     });
@@ -388,8 +388,8 @@ const note = (id: string, waitsFor: WaitReason | null, order = 0) =>
     waitsFor,
   });
 const keyOf = (id: string) => id.slice('batch_'.length);
-const change = (id: string, fields: Parameters<Batches['change']>[1]) =>
-  gateway.store.batches.change(keyOf(id), fields);
+const change = (id: string, fields: Parameters<Batches['setFields']>[1]) =>
+  gateway.store.batches.setFields(keyOf(id), fields);
 
 describe('the batches', () => {
   it('are those that have not ended, also before a worker has looked at them', async () => {

@@ -8,7 +8,7 @@ const limits: Partial<Policy> = {
   recipientPerDay: 10,
   appPerSecond: 1_000,
   clientIpPer10Minutes: 3,
-  wrongCodes: 2,
+  maxWrongCodes: 2,
 };
 const gateway = await startGateway({ policy: limits });
 const ask = (body: object, to: Gateway = gateway) => to.call('POST', '/v1/otps', { body });

@@ -96,7 +96,7 @@ describe('an app of the file', () => {
   it('does not lock test numbers after wrong codes', async () => {
     const strict = await startGateway({
       dependencies: { settings: { ...settings, apps } },
-      policy: { wrongCodes: 1 },
+      policy: { maxWrongCodes: 1 },
     });
     const { id } = await strict.sent({ to: testNumber });
     const verify = (code: string) => strict.call('POST', `/v1/otps/${id}/verify`, { body: { code } });

@@ -184,10 +184,10 @@ describe('a batch: its status', () => {
 
   it('is sending with rate and estimated end once it began, and finished when nothing is left', async () => {
     const { path, batch, otp } = await upload({ name: 'Friday' });
-    expect(await store.batches.begin(batch)).toBe(true);
+    expect(await store.batches.markStarted(batch)).toBe(true);
     const startedAt = (await store.batches.facts(batch))?.startedAt ?? 0;
     await settle(otp, accepted());
-    await store.batches.finish(batch);
+    await store.batches.markFinished(batch);
     const finished = { status: 'finished', waiting: 0, waitsFor: null, estimatedEnd: null };
     const reply = (await get(path)).json as { rate: number; finishedAt: string };
     expect(reply).toMatchObject({
@@ -270,7 +270,7 @@ describe('changing a batch', () => {
     expectProblem(await patch(atOnce, { startAt }), 409, 'batch_started');
     const { path, batch } = await scheduled();
     await patch(path, { startAt: '2025-01-01T00:00:00Z' });
-    await store.batches.begin(batch);
+    await store.batches.markStarted(batch);
     expectProblem(await patch(path, { startAt }), 409, 'batch_started');
   });
 
@@ -279,7 +279,7 @@ describe('changing a batch', () => {
     await gateway.call('DELETE', cancelled);
     expectProblem(await patch(cancelled, { paused: true }), 409, 'batch_ended');
     const { batch: finished } = await batchOf(1);
-    await store.batches.finish(batchOfId(finished.split('/').at(-1) ?? '') ?? '');
+    await store.batches.markFinished(batchOfId(finished.split('/').at(-1) ?? '') ?? '');
     expectProblem(await patch(finished, { paused: true }), 409, 'batch_ended');
   });
 

@@ -5,23 +5,23 @@
 -- release, OTPs queued, OTPs being sent, and the time.
 local t, answers = now(), {}
 for i, key in ipairs(KEYS) do
-  local counts = redis.call('HMGET', key, 'queued', 'sending')
+  local queued, sending = unpack(redis.call('HMGET', key, 'queued', 'sending'))
   local waiting = redis.call('LLEN', (string.gsub(key, ':batch:', ':waiting:', 1)))
-  answers[i] = { waiting, tonumber(counts[1] or 0), tonumber(counts[2] or 0), t }
+  answers[i] = { waiting, tonumber(queued or 0), tonumber(sending or 0), t }
 end
 return answers
 
 --- @command release
 --- @include "verification/phone"
--- Takes lines of a batch that wait in a partition, first ones first, for their jobs to be added. Those that have ended
--- meanwhile are left out. The sweeper looks soon at each that is taken: no line is lost where the caller ends before it
--- has added the job.
+-- Takes waiting lines of a batch in a partition, in their order, for their jobs to be added. Ended ones are left out. The
+-- sweeper checks each taken line soon, in case the caller ends before it has added the job.
 -- KEYS: the waiting lines by partition. ARGV for each: batch, most lines to take, 1 to take only those that have ended.
--- Returns for each: how many it took, and of those that can be sent the record, and 1 where the number was verified lately.
+-- Returns for each: how many it took, and of those that can be sent the record, and 1 where the number was verified
+-- lately.
 local t = now()
 
--- All that a broken record can stumble over, before anything is written.
-local function look_at(id)
+-- Everything that fails for a broken record, before the first write.
+local function prepare(id)
   go_to(here.prefix .. id)
   local r = load()
   if not r then return nil end
@@ -36,14 +36,14 @@ return for_each_record(function(batch, most, only_ended)
   history()
   local lines, released, kept = redis.call('LRANGE', waiting, 0, most - 1), {}, {}
   for _, line in ipairs(lines) do
-    -- One that is broken has no job and never gets one: the sweeper tells of it at its deadline.
-    local readable, r, changed, exempt, raw = pcall(look_at, 'otp_' .. line)
+    -- A broken record gets no job: the sweeper reports it at its deadline.
+    local readable, r, changed, exempt, raw = pcall(prepare, 'otp_' .. line)
     if readable and r then
       if changed then save(r) end
       if r.status == 'queued' and only_ended == '1' then
         kept[#kept + 1] = line
       elseif r.status == 'queued' then
-        look_soon(r.id, r.sendDeadline, t)
+        check_soon(r.id, r.sendDeadline, t)
         released[#released + 1] = { raw, exempt }
       end
     end
@@ -55,10 +55,10 @@ return for_each_record(function(batch, most, only_ended)
 end)
 
 --- @command put-back
--- Makes OTPs of batches wait for their release again; those that have ended meanwhile are left out.
+-- Makes OTPs of batches wait for their release again; ended ones are left out.
 -- KEYS: records. ARGV for each: `first` for before the other lines of its batch, else behind them.
 local t = now()
-return for_each_record(function(place)
+return for_each_record(function(position)
   history()
   local r = load()
   if not r or not r.batch then return {} end
@@ -66,7 +66,7 @@ return for_each_record(function(place)
   if r.status ~= 'queued' then return {} end
   local waiting = here.prefix .. 'waiting:' .. r.batch
   local lives = redis.call('PTTL', here.record)
-  redis.call(place == 'first' and 'LPUSH' or 'RPUSH', waiting, line_of(r.id))
+  redis.call(position == 'first' and 'LPUSH' or 'RPUSH', waiting, line_of(r.id))
   redis.call('HSETNX', here.prefix .. 'waiting', r.batch, r.app)
   if redis.call('PTTL', waiting) < lives then redis.call('PEXPIRE', waiting, digits(lives)) end
   redis.call('ZADD', here.due, digits(r.sendDeadline), r.id)

@@ -1,6 +1,6 @@
 --- @include "shared/clock"
 --- @include "shared/events"
--- Writes a balance snapshot down, drops those past keeping, and says which alarms this one switched.
+-- Records a balance snapshot, deletes expired ones, and returns the alarms that this one switched.
 -- KEYS: history, alarms, events. ARGV: credits, expiry date or '', low (0/1), expiring (0/1), ms to keep history.
 local at = now()
 local snapshot = { at = at, credits = tonumber(ARGV[1]) }

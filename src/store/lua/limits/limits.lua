@@ -2,15 +2,14 @@
 -- The limits that admission obeys. Each …_wait answers in how many milliseconds one more would be admitted: 0 is now.
 local TEN_MINUTES_MS = 600000
 
--- What holds for an item: what its app has of its own, or the gateway's.
+-- For items without limits of their own.
 local GATEWAY_LIMITS = {
   recipientCooldownMs = POLICY.recipientCooldownMs, recipientPer10Minutes = POLICY.recipientPer10Minutes,
-  recipientPerDay = POLICY.recipientPerDay, recipientPerDayAllApps = POLICY.recipientPerDayAllApps, appPerSecond = POLICY.appPerSecond,
-  clientIpPer10Minutes = POLICY.clientIpPer10Minutes,
+  recipientPerDay = POLICY.recipientPerDay, recipientPerDayAllApps = POLICY.recipientPerDayAllApps,
+  appPerSecond = POLICY.appPerSecond, clientIpPer10Minutes = POLICY.clientIpPer10Minutes,
 }
 
--- When the app's OTPs to this number were admitted. Those to a test number are kept apart: they count in no other limit
--- but their own.
+-- Admission times of the app's OTPs to this number. Those to a test number count in no other limit but their own.
 local function times_of(p, item)
   if not item.isTest then return p.sends end
   p.tests = p.tests or {}
@@ -36,22 +35,21 @@ local function in_window(times, window_ms, t)
   return count, oldest
 end
 
--- True when nothing of that OTP can have reached the phone: its cooldown is given back.
+-- True when no SMS of that OTP can have reached the phone: it starts no cooldown.
 local function ended_without_sms(id, t)
   local raw = redis.call('GET', here.prefix .. id)
   if not raw then return false end
   local r = decode(raw)
   advance(r, t)
   if r.mayHaveSent or r.uuid then return false end
-  return r.status == 'failed' or r.status == 'expired' or (r.status == 'cancelled' and r.sends == 0)
+  return r.status == 'failed' or r.status == 'expired' or (r.status == 'cancelled' and r.claims == 0)
 end
 
 local function cooldown_wait(p, cooldown_ms, t)
   local last = p.sends[#p.sends]
   if cooldown_ms == 0 or not last then return 0 end
   local wait = last + cooldown_ms - t
-  -- An earlier version kept the newest alone.
-  local newest = p.ids[#p.ids] or p.last
+  local newest = p.ids[#p.ids]
   local is_earlier = newest and newest ~= here.id
   if wait <= 0 or (is_earlier and ended_without_sms(newest, t)) then return 0 end
   return wait
@@ -65,7 +63,7 @@ local function phone_wait(p, item, t)
     window_wait(times, limits.recipientPerDay, DAY_MS, t))
 end
 
--- All apps together. The answer is the same whenever and however often other apps sent something.
+-- All apps together. A fixed wait, so that one app cannot infer another's traffic.
 local function number_wait(number, most, t)
   if most == 0 then return 0 end
   local sum = 0
@@ -96,7 +94,7 @@ local function phone_quota(name, times, limit, window_ms, t)
   return { name = name, quota = limit, windowMs = window_ms, remaining = remaining, resetMs = reset_ms }
 end
 
--- What is left of the limits that are on; nil where all are off.
+-- The remaining quotas of the limits that are on; nil where all are off.
 local function quotas(p, item, t)
   local found, limits, times = {}, limits_of(item), times_of(p, item)
   local function add(quota) found[#found + 1] = quota end
@@ -120,7 +118,7 @@ local function quotas(p, item, t)
   return #found > 0 and found or nil
 end
 
--- The limit with the longest wait; nil when none stands in the way.
+-- The exceeded limit with the longest wait; nil when there is none.
 local function limited(p, number, item, t)
   local longest, limits = { ms = 0 }, limits_of(item)
   local function consider(by, ms, own)
@@ -138,7 +136,7 @@ local function limited(p, number, item, t)
   if longest.ms > 0 then return longest end
 end
 
--- Counts one that is admitted. Only as many times are kept as the limits look at.
+-- Counts an admitted OTP. Keeps only as many times as the limits read.
 local function count_admitted(p, item, t)
   local limits, times = limits_of(item), times_of(p, item)
   local kept = math.max(1, limits.recipientPer10Minutes, limits.recipientPerDay, limits.recipientPerDayAllApps)

@@ -13,18 +13,18 @@ end
 return answers
 
 --- @command take-or-wait
--- Takes a unit of a fixed window or, where none is left, a place among those that come back later, in the order of asking.
--- KEYS: the window; the count of those that found it used up. ARGV: most in a window, ms of it. Returns the ms to wait;
--- 0: it was taken.
+-- Takes a unit of a fixed window or, if none is left, a position among those that wait, in the order of asking.
+-- KEYS: the window; the count of those that wait. ARGV: most in a window, ms of it. Returns the ms to wait; 0: it was
+-- taken.
 local most, window_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 if tonumber(redis.call('GET', KEYS[1]) or 0) < most then
   if redis.call('INCR', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], window_ms) end
   return 0
 end
 local left = math.max(1, redis.call('PTTL', KEYS[1]))
-local place = redis.call('INCR', KEYS[2])
-if place == 1 then redis.call('PEXPIRE', KEYS[2], left) end
-return left + math.floor((place - 1) / most * window_ms)
+local position = redis.call('INCR', KEYS[2])
+if position == 1 then redis.call('PEXPIRE', KEYS[2], left) end
+return left + math.floor((position - 1) / most * window_ms)
 
 --- @command count-failure
 -- Counts a failed login, or none, in a window that begins with the first one.

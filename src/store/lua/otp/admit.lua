@@ -4,20 +4,20 @@
 --- @include "ranges/cohorts"
 --- @include "ranges/range"
 --- @include "otp/reference"
--- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard, job and record in one step. On a Redis Cluster, where one
--- call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name is
--- left out, and done before (see admission-on-cluster.ts) or afterwards; with `peek`, nothing is written.
--- KEYS: of the records; then those whose places the call and its items name. ARGV: the call as JSON, see
--- admission-candidate.ts; for each item its record, a JSON object that lacks what is decided here; then the arguments of
--- jobs. Returns for each as JSON what was decided, or only when it was admitted, where there is nothing more to say.
+-- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard, job and record in one step. On a Redis Cluster, where
+-- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
+-- is left out, and done before (see admission-on-cluster.ts) or afterwards; with `peek`, nothing is written.
+-- KEYS: records; then the keys whose indexes the call and its items name. ARGV: the call as JSON, see
+-- admission-candidate.ts; for each item its record, a JSON object without the fields set here; then arguments of jobs.
+-- Returns for each the result as JSON, or only `createdAt` where there is neither a decision nor quotas.
 local t = now()
 local call = cjson.decode(ARGV[1])
 
 -- What pauses sending now, by the operator or for account trouble.
 local function pause()
   if not call.pause then return nil end
-  for _, place in ipairs(call.operatorPauses) do
-    if redis.call('HEXISTS', KEYS[place], 'paused') == 1 then return 'operator' end
+  for _, index in ipairs(call.operatorPauses) do
+    if redis.call('HEXISTS', KEYS[index], 'paused') == 1 then return 'operator' end
   end
   return redis.call('HGET', KEYS[call.pause], 'trouble')
 end
@@ -44,10 +44,10 @@ local function is_paused(app)
   return paused_apps[app]
 end
 
--- What an idempotency key stands for already; nil: nothing, or nothing that is still kept.
-local function held(item)
-  for _, place in ipairs(item.idempotency) do
-    local raw = redis.call('GET', KEYS[place])
+-- The answer for an idempotency key that has an OTP; nil: it has none, or none that is still kept.
+local function find_replay(item)
+  for _, index in ipairs(item.idempotency) do
+    local raw = redis.call('GET', KEYS[index])
     local reservation = raw and cjson.decode(raw)
     local stored = reservation and redis.call('GET', reservation.recordKey)
     if stored then
@@ -64,27 +64,27 @@ local function held(item)
   end
 end
 
--- Numbers that were verified lately.
+-- Numbers verified lately are exempt from the guard.
 local function is_exempt(phone)
   return phone.verifiedAt ~= nil and phone.verifiedAt + VERIFIED_KEPT_MS > t
 end
 
--- The guard's answer, when it refuses; and what it decided about the range. Lines of a batch are judged when they are
--- released: only a range that is blocked refuses them here.
-local function judged(item, phone)
+-- The guard's refusal or nil, and its decision about the range. Lines of a batch are checked when they are released: only
+-- a blocked range refuses them here.
+local function check_range(item, phone)
   if not item.range then return nil, '' end
   local g = load_range(KEYS[item.range], t)
   if item.batch then
     local wait = is_exempt(phone) and 0 or blocked_wait(g, t)
-    return wait > 0 and { kind = 'blocked', waitMs = wait, decided = '', reason = 'blocked' } or nil, ''
+    return wait > 0 and { kind = 'range_blocked', waitMs = wait, decision = '', reason = 'blocked' } or nil, ''
   end
-  local decided, wait, why = guard(g, { exempt = is_exempt(phone) }, t)
-  if decided ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
-  if decided == 'blocked' then
+  local decision, wait, why = guard(g, { exempt = is_exempt(phone) }, t)
+  if decision ~= '' then redis.call('SADD', KEYS[call.ranges], item.rangeName) end
+  if decision == 'blocked' then
     emit(KEYS[call.rangeEvents], 'range.blocked', 'at', digits(t), 'range', item.rangeName)
   end
   save_range(KEYS[item.range], g, t)
-  return wait > 0 and { kind = 'blocked', waitMs = wait, decided = decided, reason = why } or nil, decided
+  return wait > 0 and { kind = 'range_blocked', waitMs = wait, decision = decision, reason = why } or nil, decision
 end
 
 local function reserve(item, longest_life)
@@ -96,23 +96,24 @@ end
 local function exceeded(budgets, credits)
   local over
   for _, budget in ipairs(budgets) do
-    if is_over(KEYS[budget.place], budget, credits) then over = budget end
+    if is_over(KEYS[budget.keyIndex], budget, credits) then over = budget end
   end
-  if over then emit_news(KEYS[call.budgetEvents], news_of(KEYS[over.place], over, over.limit), over, over.limit) end
+  local event = over and due_event(KEYS[over.keyIndex], over, over.limit)
+  emit_budget_event(KEYS[call.budgetEvents], event, over, over and over.limit)
   return over
 end
 
 local function take_credits(budgets, credits)
   for _, budget in ipairs(budgets) do
-    local used = spend(KEYS[budget.place], budget, credits)
-    emit_news(KEYS[call.budgetEvents], news_of(KEYS[budget.place], budget, used), budget, used)
+    local used = spend(KEYS[budget.keyIndex], budget, credits)
+    emit_budget_event(KEYS[call.budgetEvents], due_event(KEYS[budget.keyIndex], budget, used), budget, used)
   end
 end
 
 -- In the step that admits the OTP, so that its record is never without the job; before it, since adding may fail.
 local function enqueue(job)
   local keys = {}
-  for i, place in ipairs(job.keys) do keys[i] = KEYS[place] end
+  for i, index in ipairs(job.keys) do keys[i] = KEYS[index] end
   add_job(keys, { unpack(ARGV, job.from, job.to) })
 end
 
@@ -123,20 +124,20 @@ end
 
 local function write_record(item, text, losses)
   local send_deadline = math.max(t, item.startAt or 0) + item.sendDeadlineMs
-  local decided = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendDeadline":' .. digits(send_deadline)
-  if losses > 0 then decided = decided .. ',"losses":' .. digits(losses) end
-  local place = string.find(text, ENCRYPTED, 1, true)
+  local redis_fields = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendDeadline":' .. digits(send_deadline)
+  if losses > 0 then redis_fields = redis_fields .. ',"losses":' .. digits(losses) end
+  local from = string.find(text, ENCRYPTED, 1, true)
   -- decode() cuts the record here: nothing may follow the encrypted part.
-  local is_last = place and string.find(text, '"', place + #ENCRYPTED, true) == #text - 1
+  local is_last = from and string.find(text, '"', from + #ENCRYPTED, true) == #text - 1
   if not is_last then error('a record must end with its encrypted part') end
-  local raw = string.sub(text, 1, place - 1) .. decided .. string.sub(text, place)
-  redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.keepMs + postponed_ms(item)))
+  local raw = string.sub(text, 1, from - 1) .. redis_fields .. string.sub(text, from)
+  redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.retentionMs + postponed_ms(item)))
   if item.batch or item.job then
     -- It has its job, or gets one when its batch releases it.
     redis.call('ZADD', here.due, digits(send_deadline), here.id)
   else
     -- Adding the job is a write of its own: the sweeper looks after a moment whether it arrived.
-    look_soon(here.id, send_deadline, t)
+    check_soon(here.id, send_deadline, t)
   end
   return send_deadline
 end
@@ -166,7 +167,7 @@ local function note_batch(item, longest_life)
   local key = batch_key(item.batch)
   local new = batched[key]
   if not new then
-    new = { batch = item.batch, app = item.app, prefix = here.prefix, lines = {}, longest_life = 0, start_at = item.startAt }
+    new = { item = item, prefix = here.prefix, lines = {}, longest_life = 0 }
     batched[key] = new
   end
   new.lines[#new.lines + 1] = line_of(here.id)
@@ -175,11 +176,11 @@ end
 
 local function write_batches()
   for key, new in pairs(batched) do
-    local waiting = new.prefix .. 'waiting:' .. new.batch
+    local waiting = new.prefix .. 'waiting:' .. new.item.batch
     redis.call('HINCRBY', key, 'queued', #new.lines)
-    if new.start_at then redis.call('HSETNX', key, 'startAt', digits(new.start_at)) end
+    if new.item.startAt then redis.call('HSETNX', key, 'startAt', digits(new.item.startAt)) end
     redis.call('RPUSH', waiting, unpack(new.lines))
-    redis.call('HSETNX', new.prefix .. 'waiting', new.batch, new.app)
+    redis.call('HSETNX', new.prefix .. 'waiting', new.item.batch, new.item.app)
     for _, each in ipairs({ key, waiting }) do
       if redis.call('PTTL', each) < new.longest_life - t then
         redis.call('PEXPIREAT', each, digits(new.longest_life))
@@ -195,7 +196,7 @@ local function admit(item, text)
     advance(known, t)
     return { kind = 'replayed', record = encode(known) }
   end
-  local replay = item.idempotency and held(item)
+  local replay = item.idempotency and find_replay(item)
   if replay then return replay end
   if call.paused then return { kind = 'paused', reason = call.paused } end
   if is_paused(item.app) then return { kind = 'app_paused' } end
@@ -214,12 +215,12 @@ local function admit(item, text)
   if call.peek then return { kind = 'free', exempt = is_exempt(phone) } end
   local over = item.budgets and exceeded(item.budgets, item.credits)
   if over then return { kind = 'over_budget', period = over.period } end
-  local refusal, decided = judged(item, phone)
+  local refusal, decision = check_range(item, phone)
   if refusal then return refusal end
 
   if item.job then enqueue(item.job) end
   local send_deadline = write_record(item, text, h.losses)
-  local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.keepMs + postponed_ms(item)
+  local longest_life = send_deadline + POLICY.sendLeaseMs + item.ttlMs + POLICY.retentionMs + postponed_ms(item)
   if item.idempotency then reserve(item, longest_life) end
   count_admitted(phone, item, t)
   if item.budgets then take_credits(item.budgets, item.credits) end
@@ -227,15 +228,15 @@ local function admit(item, text)
   if item.reference then keep_reference(KEYS[item.reference], here.id, longest_life, t) end
   if item.supersedes then supersede_earlier(item, t) end
   if item.batch then note_batch(item, longest_life) end
-  if decided == '' and not item.quotas then return t end
-  return { kind = 'admitted', createdAt = t, decided = decided, quotas = item.quotas and quotas(phone, item, t) or nil }
+  if decision == '' and not item.quotas then return t end
+  return { kind = 'admitted', createdAt = t, decision = decision, quotas = item.quotas and quotas(phone, item, t) or nil }
 end
 
 call.paused = pause() or nil
 local answers = {}
 for i, item in ipairs(call.items) do
   go_to(KEYS[i])
-  answers[i] = guarded(admit, item, ARGV[i + 1])
+  answers[i] = call_safely(admit, item, ARGV[i + 1])
 end
 write_batches()
 return answers

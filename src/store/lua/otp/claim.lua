@@ -1,13 +1,13 @@
 --- @include "shared/record"
 -- Claims OTPs for sending: at most one caller at a time may call iSMS for an OTP.
--- KEYS: records. ARGV, for each: attempt token; empty to claim nothing and learn whether the OTP could be claimed. Returns
--- for each: `claimed`, `free` for one that could be, `in_flight`, `ended`, `unreadable` or nothing, with the record; for an
--- ended one, 1 when this call ended it.
+-- KEYS: records. ARGV, for each: attempt token; '' to peek. Returns for each: `claimed`, `free` to a peek, `in_flight`,
+-- `ended`, each with the record, `unreadable` or `missing`; then of `in_flight` the ms to wait, of `ended` 1 if this call
+-- ended it.
 local t = now()
 return for_each_record(function(token)
   local readable, r = pcall(load)
   if not readable then
-    -- No function can end it: the sweeper must not come to it again.
+    -- No function can end it: the sweeper must not check it again.
     redis.call('ZREM', here.due, here.id)
     return {'unreadable'}
   end
@@ -23,7 +23,7 @@ return for_each_record(function(token)
     count_unknown(r, t)
     changed = true
   end
-  -- A resend waits until its unknown is sure to stay: were both forgotten together, they would count as one.
+  -- A resend waits until its unknown outcome is durable: lost together, they would count as one.
   local wait = (r.unknownAt or 0) + POLICY.lossWindowMs - t
   if r.status == 'queued' and not h.durable and wait > 0 then
     return {'in_flight', changed and save(r) or encode(r), wait}
@@ -33,8 +33,8 @@ return for_each_record(function(token)
     return {'free'}
   end
   if r.status == 'queued' then
-    move(r, 'sending', t)
-    r.sends = r.sends + 1
+    transition(r, 'sending', t)
+    r.claims = r.claims + 1
     r.token, r.claimedAt, r.attemptEndsAt = token, t, t + POLICY.sendLeaseMs
     return {'claimed', save(r)}
   end

@@ -1,6 +1,6 @@
 --- @command read
 --- @include "shared/record"
--- Reads records as the clock has them now, and writes nothing. KEYS: records. Returns for each: the record, if there is one.
+-- Reads records as of now, and writes nothing. KEYS: records. Returns for each: the record, if there is one.
 local t = now()
 return for_each_record(function()
   local r = load()
@@ -19,8 +19,8 @@ return for_each_record(function(app)
   if not r or r.app ~= app then return {'otp_not_found'} end
   advance(r, t)
   if r.status == 'verified' then return {'already_verified'} end
-  if not may_move(r.status, 'cancelled') then return {'cancelled'} end
-  move(r, 'cancelled', t)
+  if not may_transition(r.status, 'cancelled') then return {'cancelled'} end
+  transition(r, 'cancelled', t)
   return {'cancelled', save(r)}
 end)
 
@@ -32,7 +32,7 @@ local t = now()
 return for_each_record(function()
   local r = load()
   if not r then return 0 end
-  redis.call('SET', erased_key(), '1', 'PXAT', digits(t + POLICY.keepMs))
+  redis.call('SET', erased_key(), '1', 'PXAT', digits(t + POLICY.retentionMs))
   redis.call('DEL', here.record)
   redis.call('ZREM', here.due, r.id)
   if r.batch then redis.call('HINCRBY', batch_key(r.batch), r.status, -1) end
@@ -41,7 +41,7 @@ return for_each_record(function()
 end)
 
 --- @command mark-enqueued
--- Puts off when the sweeper looks at OTPs again; never brings it forward, and names none anew.
--- KEYS: what is due, by partition. ARGV for each: [when, id, when, id, …] as JSON.
+-- Postpones the sweeper's next check of OTPs; never brings it forward, and adds none.
+-- KEYS: `due` sets of partitions. ARGV for each: [checkAt, id, checkAt, id, …] as JSON.
 for i, key in ipairs(KEYS) do redis.call('ZADD', key, 'XX', 'GT', unpack(cjson.decode(ARGV[i]))) end
 return {}

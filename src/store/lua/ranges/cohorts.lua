@@ -1,13 +1,14 @@
--- OTPs counted by the minute in which they were sent, so that each minute is judged by its own OTPs. `minutes`: [minute,
--- single OTPs admitted in it, how many of those ended unsent, OTPs sent in it, how many of these were verified, of both
--- how many in bulk, bulk OTPs released in it]; `long`: [since when, sent, verified] of minutes gone by, for a day or since the last decision; `since`: only
--- what was sent after it counts for the next decision.
+-- Counts of OTPs by the minute of their sending, so that each minute is judged by its own OTPs. `minutes`: lists of a
+-- minute and its counts, by the indexes below, oldest first; `long`: [since, sent, verified] of the minutes before, for a
+-- day or since the last decision; `since`: only OTPs sent after it count for the next decision.
 local MINUTE_MS = 60000
 local WINDOW_MS = 600000
 local COUNTED_DAY_MS = 86400000
 local JUDGED_AFTER_MS = 60000
 local WORST_CONVERSION = 0.35
-local ADMITTED, UNSENT, SENT, VERIFIED, BULK_SENT, BULK_VERIFIED, RELEASED = 2, 3, 4, 5, 6, 7, 8
+local ADMITTED, UNSENT = 2, 3 -- single OTPs admitted, and those that ended unsent
+local SENT, VERIFIED = 4, 5 -- OTPs sent, and those verified, bulk included
+local BULK_SENT, BULK_VERIFIED, RELEASED = 6, 7, 8 -- bulk OTPs sent, those verified, and those released
 
 local function new_counts(t)
   return { minutes = {}, long = { t, 0, 0 } }
@@ -25,21 +26,21 @@ local function prune_minutes(g, t)
   end
 end
 
--- The entry of a moment in a list that is ordered by it, made when there is none.
+-- The entry of a moment in a list that is ordered by it, created when there is none.
 local function entry(list, moment, ...)
-  local place = #list + 1
-  while place > 1 and list[place - 1][1] >= moment do place = place - 1 end
-  if not list[place] or list[place][1] ~= moment then table.insert(list, place, { moment, ... }) end
-  return list[place]
+  local i = #list + 1
+  while i > 1 and list[i - 1][1] >= moment do i = i - 1 end
+  if not list[i] or list[i][1] ~= moment then table.insert(list, i, { moment, ... }) end
+  return list[i]
 end
 
--- Adds to what happened at a moment.
-local function note(g, place, at, count)
+-- Adds to a count (ADMITTED, UNSENT, …) of a moment.
+local function note(g, index, at, count)
   local m = entry(g.minutes, math.floor(at / MINUTE_MS), 0, 0, 0, 0, 0, 0, 0)
-  m[place] = (m[place] or 0) + count
+  m[index] = (m[index] or 0) + count
 end
 
--- How many of those sent at least a minute ago, so that people had the time to type, and how many of these were verified.
+-- OTPs sent at least a minute ago, so that people had time to type the code, and how many of these were verified.
 local function judgeable(g, t)
   local sent, verified = 0, 0
   for _, m in ipairs(g.minutes) do
@@ -51,9 +52,8 @@ local function judgeable(g, t)
   return sent, verified
 end
 
--- Whether too few were verified of at least `least` in the window, or of at least `least_of_day` in a day: who pumps
--- slowly, just below what is judged by the minute, is noticed by the day. Returns 'lately', 'for_long' or nil, and of how
--- many how many were.
+-- Whether too few were verified of at least `least` OTPs in the window, or of at least `least_of_day` in a day, which
+-- detects slow pumping. Returns 'lately' (10-minute window), 'for_long' (day) or nil, then sent and verified.
 local function converts_badly(g, least, least_of_day, t)
   local sent, verified = judgeable(g, t)
   if sent >= least and verified <= sent * WORST_CONVERSION then return 'lately', sent, verified end
@@ -63,7 +63,7 @@ local function converts_badly(g, least, least_of_day, t)
   end
 end
 
--- Begins anew after a decision: the running minute holds OTPs from before it.
+-- Restarts the counts after a decision, with the next minute: the current one holds OTPs from before it.
 local function judge_anew(g, t)
   g.since = t + MINUTE_MS
   g.long = { t, 0, 0 }

@@ -4,7 +4,7 @@
 --- @command note
 -- Counts OTPs that were sent, or verified, by app and country. KEYS: counts. ARGV: one after the other app and country,
 -- 'sent' or 'verified', when they were sent, how many.
-local PLACES = { sent = SENT, verified = VERIFIED }
+local INDEXES = { sent = SENT, verified = VERIFIED }
 local t = now()
 local loaded = {}
 
@@ -19,14 +19,14 @@ end
 for i = 1, #ARGV, 4 do
   local counts, at = counts_of(ARGV[i]), tonumber(ARGV[i + 2])
   prune_minutes(counts, t)
-  if at + MINUTE_MS + WINDOW_MS > t then note(counts, PLACES[ARGV[i + 1]], at, tonumber(ARGV[i + 3])) end
+  if at + MINUTE_MS + WINDOW_MS > t then note(counts, INDEXES[ARGV[i + 1]], at, tonumber(ARGV[i + 3])) end
 end
 for name, counts in pairs(loaded) do redis.call('HSET', KEYS[1], name, cmsgpack.pack(counts)) end
 return {}
 
 --- @command lately
--- How many OTPs of each app and country were sent in the last ten minutes, of these so long ago that their codes could be
--- typed, and of those verified. KEYS: counts. Returns each as JSON.
+-- Counts, for each app and country, OTPs sent in the last ten minutes (`sent`), of these at least a minute ago
+-- (`judged`), and of those `verified`. KEYS: counts. Returns each as JSON.
 local t, answers = now(), {}
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
@@ -41,8 +41,8 @@ return answers
 
 --- @command judge
 --- @include "shared/events"
--- Judges how many OTPs of each app and country are verified, and switches the alarms. KEYS: counts, alarms, events.
--- Returns for each alarm that was switched, as JSON: app and country, how many were sent and verified (both 0: it ended).
+-- Evaluates the conversion of each app and country, and switches the alarms. KEYS: counts, alarms, events.
+-- Returns for each alarm that was switched, as JSON: app and country, OTPs sent and verified (both 0: it ended).
 local LEAST_SENDS = 200
 local LEAST_SENDS_OF_DAY = 500
 local HELD_MS = 3600000

@@ -1,8 +1,8 @@
 --- @include "shared/clock"
--- What is known of the calls for each app's OTPs: a hash, JSON by app. `acceptedAt`: when the newest call that the provider
--- accepted was claimed. `refusedAt`: when the last unrecognised refusal came. `refusals`: numbers with an unrecognised refusal since
--- the last accepted call, by hash, with when they were claimed. `hold`: no OTP of the app is sent or admitted until `tryAt`,
--- then one; `since`, `text`: when that began, and what the provider said. `resumedAt`: when the last hold ended.
+-- The calls for each app's OTPs: a hash, JSON by app. `acceptedAt`: claim time of the newest accepted call. `refusedAt`:
+-- time of the last unrecognised refusal. `refusals`: claim times of unrecognised refusals since the last accepted call,
+-- by hash of the number. `hold`: no OTP of the app is sent or admitted until `tryAt`, then one; `since`: its begin,
+-- `text`: the provider's message. `resumedAt`: end of the last hold.
 local REFUSALS_KEPT_MS, HOLD_KEPT_MS = 3600000, 86400000
 local FIRST_TRY_MS, LAST_TRY_MS = 10000, 60000
 
@@ -10,7 +10,7 @@ local function load_calls(key, app)
   local raw = redis.call('HGET', key, app)
   local a = raw and cjson.decode(raw) or {}
   a.refusals = a.refusals or {}
-  -- Of an app that asks for nothing any more.
+  -- The app has requested nothing since.
   if a.hold and a.hold.tryAt + HOLD_KEPT_MS < now() then a.hold = nil end
   return a
 end
@@ -20,7 +20,7 @@ local function save_calls(key, app, a)
   redis.call('HSET', key, app, cjson.encode(a))
 end
 
--- Removes refusals of calls that were claimed before; answers how many are left.
+-- Removes refusals of calls claimed before this time; returns how many remain.
 local function trim_refusals(refusals, claimed_before)
   local left = 0
   for hash, claimed_at in pairs(refusals) do
@@ -30,13 +30,13 @@ local function trim_refusals(refusals, claimed_before)
 end
 
 --- @command read-holds
--- Drops refusals of more than an hour ago, and returns the apps on hold as JSON: app, since when, what the provider said, ms
+-- Drops refusals of more than an hour ago, and returns the apps on hold as JSON: app, begin, the provider's message, ms
 -- until an OTP may be tried. KEYS: calls by app.
 local t, holds = now(), {}
 for _, app in ipairs(redis.call('HKEYS', KEYS[1])) do
   local a = load_calls(KEYS[1], app)
   local hold = a.hold
-  -- Numbers of an app that sends nothing any more must not stay.
+  -- Hashes of numbers must not stay when an app stops sending.
   local oldest = t
   for _, claimed_at in pairs(a.refusals) do oldest = math.min(oldest, claimed_at) end
   if oldest < t - REFUSALS_KEPT_MS then
@@ -52,10 +52,9 @@ return holds
 
 --- @command note-accepted
 --- @include "shared/events"
--- Notes calls that the provider accepted: earlier unrecognised refusals were not the account's. Ends holds that began
--- before these calls were claimed, or that a call claimed among the refused ones would have kept from beginning; answers
--- the apps. KEYS: calls by app, events. ARGV: different numbers in a row that put an app on hold; app, when its call was
--- claimed, …
+-- Notes accepted calls. Ends a hold if the accepted call was claimed after it began, or if without the refusals claimed
+-- before that call the hold would not have begun; returns the apps. KEYS: calls by app, events. ARGV: different numbers
+-- in a row that put an app on hold; app, when its call was claimed, …
 local t, ended, limit = now(), {}, tonumber(ARGV[1])
 for i = 2, #ARGV, 2 do
   local app, claimed_at = ARGV[i], tonumber(ARGV[i + 1])
@@ -97,19 +96,19 @@ end
 save_calls(KEYS[1], app, a)
 return {began and 1 or 0, a.hold and 1 or 0}
 
---- @command judge-refusal
--- Says of an unrecognised refusal of an OTP whether it is `final`, whether the OTP is to be sent `again`, since its app
--- was on hold, or whether it is `held`, since nothing tells yet.
+--- @command classify-refusal
+-- Classifies an unrecognised refusal of an OTP. `final`: the OTP ends; `again`: it is sent again, since its app was on
+-- hold; `held`: not known yet.
 -- KEYS: calls by app. ARGV: app, when the refused call was claimed, and when the first one was.
 -- Calls claimed within this time may have reached the provider in another order.
 local ORDER_MS = 1000
--- A refusal that stays alone is the OTP's own; several are waited for longer, since calls are made one at a time then.
+-- A single refusal concerns its OTP; several are held longer, since the app's calls are then made one at a time.
 local ALONE_MS, SEVERAL_MS = 3000, 10000
 local t, claimed_at, first_at = now(), tonumber(ARGV[2]), tonumber(ARGV[3])
 local a = load_calls(KEYS[1], ARGV[1])
 local accepted_at = a.acceptedAt or 0
 local of_last_hold = claimed_at <= (a.resumedAt or 0)
--- Refused again, while the app's other OTPs are accepted. However often in one hold counts once.
+-- Refused again while other OTPs of the app are accepted. Refusals within one hold count once.
 if not of_last_hold and claimed_at > first_at and accepted_at > first_at then return 'final' end
 if a.hold then return 'held' end
 if of_last_hold then return 'again' end
@@ -118,8 +117,9 @@ local several = trim_refusals(a.refusals, 0) > 1
 return t - math.max(a.refusedAt or 0, claimed_at) >= (several and SEVERAL_MS or ALONE_MS) and 'final' or 'held'
 
 --- @command take-trial
--- Lets one caller try an OTP of an app on hold: 10 s after that began, then after a quarter of its age, a minute at most, so
--- that a hold of any length costs few calls. Returns 0 when it may, the ms until the next try, or -1 without a hold.
+-- Lets one caller try an OTP of an app on hold: 10 s after its begin, then after a quarter of its age, at most a
+-- minute, so that a hold of any length costs few calls. Returns 0 when it may, the ms until the next try, or -1 without
+-- a hold.
 -- KEYS: calls by app. ARGV: app.
 local t, a = now(), load_calls(KEYS[1], ARGV[1])
 if not a.hold then return -1 end
@@ -129,7 +129,7 @@ save_calls(KEYS[1], ARGV[1], a)
 return 0
 
 --- @command return-trial
--- Gives back the trial of an app on hold with which no call was made: the next OTP may be tried at once.
+-- Returns an unused trial of an app on hold: the next OTP may be tried at once.
 -- KEYS: calls by app. ARGV: app.
 local a = load_calls(KEYS[1], ARGV[1])
 if not a.hold then return end
@@ -137,7 +137,7 @@ a.hold.tryAt = math.min(a.hold.tryAt, now())
 save_calls(KEYS[1], ARGV[1], a)
 
 --- @command forget-refusals
--- Forgets that a number was refused, of every app. KEYS: calls by app. ARGV: hashes of the number.
+-- Deletes a number's refusals, of every app. KEYS: calls by app. ARGV: hashes of the number.
 for _, app in ipairs(redis.call('HKEYS', KEYS[1])) do
   local a, found = load_calls(KEYS[1], app), false
   for _, hash in ipairs(ARGV) do

@@ -4,59 +4,61 @@
 -- `resumedAt`: when the last pause ended.
 
 --- @command read
--- KEYS: sending pause. Returns nil if sending is not paused, else JSON: why, since when, for how many ms OTPs have been
--- tried one at a time if they are, and the ms until they may be tried.
-local t, paused = now(), redis.call('HMGET', KEYS[1], 'trouble', 'trying', 'triedAt', 'since', 'tryAt')
-local trouble = paused[1] or paused[2]
-if not trouble then return nil end
+-- KEYS: sending pause. Returns nil if sending is not paused, else JSON; `triedForMs`: for how long OTPs have been tried
+-- one at a time, if they are.
+local t = now()
+local trouble, trying, tried_at, since, try_at =
+  unpack(redis.call('HMGET', KEYS[1], 'trouble', 'trying', 'triedAt', 'since', 'tryAt'))
+if not trouble and not trying then return nil end
 return cjson.encode({
-  trouble = trouble,
-  since = tonumber(paused[4]),
-  triedForMs = paused[2] and t - tonumber(paused[3]) or nil,
-  tryInMs = math.max(0, tonumber(paused[5]) - t),
+  trouble = trouble or trying,
+  since = tonumber(since),
+  triedForMs = trying and t - tonumber(tried_at) or nil,
+  tryInMs = math.max(0, tonumber(try_at) - t),
 })
 
 --- @command report
 --- @include "shared/events"
--- Pauses sending because the account is in trouble. Returns `began` or `paused`, or `ignored`: claims older than the last
--- resume, or than the trials that go on, have nothing new to say.
+-- Pauses sending for account trouble. Returns `began`, `paused`, or `ignored` for a claim older than the last resume or
+-- than the current trials.
 -- KEYS: sending pause, events. ARGV: trouble, when the call was claimed.
 local FIRST_TRY_MS, LAST_TRY_MS = 10000, 60000
 local t, trouble, claimed_at = now(), ARGV[1], tonumber(ARGV[2])
-local known = redis.call('HMGET', KEYS[1], 'resumedAt', 'trouble', 'trying', 'triedAt', 'since')
-if claimed_at <= tonumber(known[1] or 0) then return 'ignored' end
-if known[2] then
+local resumed_at, known_trouble, trying, tried_at, paused_since =
+  unpack(redis.call('HMGET', KEYS[1], 'resumedAt', 'trouble', 'trying', 'triedAt', 'since'))
+if claimed_at <= tonumber(resumed_at or 0) then return 'ignored' end
+if known_trouble then
   redis.call('HSET', KEYS[1], 'trouble', trouble)
   return 'paused'
 end
-if known[3] and claimed_at < tonumber(known[4]) then return 'ignored' end
-local since = known[3] and tonumber(known[5]) or t
+if trying and claimed_at < tonumber(tried_at) then return 'ignored' end
+local since = trying and tonumber(paused_since) or t
 -- Trials get rarer, so that a pause of any length costs few calls, and lasts a quarter longer than its cause at most.
 local try_at = t + math.min(LAST_TRY_MS, math.max(FIRST_TRY_MS, math.floor((t - since) / 4)))
 redis.call('HDEL', KEYS[1], 'trying', 'triedAt')
 redis.call('HSET', KEYS[1], 'trouble', trouble, 'since', digits(since), 'tryAt', digits(try_at))
-if known[3] then return 'paused' end
+if trying then return 'paused' end
 emit(KEYS[2], 'sending.paused', 'at', digits(t), 'trouble', trouble)
 return 'began'
 
 --- @command try
--- Lets OTPs be tried one at a time, if it is time for it. Returns 1 when this did. KEYS: sending pause.
-local t, paused = now(), redis.call('HMGET', KEYS[1], 'trouble', 'tryAt')
-if not paused[1] or t < tonumber(paused[2] or 0) then return 0 end
+-- Begins to try OTPs one at a time, from `tryAt` on. Returns 1 when this did. KEYS: sending pause.
+local t = now()
+local trouble, try_at = unpack(redis.call('HMGET', KEYS[1], 'trouble', 'tryAt'))
+if not trouble or t < tonumber(try_at or 0) then return 0 end
 redis.call('HDEL', KEYS[1], 'trouble')
-redis.call('HSET', KEYS[1], 'trying', paused[1], 'triedAt', digits(t))
+redis.call('HSET', KEYS[1], 'trying', trouble, 'triedAt', digits(t))
 return 1
 
 --- @command resume
 --- @include "shared/events"
 -- Ends the pause for account trouble; an operator's own pause is kept elsewhere. Returns 1 when this ended it.
--- KEYS: sending pause, events. ARGV: '', or when a call that the provider accepted was claimed: it ends a pause that began
--- before that.
-local t, paused = now(), redis.call('HMGET', KEYS[1], 'trouble', 'trying', 'since')
-if ARGV[1] ~= '' and (not paused[3] or tonumber(ARGV[1]) <= tonumber(paused[3])) then return 0 end
+-- KEYS: sending pause, events. ARGV: '', or the claim time of an accepted call, which ends a pause that began before.
+local t = now()
+local trouble, trying, since = unpack(redis.call('HMGET', KEYS[1], 'trouble', 'trying', 'since'))
+if ARGV[1] ~= '' and (not since or tonumber(ARGV[1]) <= tonumber(since)) then return 0 end
 redis.call('HDEL', KEYS[1], 'trouble', 'trying', 'triedAt', 'since', 'tryAt')
 redis.call('HSET', KEYS[1], 'resumedAt', digits(t))
-local trouble = paused[1] or paused[2]
-if not trouble then return 0 end
-emit(KEYS[2], 'sending.resumed', 'at', digits(t), 'trouble', trouble)
+if not trouble and not trying then return 0 end
+emit(KEYS[2], 'sending.resumed', 'at', digits(t), 'trouble', trouble or trying)
 return 1

@@ -1,6 +1,5 @@
--- Events that webhooks tell of are written down by the very function that makes them happen, so that none gets lost in
--- between. POLICY.events: those that are wanted, each between two spaces.
--- Limit of one stream, should no worker read it: OTPs need Redis's memory more than webhooks do.
+-- Emits webhook events from the function that causes them, so that none is lost in between. POLICY.events: the wanted
+-- types, each between two spaces. Limit of a stream that no worker reads: OTPs need Redis's memory more than webhooks do.
 local MOST_EVENTS = 10000
 
 -- Names and values come in pairs.

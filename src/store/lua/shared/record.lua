@@ -1,12 +1,22 @@
 --- @include "shared/clock"
 --- @include "shared/events"
 --- @include "limits/budget"
--- Shared by every function on OTPs' records.
--- A record is one JSON string. All times are milliseconds of Redis's own clock.
--- Every function is called for a list of records, whose keys KEYS begins with, and answers a list. A record that
--- cannot be handled spoils no other: its answer is {'error', why}. An answer that has a `kind` is given as JSON.
+-- Shared by every function on OTPs' records, each one JSON string. Times are milliseconds of Redis's own clock. Fields:
+-- id, app, phone (hash), purpose, isTest, batch, credits, ttlSeconds, maxAttempts
+-- status, at (its last change), createdAt, sendDeadline, startAt (start of the batch), failure
+-- claims: how many so far; of the current one: token, claimedAt, attemptEndsAt
+-- retries, unknowns (attempts with an unknown outcome), presumed (those only assumed after lost writes), unknownAt (when
+--   the last was counted), mayHaveSent, losses (of this partition, as far as accounted for)
+-- uuid, smsId, sentAt, expiresAt, sentBy (attempt); lateSuccess: ids of an older attempt that was accepted late
+-- refusal (failure code), refusedAt, firstRefusedAt: unrecognised refusals
+-- attempts, leases (token -> end), lockAt, verifiedAt, verifiedBy (token), verifiedKey (hash): verifications
+-- reserved: key of the day's budget, on a cluster the day; unsent: its credits are to be returned
+-- idempotencyKey: on a single Redis; encrypted: always last, see decode()
+--
+-- Every function gets records, whose keys KEYS begins with, and returns a list. A record that fails does not affect the
+-- others: its answer is {'error', why}. An answer with a `kind` is returned as JSON.
 
--- The record at hand, and the keys beside it: all that belongs to one phone number begins with the same hash tag.
+-- The current record and the keys of its partition: all keys of a phone number begin with the same hash tag.
 local here
 local partitions = {}
 
@@ -21,13 +31,13 @@ local function go_to(key)
   here.record, here.id, here.status = key, string.sub(key, #prefix + 1), nil
 end
 
-local function guarded(one, ...)
+local function call_safely(one, ...)
   local ok, answer = pcall(one, ...)
   if not ok then return { 'error', type(answer) == 'table' and answer.err or tostring(answer) } end
   return type(answer) == 'table' and answer.kind and cjson.encode(answer) or answer
 end
 
--- Set: the OTP at hand was erased.
+-- Exists: the current OTP was erased.
 local function erased_key()
   return here.prefix .. 'erased:' .. here.id
 end
@@ -37,39 +47,39 @@ local function for_each_record(one)
   local share, answers = #ARGV / #KEYS, {}
   for i, key in ipairs(KEYS) do
     go_to(key)
-    answers[i] = guarded(one, unpack(ARGV, (i - 1) * share + 1, i * share))
+    answers[i] = call_safely(one, unpack(ARGV, (i - 1) * share + 1, i * share))
   end
   return answers
 end
 
--- What is encrypted is most of a record and never looked at here, so it is kept aside: JSON of half the length is read and
--- written in half the time (measured).
+-- The encrypted part is most of a record and not read here, so it stays text: JSON of half the length takes half the time
+-- (measured).
 local ENCRYPTED = ',"encrypted":"'
 
 local function decode(raw)
-  local place = string.find(raw, ENCRYPTED, 1, true)
-  if not place then error('broken') end
-  local r = cjson.decode(string.sub(raw, 1, place - 1) .. '}')
-  r.encrypted = string.sub(raw, place)
-  r.attempts, r.sends, r.retries, r.unknowns = r.attempts or 0, r.sends or 0, r.retries or 0, r.unknowns or 0
+  local start = string.find(raw, ENCRYPTED, 1, true)
+  if not start then error('broken') end
+  local r = cjson.decode(string.sub(raw, 1, start - 1) .. '}')
+  r.encrypted = string.sub(raw, start)
+  r.attempts, r.claims, r.retries, r.unknowns = r.attempts or 0, r.claims or 0, r.retries or 0, r.unknowns or 0
   r.at = r.at or r.createdAt
   return r
 end
 
 -- Counts that are 0 are left out: to print a number takes as long as to set a short string.
 local function encode(r)
-  local encrypted, attempts, sends, retries, unknowns = r.encrypted, r.attempts, r.sends, r.retries, r.unknowns
+  local encrypted, attempts, claims, retries, unknowns = r.encrypted, r.attempts, r.claims, r.retries, r.unknowns
   r.encrypted = nil
   if attempts == 0 then r.attempts = nil end
-  if sends == 0 then r.sends = nil end
+  if claims == 0 then r.claims = nil end
   if retries == 0 then r.retries = nil end
   if unknowns == 0 then r.unknowns = nil end
   local raw = string.sub(cjson.encode(r), 1, -2) .. encrypted
-  r.encrypted, r.attempts, r.sends, r.retries, r.unknowns = encrypted, attempts, sends, retries, unknowns
+  r.encrypted, r.attempts, r.claims, r.retries, r.unknowns = encrypted, attempts, claims, retries, unknowns
   return raw
 end
 
--- Whether all is there that functions read without asking.
+-- Whether the record has all fields that functions read unchecked.
 local function is_whole(r)
   return r.id == here.id and type(r.app) == 'string' and type(r.phone) == 'string' and type(r.status) == 'string'
     and type(r.createdAt) == 'number' and type(r.sendDeadline) == 'number'
@@ -78,8 +88,7 @@ local function is_whole(r)
     and (r.status ~= 'sent' or type(r.expiresAt) == 'number')
 end
 
--- Counts of a batch by status, in this partition; `cancelledAt`: since when nothing of it is sent any more; `startAt`: when
--- its first line is sent.
+-- A hash: counts of a batch by status, in this partition, and its `cancelledAt` and `startAt`.
 local function batch_key(batch)
   return here.prefix .. 'batch:' .. batch
 end
@@ -91,7 +100,7 @@ local function follow_start(r)
   r.sendDeadline, r.startAt = r.sendDeadline + start - r.startAt, start
 end
 
--- The record at hand, or nil. Fails when it is broken.
+-- The current record, or nil. Fails when it is broken.
 local function load()
   local raw = redis.call('GET', here.record)
   if not raw then return nil end
@@ -104,10 +113,9 @@ end
 
 local server
 
--- How often Redis may have lost its last moments in this partition, and whether it could lose this one: not when every
--- write is synced and no replica was there lately (then it keeps a backlog) that could take over without it. Another
--- replication id means another history of its data. A history that was not judged yet ends the function before it writes
--- anything: the caller has it judged, and asks again.
+-- Sets `here.losses` (times this partition may have lost writes) and `here.durable` (appendfsync always, and no replica,
+-- which keeps a backlog, that could take over without the write). Fails with HISTORY_CHANGED, before any write, if the
+-- replication id is new: the caller records it and retries.
 local function history()
   if here.losses then return here end
   if not server then
@@ -117,37 +125,37 @@ local function history()
       alone = string.find(info, 'repl_backlog_active:0', 1, true) ~= nil,
     }
   end
-  local seen = redis.call('HMGET', here.history, 'id', 'losses', 'synced')
-  if seen[1] ~= server.id then error('HISTORY_CHANGED ' .. here.history) end
-  here.losses, here.durable = tonumber(seen[2] or 0), seen[3] == '1' and server.alone
+  local id, losses, synced = unpack(redis.call('HMGET', here.history, 'id', 'losses', 'synced'))
+  if id ~= server.id then error('HISTORY_CHANGED ' .. here.history) end
+  here.losses, here.durable = tonumber(losses or 0), synced == '1' and server.alone
   return here
 end
 
--- The state machine (src/otp/states.ts) as `from>to ` moves: building a table of it costs each call more than a search.
-local MOVES = POLICY.moves
+-- The state machine (src/otp/otp.ts) as `from>to ` pairs: building a table of it costs each call more than a search.
+local TRANSITIONS = POLICY.transitions
 
-local function may_move(from, to)
-  return string.find(MOVES, from .. '>' .. to .. ' ', 1, true) ~= nil
+local function may_transition(from, to)
+  return string.find(TRANSITIONS, from .. '>' .. to .. ' ', 1, true) ~= nil
 end
 
--- Redis lost its last moments since the record was admitted or last judged: a claim of it may have been among them.
+-- Redis may have lost writes that the record does not account for: a claim of it may be among them.
 local function claim_may_be_lost(r)
   return (r.losses or 0) < history().losses
 end
 
-local function move(r, status, at)
+local function transition(r, status, at)
   if r.status ~= status then
-    -- Only credits that it reserved ask for this.
+    -- Needed only to return reserved credits.
     if r.reserved and status == 'cancelled' and r.status == 'queued' then
       r.unsent = not r.mayHaveSent and not claim_may_be_lost(r) or nil
     end
-    if not may_move(r.status, status) then error('an OTP cannot go from ' .. r.status .. ' to ' .. status) end
+    if not may_transition(r.status, status) then error('an OTP cannot go from ' .. r.status .. ' to ' .. status) end
     r.status = status
     r.at = at
   end
 end
 
--- When the sweeper must look at the record again; nil: never, it has ended. Redelivery looks at a claimed one before.
+-- When the sweeper must check the record again; nil: it has ended. A redelivered job checks a claimed one earlier.
 local function due(r)
   if r.status == 'queued' then return r.sendDeadline end
   if r.status == 'sending' then return r.attemptEndsAt end
@@ -155,7 +163,7 @@ local function due(r)
   return nil
 end
 
--- When the OTP is over at the latest, should nothing more happen to it.
+-- The latest time at which the OTP ends if nothing more happens to it.
 local function ends_at(r)
   if r.status == 'queued' then return r.sendDeadline end
   if r.status == 'sending' then return math.max(r.attemptEndsAt, r.sendDeadline) end
@@ -175,8 +183,8 @@ local function cancelled_at(r)
   return key and tonumber(redis.call('HGET', key, 'cancelledAt') or nil)
 end
 
--- An OTP that replaces earlier ones of its app, number and purpose cancels them all by one entry, however many there are:
--- the times and ids of the last replacements, oldest first.
+-- An OTP that replaces earlier ones of its app, number and purpose cancels them all by one entry: times and ids of the
+-- last replacements, oldest first.
 local function superseded_field(app, purpose)
   return app .. '\n' .. (purpose or '')
 end
@@ -193,15 +201,15 @@ local function superseded_at(r)
   return first
 end
 
--- Since when the clock alone would have ended it; nil: not by the clock.
+-- When the clock alone ends the OTP; nil: it does not.
 local function lapses_at(r)
   if r.status == 'queued' then return r.sendDeadline end
   if r.status == 'sent' then return r.expiresAt end
 end
 
--- Since when nothing of it counts any more: what of its batch was not sent was cancelled, or it was replaced.
+-- When the OTP was cancelled by the cancellation of its batch or by a replacement; nil: it was not.
 local function withdrawn_at(r)
-  if not may_move(r.status, 'cancelled') then return nil end
+  if not may_transition(r.status, 'cancelled') then return nil end
   local at = r.status == 'queued' and cancelled_at(r) or superseded_at(r)
   local lapses = lapses_at(r)
   if at and (not lapses or at < lapses) then return at end
@@ -210,14 +218,14 @@ end
 local function count_in_batch(batch, before, after, gone_at)
   local key = batch_key(batch)
   if before then redis.call('HINCRBY', key, before, -1) end
-  -- A Redis that fell back may have forgotten the counts, and with them when they go.
+  -- Redis may have lost the counts and with them their expiry.
   if redis.call('HINCRBY', key, after, 1) == 1 and redis.call('PTTL', key) < 0 then
     redis.call('PEXPIREAT', key, digits(gone_at))
   end
 end
 
--- Gives back, once, what an OTP that ended without an SMS reserved of its app's budgets. `reserved`: the window of the day
--- or, on a cluster, where that is in another slot, the day alone: then it is collected from here.
+-- Returns, once, the credits that an OTP reserved which ended without an SMS. On a cluster, where the budget is in
+-- another slot, they are collected from here.
 local function give_credits_back(r)
   local without_sms = r.status == 'failed' or (r.status == 'expired' and r.failure == 'not_sent_in_time') or r.unsent
   if not without_sms then return end
@@ -244,13 +252,13 @@ end
 
 local function save(r)
   if r.reserved and here.status ~= r.status then give_credits_back(r) end
-  local gone_at = ends_at(r) + POLICY.keepMs
+  local gone_at = ends_at(r) + POLICY.retentionMs
   local raw = encode(r)
   redis.call('SET', here.record, raw, 'PXAT', digits(gone_at))
   if r.idempotencyKey then redis.call('PEXPIREAT', r.idempotencyKey, digits(gone_at)) end
   local next_due = due(r)
   if next_due and here.status == 'queued' and r.status == 'queued' then
-    -- Its job may be missing: what the sweeper is to look at soon is not put off.
+    -- Its job may be missing: an early check by the sweeper is not postponed.
     redis.call('ZADD', here.due, 'LT', digits(next_due), r.id)
   elseif next_due then
     redis.call('ZADD', here.due, digits(next_due), r.id)
@@ -266,17 +274,17 @@ local function save(r)
   return raw
 end
 
--- The sweeper looks soon, in case the job of a queued record is missing.
-local function look_soon(id, send_deadline, t)
+-- Has the sweeper check a queued record soon, in case its job is missing.
+local function check_soon(id, send_deadline, t)
   redis.call('ZADD', here.due, digits(math.min(t + POLICY.enqueueGraceMs, send_deadline)), id)
 end
 
--- Decides whether a send that is proven not to have happened is tried again.
+-- Whether a send that provably did not happen is retried.
 local function may_retry(r)
   return r.retries <= POLICY.maxSendRetries
 end
 
--- Decides whether an OTP is sent again after an attempt with an unknown outcome.
+-- Whether an OTP is sent again after an attempt with an unknown outcome.
 local function may_resend(r, at)
   return r.unknowns <= POLICY.maxResendsAfterUnknown and at < r.sendDeadline
 end
@@ -285,42 +293,42 @@ local function become_sent(r, at, ids)
   r.uuid, r.smsId, r.sentBy = ids.uuid, ids.smsId, ids.attempt
   r.sentAt = at
   r.expiresAt = ids.claimedAt + r.ttlSeconds * 1000
-  r.spare, r.failure = nil, nil
-  move(r, 'sent', at)
+  r.lateSuccess, r.failure = nil, nil
+  transition(r, 'sent', at)
 end
 
--- An older attempt that was accepted late serves when the newer one fails.
-local function serve_spare(r, at)
-  if not r.spare then return false end
-  become_sent(r, at, r.spare)
+-- Uses the late success of an older attempt when the newer one fails.
+local function use_late_success(r, at)
+  if not r.lateSuccess then return false end
+  become_sent(r, at, r.lateSuccess)
   return true
 end
 
 local function become_unknown(r, at)
   r.failure = 'outcome_unknown'
-  move(r, 'unknown', at)
+  transition(r, 'unknown', at)
 end
 
 local function become_failed(r, at, failure)
-  if serve_spare(r, at) then return end
+  if use_late_success(r, at) then return end
   if r.mayHaveSent then return become_unknown(r, at) end
   r.failure = failure
-  move(r, 'failed', at)
+  transition(r, 'failed', at)
 end
 
--- Calls so far on top of the first one, as far as is known: no unknown that was only presumed is among them.
+-- Known calls after the first one; presumed unknowns are not among them.
 local function tries(r)
   return r.retries + r.unknowns - (r.presumed or 0)
 end
 
--- One loss hides at most one call of an OTP, since a resend waits until its unknown is sure to stay: an unknown that is
--- counted stands for what was lost before it, too.
+-- A resend waits until its unknown outcome is durable, so one loss hides at most one call. A counted unknown therefore
+-- covers earlier losses (ADR 35).
 local function count_unknown(r, at)
   if claim_may_be_lost(r) then r.losses = history().losses end
   r.unknowns, r.unknownAt = r.unknowns + 1, now()
   r.mayHaveSent = true
-  if serve_spare(r, at) then return end
-  if may_resend(r, at) then move(r, 'queued', at) else become_unknown(r, at) end
+  if use_late_success(r, at) then return end
+  if may_resend(r, at) then transition(r, 'queued', at) else become_unknown(r, at) end
 end
 
 local function live_leases(r, t)
@@ -332,7 +340,7 @@ local function live_leases(r, t)
   return live, last
 end
 
--- With every attempt spent and none being decided any more, no code can be right: the OTP is locked.
+-- Locks the OTP once all attempts are spent and none is under way.
 local function lock_if_exhausted(r, t)
   r.lockAt = nil
   if r.attempts < r.maxAttempts then return end
@@ -340,15 +348,15 @@ local function lock_if_exhausted(r, t)
   if live > 0 then
     r.lockAt = last
   elseif last < r.expiresAt then
-    move(r, 'locked', last > 0 and last or t)
+    transition(r, 'locked', last > 0 and last or t)
   end
 end
 
--- Brings the record to where the clock alone has taken it. True when that changed it.
+-- Applies the changes that are due by the clock. True when there was one.
 local function advance(r, t)
   local before = r.status
   local withdrawn = withdrawn_at(r)
-  if withdrawn then move(r, 'cancelled', math.max(withdrawn, r.at)) end
+  if withdrawn then transition(r, 'cancelled', math.max(withdrawn, r.at)) end
   if r.status == 'sending' and t >= r.attemptEndsAt then count_unknown(r, r.attemptEndsAt) end
   if r.status == 'queued' and t >= r.sendDeadline then
     if r.mayHaveSent or claim_may_be_lost(r) then
@@ -358,10 +366,10 @@ local function advance(r, t)
       become_failed(r, r.sendDeadline, r.refusal)
     else
       r.failure = 'not_sent_in_time'
-      move(r, 'expired', r.sendDeadline)
+      transition(r, 'expired', r.sendDeadline)
     end
   end
   if r.status == 'sent' then lock_if_exhausted(r, t) end
-  if r.status == 'sent' and t >= r.expiresAt then move(r, 'expired', r.expiresAt) end
+  if r.status == 'sent' and t >= r.expiresAt then transition(r, 'expired', r.expiresAt) end
   return r.status ~= before
 end

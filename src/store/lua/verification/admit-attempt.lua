@@ -2,7 +2,7 @@
 --- @include "verification/phone"
 -- Admits verification attempts and counts them before iSMS is asked.
 -- KEYS: records. ARGV, for each: app, lease token, keyed hash of idempotency key and code ('' for none).
--- Returns for each: `admitted` or `replayed` and the record, or why the attempt is refused.
+-- Returns for each: `admitted` or `replayed` and the record, or the code of the refusal.
 local t = now()
 
 local REFUSALS = {

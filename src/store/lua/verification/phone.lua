@@ -1,32 +1,29 @@
 --- @include "shared/clock"
--- What is known of one phone number, by app, as MessagePack. `sends`: when the app's newest OTPs were admitted; `tests`:
--- the same of those to it as a test number; `ids`: those of the newest, oldest first; `wrong`: wrong codes in a row, if any; `verifiedAt`: the last right one.
+-- One phone number as MessagePack, by app. `sends`: admission times; `tests`: admission times as a test number; `ids`: at
+-- most 10 of the newest OTPs, oldest first; `wrong`: wrong codes in a row; `verifiedAt`: time of the last right code.
 local DAY_MS = 86400000
--- An operator looks for the newest few of a number.
 local MOST_IDS = 10
 local WRONG_KEPT_MS, LOCK_KEPT_MS, VERIFIED_KEPT_MS = 90 * DAY_MS, 365 * DAY_MS, 7 * DAY_MS
 
--- What one app knows of a number, as part of what is known of it in `number`.
+-- The data of one app about a number, and those of all apps in `number`.
 local function load_phone(hash, app)
   local number = { key = here.phones .. hash }
   local raw = redis.call('GET', number.key)
   number.apps = raw and cmsgpack.unpack(raw) or {}
   local phone = number.apps[app] or { sends = {}, ids = {} }
-  -- Written by a version before it kept them.
-  phone.ids = phone.ids or {}
   number.apps[app] = phone
   return phone, number
 end
 
 local function is_locked(phone)
-  return (phone.wrong or 0) >= POLICY.wrongCodes
+  return (phone.wrong or 0) >= POLICY.maxWrongCodes
 end
 
 local function day_after_last(times, t)
   return times and #times > 0 and times[#times] + DAY_MS - t or 0
 end
 
--- For how much longer something about a number counts.
+-- For how many ms an app's data about a number are kept.
 local function kept_ms(p, t)
   if is_locked(p) then return LOCK_KEPT_MS end
   local kept = math.max(day_after_last(p.sends, t), day_after_last(p.tests, t))
@@ -41,12 +38,11 @@ local function save_phone(number, t)
 end
 
 --- @command read
--- What is known of a phone number. KEYS: the number's. Returns for each app: its name, when its newest OTPs were admitted,
--- wrong codes in a row, when a code was last right (0: not lately), the ids of its newest.
+-- Reads a phone number. KEYS: the number's. Returns for each app: its name, admission times, wrong codes in a row,
+-- `verifiedAt` or 0, ids of its newest OTPs.
 local raw = redis.call('GET', KEYS[1])
 local known = {}
 
--- Those to it as a test number, too.
 local function admitted_at(phone)
   local times = {}
   for _, list in ipairs({ phone.sends, phone.tests or {} }) do
@@ -56,12 +52,12 @@ local function admitted_at(phone)
 end
 
 for app, phone in pairs(raw and cmsgpack.unpack(raw) or {}) do
-  known[#known + 1] = { app, admitted_at(phone), phone.wrong or 0, phone.verifiedAt or 0, phone.ids or {} }
+  known[#known + 1] = { app, admitted_at(phone), phone.wrong or 0, phone.verifiedAt or 0, phone.ids }
 end
 return known
 
 --- @command unlock
--- Forgets what one app knows of a phone number. KEYS: the number's. ARGV: app. Returns 1 when anything was known.
+-- Deletes the data of one app about a phone number. KEYS: the number's. ARGV: app. Returns 1 when there were any.
 local raw = redis.call('GET', KEYS[1])
 local apps = raw and cmsgpack.unpack(raw) or {}
 if not apps[ARGV[1]] then return 0 end

@@ -2,11 +2,11 @@
 --- @include "verification/phone"
 -- Records the provider's answers to verification attempts.
 -- KEYS: records. ARGV, for each: lease token, outcome, keyed hash of idempotency key and code ('' for none).
--- Returns for each as JSON: the result, what changed of the OTP, whether the number is locked.
+-- Returns for each as JSON: the result, the OTP's status and attempts, whether the number is locked.
 local t = now()
 
 local function note_right_code(r, token, replay)
-  move(r, 'verified', t)
+  transition(r, 'verified', t)
   r.verifiedAt, r.verifiedBy = t, token
   if replay ~= '' then r.verifiedKey = replay end
   if r.isTest then return end
@@ -28,17 +28,17 @@ local function settle_correct(r, token, replay)
   return 'correct'
 end
 
--- It says nothing about the person: the attempt does not count across the number's OTPs.
-local function take_off_number(r)
+-- Not evidence of a wrong guess: the attempt does not count across the number's OTPs.
+local function uncount_wrong_code(r)
   local phone, number = load_phone(r.phone, r.app)
   if r.isTest or not phone.wrong then return end
   phone.wrong = phone.wrong > 1 and phone.wrong - 1 or nil
   save_phone(number, t)
 end
 
-local function give_back(r)
+local function return_attempt(r)
   if r.status ~= 'locked' then r.attempts = r.attempts - 1 end
-  take_off_number(r)
+  uncount_wrong_code(r)
 end
 
 return for_each_record(function(token, outcome, replay)
@@ -49,9 +49,9 @@ return for_each_record(function(token, outcome, replay)
   if outcome == 'correct' then
     answer = settle_correct(r, token, replay)
   elseif outcome == 'unsent' and r.leases and r.leases[token] then
-    give_back(r)
+    return_attempt(r)
   elseif outcome == 'unrecognised' and r.leases and r.leases[token] then
-    take_off_number(r)
+    uncount_wrong_code(r)
   end
   if r.leases then r.leases[token] = nil end
   if r.status == 'sent' then lock_if_exhausted(r, t) end
