@@ -88,12 +88,12 @@ function sendParameters({ to, message, unicode, senderId }: SendCall): Record<st
 
 /** The outcome of a send: unknown unless it is proven unsent or its reply is certain. */
 function sendOutcome(result: Exchange): SendOutcome {
-  if (result.kind === 'unsent') return { kind: 'deferred', reason: result.reason };
+  if (result.kind === 'unsent') return { kind: 'unsent', reason: result.reason };
   if (result.kind === 'lost') return { kind: 'unknown', reason: result.reason };
   const reply = parseReply(result.text, accepted);
   if (reply.kind === 'good') return { kind: 'accepted', uuid: reply.value.uuid, smsId: reply.value.sms_id };
   if (reply.kind === 'unreadable') return { kind: 'unknown', reason: reply.reason };
-  if ('trouble' in reply.refusal) return { kind: 'blocked', trouble: reply.refusal.trouble };
+  if ('trouble' in reply.refusal) return { kind: 'account_trouble', trouble: reply.refusal.trouble };
   const { failure } = reply.refusal;
   if (failure !== 'rejected') return { kind: 'rejected', failure };
   const text = quotedText(reply.message);
@@ -187,7 +187,7 @@ function balanceOutcome(result: Exchange): BalanceOutcome {
 }
 
 function refusedBalance(refusal: ReturnType<typeof refusalByText>): BalanceOutcome {
-  if (refusal && 'trouble' in refusal) return { kind: 'blocked', trouble: refusal.trouble };
+  if (refusal && 'trouble' in refusal) return { kind: 'account_trouble', trouble: refusal.trouble };
   return { kind: 'unavailable', reason: 'reply_wrong_shape' };
 }
 

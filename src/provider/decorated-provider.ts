@@ -49,7 +49,7 @@ export function resilientProvider(
     ...provider,
     send: async (call, window) => {
       const permit = circuits.sends.enter();
-      if (!permit) return { kind: 'deferred', reason: 'circuit_open' };
+      if (!permit) return { kind: 'unsent', reason: 'circuit_open' };
       const may = payFor(call.attempt, permit, retryBudget);
       return await settled(permit, may ? provider.send(call, window) : beyondBudget, sendHealthSignal);
     },
@@ -62,7 +62,7 @@ export function resilientProvider(
   return { provider: resilient, sendCircuit: circuits.sends };
 }
 
-const beyondBudget = Promise.resolve<SendOutcome>({ kind: 'deferred', reason: 'retry_budget' });
+const beyondBudget = Promise.resolve<SendOutcome>({ kind: 'unsent', reason: 'retry_budget' });
 
 /** A probe is free: the circuit spaces probes already, and recovery must not wait for a token. */
 function payFor(attempt: number, { probe }: Permit, retryBudget: RetryBudget): boolean {

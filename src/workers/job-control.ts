@@ -36,7 +36,7 @@ export async function afterSend(
   const { otp, tries, sendDeadlineInMs } = settled;
   if (!isPending(otp.status)) return finish(otp);
   // A call that the budget refuses counts as no try; its delay grows all the same, to spare Redis.
-  const refused = outcome.kind === 'deferred' && outcome.reason === 'retry_budget';
+  const refused = outcome.kind === 'unsent' && outcome.reason === 'retry_budget';
   const waits = refused ? Math.min(attempt, longestBudgetWait) : Math.max(1, tries);
   return await delay(job, lockToken, backoffMs(waits, sendDeadlineInMs));
 }

@@ -183,7 +183,7 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   if (!settled) return gone();
   if (!decided) countSend(metrics, send, { outcome, settled });
   else if (settled.moved) countEnd(metrics, settled.otp);
-  if (outcome.kind === 'blocked') {
+  if (outcome.kind === 'account_trouble') {
     await pauseGate.report({ trouble: outcome.trouble, claimedAt: claim.claimedAt });
   }
   await released;
@@ -203,10 +203,10 @@ async function decideWithoutCall(
     // It was refused for lack of credits, and the balance could pay a moment later: the account was topped up in between.
     const mayBeToppedUp = refusal.failure === 'insufficient_credits' && refusal.claimedAt === refusal.firstAt;
     if (judgement === 'final' && !mayBeToppedUp) return { kind: 'rejected', failure: refusal.failure };
-    if (judgement === 'held' && !permit.trial) return { kind: 'deferred', reason: 'refusal_held' };
+    if (judgement === 'held' && !permit.trial) return { kind: 'unsent', reason: 'refusal_held' };
   }
   if (otp.isTest || credits.cover(otp.credits)) return null;
-  return { kind: 'deferred', reason: 'insufficient_credits' };
+  return { kind: 'unsent', reason: 'insufficient_credits' };
 }
 
 /** Makes the call. A refusal for lack of credits is checked against the balance. */
@@ -217,7 +217,7 @@ async function call(
   const { otp } = claim;
   pauseGate.noteCall();
   const outcome = await provider.send({ ...otp, attempt: claim.tries + 1 }, window);
-  if (outcome.kind !== 'blocked' || outcome.trouble !== 'insufficient_credits') return outcome;
+  if (outcome.kind !== 'account_trouble' || outcome.trouble !== 'insufficient_credits') return outcome;
   return await credits.judgeRefusal(otp.credits, Math.min(balanceWithinMs, window.endBy - performance.now()));
 }
 
@@ -227,13 +227,13 @@ function countSend(
   { outcome, settled: { otp, moved } }: { outcome: SendOutcome; settled: SettledSend },
 ): void {
   const { app } = otp;
-  const left = outcome.kind !== 'deferred' && outcome.kind !== 'blocked';
+  const left = outcome.kind !== 'unsent' && outcome.kind !== 'account_trouble';
   if (left && claim.resends > 0) metrics.resent(app);
   // An OTP to a test number is not paid for.
   if (outcome.kind === 'accepted' && !otp.isTest) {
     const waitedSeconds = otp.sentAt === null ? null : (otp.sentAt - otp.createdAt) / 1_000;
     metrics.sent({ app, country: otp.to.country, lane: laneOf(job), waitedSeconds });
-  } else if (outcome.kind === 'deferred' && otp.status === 'queued') metrics.retried(outcome.reason);
+  } else if (outcome.kind === 'unsent' && otp.status === 'queued') metrics.retried(outcome.reason);
   if (moved) countEnd(metrics, otp);
 }
 
@@ -244,7 +244,7 @@ function noteAccepted({ appGate, pauseGate }: SendOtpDependencies, { otp, claime
 
 /** Whether iSMS was called. */
 function wasCalled({ otp }: SendClaim, outcome: SendOutcome): boolean {
-  return !otp.isTest && (outcome.kind !== 'deferred' || spendsRetry(outcome.reason));
+  return !otp.isTest && (outcome.kind !== 'unsent' || spendsRetry(outcome.reason));
 }
 
 /** Unrecognised refusals in a row put the app on hold, also those that end their OTP. */
@@ -265,11 +265,11 @@ function noteRefusal(
  */
 function requeueDelay(outcome: SendOutcome, isTrial: boolean): number | 'in_line' | null {
   switch (outcome.kind) {
-    case 'blocked':
+    case 'account_trouble':
       return isTrial ? triedAgainAfterMs : 'in_line';
     case 'unrecognised':
       return heldForMs;
-    case 'deferred':
+    case 'unsent':
       if (outcome.reason === 'circuit_open') return 'in_line';
       if (outcome.reason === 'refusal_held') return heldForMs;
       return outcome.reason === 'insufficient_credits' ? between(creditsWaitMs) : null;
@@ -323,7 +323,7 @@ function detail(outcome: SendOutcome): { reason?: string; refusal?: string } {
     case 'rejected':
     case 'unrecognised':
       return { reason: outcome.failure, ...('text' in outcome && { refusal: outcome.text }) };
-    case 'blocked':
+    case 'account_trouble':
       return { reason: outcome.trouble };
     default:
       return { reason: outcome.reason };

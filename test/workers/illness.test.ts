@@ -31,7 +31,7 @@ const watch = (provider: Provider): Provider => ({
     try {
       const outcome = await instead(() => provider.send(call, window));
       // On a busy machine the claim may take too long to come; then nothing leaves.
-      if (outcome.kind === 'deferred' && outcome.reason === 'stale_claim') seen.sends -= 1;
+      if (outcome.kind === 'unsent' && outcome.reason === 'stale_claim') seen.sends -= 1;
       return outcome;
     } finally {
       seen.underWay -= 1;

@@ -9,7 +9,7 @@ import {
   type JobTaker,
 } from '../../src/workers/job-gate.js';
 import { manualClock } from '../support/manual-clock.js';
-import { accepted, blocked, deferred, rejected, unknown } from '../support/otps.js';
+import { accepted, accountTrouble, rejected, unknown, unsent } from '../support/otps.js';
 
 let clock: ReturnType<typeof manualClock>;
 let circuit: CircuitBreaker;
@@ -238,7 +238,7 @@ describe('the adaptive concurrency', () => {
 
   it('does not grow with refusals', () => {
     note(rejected, 100);
-    note(blocked, 100);
+    note(accountTrouble, 100);
     expect(concurrency.limit).toBe(16);
   });
 
@@ -284,13 +284,13 @@ describe('the adaptive concurrency', () => {
     prove();
     note(unknown);
     note(rejected, 13);
-    note(blocked, 12);
+    note(accountTrouble, 12);
     expect(concurrency.limit).toBe(26);
   });
 
   it.each<SendOutcome>([
-    deferred,
-    { kind: 'deferred', reason: 'circuit_open' },
+    unsent,
+    { kind: 'unsent', reason: 'circuit_open' },
     { kind: 'unknown', reason: 'connection_lost' },
   ])('does not change with $reason', (outcome) => {
     prove();
