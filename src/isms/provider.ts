@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { BalanceOutcome, SendOutcome, VerifyOutcome } from '../otp/outcome.js';
-import { momentIn, type Provider, type SendCall, type SendWindow, type VerifyCall } from '../otp/provider.js';
+import { type CallWindow, momentIn, type Provider, type SendCall, type VerifyCall } from '../otp/provider.js';
 import { createConnectionPool, type Exchange } from './exchange.js';
 import { parseReply, quotedText, refusalByText, saysWrongCode, withoutSecrets } from './replies.js';
 
@@ -28,8 +28,8 @@ export function createIsmsProvider(options: IsmsOptions): Provider {
     'text' in outcome
       ? { ...outcome, text: withoutSecrets(String(outcome.text), [username, password]) }
       : outcome;
-  const sends = createConnectionPool(lineOptions(options, options.sendConnections));
-  const others = createConnectionPool(lineOptions(options, options.verifyConnections));
+  const sends = createConnectionPool(poolOptions(options, options.sendConnections));
+  const others = createConnectionPool(poolOptions(options, options.verifyConnections));
 
   return {
     send: async (call, { leaveBy, endBy }) => {
@@ -46,13 +46,13 @@ export function createIsmsProvider(options: IsmsOptions): Provider {
 }
 
 /** A call that belongs to no claim may leave as long as it runs. */
-function windowOf(timeoutMs: number): SendWindow {
+function windowOf(timeoutMs: number): CallWindow {
   const leaveBy = momentIn(timeoutMs);
   return { leaveBy, endBy: leaveBy.monotonic };
 }
 
 /** Node's own error for a bad URL would hold the URL, and with it any secret in it. */
-function lineOptions({ url, username, password, connectTimeoutMs }: IsmsOptions, connections: number) {
+function poolOptions({ url, username, password, connectTimeoutMs }: IsmsOptions, connections: number) {
   if (!URL.canParse(url)) throw new TypeError('The iSMS URL cannot be read.');
   return { url: new URL(url), common: { un: username, pass: password }, connections, connectTimeoutMs };
 }

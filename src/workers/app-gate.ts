@@ -24,7 +24,7 @@ const syncEveryMs = 1_000;
 const pausedWaitMs = { least: 2_000, perWaiting: 1 };
 
 /** Permission to call for an OTP of an app. */
-export interface Permit {
+export interface AppPermit {
   /** True for the one call that tests whether the app's hold may end. */
   trial: boolean;
   /**
@@ -42,7 +42,7 @@ export interface AppGate {
    * `paused` by an operator, or `on_hold`: the app's OTPs wait; `busy`: its calls are made one at a time, and one is
    * under way.
    */
-  acquire(app: string): Promise<Permit | 'paused' | 'on_hold' | 'busy'>;
+  acquire(app: string): Promise<AppPermit | 'paused' | 'on_hold' | 'busy'>;
   /** How long an OTP of a paused app waits at least. */
   pausedWaitMs(): number;
   /** Written at once if refusals of the app are known here, else with the next `sync`. */
@@ -150,7 +150,7 @@ export function createAppGate({
     state.tryAt = now();
     changes += 1;
   };
-  const permit = (app: string, state: AppState, trial: boolean): Permit => {
+  const permit = (app: string, state: AppState, trial: boolean): AppPermit => {
     let released = false;
     state.inFlight += 1;
     return {

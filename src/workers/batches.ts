@@ -17,9 +17,9 @@ import type { BatchFacts } from '../store/batches.js';
 import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import type { WaitingCount, WaitReason } from '../store/waiting-lines.js';
+import { createBulkWindow, sum } from './bulk-window.js';
 import { withoutStacks } from './job-control.js';
 import { createLineRelease, withoutHeld } from './line-release.js';
-import { createSendWindow, sum } from './send-window.js';
 
 /** A turn ends after so long, though it looks for lines that are free. */
 const turnMs = 500;
@@ -85,7 +85,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   const { store, sendOtpQueue, batchQueue } = options;
   const { batches, waitingLines } = store;
   const shards = partitions.map((partition) => sendOtpQueue.shardOfPartition(partition));
-  const sendWindow = createSendWindow({ store, sendOtpQueue, shards });
+  const bulkWindow = createBulkWindow({ store, sendOtpQueue, shards });
   const releaseLines = createLineRelease(options);
 
   const note = async (
@@ -167,7 +167,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     const { job, facts, count } = turn;
     const { batch } = job.data;
     const { open, held: before } = await openLines(turn);
-    const { lines, byShard, isFull } = await sendWindow.allowance(job, facts, open);
+    const { lines, byShard, isFull } = await bulkWindow.allowance(job, facts, open);
     // Lines of an app on hold, or that wait for credits, fill the share of their app only.
     if (byShard.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: lookAgainMs.ownWindow };
     const isFirst = facts.startedAt === null || !facts.startTold || facts.finishedAt !== null;

@@ -3,10 +3,10 @@ import type { Logger } from '../lib/logger.js';
 import type { Lane } from '../otp/otp.js';
 import { randomText } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
-import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
+import { type CallWindow, momentIn, type Provider } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend, Unclaimed } from '../store/send-attempts.js';
-import type { AppGate, Permit } from './app-gate.js';
+import type { AppGate, AppPermit } from './app-gate.js';
 import type { Credits } from './balance.js';
 import type { CallLimit, createAppCallLimit } from './call-limit.js';
 import {
@@ -102,7 +102,7 @@ async function processJob(
 
 async function processPermitted(
   dependencies: SendOtpDependencies,
-  permitted: { job: SendOtpJob; lockToken: string; permit: Permit },
+  permitted: { job: SendOtpJob; lockToken: string; permit: AppPermit },
 ): Promise<SendOtpResult> {
   const { sendAttempts, sendTimeoutMs, callLimit, appCallLimit } = dependencies;
   const { job, lockToken } = permitted;
@@ -117,7 +117,7 @@ async function processPermitted(
     await Promise.all([taken?.(), ofApp()]);
   };
   const began = performance.now();
-  const window = sendWindow(sendTimeoutMs, began);
+  const window = callWindow(sendTimeoutMs, began);
   const result = await sendAttempts.claim(job.data.id, randomText());
   if (result.kind !== 'claimed') {
     await giveBackCall();
@@ -156,11 +156,11 @@ async function endOrWait(
 interface ClaimedSend {
   job: SendOtpJob;
   lockToken: string;
-  permit: Permit;
+  permit: AppPermit;
   claim: SendClaim;
   /** Gives back what the call would have used of the limit of calls. */
   giveBackCall: () => Promise<void>;
-  window: SendWindow;
+  window: CallWindow;
   /** `performance.now()`. */
   attemptEndsBy: number;
 }
@@ -216,7 +216,7 @@ async function call(
 ): Promise<SendOutcome> {
   const { otp } = claim;
   pauseGate.noteCall();
-  const outcome = await provider.send({ ...otp, attempt: claim.tries + 1 }, window);
+  const outcome = await provider.send({ ...otp, callNumber: claim.tries + 1 }, window);
   if (outcome.kind !== 'account_trouble' || outcome.trouble !== 'insufficient_credits') return outcome;
   return await credits.judgeRefusal(otp.credits, Math.min(balanceWithinMs, window.endBy - performance.now()));
 }
@@ -289,7 +289,7 @@ function laneOf({ priority }: SendOtpJob): Lane {
 }
 
 /** Counted from before the claim, so that the call ends before its lease does. */
-function sendWindow(sendTimeoutMs: number, began: number): SendWindow {
+function callWindow(sendTimeoutMs: number, began: number): CallWindow {
   return { leaveBy: momentIn(leaveWithinMs), endBy: began + sendTimeoutMs };
 }
 

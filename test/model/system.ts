@@ -168,9 +168,9 @@ function createWorker(clock: Clock) {
   };
   return {
     call: (claim: SendClaim, outcome: SendOutcome) =>
-      send({ ...claim.otp, attempt: claim.tries + 1 }, outcome),
+      send({ ...claim.otp, callNumber: claim.tries + 1 }, outcome),
     spendRetryBudget: async () => {
-      const another = { ...request(), attempt: 2 };
+      const another = { ...request(), callNumber: 2 };
       let spent: SendOutcome;
       do spent = (await send(another, accepted())).outcome;
       while (spent.kind === 'accepted');

@@ -35,8 +35,8 @@ beforeEach(() => {
   resilient = resilientProvider(isms, { logger, clock }).provider;
 });
 
-const send = (attempt = 1) =>
-  resilient.send({ ...sendCall, attempt }, { leaveBy: momentIn(1_000), endBy: performance.now() + 1_000 });
+const send = (callNumber = 1) =>
+  resilient.send({ ...sendCall, callNumber }, { leaveBy: momentIn(1_000), endBy: performance.now() + 1_000 });
 const verify = () => resilient.verify(verifyCall);
 const fail = async (times: number, call: () => Promise<unknown>) => {
   sends = { kind: 'unknown', reason: 'timeout' };

@@ -292,7 +292,7 @@ describe('the retry budget', () => {
       message: '%OTP%',
       unicode: false,
       senderId: null,
-      attempt: 2,
+      callNumber: 2,
     };
     const window = { leaveBy: momentIn(5_000), endBy: performance.now() + 5_000 };
     for (let i = 0; i < 10; i++)

@@ -27,7 +27,7 @@ interface Allowance {
   isFull: boolean;
 }
 
-interface SendWindowOptions {
+interface BulkWindowOptions {
   store: Pick<Store, 'waitingLines' | 'load'>;
   sendOtpQueue: Pick<SendOtpQueue, 'bulkByShard'>;
   /** The shard of each partition. */
@@ -35,7 +35,7 @@ interface SendWindowOptions {
 }
 
 /** The window of released lines that wait in the send queue, which apps share (ADR 44). */
-export function createSendWindow({ store: { waitingLines, load }, sendOtpQueue, shards }: SendWindowOptions) {
+export function createBulkWindow({ store: { waitingLines, load }, sendOtpQueue, shards }: BulkWindowOptions) {
   const sendRate = createSendRate(load);
 
   /** Apps that share the window with this one, itself among them, and what its other batches have in flight. */
