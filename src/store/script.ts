@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
 import { z } from 'zod';
-import { createBatcher, gathered } from '../lib/batcher.js';
+import { createBatcher } from '../lib/batcher.js';
 import { groupBy } from '../lib/group-by.js';
 import { redisScript } from '../lib/redis-script.js';
 import { withTimeout } from '../lib/with-timeout.js';
@@ -169,6 +169,9 @@ interface RecordCall {
 /** Answers each call in its place; an `Error` where that record could not be handled. */
 type RecordBatch<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<unknown[]>;
 
+/** Limits of calls on single records: Redis serves no other client during one. */
+export const singleRecordLimits = { most: 100, inFlight: 2 };
+
 /**
  * A function on one OTP record. What is asked for at the same time goes to Redis in one call, on a cluster in one per
  * partition. When it finds that Redis's data has another history, it is asked again after that was noted.
@@ -176,12 +179,12 @@ type RecordBatch<C extends { key: string } = RecordCall> = (calls: C[]) => Promi
 export function loadRecordScript(
   options: RecordScripts,
   name: string,
-  { most = gathered.most, deadlineMs }: { most?: number; deadlineMs?: number } = {},
+  { most = singleRecordLimits.most, deadlineMs }: { most?: number; deadlineMs?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
   const script = loadListScript(redis, name, policy, deadlineMs);
   const groupOf = redis.isCluster ? ({ key }: RecordCall) => tagOf(key) : undefined;
-  const ask = createBatcher(againAfterNewHistory(options, script), { ...gathered, most }, groupOf);
+  const ask = createBatcher(againAfterNewHistory(options, script), { ...singleRecordLimits, most }, groupOf);
   return async (key, args) => {
     const answer = await ask({ key, args });
     if (answer instanceof Error) throw answer;

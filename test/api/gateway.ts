@@ -116,7 +116,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       const store = testStore(redis, policy);
       return {
         store: { ...store, ...(load && { load }) },
-        sendOtpQueue: { ...made.sendOtpQueue, ...(add && { add, jobCallOf: async () => null }) },
+        sendOtpQueue: { ...made.sendOtpQueue, ...(add && { add, jobCallFactory: async () => null }) },
         webhookQueue: createWebhookQueue(redis, () => {}),
         isms: isms?.(made.isms) ?? made.isms,
         ...(clock && { clock }),
