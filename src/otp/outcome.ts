@@ -44,7 +44,7 @@ const ownReasons = [
   // The balance does not cover this OTP.
   'insufficient_credits',
   // An unrecognised refusal; not known yet whether others are refused too.
-  'refusal_held',
+  'refusal_undecided',
 ] as const;
 
 /** Why a call provably did not reach the provider, or was rejected unprocessed. */

@@ -11,13 +11,13 @@ import type { Credits } from './balance.js';
 import type { CallLimit, createAppCallLimit } from './call-limit.js';
 import {
   afterSend,
-  CallsUsedUp,
+  CallLimitReached,
   countEnd,
   delay,
-  finish,
-  gone,
-  park,
-  unreadable,
+  endJob,
+  failMissingRecord,
+  failUnreadableRecord,
+  requeue,
   type WorkerMetrics,
 } from './job-control.js';
 import type { JobGate } from './job-gate.js';
@@ -39,7 +39,7 @@ export function settleDelayMs(waitedMs: number, attemptLeftMs: number): number {
 }
 
 /** How long an OTP with an unrecognised refusal waits until it is judged again. */
-const heldForMs = 1_000;
+const judgedAgainAfterMs = 1_000;
 /** How long OTPs of an app on hold wait: long for bulk, so that a million of them ask Redis rarely. */
 const onHoldMs = { single: { least: 2_000, most: 5_000 }, bulk: { least: 30_000, most: 90_000 } };
 /** How long OTPs wait while their app's calls are made one at a time. */
@@ -54,7 +54,7 @@ const balanceWithinMs = 5_000;
 export interface SendOtpDependencies {
   sendAttempts: SendAttempts;
   provider: Provider;
-  jobGate: Pick<JobGate, 'closed' | 'hold' | 'note'>;
+  jobGate: Pick<JobGate, 'closed' | 'trackJob' | 'note'>;
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
   appGate: Pick<AppGate, 'isClosed' | 'acquire' | 'pausedWaitMs' | 'noteAccepted' | 'noteRefusal' | 'judge'>;
   credits: Credits;
@@ -70,7 +70,7 @@ export interface SendOtpDependencies {
 export function createSendOtpProcessor(dependencies: SendOtpDependencies) {
   const { jobGate } = dependencies;
   return async (job: SendOtpJob, lockToken = ''): Promise<SendOtpResult> =>
-    await jobGate.hold(() => processJob(dependencies, job, lockToken));
+    await jobGate.trackJob(() => processJob(dependencies, job, lockToken));
 }
 
 async function processJob(
@@ -79,10 +79,11 @@ async function processJob(
   lockToken: string,
 ): Promise<SendOtpResult> {
   const { jobGate, appGate, sendAttempts } = dependencies;
-  if (jobGate.closed) return await park(job, lockToken);
+  if (jobGate.closed) return await requeue(job, lockToken);
   const { id, app } = sendOtpPayload.parse(job.data);
   if (appGate.isClosed(app)) {
-    // No job of the app gets to a claim, which would say that its OTP has ended; a trial must not go to such an OTP.
+    // Ended OTPs are found at the claim, which no job reaches while the gate is closed. Check first, so that they end and
+    // use up no trial.
     const found = await sendAttempts.peek(id);
     if (found) return await endOrWait(dependencies, { job, lockToken }, found);
   }
@@ -111,7 +112,7 @@ async function processPermitted(
   const taken = await callLimit?.take(job);
   if (typeof taken === 'number') {
     await ofApp();
-    throw new CallsUsedUp(taken);
+    throw new CallLimitReached(taken);
   }
   const giveBackCall = async () => {
     await Promise.all([taken?.(), ofApp()]);
@@ -138,16 +139,16 @@ async function endOrWait(
 ): Promise<SendOtpResult> {
   switch (result.kind) {
     case 'missing':
-      return gone();
+      return failMissingRecord();
     case 'unreadable':
       logger.error(
         { event: 'otp.unreadable', otpId: job.data.id },
         'the record of an OTP cannot be read, so it is not sent',
       );
-      return unreadable();
+      return failUnreadableRecord();
     case 'ended':
       if (result.now) countEnd(metrics, result.otp);
-      return finish(result.otp);
+      return endJob(result.otp);
     case 'in_flight':
       return await delay(job, lockToken, result.remainingMs);
   }
@@ -180,7 +181,7 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   if (!called) send.giveBackCall().catch(() => {});
   const released = send.permit.release(called);
   const settled = await settle(dependencies, send, outcome);
-  if (!settled) return gone();
+  if (!settled) return failMissingRecord();
   if (!decided) countSend(metrics, send, { outcome, settled });
   else if (settled.moved) countEnd(metrics, settled.otp);
   if (outcome.kind === 'account_trouble') {
@@ -188,22 +189,22 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   }
   await released;
   const wait = settled.otp.status === 'queued' ? requeueDelay(outcome, isTrial) : null;
-  if (wait === 'in_line') return await park(job, lockToken);
+  if (wait === 'requeue') return await requeue(job, lockToken);
   if (wait !== null) return await delay(job, lockToken, wait);
   return await afterSend(job, lockToken, { settled, outcome, attempt: claim.attempt });
 }
 
-/** The outcome without a call: an earlier refusal is final or held, or the balance cannot pay. Null: call. */
+/** The outcome without a call: an earlier refusal is final or undecided, or the balance cannot pay. Null: call. */
 async function decideWithoutCall(
   { appGate, credits }: SendOtpDependencies,
   { claim: { refusal, otp }, permit }: ClaimedSend,
 ): Promise<SendOutcome | null> {
   if (refusal) {
     const judgement = await appGate.judge(otp.app, refusal);
-    // It was refused for lack of credits, and the balance could pay a moment later: the account was topped up in between.
+    // The account may have been topped up between the refusal and the balance call.
     const mayBeToppedUp = refusal.failure === 'insufficient_credits' && refusal.claimedAt === refusal.firstAt;
     if (judgement === 'final' && !mayBeToppedUp) return { kind: 'rejected', failure: refusal.failure };
-    if (judgement === 'held' && !permit.trial) return { kind: 'unsent', reason: 'refusal_held' };
+    if (judgement === 'held' && !permit.trial) return { kind: 'unsent', reason: 'refusal_undecided' };
   }
   if (otp.isTest || credits.cover(otp.credits)) return null;
   return { kind: 'unsent', reason: 'insufficient_credits' };
@@ -260,18 +261,18 @@ function noteRefusal(
 }
 
 /**
- * How long a queued OTP waits, in ms, if its outcome decides that. `in_line`: its job keeps its place in the queue, since
+ * How long a queued OTP waits, in ms, if its outcome decides that. `requeue`: its job keeps its place in the queue, since
  * the job gate is closed until the trouble is over.
  */
-function requeueDelay(outcome: SendOutcome, isTrial: boolean): number | 'in_line' | null {
+function requeueDelay(outcome: SendOutcome, isTrial: boolean): number | 'requeue' | null {
   switch (outcome.kind) {
     case 'account_trouble':
-      return isTrial ? triedAgainAfterMs : 'in_line';
+      return isTrial ? triedAgainAfterMs : 'requeue';
     case 'unrecognised':
-      return heldForMs;
+      return judgedAgainAfterMs;
     case 'unsent':
-      if (outcome.reason === 'circuit_open') return 'in_line';
-      if (outcome.reason === 'refusal_held') return heldForMs;
+      if (outcome.reason === 'circuit_open') return 'requeue';
+      if (outcome.reason === 'refusal_undecided') return judgedAgainAfterMs;
       return outcome.reason === 'insufficient_credits' ? between(creditsWaitMs) : null;
     default:
       return null;
@@ -309,7 +310,7 @@ async function settle(
       return settled;
     } catch (err) {
       if (performance.now() > until) throw err;
-      logger.error({ event: 'otp.settle_failed', ...about, err }, 'could not settle a send; trying again');
+      logger.error({ event: 'otp.settle_failed', ...about, err }, 'could not settle a send; retrying');
       waitMs = settleDelayMs(waitMs, attemptEndsBy - performance.now());
       await sleep(waitMs);
     }

@@ -51,7 +51,7 @@ export interface Scene {
 
 /** What a processor needs beside provider and store, without any trouble. */
 export const quiet = {
-  jobGate: { closed: false, hold: (work) => work(), note: () => {} },
+  jobGate: { closed: false, trackJob: (work) => work(), note: () => {} },
   pauseGate: {
     state: 'open',
     report: async () => {},

@@ -152,7 +152,7 @@ describe('an open circuit', () => {
       get closed() {
         return closed;
       },
-      hold: (work) => work(),
+      trackJob: (work) => work(),
       note: () => {
         closed = true;
       },

@@ -40,7 +40,7 @@ const trip = () => {
 /** A job in hand, and what ends it. */
 const job = () => {
   let end = () => {};
-  const done = jobGate.hold(() => new Promise<void>((resolve) => (end = resolve)));
+  const done = jobGate.trackJob(() => new Promise<void>((resolve) => (end = resolve)));
   return async () => {
     end();
     await done;
@@ -50,14 +50,14 @@ const job = () => {
 describe('the job gate', () => {
   it('wakes a worker that missed its resume, unless the gate is closed or stopped', () => {
     running = false;
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['resume with 8', 'rotate']);
     trip();
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['resume with 8', 'rotate', 'pause']);
     clock.advance(5_000);
     jobGate.stop();
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['resume with 8', 'rotate', 'pause', 'resume with 1']);
   });
 
@@ -70,17 +70,17 @@ describe('the job gate', () => {
   });
 
   it('rotates shards while the worker could take more jobs, and never beside a probe', async () => {
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['rotate']);
     trip();
-    jobGate.look();
+    jobGate.check();
     clock.advance(5_000);
     did = [];
     const probe = job();
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual([]);
     await probe();
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['rotate']);
   });
 
@@ -168,7 +168,7 @@ describe('the job gate', () => {
   });
 
   it('releases a job that fails', async () => {
-    const failing = jobGate.hold(() => Promise.reject(new Error('of our own')));
+    const failing = jobGate.trackJob(() => Promise.reject(new Error('of our own')));
     await expect(failing).rejects.toThrow('of our own');
     trip();
     clock.advance(5_000);

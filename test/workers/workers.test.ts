@@ -135,14 +135,14 @@ describe('a worker without account trouble of its own', () => {
       onChange: (state) => void changes.push(state),
       onResumed: () => {},
     });
-    await gate.look();
+    await gate.check();
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now() + 1_000,
     });
-    await gate.look();
+    await gate.check();
     await scene.store.sendingPause.resume();
-    await gate.look();
+    await gate.check();
     expect(changes).toEqual(['closed', 'open']);
   });
 });
