@@ -42,7 +42,7 @@ interface EnqueuerDependencies {
 }
 
 /** Longest delay of the first turn of a batch that starts later: its start may be changed. */
-const firstTurnWithinMs = 60_000;
+const firstTurnMs = 60_000;
 
 /** An enqueuer whose calls to Redis have a deadline. */
 export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependencies): Enqueuer {
@@ -54,8 +54,7 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
   /** When the batch has its first turn: at its start, or when the earlier batches of its app have left. */
   const firstTurn = async ({ app, batch, name, startAt }: EnqueuedBatch) => {
     const now = Date.now();
-    if (startAt !== null && startAt > now)
-      return { name, delayMs: Math.min(startAt - now, firstTurnWithinMs) };
+    if (startAt !== null && startAt > now) return { name, delayMs: Math.min(startAt - now, firstTurnMs) };
     const first = await waitingLines.joinAppQueue(app, batch, now);
     return { name, delayMs: first === batch ? 0 : behindForMs };
   };

@@ -112,8 +112,8 @@ interface RetryBudget {
 }
 
 /**
- * A token bucket whose tokens expire after 10 s: extra calls are at most a tenth of the first calls of the last 10 s, plus
- * ten. A quiet hour saves up nothing. After Finagle's RetryBudget:
+ * A token bucket whose tokens expire after 10 s: extra calls are at most a tenth of the first calls of the last 10 s,
+ * plus ten. A quiet hour saves up nothing. After Finagle's RetryBudget:
  * https://finagle.github.io/blog/2016/02/08/retry-budgets
  */
 export function createRetryBudget(now: () => number): RetryBudget {

@@ -200,8 +200,7 @@ export function createSendOtpQueue({
     },
     shardOf: shardOfId,
     queues: ownQueues as [BullQueue, ...BullQueue[]],
-    add: (...otps) =>
-      addPerShard(otps, (queue, ofShard) => addJobs(connection, queue, ofShard.map(toNewJob))),
+    add: (...otps) => addPerShard(otps, (queue, some) => addJobs(connection, queue, some.map(toNewJob))),
     addBulk: (batch, otps) =>
       addPerShard(otps, async (queue, ofShard) => {
         await queue.addBulk(

@@ -122,8 +122,8 @@ export function createJobGate({
 
 const halveAtMostEveryMs = 1_000;
 /**
- * Sends in flight until 75 calls were accepted: if iSMS refuses every OTP of an upload from some line on, two workers have
- * fewer than 40 of them in flight.
+ * Sends in flight until 75 calls were accepted: if iSMS refuses every OTP of an upload from some line on, two workers
+ * have fewer than 40 of them in flight.
  */
 const firstLimit = 16;
 const provenByAccepted = 75;

@@ -82,8 +82,7 @@ async function processJob(
   if (jobGate.closed) return await requeue(job, lockToken);
   const { id, app } = sendOtpPayload.parse(job.data);
   if (appGate.isClosed(app)) {
-    // Ended OTPs are found at the claim, which no job reaches while the gate is closed. Check first, so that they end and
-    // use up no trial.
+    // No job of the app reaches the claim, which finds ended OTPs: they must end all the same, and use up no trial.
     const found = await sendAttempts.peek(id);
     if (found) return await endOrWait(dependencies, { job, lockToken }, found);
   }

@@ -146,10 +146,7 @@ async function startSends(options: WorkersOptions) {
   const jobGate = createJobGate({ taker: () => sends, circuit: sendCircuit, concurrency });
   const credits = createCredits(provider, now);
   const pauseGate = createPauseGate({
-    store,
-    provider: credits,
-    now,
-    logger,
+    ...{ store, provider: credits, now, logger },
     onChange: (state: GateState) => {
       jobGate.setSerial(state === 'trial');
       jobGate.set('account_trouble', state === 'closed');
