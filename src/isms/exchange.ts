@@ -1,9 +1,9 @@
 import { type Dispatcher, errors, Pool } from 'undici';
 import type { UnknownReason, UnsentReason } from '../otp/outcome.js';
-import type { SendWindow } from '../otp/provider.js';
+import type { CallWindow } from '../otp/provider.js';
 
 /**
- * What became of one GET. `unsent`: proven not to have left, or turned away unprocessed. `lost`: it left and
+ * Result of one GET. `unsent`: proven not to have left, or turned away unprocessed. `lost`: it left and
  * nothing usable came back. `reply`: a whole body came back; `ok` is true for a 2xx status.
  */
 export type Exchange =
@@ -16,7 +16,7 @@ export type Exchange =
  * of the HTTP client hold URLs and sockets, so they end here. `dispatch` is what undici's own `request` is made of,
  * without the streams that a reply of 64 KiB does not need.
  */
-async function exchange(dispatcher: Dispatcher, path: string, window: SendWindow): Promise<Exchange> {
+async function exchange(dispatcher: Dispatcher, path: string, window: CallWindow): Promise<Exchange> {
   return await new Promise((resolve) => {
     const guard = createDispatchGuard(window.leaveBy);
     const call = createCall(guard, resolve);
@@ -36,7 +36,7 @@ const utf8 = new TextDecoder();
 /** One request in undici's hands. */
 interface Call {
   handler: Dispatcher.DispatchHandler;
-  /** Ends it with this if it has left, and as unsent if it has not; lets go of its connection if that is not read to its end. */
+  /** Ends it with `lost` if it has left, else as unsent. Drops its connection if the reply is not read to its end. */
   end(lost: Exchange): void;
   ended: () => void;
 }
@@ -122,7 +122,7 @@ interface DispatchGuard {
 }
 
 /** Lets one request pass, until `leaveBy`. */
-export function createDispatchGuard(leaveBy: SendWindow['leaveBy']): DispatchGuard {
+export function createDispatchGuard(leaveBy: CallWindow['leaveBy']): DispatchGuard {
   let state: 'waiting' | 'left' | 'shut' = 'waiting';
   let stale = false;
 
@@ -168,12 +168,12 @@ interface ConnectionPoolOptions {
 /** Connections to the provider for one kind of calls, so that kinds cannot take them from one another. */
 interface ConnectionPool {
   /** Makes one call with these query parameters; never rejects. After `close` it makes none. */
-  call(parameters: Record<string, string>, window: SendWindow): Promise<Exchange>;
+  call(parameters: Record<string, string>, window: CallWindow): Promise<Exchange>;
   /** Waits for the calls under way, then ends every connection. */
   close(): Promise<void>;
 }
 
-/** Opens a line; nothing connects before the first call. */
+/** Creates a pool, which connects on the first call. */
 export function createConnectionPool(options: ConnectionPoolOptions): ConnectionPool {
   const pool = openPool(options);
   const begin = beginningOf(options);
@@ -221,6 +221,6 @@ function beginningOf({ url, common }: ConnectionPoolOptions): string {
 }
 
 /** True if either clock says so: the monotonic clock stops while a machine is suspended. */
-function isPast({ monotonic, wall }: SendWindow['leaveBy']): boolean {
+function isPast({ monotonic, wall }: CallWindow['leaveBy']): boolean {
   return performance.now() > monotonic || Date.now() > wall;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { BalanceOutcome, SendOutcome, VerifyOutcome } from '../otp/outcome.js';
-import { momentIn, type Provider, type SendCall, type SendWindow, type VerifyCall } from '../otp/provider.js';
+import { type CallWindow, momentIn, type Provider, type SendCall, type VerifyCall } from '../otp/provider.js';
 import { createConnectionPool, type Exchange } from './exchange.js';
 import { parseReply, quotedText, refusalByText, saysWrongCode, withoutSecrets } from './replies.js';
 
@@ -28,8 +28,8 @@ export function createIsmsProvider(options: IsmsOptions): Provider {
     'text' in outcome
       ? { ...outcome, text: withoutSecrets(String(outcome.text), [username, password]) }
       : outcome;
-  const sends = createConnectionPool(lineOptions(options, options.sendConnections));
-  const others = createConnectionPool(lineOptions(options, options.verifyConnections));
+  const sends = createConnectionPool(poolOptions(options, options.sendConnections));
+  const others = createConnectionPool(poolOptions(options, options.verifyConnections));
 
   return {
     send: async (call, { leaveBy, endBy }) => {
@@ -46,13 +46,13 @@ export function createIsmsProvider(options: IsmsOptions): Provider {
 }
 
 /** A call that belongs to no claim may leave as long as it runs. */
-function windowOf(timeoutMs: number): SendWindow {
+function windowOf(timeoutMs: number): CallWindow {
   const leaveBy = momentIn(timeoutMs);
   return { leaveBy, endBy: leaveBy.monotonic };
 }
 
 /** Node's own error for a bad URL would hold the URL, and with it any secret in it. */
-function lineOptions({ url, username, password, connectTimeoutMs }: IsmsOptions, connections: number) {
+function poolOptions({ url, username, password, connectTimeoutMs }: IsmsOptions, connections: number) {
   if (!URL.canParse(url)) throw new TypeError('The iSMS URL cannot be read.');
   return { url: new URL(url), common: { un: username, pass: password }, connections, connectTimeoutMs };
 }
@@ -88,12 +88,12 @@ function sendParameters({ to, message, unicode, senderId }: SendCall): Record<st
 
 /** The outcome of a send: unknown unless it is proven unsent or its reply is certain. */
 function sendOutcome(result: Exchange): SendOutcome {
-  if (result.kind === 'unsent') return { kind: 'deferred', reason: result.reason };
+  if (result.kind === 'unsent') return { kind: 'unsent', reason: result.reason };
   if (result.kind === 'lost') return { kind: 'unknown', reason: result.reason };
   const reply = parseReply(result.text, accepted);
   if (reply.kind === 'good') return { kind: 'accepted', uuid: reply.value.uuid, smsId: reply.value.sms_id };
   if (reply.kind === 'unreadable') return { kind: 'unknown', reason: reply.reason };
-  if ('trouble' in reply.refusal) return { kind: 'blocked', trouble: reply.refusal.trouble };
+  if ('trouble' in reply.refusal) return { kind: 'account_trouble', trouble: reply.refusal.trouble };
   const { failure } = reply.refusal;
   if (failure !== 'rejected') return { kind: 'rejected', failure };
   const text = quotedText(reply.message);
@@ -187,7 +187,7 @@ function balanceOutcome(result: Exchange): BalanceOutcome {
 }
 
 function refusedBalance(refusal: ReturnType<typeof refusalByText>): BalanceOutcome {
-  if (refusal && 'trouble' in refusal) return { kind: 'blocked', trouble: refusal.trouble };
+  if (refusal && 'trouble' in refusal) return { kind: 'account_trouble', trouble: refusal.trouble };
   return { kind: 'unavailable', reason: 'reply_wrong_shape' };
 }
 

@@ -5,9 +5,6 @@ interface BatchLimits {
   inFlight: number;
 }
 
-/** Limits of calls on single records: Redis serves no other client during one. */
-export const gathered: BatchLimits = { most: 100, inFlight: 2 };
-
 interface Waiting<I, O> {
   item: I;
   resolve(answer: O): void;
@@ -15,9 +12,9 @@ interface Waiting<I, O> {
 }
 
 /**
- * Batches concurrent items into calls of `run`, which answers in the items' order. A lone item is sent within the same turn
- * of the event loop; under load, calls get larger instead of more. With `groupOf`, each group has its own batches: a group
- * whose calls hang delays no other.
+ * Batches concurrent items into calls of `run`, which answers in the items' order. A lone item is sent within the same
+ * turn of the event loop; under load, calls get larger instead of more. With `groupOf`, each group has its own batches: a
+ * group whose calls hang delays no other.
  */
 export function createBatcher<I, O>(
   run: (items: I[]) => Promise<O[]>,

@@ -1,6 +1,6 @@
 /**
- * Runs `work` on each group, at most `inFlight` at a time, and yields the results in the groups' order, each as soon as it
- * is there: groups may come slowly. Reads no further groups while results are not read.
+ * Runs `work` on each group, at most `inFlight` at a time, and yields the results in the groups' order, each as soon as
+ * it is there: groups may come slowly. Reads no further groups while results are not read.
  */
 export async function* mapOrdered<G, R>(
   groups: AsyncIterable<G> | Iterable<G>,

@@ -4,8 +4,8 @@ const defaultSliceMs = 5;
 /** Shares the event loop between uploads, whose work is not interrupted by I/O, and other work. */
 export interface TimeSlices {
   /**
-   * Call before each small piece of work. Null during the current slice; otherwise a promise to await first, which resolves
-   * in a slice of a later turn of the event loop, in the order of calls.
+   * Call before each small piece of work. Null during the current slice; otherwise a promise to await first, which
+   * resolves in a slice of a later turn of the event loop, in the order of calls.
    */
   next(): Promise<void> | null;
 }

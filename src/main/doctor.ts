@@ -204,7 +204,7 @@ async function balanceFinding(
         ? ok('isms', text)
         : warning('isms', text, 'Top it up: at 0 sending pauses.');
     }
-    case 'blocked':
+    case 'account_trouble':
       return problem('isms', `iSMS answers ${outcome.trouble}.`, troubleTexts[outcome.trouble].advice);
     case 'unavailable':
       return problem(

@@ -49,7 +49,7 @@ interface Consumption {
 
 /**
  * Credits used per day, and the day (`YYYY-MM-DD`, UTC) on which they run out at that rate. `points` are oldest first;
- * rises are top-ups and do not count. Both are null with less than an hour of history; the day is null without consumption.
+ * rises are top-ups and do not count. Both are null with less than an hour of history; the day is null without use.
  */
 export function consumption(points: readonly BalancePoint[], now: number): Consumption {
   const first = points[0];

@@ -16,8 +16,8 @@ const hourMs = 3_600_000;
 /** Longer than any day, or month, of any time zone. */
 const longestMs = { day: 30 * hourMs, month: 32 * 24 * hourMs };
 
-/** The current day and month of an IANA time zone. */
-export const periodsIn = memoize((timeZone) => {
+/** For an IANA time zone: a function that returns the day or month that a moment is in. */
+export const currentPeriodIn = memoize((timeZone) => {
   const format = new Intl.DateTimeFormat('en', {
     timeZone,
     ...{ year: 'numeric', month: '2-digit', day: '2-digit' },

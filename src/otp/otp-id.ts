@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
 /**
- * Hash tags: all keys of a phone number have the same one, chosen by the number's keyed hash. The n-th lies in the n-th of
- * 64 equal shares of a Redis Cluster's slots, so that its masters carry equal load.
+ * Hash tags: all keys of a phone number have the same one, chosen by the number's keyed hash. The n-th lies in the n-th
+ * of 64 equal shares of a Redis Cluster's slots, so that its masters carry equal load.
  */
 export const partitions: readonly string[] = (
   'mm ry e0 e8 v1 qt ap ax tb kv dn df 3g wg gc xw 8g d6 t2 02 g3 pk pr pz 99 zt 1d m5 fm yy va n8 ' +

@@ -44,7 +44,7 @@ const ownReasons = [
   // The balance does not cover this OTP.
   'insufficient_credits',
   // An unrecognised refusal; not known yet whether others are refused too.
-  'refusal_held',
+  'refusal_undecided',
 ] as const;
 
 /** Why a call provably did not reach the provider, or was rejected unprocessed. */
@@ -65,11 +65,10 @@ export type UnknownReason =
 /**
  * Result of one send call.
  * - `accepted`: handed to the telco.
- * - `rejected`: refused for good; with `text`, by a code that may mean the account.
- * - `unrecognised`: refused in words that do not say whether because of this OTP, which then fails with `failure`, or of
- *   the account.
- * - `deferred`: provably unsent; can be retried.
- * - `blocked`: account trouble.
+ * - `rejected`: final. `text`: set if the code may concern the account.
+ * - `unrecognised`: refused with unknown words; the OTP ends with `failure` if the refusal proves final.
+ * - `unsent`: provably unsent; can be retried.
+ * - `account_trouble`: no OTP can be sent now.
  * - `unknown`: an SMS may have been sent.
  *
  * `text` is safe to show.
@@ -78,8 +77,8 @@ export type SendOutcome =
   | { kind: 'accepted'; uuid: string; smsId: string }
   | { kind: 'rejected'; failure: FailureCode; text?: string }
   | { kind: 'unrecognised'; failure: FailureCode; text: string }
-  | { kind: 'deferred'; reason: UnsentReason }
-  | { kind: 'blocked'; trouble: AccountTrouble }
+  | { kind: 'unsent'; reason: UnsentReason }
+  | { kind: 'account_trouble'; trouble: AccountTrouble }
   | { kind: 'unknown'; reason: UnknownReason };
 
 /**
@@ -96,10 +95,10 @@ export type VerifyOutcome =
 /** Result of one balance call. `expiresOn`: `YYYY-MM-DD`, or null if the provider names none. */
 export type BalanceOutcome =
   | { kind: 'known'; credits: number; expiresOn: string | null }
-  | { kind: 'blocked'; trouble: AccountTrouble }
+  | { kind: 'account_trouble'; trouble: AccountTrouble }
   | { kind: 'unavailable'; reason: UnsentReason | UnknownReason };
 
-/** True if a deferred call counts as one of the OTP's retries: a call that the gateway did not make does not. */
+/** True if an unsent call counts as one of the OTP's retries: a call that the gateway did not make does not. */
 export function spendsRetry(reason: UnsentReason): boolean {
   return !(ownReasons as readonly UnsentReason[]).includes(reason);
 }
@@ -113,7 +112,7 @@ export type HealthSignal = 'success' | 'failure' | 'ignored';
 /** The signal of a send. */
 export function sendHealthSignal(outcome: SendOutcome): HealthSignal {
   switch (outcome.kind) {
-    case 'deferred':
+    case 'unsent':
       return unsentSignal(outcome.reason);
     case 'unknown':
       return 'failure';

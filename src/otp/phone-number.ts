@@ -4,8 +4,8 @@ import metadata from 'libphonenumber-js/mobile/metadata';
 import { memoize } from '../lib/memoize.js';
 
 /**
- * The plain mobile numbers of a country, of digits alone, as the library's metadata has them: to match them takes a tenth of
- * its time. None where countries share a calling code, or rewrite numbers.
+ * The plain mobile numbers of a country, of digits alone, as the library's metadata has them: to match them takes a
+ * tenth of its time. None where countries share a calling code, or rewrite numbers.
  */
 const plainNumbers = memoize((country) => {
   const plan = metadata.countries[country as CountryCode];

@@ -16,7 +16,7 @@ export function momentIn(ms: number): Moment {
  * `leaveBy`: the latest start of a send, so that a frozen process does not send minutes late. `endBy`: its latest end
  * (`performance.now()`), since no call outlives its claim.
  */
-export interface SendWindow {
+export interface CallWindow {
   leaveBy: Moment;
   endBy: number;
 }
@@ -30,8 +30,8 @@ export interface SendCall {
   message: string;
   unicode: boolean;
   senderId: string | null;
-  /** Counts the OTP's claims from 1; above 1 the call is a retry or a resend. */
-  attempt: number;
+  /** 1 for the OTP's first call, more for a retry or a resend. */
+  callNumber: number;
 }
 
 export interface VerifyCall {
@@ -52,7 +52,7 @@ export interface VerifyCall {
  * never puts credentials, codes or whole numbers into an outcome.
  */
 export interface Provider {
-  send(call: SendCall, window: SendWindow): Promise<SendOutcome>;
+  send(call: SendCall, window: CallWindow): Promise<SendOutcome>;
   verify(call: VerifyCall): Promise<VerifyOutcome>;
   balance(): Promise<BalanceOutcome>;
   /** Closes the connections once the calls in progress have ended. */

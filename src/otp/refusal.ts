@@ -61,7 +61,7 @@ export interface Refusal {
   retryAfterMs?: number;
   /** The remaining quotas, where one of the app's own limits refused. */
   quotas?: Quota[];
-  /** A stable word for the log alone. */
+  /** A stable word for logs; selects the default message. */
   reason?: string;
 }
 

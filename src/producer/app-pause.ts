@@ -1,7 +1,7 @@
 import type { BatchQueue } from '../queues/batch.js';
 import type { Store } from '../store/store.js';
 
-/** Pauses or resumes the sends of an app; false if it was so before. Its batches follow at once, its other OTPs in seconds. */
+/** Pauses or resumes the sends of an app; false if nothing changed. Batches follow at once, other OTPs in seconds. */
 export async function setAppPaused(
   {
     store,
@@ -12,7 +12,7 @@ export async function setAppPaused(
 ): Promise<boolean> {
   const changed = await (paused ? store.appPauses.pause(app) : store.appPauses.resume(app));
   const active = await store.waitingLines.active();
-  // Those behind others are woken by these.
+  // Each batch wakes the one behind it.
   const first = active.filter((one) => one.app === app && one.waitsFor !== 'earlier_batch');
   await Promise.all(first.map(({ batch }) => batchQueue.wake(batch)));
   return changed;

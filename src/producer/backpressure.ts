@@ -1,14 +1,15 @@
+import type { Lane } from '../otp/otp.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
 import type { Backlog, SendOtpQueue } from '../queues/send-otp.js';
 import type { Load } from '../store/load.js';
 import type { WaitingLines } from '../store/waiting-lines.js';
 
 /** Interval of backlog samples; one request a second takes a new one, without waiting for it. */
-const lookEveryMs = 1_000;
+const sampleEveryMs = 1_000;
 /** Interval of memory samples: in this time bulk takes 2 MB, as much as a small Redis can spare. */
-const lookAtMemoryEveryMs = 100;
+const sampleMemoryEveryMs = 100;
 /** Age of the oldest sample: half a minute without the provider must not make the whole backlog look hopeless. */
-const lookKeptMs = 60_000;
+const sampleKeptMs = 60_000;
 /** A rate over less time is chance, and excludes workers that have just started. */
 const leastSpanMs = 5_000;
 /** A smaller backlog is never refused: a worker that has just started sends it in a moment. */
@@ -21,7 +22,7 @@ const fullest = { single: 0.9, bulk: 0.8 };
 const freshMs = 2_000;
 const longestRetryAfterMs = 60_000;
 
-interface Look {
+interface Sample {
   at: number;
   backlog: Backlog;
   /** Lines of batches that wait for their release, by app. */
@@ -52,9 +53,9 @@ export function createBackpressure({
   /** Milliseconds of a monotonic clock. */
   now?: () => number;
 }): Backpressure {
-  let looks: Look[] = [];
+  let samples: Sample[] = [];
   let memory = { share: 0, at: Number.NEGATIVE_INFINITY };
-  const lookAtLine = async (at: number) => {
+  const sampleQueue = async (at: number) => {
     const [backlog, active, done] = await Promise.all([
       sendOtpQueue.backlog(),
       waitingLines.active(),
@@ -66,15 +67,15 @@ export function createBackpressure({
       if (waitsFor === null || waitsFor === 'earlier_batch')
         linesOf.set(app, (linesOf.get(app) ?? 0) + waiting);
     }
-    looks = [...looks.filter((look) => at - look.at < lookKeptMs), { at, backlog, linesOf, done }];
+    samples = [...samples.filter((sample) => at - sample.at < sampleKeptMs), { at, backlog, linesOf, done }];
   };
-  const lookAtMemory = async (at: number) => {
+  const sampleMemory = async (at: number) => {
     memory = { share: await load.memory(), at };
   };
-  const looksDue = [atMostEvery(lookEveryMs, lookAtLine), atMostEvery(lookAtMemoryEveryMs, lookAtMemory)];
-  const refusesAs = (mode: keyof typeof fullest): Refusal | null => {
-    for (const look of looksDue) look(now());
-    const full = memory.share >= fullest[mode] && now() - memory.at < freshMs;
+  const samplers = [atMostEvery(sampleEveryMs, sampleQueue), atMostEvery(sampleMemoryEveryMs, sampleMemory)];
+  const refusesAs = (lane: Lane): Refusal | null => {
+    for (const sample of samplers) sample(now());
+    const full = memory.share >= fullest[lane] && now() - memory.at < freshMs;
     return full ? refuse('overloaded', { reason: 'memory', retryAfterMs: freshMs }) : null;
   };
   return {
@@ -82,8 +83,8 @@ export function createBackpressure({
     refuses: (sendDeadlineSeconds, bulkOf) => {
       const full = refusesAs(bulkOf === null ? 'single' : 'bulk');
       if (full) return full;
-      looks = looks.filter(({ at }) => now() - at < lookKeptMs);
-      const tooLateMs = expectedWaitMs(looks, now(), bulkOf) - sendDeadlineSeconds * 1_000;
+      samples = samples.filter(({ at }) => now() - at < sampleKeptMs);
+      const tooLateMs = expectedWaitMs(samples, now(), bulkOf) - sendDeadlineSeconds * 1_000;
       if (tooLateMs <= 0) return null;
       const retryAfterMs = Math.min(longestRetryAfterMs, tooLateMs);
       return refuse('overloaded', { reason: 'backlog', retryAfterMs });
@@ -92,19 +93,19 @@ export function createBackpressure({
 }
 
 /** Takes a sample unless the last one is younger than `ms`. The admission itself finds that Redis is away. */
-function atMostEvery(ms: number, look: (at: number) => Promise<void>): (at: number) => void {
-  let lookedAt = Number.NEGATIVE_INFINITY;
+function atMostEvery(ms: number, sample: (at: number) => Promise<void>): (at: number) => void {
+  let sampledAt = Number.NEGATIVE_INFINITY;
   return (at) => {
-    if (at - lookedAt < ms) return;
-    lookedAt = at;
-    look(at).catch(() => {});
+    if (at - sampledAt < ms) return;
+    sampledAt = at;
+    sample(at).catch(() => {});
   };
 }
 
 /** The expected wait of a new OTP for its send, by the recent send rate; 0 while unknown. */
-function expectedWaitMs(looks: readonly Look[], now: number, bulkOf: string | null): number {
-  const [first, last] = [looks[0], looks.at(-1)];
-  const idle = looks.findLast(
+function expectedWaitMs(samples: readonly Sample[], now: number, bulkOf: string | null): number {
+  const [first, last] = [samples[0], samples.at(-1)];
+  const idle = samples.findLast(
     ({ backlog, linesOf }) => linesOf.size === 0 && backlog.single + backlog.bulk <= freeBacklog,
   );
   if (!first || !last || last === idle) return 0;
@@ -119,7 +120,7 @@ function expectedWaitMs(looks: readonly Look[], now: number, bulkOf: string | nu
 }
 
 /** OTPs sent before a new one: single ones come first, and bulk alternates between apps. */
-function aheadOf({ backlog: { single, bulk }, linesOf }: Look, bulkOf: string | null): number {
+function aheadOf({ backlog: { single, bulk }, linesOf }: Sample, bulkOf: string | null): number {
   if (bulkOf === null) return single;
   const others = linesOf.size - (linesOf.has(bulkOf) ? 1 : 0);
   const all = [...linesOf.values()].reduce((sum, lines) => sum + lines, 0);
@@ -127,6 +128,6 @@ function aheadOf({ backlog: { single, bulk }, linesOf }: Look, bulkOf: string | 
 }
 
 /** At least one per span: a send may be about to end. */
-function rate(from: Look, to: Look): number {
+function rate(from: Sample, to: Sample): number {
   return Math.max(1, to.done - from.done) / (to.at - from.at);
 }

@@ -1,4 +1,4 @@
-import { createBatcher, gathered } from '../lib/batcher.js';
+import { createBatcher } from '../lib/batcher.js';
 import type { Logger } from '../lib/logger.js';
 import { memoize } from '../lib/memoize.js';
 import { withTimeout, withTimeouts } from '../lib/with-timeout.js';
@@ -9,12 +9,13 @@ import { type BatchQueue, behindForMs } from '../queues/batch.js';
 import { type QueuedOtp, type SendOtpQueue, traceMetadata } from '../queues/send-otp.js';
 import type { Admission, AdmissionRequest, Idempotency } from '../store/admission.js';
 import { rangeWarning } from '../store/number-ranges.js';
+import { singleRecordLimits } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import { createBackpressure } from './backpressure.js';
 import type { RequestSettings } from './otp-request.js';
 import { redisDeadlineMs, redisTrouble, refuseUnavailable } from './redis-trouble.js';
 
-/** Accepts OTPs for the API and for apps' own processes: admits them to the store, with their jobs or before these are added. */
+/** Accepts OTPs for the API and for apps' own processes: admits them to the store and adds their jobs. */
 export interface Enqueuer {
   /** A single OTP. Rejects when Redis cannot be reached. */
   enqueue(request: OtpRequest, idempotency: Idempotency | null): Promise<Admission>;
@@ -34,14 +35,14 @@ export interface EnqueuedBatch {
 
 interface EnqueuerDependencies {
   store: Pick<Store, 'otps' | 'batches' | 'load' | 'sendAttempts' | 'waitingLines'>;
-  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'jobCallOf' | 'shardOf' | 'backlog'>;
+  sendOtpQueue: Pick<SendOtpQueue, 'add' | 'jobCallFactory' | 'shardOf' | 'backlog'>;
   batchQueue: Pick<BatchQueue, 'ensure'>;
   settings: Pick<RequestSettings, 'contentPolicy' | 'fraudGuardEnforces'>;
   logger: Logger;
 }
 
-/** Until the first look at a batch that starts later: its start may be changed. */
-const firstLookMs = 60_000;
+/** Longest delay of the first turn of a batch that starts later: its start may be changed. */
+const firstTurnMs = 60_000;
 
 /** An enqueuer whose calls to Redis have a deadline. */
 export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependencies): Enqueuer {
@@ -53,7 +54,7 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
   /** When the batch has its first turn: at its start, or when the earlier batches of its app have left. */
   const firstTurn = async ({ app, batch, name, startAt }: EnqueuedBatch) => {
     const now = Date.now();
-    if (startAt !== null && startAt > now) return { name, delayMs: Math.min(startAt - now, firstLookMs) };
+    if (startAt !== null && startAt > now) return { name, delayMs: Math.min(startAt - now, firstTurnMs) };
     const first = await waitingLines.joinAppQueue(app, batch, now);
     return { name, delayMs: first === batch ? 0 : behindForMs };
   };
@@ -64,10 +65,10 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
     refusesBulk: () => backpressure.refusesBulk(),
     enqueue: async (request, idempotency) => {
       const overload = backpressure.refuses(request.sendDeadlineSeconds, null);
-      const callOf = await sendOtpQueue.jobCallOf();
+      const createJobCall = await sendOtpQueue.jobCallFactory();
       const { app, to } = request;
       const trace = traceMetadata();
-      const jobOf = callOf && ((id: string) => callOf({ id, app, to, trace }));
+      const jobOf = createJobCall && ((id: string) => createJobCall({ id, app, to, trace }));
       const admission = await store.otps.admit(request, idempotency, { overload, jobOf });
       warn(request, admission);
       const hasJob = jobOf !== null && admission.kind === 'created';
@@ -90,7 +91,7 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
         return admission;
       });
       if (admissions.some(isQueued)) {
-        // Workers add what could not be added.
+        // The batch watch adds a missing job.
         await Promise.allSettled([
           batchQueue.ensure(batch, () => firstTurn(batch)),
           store.batches.addToAppList(batch.app, batch.batch),
@@ -115,7 +116,7 @@ function failedAdmission(logger: Logger, error: Error): Refusal {
   return refuse('internal_error');
 }
 
-/** Adds the jobs of single OTPs, gathered, each at most once. */
+/** Adds the jobs of single OTPs in batches, each at most once. */
 function createAddJob({ store, sendOtpQueue }: Pick<EnqueuerDependencies, 'store' | 'sendOtpQueue'>) {
   const addTogether = createBatcher(
     async (otps: (Otp & QueuedOtp)[]) => {
@@ -124,7 +125,7 @@ function createAddJob({ store, sendOtpQueue }: Pick<EnqueuerDependencies, 'store
       if (await sendOtpQueue.add(...otps)) void store.sendAttempts.markEnqueued(marks).catch(() => {});
       return otps;
     },
-    gathered,
+    singleRecordLimits,
     ({ id }) => sendOtpQueue.shardOf(id),
   );
   return async (otp: Otp) => {

@@ -129,7 +129,7 @@ type Input = z.output<ReturnType<typeof otpRequestSchema>>;
 /** Validates requests and completes them with defaults. */
 export function createRequestReader(settings: RequestSettings) {
   const schema = otpRequestSchema(settings);
-  const messageOf = memoize((text) => judgeMessage(text));
+  const messageOf = memoize((text) => checkMessage(text));
   const complete = (app: string, input: Input) => completed(app, input, { settings, messageOf });
   return {
     /** Validates against the schema first. */
@@ -143,13 +143,13 @@ export function createRequestReader(settings: RequestSettings) {
   };
 }
 
-interface Judged {
+interface CheckedMessage {
   message: ReturnType<typeof parseMessage>;
   /** The content rules of a country that it breaks. */
   broken: (country: string) => ReturnType<typeof brokenContentRules>;
 }
 
-function judgeMessage(text: string): Judged {
+function checkMessage(text: string): CheckedMessage {
   const message = parseMessage(text);
   return { message, broken: memoize((country) => brokenContentRules(text, country)) };
 }
@@ -158,7 +158,7 @@ function judgeMessage(text: string): Judged {
 function completed(
   app: string,
   input: Input,
-  { settings, messageOf }: { settings: RequestSettings; messageOf: (text: string) => Judged },
+  { settings, messageOf }: { settings: RequestSettings; messageOf: (text: string) => CheckedMessage },
 ): Read {
   const to = PhoneNumber.parse(input.to, settings.defaultCountry);
   if (!to) return { refusal: refuse('invalid_phone_number') };

@@ -11,8 +11,8 @@ const refusals =
   /(?:^|-)(OOM|READONLY|LOADING|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS)\b/;
 
 /**
- * Deadline of a request for one call of the store or a queue. BullMQ itself waits forever for a Redis that was down at the
- * start.
+ * Deadline of a request for one call of the store or a queue. BullMQ itself waits forever for a Redis that was down at
+ * the start.
  */
 export const redisDeadlineMs = 2_000;
 

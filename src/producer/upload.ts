@@ -57,7 +57,7 @@ export function toBatchOptions(given: {
 const groupsInFlight = 4;
 
 /** Ids reserved for refused lines, beyond the accepted ones: each takes 32 bytes of Redis. */
-const mostKeptInVain = 10_000;
+const mostRefusedIds = 10_000;
 
 /** A line: what it asks for, or why it cannot be read; null: empty. */
 export type UploadLine = Read | null;
@@ -116,12 +116,12 @@ export async function beginUpload(
   const enqueued = { batch, app, name, startAt };
   const summary = { batchId: batchId(batch), accepted: 0, rejected: 0 };
   const acceptGroup = async (group: Group, signal: AbortSignal | undefined) => {
-    const idOf = await lineIds.before(group, enqueuer.refusesBulk());
-    const placed = group.lines.map((line, i) => place(line, idOf(i), { batch, startAt }));
-    const admissible = placed.flatMap((line) => (line && 'request' in line ? [line] : []));
-    const admissions = await admitInTime({ enqueuer, signal }, enqueued, admissible);
-    const answers = placed.flatMap((line, i) => toResult(line, group.from + i, admissions));
-    const results = admissible.length === 0 ? answers : await lineIds.after(group, answers, idOf);
+    const idAt = await lineIds.reserve(group, enqueuer.refusesBulk());
+    const requests = group.lines.map((line, i) => toAdmissionRequest(line, idAt(i), { batch, startAt }));
+    const admissible = requests.flatMap((line) => (line && 'request' in line ? [line] : []));
+    const admissions = await admitWithinAppLimit({ enqueuer, signal }, enqueued, admissible);
+    const answers = requests.flatMap((line, i) => toResult(line, group.from + i, admissions));
+    const results = admissible.length === 0 ? answers : await lineIds.recordAccepted(group, answers, idAt);
     onResults?.(results);
     return results;
   };
@@ -145,26 +145,26 @@ export async function beginUpload(
 }
 
 /** By a line's place in its group: its id, why it has none, or null if the batch was cancelled. */
-type IdOf = (place: number) => ReservedLine | Refusal | null;
+type IdAt = (place: number) => ReservedLine | Refusal | null;
 
 /** How the lines of a batch get their ids, and which ids are kept. */
 interface LineIds {
   /** Called before the lines are admitted. `full`: why no new line is accepted. */
-  before(group: Group, full: Refusal | null): Promise<IdOf>;
+  reserve(group: Group, full: Refusal | null): Promise<IdAt>;
   /** Called with the results of the readable lines; resolves with the results to answer. */
-  after(group: Group, results: LineResult[], idOf: IdOf): Promise<LineResult[]>;
+  recordAccepted(group: Group, results: LineResult[], idAt: IdAt): Promise<LineResult[]>;
 }
 
 type LineBatches = Store['batches'];
 
 /**
- * With an idempotency key: reserves ids first, so that a repeated line counts once. Keeps the ids of refused lines and the
- * gaps before them as well, up to a limit.
+ * With an idempotency key: reserves ids first, so that a repeated line counts once. Keeps the ids of refused lines and
+ * the gaps before them as well, up to a limit.
  */
 function createReservedIds(batches: LineBatches, upload: { batch: string; app: string }): LineIds {
   let accepted = 0;
-  let keptInVain = 0;
-  const reserve = async ({ from, lines }: Group, onlyKnown: boolean) => {
+  let refusedIds = 0;
+  const reserveIds = async ({ from, lines }: Group, onlyKnown: boolean) => {
     try {
       return await batches.reserve({ ...upload, onlyKnown }, from, lines.map(readableLine));
     } catch (error) {
@@ -172,16 +172,16 @@ function createReservedIds(batches: LineBatches, upload: { batch: string; app: s
     }
   };
   return {
-    before: async (group, full) => {
+    reserve: async (group, full) => {
       // A refused line gets no id; a line that was accepted before is still answered.
-      const refusal = full ?? (keptInVain > mostKeptInVain + accepted ? refuse('too_many_rejected') : null);
-      const reserved = await reserve(group, refusal !== null);
+      const refusal = full ?? (refusedIds > mostRefusedIds + accepted ? refuse('too_many_rejected') : null);
+      const reserved = await reserveIds(group, refusal !== null);
       return Array.isArray(reserved) ? (place) => reserved[place] ?? refusal : () => reserved;
     },
-    after: async ({ lines }, results) => {
+    recordAccepted: async ({ lines }, results) => {
       const ids = results.filter(({ kind }) => kind !== 'refused').length;
       accepted += ids;
-      keptInVain += lines.length - ids;
+      refusedIds += lines.length - ids;
       return results;
     },
   };
@@ -191,21 +191,21 @@ function createReservedIds(batches: LineBatches, upload: { batch: string; app: s
 function createNewIds(batches: LineBatches, upload: { batch: string; app: string }): LineIds {
   let cancelled = false;
   return {
-    before: async ({ lines }, full) => {
+    reserve: async ({ lines }, full) => {
       if (full || cancelled) return () => full;
       const ids = batches.newIds(lines.map(readableLine));
       return (place) => ids[place] ?? null;
     },
-    after: async ({ from, lines }, results, idOf) => {
+    recordAccepted: async ({ from, lines }, results, idAt) => {
       const mayBeAccepted = new Set(results.filter(mayHaveBeenAccepted).map(({ index }) => index));
       if (mayBeAccepted.size === 0) return results;
       const listed = lines.map((line, i) => {
-        const id = idOf(i);
+        const id = idAt(i);
         if (!mayBeAccepted.has(from + i) || !line || !('request' in line)) return null;
         return id && typeof id === 'object' && 'id' in id ? { request: line.request, id: id.id } : null;
       });
       // An accepted OTP is sent even if it is not listed.
-      cancelled ||= !(await batches.saveLineIds(upload, from, listed).catch(toleratedTrouble));
+      cancelled ||= !(await batches.saveLineIds(upload, from, listed).catch(trueUnlessBug));
       if (!cancelled) return results;
       return results.map((result) =>
         result.kind === 'refused' ? result : refused(result.index, refuse('batch_cancelled')),
@@ -219,13 +219,13 @@ function mayHaveBeenAccepted(result: LineResult): boolean {
   return result.kind !== 'refused' || ['queue_unavailable', 'internal_error'].includes(result.refusal.code);
 }
 
-function toleratedTrouble(error: unknown): true {
+function trueUnlessBug(error: unknown): true {
   if (redisTrouble(error) === null) throw error;
   return true;
 }
 
 /** `id`: the line's id, why it has none, or null if the batch was cancelled. */
-function place(
+function toAdmissionRequest(
   line: UploadLine,
   id: ReservedLine | Refusal | null,
   of: { batch: string; startAt: number | null },
@@ -243,7 +243,7 @@ function readableLine(line: UploadLine): Line | null {
 }
 
 /** Waits for the app's limit instead of refusing the line. */
-async function admitInTime(
+async function admitWithinAppLimit(
   { enqueuer, signal }: { enqueuer: Pick<Enqueuer, 'enqueueMany'>; signal: AbortSignal | undefined },
   batch: EnqueuedBatch,
   asked: readonly AdmissionRequest[],
@@ -270,7 +270,7 @@ function appWait(admission: Admission | undefined): number[] {
 }
 
 function toResult(
-  line: ReturnType<typeof place>,
+  line: ReturnType<typeof toAdmissionRequest>,
   index: number,
   admissions: Map<AdmissionRequest, Admission>,
 ): LineResult[] {

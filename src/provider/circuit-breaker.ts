@@ -18,7 +18,7 @@ export interface Clock {
 }
 
 /** Permission for one call. */
-export interface Permit {
+export interface CircuitPermit {
   /** True for the one call that a half-open circuit lets through. */
   readonly probe: boolean;
   /** Reports how the call went. Only the first report counts. */
@@ -29,7 +29,7 @@ export interface Permit {
 export interface CircuitBreaker {
   readonly state: CircuitState;
   /** Null: the circuit is open, or half-open with its probe under way. */
-  enter(): Permit | null;
+  enter(): CircuitPermit | null;
   /** Calls `listener` synchronously on every change; returns the function that unsubscribes. */
   onChange(listener: (state: CircuitState) => void): () => void;
 }

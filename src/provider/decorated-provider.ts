@@ -8,10 +8,10 @@ import { type HealthSignal, type SendOutcome, sendHealthSignal, verifyHealthSign
 import type { Provider } from '../otp/provider.js';
 import {
   type CircuitBreaker,
+  type CircuitPermit,
   type CircuitState,
   type Clock,
   createCircuitBreaker,
-  type Permit,
 } from './circuit-breaker.js';
 
 /** Its timers do not keep the process alive. */
@@ -49,8 +49,8 @@ export function resilientProvider(
     ...provider,
     send: async (call, window) => {
       const permit = circuits.sends.enter();
-      if (!permit) return { kind: 'deferred', reason: 'circuit_open' };
-      const may = payFor(call.attempt, permit, retryBudget);
+      if (!permit) return { kind: 'unsent', reason: 'circuit_open' };
+      const may = payFor(call.callNumber, permit, retryBudget);
       return await settled(permit, may ? provider.send(call, window) : beyondBudget, sendHealthSignal);
     },
     verify: async (call) => {
@@ -62,18 +62,18 @@ export function resilientProvider(
   return { provider: resilient, sendCircuit: circuits.sends };
 }
 
-const beyondBudget = Promise.resolve<SendOutcome>({ kind: 'deferred', reason: 'retry_budget' });
+const beyondBudget = Promise.resolve<SendOutcome>({ kind: 'unsent', reason: 'retry_budget' });
 
 /** A probe is free: the circuit spaces probes already, and recovery must not wait for a token. */
-function payFor(attempt: number, { probe }: Permit, retryBudget: RetryBudget): boolean {
-  if (attempt > 1) return probe || retryBudget.spend();
+function payFor(callNumber: number, { probe }: CircuitPermit, retryBudget: RetryBudget): boolean {
+  if (callNumber > 1) return probe || retryBudget.spend();
   retryBudget.earn();
   return true;
 }
 
 /** A call that throws is a bug of the gateway and says nothing about the provider. */
 async function settled<T>(
-  permit: Permit,
+  permit: CircuitPermit,
   calling: Promise<T>,
   signalOf: (outcome: T) => HealthSignal,
 ): Promise<T> {
@@ -112,8 +112,8 @@ interface RetryBudget {
 }
 
 /**
- * A token bucket whose tokens expire after 10 s: extra calls are at most a tenth of the first calls of the last 10 s, plus
- * ten. A quiet hour saves up nothing. After Finagle's RetryBudget:
+ * A token bucket whose tokens expire after 10 s: extra calls are at most a tenth of the first calls of the last 10 s,
+ * plus ten. A quiet hour saves up nothing. After Finagle's RetryBudget:
  * https://finagle.github.io/blog/2016/02/08/retry-budgets
  */
 export function createRetryBudget(now: () => number): RetryBudget {

@@ -39,9 +39,9 @@ export interface BatchQueue {
   ): Promise<void>;
   /** Deletes jobs that ended more than `keepMs` ago. */
   clean(keepMs: number): Promise<void>;
-  /** Has the batch's job look at it now, after a change: also where it has its turn, which may have missed that. */
+  /** Starts the batch's next turn now, after a change. Waits for a running turn, which may have missed the change. */
   wake(batch: string): Promise<void>;
-  /** The same unless it has its turn. */
+  /** Wakes the job only if it is delayed. */
   wakeIdle(batch: string): Promise<void>;
   queue: Queue<BatchPayload, BatchResult, typeof batchJob>;
 }
@@ -73,7 +73,7 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
       const job = await queue.getJob(batchId(batch));
       for (let tries = 0; job && tries < wakeTries; tries++) {
         const state = await job.getState();
-        // A worker that looks at this moment may have missed the change.
+        // The running turn may have missed the change.
         if (state === 'active') await sleep(wakeAgainMs);
         else if (state !== 'delayed' || (await promote(job))) return;
       }

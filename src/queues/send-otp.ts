@@ -66,15 +66,15 @@ const bulkPriority = 1;
 /** The send queue: one BullMQ queue, or several shards. */
 export interface SendOtpQueue {
   /**
-   * Adds single OTPs. Idempotent: a job with the OTP's id is added at most once. False: added, but perhaps to a shard that
-   * no worker knows yet.
+   * Adds single OTPs. Idempotent: a job with the OTP's id is added at most once. False: added, but perhaps to a shard
+   * that no worker knows yet.
    */
   add(...otps: readonly QueuedOtp[]): Promise<boolean>;
   /**
-   * How to add a single OTP's job in the step that admits it. Null on a cluster, where its keys are in another slot, and
-   * while workers may not know its shard: then it has to be added.
+   * Resolves with a function that makes the call that adds a single OTP's job in the step that admits it. Null on a
+   * cluster, where its keys are in another slot, and while workers may not know its shard: then `add` has to be called.
    */
-  jobCallOf(): Promise<((otp: QueuedOtp) => JobCall) | null>;
+  jobCallFactory(): Promise<((otp: QueuedOtp) => JobCall) | null>;
   /** Adds released lines of a batch, a few hundred per call at most, behind single OTPs. Idempotent as well. */
   addBulk(batch: string, otps: readonly QueuedOtp[]): Promise<boolean>;
   /**
@@ -89,8 +89,8 @@ export interface SendOtpQueue {
   /** Deletes a job in any state; false: a worker holds it, so it stays. */
   erase(id: string): Promise<boolean>;
   /**
-   * Deletes jobs that ended before their OTP, then resolves with the OTPs without a job; `unsure`: those that may have one
-   * in a shard that does not answer.
+   * Deletes jobs that ended before their OTP, then resolves with the OTPs without a job; `unsure`: those that may have
+   * one in a shard that does not answer.
    */
   withoutJob<O extends QueuedOtp>(
     otps: readonly O[],
@@ -129,7 +129,7 @@ const notEnded = ['waiting', 'active', 'delayed', 'prioritized'] as const;
 /** Old jobs deleted per call; larger ranges block Redis. */
 const cleanBatch = 1_000;
 
-function jobOf({ id, app, to, trace }: QueuedOtp): NewJob {
+function toNewJob({ id, app, to, trace }: QueuedOtp): NewJob {
   const data: SendOtpPayload = { id, app, to: to.masked };
   const telemetry = trace === undefined ? {} : { telemetry: { metadata: trace } };
   return { id, data, name: sendOtpJob, opts: { ...jobOptions, priority: 0, ...telemetry } };
@@ -148,7 +148,7 @@ export function createSendOtpQueue({
     opened.set(n, queue);
     return queue;
   };
-  const ofThisMap = Array.from({ length: shards }, (_, n) => shard(n));
+  const ownQueues = Array.from({ length: shards }, (_, n) => shard(n));
   const shardOfId = shardOf(shards);
   const announce = once(() => announceShards(connection, shards));
   let seen = Array.from({ length: shards }, (_, n) => n);
@@ -169,7 +169,7 @@ export function createSendOtpQueue({
       () => true,
       () => false,
     );
-  const inEach = async <O extends QueuedOtp>(
+  const addPerShard = async <O extends QueuedOtp>(
     otps: readonly O[],
     add: (queue: BullQueue, ofShard: O[]) => Promise<void>,
   ) => {
@@ -178,18 +178,18 @@ export function createSendOtpQueue({
     await Promise.all(byShard(otps).map(([n, ofShard]) => add(shard(n), ofShard)));
     return announced;
   };
-  const inKnown = async <T>(work: (queue: BullQueue) => Promise<T>): Promise<T[]> =>
+  const onKnownShards = async <T>(work: (queue: BullQueue) => Promise<T>): Promise<T[]> =>
     await Promise.all((await known()).map((n) => work(shard(n))));
 
-  const callOf = (otp: QueuedOtp): JobCall => {
-    const [call] = jobCalls(shard(shardOfId(otp.id)), [jobOf(otp)]);
-    if (!call) throw new Error('BullMQ made no call of its own');
+  const createJobCall = (otp: QueuedOtp): JobCall => {
+    const [call] = jobCalls(shard(shardOfId(otp.id)), [toNewJob(otp)]);
+    if (!call) throw new Error('BullMQ produced no addStandardJob call');
     return call;
   };
 
   return {
     known,
-    jobCallOf: async () => (connection.isCluster || !(await isAnnounced()) ? null : callOf),
+    jobCallFactory: async () => (connection.isCluster || !(await isAnnounced()) ? null : createJobCall),
     emptied: async (among) => {
       const others = among.filter((n) => n >= shards);
       // A shard that does not answer counts as in use.
@@ -199,10 +199,10 @@ export function createSendOtpQueue({
       return others.filter((_, i) => unused[i]);
     },
     shardOf: shardOfId,
-    queues: ofThisMap as [BullQueue, ...BullQueue[]],
-    add: (...otps) => inEach(otps, (queue, ofShard) => addJobs(connection, queue, ofShard.map(jobOf))),
+    queues: ownQueues as [BullQueue, ...BullQueue[]],
+    add: (...otps) => addPerShard(otps, (queue, some) => addJobs(connection, queue, some.map(toNewJob))),
     addBulk: (batch, otps) =>
-      inEach(otps, async (queue, ofShard) => {
+      addPerShard(otps, async (queue, ofShard) => {
         await queue.addBulk(
           ofShard.map(({ id, app, to }) => ({
             name: sendOtpJob,
@@ -212,24 +212,24 @@ export function createSendOtpQueue({
         );
       }),
     recall: async (batch, putBack) => {
-      const recalled = await inKnown((queue) => recallFrom(queue, batch, putBack));
+      const recalled = await onKnownShards((queue) => recallFrom(queue, batch, putBack));
       return recalled.reduce((sum, count) => sum + count, 0);
     },
     remove: async (id) => {
-      await inKnown(async (queue) => {
+      await onKnownShards(async (queue) => {
         const job = await queue.getJob(id);
         if (job && job.finishedOn === undefined) await job.remove();
       });
     },
     erase: async (id) => {
-      await inKnown((queue) => queue.remove(id));
-      const left = await inKnown((queue) => queue.getJob(id));
+      await onKnownShards((queue) => queue.remove(id));
+      const left = await onKnownShards((queue) => queue.getJob(id));
       return left.every((job) => job === undefined);
     },
     withoutJob: async (otps) => {
       const found = new Set<string>();
       const failures: unknown[] = [];
-      const look = async (n: number, some: readonly QueuedOtp[]) => {
+      const check = async (n: number, some: readonly QueuedOtp[]) => {
         if (some.length === 0) return;
         const ids = await idsWithJob(connection, shard(n), some).catch((error: unknown) => {
           failures.push(error);
@@ -237,12 +237,12 @@ export function createSendOtpQueue({
         });
         for (const id of ids) found.add(id);
       };
-      await Promise.all(byShard(otps).map(([n, ofShard]) => look(n, ofShard)));
+      await Promise.all(byShard(otps).map(([n, ofShard]) => check(n, ofShard)));
       const rest = otps.filter(({ id }) => !found.has(id));
       if (rest.length === 0) return { missing: [], unsure: null };
       // Their jobs may be in another shard, from a time with more or fewer shards.
       const elsewhere = (n: number) => rest.filter(({ id }) => shardOfId(id) !== n);
-      await Promise.all((await known()).map((n) => look(n, elsewhere(n))));
+      await Promise.all((await known()).map((n) => check(n, elsewhere(n))));
       const left = rest.filter(({ id }) => !found.has(id));
       if (failures.length === 0) return { missing: left, unsure: null };
       return { missing: [], unsure: { otps: left, error: failures[0] } };
@@ -250,7 +250,7 @@ export function createSendOtpQueue({
     shardOfPartition: shardOfPartition(shards),
     bulkByShard: async () => {
       const counts = await Promise.allSettled(
-        ofThisMap.map((queue) => withTimeout(queue.getJobCounts('prioritized'), knownDeadlineMs)),
+        ownQueues.map((queue) => withTimeout(queue.getJobCounts('prioritized'), knownDeadlineMs)),
       );
       return new Map(
         counts.flatMap((count, n) =>
@@ -271,7 +271,7 @@ export function createSendOtpQueue({
       return times.length === 0 ? null : Math.min(...times);
     },
     clean: async (keepMs) => {
-      await inKnown(async (queue) => {
+      await onKnownShards(async (queue) => {
         for (const state of ['completed', 'failed'] as const) {
           while ((await queue.clean(keepMs, cleanBatch, state)).length === cleanBatch);
         }

@@ -16,8 +16,8 @@ interface ShardName {
 const firstShare = 24;
 
 /**
- * The n-th shard, from 0; the first is the queue used without shards. The slots follow the van der Corput sequence in base
- * 3: 3, 6, 9, … shards spread evenly over three masters, 9, 18, … over nine, and 18, 36, … over six.
+ * The n-th shard, from 0; the first is the queue used without shards. The slots follow the van der Corput sequence in
+ * base 3: 3, 6, 9, … shards spread evenly over three masters, 9, 18, … over nine, and 18, 36, … over six.
  */
 export function shardName(n: number): ShardName {
   if (n === 0) return { name: queueNames.sendOtp, prefix: queuePrefix };

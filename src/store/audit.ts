@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { createBatcher, gathered } from '../lib/batcher.js';
+import { createBatcher } from '../lib/batcher.js';
 import { keys } from './keys.js';
-import type { RedisClient } from './script.js';
+import { type RedisClient, singleRecordLimits } from './script.js';
 
 const entrySchema = z.object({
   /** Milliseconds since 1970, UTC. */
@@ -47,7 +47,7 @@ export function createAudit(redis: RedisClient, keepDays: number): Audit {
     const kept = days.map((day) => redis.pexpire(keys.audit(day), (keepDays + 1) * dayMs));
     await Promise.all([...written, ...kept]);
     return entries;
-  }, gathered);
+  }, singleRecordLimits);
   const entryOf = (fields: string[]) => entrySchema.parse(JSON.parse(fields[1] ?? ''));
   return {
     add: async (entry) => {

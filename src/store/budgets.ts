@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { App } from '../otp/app.js';
-import { type BudgetPeriod, budgetPeriods, periodsIn } from '../otp/budget.js';
+import { type BudgetPeriod, budgetPeriods, currentPeriodIn } from '../otp/budget.js';
 import { partitions } from '../otp/otp-id.js';
 import { keys } from './keys.js';
 import { loadListScript, type Policy, type RedisClient } from './script.js';
@@ -29,7 +29,7 @@ export function budgetsOf(
   const limits = { day: creditsPerDay, month: creditsPerMonth };
   const at = Date.now();
   return budgetPeriods.map((period) => {
-    const { name, endsAt } = periodsIn(timeZone)(period, at);
+    const { name, endsAt } = currentPeriodIn(timeZone)(period, at);
     return { app, period, name, key: keys.budget(app, name), limit: limits[period], endsAt };
   });
 }

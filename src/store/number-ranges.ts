@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { createBatcher, gathered } from '../lib/batcher.js';
+import { createBatcher } from '../lib/batcher.js';
 import { groupBy } from '../lib/group-by.js';
 import { memoize } from '../lib/memoize.js';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { RangeDecision } from '../otp/refusal.js';
 import { copyToCurrentKey, type HashedKey, hashedKey, keys } from './keys.js';
-import { json, loadListScript, loadScript, type StoreContext } from './script.js';
+import { json, loadListScript, loadScript, type StoreContext, singleRecordLimits } from './script.js';
 import type { ReleasedOtp } from './waiting-lines.js';
 
 const limitedSchema = z.object({
@@ -100,8 +100,8 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
   const takeMany = loadListScript(redis, 'ranges/range#take', policy, slotDeadlineMs);
   const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
   // On a cluster, a note whose master is unavailable must not delay the others.
-  const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : gathered.inFlight;
-  const noteGathered = createBatcher(noteMany, { ...gathered, inFlight });
+  const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : singleRecordLimits.inFlight;
+  const noteGathered = createBatcher(noteMany, { ...singleRecordLimits, inFlight });
   let pending = 0;
   const keyOf = memoize((name: string) => hashedKey(encrypter.hashes('number range', name), keys.range));
   const guarded = (app: string, to: PhoneNumber) => {

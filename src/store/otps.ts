@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { createBatcher, gathered } from '../lib/batcher.js';
+import { createBatcher } from '../lib/batcher.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
 import {
@@ -12,7 +12,7 @@ import {
 } from './admission.js';
 import { keys } from './keys.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
-import { loadRecordScript } from './script.js';
+import { loadRecordScript, singleRecordLimits } from './script.js';
 
 /** OTPs from the app's side: asked for, looked up, cancelled. */
 export interface Otps {
@@ -70,7 +70,7 @@ export function createOtps(options: AdmissionOptions): Otps {
   // On a cluster, one whose master is unavailable would delay those gathered with it.
   const admitOne = redis.isCluster
     ? async (asked: AdmissionRequest) => (await admitMany([asked]))[0] ?? new Error('no answer')
-    : createBatcher(admitMany, gathered);
+    : createBatcher(admitMany, singleRecordLimits);
   const referenceHashes = (app: string, reference: string) =>
     encrypter.hashes('reference', `${app}\n${reference}`);
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
 import { z } from 'zod';
-import { createBatcher, gathered } from '../lib/batcher.js';
+import { createBatcher } from '../lib/batcher.js';
 import { groupBy } from '../lib/group-by.js';
 import { redisScript } from '../lib/redis-script.js';
 import { withTimeout } from '../lib/with-timeout.js';
@@ -169,6 +169,9 @@ interface RecordCall {
 /** Makes several calls; resolves with their answers in order, an `Error` for each that failed. */
 type CallAll<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<unknown[]>;
 
+/** Limits of calls on single records: Redis serves no other client during one. */
+export const singleRecordLimits = { most: 100, inFlight: 2 };
+
 /**
  * A function on one OTP record. Simultaneous calls go to Redis in one call, on a cluster in one per partition. If it
  * finds a new replication id, that is recorded and the call repeated.
@@ -176,12 +179,16 @@ type CallAll<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<u
 export function loadRecordScript(
   options: RecordScriptOptions,
   name: string,
-  { most = gathered.most, deadlineMs }: { most?: number; deadlineMs?: number } = {},
+  { most = singleRecordLimits.most, deadlineMs }: { most?: number; deadlineMs?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
   const script = loadListScript(redis, name, policy, deadlineMs);
   const groupOf = redis.isCluster ? ({ key }: RecordCall) => tagOf(key) : undefined;
-  const ask = createBatcher(retryAfterHistoryChange(options, script), { ...gathered, most }, groupOf);
+  const ask = createBatcher(
+    retryAfterHistoryChange(options, script),
+    { ...singleRecordLimits, most },
+    groupOf,
+  );
   return async (key, args) => {
     const answer = await ask({ key, args });
     if (answer instanceof Error) throw answer;

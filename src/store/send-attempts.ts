@@ -184,7 +184,7 @@ export function createSendAttempts(
 
   const settle = async (claim: Claimed, outcome: SendOutcome) => {
     const { id, token, attempt, claimedAt, record } = claim;
-    const usesRetry = outcome.kind === 'deferred' && spendsRetry(outcome.reason);
+    const usesRetry = outcome.kind === 'unsent' && spendsRetry(outcome.reason);
     const args = [
       JSON.stringify({ token, attempt, claimedAt }),
       JSON.stringify({ ...outcome, spendsRetry: usesRetry }),
@@ -201,7 +201,7 @@ export function createSendAttempts(
       return { kind: 'claimed', claim: { ...claim, otp: toOtp(encrypter, record) } };
     } catch (error) {
       // Nothing was called: a worker whose ENCRYPTION_KEYS does not fit must not use the OTP up.
-      await settle(claim, { kind: 'deferred', reason: 'stale_claim' });
+      await settle(claim, { kind: 'unsent', reason: 'stale_claim' });
       if (error instanceof MissingEncryptionKey) throw error;
       return { kind: 'unreadable' };
     }

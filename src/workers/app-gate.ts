@@ -6,8 +6,8 @@ import type { EarlierRefusal } from '../store/send-attempts.js';
 import type { Store } from '../store/store.js';
 
 /**
- * From how many refused numbers in a row an app's calls are made one at a time: one if none of its calls was accepted lately,
- * else two, or an eighth of its calls in flight if that is more.
+ * Refused numbers in a row from which an app's calls are made one at a time: one if none of its calls was accepted
+ * lately, else two, or an eighth of its calls in flight if that is more.
  */
 const oneAtATimeFrom = { unproven: 1, proven: 2, shareInFlight: 1 / 8 };
 const acceptedLatelyMs = 60_000;
@@ -24,12 +24,12 @@ const syncEveryMs = 1_000;
 const pausedWaitMs = { least: 2_000, perWaiting: 1 };
 
 /** Permission to call for an OTP of an app. */
-export interface Permit {
+export interface AppPermit {
   /** True for the one call that tests whether the app's hold may end. */
   trial: boolean;
   /**
-   * Reports that the call was answered, or not made, which gives a trial back. Further reports are ignored. Resolves within
-   * half a second: the last call of an app writes its refusals, and no other begins before their effect is known.
+   * Reports that the call was answered, or not made, which gives a trial back. Further reports are ignored. Resolves
+   * within half a second: the app's last call writes its refusals; while it does, an app with one call at a time waits.
    */
   release(called: boolean): Promise<void>;
 }
@@ -42,12 +42,12 @@ export interface AppGate {
    * `paused` by an operator, or `on_hold`: the app's OTPs wait; `busy`: its calls are made one at a time, and one is
    * under way.
    */
-  acquire(app: string): Promise<Permit | 'paused' | 'on_hold' | 'busy'>;
+  acquire(app: string): Promise<AppPermit | 'paused' | 'on_hold' | 'busy'>;
   /** How long an OTP of a paused app waits at least. */
   pausedWaitMs(): number;
   /** Written at once if refusals of the app are known here, else with the next `sync`. */
   noteAccepted(call: { app: string; claimedAt: number }): void;
-  /** Counts here at once; written when the app's last call leaves. */
+  /** Counts here at once; written when the app's last call ends. */
   noteRefusal(call: { app: string; to: PhoneNumber; claimedAt: number; text: string }): void;
   /** `held` if Redis does not answer, or this refusal is not written yet. */
   classifyRefusal(app: string, refusal: EarlierRefusal): Promise<RefusalClass>;
@@ -127,7 +127,7 @@ export function createAppGate({
   const writeRefusals = async (app: string, state: AppState) => {
     const refusals = [...state.refusals.values()];
     const text = refusals.at(-1)?.text ?? '';
-    // No call begins before it is known whether this puts the app on hold.
+    // Counts as a call: while refusals are written, an app limited to one call at a time makes none.
     state.inFlight += 1;
     const noted = await noteRefusals({ app, text, refusals }).catch(() => null);
     state.inFlight -= 1;
@@ -150,7 +150,7 @@ export function createAppGate({
     state.tryAt = now();
     changes += 1;
   };
-  const permit = (app: string, state: AppState, trial: boolean): Permit => {
+  const permit = (app: string, state: AppState, trial: boolean): AppPermit => {
     let released = false;
     state.inFlight += 1;
     return {
@@ -218,7 +218,7 @@ export function createAppGate({
       for (const [number, call] of state.refusals)
         if (call.claimedAt < claimedAt) state.refusals.delete(number);
       accepted.set(app, Math.max(claimedAt, accepted.get(app) ?? 0));
-      // A write for each send would cost a tenth of its CPU (measured). What Redis does not take is written with the next sync.
+      // A write for each send would cost a tenth of its CPU (measured). The next sync writes what Redis does not take.
       if (isUrgent) flush().catch(() => {});
     },
     noteRefusal: ({ app, to, claimedAt, text }) => {

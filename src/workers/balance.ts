@@ -20,7 +20,7 @@ export function createBalanceProcessor({
   return async (): Promise<BalanceResult> => {
     const outcome = await provider.balance();
     if (outcome.kind !== 'known') {
-      const reason = outcome.kind === 'blocked' ? outcome.trouble : outcome.reason;
+      const reason = outcome.kind === 'account_trouble' ? outcome.trouble : outcome.reason;
       logger.warn({ event: 'balance.unreadable', reason }, 'the balance could not be read');
       throw new UnrecoverableError(`the balance could not be read: ${reason}`);
     }
@@ -49,12 +49,12 @@ export interface Credits {
   cover(price: number): boolean;
   /**
    * The outcome of a send that iSMS refused for lack of credits, by the balance now. Account trouble if the balance is
-   * below one credit or not known within `withinMs`; deferred if it is below this OTP's price; else unrecognised.
+   * below one credit or not known within `withinMs`; unsent if it is below this OTP's price; else unrecognised.
    */
   judgeRefusal(price: number, withinMs: number): Promise<SendOutcome>;
 }
 
-const accountTrouble: SendOutcome = { kind: 'blocked', trouble: 'insufficient_credits' };
+const accountTrouble: SendOutcome = { kind: 'account_trouble', trouble: 'insufficient_credits' };
 
 export function createCredits(provider: Pick<Provider, 'balance'>, now: () => number): Credits {
   let known = { credits: Number.POSITIVE_INFINITY, at: Number.NEGATIVE_INFINITY };
@@ -83,7 +83,7 @@ export function createCredits(provider: Pick<Provider, 'balance'>, now: () => nu
       const late = sleep(Math.max(0, withinMs), null, { ref: false });
       const outcome = await Promise.race([balance(), late]);
       if (outcome?.kind !== 'known' || outcome.credits < leastCredits) return accountTrouble;
-      if (outcome.credits < price) return { kind: 'deferred', reason: 'insufficient_credits' };
+      if (outcome.credits < price) return { kind: 'unsent', reason: 'insufficient_credits' };
       return { kind: 'unrecognised', failure: 'insufficient_credits', text: 'Insufficient credits' };
     },
   };

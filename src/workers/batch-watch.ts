@@ -2,15 +2,15 @@ import type { BatchQueue } from '../queues/batch.js';
 import { orderOf } from '../store/batch-progress.js';
 import type { Store } from '../store/store.js';
 
-const lookEveryMs = 5_000;
-/** Batches looked at together. */
-const lookedAtTogether = 200;
+const watchEveryMs = 5_000;
+/** Batches checked together. */
+const checkedTogether = 200;
 /** To count the lines of one takes a call for each partition of a cluster. */
 const notedTogether = 50;
 
 /**
- * Adds the lost jobs of batches that have not ended, and wakes the first batch of each app; one worker of all does so every
- * 5 s.
+ * Adds the lost jobs of batches that have not ended, and wakes the first batch of each app; one worker of all does so
+ * every 5 s.
  */
 export function createBatchWatch({
   store: { batches, waitingLines, acquireLease },
@@ -27,7 +27,7 @@ export function createBatchWatch({
       return { name: facts?.name ?? null, delayMs: 0 };
     });
   };
-  /** Batches behind others of their app have no turns that would count them, for backpressure and the overview. */
+  /** Records counts of a batch that has no turns (behind another batch), for backpressure and the overview. */
   const note = async ([batch, app]: readonly [string, string]) => {
     const [facts, { waiting, inFlight, at }] = await Promise.all([
       batches.facts(batch),
@@ -41,27 +41,27 @@ export function createBatchWatch({
     await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor });
   };
   return {
-    everyMs: lookEveryMs,
+    everyMs: watchEveryMs,
     run: async () => {
-      if (!(await acquireLease('batches', lookEveryMs - 100))) return;
+      if (!(await acquireLease('batches', watchEveryMs - 100))) return;
       const { apps, complete } = await waitingLines.batches();
       const active = await waitingLines.active();
       const all = [...new Map([...apps, ...active.map(({ batch, app }) => [batch, app] as const)])];
-      for (let i = 0; i < all.length; i += lookedAtTogether) {
-        await Promise.all(all.slice(i, i + lookedAtTogether).map(ensure));
+      for (let i = 0; i < all.length; i += checkedTogether) {
+        await Promise.all(all.slice(i, i + checkedTogether).map(ensure));
       }
       if (!complete) return;
       const known = new Set(
         active.filter(({ waitsFor }) => waitsFor !== 'earlier_batch').map(({ batch }) => batch),
       );
       const behind = [...apps].filter(([batch]) => !known.has(batch));
-      // Others each time.
+      // Starts at a random batch, so that all are covered over time.
       const from = Math.floor(Math.random() * behind.length);
       await Promise.all([...behind.slice(from), ...behind.slice(0, from)].slice(0, notedTogether).map(note));
       for (const app of new Set(apps.values())) {
         let first = await waitingLines.firstOfApp(app);
         while (first !== null && !apps.has(first)) first = await waitingLines.leaveAppQueue(app, first);
-        // A worker that ended at the wrong moment woke none.
+        // In case a worker died before doing so.
         if (first !== null) await batchQueue.wakeIdle(first);
       }
     },

@@ -17,26 +17,26 @@ import type { BatchFacts } from '../store/batches.js';
 import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import type { WaitingCount, WaitReason } from '../store/waiting-lines.js';
+import { createBulkWindow, sum } from './bulk-window.js';
 import { withoutStacks } from './job-control.js';
-import { createLineRelease, withoutHeld } from './line-release.js';
-import { createSendWindow, sum } from './send-window.js';
+import { createLineRelease, type Released, withoutRangeLimited } from './line-release.js';
 
-/** A turn ends after so long, though it looks for lines that are free. */
+/** Longest search for lines whose number range is free, in one turn. */
 const turnMs = 500;
-/** When a batch looks again that found the window full, and how long the worker rests before the next looks. */
+/** Delay of a batch that found the window full, and rest of the worker before the next batch. */
 const fullForMs = 50;
 const restMs = 10;
-/** When a batch is looked at again whose lines wait for something else. */
-const lookAgainMs = {
+/** Until the next turn of a batch whose lines wait for something else. */
+const nextTurnMs = {
   recalled: 500,
   ownWindow: 100,
   upload: 500,
   unsent: 300,
-  paused: 60_000,
-  heldUpload: 5_000,
+  rangeLimitedUpload: 5_000,
+  longest: 60_000,
 };
-/** For each held line, about as long as looking at it took: a batch of them must not keep a worker busy. */
-const restPerHeldMs = 0.2;
+/** For each range-limited line, about as long as its check took: a batch of them must not keep a worker busy. */
+const restPerLimitedMs = 0.2;
 /** Releases of a paced batch. */
 const paceEveryMs = 200;
 /** A pace that could not be kept is caught up with for this long. */
@@ -60,7 +60,7 @@ export function startBatchWorker(options: BatchWorkerOptions, workerOptions: Par
     (job, token = '') =>
       withoutStacks(options.logger, () => release(job)).then(async (next) => {
         if ('lines' in next) return next;
-        // Many batches that find the window full must not look all the time.
+        // Many batches that find the window full must not keep the worker busy.
         if (next.isFull) await sleep(restMs);
         await job.moveToDelayed(Date.now() + Math.ceil(next.wait), token);
         throw new DelayedError();
@@ -85,7 +85,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   const { store, sendOtpQueue, batchQueue } = options;
   const { batches, waitingLines } = store;
   const shards = partitions.map((partition) => sendOtpQueue.shardOfPartition(partition));
-  const sendWindow = createSendWindow({ store, sendOtpQueue, shards });
+  const bulkWindow = createBulkWindow({ store, sendOtpQueue, shards });
   const releaseLines = createLineRelease(options);
 
   const note = async (
@@ -124,7 +124,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     const isUnsent = count.waiting > 0 || count.inFlight > 0 || !count.complete;
     if (isUnsent || isUploading(facts, count.at)) {
       await note(job, facts, count, null);
-      return { wait: isUnsent ? lookAgainMs.unsent : lookAgainMs.upload };
+      return { wait: isUnsent ? nextTurnMs.unsent : nextTurnMs.upload };
     }
     await batches.markFinished(batch);
     await waitingLines.drop([batch]);
@@ -133,21 +133,21 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   };
 
   /** Why the batch releases nothing now, and how long it waits; null: it may release. */
-  const obstacle = async ({
+  const findObstacle = async ({
     job,
     facts,
     count,
   }: Turn): Promise<{ reason: WaitReason; wait: number } | null> => {
     const { batch } = job.data;
     if (facts.paused || (await store.appPauses.isPaused(facts.app))) {
-      // Workers take jobs meanwhile, so one look may miss some.
+      // Workers take jobs meanwhile, so one recall may miss some.
       if (count.inFlight > 0) await recall(batch);
-      const wait = count.inFlight > 0 ? lookAgainMs.recalled : lookAgainMs.paused;
+      const wait = count.inFlight > 0 ? nextTurnMs.recalled : nextTurnMs.longest;
       return { reason: facts.paused ? 'paused' : 'app_paused', wait };
     }
     if (facts.startAt !== null && facts.startAt > count.at) {
       await batches.repeatInPartitions(batch, facts);
-      return { reason: 'start', wait: Math.min(facts.startAt - count.at, lookAgainMs.paused) };
+      return { reason: 'start', wait: Math.min(facts.startAt - count.at, nextTurnMs.longest) };
     }
     const pace = paceOf(facts, count.at);
     if (pace.lines === 0) return { reason: 'pace', wait: pace.waitMs };
@@ -155,57 +155,54 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     return first === batch ? null : { reason: 'earlier_batch', wait: behindForMs };
   };
 
-  /** The lines of the batch that wait for their number range are looked at again once all its lines do. */
-  const openLines = async ({ job, count }: Turn) => {
+  /** Leaves out range-limited lines until all lines of the batch are: then they are checked again. */
+  const selectOpenLines = async ({ job, count }: Turn) => {
     const before = await waitingLines.held(job.data.batch);
-    const isAllHeld = sum(withoutHeld(count, before)) === 0;
-    const held = partitions.map((_, i) => (isAllHeld ? 0 : (before[i] ?? 0)));
-    return { open: { ...count, byPartition: withoutHeld(count, held) }, held };
+    const isAllLimited = sum(withoutRangeLimited(count, before)) === 0;
+    const rangeLimited = partitions.map((_, i) => (isAllLimited ? 0 : (before[i] ?? 0)));
+    return { open: { ...count, byPartition: withoutRangeLimited(count, rangeLimited) }, rangeLimited };
   };
 
   const release = async (turn: Turn): Promise<Next> => {
     const { job, facts, count } = turn;
     const { batch } = job.data;
-    const { open, held: before } = await openLines(turn);
-    const { lines, byShard, isFull } = await sendWindow.allowance(job, facts, open);
+    const { open, rangeLimited } = await selectOpenLines(turn);
+    const { lines, byShard, isFull } = await bulkWindow.allowance(job, facts, open);
     // Lines of an app on hold, or that wait for credits, fill the share of their app only.
-    if (byShard.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: lookAgainMs.ownWindow };
+    if (byShard.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: nextTurnMs.ownWindow };
     const isFirst = facts.startedAt === null || !facts.startEventWritten || facts.finishedAt !== null;
     // Its start was put off meanwhile.
     if (isFirst && !(await batches.markStarted(batch))) return { wait: 1 };
 
     const pace = paceOf(facts, count.at);
     const most = Math.min(lines, pace.lines);
-    let [released, heldForMs, held] = [0, 0, before];
+    const released: Released = { lines: 0, rangeWaitMs: 0, rangeLimited };
     const endsAt = performance.now() + turnMs;
     for (const [shard, ofShard] of byShard) {
       const byPartition = open.byPartition.map((waiting, i) => (shards[i] === shard ? waiting : 0));
-      const left = most - released;
+      const left = most - released.lines;
       const extent = { most: Math.min(ofShard, Math.ceil(left / byShard.size), left), endsAt };
-      const added = await releaseLines(batch, extent, { ...open, byPartition }, held);
-      released += added.lines;
-      heldForMs = Math.max(heldForMs, added.heldForMs);
-      held = added.held;
+      await releaseLines(batch, extent, { ...open, byPartition }, released);
     }
     if (facts.perSecond !== null) {
       await batches.setFields(batch, {
-        paceAt: Math.round(pace.from + (released * 1_000) / facts.perSecond),
+        paceAt: Math.round(pace.from + (released.lines * 1_000) / facts.perSecond),
       });
     }
-    const last = heldForMs > 0 ? await waitingLines.count(batch) : null;
-    const waitsForRanges = last?.complete === true && sum(withoutHeld(last, held)) === 0;
-    await waitingLines.noteHeld(batch, waitsForRanges ? [] : held);
-    const waiting = Math.max(0, count.waiting - released);
-    const rest = { ...count, waiting, inFlight: count.inFlight + released };
+    const last = released.rangeWaitMs > 0 ? await waitingLines.count(batch) : null;
+    const waitsForRanges = last?.complete === true && sum(withoutRangeLimited(last, rangeLimited)) === 0;
+    await waitingLines.noteHeld(batch, waitsForRanges ? [] : rangeLimited);
+    const waiting = Math.max(0, count.waiting - released.lines);
+    const rest = { ...count, waiting, inFlight: count.inFlight + released.lines };
     await note(job, facts, rest, waitsForRanges ? 'number_range' : null);
     // The app's next batch goes on where none of these lines is free, none is left, or they wait for their pace.
-    if (waitsForRanges || released === 0 || waiting === 0 || facts.perSecond !== null)
+    if (waitsForRanges || released.lines === 0 || waiting === 0 || facts.perSecond !== null)
       await leaveAppQueue(job);
     if (waitsForRanges) {
-      // Lines that came meanwhile are behind those that were looked at.
-      const isNew = count.at - facts.lastLineAt < lookAgainMs.paused;
-      const longest = isNew ? lookAgainMs.heldUpload : lookAgainMs.paused;
-      return { wait: Math.min(heldForMs, longest) + sum(held) * restPerHeldMs };
+      // Lines that came meanwhile are behind those that were checked.
+      const isNew = count.at - facts.lastLineAt < nextTurnMs.longest;
+      const longest = isNew ? nextTurnMs.rangeLimitedUpload : nextTurnMs.longest;
+      return { wait: Math.min(released.rangeWaitMs, longest) + sum(rangeLimited) * restPerLimitedMs };
     }
     // At the end of the queue: each app has a turn before this one has its next.
     return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
@@ -217,7 +214,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     const count = await waitingLines.count(batch);
     const turn = { job, facts, count };
     if (count.waiting === 0 || facts.cancelledAt !== null) return await finish(turn);
-    const found = await obstacle(turn);
+    const found = await findObstacle(turn);
     if (found === null) return await release(turn);
     if (found.reason !== 'earlier_batch') await leaveAppQueue(job);
     await note(job, facts, count, found.reason);

@@ -19,7 +19,7 @@ import type { SettledSend } from '../store/send-attempts.js';
  */
 
 /** Ends the job of an ended OTP: returns its ids, or throws a final failure with the reason. */
-export function finish(otp: Pick<Otp, 'failure' | 'uuid' | 'smsId'>): SendOtpResult {
+export function endJob(otp: Pick<Otp, 'failure' | 'uuid' | 'smsId'>): SendOtpResult {
   if (otp.failure !== null) throw new UnrecoverableError(`${otp.failure}: ${failureMessages[otp.failure]}`);
   return { uuid: otp.uuid, smsId: otp.smsId };
 }
@@ -34,10 +34,10 @@ export async function afterSend(
   { settled, outcome, attempt }: { settled: SettledSend; outcome: SendOutcome; attempt: number },
 ): Promise<SendOtpResult> {
   const { otp, tries, sendDeadlineInMs } = settled;
-  if (!isPending(otp.status)) return finish(otp);
+  if (!isPending(otp.status)) return endJob(otp);
   // A call that the budget refuses counts as no try; its delay grows all the same, to spare Redis.
-  const refused = outcome.kind === 'deferred' && outcome.reason === 'retry_budget';
-  const waits = refused ? Math.min(attempt, longestBudgetWait) : Math.max(1, tries);
+  const isRefused = outcome.kind === 'unsent' && outcome.reason === 'retry_budget';
+  const waits = isRefused ? Math.min(attempt, longestBudgetWait) : Math.max(1, tries);
   return await delay(job, lockToken, backoffMs(waits, sendDeadlineInMs));
 }
 
@@ -48,25 +48,25 @@ export async function delay(job: Job, lockToken: string, delayMs: number): Promi
 }
 
 /** Puts the job back into its place in the queue while sending is paused. */
-export async function park(job: Job, lockToken: string): Promise<never> {
+export async function requeue(job: Job, lockToken: string): Promise<never> {
   await job.moveToWait(lockToken);
   throw new WaitingError();
 }
 
 /** The call limit is used up: the queue hands out no job for `waitMs`, and then this one first. */
-export class CallsUsedUp extends Error {
+export class CallLimitReached extends Error {
   constructor(readonly waitMs: number) {
-    super('calls used up');
+    super('call limit reached');
   }
 }
 
 /** Ends the job of an OTP whose record was deleted. */
-export function gone(): never {
+export function failMissingRecord(): never {
   throw new UnrecoverableError('record_gone: the OTP is no longer kept, so nothing was sent');
 }
 
 /** Ends the job of an OTP whose record is broken, without a retry. */
-export function unreadable(): never {
+export function failUnreadableRecord(): never {
   throw new UnrecoverableError('record_unreadable: the record of the OTP is broken, so nothing was sent');
 }
 
@@ -79,8 +79,7 @@ export function retryDelayMs(attemptsMade: number): number {
 }
 
 /**
- * Keeps stacks out of Redis, where each try would add one and Bull Board would show it; what nothing foresees is
- * logged instead.
+ * Keeps stacks out of Redis, where each try would add one and Bull Board would show it. Logs unexpected errors instead.
  */
 export async function withoutStacks<T>(logger: Logger, work: () => Promise<T>): Promise<T> {
   try {
@@ -94,7 +93,9 @@ export async function withoutStacks<T>(logger: Logger, work: () => Promise<T>): 
 }
 
 function isControl(error: Error): boolean {
-  return [DelayedError, WaitingError, CallsUsedUp, UnrecoverableError].some((kind) => error instanceof kind);
+  return [DelayedError, WaitingError, CallLimitReached, UnrecoverableError].some(
+    (kind) => error instanceof kind,
+  );
 }
 
 /** The error without what BullMQ would write into Redis. */

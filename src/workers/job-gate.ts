@@ -24,12 +24,12 @@ export interface JobGate {
   /** Starts with few sends at a time again. */
   restart(): void;
   /**
-   * To be called once a second: wakes a worker that does not take jobs though it should (BullMQ can miss a resume during a
+   * To be called once a second: wakes a worker that takes no jobs though it should (BullMQ can miss a resume during a
    * pause), and rotates one that could take more.
    */
-  look(): void;
+  check(): void;
   /** Counts a job as in hand while `work` runs. */
-  hold<T>(work: () => Promise<T>): Promise<T>;
+  trackJob<T>(work: () => Promise<T>): Promise<T>;
   /** Adapts the number of sends at a time to the outcome of a send. */
   note(outcome: SendOutcome): void;
   /** Stops following the circuit, before the worker closes. */
@@ -96,7 +96,7 @@ export function createJobGate({
       concurrency.restart();
       applyConcurrency();
     },
-    look: () => {
+    check: () => {
       if (stopped) return;
       applyConcurrency();
       if (reasons.size > 0) return;
@@ -104,7 +104,7 @@ export function createJobGate({
       // A worker with all the jobs it may have, such as the one probe, must not get more from another shard.
       if (inHand.size < taker().concurrency) taker().rotate?.();
     },
-    hold: async (work) => {
+    trackJob: async (work) => {
       const job = {};
       inHand.add(job);
       return await work().finally(() => drop(job));
@@ -122,8 +122,8 @@ export function createJobGate({
 
 const halveAtMostEveryMs = 1_000;
 /**
- * Sends in flight until 75 calls were accepted: if iSMS refuses every OTP of an upload from some line on, two workers have
- * fewer than 40 of them in flight.
+ * Sends in flight until 75 calls were accepted: if iSMS refuses every OTP of an upload from some line on, two workers
+ * have fewer than 40 of them in flight.
  */
 const firstLimit = 16;
 const provenByAccepted = 75;

@@ -25,13 +25,13 @@ interface Extent {
   endsAt: number;
 }
 
-/** What a release of lines came to. */
-interface Released {
+/** What a turn has released so far. */
+export interface Released {
   lines: number;
-  /** Until the first of those may be released whose number range is limited; 0: there are none. */
-  heldForMs: number;
-  /** Lines of each partition that were looked at and wait for their number range. */
-  held: number[];
+  /** Until the first line whose number range is limited may be released; 0: there is none. */
+  rangeWaitMs: number;
+  /** By partition: lines at the end of the list that were found to wait for their number range. */
+  rangeLimited: number[];
 }
 
 /** Moves lines of a batch into the send queue, slice by slice. */
@@ -48,39 +48,38 @@ export function createLineRelease({ store, sendOtpQueue, logger, fraudGuardEnfor
       const otp = released[i]?.otp;
       if (decision && otp) logger.warn(...rangeWarning(otp, { decision, enforced: fraudGuardEnforces }));
     }
-    // The sweeper looks at those that are still queued later.
+    // The sweeper checks later those that are still queued.
     if (free.length > 0) await sendOtpQueue.addBulk(batch, free);
     if (limited.length > 0) await waitingLines.putBack(limited, 'last');
-    return { free, limited, heldForMs: Math.max(0, ...checks.map(({ waitMs }) => waitMs)) };
+    return { free, limited, rangeWaitMs: Math.max(0, ...checks.map(({ waitMs }) => waitMs)) };
   };
 
-  /** `count` without partitions that had no lines before: those of other shards, which must not hold up this one. */
-  const recount = async (batch: string, { byPartition: before }: WaitingCount, held: readonly number[]) => {
+  /** `count` without partitions that had no lines before: those of other shards, which must not delay this one. */
+  const recount = async (batch: string, before: WaitingCount, limited: readonly number[]) => {
     const count = await waitingLines.count(batch);
-    const byPartition = withoutHeld(count, held).map((lines, i) => ((before[i] ?? 0) > 0 ? lines : 0));
-    return { ...count, byPartition };
+    const open = withoutRangeLimited(count, limited);
+    return { ...count, byPartition: open.map((lines, i) => (before.byPartition[i] ? lines : 0)) };
   };
 
-  /** Releases lines of the partitions in `count` until so many are free; `before`: those that are held already. */
-  return async (batch: string, { most, endsAt }: Extent, count: WaitingCount, before: readonly number[]) => {
-    const all: Released = { lines: 0, heldForMs: 0, held: [...before] };
-    for (let isFirst = true; all.lines < most && (isFirst || performance.now() < endsAt); isFirst = false) {
-      const current = isFirst ? count : await recount(batch, count, all.held);
-      const releasing = releaseSlice(batch, Math.min(most - all.lines, slice), current);
+  /** Releases lines of the partitions in `count` until so many are free, and adds them to `all`. */
+  return async (batch: string, { most, endsAt }: Extent, count: WaitingCount, all: Released) => {
+    const end = all.lines + most;
+    for (let isFirst = true; all.lines < end && (isFirst || performance.now() < endsAt); isFirst = false) {
+      const current = isFirst ? count : await recount(batch, count, all.rangeLimited);
+      const releasing = releaseSlice(batch, Math.min(end - all.lines, slice), current);
       const released = await withTimeout(releasing, addWithinMs).catch(() => null);
       if (!released || released.free.length + released.limited.length === 0) break;
       all.lines += released.free.length;
-      all.heldForMs = Math.max(all.heldForMs, released.heldForMs);
+      all.rangeWaitMs = Math.max(all.rangeWaitMs, released.rangeWaitMs);
       for (const { id } of released.limited) {
         const place = partitions.indexOf(partitionOfId(id) ?? '');
-        all.held[place] = (all.held[place] ?? 0) + 1;
+        all.rangeLimited[place] = (all.rangeLimited[place] ?? 0) + 1;
       }
     }
-    return all;
   };
 }
 
-/** The lines of each partition that were not looked at since the batch last waited for number ranges. */
-export function withoutHeld({ byPartition }: WaitingCount, held: readonly number[]): number[] {
-  return byPartition.map((lines, i) => Math.max(0, lines - (held[i] ?? 0)));
+/** The lines of each partition that were not checked since the batch last waited for number ranges. */
+export function withoutRangeLimited({ byPartition }: WaitingCount, limited: readonly number[]): number[] {
+  return byPartition.map((lines, i) => Math.max(0, lines - (limited[i] ?? 0)));
 }

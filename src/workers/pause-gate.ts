@@ -7,7 +7,7 @@ import type { Store } from '../store/store.js';
 import { leastCredits } from './balance.js';
 
 /** How often a worker reads whether another one met account trouble, or its end. */
-const lookEveryMs = 1_000;
+const checkEveryMs = 1_000;
 /** How often one worker of all makes a balance call to learn whether the trouble is over. */
 const probeEveryMs = 10_000;
 /**
@@ -28,11 +28,11 @@ export interface PauseGate {
   report(report: { trouble: AccountTrouble; claimedAt: number }): Promise<void>;
   /** To be called when a call begins. */
   noteCall(): void;
-  /** An accepted call ends the pause. What Redis does not take is written with the next `look`. */
+  /** An accepted call ends the pause. What Redis does not take is written with the next `check`. */
   noteAccepted(claimedAt: number): void;
   /** Reads the shared state, and probes if it is this worker's turn. */
-  look(): Promise<void>;
-  readonly lookEveryMs: number;
+  check(): Promise<void>;
+  readonly checkEveryMs: number;
 }
 
 export function createPauseGate({
@@ -78,7 +78,7 @@ export function createPauseGate({
       return set('open');
     }
     if (state === 'trial' && now() - calledAt >= trialLeaseMs)
-      skipUntil = now() + trialLeaseMs + 2 * lookEveryMs;
+      skipUntil = now() + trialLeaseMs + 2 * checkEveryMs;
     const mayTry = now() >= skipUntil && (await store.renewLease('trial', token, trialLeaseMs));
     set(mayTry ? 'trial' : 'closed');
   };
@@ -102,7 +102,7 @@ export function createPauseGate({
     get state() {
       return state;
     },
-    lookEveryMs,
+    checkEveryMs,
     report: async (report) => {
       set('closed');
       writing += 1;
@@ -123,7 +123,7 @@ export function createPauseGate({
       acceptedAt = Math.max(acceptedAt ?? 0, claimedAt);
       flush().catch(() => {});
     },
-    look: async () => {
+    check: async () => {
       await flush();
       const before = state;
       const pause = await sendingPause.read();

@@ -3,21 +3,21 @@ import type { Logger } from '../lib/logger.js';
 import type { Lane } from '../otp/otp.js';
 import { randomText } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
-import { momentIn, type Provider, type SendWindow } from '../otp/provider.js';
+import { type CallWindow, momentIn, type Provider } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
 import type { SendAttempts, SendClaim, SettledSend, Unclaimed } from '../store/send-attempts.js';
-import type { AppGate, Permit } from './app-gate.js';
+import type { AppGate, AppPermit } from './app-gate.js';
 import type { Credits } from './balance.js';
 import type { CallLimit, createAppCallLimit } from './call-limit.js';
 import {
   afterSend,
-  CallsUsedUp,
+  CallLimitReached,
   countEnd,
   delay,
-  finish,
-  gone,
-  park,
-  unreadable,
+  endJob,
+  failMissingRecord,
+  failUnreadableRecord,
+  requeue,
   type WorkerMetrics,
 } from './job-control.js';
 import type { JobGate } from './job-gate.js';
@@ -39,7 +39,7 @@ export function settleDelayMs(waitedMs: number, attemptLeftMs: number): number {
 }
 
 /** How long an OTP with an unrecognised refusal waits until it is classified again. */
-const heldForMs = 1_000;
+const classifiedAgainAfterMs = 1_000;
 /** How long OTPs of an app on hold wait: long for bulk, so that a million of them ask Redis rarely. */
 const onHoldMs = { single: { least: 2_000, most: 5_000 }, bulk: { least: 30_000, most: 90_000 } };
 /** How long OTPs wait while their app's calls are made one at a time. */
@@ -54,7 +54,7 @@ const balanceWithinMs = 5_000;
 export interface SendOtpDependencies {
   sendAttempts: SendAttempts;
   provider: Provider;
-  jobGate: Pick<JobGate, 'closed' | 'hold' | 'note'>;
+  jobGate: Pick<JobGate, 'closed' | 'trackJob' | 'note'>;
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
   appGate: Omit<AppGate, 'sync' | 'syncEveryMs'>;
   credits: Credits;
@@ -70,7 +70,7 @@ export interface SendOtpDependencies {
 export function createSendOtpProcessor(dependencies: SendOtpDependencies) {
   const { jobGate } = dependencies;
   return async (job: SendOtpJob, lockToken = ''): Promise<SendOtpResult> =>
-    await jobGate.hold(() => processJob(dependencies, job, lockToken));
+    await jobGate.trackJob(() => processJob(dependencies, job, lockToken));
 }
 
 async function processJob(
@@ -79,10 +79,10 @@ async function processJob(
   lockToken: string,
 ): Promise<SendOtpResult> {
   const { jobGate, appGate, sendAttempts } = dependencies;
-  if (jobGate.closed) return await park(job, lockToken);
+  if (jobGate.closed) return await requeue(job, lockToken);
   const { id, app } = sendOtpPayload.parse(job.data);
   if (appGate.isClosed(app)) {
-    // No job of the app gets to a claim, which would say that its OTP has ended; a trial must not go to such an OTP.
+    // No job of the app reaches the claim, which finds ended OTPs: they must end all the same, and use up no trial.
     const found = await sendAttempts.peek(id);
     if (found) return await endOrWait(dependencies, { job, lockToken }, found);
   }
@@ -102,7 +102,7 @@ async function processJob(
 
 async function processPermitted(
   dependencies: SendOtpDependencies,
-  permitted: { job: SendOtpJob; lockToken: string; permit: Permit },
+  permitted: { job: SendOtpJob; lockToken: string; permit: AppPermit },
 ): Promise<SendOtpResult> {
   const { sendAttempts, sendTimeoutMs, callLimit, appCallLimit } = dependencies;
   const { job, lockToken } = permitted;
@@ -111,13 +111,13 @@ async function processPermitted(
   const taken = await callLimit?.take(job);
   if (typeof taken === 'number') {
     await ofApp();
-    throw new CallsUsedUp(taken);
+    throw new CallLimitReached(taken);
   }
   const giveBackCall = async () => {
     await Promise.all([taken?.(), ofApp()]);
   };
   const began = performance.now();
-  const window = sendWindow(sendTimeoutMs, began);
+  const window = callWindow(sendTimeoutMs, began);
   const result = await sendAttempts.claim(job.data.id, randomText());
   if (result.kind !== 'claimed') {
     await giveBackCall();
@@ -138,16 +138,16 @@ async function endOrWait(
 ): Promise<SendOtpResult> {
   switch (result.kind) {
     case 'missing':
-      return gone();
+      return failMissingRecord();
     case 'unreadable':
       logger.error(
         { event: 'otp.unreadable', otpId: job.data.id },
         'the record of an OTP cannot be read, so it is not sent',
       );
-      return unreadable();
+      return failUnreadableRecord();
     case 'ended':
       if (result.now) countEnd(metrics, result.otp);
-      return finish(result.otp);
+      return endJob(result.otp);
     case 'in_flight':
       return await delay(job, lockToken, result.remainingMs);
   }
@@ -156,11 +156,11 @@ async function endOrWait(
 interface ClaimedSend {
   job: SendOtpJob;
   lockToken: string;
-  permit: Permit;
+  permit: AppPermit;
   claim: SendClaim;
   /** Gives back what the call would have used of the limit of calls. */
   giveBackCall: () => Promise<void>;
-  window: SendWindow;
+  window: CallWindow;
   /** `performance.now()`. */
   attemptEndsBy: number;
 }
@@ -180,20 +180,20 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   if (!called) send.giveBackCall().catch(() => {});
   const released = send.permit.release(called);
   const settled = await settle(dependencies, send, outcome);
-  if (!settled) return gone();
+  if (!settled) return failMissingRecord();
   if (!decided) countSend(metrics, send, { outcome, settled });
   else if (settled.changed) countEnd(metrics, settled.otp);
-  if (outcome.kind === 'blocked') {
+  if (outcome.kind === 'account_trouble') {
     await pauseGate.report({ trouble: outcome.trouble, claimedAt: claim.claimedAt });
   }
   await released;
   const wait = settled.otp.status === 'queued' ? requeueDelay(outcome, isTrial) : null;
-  if (wait === 'in_line') return await park(job, lockToken);
+  if (wait === 'requeue') return await requeue(job, lockToken);
   if (wait !== null) return await delay(job, lockToken, wait);
   return await afterSend(job, lockToken, { settled, outcome, attempt: claim.attempt });
 }
 
-/** The outcome without a call: an earlier refusal is final or held, or the balance cannot pay. Null: call. */
+/** The outcome without a call: an earlier refusal is final or undecided, or the balance cannot pay. Null: call. */
 async function decideWithoutCall(
   { appGate, credits }: SendOtpDependencies,
   { claim: { refusal, otp }, permit }: ClaimedSend,
@@ -203,10 +203,10 @@ async function decideWithoutCall(
     // It was refused for lack of credits, and the balance could pay a moment later: the account was topped up in between.
     const mayBeToppedUp = refusal.failure === 'insufficient_credits' && refusal.claimedAt === refusal.firstAt;
     if (refusalClass === 'final' && !mayBeToppedUp) return { kind: 'rejected', failure: refusal.failure };
-    if (refusalClass === 'held' && !permit.trial) return { kind: 'deferred', reason: 'refusal_held' };
+    if (refusalClass === 'held' && !permit.trial) return { kind: 'unsent', reason: 'refusal_undecided' };
   }
   if (otp.isTest || credits.cover(otp.credits)) return null;
-  return { kind: 'deferred', reason: 'insufficient_credits' };
+  return { kind: 'unsent', reason: 'insufficient_credits' };
 }
 
 /** Makes the call. A refusal for lack of credits is checked against the balance. */
@@ -216,8 +216,8 @@ async function call(
 ): Promise<SendOutcome> {
   const { otp } = claim;
   pauseGate.noteCall();
-  const outcome = await provider.send({ ...otp, attempt: claim.tries + 1 }, window);
-  if (outcome.kind !== 'blocked' || outcome.trouble !== 'insufficient_credits') return outcome;
+  const outcome = await provider.send({ ...otp, callNumber: claim.tries + 1 }, window);
+  if (outcome.kind !== 'account_trouble' || outcome.trouble !== 'insufficient_credits') return outcome;
   return await credits.judgeRefusal(otp.credits, Math.min(balanceWithinMs, window.endBy - performance.now()));
 }
 
@@ -227,13 +227,13 @@ function countSend(
   { outcome, settled: { otp, changed } }: { outcome: SendOutcome; settled: SettledSend },
 ): void {
   const { app } = otp;
-  const left = outcome.kind !== 'deferred' && outcome.kind !== 'blocked';
+  const left = outcome.kind !== 'unsent' && outcome.kind !== 'account_trouble';
   if (left && claim.resends > 0) metrics.resent(app);
   // An OTP to a test number is not paid for.
   if (outcome.kind === 'accepted' && !otp.isTest) {
     const waitedSeconds = otp.sentAt === null ? null : (otp.sentAt - otp.createdAt) / 1_000;
     metrics.sent({ app, country: otp.to.country, lane: laneOf(job), waitedSeconds });
-  } else if (outcome.kind === 'deferred' && otp.status === 'queued') metrics.retried(outcome.reason);
+  } else if (outcome.kind === 'unsent' && otp.status === 'queued') metrics.retried(outcome.reason);
   if (changed) countEnd(metrics, otp);
 }
 
@@ -244,7 +244,7 @@ function noteAccepted({ appGate, pauseGate }: SendOtpDependencies, { otp, claime
 
 /** Whether iSMS was called. */
 function wasCalled({ otp }: SendClaim, outcome: SendOutcome): boolean {
-  return !otp.isTest && (outcome.kind !== 'deferred' || spendsRetry(outcome.reason));
+  return !otp.isTest && (outcome.kind !== 'unsent' || spendsRetry(outcome.reason));
 }
 
 /** Unrecognised refusals in a row put the app on hold, also those that end their OTP. */
@@ -260,18 +260,18 @@ function noteRefusal(
 }
 
 /**
- * How long a queued OTP waits, in ms, if its outcome decides that. `in_line`: its job keeps its place in the queue, since
+ * How long a queued OTP waits, in ms, if its outcome decides that. `requeue`: its job keeps its place in the queue, since
  * the job gate is closed until the trouble is over.
  */
-function requeueDelay(outcome: SendOutcome, isTrial: boolean): number | 'in_line' | null {
+function requeueDelay(outcome: SendOutcome, isTrial: boolean): number | 'requeue' | null {
   switch (outcome.kind) {
-    case 'blocked':
-      return isTrial ? triedAgainAfterMs : 'in_line';
+    case 'account_trouble':
+      return isTrial ? triedAgainAfterMs : 'requeue';
     case 'unrecognised':
-      return heldForMs;
-    case 'deferred':
-      if (outcome.reason === 'circuit_open') return 'in_line';
-      if (outcome.reason === 'refusal_held') return heldForMs;
+      return classifiedAgainAfterMs;
+    case 'unsent':
+      if (outcome.reason === 'circuit_open') return 'requeue';
+      if (outcome.reason === 'refusal_undecided') return classifiedAgainAfterMs;
       return outcome.reason === 'insufficient_credits' ? between(creditsWaitMs) : null;
     default:
       return null;
@@ -289,7 +289,7 @@ function laneOf({ priority }: SendOtpJob): Lane {
 }
 
 /** Counted from before the claim, so that the call ends before its lease does. */
-function sendWindow(sendTimeoutMs: number, began: number): SendWindow {
+function callWindow(sendTimeoutMs: number, began: number): CallWindow {
   return { leaveBy: momentIn(leaveWithinMs), endBy: began + sendTimeoutMs };
 }
 
@@ -309,7 +309,7 @@ async function settle(
       return settled;
     } catch (err) {
       if (performance.now() > until) throw err;
-      logger.error({ event: 'otp.settle_failed', ...about, err }, 'could not settle a send; trying again');
+      logger.error({ event: 'otp.settle_failed', ...about, err }, 'could not settle a send; retrying');
       waitMs = settleDelayMs(waitMs, attemptEndsBy - performance.now());
       await sleep(waitMs);
     }
@@ -323,7 +323,7 @@ function detail(outcome: SendOutcome): { reason?: string; refusal?: string } {
     case 'rejected':
     case 'unrecognised':
       return { reason: outcome.failure, ...('text' in outcome && { refusal: outcome.text }) };
-    case 'blocked':
+    case 'account_trouble':
       return { reason: outcome.trouble };
     default:
       return { reason: outcome.reason };

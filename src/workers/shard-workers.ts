@@ -15,66 +15,66 @@ interface ShardWorkers extends JobTaker {
 }
 
 /**
- * `open` starts the worker of one shard. With fewer sends in flight than shards, such as one probe, only as many shards are
- * served, in rotation.
+ * `open` starts the worker of one shard. With fewer sends in flight than shards, such as one probe, only as many shards
+ * are served, in rotation.
  */
 export function createShardWorkers(
   open: (shard: number, concurrency: number) => ShardWorker,
   concurrency: number,
 ): ShardWorkers {
   const workers = new Map<number, ShardWorker>();
-  let idle = new Set<number>();
-  const resting = new Set<ShardWorker>();
-  let wanted = concurrency;
+  let emptied = new Set<number>();
+  const pausedWorkers = new Set<ShardWorker>();
+  let limit = concurrency;
   let paused = false;
   let first = 0;
 
-  const inUse = () => [...workers].filter(([shard]) => !idle.has(shard)).map(([, worker]) => worker);
+  const inUse = () => [...workers].filter(([shard]) => !emptied.has(shard)).map(([, worker]) => worker);
   /** Beginning with the one that `rotate` has reached. */
   const inTurn = () => {
     const all = inUse();
     return [...all.slice(first), ...all.slice(0, first)];
   };
   const served = () => {
-    const most = Math.max(1, wanted);
+    const most = Math.max(1, limit);
     return most <= inUse().length ? inTurn().slice(0, most) : [...workers.values()];
   };
   const apply = () => {
     const active = new Set(paused ? [] : served());
     const shares = inTurn();
-    const [seats, left] = [Math.floor(wanted / shares.length), wanted % shares.length];
+    const [baseShare, left] = [Math.floor(limit / shares.length), limit % shares.length];
     for (const worker of workers.values()) {
       const place = shares.indexOf(worker);
-      const share = place === -1 ? 1 : Math.max(1, place < left ? seats + 1 : seats);
+      const share = place === -1 ? 1 : Math.max(1, place < left ? baseShare + 1 : baseShare);
       if (worker.concurrency !== share) worker.concurrency = share;
-      if (!active.has(worker) && !resting.has(worker)) {
-        resting.add(worker);
+      if (!active.has(worker) && !pausedWorkers.has(worker)) {
+        pausedWorkers.add(worker);
         void worker.pause(true);
-      } else if (active.has(worker) && resting.delete(worker)) worker.resume();
+      } else if (active.has(worker) && pausedWorkers.delete(worker)) worker.resume();
     }
   };
 
   return {
-    serve: (shards, emptied) => {
+    serve: (shards, emptiedNow) => {
       const added = shards.filter((shard) => !workers.has(shard));
       for (const shard of added) workers.set(shard, open(shard, 1));
-      const changed = emptied.length !== idle.size || emptied.some((shard) => !idle.has(shard));
+      const changed = emptiedNow.length !== emptied.size || emptiedNow.some((shard) => !emptied.has(shard));
       if (added.length === 0 && !changed) return;
-      idle = new Set(emptied);
+      emptied = new Set(emptiedNow);
       apply();
     },
     rotate: () => {
       const count = inUse().length;
-      if (count < 2 || wanted % count === 0) return;
-      first = (first + Math.max(1, wanted % count)) % count;
+      if (count < 2 || limit % count === 0) return;
+      first = (first + Math.max(1, limit % count)) % count;
       apply();
     },
     get concurrency() {
-      return wanted;
+      return limit;
     },
     set concurrency(most) {
-      if (most === wanted) return;
-      wanted = most;
+      if (most === limit) return;
+      limit = most;
       apply();
     },
     pause: async () => {

@@ -7,7 +7,7 @@ import { countEnd, type WorkerMetrics } from './job-control.js';
 
 const sweepEveryMs = 1_000;
 const cleanEveryMs = 60_000;
-/** Released lines are looked at again: jobs that were deleted would hold up the lines behind them. */
+/** Interval of checks of released lines: jobs that were deleted would delay the lines behind them. */
 const linesAgainMs = 60_000;
 
 /**
@@ -36,7 +36,7 @@ export function createSweeper({
       await add();
     } catch (err) {
       const otpIds = otps.map(({ id }) => id);
-      logger.error({ event: 'sweep.failed', otpIds, err }, 'missing jobs could not be added');
+      logger.error({ event: 'sweep.failed', otpIds, err }, 'could not add missing jobs');
       return otps;
     }
     for (const { id: otpId } of otps) {
@@ -56,7 +56,7 @@ export function createSweeper({
   const sweep = async () => {
     const { queued, changes, unreadable, failures } = await store.sendAttempts.sweep();
     for (const otp of changes) countEnd(metrics, otp);
-    for (const err of failures) logger.error({ event: 'sweep.failed', err }, 'a partition was not swept');
+    for (const err of failures) logger.error({ event: 'sweep.failed', err }, 'could not sweep a partition');
     for (const otpId of unreadable) {
       logger.error(
         { event: 'otp.unreadable', otpId },
@@ -65,7 +65,8 @@ export function createSweeper({
     }
     const { missing, unsure } = await sendOtpQueue.withoutJob(queued);
     const failed = new Set([...(await restore(missing)), ...(unsure?.otps ?? [])]);
-    if (unsure) logger.error({ event: 'sweep.failed', err: unsure.error }, 'a shard was not looked at');
+    if (unsure)
+      logger.error({ event: 'sweep.failed', err: unsure.error }, 'could not check a shard for missing jobs');
     const soon = Date.now() + linesAgainMs;
     await store.sendAttempts.markEnqueued(
       queued

@@ -23,7 +23,7 @@ import { createBalanceProcessor, createCredits } from './balance.js';
 import { createBatchWatch } from './batch-watch.js';
 import { startBatchWorker } from './batches.js';
 import { type CallRate, createAppCallLimit, createCallLimit } from './call-limit.js';
-import { CallsUsedUp, retryDelayMs, type WorkerMetrics, withoutStacks } from './job-control.js';
+import { CallLimitReached, retryDelayMs, type WorkerMetrics, withoutStacks } from './job-control.js';
 import { createAdaptiveConcurrency, createJobGate } from './job-gate.js';
 import { createPauseGate, type GateState } from './pause-gate.js';
 import { createSendOtpProcessor } from './send-otp.js';
@@ -88,7 +88,7 @@ const onlyByHand = { max: 1_000_000_000, duration: 1_000 };
 
 const balanceJobsKept = 100;
 const jobGateEveryMs = 1_000;
-const progressEveryMs = 1_000;
+const doneJobsEveryMs = 1_000;
 const historiesEveryMs = 5_000;
 /** Processes that know of more shards may have been started. */
 const shardsEveryMs = 5_000;
@@ -127,7 +127,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   return { close: (deadlineMs) => withTimeout(close(), deadlineMs) };
 }
 
-/** Gives credits back that are in other slots than the OTPs that reserved them; one worker of all does so every second. */
+/** Gives credits back that are in other slots than the OTPs that reserved them, once a second by one worker of all. */
 function createBudgetCollector({ store }: Pick<WorkersOptions, 'store'>): Task {
   const everyMs = 1_000;
   const run = async () => {
@@ -142,6 +142,7 @@ async function startSends(options: WorkersOptions) {
   const now = () => performance.now();
   const queues = servedShards?.length ?? sendOtpQueue.queues.length;
   const concurrency = createAdaptiveConcurrency(options.concurrency, now, queues);
+  // `sends` is set below: gate and workers need each other.
   const jobGate = createJobGate({ taker: () => sends, circuit: sendCircuit, concurrency });
   const credits = createCredits(provider, now);
   const pauseGate = createPauseGate({
@@ -163,7 +164,7 @@ async function startSends(options: WorkersOptions) {
     callLimit: options.sendsPerSecond > 0 ? createCallLimit(redis, rate) : null,
     appCallLimit: createAppCallLimit(redis, options.sendsPerSecondOf),
   });
-  const progress = createProgress(store);
+  const doneJobs = createDoneCounter(store);
   const sends = createShardWorkers((shard, shardConcurrency) => {
     const { name, prefix } = shardName(shard);
     const worker = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
@@ -171,8 +172,8 @@ async function startSends(options: WorkersOptions) {
       (job, token) =>
         withoutStacks(logger, () => processor(job, token)).catch(async (error: unknown) => {
           // A delayed job leaves the queue, so those behind it wait no longer for it.
-          if (error instanceof DelayedError) progress.count();
-          if (!(error instanceof CallsUsedUp)) throw error;
+          if (error instanceof DelayedError) doneJobs.count();
+          if (!(error instanceof CallLimitReached)) throw error;
           await worker.rateLimit(error.waitMs);
           throw new RateLimitError();
         }),
@@ -182,9 +183,9 @@ async function startSends(options: WorkersOptions) {
         ...(options.sendsPerSecond > 0 && { limiter: onlyByHand }),
       },
     );
-    worker.on('error', (error) => onError(error)).on('completed', progress.count);
+    worker.on('error', (error) => onError(error)).on('completed', doneJobs.count);
     // A job that failed with attempts left is not done.
-    worker.on('failed', (job) => job?.finishedOn !== undefined && progress.count());
+    worker.on('failed', (job) => job?.finishedOn !== undefined && doneJobs.count());
     return worker;
   }, concurrency.limit);
   const serveShards = async () => {
@@ -196,11 +197,11 @@ async function startSends(options: WorkersOptions) {
   await serveShards();
   return {
     tasks: [
-      { everyMs: pauseGate.lookEveryMs, run: pauseGate.look },
+      { everyMs: pauseGate.checkEveryMs, run: pauseGate.check },
       { everyMs: appGate.syncEveryMs, run: appGate.sync },
-      { everyMs: jobGateEveryMs, run: async () => jobGate.look() },
+      { everyMs: jobGateEveryMs, run: async () => jobGate.check() },
       { everyMs: shardsEveryMs, run: serveShards },
-      { everyMs: progressEveryMs, run: progress.write },
+      { everyMs: doneJobsEveryMs, run: doneJobs.write },
     ] satisfies Task[],
     close: async () => {
       jobGate.stop();
@@ -216,7 +217,7 @@ function rateOf(sendsPerSecond: number, shards: number): CallRate {
 }
 
 /** Counts jobs that leave the queue, and writes the count for backpressure, which admits by the recent send rate. */
-function createProgress({ load }: Pick<Store, 'load'>) {
+function createDoneCounter({ load }: Pick<Store, 'load'>) {
   let done = 0;
   return {
     count: () => {
@@ -237,10 +238,7 @@ function startBalances({ redis, store, provider, logger, onError }: WorkersOptio
   return new Worker<Record<string, never>, BalanceResult, typeof balanceJob>(
     queueNames.balance,
     () => withoutStacks(logger, recordBalance),
-    {
-      ...{ ...jobOptions, prefix: queuePrefix, connection: redis },
-      ...{ removeOnComplete: kept, removeOnFail: kept },
-    },
+    { ...jobOptions, prefix: queuePrefix, connection: redis, removeOnComplete: kept, removeOnFail: kept },
   ).on('error', (error) => onError(error));
 }
 

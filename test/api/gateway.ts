@@ -116,7 +116,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       const store = testStore(redis, policy);
       return {
         store: { ...store, ...(load && { load }) },
-        sendOtpQueue: { ...made.sendOtpQueue, ...(add && { add, jobCallOf: async () => null }) },
+        sendOtpQueue: { ...made.sendOtpQueue, ...(add && { add, jobCallFactory: async () => null }) },
         webhookQueue: createWebhookQueue(redis, () => {}),
         isms: isms?.(made.isms) ?? made.isms,
         ...(clock && { clock }),
@@ -137,7 +137,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const send: Gateway['send'] = async (id) => {
     const claim = await claimed(store, id);
     const endBy = performance.now() + 5_000;
-    const outcome = await provider.send({ ...claim.otp, attempt: 1 }, { leaveBy: momentIn(5_000), endBy });
+    const outcome = await provider.send({ ...claim.otp, callNumber: 1 }, { leaveBy: momentIn(5_000), endBy });
     await store.sendAttempts.settle(claim, outcome);
     return simulator.state.inbox({ mobile: claim.otp.to.e164, limit: 1 })[0]?.code ?? '';
   };

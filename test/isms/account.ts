@@ -3,10 +3,10 @@ import { expect } from 'vitest';
 import { createIsmsProvider } from '../../src/isms/provider.js';
 import { PhoneNumber } from '../../src/otp/phone-number.js';
 import {
+  type CallWindow,
   momentIn,
   type Provider,
   type SendCall,
-  type SendWindow,
   type VerifyCall,
 } from '../../src/otp/provider.js';
 
@@ -27,7 +27,7 @@ export const sendCall: SendCall = {
   message: 'Your code & more: %OTP%',
   unicode: false,
   senderId: null,
-  attempt: 1,
+  callNumber: 1,
 };
 
 export const ids = { uuid: 'bd9a1ff0-4f2c-11eb-9b62-008cfaff44de', smsId: '1171081025' };
@@ -54,7 +54,7 @@ export const echoed = {
 const longMs = 20_000;
 
 /** A send window that is open for `ms` milliseconds. */
-export function windowOf(ms = longMs): SendWindow {
+export function windowOf(ms = longMs): CallWindow {
   const endBy = performance.now() + ms;
   return { leaveBy: momentIn(endBy - performance.now()), endBy };
 }

@@ -6,7 +6,7 @@ import { setScene } from './scene.js';
 
 const odd: BalanceOutcome = { kind: 'unavailable', reason: 'reply_wrong_shape' };
 const known = (credits: number): BalanceOutcome => ({ kind: 'known', credits, expiresOn: '2025-04-29' });
-const blocked: BalanceOutcome = { kind: 'blocked', trouble: 'authentication_failed' };
+const accountTrouble: BalanceOutcome = { kind: 'account_trouble', trouble: 'authentication_failed' };
 
 test.each<[unknown, BalanceOutcome]>([
   ['81.0', known(81)],
@@ -15,11 +15,11 @@ test.each<[unknown, BalanceOutcome]>([
   ['0', known(0)],
   ['1,234.0', known(1_234)],
   ['-3', known(-3)],
-  ['-1001 authentication failed', blocked],
-  ['-1001', blocked],
-  ['-1001.0', blocked],
-  [-1001, blocked],
-  ['Authentication Failed', blocked],
+  ['-1001 authentication failed', accountTrouble],
+  ['-1001', accountTrouble],
+  ['-1001.0', accountTrouble],
+  [-1001, accountTrouble],
+  ['Authentication Failed', accountTrouble],
   ['-1008', odd],
   ['', odd],
   [null, odd],
@@ -39,10 +39,10 @@ test.each<[unknown, BalanceOutcome]>([
 });
 
 test.each<[string, BalanceOutcome]>([
-  ['{"status":"Failed","message":"Authentication Failed","balance":"5"}', blocked],
-  ['-1001 authentication failed', blocked],
+  ['{"status":"Failed","message":"Authentication Failed","balance":"5"}', accountTrouble],
+  ['-1001 authentication failed', accountTrouble],
   ['{"status":"Failed","message":"Sorry"}', odd],
-  ['{"status":"Failed","code":-1001,"message":"Sorry","balance":"5"}', blocked],
+  ['{"status":"Failed","code":-1001,"message":"Sorry","balance":"5"}', accountTrouble],
   ['{"method":"balance"}', odd],
   ['81.0', odd],
 ])('the body %j names no credits', async (body, outcome) => {
@@ -51,10 +51,10 @@ test.each<[string, BalanceOutcome]>([
 });
 
 test.each<[unknown, BalanceOutcome]>([
-  ['-1001 authentication failed', blocked],
-  ['-1001', blocked],
-  ['Your username or password are incorrect', blocked],
-  [-1001, blocked],
+  ['-1001 authentication failed', accountTrouble],
+  ['-1001', accountTrouble],
+  ['Your username or password are incorrect', accountTrouble],
+  [-1001, accountTrouble],
 ])('trouble in expiration alone (%j) is trouble, with any balance', async (expiration, outcome) => {
   for (const balance of ['81.0', '0.0', '', null, undefined]) {
     const body = JSON.stringify({ method: 'balance', balance, expiration });

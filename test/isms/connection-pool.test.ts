@@ -120,7 +120,7 @@ test('a call that found no free connection until its end is proven unsent, and s
   const { provider, server } = await setScene(hangFirst, { sendConnections: 1, verifyConnections: 1 });
   const first = provider.send(sendCall, windowOf(2_000));
   const second = provider.send(sendCall, windowOf(500));
-  expect(await second).toEqual({ kind: 'deferred', reason: 'not_connected' });
+  expect(await second).toEqual({ kind: 'unsent', reason: 'not_connected' });
   expect(await first).toEqual(timeout);
   expect(await provider.send(sendCall, windowOf())).toMatchObject({ kind: 'accepted' });
   expect(server.targets).toHaveLength(2);
@@ -164,7 +164,7 @@ test('closing finishes the calls under way and lets no new one out', async () =>
   });
   const sends = [provider.send(sendCall, windowOf()), provider.send(sendCall, windowOf())];
   const closing = provider.close();
-  expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'deferred', reason: 'not_connected' });
+  expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'unsent', reason: 'not_connected' });
   await closing;
   expect((await Promise.all(sends)).map(({ kind }) => kind)).toEqual(['accepted', 'accepted']);
   expect(server.targets).toHaveLength(2);

@@ -6,7 +6,7 @@ import { always, reply } from './fake-provider.js';
 import { setScene } from './scene.js';
 
 const good = always(reply(JSON.stringify({ status: 'Success', ...echoed })));
-const stale = { kind: 'deferred', reason: 'stale_claim' };
+const stale = { kind: 'unsent', reason: 'stale_claim' };
 
 function staleWindow() {
   return { leaveBy: momentIn(-1), endBy: performance.now() + 20_000 };

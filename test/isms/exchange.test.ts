@@ -97,14 +97,14 @@ test('a 429 is proven unsent, with any body or none', async () => {
     socket.write(target.includes('method') ? reply(verified, 429) : 'HTTP/1.1 429 X\r\n\r\n{'),
   );
   expect(await provider.send(sendCall, windowOf())).toEqual({
-    kind: 'deferred',
+    kind: 'unsent',
     reason: 'too_many_requests',
   });
   expect(await provider.verify(verifyCall)).toEqual({ kind: 'unsent', reason: 'too_many_requests' });
   expect(server.targets).toHaveLength(2);
 });
 
-const notConnected: SendOutcome = { kind: 'deferred', reason: 'not_connected' };
+const notConnected: SendOutcome = { kind: 'unsent', reason: 'not_connected' };
 
 test('a refused connection is proven unsent', async () => {
   const provider = openAccount(`http://127.0.0.1:${await refusedPort()}/`);
@@ -164,5 +164,5 @@ test('a refusal with a 4xx status is read as the refusal that it is', async () =
   const refusal = JSON.stringify({ ...echoed, status: 'Failed', message: 'Authentication Failed' });
   const { provider } = await setScene(always(reply(refusal, 401)));
   const trouble = 'authentication_failed';
-  expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'blocked', trouble });
+  expect(await provider.send(sendCall, windowOf())).toEqual({ kind: 'account_trouble', trouble });
 });

@@ -6,8 +6,8 @@ import { setScene } from './scene.js';
 
 const accepted: SendOutcome = { kind: 'accepted', ...ids };
 const odd: SendOutcome = { kind: 'unknown', reason: 'reply_wrong_shape' };
-const blocked = (trouble: 'authentication_failed' | 'insufficient_credits'): SendOutcome => ({
-  kind: 'blocked',
+const accountTrouble = (trouble: 'authentication_failed' | 'insufficient_credits'): SendOutcome => ({
+  kind: 'account_trouble',
   trouble,
 });
 const unrecognised = (text: string): SendOutcome => ({ kind: 'unrecognised', failure: 'rejected', text });
@@ -33,12 +33,16 @@ const replies: [string, unknown, SendOutcome][] = [
   ['a list', [success], odd],
   ['null', null, odd],
   ['a number', 2000, odd],
-  ['a failure with ids and code', failed('Authentication Failed'), blocked('authentication_failed')],
-  ['a failure in odd case', failed('  authentication\n FAILED. '), blocked('authentication_failed')],
-  ['a failure by code', failed('-1004 whatever'), blocked('insufficient_credits')],
-  ['a failure by numeric code', failed(-1004), blocked('insufficient_credits')],
-  ['a failure by its negative code', { ...failed('Sorry'), code: -1004 }, blocked('insufficient_credits')],
-  ['a failure by a code in text', { ...failed(), code: ' -1001 ' }, blocked('authentication_failed')],
+  ['a failure with ids and code', failed('Authentication Failed'), accountTrouble('authentication_failed')],
+  ['a failure in odd case', failed('  authentication\n FAILED. '), accountTrouble('authentication_failed')],
+  ['a failure by code', failed('-1004 whatever'), accountTrouble('insufficient_credits')],
+  ['a failure by numeric code', failed(-1004), accountTrouble('insufficient_credits')],
+  [
+    'a failure by its negative code',
+    { ...failed('Sorry'), code: -1004 },
+    accountTrouble('insufficient_credits'),
+  ],
+  ['a failure by a code in text', { ...failed(), code: ' -1001 ' }, accountTrouble('authentication_failed')],
   [
     'a failure whose code and words differ',
     { ...failed('Authentication Failed'), code: '-1009' },
@@ -66,8 +70,8 @@ const replies: [string, unknown, SendOutcome][] = [
   ['an endless failure', failed('ab '.repeat(1_000)), unrecognised(`${'ab '.repeat(39)}ab…`)],
   ['a failure without message', failed(), unrecognised('')],
   ['a failure with an odd message', failed({ a: 1 }), unrecognised('…')],
-  ['a bare numeric code', -1001, blocked('authentication_failed')],
-  ['a code in a JSON string', '-1004 insufficient credits', blocked('insufficient_credits')],
+  ['a bare numeric code', -1001, accountTrouble('authentication_failed')],
+  ['a code in a JSON string', '-1004 insufficient credits', accountTrouble('insufficient_credits')],
 ];
 
 test.each(replies)('%s is read for what it is', async (_, body, outcome) => {
@@ -76,12 +80,12 @@ test.each(replies)('%s is read for what it is', async (_, body, outcome) => {
 });
 
 test.each<[string, SendOutcome]>([
-  ['-1001 authentication failed', blocked('authentication_failed')],
-  [' -1004\r\n', blocked('insufficient_credits')],
+  ['-1001 authentication failed', accountTrouble('authentication_failed')],
+  [' -1004\r\n', accountTrouble('insufficient_credits')],
   ['-1009,60123', { kind: 'rejected', failure: 'invalid_number' }],
   ['2000 success', { kind: 'unknown', reason: 'reply_not_json' }],
-  ['Authentication Failed', blocked('authentication_failed')],
-  ['You have run out of credits. Please reload your credits.', blocked('insufficient_credits')],
+  ['Authentication Failed', accountTrouble('authentication_failed')],
+  ['You have run out of credits. Please reload your credits.', accountTrouble('insufficient_credits')],
   ['<p>You have run out of credits.</p>', { kind: 'unknown', reason: 'reply_not_json' }],
   ['Invalid number', { kind: 'unknown', reason: 'reply_not_json' }],
   ['['.repeat(30_000) + ']'.repeat(30_000), odd],

@@ -29,10 +29,10 @@ const anyAnswer = fc.oneof(
   ...[
     { weight: 4, outcome: accepted },
     { weight: 3, outcome: { kind: 'unknown', reason: 'timeout' } },
-    { weight: 1, outcome: { kind: 'deferred', reason: 'not_connected' } },
+    { weight: 1, outcome: { kind: 'unsent', reason: 'not_connected' } },
     { weight: 1, outcome: { kind: 'rejected', failure: 'invalid_number' } },
     { weight: 1, outcome: { kind: 'unrecognised', failure: 'rejected', text: 'Gagal' } },
-    { weight: 1, outcome: { kind: 'blocked', trouble: 'insufficient_credits' } },
+    { weight: 1, outcome: { kind: 'account_trouble', trouble: 'insufficient_credits' } },
   ].map(({ weight, outcome }) => ({ weight, arbitrary: fc.constant(outcome as SendOutcome) })),
 );
 const anyOutcome = fc.constantFrom(

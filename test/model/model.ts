@@ -237,7 +237,7 @@ function settleCurrent(otp: KnownOtp, outcome: SendOutcome, moment: Moment): voi
   else if (otp.accepted) becomeSent(otp, otp.accepted, now);
   else {
     if (outcome.kind === 'unrecognised') otp.isRefused = true;
-    if (outcome.kind === 'deferred' && spendsRetry(outcome.reason)) otp.retries += 1;
+    if (outcome.kind === 'unsent' && spendsRetry(outcome.reason)) otp.retries += 1;
     if (otp.retries <= rules.maxSendRetries) become(otp, 'queued', now);
     else fail(otp, now);
   }

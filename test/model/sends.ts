@@ -8,7 +8,7 @@ const anyJob = (n: number) => (history: History) => nth([...history.memory.jobs]
 
 /** Whether it proves that no SMS went out, so that the OTP may be called for again. */
 function isUnsent({ kind }: SendOutcome): boolean {
-  return kind === 'deferred' || kind === 'blocked' || kind === 'unrecognised';
+  return kind === 'unsent' || kind === 'account_trouble' || kind === 'unrecognised';
 }
 
 /** A worker asks for a claim on the OTP of a job, or again for one whose reply it did not get. */
@@ -46,7 +46,7 @@ async function call(history: History, system: System, one: HeldClaim, answer: Se
   const came = await system.call(one.claim, outcome);
   one.outcome = came.outcome;
   const isFirst = facts.calls === 0 && facts.doubtful.size === 1;
-  const isRefused = came.outcome.kind === 'deferred' && came.outcome.reason === 'retry_budget';
+  const isRefused = came.outcome.kind === 'unsent' && came.outcome.reason === 'retry_budget';
   never(`the first call of OTP ${one.otp} waits for other OTPs’ retries`, isRefused && isFirst);
   if (!came.reached) return;
   facts.calls += 1;

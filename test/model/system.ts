@@ -136,7 +136,7 @@ export function createSystem(server: RedisServer, rewrite?: (source: string) => 
     },
     call: (claim, outcome) => {
       const isLate = clock.now() - claim.claimedAt > leaveWithinMs;
-      return worker.call(claim, isLate ? { kind: 'deferred', reason: 'stale_claim' } : outcome);
+      return worker.call(claim, isLate ? { kind: 'unsent', reason: 'stale_claim' } : outcome);
     },
     restartWorker: () => {
       worker = createWorker(monotonic);
@@ -153,7 +153,7 @@ function createWorker(clock: Clock) {
   let reached = false;
   const isms: Provider = {
     send: async () => {
-      reached = answer.kind !== 'deferred' || answer.reason !== 'stale_claim';
+      reached = answer.kind !== 'unsent' || answer.reason !== 'stale_claim';
       return answer;
     },
     verify: () => Promise.reject(new Error('a worker verifies nothing')),
@@ -168,9 +168,9 @@ function createWorker(clock: Clock) {
   };
   return {
     call: (claim: SendClaim, outcome: SendOutcome) =>
-      send({ ...claim.otp, attempt: claim.tries + 1 }, outcome),
+      send({ ...claim.otp, callNumber: claim.tries + 1 }, outcome),
     spendRetryBudget: async () => {
-      const another = { ...request(), attempt: 2 };
+      const another = { ...request(), callNumber: 2 };
       let spent: SendOutcome;
       do spent = (await send(another, accepted())).outcome;
       while (spent.kind === 'accepted');

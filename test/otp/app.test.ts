@@ -47,7 +47,7 @@ describe('an OTP to a test number', () => {
   const window = { leaveBy: { monotonic: 0, wall: 0 }, endBy: 0 };
   const call = { app: 'shop', to: number(), senderId: null };
   const send = (isTest: boolean, more = {}) =>
-    provider.send({ ...call, isTest, message: '%OTP%', unicode: false, attempt: 1, ...more }, window);
+    provider.send({ ...call, isTest, message: '%OTP%', unicode: false, callNumber: 1, ...more }, window);
   const verify = (isTest: boolean, code: string, more = {}) =>
     provider.verify({ ...call, isTest, uuid: 'x', smsId: '1', code, validMinutes: 5, ...more });
 

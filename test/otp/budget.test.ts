@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { periodsIn } from '../../src/otp/budget.js';
+import { currentPeriodIn } from '../../src/otp/budget.js';
 
 const at = (text: string) => Date.parse(text);
 
@@ -14,7 +14,7 @@ describe('the current day and month of a time zone', () => {
     // Midnight does not exist on 2026-09-06 there.
     ['America/Santiago', '2026-09-05T12:00:00.000Z', '2026-09-05', '2026-09-06T04:00:00.000Z'],
   ])('%s at %s: the day is %s, until %s', (zone, now, name, end) => {
-    expect(periodsIn(zone)('day', at(now))).toMatchObject({ name, endsAt: at(end) });
+    expect(currentPeriodIn(zone)('day', at(now))).toMatchObject({ name, endsAt: at(end) });
   });
 
   it.each([
@@ -22,6 +22,6 @@ describe('the current day and month of a time zone', () => {
     ['2026-11-30T16:00:00.000Z', '2026-12', '2026-12-31T16:00:00.000Z'],
     ['2026-10-31T16:00:00.000Z', '2026-11', '2026-11-30T16:00:00.000Z'],
   ])('at %s the month is %s, until %s', (now, name, end) => {
-    expect(periodsIn('Asia/Kuala_Lumpur')('month', at(now))).toMatchObject({ name, endsAt: at(end) });
+    expect(currentPeriodIn('Asia/Kuala_Lumpur')('month', at(now))).toMatchObject({ name, endsAt: at(end) });
   });
 });

@@ -17,16 +17,16 @@ describe('sendHealthSignal', () => {
   it.each<SendOutcome>([
     { kind: 'accepted', uuid: 'u', smsId: '1' },
     { kind: 'rejected', failure: 'invalid_number' },
-    ...accountTroubles.map((trouble) => ({ kind: 'blocked', trouble }) as const),
+    ...accountTroubles.map((trouble) => ({ kind: 'account_trouble', trouble }) as const),
   ])('is success for $kind', (outcome) => expect(sendHealthSignal(outcome)).toBe('success'));
 
   it.each<SendOutcome>([
-    ...unreached.map((reason) => ({ kind: 'deferred', reason }) as const),
+    ...unreached.map((reason) => ({ kind: 'unsent', reason }) as const),
     ...unknowns.map((reason) => ({ kind: 'unknown', reason }) as const),
   ])('is failure for $kind, $reason', (outcome) => expect(sendHealthSignal(outcome)).toBe('failure'));
 
   it.each(kept)('is ignored for a call that the gateway did not make: %s', (reason) =>
-    expect(sendHealthSignal({ kind: 'deferred', reason })).toBe('ignored'),
+    expect(sendHealthSignal({ kind: 'unsent', reason })).toBe('ignored'),
   );
 });
 

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { HealthSignal } from '../../src/otp/outcome.js';
 import {
   type CircuitBreaker,
+  type CircuitPermit,
   createCircuitBreaker,
-  type Permit,
 } from '../../src/provider/circuit-breaker.js';
 import { manualClock } from '../support/manual-clock.js';
 
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 
 /** The permit of a call that the circuit must allow. */
-function enter(): Permit {
+function enter(): CircuitPermit {
   const permit = circuit.enter();
   if (!permit) throw new Error('refused');
   return permit;

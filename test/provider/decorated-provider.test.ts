@@ -35,8 +35,8 @@ beforeEach(() => {
   resilient = resilientProvider(isms, { logger, clock }).provider;
 });
 
-const send = (attempt = 1) =>
-  resilient.send({ ...sendCall, attempt }, { leaveBy: momentIn(1_000), endBy: performance.now() + 1_000 });
+const send = (callNumber = 1) =>
+  resilient.send({ ...sendCall, callNumber }, { leaveBy: momentIn(1_000), endBy: performance.now() + 1_000 });
 const verify = () => resilient.verify(verifyCall);
 const fail = async (times: number, call: () => Promise<unknown>) => {
   sends = { kind: 'unknown', reason: 'timeout' };
@@ -48,7 +48,7 @@ describe('a resilient provider', () => {
   it('rejects sends as circuit_open while they fail, and still verifies', async () => {
     await fail(5, send);
     made = [];
-    expect(await send()).toEqual({ kind: 'deferred', reason: 'circuit_open' });
+    expect(await send()).toEqual({ kind: 'unsent', reason: 'circuit_open' });
     expect(made).toEqual([]);
     verifies = { kind: 'correct' };
     expect(await verify()).toEqual({ kind: 'correct' });
@@ -73,7 +73,7 @@ describe('a resilient provider', () => {
   it('defers retries beyond the budget, and never a first call', async () => {
     const outcomes = [];
     for (let i = 0; i < 30; i++) outcomes.push(await send(2));
-    expect(outcomes.slice(10)).toEqual(Array(20).fill({ kind: 'deferred', reason: 'retry_budget' }));
+    expect(outcomes.slice(10)).toEqual(Array(20).fill({ kind: 'unsent', reason: 'retry_budget' }));
     expect(made).toHaveLength(10);
     expect(await send()).toMatchObject({ kind: 'accepted' });
   });
@@ -84,7 +84,7 @@ describe('a resilient provider', () => {
     expect(await send(2)).toMatchObject({ reason: 'retry_budget' });
   });
 
-  it('counts deferred retries neither as failures nor, while the circuit is open, against the budget', async () => {
+  it('counts unsent retries neither as failures nor, while the circuit is open, against the budget', async () => {
     await fail(5, send);
     for (let i = 0; i < 30; i++) await send(2);
     clock.advance(5_000);

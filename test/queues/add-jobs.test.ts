@@ -21,10 +21,10 @@ const opts = { attempts: 3, backoff: { type: 'custom' }, priority: 0 as const };
 const sendOtpQueue = createSendOtpQueue({ connection: redis, onError: () => {} });
 /** Admits OTPs together with their jobs, in one call. */
 const admitted = async (requests: readonly OtpRequest[]) => {
-  const callOf = await sendOtpQueue.jobCallOf();
+  const createJobCall = await sendOtpQueue.jobCallFactory();
   const asked = requests.map((each) => ({
     request: each,
-    jobOf: (id: string) => callOf?.({ id, app: each.app, to: each.to }) ?? { keys: [], args: [] },
+    jobOf: (id: string) => createJobCall?.({ id, app: each.app, to: each.to }) ?? { keys: [], args: [] },
   }));
   return await testStore(redis, { recipientCooldownMs: 30_000 }).otps.admitMany(asked);
 };

@@ -7,7 +7,6 @@ import type { Store } from '../../src/store/store.js';
 import {
   accepted,
   claimed,
-  deferred,
   encryptionKey,
   number,
   refused,
@@ -15,6 +14,7 @@ import {
   request,
   testStore,
   unknown,
+  unsent,
 } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { type RedisClock, redisClock } from '../support/redis-clock.js';
@@ -117,7 +117,7 @@ describe('credits of an OTP', () => {
     ['that iSMS refused', rejected, 0],
     ['that was sent', accepted(), 1],
     ['whose outcome is unknown', unknown, 1],
-    ['that waits for a retry', deferred, 1],
+    ['that waits for a retry', unsent, 1],
   ])('%s: %s, used %d', async (_, outcome, credits) => {
     const store = storeWith({ creditsPerDay: 10 });
     const claim = await claimed(store, await admittedId(store));

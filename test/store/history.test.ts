@@ -13,7 +13,6 @@ import {
   admitted,
   balanceLimits,
   claimed,
-  deferred,
   encryptionKey,
   number,
   operatorPauseKey,
@@ -21,6 +20,7 @@ import {
   rejected,
   sleep,
   testStore,
+  unsent,
 } from '../support/otps.js';
 import { type RedisClock, redisClock } from '../support/redis-clock.js';
 import { type RedisServer, startRedisServer } from '../support/redis-server.js';
@@ -235,7 +235,7 @@ describe('a loss of writes', () => {
     const { next, id } = await forked(1);
     expect(await next.store.sendAttempts.claim(id, 'first')).toMatchObject({ kind: 'in_flight' });
     await advance(lossWindowMs);
-    await next.store.sendAttempts.settle(await claimed(next.store, id), deferred);
+    await next.store.sendAttempts.settle(await claimed(next.store, id), unsent);
     expect(await next.store.sendAttempts.claim(id, 'again')).toMatchObject({ kind: 'claimed' });
   });
 
@@ -315,7 +315,7 @@ it('an OTP lost with its job during a call is swept soon', async () => {
   const claim = await claimed(one.store, id);
   await one.redis.flushall();
   await advance(0);
-  await one.store.sendAttempts.settle(claim, deferred);
+  await one.store.sendAttempts.settle(claim, unsent);
   const next = Number(await one.redis.zscore(keys.due(partitionOfId(id) ?? ''), id));
   expect(next - one.clock.now()).toBeLessThanOrEqual(10_000);
   const swept = await one.store.sendAttempts.sweep();
@@ -328,7 +328,7 @@ it('an OTP lost with its job is still swept soon after its outcome was recorded 
   const claim = await claimed(one.store, id);
   await one.redis.flushall();
   await advance(0);
-  for (let n = 0; n < 2; n++) await one.store.sendAttempts.settle(claim, deferred);
+  for (let n = 0; n < 2; n++) await one.store.sendAttempts.settle(claim, unsent);
   const next = Number(await one.redis.zscore(keys.due(partitionOfId(id) ?? ''), id));
   expect(next - one.clock.now()).toBeLessThanOrEqual(10_000);
 });
@@ -360,13 +360,13 @@ describe('an outcome whose claim was lost', () => {
   });
 
   it('does not replace the claim of a newer attempt in progress', async () => {
-    const { next, id, claim } = await secondOf(deferred);
+    const { next, id, claim } = await secondOf(unsent);
     expect(await next.store.sendAttempts.claim(id, 'b')).toMatchObject({ kind: 'in_flight' });
     await advance(lossWindowMs);
     const newer = await claimed(next.store, id);
     // However the clocks of the two masters differ.
     for (const aheadMs of [0, 60_000]) {
-      await next.store.sendAttempts.settle({ ...claim, claimedAt: claim.claimedAt + aheadMs }, deferred);
+      await next.store.sendAttempts.settle({ ...claim, claimedAt: claim.claimedAt + aheadMs }, unsent);
       expect(await next.store.sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight' });
     }
     await next.store.sendAttempts.settle(newer, accepted(2));

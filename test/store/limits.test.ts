@@ -3,16 +3,7 @@ import type { OtpRequest } from '../../src/otp/otp.js';
 import { keys } from '../../src/store/keys.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
-import {
-  accepted,
-  claimed,
-  deferred,
-  number,
-  refused,
-  rejected,
-  request,
-  testStore,
-} from '../support/otps.js';
+import { accepted, claimed, number, refused, rejected, request, testStore, unsent } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { redisClock } from '../support/redis-clock.js';
 
@@ -56,7 +47,7 @@ describe('the cooldown of a number', () => {
 
   it.each([
     ['was refused by the provider', rejected],
-    ['was never sent, its retries used up', deferred],
+    ['was never sent, its retries used up', unsent],
   ])('is given back by an OTP that %s', async (_, outcome) => {
     const store = testStore(redis, { recipientCooldownMs: 30_000, maxSendRetries: 0 });
     const id = await admittedId(store);

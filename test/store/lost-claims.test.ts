@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { partitionOfId } from '../../src/otp/otp-id.js';
 import { keys } from '../../src/store/keys.js';
-import { admitted, claimed, deferred, number, request, testStore, unknown } from '../support/otps.js';
+import { admitted, claimed, number, request, testStore, unknown, unsent } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { redisClock } from '../support/redis-clock.js';
 
@@ -31,7 +31,7 @@ describe('an OTP whose claim Redis may have forgotten', () => {
     await clock.advance(lossWindowMs);
     const claim = await claimed(store, id);
     expect(claim).toMatchObject({ tries: 0, resends: 1 });
-    expect(await sendAttempts.settle(claim, deferred)).toMatchObject({ tries: 1 });
+    expect(await sendAttempts.settle(claim, unsent)).toMatchObject({ tries: 1 });
     expect(await claimed(store, id)).toMatchObject({ tries: 1, resends: 1 });
   });
 

@@ -10,7 +10,6 @@ import {
   admitted,
   balanceLimits,
   claimed,
-  deferred,
   encryptionKey,
   operatorPauseKey,
   policy,
@@ -19,6 +18,7 @@ import {
   sent,
   testStore,
   unknown,
+  unsent,
 } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { redisClock } from '../support/redis-clock.js';
@@ -73,7 +73,7 @@ describe('settle', () => {
     const id = await admitted(store);
     const first = await claimed(store, id);
     const before = (await redis.get(recordKey(id))) ?? '';
-    await store.sendAttempts.settle(first, deferred);
+    await store.sendAttempts.settle(first, unsent);
     const second = await claimed(store, id);
     await redis.set(recordKey(id), before);
     await store.sendAttempts.settle(second, accepted(2));
@@ -89,7 +89,7 @@ describe('settle', () => {
 describe('a late outcome of an OTP that is no longer kept', () => {
   it.each([
     ['accepted', accepted()],
-    ['given back', { kind: 'deferred', reason: 'stale_claim' } as const],
+    ['given back', { kind: 'unsent', reason: 'stale_claim' } as const],
     ['unknown', unknown],
   ])('revives nothing (%s)', async (_, outcome) => {
     const id = await admitted(store);
@@ -176,7 +176,7 @@ describe('how long a record is kept', () => {
 describe('what a read has shown', () => {
   const given = [
     ['rejected', rejected],
-    ['proven unsent', deferred],
+    ['proven unsent', unsent],
   ] as const;
   it.each(given)(
     'is not undone by an outcome that comes after the attempt’s time (%s)',

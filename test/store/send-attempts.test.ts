@@ -8,17 +8,17 @@ import { createStore } from '../../src/store/store.js';
 import { expireKeys, expiresAt } from '../support/expiry.js';
 import {
   accepted,
+  accountTrouble,
   admitted,
   balanceLimits,
-  blocked,
   claimed,
-  deferred,
   ids,
   operatorPauseKey,
   policy,
   rejected,
   testStore,
   unknown,
+  unsent,
 } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { redisClock } from '../support/redis-clock.js';
@@ -171,7 +171,7 @@ describe('settle', () => {
     const impatient = testStore(redis, { maxSendRetries: 2 });
     const id = await admitted(impatient);
     for (const status of ['queued', 'queued', 'failed']) {
-      const settled = await impatient.sendAttempts.settle(await claimed(impatient, id), deferred);
+      const settled = await impatient.sendAttempts.settle(await claimed(impatient, id), unsent);
       expect(settled?.otp.status).toBe(status);
     }
     expect(await find(id)).toMatchObject({ failure: 'provider_unreachable' });
@@ -180,7 +180,11 @@ describe('settle', () => {
   it('uses no retry for account trouble or for a claim that was given back', async () => {
     const impatient = testStore(redis, { maxSendRetries: 0 });
     const id = await admitted(impatient);
-    for (const outcome of [blocked, { kind: 'deferred', reason: 'stale_claim' } as const, blocked]) {
+    for (const outcome of [
+      accountTrouble,
+      { kind: 'unsent', reason: 'stale_claim' } as const,
+      accountTrouble,
+    ]) {
       const settled = await impatient.sendAttempts.settle(await claimed(impatient, id), outcome);
       expect(settled).toMatchObject({ otp: { status: 'queued' }, tries: 0 });
     }
@@ -246,7 +250,7 @@ describe('a late answer', () => {
 
   it.each([
     ['is refused', rejected],
-    ['is proven unsent', deferred],
+    ['is proven unsent', unsent],
     ['has no known outcome', unknown],
   ])('serves when the newer attempt %s', async (_, outcome) => {
     const { id, older, newer } = await twoAttempts();
@@ -353,10 +357,10 @@ describe('tries', () => {
       await sendAttempts.settle(claim, outcome);
       return claim.tries;
     };
-    expect(await tries({ kind: 'deferred', reason: 'circuit_open' })).toBe(0);
-    expect(await tries({ kind: 'deferred', reason: 'stale_claim' })).toBe(0);
-    expect(await tries(blocked)).toBe(0);
-    expect(await tries(deferred)).toBe(0);
+    expect(await tries({ kind: 'unsent', reason: 'circuit_open' })).toBe(0);
+    expect(await tries({ kind: 'unsent', reason: 'stale_claim' })).toBe(0);
+    expect(await tries(accountTrouble)).toBe(0);
+    expect(await tries(unsent)).toBe(0);
     expect(await tries(unknown)).toBe(1);
     expect((await claimed(store, id)).tries).toBe(2);
   });

@@ -99,9 +99,9 @@ export async function claimed(store: Store, id: string): Promise<SendClaim> {
 export const ids = (n = 1) => ({ uuid: `uuid-${n}`, smsId: `${n}` });
 export const accepted = (n = 1) => ({ kind: 'accepted', ...ids(n) }) as const;
 export const unknown = { kind: 'unknown', reason: 'timeout' } as const;
-export const deferred = { kind: 'deferred', reason: 'not_connected' } as const;
+export const unsent = { kind: 'unsent', reason: 'not_connected' } as const;
 export const rejected = { kind: 'rejected', failure: 'invalid_number' } as const;
-export const blocked = { kind: 'blocked', trouble: 'insufficient_credits' } as const;
+export const accountTrouble = { kind: 'account_trouble', trouble: 'insufficient_credits' } as const;
 
 /** An OTP that has been sent. */
 export async function sent(store: Store, overrides: Partial<OtpRequest> = {}): Promise<string> {

@@ -14,7 +14,7 @@ import type { Store } from '../../src/store/store.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
 import type { SendOtpDependencies } from '../../src/workers/send-otp.js';
 import { startWorkers, type Workers, type WorkersOptions } from '../../src/workers/workers.js';
-import { admitted, blocked, policy, sleep, testStore } from './otps.js';
+import { accountTrouble, admitted, policy, sleep, testStore } from './otps.js';
 import { account, gatewayEnvironment } from './processes.js';
 import { databaseUrl } from './redis.js';
 
@@ -51,7 +51,7 @@ export interface Scene {
 
 /** What a processor needs beside provider and store, without any trouble. */
 export const quiet = {
-  jobGate: { closed: false, hold: (work) => work(), note: () => {} },
+  jobGate: { closed: false, trackJob: (work) => work(), note: () => {} },
   pauseGate: {
     state: 'open',
     report: async () => {},
@@ -69,7 +69,7 @@ export const quiet = {
   credits: {
     balance: async () => ({ kind: 'known', credits: 100, expiresOn: null }),
     cover: () => true,
-    judgeRefusal: async () => blocked,
+    judgeRefusal: async () => accountTrouble,
   },
   callLimit: null,
   appCallLimit: { take: async () => async () => {} },

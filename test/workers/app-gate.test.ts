@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AppHolds } from '../../src/store/app-holds.js';
-import { type AppGate, createAppGate, type Permit } from '../../src/workers/app-gate.js';
+import { type AppGate, type AppPermit, createAppGate } from '../../src/workers/app-gate.js';
 import { number } from '../support/otps.js';
 
 /** A Redis that takes note of everything, and holds nothing, unless a test says otherwise. */
@@ -39,7 +39,7 @@ const gateOf = (over: Partial<AppHolds> = {}): AppGate => {
     now: () => now,
   });
 };
-const acquire = async (gate: AppGate, app = 'shop'): Promise<Permit> => {
+const acquire = async (gate: AppGate, app = 'shop'): Promise<AppPermit> => {
   const permit = await gate.acquire(app);
   if (typeof permit === 'string') throw new Error(permit);
   return permit;

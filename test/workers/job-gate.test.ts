@@ -9,7 +9,7 @@ import {
   type JobTaker,
 } from '../../src/workers/job-gate.js';
 import { manualClock } from '../support/manual-clock.js';
-import { accepted, blocked, deferred, rejected, unknown } from '../support/otps.js';
+import { accepted, accountTrouble, rejected, unknown, unsent } from '../support/otps.js';
 
 let clock: ReturnType<typeof manualClock>;
 let circuit: CircuitBreaker;
@@ -40,7 +40,7 @@ const trip = () => {
 /** A job in hand, and what ends it. */
 const job = () => {
   let end = () => {};
-  const done = jobGate.hold(() => new Promise<void>((resolve) => (end = resolve)));
+  const done = jobGate.trackJob(() => new Promise<void>((resolve) => (end = resolve)));
   return async () => {
     end();
     await done;
@@ -50,14 +50,14 @@ const job = () => {
 describe('the job gate', () => {
   it('wakes a worker that missed its resume, unless the gate is closed or stopped', () => {
     running = false;
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['resume with 8', 'rotate']);
     trip();
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['resume with 8', 'rotate', 'pause']);
     clock.advance(5_000);
     jobGate.stop();
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['resume with 8', 'rotate', 'pause', 'resume with 1']);
   });
 
@@ -70,17 +70,17 @@ describe('the job gate', () => {
   });
 
   it('rotates shards while the worker could take more jobs, and never beside a probe', async () => {
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['rotate']);
     trip();
-    jobGate.look();
+    jobGate.check();
     clock.advance(5_000);
     did = [];
     const probe = job();
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual([]);
     await probe();
-    jobGate.look();
+    jobGate.check();
     expect(did).toEqual(['rotate']);
   });
 
@@ -168,7 +168,7 @@ describe('the job gate', () => {
   });
 
   it('releases a job that fails', async () => {
-    const failing = jobGate.hold(() => Promise.reject(new Error('of our own')));
+    const failing = jobGate.trackJob(() => Promise.reject(new Error('of our own')));
     await expect(failing).rejects.toThrow('of our own');
     trip();
     clock.advance(5_000);
@@ -238,7 +238,7 @@ describe('the adaptive concurrency', () => {
 
   it('does not grow with refusals', () => {
     note(rejected, 100);
-    note(blocked, 100);
+    note(accountTrouble, 100);
     expect(concurrency.limit).toBe(16);
   });
 
@@ -284,13 +284,13 @@ describe('the adaptive concurrency', () => {
     prove();
     note(unknown);
     note(rejected, 13);
-    note(blocked, 12);
+    note(accountTrouble, 12);
     expect(concurrency.limit).toBe(26);
   });
 
   it.each<SendOutcome>([
-    deferred,
-    { kind: 'deferred', reason: 'circuit_open' },
+    unsent,
+    { kind: 'unsent', reason: 'circuit_open' },
     { kind: 'unknown', reason: 'connection_lost' },
   ])('does not change with $reason', (outcome) => {
     prove();

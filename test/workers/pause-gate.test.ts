@@ -47,7 +47,7 @@ describe('the worker that tries OTPs while sending is paused', () => {
     await clock.advance(10_000);
     const tried = new Set<number>();
     for (let second = 0; second < 15; second++) {
-      for (const gate of gates) await gate.look();
+      for (const gate of gates) await gate.check();
       const [first, other] = gates.map(({ state }) => state);
       expect([first, other].filter((state) => state === 'trial').length).toBeLessThanOrEqual(1);
       if (first === 'trial') tried.add(0);
@@ -62,7 +62,7 @@ describe('the worker that tries OTPs while sending is paused', () => {
     const gate = gateOf();
     await clock.advance(10_000);
     for (let second = 0; second < 12; second++) {
-      await gate.look();
+      await gate.check();
       expect(gate.state).toBe('trial');
       gate.noteCall();
       await clock.advance(1_000);
@@ -73,9 +73,9 @@ describe('the worker that tries OTPs while sending is paused', () => {
     await pause.report({ trouble, claimedAt: clock.now() });
     const gate = gateOf();
     await clock.advance(10_000);
-    await gate.look();
+    await gate.check();
     await clock.advance(30_000);
-    await gate.look();
+    await gate.check();
     expect([gate.state, resumed, await pause.read()]).toEqual(['open', 1, null]);
   });
 });
@@ -100,7 +100,7 @@ describe('a worker that met account trouble', () => {
     gate.noteAccepted(clock.now());
     await Promise.resolve();
     isAway = false;
-    await gate.look();
+    await gate.check();
     expect([gate.state, resumed, await pause.read()]).toEqual(['open', 1, null]);
   });
 });

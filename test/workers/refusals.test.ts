@@ -232,7 +232,7 @@ describe('an OTP that the balance cannot pay', () => {
   }, async () => {
     const called = new Set<number>();
     refuses = (n) => n < 5 && !called.has(n) && called.add(n).has(n);
-    refusal = { kind: 'blocked', trouble: 'insufficient_credits' };
+    refusal = { kind: 'account_trouble', trouble: 'insufficient_credits' };
     const ids = await send(30);
     await scene.start();
     const statuses = await Promise.all(ids.map((id) => scene.settled(id)));

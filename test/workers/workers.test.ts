@@ -1,6 +1,6 @@
 import { Worker } from 'bullmq';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SendWindow } from '../../src/otp/provider.js';
+import type { CallWindow } from '../../src/otp/provider.js';
 import { queueNames, queuePrefix } from '../../src/queues/queues.js';
 import type { SendAttempts } from '../../src/store/send-attempts.js';
 import { createPauseGate, type GateState } from '../../src/workers/pause-gate.js';
@@ -43,7 +43,7 @@ function run(parts: Partial<SendOtpDependencies>): void {
 
 describe('a worker’s processor', () => {
   it('lets a call start within one second of asking for the claim, and last for the time-out', async () => {
-    const windows: SendWindow[] = [];
+    const windows: CallWindow[] = [];
     let askedAt = 0;
     const slow: SendAttempts = {
       ...scene.store.sendAttempts,
@@ -55,7 +55,7 @@ describe('a worker’s processor', () => {
     };
     const provider = {
       ...scene.provider,
-      send: async (_call: unknown, window: SendWindow) => {
+      send: async (_call: unknown, window: CallWindow) => {
         windows.push(window);
         return { kind: 'accepted', uuid: 'u', smsId: '1' } as const;
       },
@@ -135,14 +135,14 @@ describe('a worker without account trouble of its own', () => {
       onChange: (state) => void changes.push(state),
       onResumed: () => {},
     });
-    await gate.look();
+    await gate.check();
     await scene.store.sendingPause.report({
       trouble: 'account_suspended',
       claimedAt: Date.now() + 1_000,
     });
-    await gate.look();
+    await gate.check();
     await scene.store.sendingPause.resume();
-    await gate.look();
+    await gate.check();
     expect(changes).toEqual(['closed', 'open']);
   });
 });

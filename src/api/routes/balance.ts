@@ -157,7 +157,7 @@ function createBalanceRefresh(dependencies: ApiDependencies) {
 async function ask({ store, provider, logger }: ApiDependencies) {
   const outcome = await provider.balance();
   if (outcome.kind !== 'known') {
-    const reason = outcome.kind === 'blocked' ? outcome.trouble : outcome.reason;
+    const reason = outcome.kind === 'account_trouble' ? outcome.trouble : outcome.reason;
     throw new ApiProblem('balance_unavailable', { reason });
   }
   const { credits, expiresOn } = outcome;

@@ -8,7 +8,7 @@ import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
 import type { Batches } from '../../../src/store/batches.js';
 import { shownRange } from '../../../src/store/number-ranges.js';
 import type { WaitReason } from '../../../src/store/waiting-lines.js';
-import { accepted, admitted, blocked, claimed, number, request } from '../../support/otps.js';
+import { accepted, accountTrouble, admitted, claimed, number, request } from '../../support/otps.js';
 import { admin, expectProblem, settings, startGateway } from '../gateway.js';
 
 const gateway = await startGateway({ policy: { fraudGuard: 'enforce' } });
@@ -126,7 +126,7 @@ describe('the overview', () => {
     expect(await texts()).toContainEqual('warning: The balance has not been read yet.');
     await gateway.store.balance.record({ credits: 0.4, expiresOn: '2030-01-01' });
     await gateway.store.sendingPause.report({
-      trouble: blocked.trouble,
+      trouble: accountTrouble.trouble,
       claimedAt: Date.now() + 1_000,
     });
     expect(await texts()).toEqual([
@@ -143,7 +143,10 @@ describe('the overview', () => {
 
   it('does not call an account out of credits whose balance can pay a message', async () => {
     await gateway.store.balance.record({ credits: 7_998, expiresOn: '2030-01-01' });
-    await gateway.store.sendingPause.report({ trouble: blocked.trouble, claimedAt: Date.now() + 1_000 });
+    await gateway.store.sendingPause.report({
+      trouble: accountTrouble.trouble,
+      claimedAt: Date.now() + 1_000,
+    });
     const [alarm] = (await overview()).alarms;
     expect(alarm?.text).toMatch(
       /^Sending is paused: iSMS refuses OTPs for lack of credits, though the balance was 7,998 credits \d s ago/,

@@ -4,10 +4,10 @@ import type { BatchFacts } from '../store/batches.js';
 import type { Store } from '../store/store.js';
 import type { WaitingCount } from '../store/waiting-lines.js';
 
-/** Released lines that wait in the send queue: about two seconds of sends, so that single OTPs and new apps wait little. */
+/** Released lines that wait in the send queue: about two seconds of sends, so that other OTPs wait little. */
 const windowSeconds = 2;
 const window = { least: 100, most: 20_000 };
-/** Apps share the window equally, with an eighth each at least; released lines of apps that ended may be there as well. */
+/** Apps share the window equally, with an eighth each at least; lines of apps that have no more may be there as well. */
 const leastShareOf = 8;
 const spare = 1.25;
 /** Batches of one app whose released lines are counted in each turn of another; those with the most. */
@@ -27,7 +27,7 @@ interface Allowance {
   isFull: boolean;
 }
 
-interface SendWindowOptions {
+interface BulkWindowOptions {
   store: Pick<Store, 'waitingLines' | 'load'>;
   sendOtpQueue: Pick<SendOtpQueue, 'bulkByShard'>;
   /** The shard of each partition. */
@@ -35,7 +35,7 @@ interface SendWindowOptions {
 }
 
 /** The window of released lines that wait in the send queue, which apps share (ADR 44). */
-export function createSendWindow({ store: { waitingLines, load }, sendOtpQueue, shards }: SendWindowOptions) {
+export function createBulkWindow({ store: { waitingLines, load }, sendOtpQueue, shards }: BulkWindowOptions) {
   const sendRate = createSendRate(load);
 
   /** Apps that share the window with this one, itself among them, and what its other batches have in flight. */

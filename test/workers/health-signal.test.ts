@@ -31,7 +31,7 @@ const watch = (provider: Provider): Provider => ({
     try {
       const outcome = await instead(() => provider.send(call, window));
       // On a busy machine the claim may take too long to come; then nothing leaves.
-      if (outcome.kind === 'deferred' && outcome.reason === 'stale_claim') seen.sends -= 1;
+      if (outcome.kind === 'unsent' && outcome.reason === 'stale_claim') seen.sends -= 1;
       return outcome;
     } finally {
       seen.underWay -= 1;
@@ -152,7 +152,7 @@ describe('an open circuit', () => {
       get closed() {
         return closed;
       },
-      hold: (work) => work(),
+      trackJob: (work) => work(),
       note: () => {
         closed = true;
       },
@@ -292,7 +292,7 @@ describe('the retry budget', () => {
       message: '%OTP%',
       unicode: false,
       senderId: null,
-      attempt: 2,
+      callNumber: 2,
     };
     const window = { leaveBy: momentIn(5_000), endBy: performance.now() + 5_000 };
     for (let i = 0; i < 10; i++)
