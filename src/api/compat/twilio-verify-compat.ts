@@ -15,6 +15,7 @@ import {
   noteProblem,
   problemDocument,
   problemHeaders,
+  unreadable,
 } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { abortSignal } from '../http/route.js';
@@ -111,8 +112,7 @@ async function callOf(req: Request, res: Response, { apiKeys }: ApiDependencies)
 /** A form with unique names and no query string: an ignored parameter could change the SMS. */
 async function formOf(req: Request): Promise<URLSearchParams> {
   if (/\?./.test(req.originalUrl)) {
-    const detail = 'Send the parameters in the body, not in the query string.';
-    throw new ApiProblem('invalid_request', { detail });
+    throw unreadable('Send the parameters in the body, not in the query string.');
   }
   const form = await readForm(req);
   const names = new Set<string>();
