@@ -7,7 +7,7 @@ import type { ApiDependencies } from '../dependencies.js';
 import type { ProblemCode } from './problems.js';
 
 /** Facts of a request for its log line and audit entry; filled in while the request is handled. */
-interface RequestContext {
+export interface RequestContext {
   requestId: string;
   startedAt: number;
   /** As in the documentation: `/v1/otps/{id}`. Null until a route matches. */

@@ -5,7 +5,7 @@ import type { Read } from '../../producer/otp-request.js';
 import type { Admission, Idempotency } from '../../store/admission.js';
 import type { ApiDependencies } from '../dependencies.js';
 import type { Answer } from '../http/answer.js';
-import type { RequestEnd } from '../http/context.js';
+import type { RequestContext, RequestEnd } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
 import { otpView } from './otps.js';
 
@@ -18,7 +18,7 @@ export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
     idempotency,
     waitSeconds,
     abortSignal,
-    setOtpId,
+    context,
     onAccepted,
   }: {
     request: OtpRequest;
@@ -27,14 +27,14 @@ export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
     waitSeconds: number | null;
     /** Ends the wait early; called only to wait. */
     abortSignal(): AbortSignal;
-    setOtpId(otpId: string): void;
+    context: Pick<RequestContext, 'otpId'>;
     /** Called before the wait; must not reject. */
     onAccepted?: (otp: Otp) => Promise<void>;
   }): Promise<Sent> => {
     const admission = await enqueuer.enqueue(request, idempotency);
     if (admission.kind === 'refused') throw problemOf(admission.refusal);
     const { otp } = admission;
-    setOtpId(otp.id);
+    context.otpId = otp.id;
     if (admission.kind === 'created') metrics.accepted(request.app, 'single');
     await onAccepted?.(otp);
     if (waitSeconds === null) return admission;
