@@ -1,3 +1,4 @@
+import { resolved } from '../lib/map-ordered.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { accountTroubles } from '../otp/outcome.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
@@ -23,53 +24,40 @@ export async function readGatewayState({
   webhookQueue: WebhookQueue | null;
   apps: Pick<AppRegistry, 'all'>;
 }): Promise<GatewayState> {
-  const [
-    backlog,
-    since,
-    active,
-    events,
-    paused,
-    holds,
-    pausedApps,
-    used,
-    memory,
-    snapshot,
-    { runsOutOn },
-    lowConversions,
-  ] = await Promise.all([
-    sendOtpQueue.backlog(),
-    sendOtpQueue.waitingSince(),
-    waitingLines.active(),
-    // On a cluster these may be on another master; one that fails must not hide the rest.
-    webhookQueue?.counts().catch(() => null) ?? null,
-    sendingPause.reason(),
-    appHolds.read().catch(() => []),
-    appPauses.read().catch(() => new Map<string, number>()),
-    budgets.read(apps.all()).catch(() => []),
-    load.memory(),
-    balance.latest().catch(() => null),
-    balance.outlook().catch(() => ({ runsOutOn: null })),
-    conversion.alarms().catch(() => []),
-  ]);
+  const { backlog, since, active, paused, holds, pauses, used, snapshot, outlook, ...shown } = await resolved(
+    {
+      backlog: sendOtpQueue.backlog(),
+      since: sendOtpQueue.waitingSince(),
+      active: waitingLines.active(),
+      // On a cluster these may be on another master; one that fails must not hide the rest.
+      webhooks: webhookQueue?.counts().catch(() => null) ?? null,
+      paused: sendingPause.reason(),
+      holds: appHolds.read().catch(() => []),
+      pauses: appPauses.read().catch(() => new Map<string, number>()),
+      used: budgets.read(apps.all()).catch(() => []),
+      memory: load.memory(),
+      snapshot: balance.latest().catch(() => null),
+      outlook: balance.outlook().catch(() => ({ runsOutOn: null })),
+      lowConversions: conversion.alarms().catch(() => []),
+    },
+  );
   const moment = (date: string | null) => (date === null ? null : Date.parse(date));
   return {
+    ...shown,
     waiting: [
       { lane: 'single', jobs: backlog.single + backlog.delayed, since },
       { lane: 'bulk', jobs: backlog.bulk + waitingIn(active), since: waitingBatchesSince(active) },
     ],
     inBatches: waitingByApp(active),
-    webhooks: events,
     paused: Object.fromEntries(['operator', ...accountTroubles].map((reason) => [reason, reason === paused])),
     holds: holds.map(({ app, text }) => ({ app, text })),
-    pausedApps: [...pausedApps.keys()],
+    pausedApps: [...pauses.keys()],
     budgets: used.map(({ app, period, used, limit }) => ({ app, period, share: used / limit })),
-    memory,
-    lowConversions,
     balance: snapshot && {
       credits: snapshot.credits,
       checkedAt: snapshot.at,
       expiresAt: moment(snapshot.expiresOn),
-      runsOutAt: moment(runsOutOn),
+      runsOutAt: moment(outlook.runsOutOn),
       alarms: { ...balance.alarms(snapshot) },
     },
   };
