@@ -80,15 +80,12 @@ export function requestSettings(
   apps: Apps,
 ): RequestSettings {
   return {
+    ...otp,
     apps,
     defaultMessage: defaults.message,
     defaultSenderId: defaults.senderId ?? null,
     defaultCountry: defaults.country,
     allowedCountries,
-    ttlSeconds: otp.ttlSeconds,
-    maxAttempts: otp.maxAttempts,
-    sendDeadlineSeconds: otp.sendDeadlineSeconds,
-    bulkSendDeadlineSeconds: otp.bulkSendDeadlineSeconds,
     contentPolicy,
     fraudGuardEnforces: fraud.guard === 'enforce',
   };
@@ -97,19 +94,13 @@ export function requestSettings(
 function policyOf(config: StoreConfig): Policy {
   const { otp, isms, limits, fraud, budget } = config;
   return {
+    ...otp,
+    ...limits,
+    ...budget,
     retentionMs: otp.retentionSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
     verifyLeaseMs: isms.verifyTimeoutMs + settleMs,
-    maxSendRetries: otp.maxSendRetries,
-    maxResendsAfterUnknown: otp.maxResendsAfterUnknown,
     recipientCooldownMs: limits.recipientCooldownSeconds * 1_000,
-    recipientPer10Minutes: limits.recipientPer10Minutes,
-    recipientPerDay: limits.recipientPerDay,
-    recipientPerDayAllApps: limits.recipientPerDayAllApps,
-    appPerSecond: limits.appPerSecond,
-    clientIpPer10Minutes: limits.clientIpPer10Minutes,
-    creditsPerDay: budget.creditsPerDay,
-    creditsPerMonth: budget.creditsPerMonth,
     budgetTimeZone: budget.timeZone,
     maxWrongCodes: limits.wrongCodes,
     fraudGuard: fraud.guard,
