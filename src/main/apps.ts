@@ -202,12 +202,8 @@ function templateProblems(
 /** Events that an app's webhook can receive; others concern the whole gateway. */
 const appEvents: readonly string[] = appEventTypes;
 
-function webhookProblems({
-  url,
-  secrets,
-  privateAddresses,
-  events = [],
-}: NonNullable<AppEntry['webhook']>): Problem[] {
+function webhookProblems(webhook: NonNullable<AppEntry['webhook']>): Problem[] {
+  const { url, secrets, privateAddresses, events = [] } = webhook;
   const mayBeHttp = privateAddresses === 'allow';
   const urlIsGood = webhookUrl().safeParse(url).success && (mayBeHttp || url.startsWith('https:'));
   const unknown = events.flatMap((name, i) => (appEvents.includes(name) ? [] : [i]));

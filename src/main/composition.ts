@@ -29,11 +29,8 @@ const settleMs = 2_000;
 const verifyConnections = 64;
 
 /** The client of the iSMS account, with a connection for each send that may be in flight. */
-export function ismsProvider({
-  isms,
-  account,
-  worker,
-}: Pick<ConfigFor<'worker'>, 'isms' | 'account' | 'worker'>): Provider {
+export function ismsProvider(config: Pick<ConfigFor<'worker'>, 'isms' | 'account' | 'worker'>): Provider {
+  const { isms, account, worker } = config;
   return createIsmsProvider({
     ...isms,
     username: account.username,
@@ -109,10 +106,8 @@ function policyOf(config: StoreConfig): Policy {
 }
 
 /** Events that are recorded. With APPS_FILE an app may get a receiver while the process runs, so all app events are. */
-export function recordedEvents({
-  webhook,
-  appsFile,
-}: Pick<StoreConfig, 'webhook' | 'appsFile'>): readonly EventType[] {
+export function recordedEvents(config: Pick<StoreConfig, 'webhook' | 'appsFile'>): readonly EventType[] {
+  const { webhook, appsFile } = config;
   const ofApps: readonly EventType[] = appsFile === undefined ? [] : appEventTypes;
   return [...new Set([...eventsOf(webhook?.events ?? []), ...ofApps])];
 }

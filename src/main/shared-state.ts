@@ -10,12 +10,7 @@ import type { AppRegistry } from './apps.js';
 import type { Closable } from './lifecycle.js';
 
 /** Reads the state that all processes share, for a scrape of this one's metrics. */
-export async function readGatewayState({
-  store: { sendingPause, appHolds, appPauses, budgets, balance, load, conversion, waitingLines },
-  sendOtpQueue,
-  webhookQueue,
-  apps,
-}: {
+export async function readGatewayState(options: {
   store: Pick<
     Store,
     'sendingPause' | 'appHolds' | 'appPauses' | 'budgets' | 'balance' | 'load' | 'conversion' | 'waitingLines'
@@ -24,6 +19,8 @@ export async function readGatewayState({
   webhookQueue: WebhookQueue | null;
   apps: Pick<AppRegistry, 'all'>;
 }): Promise<GatewayState> {
+  const { store, sendOtpQueue, webhookQueue, apps } = options;
+  const { sendingPause, appHolds, appPauses, budgets, balance, load, conversion, waitingLines } = store;
   const { backlog, since, active, paused, holds, pauses, used, snapshot, outlook, ...shown } = await resolved(
     {
       backlog: sendOtpQueue.backlog(),
@@ -92,15 +89,12 @@ const backlogEveryMs = 30_000;
 const lastWriteMs = 2_000;
 
 /** Adds this process's counts to those of the overview page every few seconds; counts that fail to be written are kept. */
-export function recordStats({
-  store,
-  sendOtpQueue,
-  tally,
-}: {
+export function recordStats(options: {
   store: Pick<Store, 'stats' | 'acquireLease' | 'waitingLines'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
   tally: Metrics['tally'];
 }): Closable {
+  const { store, sendOtpQueue, tally } = options;
   let writing: Promise<void> | null = null;
   const allWaiting = async () => {
     const { single, bulk, delayed } = await sendOtpQueue.backlog();

@@ -189,15 +189,8 @@ function overviewAssets(): { byName: Map<string, Asset>; digest: string } {
 }
 
 /** The overview without its figures, which the page's script fetches every 15 s. */
-function overviewPage({
-  version,
-  actions,
-  digest,
-}: {
-  version: string;
-  actions: boolean;
-  digest: string;
-}): string {
+function overviewPage(options: { version: string; actions: boolean; digest: string }): string {
+  const { version, actions, digest } = options;
   const asset = (name: string) => `/admin/assets/${name}?${digest}`;
   const tile = (id: string, title: string) => html`
     <div><dt>${title}</dt><dd id="${id}">–</dd><dd class="more" id="${id}-more">&nbsp;</dd></div>`;

@@ -145,11 +145,8 @@ function goodResponse({ description, headers = {}, body }: Route['answers'][numb
   return { ...response, content };
 }
 
-function contentOf({
-  name,
-  example,
-  records,
-}: Omit<NonNullable<Route['body']>, 'optional' | 'read'>): Record<string, MediaType> {
+function contentOf(body: Omit<NonNullable<Route['body']>, 'optional' | 'read'>): Record<string, MediaType> {
+  const { name, example, records } = body;
   const others = records?.mediaTypes.map((type) => [type, { schema: schemaReference(records.name) }]) ?? [];
   return {
     'application/json': { schema: schemaReference(name), examples: { example: { value: example } } },

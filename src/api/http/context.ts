@@ -77,15 +77,12 @@ export function nameRoute({ req, res }: { req: IncomingMessage; res: ServerRespo
 const clientClosedStatus = 499;
 
 /** Gives each request an id (`X-Request-Id`); at its end, counts it, logs it and, if it changes something, audits it. */
-export function trackRequests({
-  logger,
-  metrics,
-  store,
-}: {
+export function trackRequests(options: {
   logger: Logger;
   metrics: Pick<ApiDependencies['metrics'], 'request'>;
   store: { audit: Audit };
 }): RequestListener {
+  const { logger, metrics, store } = options;
   return (req, res) => {
     const context = beginContext(res, `req_${randomText()}`);
     res.setHeader('X-Request-Id', context.requestId);

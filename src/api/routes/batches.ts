@@ -79,15 +79,12 @@ const changeSchema = z
   .refine((change) => Object.keys(change).length > 0, 'must have a member');
 
 /** List, read, change and cancel uploads, and list their OTPs. Batches of other apps look like missing ones. */
-export function batchRoutes({
-  store,
-  batchQueue,
-  slices,
-}: {
+export function batchRoutes(options: {
   store: Pick<Store, 'batches' | 'otps'>;
   batchQueue: Pick<BatchQueue, 'wake'>;
   slices: TimeSlices;
 }): Route[] {
+  const { store, batchQueue, slices } = options;
   const exportSlots = createAppSlots('too_many_exports');
   const found = async (app: string, id: string): Promise<Batch> => {
     const batch = await store.batches.find(app, id);
