@@ -53,12 +53,7 @@ export function openApiDocument(routes: readonly Route[], version: string) {
   }
   return {
     openapi: '3.1.1',
-    info: {
-      title: 'isms-otp-gateway',
-      version,
-      description,
-      license: { name: 'MIT', identifier: 'MIT' },
-    },
+    info: { title: 'isms-otp-gateway', version, description, license: { name: 'MIT', identifier: 'MIT' } },
     servers: [{ url: '/', description: 'This gateway' }],
     tags: [
       { name: 'OTPs', description: 'Send, find, verify and cancel OTPs.' },
@@ -92,10 +87,7 @@ function operation(route: Route) {
     security: needsKey(route) ? [bearer] : [],
     parameters: parameters(route),
     ...(body && {
-      requestBody: {
-        required: body.optional !== true,
-        content: contentOf(body),
-      },
+      requestBody: { required: body.optional !== true, content: contentOf(body) },
     }),
     responses: responses(route),
   };

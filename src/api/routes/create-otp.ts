@@ -100,11 +100,7 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
       body: {
         name: 'OtpRequest',
         schema: otpRequestSchema(settings),
-        example: {
-          to: '+60123456789',
-          message: 'Your code is %OTP%',
-          reference: 'signup-4711',
-        },
+        example: { to: '+60123456789', message: 'Your code is %OTP%', reference: 'signup-4711' },
       },
       problems: [...refusals, 'invalid_phone_number', ...rules],
       handle: async ({ app, body, headers, context, abortSignal }) => {
@@ -147,10 +143,7 @@ function askedBy(
   { 'Idempotency-Key': key, Prefer }: z.output<typeof headersSchema>,
   keyed: { endpoint: string; body: string },
 ) {
-  return {
-    idempotency: key === undefined ? null : { ...keyed, key },
-    waitSeconds: waitSeconds(Prefer),
-  };
+  return { idempotency: key === undefined ? null : { ...keyed, key }, waitSeconds: waitSeconds(Prefer) };
 }
 
 /**

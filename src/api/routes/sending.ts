@@ -13,14 +13,7 @@ type Sent = Exclude<Admission, { kind: 'refused' }>;
 
 /** Send path of a single OTP, shared by the REST, iSMS and Twilio APIs. Throws the problem of a refusal. */
 export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
-  return async ({
-    request,
-    idempotency,
-    waitSeconds,
-    abortSignal,
-    context,
-    onAccepted,
-  }: {
+  return async (options: {
     request: OtpRequest;
     idempotency: Idempotency | null;
     /** How long to wait for the send; null: not at all. */
@@ -31,6 +24,7 @@ export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
     /** Called before the wait; must not reject. */
     onAccepted?: (otp: Otp) => Promise<void>;
   }): Promise<Sent> => {
+    const { request, idempotency, waitSeconds, abortSignal, context, onAccepted } = options;
     const admission = await enqueuer.enqueue(request, idempotency);
     if (admission.kind === 'refused') throw problemOf(admission.refusal);
     const { otp } = admission;
@@ -97,10 +91,7 @@ export function problemOf({ code, message, errors, reason, retryAfterMs, quotas 
     detail: message,
     ...(errors && { errors }),
     ...(reason !== undefined && { reason }),
-    headers: {
-      ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)),
-      ...rateLimitHeaders(quotas),
-    },
+    headers: { ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)), ...rateLimitHeaders(quotas) },
   });
 }
 
