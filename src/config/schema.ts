@@ -22,11 +22,11 @@ import {
 import { httpUrl, ismsUrl, redisUrl, webhookUrl } from './urls.js';
 import { variable } from './variables.js';
 
-/* What OTPs are measured by: how long they live, how many there may be, when an operator is warned. */
-
 /** A whole number from min to max; fallback when the variable is unset. */
 const count = (min: number, max: number, fallback: number) =>
   wholeNumber(min, max).prefault(String(fallback));
+
+/* What OTPs are measured by: how long they live, how many there may be, when an operator is warned. */
 
 const daySeconds = 86_400;
 const maxLimit = 1_000_000;

@@ -62,7 +62,7 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
     answer(res, { otps: otps.map(maskedView), batch });
   });
   const posts = ['/otps'];
-  /** A change that the operator can make if actions are on. `run` may return a body. */
+  /** A change by the operator, if actions are on. The audit log names it by `operation`; null: by its path. */
   const action = (
     path: string,
     operation: string | null,
