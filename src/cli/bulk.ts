@@ -5,7 +5,7 @@ import { inspectInput } from './input.js';
 import { given } from './send.js';
 import { poll } from './status.js';
 import { createProgressLine, planUpload, runUpload } from './upload.js';
-import { appBatchQueue, batchText, counted, isSent, rows } from './view.js';
+import { batchLine, batchText, counted, isSent, rows } from './view.js';
 
 /** Options of `bulk`, as they are set. */
 export interface BulkOptions {
@@ -104,7 +104,7 @@ async function waitForBatch(client: OtpClient, call: Call, id: string): Promise<
   let batch: Batch | null = null;
   try {
     for await (batch of poll(load, isSent, call.signal)) {
-      const line = appBatchQueue(batch);
+      const line = batchLine(batch);
       progress.show(() => line);
     }
   } finally {

@@ -7,13 +7,6 @@ import { parse } from 'csv-parse/sync';
 import type { OtpInput } from 'isms-otp-client';
 import { CommandError } from './failure.js';
 
-/** Facts about a file of OTPs that was read to its end. */
-interface InputFacts {
-  sha256: string;
-  /** Number of OTPs. */
-  lines: number;
-}
-
 const readers: Readonly<Record<string, (text: Iterable<string>) => Generator<InputLine, void>>> = {
   '.csv': readCsv,
   '.ndjson': readNdjson,
@@ -32,8 +25,8 @@ export function readInput(file: string, hash?: Hash): Generator<InputLine, void>
   return read(readText(file, hash));
 }
 
-/** Reads a file to its end, so that a malformed file is rejected before anything is sent. */
-export async function inspectInput(file: string, signal: AbortSignal): Promise<InputFacts> {
+/** Reads a file to its end and counts its OTPs, so that a malformed file is rejected before anything is sent. */
+export async function inspectInput(file: string, signal: AbortSignal) {
   const hash = createHash('sha256');
   let lines = 0;
   for (const _ of readInput(file, hash)) {

@@ -26,15 +26,6 @@ export interface ResultsSummary {
   codes: Record<string, number>;
 }
 
-/** A results file that is being written. */
-interface ResultsWriter {
-  add(result: object): Promise<void> | undefined;
-  /** Writes the summary and puts the complete file under its name. */
-  finish(summary: ResultsSummary): Promise<void>;
-  /** Closes the unfinished file. */
-  abandon(): Promise<void>;
-}
-
 const bytesAtATime = 16_384;
 const tailBytes = 65_536;
 
@@ -86,11 +77,7 @@ export async function beginResults(path: string, upload: UploadRecord): Promise<
  * Writes the results of an upload: to the file itself, or, when it is resumed, to a file beside it that replaces the
  * earlier results when complete.
  */
-export async function writeResults(
-  path: string,
-  upload: UploadRecord,
-  resumed: boolean,
-): Promise<ResultsWriter> {
+export async function writeResults(path: string, upload: UploadRecord, resumed: boolean) {
   const target = resumed ? partOf(path) : path;
   if (resumed) await beginResults(target, upload);
   const file = await open(target, 'a');
@@ -101,11 +88,12 @@ export async function writeResults(
     await file.appendFile(text);
   };
   return {
-    add: (result) => {
+    add: (result: object) => {
       waiting += `${JSON.stringify(result)}\n`;
       return waiting.length < bytesAtATime ? undefined : flush();
     },
-    finish: async (summary) => {
+    /** Writes the summary and puts the complete file under its name. */
+    finish: async (summary: ResultsSummary) => {
       waiting += `${JSON.stringify({ summary })}\n`;
       await flush();
       await file.sync();
@@ -113,6 +101,7 @@ export async function writeResults(
       if (resumed) await rename(target, path);
       await removeParts(path);
     },
+    /** Closes the unfinished file. */
     abandon: async () => {
       await flush();
       await file.close();

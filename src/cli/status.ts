@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch, Otp } from 'isms-otp-client';
 import { answer, type Call, connect } from './call.js';
 import { CommandError, type ExitCode, exitCodes, reasonText, usageError } from './failure.js';
-import { appBatchQueue, batchText, hasEnded, isSent, otpText } from './view.js';
+import { batchLine, batchText, hasEnded, isSent, otpText } from './view.js';
 
 const pollEveryMs = 1_000;
 
@@ -32,7 +32,7 @@ export async function status(
       load: () => client.getBatch(id, { signal }),
       isOver: isSent,
       text: batchText,
-      line: appBatchQueue,
+      line: batchLine,
     });
   } else {
     await show<Otp>(call, options.watch, {

@@ -38,20 +38,6 @@ interface UploadRequest {
   retryRejected: boolean;
 }
 
-/** The upload to make; `finished` is the summary of an earlier run that leaves nothing to do. */
-interface UploadPlan {
-  upload: UploadRecord;
-  resumed: boolean;
-  finished: ResultsSummary | null;
-}
-
-/** An upload whose lines were all answered. */
-interface Uploaded {
-  summary: ResultsSummary;
-  seconds: number;
-  linesPerSecond: number;
-}
-
 /** The gateway takes those of the first run. */
 type BatchOptions = Pick<UploadOptions, 'name' | 'startAt' | 'perSecond'>;
 
@@ -60,9 +46,10 @@ const resumableForMs = 20 * 3_600_000;
 
 /**
  * Plans to resume the upload in the results file, or writes the record of a new one to disk before anything is sent.
- * Throws a CommandError when the results file belongs to another upload.
+ * `finished` is the summary of an earlier run that leaves nothing to do. Throws a CommandError when the results file
+ * belongs to another upload.
  */
-export async function planUpload(request: UploadRequest): Promise<UploadPlan> {
+export async function planUpload(request: UploadRequest) {
   const { results, again, retryRejected } = request;
   const earlier = await readResults(results);
   if (earlier && !again) {
@@ -108,7 +95,7 @@ export async function runUpload(
   client: OtpClient,
   upload: { file: string; results: string; upload: UploadRecord; resumed: boolean; batch: BatchOptions },
   call: Call,
-): Promise<Uploaded> {
+) {
   const began = performance.now();
   const secondsSince = () => (performance.now() - began) / 1_000;
   const { lines } = upload.upload;
@@ -168,24 +155,21 @@ async function sendLines(
 }
 
 /** Maps the index of an OTP to its line in the file. Stores only skipped lines that were not looked up yet. */
-export function createLineNumbers(): {
-  /** Notes the line of the next OTP. */
-  note(line: number): void;
-  /** The line of an OTP by its index; call it in rising order. */
-  lineOf(index: number): number;
-} {
+export function createLineNumbers() {
   const shifts: { from: number; by: number }[] = [];
   let noted = 0;
   let current = 0;
   let newest = 0;
   return {
-    note: (line) => {
+    /** Notes the line of the next OTP. */
+    note: (line: number) => {
       const by = line - noted;
       if (by !== newest) shifts.push({ from: noted, by });
       newest = by;
       noted += 1;
     },
-    lineOf: (index) => {
+    /** The line of an OTP by its index; call it in rising order. */
+    lineOf: (index: number) => {
       for (let next = shifts[0]; next && next.from <= index; next = shifts[0]) {
         current = next.by;
         shifts.shift();
@@ -208,28 +192,25 @@ const longestBar = 24;
 const shortestBar = 5;
 const eraseLine = '\r\x1b[K';
 
-/** Shows progress on stderr: one changing line on a terminal, else a new line every 5 s. */
-interface ProgressLine {
-  /** Shows the text if enough time has passed; cheap to call often. `columns` is null off a terminal. */
-  show(text: (columns: number | null) => string): void;
-  /** Removes the line from the terminal. */
-  end(): void;
-}
-
-/** Silent with `--json` off a terminal, where stderr holds nothing but an error. */
-export function createProgressLine({ stderr, env, json }: Call): ProgressLine {
+/**
+ * Shows progress on stderr: one changing line on a terminal, else a new line every 5 s. Silent with `--json` off a
+ * terminal, where stderr holds nothing but an error.
+ */
+export function createProgressLine({ stderr, env, json }: Call) {
   const live = stderr.isTTY === true && env['TERM'] !== 'dumb';
   if (json && !live) return { show: () => {}, end: () => {} };
   const everyMs = live ? redrawEveryMs : printEveryMs;
   let shownAt = live ? 0 : performance.now();
   return {
-    show: (text) => {
+    /** Shows the text if enough time has passed; cheap to call often. `columns` is null off a terminal. */
+    show: (text: (columns: number | null) => string) => {
       const now = performance.now();
       if (now - shownAt < everyMs) return;
       shownAt = now;
       const columns = (stderr.columns ?? 80) - 1;
       stderr.write(live ? `${eraseLine}${text(columns).slice(0, columns)}` : `${text(null)}\n`);
     },
+    /** Removes the line from the terminal. */
     end: () => {
       if (live) stderr.write(eraseLine);
     },

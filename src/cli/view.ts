@@ -89,7 +89,7 @@ export function batchText(batch: Batch): string {
 }
 
 /** Formats a batch in one line. */
-export function appBatchQueue(batch: Batch): string {
+export function batchLine(batch: Batch): string {
   const counts = statusCounts(batch).map(([status, count]) => `${counted(count)} ${status}`);
   return counts.length === 0 ? 'nothing accepted' : counts.join(', ');
 }

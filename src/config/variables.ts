@@ -11,14 +11,13 @@ interface Variable {
 /** Which variable stands behind a part of the schema. */
 const variables = z.registry<Variable>();
 
-/** Gives a part of the schema the name of its variable and what it means. */
+/** Gives a part of the schema the name of its variable and its documentation. */
 export function variable<S extends z.ZodType>(
   name: string,
   schema: S,
-  meaning: string,
-  extra: Omit<Variable, 'name' | 'meaning'> = {},
+  documentation: Omit<Variable, 'name'>,
 ): S {
-  variables.add(schema, { name, meaning, ...extra });
+  variables.add(schema, { name, ...documentation });
   return schema;
 }
 

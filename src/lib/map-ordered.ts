@@ -53,3 +53,9 @@ async function comesFirst(next: Promise<unknown> | null, oldest: Promise<unknown
   );
   return await Promise.race([group, result]);
 }
+
+/** Waits for every call; the results by the calls' names. */
+export async function resolved<T extends object>(calls: T): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
+  const results = Object.entries(calls).map(async ([name, call]) => [name, await call] as const);
+  return Object.fromEntries(await Promise.all(results)) as { [K in keyof T]: Awaited<T[K]> };
+}

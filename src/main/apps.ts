@@ -4,6 +4,7 @@ import { type ApiKey, webhookSecrets } from '../config/formats.js';
 import { ConfigError } from '../config/load-config.js';
 import type { Config } from '../config/roles.js';
 import { webhookUrl } from '../config/urls.js';
+import { parseWithErrors } from '../lib/input-errors.js';
 import type { Logger } from '../lib/logger.js';
 import { type App, type Apps, type AppWebhook, plainApp } from '../otp/app.js';
 import { appEventTypes, isEventType } from '../otp/event.js';
@@ -22,11 +23,11 @@ export interface AppRegistry extends Apps {
   named(): readonly App[];
   /** Every app that has a key. */
   all(): readonly App[];
-  /** Reads APPS_FILE again. Throws a ConfigError with all errors in it and keeps what was read before. */
+  /** Reads APPS_FILE again. Throws a ConfigError with the errors in it and keeps what was read before. */
   reload(): void;
 }
 
-/** Reads APPS_FILE if it is set. Throws a ConfigError with all errors in it. */
+/** Reads APPS_FILE if it is set. Throws a ConfigError with the errors in it. */
 export function createAppRegistry(config: AppsConfig): AppRegistry {
   const plain = new Map<string, App>();
   let known = readApps(config);
@@ -67,20 +68,21 @@ export function reloadOnHangup(
   });
 }
 
-/** Reads API_KEYS and APPS_FILE. Throws a ConfigError with all errors in the file. */
+/** Reads API_KEYS and APPS_FILE. Throws a ConfigError with the errors in the file. */
 function readApps(config: AppsConfig): { apps: ReadonlyMap<string, App>; keys: readonly ApiKey[] } {
   const { appsFile, apiKeys = [] } = config;
   if (appsFile === undefined) return { apps: new Map(), keys: apiKeys };
   const json = readJson(appsFile);
-  const { data, error } = appsFileSchema.safeParse(json);
-  const issues = error?.issues ?? [];
-  const entries = Object.entries(data?.apps ?? validMembers(json));
+  const parsed = parseWithErrors(appsFileSchema, json);
+  const errors = 'errors' in parsed ? parsed.errors : [];
+  const hasInvalidTemplate = errors.some(({ path }) => path.split('.')[2] === 'templates');
+  const entries = Object.entries('data' in parsed ? parsed.data.apps : validMembers(json));
   const problems = [
-    ...issues.flatMap((issue) => problemsOf(issue)),
+    ...errors.map(({ path, message }): Problem => [path, message]),
     ...entries.flatMap(([name, entry]) =>
       problemsOfApp(entry, config)
         // A template called default may be among the invalid ones.
-        .filter(([path]) => path !== 'freeText' || !issues.some((issue) => issue.path[2] === 'templates'))
+        .filter(([path]) => path !== 'freeText' || !hasInvalidTemplate)
         .map(([path, problem]): Problem => [`apps.${name}.${path}`, problem]),
     ),
   ];
@@ -124,25 +126,6 @@ function invalidFile(problems: readonly Problem[]): ConfigError {
     problem: path === '' ? problem : `${path.replaceAll(wholeNumber, '[number]')}: ${problem}`,
   });
   return new ConfigError(problems.map(toError));
-}
-
-function problemsOf(issue: {
-  path: PropertyKey[];
-  message: string;
-  code: string;
-  keys?: unknown;
-}): Problem[] {
-  const path = issue.path.map(String).join('.');
-  if (/received undefined$/.test(issue.message)) return [[path, 'is missing']];
-  if (issue.code !== 'unrecognized_keys' || !Array.isArray(issue.keys)) return [[path, issue.message]];
-  return issue.keys.map(
-    (key): Problem => [[path, shownName(String(key))].filter(Boolean).join('.'), 'is not known here'],
-  );
-}
-
-/** The name of an unknown member, unless it may be a value in the wrong place: no member of ours holds a digit. */
-function shownName(name: string): string {
-  return /^[A-Za-z_-]{1,40}$/.test(name) ? name : '?';
 }
 
 /** As many as an app needs to exchange one; the same key may stand in both places. */
@@ -219,12 +202,8 @@ function templateProblems(
 /** Events that an app's webhook can receive; others concern the whole gateway. */
 const appEvents: readonly string[] = appEventTypes;
 
-function webhookProblems({
-  url,
-  secrets,
-  privateAddresses,
-  events = [],
-}: NonNullable<AppEntry['webhook']>): Problem[] {
+function webhookProblems(webhook: NonNullable<AppEntry['webhook']>): Problem[] {
+  const { url, secrets, privateAddresses, events = [] } = webhook;
   const mayBeHttp = privateAddresses === 'allow';
   const urlIsGood = webhookUrl().safeParse(url).success && (mayBeHttp || url.startsWith('https:'));
   const unknown = events.flatMap((name, i) => (appEvents.includes(name) ? [] : [i]));
@@ -240,47 +219,26 @@ function webhookProblems({
 }
 
 function toApp(name: string, entry: AppEntry): App {
-  const {
-    templates = {},
-    limits = {},
-    budget = {},
-    sendsPerSecond,
-    countries,
-    senderId,
-    testNumbers = {},
-    freeText,
-    defaultLocale,
-    webhook,
-  } = entry;
   const plain = plainApp(name);
+  const { templates = {}, limits: { recipientCooldownSeconds, perSecond, ...limits } = {} } = entry;
   const byLocale = (texts: Record<string, string>) =>
     new Map(Object.entries(texts).map(([tag, text]) => [tag.toLowerCase(), text]));
-  const {
-    recipientCooldownSeconds,
-    recipientPer10Minutes,
-    recipientPerDay,
-    clientIpPer10Minutes,
-    perSecond,
-  } = limits;
   return {
     name,
     templates: new Map(Object.entries(templates).map(([template, texts]) => [template, byLocale(texts)])),
-    defaultLocale: (defaultLocale ?? plain.defaultLocale).toLowerCase(),
-    freeText: freeText ?? plain.freeText,
-    senderId: senderId ?? null,
-    countries: countries ?? null,
+    defaultLocale: (entry.defaultLocale ?? plain.defaultLocale).toLowerCase(),
+    freeText: entry.freeText ?? plain.freeText,
+    senderId: entry.senderId ?? null,
+    countries: entry.countries ?? null,
     limits: {
-      recipientCooldownMs:
-        recipientCooldownSeconds === undefined ? undefined : recipientCooldownSeconds * 1_000,
-      recipientPer10Minutes,
-      recipientPerDay,
-      clientIpPer10Minutes,
+      ...limits,
+      ...entry.budget,
+      recipientCooldownMs: recipientCooldownSeconds && recipientCooldownSeconds * 1_000,
       appPerSecond: perSecond,
-      ...budget,
     },
-    sendsPerSecond: sendsPerSecond ?? null,
-    webhook: webhook ? toWebhook(webhook) : null,
-    testNumbers: new Map(Object.entries(testNumbers)),
+    sendsPerSecond: entry.sendsPerSecond ?? null,
+    webhook: entry.webhook ? toWebhook(entry.webhook) : null,
+    testNumbers: new Map(Object.entries(entry.testNumbers ?? {})),
   };
 }
 

@@ -29,11 +29,8 @@ const settleMs = 2_000;
 const verifyConnections = 64;
 
 /** The client of the iSMS account, with a connection for each send that may be in flight. */
-export function ismsProvider({
-  isms,
-  account,
-  worker,
-}: Pick<ConfigFor<'worker'>, 'isms' | 'account' | 'worker'>): Provider {
+export function ismsProvider(config: Pick<ConfigFor<'worker'>, 'isms' | 'account' | 'worker'>): Provider {
+  const { isms, account, worker } = config;
   return createIsmsProvider({
     ...isms,
     username: account.username,
@@ -80,15 +77,12 @@ export function requestSettings(
   apps: Apps,
 ): RequestSettings {
   return {
+    ...otp,
     apps,
     defaultMessage: defaults.message,
     defaultSenderId: defaults.senderId ?? null,
     defaultCountry: defaults.country,
     allowedCountries,
-    ttlSeconds: otp.ttlSeconds,
-    maxAttempts: otp.maxAttempts,
-    sendDeadlineSeconds: otp.sendDeadlineSeconds,
-    bulkSendDeadlineSeconds: otp.bulkSendDeadlineSeconds,
     contentPolicy,
     fraudGuardEnforces: fraud.guard === 'enforce',
   };
@@ -97,19 +91,13 @@ export function requestSettings(
 function policyOf(config: StoreConfig): Policy {
   const { otp, isms, limits, fraud, budget } = config;
   return {
+    ...otp,
+    ...limits,
+    ...budget,
     retentionMs: otp.retentionSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
     verifyLeaseMs: isms.verifyTimeoutMs + settleMs,
-    maxSendRetries: otp.maxSendRetries,
-    maxResendsAfterUnknown: otp.maxResendsAfterUnknown,
     recipientCooldownMs: limits.recipientCooldownSeconds * 1_000,
-    recipientPer10Minutes: limits.recipientPer10Minutes,
-    recipientPerDay: limits.recipientPerDay,
-    recipientPerDayAllApps: limits.recipientPerDayAllApps,
-    appPerSecond: limits.appPerSecond,
-    clientIpPer10Minutes: limits.clientIpPer10Minutes,
-    creditsPerDay: budget.creditsPerDay,
-    creditsPerMonth: budget.creditsPerMonth,
     budgetTimeZone: budget.timeZone,
     maxWrongCodes: limits.wrongCodes,
     fraudGuard: fraud.guard,
@@ -118,10 +106,8 @@ function policyOf(config: StoreConfig): Policy {
 }
 
 /** Events that are recorded. With APPS_FILE an app may get a receiver while the process runs, so all app events are. */
-export function recordedEvents({
-  webhook,
-  appsFile,
-}: Pick<StoreConfig, 'webhook' | 'appsFile'>): readonly EventType[] {
+export function recordedEvents(config: Pick<StoreConfig, 'webhook' | 'appsFile'>): readonly EventType[] {
+  const { webhook, appsFile } = config;
   const ofApps: readonly EventType[] = appsFile === undefined ? [] : appEventTypes;
   return [...new Set([...eventsOf(webhook?.events ?? []), ...ofApps])];
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { table } from '../cli/view.js';
 import { ConfigError } from '../config/load-config.js';
 import type { ConfigFor } from '../config/roles.js';
 import type { Otp } from '../otp/otp.js';
@@ -85,12 +86,11 @@ const runners = {
       return { app: name, pausedAt, credits: Object.fromEntries(used) };
     });
     const creditsOf = (of: { used: number; budget: number } | undefined) =>
-      (of ? `${of.used} of ${of.budget}` : '-').padEnd(20);
-    const rows = data.map(({ app, pausedAt, credits }) =>
-      [app.padEnd(32), creditsOf(credits.day), creditsOf(credits.month), pausedAt ?? '-'].join('  '),
-    );
-    const head = ['app'.padEnd(32), 'credits today'.padEnd(20), 'this month'.padEnd(20), 'paused since'];
-    yield { text: [head.join('  '), ...rows].join('\n'), data };
+      of ? `${of.used} of ${of.budget}` : '-';
+    const rows = data.map(({ app, pausedAt, credits }) => {
+      return [app, creditsOf(credits.day), creditsOf(credits.month), pausedAt ?? '-'];
+    });
+    yield { text: table([['app', 'credits today', 'this month', 'paused since'], ...rows]), data };
   },
   'apps pause': async function* (tools, app) {
     const changed = await setAppPaused(tools, knownApp(app, tools.config), true);
@@ -111,25 +111,13 @@ const runners = {
     if (limited.length === 0) {
       return yield { text: 'No number range is slowed, blocked or capped.', data: limited };
     }
-    const time = (ms: number) => (ms === 0 ? '-'.padEnd(24) : new Date(ms).toISOString());
-    const lines = limited.map(({ app, range, slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse }) =>
-      [
-        app.padEnd(32),
-        shownRange(range).padEnd(14),
-        ...[slowUntil, blockedUntil, cappedUntil].map(time),
-        String(refused).padEnd(8),
-        wouldRefuse,
-      ].join('  '),
-    );
-    const head = [
-      'app'.padEnd(32),
-      'range'.padEnd(14),
-      'slowed until'.padEnd(24),
-      'blocked until'.padEnd(24),
-      'capped until'.padEnd(24),
-    ];
     const data = limited.map(({ range, ...one }) => ({ ...one, range: shownRange(range) }));
-    yield { text: [[...head, 'rejected', 'would reject'].join('  '), ...lines].join('\n'), data };
+    const rows = data.map(({ app, range, slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse }) => {
+      const times = [slowUntil, blockedUntil, cappedUntil].map((ms) => (ms === 0 ? '-' : isoTime(ms)));
+      return [app, range, ...times, String(refused), String(wouldRefuse)];
+    });
+    const until = ['slowed until', 'blocked until', 'capped until'];
+    yield { text: table([['app', 'range', ...until, 'rejected', 'would reject'], ...rows]), data };
   },
   'webhooks redeliver': async function* ({ webhookQueue }) {
     const count = await webhookQueue.retryDead();

@@ -1,3 +1,4 @@
+import { resolved } from '../lib/map-ordered.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { accountTroubles } from '../otp/outcome.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
@@ -9,12 +10,7 @@ import type { AppRegistry } from './apps.js';
 import type { Closable } from './lifecycle.js';
 
 /** Reads the state that all processes share, for a scrape of this one's metrics. */
-export async function readGatewayState({
-  store: { sendingPause, appHolds, appPauses, budgets, balance, load, conversion, waitingLines },
-  sendOtpQueue,
-  webhookQueue,
-  apps,
-}: {
+export async function readGatewayState(options: {
   store: Pick<
     Store,
     'sendingPause' | 'appHolds' | 'appPauses' | 'budgets' | 'balance' | 'load' | 'conversion' | 'waitingLines'
@@ -23,53 +19,42 @@ export async function readGatewayState({
   webhookQueue: WebhookQueue | null;
   apps: Pick<AppRegistry, 'all'>;
 }): Promise<GatewayState> {
-  const [
-    backlog,
-    since,
-    active,
-    events,
-    paused,
-    holds,
-    pausedApps,
-    used,
-    memory,
-    snapshot,
-    { runsOutOn },
-    lowConversions,
-  ] = await Promise.all([
-    sendOtpQueue.backlog(),
-    sendOtpQueue.waitingSince(),
-    waitingLines.active(),
-    // On a cluster these may be on another master; one that fails must not hide the rest.
-    webhookQueue?.counts().catch(() => null) ?? null,
-    sendingPause.reason(),
-    appHolds.read().catch(() => []),
-    appPauses.read().catch(() => new Map<string, number>()),
-    budgets.read(apps.all()).catch(() => []),
-    load.memory(),
-    balance.latest().catch(() => null),
-    balance.outlook().catch(() => ({ runsOutOn: null })),
-    conversion.alarms().catch(() => []),
-  ]);
+  const { store, sendOtpQueue, webhookQueue, apps } = options;
+  const { sendingPause, appHolds, appPauses, budgets, balance, load, conversion, waitingLines } = store;
+  const { backlog, since, active, paused, holds, pauses, used, snapshot, outlook, ...shown } = await resolved(
+    {
+      backlog: sendOtpQueue.backlog(),
+      since: sendOtpQueue.waitingSince(),
+      active: waitingLines.active(),
+      // On a cluster these may be on another master; one that fails must not hide the rest.
+      webhooks: webhookQueue?.counts().catch(() => null) ?? null,
+      paused: sendingPause.reason(),
+      holds: appHolds.read().catch(() => []),
+      pauses: appPauses.read().catch(() => new Map<string, number>()),
+      used: budgets.read(apps.all()).catch(() => []),
+      memory: load.memory(),
+      snapshot: balance.latest().catch(() => null),
+      outlook: balance.outlook().catch(() => ({ runsOutOn: null })),
+      lowConversions: conversion.alarms().catch(() => []),
+    },
+  );
   const moment = (date: string | null) => (date === null ? null : Date.parse(date));
   return {
+    ...shown,
     waiting: [
       { lane: 'single', jobs: backlog.single + backlog.delayed, since },
       { lane: 'bulk', jobs: backlog.bulk + waitingIn(active), since: waitingBatchesSince(active) },
     ],
     inBatches: waitingByApp(active),
-    webhooks: events,
     paused: Object.fromEntries(['operator', ...accountTroubles].map((reason) => [reason, reason === paused])),
     holds: holds.map(({ app, text }) => ({ app, text })),
-    pausedApps: [...pausedApps.keys()],
+    pausedApps: [...pauses.keys()],
     budgets: used.map(({ app, period, used, limit }) => ({ app, period, share: used / limit })),
-    memory,
-    lowConversions,
     balance: snapshot && {
       credits: snapshot.credits,
       checkedAt: snapshot.at,
       expiresAt: moment(snapshot.expiresOn),
-      runsOutAt: moment(runsOutOn),
+      runsOutAt: moment(outlook.runsOutOn),
       alarms: { ...balance.alarms(snapshot) },
     },
   };
@@ -104,15 +89,12 @@ const backlogEveryMs = 30_000;
 const lastWriteMs = 2_000;
 
 /** Adds this process's counts to those of the overview page every few seconds; counts that fail to be written are kept. */
-export function recordStats({
-  store,
-  sendOtpQueue,
-  tally,
-}: {
+export function recordStats(options: {
   store: Pick<Store, 'stats' | 'acquireLease' | 'waitingLines'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
   tally: Metrics['tally'];
 }): Closable {
+  const { store, sendOtpQueue, tally } = options;
   let writing: Promise<void> | null = null;
   const allWaiting = async () => {
     const { single, bulk, delayed } = await sendOtpQueue.backlog();

@@ -178,12 +178,8 @@ async function developmentSecrets(directory: string): Promise<DevelopmentSecrets
 }
 
 /** The addresses, the secrets made for development but none of the environment, and commands that use them. */
-function banner({
-  apiUrl,
-  login,
-  key,
-  inboxUrl,
-}: Record<'apiUrl' | 'login' | 'key', string> & { inboxUrl: string | null }): string {
+function banner(options: Record<'apiUrl' | 'login' | 'key', string> & { inboxUrl: string | null }): string {
+  const { apiUrl, login, key, inboxUrl } = options;
   const call = `curl -s -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json'`;
   const to = inboxUrl ? '+60123456789' : '<your number>';
   return [

@@ -7,17 +7,12 @@ import type { Lifecycle } from './lifecycle.js';
 import { listen } from './listen.js';
 import { packageVersion } from './package-version.js';
 
-interface Telemetry {
-  logger: Logger;
-  metrics: Metrics;
-}
-
 /** The logger and the metrics of one process; `METRICS_PORT` serves them at `/metrics`, without a login. */
 export async function startTelemetry(
   role: string,
   { logLevel, metrics: { host, port } }: Pick<Config, 'logLevel' | 'metrics'>,
   lifecycle: Lifecycle,
-): Promise<Telemetry> {
+): Promise<{ logger: Logger; metrics: Metrics }> {
   const logger = createLogger({ level: logLevel, role });
   const metrics = createMetrics(packageVersion());
   if (port !== undefined) {

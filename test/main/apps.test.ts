@@ -75,7 +75,7 @@ describe('APPS_FILE', () => {
 
   it.each([
     [{ shop: { ...shop, keys: ['plain-key'] } }, /apps.shop.keys.0: must be sha256:/],
-    [{ shop: { ...shop, colour: 'red' } }, /apps.shop.colour: is not known here/],
+    [{ shop: { ...shop, colour: 'red' } }, /apps.shop.colour: is unknown/],
     [{ Shop: shop }, /apps.Shop: /],
     [
       { shop: { ...shop, templates: { default: { en: 'no code' } } } },
@@ -146,7 +146,7 @@ describe('APPS_FILE', () => {
     };
     expect(settingErrors(several)).toEqual([
       expect.stringMatching(/^APPS_FILE apps.shop.templates: /),
-      'APPS_FILE apps.shop.colour: is not known here',
+      'APPS_FILE apps.shop.colour: is unknown',
       'APPS_FILE apps.bank.keys: is missing',
       'APPS_FILE apps.shop.senderId: must be letters and digits, at most 11',
       'APPS_FILE apps.bank.senderId: must be letters and digits, at most 11',

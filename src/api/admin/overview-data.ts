@@ -1,3 +1,4 @@
+import { resolved } from '../../lib/map-ordered.js';
 import type { App } from '../../otp/app.js';
 import { type LimitedRange, shownRange } from '../../store/number-ranges.js';
 import { type StatsSlot, statsSlotMs } from '../../store/stats.js';
@@ -26,61 +27,46 @@ export async function overviewOf(
   hours: keyof typeof slotsPerPoint,
 ) {
   const now = Date.now();
-  const [
-    slots,
-    backlog,
-    since,
-    active,
-    paused,
-    holds,
-    memory,
-    latest,
-    outlook,
-    curve,
-    limited,
-    webhooks,
-    lowConversions,
-    batches,
-    apps,
-  ] = await Promise.all([
-    store.stats.read(now - hours * hourMs),
-    sendOtpQueue.backlog(),
-    sendOtpQueue.waitingSince(),
-    store.waitingLines.active(),
-    store.sendingPause.reason(),
-    store.appHolds.read().catch(() => null),
-    store.load.memory(),
-    store.balance.latest(),
-    store.balance.outlook(),
-    store.balance.curve({ since: now - balanceDays * dayMs, until: now + minuteMs, points: mostPoints }),
-    store.ranges.limited(),
-    webhookQueue?.counts() ?? null,
-    store.conversion.alarms(),
-    unendedBatches(store),
-    appsOf(store, known.all()),
-  ]);
+  const { slots, backlog, since, active, memory, latest, outlook, curve, limited, webhooks, ...shown } =
+    await resolved({
+      slots: store.stats.read(now - hours * hourMs),
+      backlog: sendOtpQueue.backlog(),
+      since: sendOtpQueue.waitingSince(),
+      active: store.waitingLines.active(),
+      memory: store.load.memory(),
+      latest: store.balance.latest(),
+      outlook: store.balance.outlook(),
+      curve: store.balance.curve({
+        since: now - balanceDays * dayMs,
+        until: now + minuteMs,
+        points: mostPoints,
+      }),
+      limited: store.ranges.limited(),
+      webhooks: webhookQueue?.counts() ?? null,
+      paused: store.sendingPause.reason(),
+      /** Apps on hold; null when they could not be read. */
+      holds: store.appHolds.read().catch(() => null),
+      lowConversions: store.conversion.alarms(),
+      batches: unendedBatches(store),
+      apps: appsOf(store, known.all()),
+    });
   const longestMs = since === null ? 0 : Math.max(0, now - since);
   const lines = active.reduce((sum, { waiting }) => sum + waiting, 0);
   const facts = {
+    ...shown,
     now,
     hours,
     points: pointsOf(slots, slotsPerPoint[hours], now),
     waiting: { single: backlog.single + backlog.delayed, bulk: backlog.bulk + lines, longestMs },
-    paused,
-    /** Apps on hold; null when they could not be read. */
-    holds,
     balance: latest && {
       ...latest,
       ...outlook,
       ...store.balance.alarms(latest),
       curve: curve.map(({ at, credits }) => ({ at, credits })),
     },
-    lowConversions,
     /** False: the guard only monitors. */
     guardEnforces: settings.fraudGuardEnforces,
     ranges: limitedRanges(limited, now),
-    batches,
-    apps,
   };
   return { ...facts, alarms: alarmsOf({ ...facts, slots, memory, webhooks }) };
 }

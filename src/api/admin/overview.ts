@@ -4,16 +4,19 @@ import { createRequire } from 'node:module';
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import { type Otp, transitions } from '../../otp/otp.js';
+import { batchOfId } from '../../otp/otp-id.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
 import { setAppPaused } from '../../producer/app-pause.js';
+import { batchMembers } from '../../producer/upload.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { readJson } from '../http/body.js';
-import { contextOf } from '../http/context.js';
+import { contextOf, type RequestContext } from '../http/context.js';
 import { html } from '../http/html.js';
 import { ApiProblem } from '../http/problem.js';
 import { parseInput } from '../http/request.js';
+import { notChanged } from '../routes/batches.js';
 import { createCancel, isoTime, otpView, skipUnreadable } from '../routes/otps.js';
-import { batchActions, findBatch } from './overview-batches.js';
+import { findBatch } from './overview-batches.js';
 import { overviewOf } from './overview-data.js';
 
 const querySchema = z.strictObject({
@@ -23,12 +26,16 @@ const querySchema = z.strictObject({
     .transform((hours) => Number(hours) as Parameters<typeof overviewOf>[1]),
 });
 const lookupSchema = z.strictObject({ query: z.string().trim().min(1).max(64) });
-const cancelSchema = z.strictObject({ id: z.string().max(64) });
+const idSchema = z.strictObject({ id: z.string().max(64) });
+const changeSchema = idSchema.extend({
+  paused: z.boolean().optional(),
+  perSecond: batchMembers.perSecond.unwrap().nullable().optional(),
+});
 const rangeSchema = z.strictObject({ app: z.string().max(64), range: z.string().max(32) });
 
 /** The overview, at the root of the admin pages: state of the gateway, and search for an OTP or a batch. */
 export function overviewPages(actions: boolean, dependencies: ApiDependencies): Router {
-  const { store, settings, version } = dependencies;
+  const { store, batchQueue, settings, version } = dependencies;
   const cancel = createCancel(dependencies);
   const assets = overviewAssets();
   const page = overviewPage({ version, actions, digest: assets.digest });
@@ -54,47 +61,69 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
     ]);
     answer(res, { otps: otps.map(maskedView), batch });
   });
-  router.post('/otps/cancel', async (req, res) => {
-    const context = contextOf(res);
-    context.operation = 'cancelOtp';
-    if (!actions) throw new ApiProblem('action_not_offered');
-    const { id } = parseInput(cancelSchema, await readJson(req));
+  const posts = ['/otps'];
+  /** A change by the operator, if actions are on. The audit log names it by `operation`; null: by its path. */
+  const action = (
+    path: string,
+    operation: string | null,
+    run: (req: Request, context: RequestContext) => Promise<unknown>,
+  ) => {
+    posts.push(path);
+    router.post(path, async (req, res) => {
+      const context = contextOf(res);
+      context.operation = operation;
+      if (!actions) throw new ApiProblem('action_not_offered');
+      const body = await run(req, context);
+      if (body) answer(res, body);
+      else res.status(204).end();
+    });
+  };
+  action('/otps/cancel', 'cancelOtp', async (req, context) => {
+    const { id } = parseInput(idSchema, await readJson(req));
     const otp = await store.otps.findOfAnyApp(id).catch(skipUnreadable);
     if (!otp) throw new ApiProblem('otp_not_found');
     context.otpId = otp.id;
     const result = await cancel(otp.app, otp.id);
     if (result !== 'cancelled') throw new ApiProblem(result);
-    res.status(204).end();
   });
-  router.post('/ranges/forget', async (req, res) => {
-    if (!actions) throw new ApiProblem('action_not_offered');
+  action('/ranges/forget', null, async (req) => {
     const { app, range } = parseInput(rangeSchema, await readJson(req));
-    answer(res, { known: await store.ranges.forget(app, range.replace(/\D/g, '')) });
+    return { known: await store.ranges.forget(app, range.replace(/\D/g, '')) };
   });
-  for (const action of ['pause', 'resume'] as const) {
-    router.post(`/apps/:app/${action}`, async (req, res) => {
-      if (!actions) throw new ApiProblem('action_not_offered');
-      const { app } = req.params;
+  for (const verb of ['pause', 'resume']) {
+    action(`/apps/:app/${verb}`, null, async (req) => {
+      const app = String(req.params['app']);
       const isKnown = dependencies.apps.all().some(({ name }) => name === app);
       // One that lost its keys meanwhile can still be resumed.
       if (!isKnown && !(await store.appPauses.isPaused(app))) throw new ApiProblem('app_not_found');
-      await setAppPaused(dependencies, app, action === 'pause');
-      res.status(204).end();
+      await setAppPaused(dependencies, app, verb === 'pause');
     });
   }
-  router.use(batchActions(actions, dependencies));
-  for (const path of ['/', '/assets/:name', '/overview.json']) router.all(path, refuseMethod('GET, HEAD'));
-  router.all(
-    [
-      ...['/otps', '/otps/cancel', '/batches/change', '/batches/cancel', '/ranges/forget'],
-      ...['/apps/:app/pause', '/apps/:app/resume'],
-    ],
-    refuseMethod('POST'),
-  );
+  const batchFor = async (id: string, context: RequestContext) => {
+    const batch = await findBatch(store, id);
+    if (!batch) throw new ApiProblem('batch_not_found');
+    context.batchId = batch.id;
+    return batch;
+  };
+  action('/batches/change', 'changeBatch', async (req, context) => {
+    const { id, ...change } = parseInput(changeSchema, await readJson(req));
+    const { app } = await batchFor(id, context);
+    const result = await store.batches.update(app, id, change);
+    if (result !== 'changed') throw notChanged(result);
+    await batchQueue.wake(batchOfId(id) ?? '');
+  });
+  action('/batches/cancel', 'cancelBatch', async (req, context) => {
+    const { id } = parseInput(idSchema, await readJson(req));
+    const { app } = await batchFor(id, context);
+    await store.batches.cancel(app, id);
+    await batchQueue.wake(batchOfId(id) ?? '');
+  });
+  router.all(['/', '/assets/:name', '/overview.json'], refuseMethod('GET, HEAD'));
+  router.all(posts, refuseMethod('POST'));
   return router;
 }
 
-function answer(res: Response, body: object): void {
+function answer(res: Response, body: unknown): void {
   res.set('Cache-Control', 'no-store').json(body);
 }
 
@@ -160,15 +189,8 @@ function overviewAssets(): { byName: Map<string, Asset>; digest: string } {
 }
 
 /** The overview without its figures, which the page's script fetches every 15 s. */
-function overviewPage({
-  version,
-  actions,
-  digest,
-}: {
-  version: string;
-  actions: boolean;
-  digest: string;
-}): string {
+function overviewPage(options: { version: string; actions: boolean; digest: string }): string {
+  const { version, actions, digest } = options;
   const asset = (name: string) => `/admin/assets/${name}?${digest}`;
   const tile = (id: string, title: string) => html`
     <div><dt>${title}</dt><dd id="${id}">–</dd><dd class="more" id="${id}-more">&nbsp;</dd></div>`;

@@ -7,7 +7,7 @@ import type { Store } from '../../store/store.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey } from '../http/authentication.js';
 import { isMediaType, readForm, readJson, readQuery } from '../http/body.js';
-import { contextOf, nameRoute } from '../http/context.js';
+import { contextOf, nameRoute, type RequestContext } from '../http/context.js';
 import { ApiProblem, invalid, knownProblem, noteProblem, problemDocument } from '../http/problem.js';
 import { abortSignal } from '../http/route.js';
 import { createCancel, otpsOfNumber } from '../routes/otps.js';
@@ -36,7 +36,7 @@ interface Call {
   /** The names of all parameters that are present. */
   names: readonly string[];
   res: Response;
-  setOtpId(otpId: string): void;
+  context: RequestContext;
 }
 
 /** A method of the protocol. */
@@ -76,10 +76,7 @@ export function ismsCompat(dependencies: ApiDependencies): Router {
       const method = methods.get(parameter('method'));
       const { operation, changes } = method ?? { operation: 'isms', changes: false };
       Object.assign(context, { app, operation, changes });
-      const setOtpId = (otpId: string) => {
-        context.otpId = otpId;
-      };
-      const call = { app, parameter, names: [...parameters.keys()], res, setOtpId };
+      const call = { app, parameter, names: [...parameters.keys()], res, context };
       answer(res, method ? await method.handle(call) : failed('Unknown method'));
     } catch (error) {
       answer(res, failed(messageOf(error, res)));
@@ -180,8 +177,8 @@ function sendMethod(dependencies: ApiDependencies) {
   const reader = createRequestReader(settings);
   const send = createSend(dependencies);
   const cancel = createCancel(dependencies);
-  return async ({ app, parameter, names, res, setOtpId }: Call): Promise<object> => {
-    contextOf(res).ended = countRefusals(dependencies);
+  return async ({ app, parameter, names, res, context }: Call): Promise<object> => {
+    context.ended = countRefusals(dependencies);
     const unknown = names.find((name) => !sendParameters.has(name));
     // Ignoring a parameter could change the SMS.
     if (unknown !== undefined) throw invalid(unknown, 'is not a parameter of a send');
@@ -202,7 +199,7 @@ function sendMethod(dependencies: ApiDependencies) {
       idempotency: null,
       waitSeconds: answerWithinSeconds,
       abortSignal: () => abortSignal(res),
-      setOtpId,
+      context,
     });
     // The client gives up now, so a later SMS would be useless.
     if (otp.status === 'queued') await cancel(app, otp.id);
@@ -234,8 +231,8 @@ function idsOf(otp: Otp) {
 function verifyMethod(dependencies: ApiDependencies) {
   const { store, settings } = dependencies;
   const verify = createVerify(dependencies);
-  return async ({ app, parameter, res, setOtpId }: Call): Promise<object> => {
-    contextOf(res).ended = countVerifications(dependencies);
+  return async ({ app, parameter, res, context }: Call): Promise<object> => {
+    context.ended = countVerifications(dependencies);
     const to = numberOf(parameter, settings);
     const echoed = {
       uuid: parameter('uuid'),
@@ -249,7 +246,7 @@ function verifyMethod(dependencies: ApiDependencies) {
       // Not a possible code, so no attempt is counted.
       if (!sixDigits.test(code)) throw new ApiProblem('incorrect_code');
       if (isOver(otp, parameter('interval'))) throw new ApiProblem('otp_expired');
-      await verify({ app, id: otp.id, code, key: undefined, setOtpId });
+      await verify({ app, id: otp.id, code, key: undefined, context });
       return { status: 'Verified', ...echoed, ...idsOf(otp) };
     } catch (error) {
       return { ...failed(messageOf(error, res)), ...echoed };

@@ -7,7 +7,7 @@ import { createRequestReader } from '../../producer/otp-request.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey, readBasic } from '../http/authentication.js';
 import { readForm } from '../http/body.js';
-import { contextOf, nameRoute } from '../http/context.js';
+import { contextOf, nameRoute, type RequestContext } from '../http/context.js';
 import {
   ApiProblem,
   invalid,
@@ -15,6 +15,7 @@ import {
   noteProblem,
   problemDocument,
   problemHeaders,
+  unreadable,
 } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { abortSignal } from '../http/route.js';
@@ -60,7 +61,7 @@ interface Call {
   /** The verification's sid in the path, or empty. */
   sid: string;
   res: Response;
-  setOtpId(otpId: string): void;
+  context: RequestContext;
 }
 
 type Handler = (call: Call) => Promise<{ status: number; body: object }>;
@@ -102,17 +103,13 @@ async function callOf(req: Request, res: Response, { apiKeys }: ApiDependencies)
   const service = String(req.params['service']);
   if (!serviceShape.test(service)) throw new ApiProblem('otp_not_found');
   const form = req.method === 'POST' ? await formOf(req) : new URLSearchParams();
-  const setOtpId = (otpId: string) => {
-    context.otpId = otpId;
-  };
-  return { app, form, account, service, sid: String(req.params['sid'] ?? ''), res, setOtpId };
+  return { app, form, account, service, sid: String(req.params['sid'] ?? ''), res, context };
 }
 
 /** A form with unique names and no query string: an ignored parameter could change the SMS. */
 async function formOf(req: Request): Promise<URLSearchParams> {
   if (/\?./.test(req.originalUrl)) {
-    const detail = 'Send the parameters in the body, not in the query string.';
-    throw new ApiProblem('invalid_request', { detail });
+    throw unreadable('Send the parameters in the body, not in the query string.');
   }
   const form = await readForm(req);
   const names = new Set<string>();
@@ -199,8 +196,8 @@ function startVerification(dependencies: ApiDependencies): Handler {
   const reader = createRequestReader(settings);
   const send = createSend(dependencies);
   return async (call) => {
-    const { app, form, service, res, setOtpId } = call;
-    contextOf(res).ended = countRefusals(dependencies);
+    const { app, form, service, res, context } = call;
+    context.ended = countRefusals(dependencies);
     refuseNotOffered(form);
     refuseUnknown(form);
     requireTemplate(settings.apps.of(app), form);
@@ -223,7 +220,7 @@ function startVerification(dependencies: ApiDependencies): Handler {
       idempotency: null,
       waitSeconds: null,
       abortSignal: () => abortSignal(res),
-      setOtpId,
+      context,
     });
     return { status: 201, body: verificationView(otp, call, 'pending') };
   };
@@ -233,7 +230,7 @@ function startVerification(dependencies: ApiDependencies): Handler {
 async function openOtp(dependencies: ApiDependencies, call: Call): Promise<Otp> {
   const otp = await otpBySid(dependencies, { ...call, to: null });
   if (!otp || !(isPending(otp.status) || otp.status === 'sent')) throw new ApiProblem('otp_not_found');
-  call.setOtpId(otp.id);
+  call.context.otpId = otp.id;
   return otp;
 }
 
@@ -261,8 +258,8 @@ function updateVerification(dependencies: ApiDependencies): Handler {
 function checkVerification(dependencies: ApiDependencies): Handler {
   const verify = createVerify(dependencies);
   return async (call) => {
-    const { app, form, res, setOtpId } = call;
-    contextOf(res).ended = countVerifications(dependencies);
+    const { app, form, res, context } = call;
+    context.ended = countVerifications(dependencies);
     refuseNotOffered(form);
     const code = form.get('Code') ?? '';
     if (!/^\d{4,10}$/.test(code)) throw invalid('Code', 'must be 4 to 10 digits');
@@ -271,7 +268,7 @@ function checkVerification(dependencies: ApiDependencies): Handler {
     try {
       // Codes have six digits; others are wrong without a call to iSMS.
       if (code.length !== 6) throw new ApiProblem('incorrect_code');
-      await verify({ app, id: otp.id, code, key: undefined, setOtpId });
+      await verify({ app, id: otp.id, code, key: undefined, context });
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.code !== 'incorrect_code') throw error;
       noteProblem(res, error);

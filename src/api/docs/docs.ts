@@ -56,15 +56,12 @@ export function docsRoutes(
 }
 
 /** The page at `/`: what this is, and where to go. */
-function startPage({
-  version,
-  hasAdmin,
-  development,
-}: {
+function startPage(options: {
   version: string;
   hasAdmin: boolean;
   development: Exclude<ApiDependencies['development'], undefined>;
 }): string {
+  const { version, hasAdmin, development } = options;
   const { apiKey = null, inboxUrl = null } = development ?? {};
   const rows = [
     html`<tr><td><a href="/docs">API documentation</a></td><td>Every call with an example; also as <a href="/openapi.json">openapi.json</a></td></tr>`,

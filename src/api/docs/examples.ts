@@ -45,11 +45,7 @@ export const bulkResultExample = {
   rejected: 1,
   results: [
     { index: 0, id },
-    {
-      index: 1,
-      code: 'invalid_phone_number',
-      message: refusalMessages.invalid_phone_number,
-    },
+    { index: 1, code: 'invalid_phone_number', message: refusalMessages.invalid_phone_number },
   ],
 };
 

@@ -4,44 +4,9 @@ import { type ProblemCode, problemCodes, problems } from '../http/problems.js';
 import type { Route } from '../http/route.js';
 
 /** An OpenAPI 3.1 document, as far as this API uses it (https://spec.openapis.org/oas/v3.1.1). */
-export interface OpenApiDocument {
-  openapi: '3.1.1';
-  info: {
-    title: string;
-    version: string;
-    description: string;
-    license: { name: string; identifier: string };
-  };
-  servers: { url: string; description: string }[];
-  tags: { name: string; description: string }[];
-  security: Record<string, string[]>[];
-  paths: Record<string, PathItem>;
-  components: {
-    schemas: Record<string, Schema>;
-    securitySchemes: Record<string, { type: 'http'; scheme: string; description: string }>;
-  };
-}
+export type OpenApiDocument = ReturnType<typeof openApiDocument>;
 
-type PathItem = Partial<Record<'get' | 'post' | 'patch' | 'delete', Operation>>;
-
-export interface Operation {
-  operationId: string;
-  tags: string[];
-  summary: string;
-  description: string;
-  security: Record<string, string[]>[];
-  parameters: Parameter[];
-  requestBody?: { required: boolean; content: Record<string, MediaType> };
-  responses: Record<string, ResponseObject>;
-}
-
-interface Parameter {
-  name: string;
-  in: 'path' | 'query' | 'header';
-  required: boolean;
-  description: string;
-  schema: Schema;
-}
+export type Operation = ReturnType<typeof operation>;
 
 interface ResponseObject {
   description: string;
@@ -81,19 +46,14 @@ Errors are problem documents (RFC 9457) with a stable \`code\`. Answers have an 
 const bearer = { apiKey: [] };
 
 /** The OpenAPI document of exactly these routes. */
-export function openApiDocument(routes: readonly Route[], version: string): OpenApiDocument {
-  const paths: OpenApiDocument['paths'] = {};
+export function openApiDocument(routes: readonly Route[], version: string) {
+  const paths: Record<string, Partial<Record<Route['method'], Operation>>> = {};
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method]: operation(route) };
   }
   return {
     openapi: '3.1.1',
-    info: {
-      title: 'isms-otp-gateway',
-      version,
-      description,
-      license: { name: 'MIT', identifier: 'MIT' },
-    },
+    info: { title: 'isms-otp-gateway', version, description, license: { name: 'MIT', identifier: 'MIT' } },
     servers: [{ url: '/', description: 'This gateway' }],
     tags: [
       { name: 'OTPs', description: 'Send, find, verify and cancel OTPs.' },
@@ -117,7 +77,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
   };
 }
 
-function operation(route: Route): Operation {
+function operation(route: Route) {
   const { operationId, summary, tag, body } = route;
   return {
     operationId,
@@ -127,31 +87,21 @@ function operation(route: Route): Operation {
     security: needsKey(route) ? [bearer] : [],
     parameters: parameters(route),
     ...(body && {
-      requestBody: {
-        required: body.optional !== true,
-        content: contentOf(body),
-      },
+      requestBody: { required: body.optional !== true, content: contentOf(body) },
     }),
     responses: responses(route),
   };
 }
 
-function parameters({ path, query, headers }: Route): Parameter[] {
-  const ids = [...path.matchAll(/\{(\w+)\}/g)].map(
-    ([, name = '']): Parameter => ({
-      name,
-      in: 'path',
-      required: true,
-      description: path.includes('/batches/') ? 'The id of a batch.' : 'The id of an OTP.',
-      schema: { type: 'string' },
-    }),
-  );
+function parameters({ path, query, headers }: Route) {
+  const ids = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => {
+    const description = path.includes('/batches/') ? 'The id of a batch.' : 'The id of an OTP.';
+    return { name, in: 'path' as const, required: true, description, schema: { type: 'string' } as Schema };
+  });
   const others = [
     ...(query ? parameterSchemas(query).map((each) => ({ ...each, in: 'query' as const })) : []),
     ...(headers ? parameterSchemas(headers).map((each) => ({ ...each, in: 'header' as const })) : []),
-  ].map(({ schema: { description = '', ...schema }, ...rest }): Parameter => {
-    return { ...rest, description, schema };
-  });
+  ].map(({ schema: { description = '', ...schema }, ...rest }) => ({ ...rest, description, schema }));
   return [...ids, ...others];
 }
 
@@ -187,11 +137,8 @@ function goodResponse({ description, headers = {}, body }: Route['answers'][numb
   return { ...response, content };
 }
 
-function contentOf({
-  name,
-  example,
-  records,
-}: Omit<NonNullable<Route['body']>, 'optional' | 'read'>): Record<string, MediaType> {
+function contentOf(body: Omit<NonNullable<Route['body']>, 'optional' | 'read'>): Record<string, MediaType> {
+  const { name, example, records } = body;
   const others = records?.mediaTypes.map((type) => [type, { schema: schemaReference(records.name) }]) ?? [];
   return {
     'application/json': { schema: schemaReference(name), examples: { example: { value: example } } },

@@ -8,6 +8,7 @@ import {
   problemDocument,
   problemHeaders,
   problemMediaType,
+  unreadable,
 } from './problem.js';
 import { problems } from './problems.js';
 
@@ -93,9 +94,7 @@ export function createErrorAnswers(logger: Logger) {
 function problemOf(error: unknown): ApiProblem {
   const known = knownProblem(error);
   if (known) return known;
-  if (error instanceof URIError) {
-    return new ApiProblem('invalid_request', { detail: 'The path is not percent-encoded properly.' });
-  }
+  if (error instanceof URIError) return unreadable('The path is not percent-encoded properly.');
   return new ApiProblem('internal_error');
 }
 

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { startTimeout } from '../../lib/with-timeout.js';
-import { ApiProblem } from './problem.js';
+import { ApiProblem, unreadable } from './problem.js';
 import { headerOf } from './request.js';
 
 /** Limit of a body that holds one object or one form. */
@@ -215,8 +215,4 @@ async function readBytes(req: IncomingMessage, limitBytes: number): Promise<Buff
 function tooLarge(limitBytes: number): ApiProblem {
   const detail = `The body is larger than ${limitBytes / 1_024} KiB.`;
   return new ApiProblem('body_too_large', { detail });
-}
-
-function unreadable(detail: string): ApiProblem {
-  return new ApiProblem('invalid_request', { detail });
 }

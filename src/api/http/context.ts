@@ -7,7 +7,7 @@ import type { ApiDependencies } from '../dependencies.js';
 import type { ProblemCode } from './problems.js';
 
 /** Facts of a request for its log line and audit entry; filled in while the request is handled. */
-interface RequestContext {
+export interface RequestContext {
   requestId: string;
   startedAt: number;
   /** As in the documentation: `/v1/otps/{id}`. Null until a route matches. */
@@ -77,15 +77,12 @@ export function nameRoute({ req, res }: { req: IncomingMessage; res: ServerRespo
 const clientClosedStatus = 499;
 
 /** Gives each request an id (`X-Request-Id`); at its end, counts it, logs it and, if it changes something, audits it. */
-export function trackRequests({
-  logger,
-  metrics,
-  store,
-}: {
+export function trackRequests(options: {
   logger: Logger;
   metrics: Pick<ApiDependencies['metrics'], 'request'>;
   store: { audit: Audit };
 }): RequestListener {
+  const { logger, metrics, store } = options;
   return (req, res) => {
     const context = beginContext(res, `req_${randomText()}`);
     res.setHeader('X-Request-Id', context.requestId);

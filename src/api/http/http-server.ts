@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { startTimeout } from '../../lib/with-timeout.js';
 import { beginBodyDeadline } from './body.js';
-import { ApiProblem, problemDocument, problemHeaders, problemMediaType } from './problem.js';
+import { ApiProblem, problemDocument, problemHeaders, problemMediaType, unreadable } from './problem.js';
 import { type ProblemCode, problems } from './problems.js';
 
 /**
@@ -59,7 +59,8 @@ export function createHttpServer(app: RequestListener): Server {
     beginBodyDeadline(req, bodyWithinMs, () => answerUnreadable(lateError(), req.socket));
     const target = originForm(req.url);
     const refusal = refusalOf(req);
-    if (refusal || target === null) return answerRefused(res, refusal ?? unreadableTarget());
+    if (refusal) return answerRefused(res, refusal);
+    if (target === null) return answerRefused(res, unreadable('The target of the request cannot be read.'));
     req.url = target;
     app(req, res);
   };
@@ -139,10 +140,10 @@ function lateError(): NodeJS.ErrnoException {
 function refusalOf({ httpVersion, rawHeaders }: IncomingMessage): ApiProblem | null {
   if (rawHeaders.length / 2 > mostHeaders) return new ApiProblem('headers_too_large');
   // Node also accepts HTTP/0.9 and 2.0 in this form.
-  if (!/^1\.[01]$/.test(httpVersion)) return invalid('This server supports HTTP/1.1 and HTTP/1.0 only.');
+  if (!/^1\.[01]$/.test(httpVersion)) return unreadable('This server supports HTTP/1.1 and HTTP/1.0 only.');
   const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
   const missing = hosts === 0 && httpVersion === '1.1';
-  return missing || hosts > 1 ? invalid('A request has exactly one Host header (RFC 9112 §3.2).') : null;
+  return missing || hosts > 1 ? unreadable('A request has exactly one Host header (RFC 9112 §3.2).') : null;
 }
 
 /**
@@ -154,14 +155,6 @@ function originForm(target = ''): string | null {
   if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return null;
   const { pathname, search } = new URL(target);
   return pathname + search;
-}
-
-function unreadableTarget(): ApiProblem {
-  return invalid('The target of the request cannot be read.');
-}
-
-function invalid(detail: string): ApiProblem {
-  return new ApiProblem('invalid_request', { detail });
 }
 
 /** Problems for the errors of Node's parser. */
@@ -210,7 +203,7 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
     return;
   }
   const code = codes[error.code ?? ''];
-  const problem = code ? new ApiProblem(code) : invalid('The bytes are not a readable HTTP request.');
+  const problem = code ? new ApiProblem(code) : unreadable('The bytes are not a readable HTTP request.');
   const { previous, latest } = answers.get(socket) ?? {};
   const inBody = latest !== undefined && !latest.req.complete;
   // A request whose body breaks off gets this problem as well, unless its answer has begun.

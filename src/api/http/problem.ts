@@ -35,6 +35,11 @@ export function invalid(name: string, message: string): ApiProblem {
   return new ApiProblem('invalid_request', { errors: [{ path: name.slice(0, longestName), message }] });
 }
 
+/** The problem of a request as a whole, said by `detail`. */
+export function unreadable(detail: string): ApiProblem {
+  return new ApiProblem('invalid_request', { detail });
+}
+
 /** The media type of every error. */
 export const problemMediaType = 'application/problem+json';
 

@@ -4,6 +4,7 @@ import { refusalMessages } from '../../otp/refusal.js';
 interface ProblemKind {
   status: number;
   title: string;
+  /** Left out of the table: the message of the refusal of the same code. */
   detail: string;
   /** What the app or its developer should do. */
   advice: string;
@@ -15,7 +16,6 @@ const table = {
     advice: 'Correct the request: see `errors`. Do not retry it unchanged.',
     status: 400,
     title: 'Invalid request',
-    detail: refusalMessages.invalid_request,
   },
   unauthorized: {
     advice:
@@ -129,13 +129,11 @@ const table = {
     advice: 'Retry the same request after a second.',
     status: 409,
     title: 'Idempotency key in flight',
-    detail: refusalMessages.idempotency_in_flight,
   },
   batch_cancelled: {
     advice: 'Start a new batch with another key.',
     status: 409,
     title: 'Batch cancelled',
-    detail: refusalMessages.batch_cancelled,
   },
   batch_ended: {
     advice: 'Send further OTPs in a new batch.',
@@ -183,25 +181,21 @@ const table = {
     advice: 'Use a new key for each new request, and the same body with a repeated key.',
     status: 422,
     title: 'Idempotency key reused',
-    detail: refusalMessages.idempotency_key_reused,
   },
   invalid_phone_number: {
     advice: 'Ask the user to correct the number.',
     status: 422,
     title: 'Invalid phone number',
-    detail: refusalMessages.invalid_phone_number,
   },
   country_not_allowed: {
     advice: 'Tell the user that the country is not supported, or ask the operator to allow it.',
     status: 422,
     title: 'Country not allowed',
-    detail: refusalMessages.country_not_allowed,
   },
   message_not_allowed: {
     advice: 'Change the message as `errors` says, or use a template.',
     status: 422,
     title: 'Message not allowed',
-    detail: refusalMessages.message_not_allowed,
   },
   incorrect_code: {
     advice: 'Let the user retry while `attemptsRemaining` is above 0.',
@@ -213,19 +207,16 @@ const table = {
     advice: 'Ask the user to enter the code already sent, and allow a new one after `Retry-After`.',
     status: 429,
     title: 'Too many OTPs to this number',
-    detail: refusalMessages.phone_rate_limited,
   },
   app_rate_limited: {
     advice: 'Retry the same request after `Retry-After`; use the bulk upload for many OTPs.',
     status: 429,
     title: 'Too many OTPs of this app',
-    detail: refusalMessages.app_rate_limited,
   },
   client_ip_rate_limited: {
     advice: "Show a CAPTCHA, or retry after `Retry-After`. Check that `clientIp` is the user's own address.",
     status: 429,
     title: 'Too many OTPs from this client address',
-    detail: refusalMessages.client_ip_rate_limited,
   },
   too_many_uploads: {
     advice: 'Retry the upload with the same key after `Retry-After`; run fewer uploads at a time.',
@@ -243,27 +234,23 @@ const table = {
     advice: 'Correct the rejected lines, then repeat the upload with the same key.',
     status: 429,
     title: 'Too many rejected lines',
-    detail: refusalMessages.too_many_rejected,
   },
   app_budget_exceeded: {
     advice:
       'Offer another way to sign in until `Retry-After`, when the day or month of the budget ends. The operator can raise the budget.',
     status: 429,
     title: 'Budget of the app spent',
-    detail: refusalMessages.app_budget_exceeded,
   },
   range_blocked: {
     advice:
       'Retry the same request after `Retry-After`, not earlier. If the numbers are genuine, the operator unblocks the range: `isms-otp ranges unblock`.',
     status: 429,
     title: 'Number range blocked',
-    detail: refusalMessages.range_blocked,
   },
   phone_locked: {
     advice: 'Refer the user to your support; the operator unlocks the number: `isms-otp numbers unlock`.',
     status: 429,
     title: 'Number locked',
-    detail: refusalMessages.phone_locked,
   },
   too_many_logins: {
     advice: 'Retry after `Retry-After`.',
@@ -282,7 +269,6 @@ const table = {
     advice: 'Retry after `Retry-After`, and offer another way to sign in meanwhile.',
     status: 503,
     title: 'Sending paused',
-    detail: refusalMessages.sending_paused,
     retryAfterSeconds: 10,
   },
   app_paused: {
@@ -290,21 +276,18 @@ const table = {
       'Retry after `Retry-After`, and offer another way to sign in meanwhile. The operator resumes the app: `isms-otp apps resume`.',
     status: 503,
     title: 'App paused',
-    detail: refusalMessages.app_paused,
     retryAfterSeconds: 60,
   },
   overloaded: {
     advice: 'Retry with the same key after `Retry-After`; the operator can start more workers.',
     status: 503,
     title: 'Overloaded',
-    detail: refusalMessages.overloaded,
     retryAfterSeconds: 10,
   },
   queue_unavailable: {
     advice: 'Retry the same request with the same `Idempotency-Key` after `Retry-After`.',
     status: 503,
     title: 'Redis unavailable',
-    detail: refusalMessages.queue_unavailable,
     retryAfterSeconds: 1,
   },
   provider_unavailable: {
@@ -335,13 +318,18 @@ const table = {
     detail: 'Redis did not accept a write within 500 ms, or evicts keys when it is full.',
     retryAfterSeconds: 1,
   },
-} as const satisfies Record<string, ProblemKind>;
+} as const satisfies Record<string, Omit<ProblemKind, 'detail'> & { detail?: string }>;
 
 /** The stable `code` of a problem. */
 export type ProblemCode = keyof typeof table;
 
 /** Every problem by its code; the documentation is generated from it. */
-export const problems: Readonly<Record<ProblemCode, ProblemKind>> = table;
+export const problems = Object.fromEntries(
+  Object.entries(table).map(([code, kind]) => [
+    code,
+    { detail: Reflect.get(refusalMessages, code), ...kind },
+  ]),
+) as Readonly<Record<ProblemCode, ProblemKind>>;
 
 /** Every code, in the order of the table. */
 export const problemCodes = Object.keys(table) as ProblemCode[];

@@ -5,7 +5,7 @@ import findMyWay from 'find-my-way';
 import { z } from 'zod';
 import { type Answer, sendAnswer } from './answer.js';
 import { readJson } from './body.js';
-import { contextOf, nameRoute, type RequestEnd } from './context.js';
+import { contextOf, nameRoute, type RequestContext, type RequestEnd } from './context.js';
 import { ApiProblem } from './problem.js';
 import type { ProblemCode } from './problems.js';
 import { headerOf, parseHeaders, parseInput } from './request.js';
@@ -68,10 +68,8 @@ interface RouteInput<B, Q, H> {
   headers: H;
   /** The media type that the client prefers; empty if it accepts none of them. */
   accepts(mediaTypes: readonly string[]): string;
-  /** Sets the OTP of the log line and the audit entry. */
-  setOtpId(otpId: string): void;
-  /** Sets the batch of the log line and the audit entry. */
-  setBatchId(batchId: string): void;
+  /** Takes the OTP or batch of the request for its log line and audit entry. */
+  context: Pick<RequestContext, 'otpId' | 'batchId'>;
   /** The gateway's URL as the client knows it. */
   origin(): string;
   /** Whether a client on this machine asks for a name of this machine. */
@@ -112,18 +110,13 @@ export function defineRoute<
       const { req, res, id } = call;
       const context = contextOf(res);
       return await handle({
+        context,
         app: context.app ?? '',
         id,
         query: (query ? parseInput(query, call.query) : {}) as z.output<Q>,
         headers: (headers ? parseHeaders(headers, req) : {}) as z.output<H>,
         body: (body && parseInput(body.schema, await (body.read?.(call) ?? readJson(req)))) as z.output<B>,
         accepts: (mediaTypes) => String(accepts(req).type([...mediaTypes]) || ''),
-        setOtpId: (otpId) => {
-          context.otpId = otpId;
-        },
-        setBatchId: (batchId) => {
-          context.batchId = batchId;
-        },
         origin: () => originOf(call),
         isLocal: () => isLocal(req),
         abortSignal: (withinMs) => abortSignal(res, withinMs),

@@ -79,11 +79,7 @@ function getBalance(dependencies: ApiDependencies): Route {
       const outlook = await store.balance.outlook();
       return {
         status: 200,
-        body: {
-          ...balanceView(snapshot),
-          ...store.balance.alarms(snapshot),
-          ...outlook,
-        },
+        body: { ...balanceView(snapshot), ...store.balance.alarms(snapshot), ...outlook },
       };
     },
   });

@@ -79,15 +79,12 @@ const changeSchema = z
   .refine((change) => Object.keys(change).length > 0, 'must have a member');
 
 /** List, read, change and cancel uploads, and list their OTPs. Batches of other apps look like missing ones. */
-export function batchRoutes({
-  store,
-  batchQueue,
-  slices,
-}: {
+export function batchRoutes(options: {
   store: Pick<Store, 'batches' | 'otps'>;
   batchQueue: Pick<BatchQueue, 'wake'>;
   slices: TimeSlices;
 }): Route[] {
+  const { store, batchQueue, slices } = options;
   const exportSlots = createAppSlots('too_many_exports');
   const found = async (app: string, id: string): Promise<Batch> => {
     const batch = await store.batches.find(app, id);
@@ -141,11 +138,11 @@ export function batchRoutes({
       },
     },
     problems: ['batch_not_found', 'batch_ended', 'batch_started', 'queue_unavailable'],
-    handle: async ({ app, id, body: { startAt, ...change }, setBatchId }) => {
+    handle: async ({ app, id, body: { startAt, ...change }, context }) => {
       const start = startAt === undefined ? undefined : Date.parse(startAt);
       const result = await store.batches.update(app, id, { ...change, startAt: start });
       if (result !== 'changed') throw notChanged(result);
-      setBatchId(id);
+      context.batchId = id;
       await batchQueue.wake(batchOfId(id) ?? '');
       return { status: 200, body: batchView(await found(app, id)) };
     },
@@ -199,9 +196,9 @@ export function batchRoutes({
       'Cancels the unsent OTPs and closes the batch to further lines. Codes already sent can still be verified.',
     answers: { 204: { description: 'Cancelled, or cancelled before.' } },
     problems: ['batch_not_found', 'queue_unavailable'],
-    handle: async ({ app, id, setBatchId }) => {
+    handle: async ({ app, id, context }) => {
       if (!(await store.batches.cancel(app, id))) throw new ApiProblem('batch_not_found');
-      setBatchId(id);
+      context.batchId = id;
       await batchQueue.wake(batchOfId(id) ?? '');
       return { status: 204 };
     },

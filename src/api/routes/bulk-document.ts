@@ -1,6 +1,6 @@
 import type { TimeSlices } from '../../lib/time-slices.js';
 import { longestLineBytes, type ReadLine } from '../http/body.js';
-import { ApiProblem } from '../http/problem.js';
+import { unreadable } from '../http/problem.js';
 
 /** Limit of the document's members. */
 const mostMembers = 32;
@@ -195,7 +195,3 @@ function parsed(text: string): unknown {
 }
 
 const notJson = () => unreadable('The body is not JSON.');
-
-function unreadable(detail: string): ApiProblem {
-  return new ApiProblem('invalid_request', { detail });
-}

@@ -24,7 +24,7 @@ import {
   readLines,
 } from '../http/body.js';
 import { contextOf } from '../http/context.js';
-import { ApiProblem, retryAfter } from '../http/problem.js';
+import { ApiProblem, retryAfter, unreadable } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { idempotencyKeyHeader, parseHeaders, parseInput } from '../http/request.js';
 import { abortSignal, defineRoute, type Route } from '../http/route.js';
@@ -138,10 +138,10 @@ export function bulkRoute(
       // Answered for a line, like the problem codes of single OTPs.
       'too_many_rejected',
     ],
-    handle: async ({ app, body, query, headers, abortSignal, setBatchId }) => {
-      if (Object.keys(query).length > 0) throw new ApiProblem('invalid_request', { detail: inBody });
+    handle: async ({ app, body, query, headers, abortSignal, context }) => {
+      if (Object.keys(query).length > 0) throw unreadable(inBody);
       const upload = await begin(app, headers['Idempotency-Key'], body);
-      setBatchId(upload.summary.batchId);
+      context.batchId = upload.summary.batchId;
       const signal = abortSignal(jsonWithinMs);
       const lines = mapped(body.otps, (text) => toLine(app, readItem(text), body.defaults));
       const groups = groupsOf([lines], slices);

@@ -100,17 +100,13 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
       body: {
         name: 'OtpRequest',
         schema: otpRequestSchema(settings),
-        example: {
-          to: '+60123456789',
-          message: 'Your code is %OTP%',
-          reference: 'signup-4711',
-        },
+        example: { to: '+60123456789', message: 'Your code is %OTP%', reference: 'signup-4711' },
       },
       problems: [...refusals, 'invalid_phone_number', ...rules],
-      handle: async ({ app, body, headers, setOtpId, abortSignal }) => {
+      handle: async ({ app, body, headers, context, abortSignal }) => {
         const { request, text } = readable(reader.complete(app, body));
         const asked = askedBy(headers, { endpoint: sendEndpoint, body: text });
-        const sent = await send({ request, ...asked, abortSignal, setOtpId });
+        const sent = await send({ request, ...asked, abortSignal, context });
         return sentAnswer(sent, asked.waitSeconds);
       },
     }),
@@ -125,7 +121,7 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
         'Once it is accepted, earlier OTPs of this number and purpose are cancelled, so that only one code is valid.',
       body: { name: 'ResendRequest', schema: resendSchema, example: {}, optional: true },
       problems: [...refusals, 'otp_not_found', 'already_verified', ...rules],
-      handle: async ({ app, id, body, headers, setOtpId, abortSignal }) => {
+      handle: async ({ app, id, body, headers, context, abortSignal }) => {
         const earlier = await store.otps.find(app, id);
         if (!earlier) throw new ApiProblem('otp_not_found');
         const refusal = checkPolicy(earlier);
@@ -133,7 +129,7 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
         const request = againOf(earlier, { settings, clientIp: body?.clientIp });
         const endpoint = `POST /v1/otps/${id}/resend`;
         const asked = askedBy(headers, { endpoint, body: JSON.stringify(body ?? {}) });
-        const sending = { request, ...asked, abortSignal, setOtpId };
+        const sending = { request, ...asked, abortSignal, context };
         return sentAnswer(await send({ ...sending, onAccepted: cancelEarlier(earlier) }), asked.waitSeconds);
       },
     }),
@@ -147,10 +143,7 @@ function askedBy(
   { 'Idempotency-Key': key, Prefer }: z.output<typeof headersSchema>,
   keyed: { endpoint: string; body: string },
 ) {
-  return {
-    idempotency: key === undefined ? null : { ...keyed, key },
-    waitSeconds: waitSeconds(Prefer),
-  };
+  return { idempotency: key === undefined ? null : { ...keyed, key }, waitSeconds: waitSeconds(Prefer) };
 }
 
 /**

@@ -31,10 +31,10 @@ function getOtp({ store }: ApiDependencies): Route {
       200: { description: 'The OTP.', body: { name: 'Otp', schema: otpSchema, example: sentOtp } },
     },
     problems: ['otp_not_found', 'queue_unavailable'],
-    handle: async ({ app, id, setOtpId }) => {
+    handle: async ({ app, id, context }) => {
       const otp = await store.otps.find(app, id);
       if (!otp) throw new ApiProblem('otp_not_found');
-      setOtpId(otp.id);
+      context.otpId = otp.id;
       return { status: 200, body: otpView(otp) };
     },
   });
@@ -80,9 +80,9 @@ function cancelOtp(dependencies: ApiDependencies): Route {
       'has ended.',
     answers: { 204: { description: 'Cancelled, or ended before.' } },
     problems: ['otp_not_found', 'already_verified', 'queue_unavailable'],
-    handle: async ({ app, id, setOtpId }) => {
+    handle: async ({ app, id, context }) => {
       const result = await cancel(app, id);
-      if (result !== 'otp_not_found') setOtpId(id);
+      if (result !== 'otp_not_found') context.otpId = id;
       if (result !== 'cancelled') throw new ApiProblem(result);
       return { status: 204 };
     },

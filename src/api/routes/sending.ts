@@ -5,7 +5,7 @@ import type { Read } from '../../producer/otp-request.js';
 import type { Admission, Idempotency } from '../../store/admission.js';
 import type { ApiDependencies } from '../dependencies.js';
 import type { Answer } from '../http/answer.js';
-import type { RequestEnd } from '../http/context.js';
+import type { RequestContext, RequestEnd } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
 import { otpView } from './otps.js';
 
@@ -13,28 +13,22 @@ type Sent = Exclude<Admission, { kind: 'refused' }>;
 
 /** Send path of a single OTP, shared by the REST, iSMS and Twilio APIs. Throws the problem of a refusal. */
 export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
-  return async ({
-    request,
-    idempotency,
-    waitSeconds,
-    abortSignal,
-    setOtpId,
-    onAccepted,
-  }: {
+  return async (options: {
     request: OtpRequest;
     idempotency: Idempotency | null;
     /** How long to wait for the send; null: not at all. */
     waitSeconds: number | null;
     /** Ends the wait early; called only to wait. */
     abortSignal(): AbortSignal;
-    setOtpId(otpId: string): void;
+    context: Pick<RequestContext, 'otpId'>;
     /** Called before the wait; must not reject. */
     onAccepted?: (otp: Otp) => Promise<void>;
   }): Promise<Sent> => {
+    const { request, idempotency, waitSeconds, abortSignal, context, onAccepted } = options;
     const admission = await enqueuer.enqueue(request, idempotency);
     if (admission.kind === 'refused') throw problemOf(admission.refusal);
     const { otp } = admission;
-    setOtpId(otp.id);
+    context.otpId = otp.id;
     if (admission.kind === 'created') metrics.accepted(request.app, 'single');
     await onAccepted?.(otp);
     if (waitSeconds === null) return admission;
@@ -97,10 +91,7 @@ export function problemOf({ code, message, errors, reason, retryAfterMs, quotas 
     detail: message,
     ...(errors && { errors }),
     ...(reason !== undefined && { reason }),
-    headers: {
-      ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)),
-      ...rateLimitHeaders(quotas),
-    },
+    headers: { ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)), ...rateLimitHeaders(quotas) },
   });
 }
 

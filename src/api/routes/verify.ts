@@ -8,7 +8,7 @@ import type { Verification } from '../../store/verification-attempts.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { sentOtp } from '../docs/examples.js';
 import type { Answer } from '../http/answer.js';
-import type { RequestEnd } from '../http/context.js';
+import type { RequestContext, RequestEnd } from '../http/context.js';
 import { ApiProblem } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { idempotencyKeyHeader } from '../http/request.js';
@@ -82,8 +82,8 @@ export function verifyRoutes(dependencies: ApiDependencies): Route[] {
       description: onlyThisCall,
       body: { name: 'VerifyRequest', schema: verifyRequestSchema, example: { code: '123456' } },
       problems: verificationProblems,
-      handle: ({ app, id, body: { code }, headers, setOtpId }) =>
-        verified({ app, id, code, key: headers['Idempotency-Key'], setOtpId }),
+      handle: ({ app, id, body: { code }, headers, context }) =>
+        verified({ app, id, code, key: headers['Idempotency-Key'], context }),
     }),
     defineRoute({
       ...common,
@@ -97,13 +97,13 @@ export function verifyRoutes(dependencies: ApiDependencies): Route[] {
         example: { to: '012-345 6789', code: '123456' },
       },
       problems: [...verificationProblems, 'invalid_phone_number'],
-      handle: async ({ app, body: { to, code, purpose }, headers, setOtpId }) => {
+      handle: async ({ app, body: { to, code, purpose }, headers, context }) => {
         const number = PhoneNumber.parse(to, dependencies.settings.defaultCountry);
         if (!number) throw new ApiProblem('invalid_phone_number');
         const asked = { app, to: number, purpose: purpose ?? null };
         const [newest] = await otpsOfNumber(dependencies.store, asked);
         if (!newest) throw new ApiProblem('otp_not_found');
-        return await verified({ app, id: newest.id, code, key: headers['Idempotency-Key'], setOtpId });
+        return await verified({ app, id: newest.id, code, key: headers['Idempotency-Key'], context });
       },
     }),
   ];
@@ -126,7 +126,7 @@ interface TypedCode {
   code: string;
   /** The client's idempotency key, if it sent one. */
   key: string | undefined;
-  setOtpId(otpId: string): void;
+  context: Pick<RequestContext, 'otpId'>;
 }
 
 /**
@@ -135,11 +135,11 @@ interface TypedCode {
  */
 export function createVerify(dependencies: ApiDependencies) {
   const unclearByApp = new Map<string, Set<string>>();
-  return async ({ app, id, code, key, setOtpId }: TypedCode) => {
+  return async ({ app, id, code, key, context }: TypedCode) => {
     const verification = { app, id, token: randomText(), replay: key === undefined ? null : { key, code } };
     const admission = await dependencies.store.verificationAttempts.admit(verification);
     if (!('otp' in admission)) throw new ApiProblem(admission.kind);
-    setOtpId(admission.otp.id);
+    context.otpId = admission.otp.id;
     const unclear = unclearByApp.get(app) ?? new Set();
     unclearByApp.set(app, unclear);
     const replayed = admission.kind === 'replayed';

@@ -9,8 +9,9 @@ describe('docs/errors.md', () => {
     expect(readFileSync(file, 'utf8')).toBe(errorsMarkdown());
   });
 
-  it('has advice for every code', () => {
+  it('has a detail and advice for every code', () => {
     for (const code of problemCodes) {
+      expect(problems[code].detail).toMatch(/\.$/);
       expect(problems[code].advice).toMatch(/^[A-Z].*[.?]$/);
       expect(errorsMarkdown()).toContain(`| \`${code}\` |`);
     }
