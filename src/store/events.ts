@@ -11,15 +11,10 @@ import { failureCodes } from './record.js';
 import { json, loadListScript, type RedisClient } from './script.js';
 
 /** Events, each written by the step that caused it, that wait for the webhook queue. */
-export interface Events {
-  /** The oldest of those that wait, in the streams that can be read. Rejects when none can. */
-  read(): Promise<StoredEvent[]>;
-  /** Deletes events that the webhook queue holds from now on. */
-  forget(events: readonly StoredEvent[]): Promise<void>;
-}
+export type Events = ReturnType<typeof createEvents>;
 
 /** An event and where it is kept. */
-interface StoredEvent {
+export interface StoredEvent {
   key: string;
   entry: string;
   /** Null: this version cannot read it, such as an event of a newer one. */
@@ -88,7 +83,7 @@ const entrySchema = z.union([
 const entriesReply = z.array(z.tuple([z.string(), z.array(z.string())]));
 
 /** The events in Redis: a stream in each partition, and one for each other source. */
-export function createEvents(redis: RedisClient): Events {
+export function createEvents(redis: RedisClient) {
   const readScript = loadListScript(redis, 'gateway/events#read');
   const forgetScript = loadListScript(redis, 'gateway/events#forget');
   const unanswered = new Set<string>();
@@ -103,6 +98,7 @@ export function createEvents(redis: RedisClient): Events {
     );
   };
   return {
+    /** The oldest of those that wait, in the streams that can be read. Rejects when none can. */
     read: async () => {
       const streams = sources.map((source) => keys.events(source));
       const answers = redis.isCluster
@@ -120,7 +116,8 @@ export function createEvents(redis: RedisClient): Events {
         }));
       });
     },
-    forget: async (events) => {
+    /** Deletes events that the webhook queue holds from now on. */
+    forget: async (events: readonly StoredEvent[]) => {
       const byStream = groupBy(events, ({ key }) => key);
       const calls = [...byStream].map(([key, ofStream]) => ({
         key,

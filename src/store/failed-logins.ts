@@ -13,19 +13,13 @@ interface LoginBlock {
   retryInMs: number;
 }
 
-/** Failed logins by client address, which Redis knows by its keyed hash only; shared by all processes. */
-export interface FailedLogins {
-  /**
-   * Counts a failed login. Blocks a client after 10 failures in a 10-minute window, its IPv6 /56 network after 20, until
-   * the window ends. The failure that starts the block still gets 401.
-   */
-  note(client: string, login: 'right' | 'wrong'): Promise<LoginBlock>;
-}
-
 const replySchema = z.tuple([z.number(), z.number()]);
 
-/** Counts in fixed windows of ten minutes, from the first failure on. */
-export function createFailedLogins({ redis, encrypter }: StoreContext): FailedLogins {
+/**
+ * Failed logins by client address, which Redis knows by its keyed hash only; shared by all processes. Counted in fixed
+ * windows of ten minutes, from the first failure on.
+ */
+export function createFailedLogins({ redis, encrypter }: StoreContext) {
   const countFailure = loadScript(redis, 'limits/windows#count-failure');
   const noteOne = async (client: string, most: number, added: 0 | 1): Promise<LoginBlock> => {
     const [hash] = encrypter.hashes('client address', client);
@@ -34,7 +28,11 @@ export function createFailedLogins({ redis, encrypter }: StoreContext): FailedLo
     return { blocked: failures - added >= most, blockStarted: added === 1 && failures === most, retryInMs };
   };
   return {
-    note: async (client, login) => {
+    /**
+     * Counts a failed login. Blocks a client after 10 failures in a 10-minute window, its IPv6 /56 network after 20,
+     * until the window ends. The failure that starts the block still gets 401.
+     */
+    note: async (client: string, login: 'right' | 'wrong') => {
       const added = login === 'wrong' ? 1 : 0;
       const network = widerNetwork(client);
       const notes = await Promise.all([

@@ -4,24 +4,20 @@ import { keys } from './keys.js';
 import { mastersOf, type RedisClient } from './script.js';
 
 /** Measures for backpressure: OTPs done, and Redis's memory. */
-export interface Load {
-  /** Adds to the number of jobs that workers took out of the send queue: sent, ended otherwise, or delayed. */
-  addDone(count: number): Promise<void>;
-  /** How many all workers are done with so far. */
-  done(): Promise<number>;
-  /**
-   * The share of `maxmemory` in use, of a cluster by the fullest of the masters that answer; 0 where there is no limit.
-   */
-  memory(): Promise<number>;
-}
+export type Load = ReturnType<typeof createLoad>;
 
 /** The load, as all processes know it. */
-export function createLoad(redis: RedisClient): Load {
+export function createLoad(redis: RedisClient) {
   return {
-    addDone: async (count) => {
+    /** Adds to the number of jobs that workers took out of the send queue: sent, ended otherwise, or delayed. */
+    addDone: async (count: number) => {
       await redis.incrby(keys.done, count);
     },
+    /** How many all workers are done with so far. */
     done: async () => Number((await redis.get(keys.done)) ?? 0),
+    /**
+     * The share of `maxmemory` in use, of a cluster by the fullest of the masters that answer; 0 where there is no limit.
+     */
     memory: async () => {
       return Math.max(0, ...(await answered(mastersOf(redis).map(memoryInfo))).map(memoryShare));
     },

@@ -156,24 +156,18 @@ interface SentFacts {
 }
 
 /** Counts for the overview page, since they were last taken. */
-interface Tally {
-  add(name: string, count?: number): void;
-  /** Takes the counts; `giveBack` returns them when they could not be written. */
-  take(): Record<string, number>;
-  giveBack(counts: Record<string, number>): void;
-}
-
-function createTally(): Tally {
+function createTally() {
   let counts = new Map<string, number>();
   const add = (name: string, count = 1) => void counts.set(name, (counts.get(name) ?? 0) + count);
   return {
     add,
+    /** Takes the counts; `giveBack` returns them when they could not be written. */
     take: () => {
       const taken = Object.fromEntries(counts);
       counts = new Map();
       return taken;
     },
-    giveBack: (taken) => {
+    giveBack: (taken: Record<string, number>) => {
       for (const [name, count] of Object.entries(taken)) add(name, count);
     },
   };

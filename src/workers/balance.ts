@@ -42,21 +42,11 @@ const askAfterMs = 10_000;
 export const leastCredits = 1;
 
 /** The account's credits, as this process knows them. */
-export interface Credits {
-  /** Makes a balance call; simultaneous calls share one. */
-  balance(): Promise<BalanceOutcome>;
-  /** False if the balance was below this price within the last half minute. Reads it again in the background. */
-  cover(price: number): boolean;
-  /**
-   * The outcome of a send that iSMS refused for lack of credits, by the balance now. Account trouble if the balance is
-   * below one credit or not known within `withinMs`; unsent if it is below this OTP's price; else unrecognised.
-   */
-  judgeRefusal(price: number, withinMs: number): Promise<SendOutcome>;
-}
+export type Credits = ReturnType<typeof createCredits>;
 
 const accountTrouble: SendOutcome = { kind: 'account_trouble', trouble: 'insufficient_credits' };
 
-export function createCredits(provider: Pick<Provider, 'balance'>, now: () => number): Credits {
+export function createCredits(provider: Pick<Provider, 'balance'>, now: () => number) {
   let known = { credits: Number.POSITIVE_INFINITY, at: Number.NEGATIVE_INFINITY };
   let asking: Promise<BalanceOutcome> | null = null;
   const ask = async () => {
@@ -71,15 +61,21 @@ export function createCredits(provider: Pick<Provider, 'balance'>, now: () => nu
     return asking;
   };
   return {
+    /** Makes a balance call; simultaneous calls share one. */
     balance,
-    cover: (price) => {
+    /** False if the balance was below this price within the last half minute. Reads it again in the background. */
+    cover: (price: number) => {
       // An OTP of one credit is sent: if that is refused, the account is in trouble.
       if (price <= leastCredits || known.credits >= price) return true;
       const age = now() - known.at;
       if (age >= askAfterMs) balance().catch(() => {});
       return age >= knownForMs;
     },
-    judgeRefusal: async (price, withinMs) => {
+    /**
+     * The outcome of a send that iSMS refused for lack of credits, by the balance now. Account trouble if the balance is
+     * below one credit or not known within `withinMs`; unsent if it is below this OTP's price; else unrecognised.
+     */
+    judgeRefusal: async (price: number, withinMs: number): Promise<SendOutcome> => {
       const late = sleep(Math.max(0, withinMs), null, { ref: false });
       const outcome = await Promise.race([balance(), late]);
       if (outcome?.kind !== 'known' || outcome.credits < leastCredits) return accountTrouble;
