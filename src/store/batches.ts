@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
 import { type OtpRequest, type Status, statuses } from '../otp/otp.js';
-import { batchId, batchOfId, newBatch, newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
+import { batchId, batchOfId, newOtpId, partitionOf, partitions, randomText } from '../otp/otp-id.js';
 import { createBatchList } from './batch-list.js';
 import { type BatchProgress, progressOf } from './batch-progress.js';
 import type { Encrypter, KeyedHashes } from './encryption.js';
@@ -91,13 +91,6 @@ interface BatchesOptions {
 }
 
 const text = z.string().nullable();
-const changeable = [
-  'startAt',
-  'perSecond',
-  'paused',
-  'paceAt',
-  'startedAt',
-] as const satisfies (keyof BatchFacts)[];
 const cancelReply = z.tuple([z.string(), z.number()]).nullable();
 const updateReply = z.union([
   z.tuple([z.enum(['missing', 'ended', 'started', 'too_late'])]),
@@ -217,7 +210,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions) {
      * A new batch, or the one that this key of the app stands for, which keeps its options; null when that was cancelled.
      */
     open: async (app: string, key: string | null, options: BatchOptions = noOptions) => {
-      if (key === null) return await create(newBatch(), app, options);
+      if (key === null) return await create(randomText(), app, options);
       const hashes = encrypter.hashes('batch', `${app}\n${key}`);
       const fields = await Promise.all(
         hashes.map((hash) => redis.hmget(keys.batch(hash), 'app', 'cancelledAt')),
@@ -237,15 +230,9 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions) {
     },
     /** The batch without its counts; null: it is no longer kept. */
     facts: async (batch: string) => parseBatch(await redis.hgetall(keys.batch(batch))),
-    /** Sets fields of a batch; null deletes a value. */
-    setFields: async (batch: string, fields: Partial<Pick<BatchFacts, (typeof changeable)[number]>>) => {
-      const key = keys.batch(batch);
-      if (fields.startAt) await setInPartitions(batch, ['startAt', fields.startAt, await redis.pttl(key)]);
-      const changed = Object.entries(fields);
-      const deleted = changed.filter(([, value]) => value === null).map(([field]) => field);
-      const set = changed.filter(([, value]) => value !== null).flatMap(given);
-      if (deleted.length > 0) await redis.hdel(key, ...deleted);
-      if (set.length > 0) await redis.hset(key, ...set);
+    /** Notes when its next line may be released. */
+    setPaceAt: async (batch: string, paceAt: number) => {
+      await redis.hset(keys.batch(batch), 'paceAt', paceAt);
     },
     /**
      * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk, of an upload
