@@ -34,18 +34,14 @@ interface Sample {
  * Refuses OTPs that could not be sent before their deadline, instead of accepting and dropping them. Each process samples
  * the load once a second while asked.
  */
-export function createBackpressure({
-  sendOtpQueue,
-  waitingLines,
-  load,
-  now = () => performance.now(),
-}: {
+export function createBackpressure(options: {
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
   waitingLines: Pick<WaitingLines, 'active'>;
   load: Pick<Load, 'done' | 'memory'>;
   /** Milliseconds of a monotonic clock. */
   now?: () => number;
 }) {
+  const { sendOtpQueue, waitingLines, load, now = () => performance.now() } = options;
   let samples: Sample[] = [];
   let memory = { share: 0, at: Number.NEGATIVE_INFINITY };
   const sampleQueue = async (at: number) => {

@@ -86,11 +86,8 @@ function toNewJob({ id, app, to, trace }: QueuedOtp): NewJob {
 }
 
 /** The send queue, over a connection that suits the process. */
-export function createSendOtpQueue({
-  connection,
-  onError,
-  shards = 1,
-}: QueueConnection & { shards?: number }) {
+export function createSendOtpQueue(options: QueueConnection & { shards?: number }) {
+  const { connection, onError, shards = 1 } = options;
   const open = (n: number): BullQueue => openQueue(shardName(n), { connection, onError });
   const opened = new Map<number, BullQueue>();
   const shard = (n: number): BullQueue => {

@@ -22,11 +22,10 @@ export type BalanceStore = ReturnType<typeof createBalanceStore>;
 const recordReply = z.tuple([z.string(), z.array(z.enum(['low', 'expiring']))]);
 
 /** Balance snapshots, kept for 90 days. */
-export function createBalanceStore({
-  redis,
-  policy,
-  balanceLimits: limits,
-}: Omit<StoreContext, 'encrypter'> & { balanceLimits: BalanceLimits }) {
+export function createBalanceStore(
+  options: Omit<StoreContext, 'encrypter'> & { balanceLimits: BalanceLimits },
+) {
+  const { redis, policy, balanceLimits: limits } = options;
   const record = loadScript(redis, 'gateway/record-balance', policy);
   const parse = (raw: string) => snapshotSchema.parse(JSON.parse(raw));
   const history = async ({ since, until, limit }: { since: number; until: number; limit: number }) => {

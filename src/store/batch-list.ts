@@ -15,13 +15,11 @@ const dayMs = 86_400_000;
 const longestTtlMs = 600_000;
 
 /** The list of each app's batches that have OTPs. */
-export function createBatchList({
-  redis,
-  policy,
-}: {
+export function createBatchList(options: {
   redis: RedisClient;
   policy: Pick<Policy, 'retentionMs' | 'sendLeaseMs'>;
 }) {
+  const { redis, policy } = options;
   const addScript = loadScript(redis, 'batches/batches#add-to-app-list');
   // As long as any of its batches can live.
   const listedMs = longestStartMs + longestLifeMs({ sendDeadlineMs: dayMs, ttlMs: longestTtlMs }, policy);

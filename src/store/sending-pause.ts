@@ -23,11 +23,10 @@ const pauseReply = json(pauseSchema).nullable();
 const reasonSchema = z.enum([...accountTroubles, 'operator']).nullable();
 const reportReply = z.enum(['began', 'paused', 'ignored']);
 
-export function createSendingPause({
-  redis,
-  policy,
-  operatorPauseKeys,
-}: Omit<StoreContext, 'encrypter'> & { operatorPauseKeys: readonly string[] }) {
+export function createSendingPause(
+  options: Omit<StoreContext, 'encrypter'> & { operatorPauseKeys: readonly string[] },
+) {
+  const { redis, policy, operatorPauseKeys } = options;
   const readReason = createPauseReader(redis, { operatorPauseKeys, whileTrying: true });
   const load = (name: string) => loadScript(redis, `sending/pause#${name}`, policy);
   const read = load('read');

@@ -46,13 +46,7 @@ interface AppState {
   tryAt: number | null;
 }
 
-export function createAppGate({
-  appHolds,
-  appPauses,
-  delayedJobs,
-  logger,
-  now,
-}: {
+export function createAppGate(options: {
   appHolds: AppHolds;
   appPauses: Pick<Store['appPauses'], 'read'>;
   /** The number of delayed jobs in the send queue. */
@@ -60,6 +54,7 @@ export function createAppGate({
   logger: Logger;
   now: () => number;
 }) {
+  const { appHolds, appPauses, delayedJobs, logger, now } = options;
   const { takeTrial, returnTrial, noteRefusals, classifyRefusal } = withTimeouts(appHolds, redisWithinMs);
   const apps = new Map<string, AppState>();
   /** Null: not read yet, as when the process has just started. */

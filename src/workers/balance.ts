@@ -8,15 +8,12 @@ import type { BalanceResult } from '../queues/queues.js';
 import type { BalanceStore } from '../store/balance.js';
 
 /** The processor of `balance`: records one snapshot. A balance that cannot be read fails the job; it is never zero. */
-export function createBalanceProcessor({
-  provider,
-  balance,
-  logger,
-}: {
+export function createBalanceProcessor(options: {
   provider: Pick<Provider, 'balance'>;
   balance: Pick<BalanceStore, 'record'>;
   logger: Logger;
 }) {
+  const { provider, balance, logger } = options;
   return async (): Promise<BalanceResult> => {
     const outcome = await provider.balance();
     if (outcome.kind !== 'known') {

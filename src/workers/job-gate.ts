@@ -21,15 +21,12 @@ export type JobGate = ReturnType<typeof createJobGate>;
  * An open circuit closes the gate. A half-open one, or a trial, allows one job beside those already in hand, so that a
  * hung call does not prevent the probe.
  */
-export function createJobGate({
-  taker,
-  circuit,
-  concurrency,
-}: {
+export function createJobGate(options: {
   taker: () => JobTaker;
   circuit: Pick<CircuitBreaker, 'state' | 'onChange'>;
   concurrency: AdaptiveConcurrency;
 }) {
+  const { taker, circuit, concurrency } = options;
   const reasons = new Set<ClosedBy>();
   let isSerial = false;
   const inHand = new Set<object>();

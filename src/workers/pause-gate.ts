@@ -24,14 +24,7 @@ export type GateState = 'open' | 'trial' | 'closed';
 /** Account trouble, as one worker process sees it. */
 export type PauseGate = ReturnType<typeof createPauseGate>;
 
-export function createPauseGate({
-  store,
-  provider,
-  now,
-  onChange,
-  onResumed,
-  logger,
-}: {
+export function createPauseGate(options: {
   store: Pick<Store, 'sendingPause' | 'acquireLease' | 'renewLease'>;
   provider: Pick<Provider, 'balance'>;
   now: () => number;
@@ -40,6 +33,7 @@ export function createPauseGate({
   onResumed: () => void;
   logger: Logger;
 }) {
+  const { store, provider, now, onChange, onResumed, logger } = options;
   const { sendingPause } = store;
   const token = randomText();
   let state: GateState = 'open';
