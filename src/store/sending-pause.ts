@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shared } from '../lib/memoize.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys } from './keys.js';
@@ -83,17 +84,11 @@ export function createPauseReader(
 /** Reads a value; if that fails or takes too long, resolves with the last one read. Concurrent callers share a read. */
 export function lastKnown<T>(read: () => Promise<T>, first: T): () => Promise<T> {
   let known = first;
-  let asking: Promise<unknown> | null = null;
-  const ask = async () => {
+  return shared(async () => {
     const reading = read().then((found) => {
       known = found;
     });
     await withTimeout(reading, pauseDeadlineMs).catch(() => {});
-    asking = null;
-  };
-  return async () => {
-    asking ??= ask();
-    await asking;
     return known;
-  };
+  });
 }

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { shared } from '../lib/memoize.js';
 import { withTimeout } from '../lib/with-timeout.js';
 
 /** Seconds. A code that takes longer than half a minute has lost its person; bulk may wait for its hour. */
@@ -84,6 +85,10 @@ export function createMetrics(version: string) {
   const tally = createTally();
   const refreshState = createStateMetrics(gauge);
   let readState: (() => Promise<GatewayState>) | null = null;
+  /** Simultaneous scrapes share one read. */
+  const refresh = shared(async () => {
+    if (readState) await refreshState(readState);
+  });
 
   return {
     request: ({ method, route, status, seconds }: RequestFacts) =>
@@ -135,7 +140,7 @@ export function createMetrics(version: string) {
     },
     /** Everything, as Prometheus reads it. What cannot be read of the shared state is left out. */
     exposition: async () => {
-      if (readState) await refreshState(readState);
+      await refresh();
       return { contentType: register.contentType, text: await register.metrics() };
     },
   };
@@ -304,18 +309,10 @@ function createStateMetrics(gauge: MakeGauge) {
     setMoment(expiresAt, state.balance.expiresAt);
     setMoment(runsOutAt, state.balance.runsOutAt);
   };
-  let refreshing: Promise<void> | null = null;
-  const refresh = async (read: () => Promise<GatewayState>) => {
+  return async (read: () => Promise<GatewayState>) => {
     const state = await withTimeout(read(), readWithinMs).catch(() => null);
     forget();
     readable.set(state ? 1 : 0);
     if (state) set(state);
-  };
-  // Simultaneous scrapes share one read.
-  return (read: () => Promise<GatewayState>): Promise<void> => {
-    refreshing ??= refresh(read).finally(() => {
-      refreshing = null;
-    });
-    return refreshing;
   };
 }

@@ -1,4 +1,5 @@
 import type { Logger } from '../lib/logger.js';
+import { shared } from '../lib/memoize.js';
 import { withTimeout, withTimeouts } from '../lib/with-timeout.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { AppHolds, RefusedCall } from '../store/app-holds.js';
@@ -62,7 +63,6 @@ export function createAppGate(options: {
   let delayed = 0;
   /** Accepted calls that are not written to Redis yet: the newest claim of each app. */
   let accepted = new Map<string, number>();
-  let writing: Promise<void> | null = null;
   /** Counts changes here, which are newer than a read that began before. */
   let changes = 0;
 
@@ -165,12 +165,7 @@ export function createAppGate(options: {
     }
   };
   /** One write at a time: calls accepted meanwhile go with the next. */
-  const flush = async () => {
-    writing ??= writeAccepted().finally(() => {
-      writing = null;
-    });
-    await writing;
-  };
+  const flush = shared(writeAccepted);
 
   return {
     /** True while the app is paused or on hold, as far as is known here. */

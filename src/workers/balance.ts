@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnrecoverableError } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
+import { shared } from '../lib/memoize.js';
 import { alarmMessage } from '../otp/balance.js';
-import type { BalanceOutcome, SendOutcome } from '../otp/outcome.js';
+import type { SendOutcome } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
 import type { BalanceResult } from '../queues/queues.js';
 import type { BalanceStore } from '../store/balance.js';
@@ -45,20 +46,13 @@ const accountTrouble: SendOutcome = { kind: 'account_trouble', trouble: 'insuffi
 
 export function createCredits(provider: Pick<Provider, 'balance'>, now: () => number) {
   let known = { credits: Number.POSITIVE_INFINITY, at: Number.NEGATIVE_INFINITY };
-  let asking: Promise<BalanceOutcome> | null = null;
-  const ask = async () => {
+  /** Makes a balance call; simultaneous calls share one. */
+  const balance = shared(async () => {
     const outcome = await provider.balance();
     if (outcome.kind === 'known') known = { credits: outcome.credits, at: now() };
     return outcome;
-  };
-  const balance = () => {
-    asking ??= ask().finally(() => {
-      asking = null;
-    });
-    return asking;
-  };
+  });
   return {
-    /** Makes a balance call; simultaneous calls share one. */
     balance,
     /** False if the balance was below this price within the last half minute. Reads it again in the background. */
     cover: (price: number) => {
