@@ -6,13 +6,6 @@ import { loadScript, type StoreContext } from './script.js';
 const mostFailures = 10;
 const windowMs = 600_000;
 
-interface LoginBlock {
-  blocked: boolean;
-  /** By this failure, which is not refused as blocked itself. */
-  blockStarted: boolean;
-  retryInMs: number;
-}
-
 const replySchema = z.tuple([z.number(), z.number()]);
 
 /**
@@ -21,7 +14,7 @@ const replySchema = z.tuple([z.number(), z.number()]);
  */
 export function createFailedLogins({ redis, encrypter }: StoreContext) {
   const countFailure = loadScript(redis, 'limits/windows#count-failure');
-  const noteOne = async (client: string, most: number, added: 0 | 1): Promise<LoginBlock> => {
+  const noteOne = async (client: string, most: number, added: 0 | 1) => {
     const [hash] = encrypter.hashes('client address', client);
     const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);
     const [failures, retryInMs] = replySchema.parse(reply);
@@ -42,6 +35,7 @@ export function createFailedLogins({ redis, encrypter }: StoreContext) {
       const blocking = notes.filter(({ blocked, blockStarted }) => blocked || blockStarted);
       return {
         blocked: notes.some(({ blocked }) => blocked),
+        /** By this failure, which is not refused as blocked itself. */
         blockStarted: notes.some(({ blockStarted }) => blockStarted),
         retryInMs: Math.max(0, ...blocking.map(({ retryInMs }) => retryInMs)),
       };

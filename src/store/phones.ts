@@ -5,24 +5,20 @@ import { keys } from './keys.js';
 import { loadScript, type StoreContext } from './script.js';
 
 /** What one app's limits and locks know of a phone number. Times are ms of Redis's clock. */
-export interface KnownPhone {
-  app: string;
-  /** When its newest OTPs were admitted: as many as the limits look at. */
-  admittedAt: number[];
-  /** In a row. */
-  wrongCodes: number;
-  /** Null when no code was right lately. */
-  verifiedAt: number | null;
-  /** Of its newest OTPs. */
-  otpIds: string[];
-}
-
 const knownReply = z.array(
   z
     .tuple([z.string(), z.array(z.number()), z.number(), z.number(), z.array(z.string())])
-    .transform(([app, admittedAt, wrongCodes, verifiedAt, otpIds]): KnownPhone => {
-      return { app, admittedAt, wrongCodes, verifiedAt: verifiedAt === 0 ? null : verifiedAt, otpIds };
-    }),
+    .transform(([app, admittedAt, wrongCodes, verifiedAt, otpIds]) => ({
+      app,
+      /** When its newest OTPs were admitted: as many as the limits look at. */
+      admittedAt,
+      /** In a row. */
+      wrongCodes,
+      /** Null when no code was right lately. */
+      verifiedAt: verifiedAt === 0 ? null : verifiedAt,
+      /** Of its newest OTPs. */
+      otpIds,
+    })),
 );
 
 /** What is kept about phone numbers, by hash, beside their OTPs (`lua/verification/phone.lua`). */
