@@ -3,7 +3,7 @@ import { type Job, type Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
-import { withTimeout } from '../lib/with-timeout.js';
+import { fulfilled, withTimeout } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type JobCall, jobCalls, type NewJob } from './add-jobs.js';
 import { openQueue, type QueueConnection } from './queues.js';
@@ -224,27 +224,23 @@ export function createSendOtpQueue(options: QueueConnection & { shards?: number 
     shardOfPartition: shardOfPartition(shards),
     /** Released lines that wait in each shard of this process that answers. */
     bulkByShard: async () => {
-      const counts = await Promise.allSettled(
-        ownQueues.map((queue) => withTimeout(queue.getJobCounts('prioritized'), knownDeadlineMs)),
-      );
-      return new Map(
-        counts.flatMap((count, n) =>
-          count.status === 'fulfilled' ? [[n, count.value['prioritized'] ?? 0] as const] : [],
-        ),
-      );
+      const counts = ownQueues.map(async (queue, n) => {
+        const { prioritized = 0 } = await withTimeout(queue.getJobCounts('prioritized'), knownDeadlineMs);
+        return [n, prioritized] as const;
+      });
+      return new Map(await fulfilled(counts));
     },
     /** The backlog of the shards that answer. Rejects if none does. */
     backlog: async () => {
-      const found = await Promise.allSettled((await known()).map((n) => backlogOf(shard(n))));
-      const read = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const read = await fulfilled((await known()).map((n) => backlogOf(shard(n))));
       if (read.length === 0) throw new Error('Connection is closed: no shard answers.');
       const sum = (state: keyof Backlog) => read.reduce((total, each) => total + each[state], 0);
       return { single: sum('single'), bulk: sum('bulk'), delayed: sum('delayed') };
     },
     /** When the next single OTP of the shards that answer was added, in ms since 1970; null if none waits. */
     waitingSince: async () => {
-      const found = await Promise.allSettled((await known()).map((n) => waitingSince(connection, shard(n))));
-      const times = found.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []));
+      const found = await fulfilled((await known()).map((n) => waitingSince(connection, shard(n))));
+      const times = found.filter((time) => time !== null);
       return times.length === 0 ? null : Math.min(...times);
     },
     /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so only while jobs end. */

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { withTimeout } from '../lib/with-timeout.js';
+import { fulfilled, withTimeout } from '../lib/with-timeout.js';
 import { keys } from './keys.js';
 import { mastersOf, type RedisClient } from './script.js';
 
@@ -18,26 +18,18 @@ export function createLoad(redis: RedisClient) {
     /**
      * The share of `maxmemory` in use, of a cluster by the fullest of the masters that answer; 0 where there is no limit.
      */
-    memory: async () => {
-      return Math.max(0, ...(await answered(mastersOf(redis).map(memoryInfo))).map(memoryShare));
-    },
+    memory: async () => Math.max(0, ...(await fulfilled(mastersOf(redis).map(memoryInfo))).map(memoryShare)),
   };
 }
 
 const memoryInfo = (master: Redis) => master.info('memory');
-
-/** Of the masters that answer. */
-async function answered(infos: Promise<string>[]): Promise<string[]> {
-  const settled = await Promise.allSettled(infos);
-  return settled.flatMap((info) => (info.status === 'fulfilled' ? [info.value] : []));
-}
 
 /** Less than readiness may take: an unavailable master hides no policy of the others. */
 const infoWithinMs = 250;
 
 /** The policy by which a master with a `maxmemory` evicts keys; null: none that answers does. */
 export async function evictionPolicy(redis: RedisClient): Promise<string | null> {
-  const infos = await answered(
+  const infos = await fulfilled(
     mastersOf(redis).map((master) => withTimeout(memoryInfo(master), infoWithinMs)),
   );
   const limited = infos.filter((info) => memoryField(info, 'maxmemory') > 0);

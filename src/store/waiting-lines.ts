@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { fulfilled } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import { partitions } from '../otp/otp-id.js';
 import type { Encrypter } from './encryption.js';
@@ -121,7 +122,7 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
     /** Takes up to `most` lines, of each partition in proportion; the caller adds their jobs. */
     release: async (batch: string, most: number, { byPartition }: WaitingCount) => {
       // The sweeper finds lines that were taken from a master that did not answer.
-      const released = await Promise.allSettled(
+      const released = await fulfilled(
         shares(most, byPartition).map(async (share, i) => {
           if (share === 0) return [];
           const key = keys.waitingLines(partitions[i] ?? '', batch);
@@ -129,17 +130,17 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
           return lines.flatMap(open);
         }),
       );
-      return released.flatMap((part) => (part.status === 'fulfilled' ? part.value : []));
+      return released.flat();
     },
     /** Takes lines that have ended, some of each partition; resolves with their number, 0 if none is left. */
     takeEnded: async (batch: string) => {
-      const taken = await Promise.allSettled(
+      const taken = await fulfilled(
         partitions.map(async (partition) => {
           const key = keys.waitingLines(partition, batch);
           return releaseReply.parse(await releaseScript(key, [batch, endedAtATime, 1]))[0];
         }),
       );
-      return taken.reduce((sum, part) => sum + (part.status === 'fulfilled' ? part.value : 0), 0);
+      return taken.reduce((sum, count) => sum + count, 0);
     },
     /** Makes released OTPs wait again, before or behind the other lines of their batch. */
     putBack: async (otps: readonly Pick<Otp, 'id'>[], position: 'first' | 'last') => {
