@@ -6,18 +6,20 @@ import { loadScript, type StoreContext } from './script.js';
 const mostFailures = 10;
 const windowMs = 600_000;
 
-const replySchema = z.tuple([z.number(), z.number()]);
+/** Failures are counted in the window, not limited by it. */
+const unlimited = Number.MAX_SAFE_INTEGER;
+const replySchema = z.tuple([z.tuple([z.number(), z.number(), z.number()])]);
 
 /**
  * Failed logins by client address, which Redis knows by its keyed hash only; shared by all processes. Counted in fixed
  * windows of ten minutes, from the first failure on.
  */
 export function createFailedLogins({ redis, encrypter }: StoreContext) {
-  const countFailure = loadScript(redis, 'limits/windows#count-failure');
+  const countFailures = loadScript(redis, 'limits/windows#take');
   const noteOne = async (client: string, most: number, added: 0 | 1) => {
     const [hash] = encrypter.hashes('client address', client);
-    const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);
-    const [failures, retryInMs] = replySchema.parse(reply);
+    const reply = await countFailures([keys.failedLogins(hash)], [unlimited, windowMs, added]);
+    const [[, failures, retryInMs]] = replySchema.parse(reply);
     return { blocked: failures - added >= most, blockStarted: added === 1 && failures === most, retryInMs };
   };
   return {
