@@ -267,19 +267,8 @@ function createStateMetrics(gauge: MakeGauge) {
     'When the credits run out at the rate of the last 7 days',
   );
   const forget = () => {
-    for (const each of [
-      jobs,
-      age,
-      inBatches,
-      webhooks,
-      paused,
-      refusal,
-      pausedApp,
-      budget,
-      alarms,
-      lowConversion,
-    ])
-      each.reset();
+    for (const each of [jobs, age, inBatches, webhooks, paused, refusal, pausedApp]) each.reset();
+    for (const each of [budget, alarms, lowConversion]) each.reset();
     // Without labels, a reset would say 0.
     for (const each of [memory, credits, checkedAt, expiresAt, runsOutAt]) each.remove();
   };
