@@ -1,8 +1,8 @@
 const slices = 100;
 
 /**
- * The sum of the amounts added within the last `windowMs`. Amounts are kept in slices of a hundredth of the window, so an amount counts for 99 to
- * 100 % of it, and memory does not grow with calls.
+ * The sum of the amounts added within the last `windowMs`. They are kept in slices of a hundredth of the window, so an
+ * amount counts for 99 to 100 % of it, and memory does not grow with calls.
  */
 export function createSlidingSum(windowMs: number, now: () => number) {
   const sliceMs = windowMs / slices;
