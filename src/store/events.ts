@@ -13,14 +13,6 @@ import { json, loadListScript, type RedisClient } from './script.js';
 /** Events, each written by the step that caused it, that wait for the webhook queue. */
 export type Events = ReturnType<typeof createEvents>;
 
-/** An event and where it is kept. */
-export interface StoredEvent {
-  key: string;
-  entry: string;
-  /** Null: this version cannot read it, such as an event of a newer one. */
-  event: GatewayEvent | null;
-}
-
 /** Of each stream at a time: a few hundred in all, so that a read blocks no other command for long. */
 const readAtATime = 10;
 /** A master of a cluster that takes longer counts as unavailable. */
@@ -81,7 +73,7 @@ export function createEvents(redis: RedisClient) {
     );
   };
   return {
-    /** The oldest of those that wait, in the streams that can be read. Rejects when none can. */
+    /** The oldest that wait, and where each is kept, in the streams that can be read. Rejects when none can. */
     read: async () => {
       const streams = sources.map((source) => keys.events(source));
       const answers = redis.isCluster
@@ -95,12 +87,13 @@ export function createEvents(redis: RedisClient) {
         return entriesReply.parse(answer).map(([entry, fields]) => ({
           key,
           entry,
+          /** Null: this version cannot read it, such as an event of a newer one. */
           event: toEvent(eventId(i, entry), fields),
         }));
       });
     },
     /** Deletes events that the webhook queue holds from now on. */
-    forget: async (events: readonly StoredEvent[]) => {
+    forget: async (events: readonly { key: string; entry: string }[]) => {
       const byStream = groupBy(events, ({ key }) => key);
       const calls = [...byStream].map(([key, ofStream]) => ({
         key,
