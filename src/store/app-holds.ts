@@ -26,17 +26,15 @@ export interface RefusedCall {
   claimedAt: number;
 }
 
-/**
- * What follows from an unrecognised refusal for its OTP. `final`: it ends. `again`: it may be sent again, its app was on
- * hold. `held`: not known yet.
- */
-export type RefusalClass = 'final' | 'again' | 'held';
-
 /** The holds of apps for unrecognised refusals, shared by all workers. */
 export type AppHolds = ReturnType<typeof createAppHolds>;
 
 const holdsReply = z.array(json(holdSchema));
 const notedReply = z.tuple([z.number(), z.number()]);
+/**
+ * What follows from an unrecognised refusal for its OTP. `final`: it ends. `again`: it may be sent again, its app was on
+ * hold. `held`: not known yet.
+ */
 const refusalClass = z.enum(['final', 'again', 'held']);
 
 /** Reads the holds. */
