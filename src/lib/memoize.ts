@@ -12,3 +12,14 @@ export function memoize<T>(answer: (text: string) => T): (text: string) => T {
     return fresh;
   };
 }
+
+/** A function whose concurrent calls share one run of `work`. */
+export function shared<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null;
+  return () => {
+    running ??= work().finally(() => {
+      running = null;
+    });
+    return running;
+  };
+}

@@ -1,29 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** Runs `work` and repeats it `everyMs` after it ended, also after a failure, which `onError` gets. */
 export function every(
   everyMs: number,
   work: () => Promise<void>,
   onError: (error: unknown) => void,
 ): { stop(): Promise<void> } {
-  let stopped = false;
-  let wake = () => {};
+  const stopping = new AbortController();
+  const { signal } = stopping;
   const run = async () => {
-    while (!stopped) {
+    while (!signal.aborted) {
       await work().catch(onError);
-      if (stopped) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, everyMs);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+      await sleep(everyMs, null, { signal }).catch(() => {});
     }
   };
   const running = run();
   return {
     stop: async () => {
-      stopped = true;
-      wake();
+      stopping.abort();
       await running;
     },
   };

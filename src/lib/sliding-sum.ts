@@ -1,16 +1,10 @@
 const slices = 100;
 
-/** The sum of the amounts added within the last `windowMs`. */
-interface SlidingSum {
-  add(amount: number): void;
-  readonly total: number;
-}
-
 /**
- * A sum over the last `windowMs`. Amounts are kept in slices of a hundredth of the window, so an amount counts for 99 to
- * 100 % of it, and memory does not grow with calls.
+ * The sum of the amounts added within the last `windowMs`. They are kept in slices of a hundredth of the window, so an
+ * amount counts for 99 to 100 % of it, and memory does not grow with calls.
  */
-export function createSlidingSum(windowMs: number, now: () => number): SlidingSum {
+export function createSlidingSum(windowMs: number, now: () => number) {
   const sliceMs = windowMs / slices;
   const kept: { slice: number; amount: number }[] = [];
   let total = 0;
@@ -25,7 +19,7 @@ export function createSlidingSum(windowMs: number, now: () => number): SlidingSu
   };
 
   return {
-    add: (amount) => {
+    add: (amount: number) => {
       const current = forget();
       const last = kept.at(-1);
       if (last?.slice === current) last.amount += amount;

@@ -45,6 +45,12 @@ export function withTimeout<T>(call: Promise<T>, ms: number): Promise<T> {
   });
 }
 
+/** The results of those calls that did not fail. */
+export async function fulfilled<T>(calls: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(calls);
+  return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+}
+
 /** Wraps all functions, also of nested objects, with a time-out for the promises they return. */
 export function withTimeouts<T extends object>(functions: T, ms: number): T {
   const members = Object.entries(functions).map(([name, member]) => [name, limited(member, ms)]);

@@ -16,32 +16,27 @@ export interface BalanceLimits {
   expiryWarnDays: number;
 }
 
-interface BalanceAlarms {
-  low: boolean;
-  expiring: boolean;
-}
-
 export function balanceAlarms(
   balance: { credits: number; expiresOn: string | null },
   { lowCredits, expiryWarnDays }: BalanceLimits,
   now: number,
-): BalanceAlarms {
+) {
   const expiresAt = balance.expiresOn === null ? Number.POSITIVE_INFINITY : Date.parse(balance.expiresOn);
   return { low: balance.credits < lowCredits, expiring: expiresAt - now <= expiryWarnDays * dayMs };
 }
 
-const alarmMessages: Record<keyof BalanceAlarms, string> = {
+const alarmMessages: Record<keyof ReturnType<typeof balanceAlarms>, string> = {
   low: 'credits are low: top up the iSMS account',
   expiring: 'credits expire soon and are forfeited then: top up or extend the iSMS account',
 };
 
 /** The log text when an alarm starts or ends. */
-export function alarmMessage(alarm: keyof BalanceAlarms, on: boolean): string {
+export function alarmMessage(alarm: keyof typeof alarmMessages, on: boolean): string {
   return on ? alarmMessages[alarm] : `balance alarm is over: ${alarm}`;
 }
 
 /** Null: unknown; for the day also: out of sight. */
-interface Consumption {
+export interface Consumption {
   creditsPerDay: number | null;
   /** `YYYY-MM-DD`, UTC. */
   runsOutOn: string | null;

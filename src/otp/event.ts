@@ -13,20 +13,6 @@ const otpEventTypes = [
   'otp.locked',
 ] as const satisfies readonly `otp.${Status}`[];
 
-/** Every event that the gateway sends. */
-export const eventTypes = [
-  ...otpEventTypes,
-  ...batchEventTypes,
-  'balance.low',
-  'balance.expiring',
-  'sending.paused',
-  'sending.resumed',
-  'range.blocked',
-  'conversion.low',
-  'budget.low',
-  'budget.spent',
-] as const;
-
 /** Events of one app, which can have its own receiver. */
 export const appEventTypes = [
   ...otpEventTypes,
@@ -35,6 +21,15 @@ export const appEventTypes = [
   'conversion.low',
   'budget.low',
   'budget.spent',
+] as const;
+
+/** Every event that the gateway sends. */
+export const eventTypes = [
+  ...appEventTypes,
+  'balance.low',
+  'balance.expiring',
+  'sending.paused',
+  'sending.resumed',
 ] as const;
 
 export type EventType = (typeof eventTypes)[number];

@@ -64,11 +64,6 @@ export function hashSlot(tag: string): number {
 
 const batchShape = /^batch_([A-Za-z0-9_-]{22})$/;
 
-/** A new batch's key: 128 random bits. */
-export function newBatch(): string {
-  return randomText();
-}
-
 /** The id of a batch as apps see it. */
 export function batchId(batch: string): string {
   return `batch_${batch}`;

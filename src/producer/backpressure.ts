@@ -30,29 +30,18 @@ interface Sample {
   done: number;
 }
 
-/** Refuses OTPs that could not be sent before their deadline, instead of accepting and dropping them. */
-interface Backpressure {
-  /**
-   * The refusal of an OTP with this deadline, or null. `bulkOf`: the app of a bulk OTP, null for a single one.
-   */
-  refuses(sendDeadlineSeconds: number, bulkOf: string | null): Refusal | null;
-  /** The refusal of every new bulk OTP, even of reserving an id for it, or null. */
-  refusesBulk(): Refusal | null;
-}
-
-/** Backpressure of one process, which samples the load once a second while asked. */
-export function createBackpressure({
-  sendOtpQueue,
-  waitingLines,
-  load,
-  now = () => performance.now(),
-}: {
+/**
+ * Refuses OTPs that could not be sent before their deadline, instead of accepting and dropping them. Each process samples
+ * the load once a second while asked.
+ */
+export function createBackpressure(options: {
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
   waitingLines: Pick<WaitingLines, 'active'>;
   load: Pick<Load, 'done' | 'memory'>;
   /** Milliseconds of a monotonic clock. */
   now?: () => number;
-}): Backpressure {
+}) {
+  const { sendOtpQueue, waitingLines, load, now = () => performance.now() } = options;
   let samples: Sample[] = [];
   let memory = { share: 0, at: Number.NEGATIVE_INFINITY };
   const sampleQueue = async (at: number) => {
@@ -79,8 +68,10 @@ export function createBackpressure({
     return full ? refuse('overloaded', { reason: 'memory', retryAfterMs: freshMs }) : null;
   };
   return {
+    /** The refusal of every new bulk OTP, even of reserving an id for it, or null. */
     refusesBulk: () => refusesAs('bulk'),
-    refuses: (sendDeadlineSeconds, bulkOf) => {
+    /** The refusal of an OTP with this deadline, or null. `bulkOf`: the app of a bulk OTP, null for a single one. */
+    refuses: (sendDeadlineSeconds: number, bulkOf: string | null) => {
       const full = refusesAs(bulkOf === null ? 'single' : 'bulk');
       if (full) return full;
       samples = samples.filter(({ at }) => now() - at < sampleKeptMs);

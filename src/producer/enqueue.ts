@@ -16,14 +16,7 @@ import type { RequestSettings } from './otp-request.js';
 import { redisDeadlineMs, redisTrouble, refuseUnavailable } from './redis-trouble.js';
 
 /** Accepts OTPs for the API and for apps' own processes: admits them to the store and adds their jobs. */
-export interface Enqueuer {
-  /** A single OTP. Rejects when Redis cannot be reached. */
-  enqueue(request: OtpRequest, idempotency: Idempotency | null): Promise<Admission>;
-  /** Lines of a batch, in their order, which are released by the batch's job. Trouble with Redis is a refusal. */
-  enqueueMany(batch: EnqueuedBatch, asked: readonly AdmissionRequest[]): Promise<Admission[]>;
-  /** The refusal of every new bulk OTP, or null. Ask before reserving ids for them. */
-  refusesBulk(): Refusal | null;
-}
+export type Enqueuer = ReturnType<typeof createEnqueuer>;
 
 /** The batch of lines, with its app and the name that people gave it. */
 export interface EnqueuedBatch {
@@ -45,7 +38,7 @@ interface EnqueuerDependencies {
 const firstTurnMs = 60_000;
 
 /** An enqueuer whose calls to Redis have a deadline. */
-export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependencies): Enqueuer {
+export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependencies) {
   const store = withTimeouts(redis.store, redisDeadlineMs);
   const sendOtpQueue = withTimeouts(redis.sendOtpQueue, redisDeadlineMs);
   const batchQueue = withTimeouts(redis.batchQueue, redisDeadlineMs);
@@ -62,8 +55,10 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
   const warn = createWarnings({ settings, logger });
 
   return {
+    /** The refusal of every new bulk OTP, or null. Ask before reserving ids for them. */
     refusesBulk: () => backpressure.refusesBulk(),
-    enqueue: async (request, idempotency) => {
+    /** A single OTP. Rejects when Redis cannot be reached. */
+    enqueue: async (request: OtpRequest, idempotency: Idempotency | null) => {
       const overload = backpressure.refuses(request.sendDeadlineSeconds, null);
       const createJobCall = await sendOtpQueue.jobCallFactory();
       const { app, to } = request;
@@ -75,7 +70,8 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
       if (!hasJob && isQueued(admission)) await addJob(admission.otp);
       return admission;
     },
-    enqueueMany: async (batch, asked) => {
+    /** Lines of a batch, in their order, which are released by the batch's job. Trouble with Redis is a refusal. */
+    enqueueMany: async (batch: EnqueuedBatch, asked: readonly AdmissionRequest[]) => {
       const overloadOf = memoize((seconds) => backpressure.refuses(Number(seconds), batch.app));
       const withOverload = asked.map(({ request, reserved }) => {
         return { request, reserved, overload: overloadOf(String(request.sendDeadlineSeconds)) };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { errorText, parseWithErrors } from '../lib/input-errors.js';
 import { withTimeouts } from '../lib/with-timeout.js';
-import type { Otp, Status } from '../otp/otp.js';
+import type { Status } from '../otp/otp.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
 import type { Admission } from '../store/admission.js';
 import type { Enqueuer } from './enqueue.js';
@@ -149,11 +149,9 @@ function unavailable(error: unknown): Admission {
 
 function toSendResult(admission: Admission): SendResult {
   if (admission.kind === 'refused') return { kind: 'refused', refusal: admission.refusal };
-  return { kind: admission.kind, otp: toAcceptedOtp(admission.otp) };
-}
-
-function toAcceptedOtp({ id, status, createdAt, sendDeadline }: Otp): AcceptedOtp {
-  return { id, status, createdAt: new Date(createdAt), sendDeadline: new Date(sendDeadline) };
+  const { id, status, createdAt, sendDeadline } = admission.otp;
+  const times = { createdAt: new Date(createdAt), sendDeadline: new Date(sendDeadline) };
+  return { kind: admission.kind, otp: { id, status, ...times } };
 }
 
 async function* groupsOf(

@@ -26,19 +26,13 @@ export interface CircuitPermit {
 }
 
 /** Whether calls of one kind are made, as one process sees it. */
-export interface CircuitBreaker {
-  readonly state: CircuitState;
-  /** Null: the circuit is open, or half-open with its probe under way. */
-  enter(): CircuitPermit | null;
-  /** Calls `listener` synchronously on every change; returns the function that unsubscribes. */
-  onChange(listener: (state: CircuitState) => void): () => void;
-}
+export type CircuitBreaker = ReturnType<typeof createCircuitBreaker>;
 
 /**
  * Opens when at least half of 20 or more calls within 10 s failed, or 5 in a row. After 5 s one probe closes it, or opens
  * it for twice as long, up to 30 s. Outcomes of calls that began before the last change of state are ignored.
  */
-export function createCircuitBreaker(clock: Clock): CircuitBreaker {
+export function createCircuitBreaker(clock: Clock) {
   const listeners = new Set<(state: CircuitState) => void>();
   let state: CircuitState = 'closed';
   let period = 0;
@@ -75,6 +69,7 @@ export function createCircuitBreaker(clock: Clock): CircuitBreaker {
     get state() {
       return state;
     },
+    /** Null: the circuit is open, or half-open with its probe under way. */
     enter: () => {
       if (state === 'open' || probing) return null;
       const probe = state === 'half_open';
@@ -89,7 +84,8 @@ export function createCircuitBreaker(clock: Clock): CircuitBreaker {
       };
       return { probe, settle };
     },
-    onChange: (listener) => {
+    /** Calls `listener` synchronously on every change; returns the function that unsubscribes. */
+    onChange: (listener: (state: CircuitState) => void) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },

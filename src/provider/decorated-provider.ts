@@ -104,23 +104,20 @@ const callsPerExtra = 10;
 /** Extra calls in a window that need not be earned: one a second. */
 const unearnedExtras = budgetWindowMs / 1_000;
 
-interface RetryBudget {
-  /** Counts a first call, which earns a tenth of a token. */
-  earn(): void;
-  /** Takes a token for a retry or a resend; false when there is none. */
-  spend(): boolean;
-}
+type RetryBudget = ReturnType<typeof createRetryBudget>;
 
 /**
  * A token bucket whose tokens expire after 10 s: extra calls are at most a tenth of the first calls of the last 10 s,
  * plus ten. A quiet hour saves up nothing. After Finagle's RetryBudget:
  * https://finagle.github.io/blog/2016/02/08/retry-budgets
  */
-export function createRetryBudget(now: () => number): RetryBudget {
+export function createRetryBudget(now: () => number) {
   const firsts = createSlidingSum(budgetWindowMs, now);
   const extras = createSlidingSum(budgetWindowMs, now);
   return {
+    /** Counts a first call, which earns a tenth of a token. */
     earn: () => firsts.add(1),
+    /** Takes a token for a retry or a resend; false when there is none. */
     spend: () => {
       if (extras.total + 1 > firsts.total / callsPerExtra + unearnedExtras) return false;
       extras.add(1);

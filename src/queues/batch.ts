@@ -31,20 +31,7 @@ export const behindForMs = 600_000;
 const jobOptions = { attempts: 1_000_000, backoff: { type: 'custom' } };
 
 /** The queue of batches: one job for each batch that has lines to release. */
-export interface BatchQueue {
-  /** Adds the batch's job unless it has one that has not ended. `delayMs`: until its first turn. */
-  ensure(
-    batch: { batch: string; app: string },
-    rest: () => Promise<{ name: string | null; delayMs: number }>,
-  ): Promise<void>;
-  /** Deletes jobs that ended more than `keepMs` ago. */
-  clean(keepMs: number): Promise<void>;
-  /** Starts the batch's next turn now, after a change. Waits for a running turn, which may have missed the change. */
-  wake(batch: string): Promise<void>;
-  /** Wakes the job only if it is delayed. */
-  wakeIdle(batch: string): Promise<void>;
-  queue: Queue<BatchPayload, BatchResult, typeof batchJob>;
-}
+export type BatchQueue = ReturnType<typeof createBatchQueue>;
 
 /** False unless the job was delayed. */
 const promote = (job: BatchJob): Promise<boolean> =>
@@ -53,11 +40,18 @@ const promote = (job: BatchJob): Promise<boolean> =>
     () => false,
   );
 
-export function createBatchQueue(connection: Redis | Cluster, onError: (error: Error) => void): BatchQueue {
-  const queue: BatchQueue['queue'] = openQueue({ name: queueNames.batch }, { connection, onError });
+export function createBatchQueue(connection: Redis | Cluster, onError: (error: Error) => void) {
+  const queue: Queue<BatchPayload, BatchResult, typeof batchJob> = openQueue(
+    { name: queueNames.batch },
+    { connection, onError },
+  );
   return {
     queue,
-    ensure: async ({ batch, app }, rest) => {
+    /** Adds the batch's job unless it has one that has not ended. `delayMs`: until its first turn. */
+    ensure: async (
+      { batch, app }: { batch: string; app: string },
+      rest: () => Promise<{ name: string | null; delayMs: number }>,
+    ) => {
       const id = batchId(batch);
       const [added, ended] = await connection.hmget(queue.toKey(id), 'timestamp', 'finishedOn');
       if (typeof added === 'string' && typeof ended !== 'string') return;
@@ -66,10 +60,12 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
       const { name, delayMs } = await rest();
       await queue.add(batchJob, { id, batch, app, name }, { ...jobOptions, jobId: id, delay: delayMs });
     },
-    clean: async (keepMs) => {
+    /** Deletes jobs that ended more than `keepMs` ago. */
+    clean: async (keepMs: number) => {
       for (const state of ['completed', 'failed'] as const) await queue.clean(keepMs, cleanedAtATime, state);
     },
-    wake: async (batch) => {
+    /** Starts the batch's next turn now, after a change. Waits for a running turn, which may have missed the change. */
+    wake: async (batch: string) => {
       const job = await queue.getJob(batchId(batch));
       for (let tries = 0; job && tries < wakeTries; tries++) {
         const state = await job.getState();
@@ -78,7 +74,8 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
         else if (state !== 'delayed' || (await promote(job))) return;
       }
     },
-    wakeIdle: async (batch) => {
+    /** Wakes the job only if it is delayed. */
+    wakeIdle: async (batch: string) => {
       const job = await queue.getJob(batchId(batch));
       if (job) await promote(job);
     },

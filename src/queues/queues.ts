@@ -38,21 +38,18 @@ export interface BalanceResult {
   expiresOn: string | null;
 }
 
-export interface BalanceQueue {
-  /** Schedules one snapshot per period; idempotent across processes. */
-  schedule(periodMs: number): Promise<void>;
-  queue: Queue<Record<string, never>, BalanceResult, typeof balanceJob>;
-}
+export type BalanceQueue = ReturnType<typeof createBalanceQueue>;
 
 /** The queue of balance snapshots. */
-export function createBalanceQueue(
-  connection: Redis | Cluster,
-  onError: (error: Error) => void,
-): BalanceQueue {
-  const queue: BalanceQueue['queue'] = openQueue({ name: queueNames.balance }, { connection, onError });
+export function createBalanceQueue(connection: Redis | Cluster, onError: (error: Error) => void) {
+  const queue: Queue<Record<string, never>, BalanceResult, typeof balanceJob> = openQueue(
+    { name: queueNames.balance },
+    { connection, onError },
+  );
   return {
     queue,
-    schedule: async (periodMs) => {
+    /** Schedules one snapshot per period; idempotent across processes. */
+    schedule: async (periodMs: number) => {
       await queue.upsertJobScheduler(balanceJob, { every: periodMs }, { name: balanceJob, data: {} });
     },
   };

@@ -3,7 +3,7 @@ import { type Job, type Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
-import { withTimeout } from '../lib/with-timeout.js';
+import { fulfilled, withTimeout } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type JobCall, jobCalls, type NewJob } from './add-jobs.js';
 import { openQueue, type QueueConnection } from './queues.js';
@@ -19,9 +19,7 @@ export function operatorPauseKeys(shardCount: number): string[] {
   });
 }
 
-/**
- * A job's data: the OTP's id, and app, masked number and batch for Bull Board. Never a whole number or a code.
- */
+/** A job's data: the OTP's id, and app, masked number and batch for Bull Board. Never a whole number or a code. */
 export const sendOtpPayload = z.object({
   id: z.string(),
   app: z.string(),
@@ -64,55 +62,7 @@ export interface Backlog {
 const bulkPriority = 1;
 
 /** The send queue: one BullMQ queue, or several shards. */
-export interface SendOtpQueue {
-  /**
-   * Adds single OTPs. Idempotent: a job with the OTP's id is added at most once. False: added, but perhaps to a shard
-   * that no worker knows yet.
-   */
-  add(...otps: readonly QueuedOtp[]): Promise<boolean>;
-  /**
-   * Resolves with a function that makes the call that adds a single OTP's job in the step that admits it. Null on a
-   * cluster, where its keys are in another slot, and while workers may not know its shard: then `add` has to be called.
-   */
-  jobCallFactory(): Promise<((otp: QueuedOtp) => JobCall) | null>;
-  /** Adds released lines of a batch, a few hundred per call at most, behind single OTPs. Idempotent as well. */
-  addBulk(batch: string, otps: readonly QueuedOtp[]): Promise<boolean>;
-  /**
-   * Removes jobs of a batch that no worker has taken, after `putBack` has taken their OTPs. Resolves with their number,
-   * which may be too low while workers take others.
-   */
-  recall(batch: string, putBack: (ids: readonly string[]) => Promise<void>): Promise<number>;
-  /** The number of an OTP's shard. */
-  shardOf(id: string): number;
-  /** Removes a job that has not ended; rejects if a worker holds it. */
-  remove(id: string): Promise<void>;
-  /** Deletes a job in any state; false: a worker holds it, so it stays. */
-  erase(id: string): Promise<boolean>;
-  /**
-   * Deletes jobs that ended before their OTP, then resolves with the OTPs without a job; `unsure`: those that may have
-   * one in a shard that does not answer.
-   */
-  withoutJob<O extends QueuedOtp>(
-    otps: readonly O[],
-  ): Promise<{ missing: O[]; unsure: { otps: O[]; error: unknown } | null }>;
-  /** Released lines that wait in each shard of this process that answers. */
-  bulkByShard(): Promise<ReadonlyMap<number, number>>;
-  /** The shard of the OTPs of a partition. */
-  shardOfPartition(partition: string): number;
-  /** The backlog of the shards that answer. Rejects if none does. */
-  backlog(): Promise<Backlog>;
-  /** When the next single OTP of the shards that answer was added, in ms since 1970; null if none waits. */
-  waitingSince(): Promise<number | null>;
-  /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so only while jobs end. */
-  clean(keepMs: number): Promise<void>;
-  /** All shards so far, including unused ones, in which jobs may wait. */
-  known(): Promise<number[]>;
-  /** Those of these shards, beyond this process's own, that have held no job for a while. */
-  emptied(among: readonly number[]): Promise<number[]>;
-  /** The shards of this process, in order. */
-  queues: [BullQueue, ...BullQueue[]];
-  close(): Promise<void>;
-}
+export type SendOtpQueue = ReturnType<typeof createSendOtpQueue>;
 
 /** BullMQ's queue of one shard. */
 export type BullQueue = Queue<SendOtpPayload, SendOtpResult, typeof sendOtpJob>;
@@ -136,11 +86,8 @@ function toNewJob({ id, app, to, trace }: QueuedOtp): NewJob {
 }
 
 /** The send queue, over a connection that suits the process. */
-export function createSendOtpQueue({
-  connection,
-  onError,
-  shards = 1,
-}: QueueConnection & { shards?: number }): SendOtpQueue {
+export function createSendOtpQueue(options: QueueConnection & { shards?: number }) {
+  const { connection, onError, shards = 1 } = options;
   const open = (n: number): BullQueue => openQueue(shardName(n), { connection, onError });
   const opened = new Map<number, BullQueue>();
   const shard = (n: number): BullQueue => {
@@ -188,9 +135,15 @@ export function createSendOtpQueue({
   };
 
   return {
+    /** All shards so far, including unused ones, in which jobs may wait. */
     known,
+    /**
+     * Resolves with a function that makes the call that adds a single OTP's job in the step that admits it. Null on a
+     * cluster, where its keys are in another slot, and while workers may not know its shard: then `add` has to be called.
+     */
     jobCallFactory: async () => (connection.isCluster || !(await isAnnounced()) ? null : createJobCall),
-    emptied: async (among) => {
+    /** Those of these shards, beyond this process's own, that have held no job for a while. */
+    emptied: async (among: readonly number[]) => {
       const others = among.filter((n) => n >= shards);
       // A shard that does not answer counts as in use.
       const isUnused = (n: number) =>
@@ -198,10 +151,18 @@ export function createSendOtpQueue({
       const unused = await Promise.all(others.map((n) => isUnused(n).catch(() => false)));
       return others.filter((_, i) => unused[i]);
     },
+    /** The number of an OTP's shard. */
     shardOf: shardOfId,
+    /** The shards of this process, in order. */
     queues: ownQueues as [BullQueue, ...BullQueue[]],
-    add: (...otps) => addPerShard(otps, (queue, some) => addJobs(connection, queue, some.map(toNewJob))),
-    addBulk: (batch, otps) =>
+    /**
+     * Adds single OTPs. Idempotent: a job with the OTP's id is added at most once. False: added, but perhaps to a shard
+     * that no worker knows yet.
+     */
+    add: (...otps: readonly QueuedOtp[]) =>
+      addPerShard(otps, (queue, some) => addJobs(connection, queue, some.map(toNewJob))),
+    /** Adds released lines of a batch, a few hundred per call at most, behind single OTPs. Idempotent as well. */
+    addBulk: (batch: string, otps: readonly QueuedOtp[]) =>
       addPerShard(otps, async (queue, ofShard) => {
         await queue.addBulk(
           ofShard.map(({ id, app, to }) => ({
@@ -211,22 +172,34 @@ export function createSendOtpQueue({
           })),
         );
       }),
-    recall: async (batch, putBack) => {
+    /**
+     * Removes jobs of a batch that no worker has taken, after `putBack` has taken their OTPs. Resolves with their number,
+     * which may be too low while workers take others.
+     */
+    recall: async (batch: string, putBack: (ids: readonly string[]) => Promise<void>) => {
       const recalled = await onKnownShards((queue) => recallFrom(queue, batch, putBack));
       return recalled.reduce((sum, count) => sum + count, 0);
     },
-    remove: async (id) => {
+    /** Removes a job that has not ended; rejects if a worker holds it. */
+    remove: async (id: string) => {
       await onKnownShards(async (queue) => {
         const job = await queue.getJob(id);
         if (job && job.finishedOn === undefined) await job.remove();
       });
     },
-    erase: async (id) => {
+    /** Deletes a job in any state; false: a worker holds it, so it stays. */
+    erase: async (id: string) => {
       await onKnownShards((queue) => queue.remove(id));
       const left = await onKnownShards((queue) => queue.getJob(id));
       return left.every((job) => job === undefined);
     },
-    withoutJob: async (otps) => {
+    /**
+     * Deletes jobs that ended before their OTP, then resolves with the OTPs without a job; `unsure`: those that may have
+     * one in a shard that does not answer.
+     */
+    withoutJob: async <O extends QueuedOtp>(
+      otps: readonly O[],
+    ): Promise<{ missing: O[]; unsure: { otps: O[]; error: unknown } | null }> => {
       const found = new Set<string>();
       const failures: unknown[] = [];
       const check = async (n: number, some: readonly QueuedOtp[]) => {
@@ -247,30 +220,31 @@ export function createSendOtpQueue({
       if (failures.length === 0) return { missing: left, unsure: null };
       return { missing: [], unsure: { otps: left, error: failures[0] } };
     },
+    /** The shard of the OTPs of a partition. */
     shardOfPartition: shardOfPartition(shards),
+    /** Released lines that wait in each shard of this process that answers. */
     bulkByShard: async () => {
-      const counts = await Promise.allSettled(
-        ownQueues.map((queue) => withTimeout(queue.getJobCounts('prioritized'), knownDeadlineMs)),
-      );
-      return new Map(
-        counts.flatMap((count, n) =>
-          count.status === 'fulfilled' ? [[n, count.value['prioritized'] ?? 0] as const] : [],
-        ),
-      );
+      const counts = ownQueues.map(async (queue, n) => {
+        const { prioritized = 0 } = await withTimeout(queue.getJobCounts('prioritized'), knownDeadlineMs);
+        return [n, prioritized] as const;
+      });
+      return new Map(await fulfilled(counts));
     },
+    /** The backlog of the shards that answer. Rejects if none does. */
     backlog: async () => {
-      const found = await Promise.allSettled((await known()).map((n) => backlogOf(shard(n))));
-      const read = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const read = await fulfilled((await known()).map((n) => backlogOf(shard(n))));
       if (read.length === 0) throw new Error('Connection is closed: no shard answers.');
       const sum = (state: keyof Backlog) => read.reduce((total, each) => total + each[state], 0);
       return { single: sum('single'), bulk: sum('bulk'), delayed: sum('delayed') };
     },
+    /** When the next single OTP of the shards that answer was added, in ms since 1970; null if none waits. */
     waitingSince: async () => {
-      const found = await Promise.allSettled((await known()).map((n) => waitingSince(connection, shard(n))));
-      const times = found.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []));
+      const found = await fulfilled((await known()).map((n) => waitingSince(connection, shard(n))));
+      const times = found.filter((time) => time !== null);
       return times.length === 0 ? null : Math.min(...times);
     },
-    clean: async (keepMs) => {
+    /** Deletes jobs that ended more than `keepMs` ago: BullMQ does so only while jobs end. */
+    clean: async (keepMs: number) => {
       await onKnownShards(async (queue) => {
         for (const state of ['completed', 'failed'] as const) {
           while ((await queue.clean(keepMs, cleanBatch, state)).length === cleanBatch);

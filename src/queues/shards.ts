@@ -5,21 +5,15 @@ import { queueNames, queuePrefix } from './queues.js';
 /** One for each hash tag. */
 export const mostShards = partitions.length;
 
-/** Name and key prefix of one shard. */
-interface ShardName {
-  name: string;
-  /** In braces, so that all keys of the shard are in one slot of a Redis Cluster. */
-  prefix: string;
-}
-
 /** The share, of 64 equal ones, of a cluster's slots with `{isms}` (`CLUSTER KEYSLOT`). */
 const firstShare = 24;
 
 /**
- * The n-th shard, from 0; the first is the queue used without shards. The slots follow the van der Corput sequence in
- * base 3: 3, 6, 9, … shards spread evenly over three masters, 9, 18, … over nine, and 18, 36, … over six.
+ * Name and key prefix of the n-th shard, from 0; the first is the queue used without shards. The prefix is in braces, so
+ * that all keys of the shard are in one slot of a Redis Cluster. The slots follow the van der Corput sequence in base 3:
+ * 3, 6, 9, … shards spread evenly over three masters, 9, 18, … over nine, and 18, 36, … over six.
  */
-export function shardName(n: number): ShardName {
+export function shardName(n: number) {
   if (n === 0) return { name: queueNames.sendOtp, prefix: queuePrefix };
   return { name: `${queueNames.sendOtp}-${n}`, prefix: `isms:{${tagOf(n)}}` };
 }

@@ -44,33 +44,18 @@ const jobOptions = {
   removeOnFail: { age: monthSeconds, count: 100_000 },
 };
 
-/** Deliveries that wait for their first attempt, for a retry, or are dead letters. */
-interface WebhookCounts {
-  waiting: number;
-  retrying: number;
-  dead: number;
-}
-
-export interface WebhookQueue {
-  /** Idempotent: each event is delivered by one job. */
-  add(events: readonly GatewayEvent[]): Promise<void>;
-  counts(): Promise<WebhookCounts>;
-  /** Deletes deliveries of over an hour ago and dead letters of over a month ago: BullMQ does so only while jobs end. */
-  clean(): Promise<void>;
-  /** Retries every dead letter from the start; resolves with their number. */
-  retryDead(): Promise<number>;
-  queue: Queue<WebhookPayload, null, typeof webhookJob>;
-}
+export type WebhookQueue = ReturnType<typeof createWebhookQueue>;
 
 /** The queue of deliveries. */
-export function createWebhookQueue(
-  connection: Redis | Cluster,
-  onError: (error: Error) => void,
-): WebhookQueue {
-  const queue: WebhookQueue['queue'] = openQueue({ name: queueNames.webhook }, { connection, onError });
+export function createWebhookQueue(connection: Redis | Cluster, onError: (error: Error) => void) {
+  const queue: Queue<WebhookPayload, null, typeof webhookJob> = openQueue(
+    { name: queueNames.webhook },
+    { connection, onError },
+  );
   return {
     queue,
-    add: async (events) => {
+    /** Idempotent: each event is delivered by one job. */
+    add: async (events: readonly GatewayEvent[]) => {
       await queue.addBulk(
         events.map((event) => ({
           name: webhookJob,
@@ -79,11 +64,13 @@ export function createWebhookQueue(
         })),
       );
     },
+    /** Deliveries that wait for their first attempt, for a retry, or are dead letters. */
     counts: async () => {
       const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed');
       const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
       return { waiting: waiting + active, retrying: delayed, dead: failed };
     },
+    /** Retries every dead letter from the start; resolves with their number. */
     retryDead: async () => {
       let count = 0;
       for (;;) {
@@ -98,6 +85,7 @@ export function createWebhookQueue(
         count += done;
       }
     },
+    /** Deletes deliveries of over an hour ago, dead letters of over a month ago: BullMQ does so only while jobs end. */
     clean: async () => {
       await queue.clean(deliveredKeptSeconds * secondMs, cleanedAtATime, 'completed');
       await queue.clean(monthSeconds * secondMs, cleanedAtATime, 'failed');

@@ -1,7 +1,7 @@
 import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
 import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
-import type { AdmissionOptions, AdmissionRequest, Idempotency, JobOf } from './admission.js';
+import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
 import { type Budget, budgetsOf } from './budgets.js';
 import type { Encrypter } from './encryption.js';
 import { type HashedKey, hashedKey, keys } from './keys.js';
@@ -9,53 +9,7 @@ import { encryptRequest } from './record.js';
 import type { Policy } from './script.js';
 
 /** A requested OTP, with everything that the Lua function needs to decide about it. */
-export interface Candidate {
-  /** Of its record. */
-  key: string;
-  /** The record's text, without what Redis decides. */
-  record: string;
-  id: string;
-  asked: AdmissionRequest;
-  limits: CandidateLimits;
-  /** Sent to the Lua function on every topology. */
-  facts: {
-    app: string;
-    phone: string;
-    ttlMs: number;
-    sendDeadlineMs: number;
-    batch: string | undefined;
-    /** When its batch starts, from which its deadline counts. */
-    startAt: number | undefined;
-    rangeName: string | undefined;
-    /** Where they are not the gateway's. */
-    limits: CandidateLimits | undefined;
-    /** Whether it is to a test number, whose OTPs are counted apart. */
-    isTest: true | undefined;
-    /** How many the client's IPv6 /56 network may ask for. */
-    clientNetworkLimit: number | undefined;
-    fingerprints: readonly string[] | undefined;
-    overloaded: true | undefined;
-    /** The purpose whose earlier OTPs it replaces; '' for none. */
-    supersedes: string | undefined;
-    quotas: boolean | undefined;
-  };
-  /** Keys of limits and indexes that it counts in; those of limits that are off are left out. */
-  keys: {
-    appWindow: string | null;
-    clientIp: string | null;
-    /** Of an IPv6 client: its /56 network. */
-    clientNetwork: string | null;
-    range: string | null;
-    reference: string | null;
-    idempotency: readonly string[];
-  };
-  /** The app's budgets, of the day and of the month; null: it has none, or the OTP costs nothing. */
-  budgets: readonly Budget[] | null;
-  /** How its job is added in the same step; null: the caller adds it. */
-  job: ReturnType<JobOf> | null;
-  /** Keys whose values may be under older encryption keys. */
-  hashed: HashedKey[];
-}
+export type Candidate = ReturnType<typeof candidateOf>;
 
 /** The limits that hold for one OTP: its app's own, or the gateway's. */
 type CandidateLimits = Pick<
@@ -71,7 +25,7 @@ type CandidateLimits = Pick<
 >;
 
 /** Makes a candidate of what is asked for, under a new id unless one was reserved. */
-export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest): Candidate {
+export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) {
   const { encrypter, ranges, policy } = options;
   const { request, idempotency = null, reserved } = asked;
   const { app, to, credits, ttlSeconds, maxAttempts, reference } = request;
@@ -108,35 +62,48 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest):
   return {
     id,
     asked,
+    /** Of its record. */
     key: keys.record(partitionOfId(id) ?? '', id),
+    /** The record's text, without what Redis decides. */
     record: JSON.stringify(record),
     limits,
+    /** Keys of limits and indexes that it counts in; those of limits that are off are left out. */
     keys: {
       appWindow: limits.appPerSecond > 0 ? keys.appWindow(app) : null,
       clientIp: clientWindow?.current ?? null,
+      /** Of an IPv6 client: its /56 network. */
       clientNetwork: networkWindow?.current ?? null,
       range: range?.key.current ?? null,
       reference: reference === null ? null : keys.reference(hashesOf('reference', reference)[0]),
       idempotency: idempotencyKeys,
     },
+    /** The app's budgets, of the day and of the month; null: it has none, or the OTP costs nothing. */
     budgets,
+    /** How its job is added in the same step; null: the caller adds it. */
     job: asked.jobOf?.(id) ?? null,
+    /** Keys whose values may be under older encryption keys. */
     hashed: [hashedKey(phones, phoneKey), clientWindow, networkWindow, range?.key].filter(
       (key): key is HashedKey => key != null && key.older.length > 0,
     ),
+    /** Sent to the Lua function on every topology. */
     facts: {
       app,
       phone,
       ttlMs: ttlSeconds * 1_000,
       sendDeadlineMs: request.sendDeadlineSeconds * 1_000,
       batch: reserved?.batch,
+      /** When its batch starts, from which its deadline counts. */
       startAt: reserved?.startAt ?? undefined,
       rangeName: range?.name,
+      /** Where they are not the gateway's. */
       limits: limits === policy ? undefined : limits,
+      /** Whether it is to a test number, whose OTPs are counted apart. */
       isTest: request.isTest || undefined,
+      /** How many the client's IPv6 /56 network may ask for. */
       clientNetworkLimit: networkWindow ? limits.clientIpPer10Minutes * widerNetworkShare : undefined,
       fingerprints: idempotency ? encrypter.hashes('request body', idempotency.body) : undefined,
       overloaded: asked.overload ? true : undefined,
+      /** The purpose whose earlier OTPs it replaces; '' for none. */
       supersedes: request.replacesEarlier ? (request.purpose ?? '') : undefined,
       quotas: asked.quotas,
     },

@@ -24,17 +24,15 @@ export type Admission =
   /** `rangeDecision`: what the fraud guard decided about the number's range because of this request. */
   | { kind: 'refused'; refusal: Refusal; rangeDecision?: RangeDecision };
 
-/** Decides about OTPs; an `Error` stands where one could not be decided. */
-export type AdmitMany = (requests: readonly AdmissionRequest[]) => Promise<(Admission | Error)[]>;
-
 /**
  * One call to Redis decides everything about new OTPs (`lua/otp/admit.lua`). On a Redis Cluster, where a call reaches one
- * slot, it decides what belongs to their numbers, after steps for what lies in other slots.
+ * slot, it decides what belongs to their numbers, after steps for what lies in other slots. An `Error` stands where one
+ * OTP could not be decided.
  */
-export function createAdmission(options: AdmissionOptions): AdmitMany {
+export function createAdmission(options: AdmissionOptions) {
   const before = options.redis.isCluster ? stepsOnCluster(options) : [rotateKeys(options)];
   const steps = [...before, decide(options)];
-  return async (requests) => {
+  return async (requests: readonly AdmissionRequest[]) => {
     const cases = requests.map(
       (asked): Case => ({ candidate: candidateOf(options, asked), exempt: false, quotas: [], giveBack: [] }),
     );
@@ -75,7 +73,7 @@ export interface Idempotency {
 }
 
 /** Keys and arguments of `addJobFunction` for the OTP with this id. */
-export type JobOf = (id: string) => { keys: readonly string[]; args: readonly (string | Buffer)[] };
+type JobOf = (id: string) => { keys: readonly string[]; args: readonly (string | Buffer)[] };
 
 /** One OTP to decide about. */
 export interface AdmissionRequest {

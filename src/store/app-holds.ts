@@ -26,32 +26,15 @@ export interface RefusedCall {
   claimedAt: number;
 }
 
+/** The holds of apps for unrecognised refusals, shared by all workers. */
+export type AppHolds = ReturnType<typeof createAppHolds>;
+
+const holdsReply = z.array(json(holdSchema));
+const notedReply = z.tuple([z.number(), z.number()]);
 /**
  * What follows from an unrecognised refusal for its OTP. `final`: it ends. `again`: it may be sent again, its app was on
  * hold. `held`: not known yet.
  */
-export type RefusalClass = 'final' | 'again' | 'held';
-
-/** The holds of apps for unrecognised refusals, shared by all workers. */
-export interface AppHolds {
-  read(): Promise<AppHold[]>;
-  /** Notes the newest claim among each app's accepted calls; answers the apps whose hold that ended. */
-  noteAccepted(newest: ReadonlyMap<string, number>): Promise<string[]>;
-  /** Notes calls that were refused in a row, where no other call of the app was accepted meanwhile. */
-  noteRefusals(call: {
-    app: string;
-    text: string;
-    refusals: readonly RefusedCall[];
-  }): Promise<{ began: boolean; onHold: boolean }>;
-  /** 0 where the caller is to try one OTP of the app; the ms until the next try; null without a hold. */
-  takeTrial(app: string): Promise<number | null>;
-  /** Gives back a trial with which no call was made: the next OTP may be tried at once. */
-  returnTrial(app: string): Promise<void>;
-  classifyRefusal(app: string, refusal: EarlierRefusal): Promise<RefusalClass>;
-}
-
-const holdsReply = z.array(json(holdSchema));
-const notedReply = z.tuple([z.number(), z.number()]);
 const refusalClass = z.enum(['final', 'again', 'held']);
 
 /** Reads the holds. */
@@ -60,7 +43,7 @@ export function loadHolds(redis: RedisClient): () => Promise<AppHold[]> {
   return async () => holdsReply.parse(await read([keys.appCalls], []));
 }
 
-export function createAppHolds({ redis, encrypter, policy }: StoreContext): AppHolds {
+export function createAppHolds({ redis, encrypter, policy }: StoreContext) {
   const load = (name: string) => loadScript(redis, `sending/app-calls#${name}`, policy);
   const noteAccepted = load('note-accepted');
   const noteRefusal = load('note-refusals');
@@ -70,9 +53,12 @@ export function createAppHolds({ redis, encrypter, policy }: StoreContext): AppH
   const scriptKeys = [keys.appCalls, keys.events('sending')];
   return {
     read: loadHolds(redis),
-    noteAccepted: async (newest) =>
+    /** Notes the newest claim among each app's accepted calls; answers the apps whose hold that ended. */
+    noteAccepted: async (newest: ReadonlyMap<string, number>) =>
       z.array(z.string()).parse(await noteAccepted(scriptKeys, [refusalsThatHold, ...[...newest].flat()])),
-    noteRefusals: async ({ app, text, refusals }) => {
+    /** Notes calls that were refused in a row, where no other call of the app was accepted meanwhile. */
+    noteRefusals: async (call: { app: string; text: string; refusals: readonly RefusedCall[] }) => {
+      const { app, text, refusals } = call;
       const numbers = refusals.flatMap(({ to, claimedAt }) => [
         claimedAt,
         encrypter.hashes('phone number', to.e164)[0],
@@ -81,14 +67,16 @@ export function createAppHolds({ redis, encrypter, policy }: StoreContext): AppH
       const [began, onHold] = notedReply.parse(await noteRefusal(scriptKeys, args));
       return { began: began === 1, onHold: onHold === 1 };
     },
-    takeTrial: async (app) => {
+    /** 0 where the caller is to try one OTP of the app; the ms until the next try; null without a hold. */
+    takeTrial: async (app: string) => {
       const waitMs = z.number().parse(await takeTrial([keys.appCalls], [app]));
       return waitMs < 0 ? null : waitMs;
     },
-    returnTrial: async (app) => {
+    /** Gives back a trial with which no call was made: the next OTP may be tried at once. */
+    returnTrial: async (app: string) => {
       await returnTrial([keys.appCalls], [app]);
     },
-    classifyRefusal: async (app, { claimedAt, firstAt }) =>
+    classifyRefusal: async (app: string, { claimedAt, firstAt }: EarlierRefusal) =>
       refusalClass.parse(await classifyRefusal([keys.appCalls], [app, claimedAt, firstAt])),
   };
 }

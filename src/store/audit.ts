@@ -23,12 +23,7 @@ const entrySchema = z.object({
 export type AuditEntry = z.infer<typeof entrySchema>;
 
 /** The audit log, kept for so many days; 0: none is kept. */
-export interface Audit {
-  /** Resolves once it is written down. */
-  add(entry: AuditEntry): Promise<void>;
-  /** Oldest first, `since` ≤ at < `until`. */
-  read(since: number, until: number): AsyncGenerator<AuditEntry>;
-}
+export type Audit = ReturnType<typeof createAudit>;
 
 const dayMs = 86_400_000;
 const readAtATime = 1_000;
@@ -38,7 +33,7 @@ const longestMs = 3_651 * dayMs;
 const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
 
 /** The audit log in Redis: a stream a day. */
-export function createAudit(redis: RedisClient, keepDays: number): Audit {
+export function createAudit(redis: RedisClient, keepDays: number) {
   const write = createBatcher(async (entries: AuditEntry[]) => {
     const written = entries.map((entry) =>
       redis.xadd(keys.audit(dayOf(entry.at)), '*', 'entry', JSON.stringify(entry)),
@@ -50,10 +45,12 @@ export function createAudit(redis: RedisClient, keepDays: number): Audit {
   }, singleRecordLimits);
   const entryOf = (fields: string[]) => entrySchema.parse(JSON.parse(fields[1] ?? ''));
   return {
-    add: async (entry) => {
+    /** Resolves once it is written down. */
+    add: async (entry: AuditEntry) => {
       if (keepDays > 0) await write(entry);
     },
-    read: async function* (since, until) {
+    /** Oldest first, `since` ≤ at < `until`. */
+    read: async function* (since: number, until: number) {
       const now = Date.now();
       const last = Math.min(until, now + dayMs);
       for (let day = Date.parse(dayOf(Math.max(since, now - longestMs))); day < last; day += dayMs) {

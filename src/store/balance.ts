@@ -17,34 +17,18 @@ const snapshotSchema = z.object({
 /** The balance at one moment: `at` in ms of Redis's clock, `expiresOn` as `YYYY-MM-DD`. */
 export type BalanceSnapshot = z.infer<typeof snapshotSchema>;
 
-export interface BalanceStore {
-  /** Keeps a snapshot; `switched` names the alarms that it, and no earlier one, turned on or off. */
-  record(balance: { credits: number; expiresOn: string | null }): Promise<{
-    snapshot: BalanceSnapshot;
-    switched: { alarm: keyof ReturnType<typeof balanceAlarms>; on: boolean }[];
-  }>;
-  /** The alarms that a snapshot rings now. */
-  alarms(snapshot: BalanceSnapshot): ReturnType<typeof balanceAlarms>;
-  latest(): Promise<BalanceSnapshot | null>;
-  /** What is used per day, and when that runs out, by the snapshots of the last 7 days. */
-  outlook(): Promise<ReturnType<typeof consumption>>;
-  /** Newest first, `since` ≤ at < `until`; at most `limit`. */
-  history(range: { since: number; until: number; limit: number }): Promise<BalanceSnapshot[]>;
-  /** Oldest first, the first one in each of `points` equal parts of that time, and the newest. */
-  curve(range: { since: number; until: number; points: number }): Promise<BalanceSnapshot[]>;
-}
+export type BalanceStore = ReturnType<typeof createBalanceStore>;
 
 const recordReply = z.tuple([z.string(), z.array(z.enum(['low', 'expiring']))]);
 
 /** Balance snapshots, kept for 90 days. */
-export function createBalanceStore({
-  redis,
-  policy,
-  balanceLimits: limits,
-}: Omit<StoreContext, 'encrypter'> & { balanceLimits: BalanceLimits }): BalanceStore {
+export function createBalanceStore(
+  options: Omit<StoreContext, 'encrypter'> & { balanceLimits: BalanceLimits },
+) {
+  const { redis, policy, balanceLimits: limits } = options;
   const record = loadScript(redis, 'gateway/record-balance', policy);
   const parse = (raw: string) => snapshotSchema.parse(JSON.parse(raw));
-  const history: BalanceStore['history'] = async ({ since, until, limit }) => {
+  const history = async ({ since, until, limit }: { since: number; until: number; limit: number }) => {
     const raws = await redis.zrevrangebyscore(keys.balanceHistory, `(${until}`, since, 'LIMIT', 0, limit);
     return raws.map(parse);
   };
@@ -53,8 +37,10 @@ export function createBalanceStore({
     return raw === undefined ? null : parse(raw);
   };
   return {
-    alarms: (snapshot) => balanceAlarms(snapshot, limits, Date.now()),
-    record: async (balance) => {
+    /** The alarms that a snapshot rings now. */
+    alarms: (snapshot: BalanceSnapshot) => balanceAlarms(snapshot, limits, Date.now()),
+    /** Keeps a snapshot; `switched` names the alarms that it, and no earlier one, turned on or off. */
+    record: async (balance: { credits: number; expiresOn: string | null }) => {
       const alarms = balanceAlarms(balance, limits, Date.now());
       const { low, expiring } = alarms;
       const { credits, expiresOn } = balance;
@@ -65,8 +51,10 @@ export function createBalanceStore({
       return { snapshot: parse(raw), switched: switched.map((alarm) => ({ alarm, on: alarms[alarm] })) };
     },
     latest,
+    /** Newest first, `since` ≤ at < `until`; at most `limit`. */
     history,
-    curve: async ({ since, until, points }) => {
+    /** Oldest first, the first one in each of `points` equal parts of that time, and the newest. */
+    curve: async ({ since, until, points }: { since: number; until: number; points: number }) => {
       const stepMs = (until - since) / points;
       const begins = Array.from({ length: points }, (_, i) => since + i * stepMs);
       const firsts = begins.map((at) =>
@@ -76,6 +64,7 @@ export function createBalanceStore({
       const newest = await latest();
       return newest && newest.at !== found.at(-1)?.at ? [...found, newest] : found;
     },
+    /** What is used per day, and when that runs out, by the snapshots of the last 7 days. */
     outlook: async () => {
       const now = Date.now();
       const since = now - consumptionDays * dayMs;

@@ -9,37 +9,30 @@ export interface BatchPlace {
   id: string;
 }
 
-/** The list of each app's batches that have OTPs. */
-export interface BatchList {
-  /** Adds a batch to the list of its app. */
-  addToAppList(app: string, batch: string, createdAt?: number): Promise<void>;
-  /** Up to `most` batches of an app that have OTPs, newest first, created since a time, after this one in the list. */
-  newest(
-    app: string,
-    range: { since: number; after: BatchPlace | null; most: number },
-  ): Promise<BatchPlace[]>;
-}
-
 /** About 1 MB of Redis for an app. */
 const mostListed = 10_000;
 const dayMs = 86_400_000;
 const longestTtlMs = 600_000;
 
-export function createBatchList({
-  redis,
-  policy,
-}: {
+/** The list of each app's batches that have OTPs. */
+export function createBatchList(options: {
   redis: RedisClient;
   policy: Pick<Policy, 'retentionMs' | 'sendLeaseMs'>;
-}): BatchList {
+}) {
+  const { redis, policy } = options;
   const addScript = loadScript(redis, 'batches/batches#add-to-app-list');
   // As long as any of its batches can live.
   const listedMs = longestStartMs + longestLifeMs({ sendDeadlineMs: dayMs, ttlMs: longestTtlMs }, policy);
   return {
-    addToAppList: async (app, batch, createdAt) => {
+    /** Adds a batch to the list of its app. */
+    addToAppList: async (app: string, batch: string, createdAt?: number) => {
       await addScript([keys.batchesOfApp(app)], [batch, createdAt ?? '', mostListed, listedMs]);
     },
-    newest: async (app, { since, after, most }) => {
+    /** Up to `most` batches of an app that have OTPs, newest first, created since a time, after this one in the list. */
+    newest: async (
+      app: string,
+      { since, after, most }: { since: number; after: BatchPlace | null; most: number },
+    ) => {
       const found: BatchPlace[] = [];
       for (let offset = 0; found.length < most; offset += most) {
         const reply = await redis.zrevrangebyscore(

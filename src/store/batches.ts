@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
 import { type OtpRequest, type Status, statuses } from '../otp/otp.js';
-import { batchId, batchOfId, newBatch, newOtpId, partitionOf, partitions } from '../otp/otp-id.js';
-import { type BatchList, createBatchList } from './batch-list.js';
+import { batchId, batchOfId, newOtpId, partitionOf, partitions, randomText } from '../otp/otp-id.js';
+import { createBatchList } from './batch-list.js';
 import { type BatchProgress, progressOf } from './batch-progress.js';
 import type { Encrypter, KeyedHashes } from './encryption.js';
 import { keys } from './keys.js';
@@ -77,61 +77,7 @@ interface LineId {
 export type ReservedLine = LineId | 'reused';
 
 /** Uploads of many OTPs, each line of which counts once. */
-export interface Batches extends BatchList {
-  /**
-   * A new batch, or the one that this key of the app stands for, which keeps its options; null when that was cancelled.
-   */
-  open(app: string, idempotencyKey: string | null, options?: BatchOptions): Promise<string | null>;
-  /** The batch without its counts; null: it is no longer kept. */
-  facts(batch: string): Promise<BatchFacts | null>;
-  /** Sets fields of a batch; null deletes a value. */
-  setFields(batch: string, fields: Partial<Pick<BatchFacts, (typeof changeable)[number]>>): Promise<void>;
-  /**
-   * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk, of an upload that
-   * may be repeated. Null when the batch was cancelled. With `onlyKnown`, nothing is written: lines without an id stay
-   * null.
-   */
-  reserve(
-    upload: { batch: string; app: string; onlyKnown?: boolean },
-    from: number,
-    lines: readonly (Line | null)[],
-  ): Promise<(ReservedLine | null)[] | null>;
-  /** Ids for lines of an upload that cannot come again. Nothing is written. */
-  newIds(lines: readonly (Line | null)[]): (LineId | null)[];
-  /** Saves ids of accepted lines (null: another line), as `reserve` does before. False when the batch was cancelled. */
-  saveLineIds(
-    upload: { batch: string; app: string },
-    from: number,
-    lines: readonly ({ request: OtpRequest; id: string } | null)[],
-  ): Promise<boolean>;
-  /** Notes that an upload of the batch ended: no further lines come. */
-  endUpload(batch: string): Promise<void>;
-  /**
-   * Updates a batch of this app; null deletes a value. A past start means now. `ended`: finished or cancelled; `started`,
-   * `too_late` (a week after its upload): the start cannot change.
-   */
-  update(
-    app: string,
-    id: string,
-    fields: {
-      paused?: boolean | undefined;
-      perSecond?: number | null | undefined;
-      startAt?: number | undefined;
-    },
-  ): Promise<'changed' | 'missing' | 'ended' | 'started' | 'too_late'>;
-  /** Writes start and cancellation to all partitions again: a process or master may have failed when they changed. */
-  repeatInPartitions(batch: string, facts: Pick<BatchFacts, 'startAt' | 'cancelledAt'>): Promise<void>;
-  /** Marks the batch as started and writes `batch.started` once; false before its start. */
-  markStarted(batch: string): Promise<boolean>;
-  /** Marks the batch as finished and writes `batch.finished`, with the same event id each time. */
-  markFinished(batch: string): Promise<void>;
-  /** Null when there is none of this app under that id. */
-  find(app: string, id: string): Promise<Batch | null>;
-  /** The OTP ids of `count` lines from `from` on; null for those that have none. */
-  lineIds(id: string, from: number, count: number): Promise<(string | null)[]>;
-  /** Cancels its unsent OTPs for good; false when there is no such batch of this app. */
-  cancel(app: string, id: string): Promise<boolean>;
-}
+export type Batches = ReturnType<typeof createBatches>;
 
 /** Lifetime of a batch without lines; the first line extends it. */
 const newBatchLivesMs = 86_400_000;
@@ -145,13 +91,6 @@ interface BatchesOptions {
 }
 
 const text = z.string().nullable();
-const changeable = [
-  'startAt',
-  'perSecond',
-  'paused',
-  'paceAt',
-  'startedAt',
-] as const satisfies (keyof BatchFacts)[];
 const cancelReply = z.tuple([z.string(), z.number()]).nullable();
 const updateReply = z.union([
   z.tuple([z.enum(['missing', 'ended', 'started', 'too_late'])]),
@@ -160,7 +99,7 @@ const updateReply = z.union([
 const countReply = z.tuple([z.number(), z.number(), z.array(z.string())]);
 
 /** Batches in Redis: their lines in slots of their own, their counts beside the OTPs. */
-export function createBatches({ redis, encrypter, policy }: BatchesOptions): Batches {
+export function createBatches({ redis, encrypter, policy }: BatchesOptions) {
   const createScript = loadScript(redis, 'batches/batches#create');
   const mergeScript = loadScript(redis, 'batches/batches#merge-lines');
   const cancelScript = loadScript(redis, 'batches/batches#cancel');
@@ -267,8 +206,11 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
   };
 
   return {
-    open: async (app, key, options = noOptions) => {
-      if (key === null) return await create(newBatch(), app, options);
+    /**
+     * A new batch, or the one that this key of the app stands for, which keeps its options; null when that was cancelled.
+     */
+    open: async (app: string, key: string | null, options: BatchOptions = noOptions) => {
+      if (key === null) return await create(randomText(), app, options);
       const hashes = encrypter.hashes('batch', `${app}\n${key}`);
       const fields = await Promise.all(
         hashes.map((hash) => redis.hmget(keys.batch(hash), 'app', 'cancelledAt')),
@@ -277,22 +219,31 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       if (typeof fields[known]?.[1] === 'string') return null;
       return await create(hashes[known] ?? hashes[0], app, options);
     },
-    repeatInPartitions: async (batch, { startAt, cancelledAt }) => {
+    /** Writes start and cancellation to all partitions again: a process or master may have failed when they changed. */
+    repeatInPartitions: async (
+      batch: string,
+      { startAt, cancelledAt }: Pick<BatchFacts, 'startAt' | 'cancelledAt'>,
+    ) => {
       const livesMs = await redis.pttl(keys.batch(batch));
       if (startAt !== null) await setInPartitions(batch, ['startAt', startAt, livesMs]);
       if (cancelledAt !== null) await setInPartitions(batch, ['cancelledAt', cancelledAt, livesMs]);
     },
-    facts: async (batch) => parseBatch(await redis.hgetall(keys.batch(batch))),
-    setFields: async (batch, fields) => {
-      const key = keys.batch(batch);
-      if (fields.startAt) await setInPartitions(batch, ['startAt', fields.startAt, await redis.pttl(key)]);
-      const changed = Object.entries(fields);
-      const deleted = changed.filter(([, value]) => value === null).map(([field]) => field);
-      const set = changed.filter(([, value]) => value !== null).flatMap(given);
-      if (deleted.length > 0) await redis.hdel(key, ...deleted);
-      if (set.length > 0) await redis.hset(key, ...set);
+    /** The batch without its counts; null: it is no longer kept. */
+    facts: async (batch: string) => parseBatch(await redis.hgetall(keys.batch(batch))),
+    /** Notes when its next line may be released. */
+    setPaceAt: async (batch: string, paceAt: number) => {
+      await redis.hset(keys.batch(batch), 'paceAt', paceAt);
     },
-    reserve: async (upload, from, lines) => {
+    /**
+     * Reserves ids for lines `from`, `from` + 1, … (null: a line that needs none), all within one chunk, of an upload
+     * that may be repeated. Null when the batch was cancelled. With `onlyKnown`, nothing is written: lines without an id
+     * stay null.
+     */
+    reserve: async (
+      upload: { batch: string; app: string; onlyKnown?: boolean },
+      from: number,
+      lines: readonly (Line | null)[],
+    ) => {
       const needed = upToLast(lines);
       if (needed.length === 0) return lines.map(() => null);
       const phones = needed.map((line) => (line ? phonesOf(line) : ([''] as const)));
@@ -314,22 +265,42 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
         return { id: `otp_${entry.slice(0, idWidth)}`, phones: phones[i] ?? [''] };
       });
     },
-    newIds: (lines) =>
+    /** Ids for lines of an upload that cannot come again. Nothing is written. */
+    newIds: (lines: readonly (Line | null)[]) =>
       lines.map((line) => {
         if (!line) return null;
         const phones = phonesOf(line);
         return { id: newOtpId(partitionOf(phones[0])), phones };
       }),
-    saveLineIds: async (upload, from, lines) => {
+    /** Saves ids of accepted lines (null: another line), as `reserve` does before. False when the batch was cancelled. */
+    saveLineIds: async (
+      upload: { batch: string; app: string },
+      from: number,
+      lines: readonly ({ request: OtpRequest; id: string } | null)[],
+    ) => {
       const needed = upToLast(lines);
       const entries = needed.map((line) => line?.id.slice(4).padEnd(lineWidth) ?? noLine);
       const livesMs = longestLife(needed);
       return (await merge(upload, from, { entries, lines: lines.length, livesMs })) !== null;
     },
-    endUpload: async (batch) => {
+    /** Notes that an upload of the batch ended: no further lines come. */
+    endUpload: async (batch: string) => {
       await endUploadScript([keys.batch(batch)], []);
     },
-    update: async (app, id, { startAt, ...fields }) => {
+    /**
+     * Updates a batch of this app; null deletes a value. A past start means now. `ended`: finished or cancelled;
+     * `started`, `too_late` (a week after its upload): the start cannot change.
+     */
+    update: async (
+      app: string,
+      id: string,
+      options: {
+        paused?: boolean | undefined;
+        perSecond?: number | null | undefined;
+        startAt?: number | undefined;
+      },
+    ) => {
+      const { startAt, ...fields } = options;
       const batch = batchOfId(id);
       if (batch === null) return 'missing';
       const set = Object.entries(fields).filter(([, value]) => value !== undefined);
@@ -340,7 +311,8 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       if (result === 'changed' && start !== '') await setInPartitions(batch, ['startAt', start, keptMs]);
       return result;
     },
-    markStarted: async (batch) => {
+    /** Marks the batch as started and writes `batch.started` once; false before its start. */
+    markStarted: async (batch: string) => {
       const at = text.parse(await startedScript([keys.batch(batch)], []));
       if (at === null) return false;
       const fields = await redis.hgetall(keys.batch(batch));
@@ -349,7 +321,8 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       await redis.hset(keys.batch(batch), 'startEventWritten', '1');
       return true;
     },
-    markFinished: async (batch) => {
+    /** Marks the batch as finished and writes `batch.finished`, with the same event id each time. */
+    markFinished: async (batch: string) => {
       const at = z.string().parse(await finishedScript([keys.batch(batch)], []));
       const found = await read(batch);
       if (!found) return;
@@ -358,12 +331,14 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       await emit('batch.finished', at, { batch, app, name: name ?? '', end: JSON.stringify(end) });
     },
     ...createBatchList({ redis, policy }),
-    find: async (app, id) => {
+    /** Null when there is none of this app under that id. */
+    find: async (app: string, id: string) => {
       const batch = batchOfId(id);
       const found = batch === null ? null : await read(batch);
       return found?.app === app ? found : null;
     },
-    lineIds: async (id, from, count) => {
+    /** The OTP ids of `count` lines from `from` on; null for those that have none. */
+    lineIds: async (id: string, from: number, count: number) => {
       const batch = batchOfId(id) ?? '';
       const lines = Array.from({ length: count }, (_, i) => from + i);
       const chunks = groupBy(lines, (line) => String(Math.floor(line / linesPerChunk)));
@@ -376,7 +351,8 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions): Bat
       const entries = (await Promise.all(parts)).flat();
       return entries.map((entry) => (entry === '' || entry.startsWith('\0') ? null : `otp_${entry}`));
     },
-    cancel: async (app, id) => {
+    /** Cancels its unsent OTPs for good; false when there is no such batch of this app. */
+    cancel: async (app: string, id: string) => {
       const batch = await ofApp(app, id);
       const reply = batch && cancelReply.parse(await cancelScript([keys.batch(batch)], []));
       if (!batch || !reply) return false;

@@ -18,22 +18,9 @@ export interface ConversionAlarm {
 }
 
 /** The share of OTPs that are verified, by app and country. It raises alarms and refuses nothing. */
-export interface Conversion {
-  /** Counts an OTP that was sent, or verified. Never rejects: an alarm does not depend on a single one. */
-  note(otp: Pick<Otp, 'app' | 'to' | 'isTest' | 'sentAt'>, what: 'sent' | 'verified'): Promise<void>;
-  /** Evaluates OTPs sent at least a minute ago. Resolves with the alarms that this call switched. */
-  judge(): Promise<{
-    raised: Pick<ConversionAlarm, AlarmFacts>[];
-    ended: Pick<ConversionAlarm, AlarmNames>[];
-  }>;
-  /** The alarms that are on. */
-  alarms(): Promise<ConversionAlarm[]>;
-  /** By app and country: OTPs sent in the last ten minutes, of these a minute ago or more, and of those verified. */
-  lately(): Promise<{ app: string; country: string; sent: number; judged: number; verified: number }[]>;
-}
+export type Conversion = ReturnType<typeof createConversion>;
 
 type AlarmNames = 'app' | 'country';
-type AlarmFacts = AlarmNames | 'sent' | 'verified';
 
 /** Notes under way at a time; more are dropped. */
 const mostPending = 10_000;
@@ -55,7 +42,7 @@ interface Note {
 }
 
 /** The counts in Redis, all in one hash: apps and countries are few. */
-export function createConversion({ redis, policy }: StoreContext): Conversion {
+export function createConversion({ redis, policy }: StoreContext) {
   const noteScript = loadScript(redis, 'ranges/conversion#note');
   const latelyScript = loadScript(redis, 'ranges/conversion#lately');
   const judgeScript = loadScript(redis, 'ranges/conversion#judge', policy);
@@ -65,13 +52,18 @@ export function createConversion({ redis, policy }: StoreContext): Conversion {
   }, gatheredLong);
   let pending = 0;
   return {
-    note: async ({ app, to, isTest, sentAt }, what) => {
+    /** Counts an OTP that was sent, or verified. Never rejects: an alarm does not depend on a single one. */
+    note: async (
+      { app, to, isTest, sentAt }: Pick<Otp, 'app' | 'to' | 'isTest' | 'sentAt'>,
+      what: 'sent' | 'verified',
+    ) => {
       // Notes for an unavailable Redis must not fill this process.
       if (isTest || sentAt === null || pending >= mostPending) return;
       pending += 1;
       await noteGathered({ name: `${app} ${to.country}`, what, at: sentAt }).catch(() => {});
       pending -= 1;
     },
+    /** Evaluates OTPs sent at least a minute ago. Resolves with the alarms that this call switched. */
     judge: async () => {
       const scriptKeys = [keys.conversion, keys.conversionAlarms, keys.events('conversion')];
       const switched = judgeReply
@@ -82,10 +74,12 @@ export function createConversion({ redis, policy }: StoreContext): Conversion {
         ended: switched.filter(({ sent }) => sent === 0),
       };
     },
+    /** By app and country: OTPs sent in the last ten minutes, of these a minute ago or more, and of those verified. */
     lately: async () =>
       latelyReply
         .parse(await latelyScript([keys.conversion], []))
         .map(({ name, ...counts }) => ({ ...named(name), ...counts })),
+    /** The alarms that are on. */
     alarms: async () => {
       const now = Date.now();
       const all = Object.entries(await redis.hgetall(keys.conversionAlarms));

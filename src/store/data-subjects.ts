@@ -6,17 +6,6 @@ import { keys } from './keys.js';
 import { recordSchema, toOtp } from './record.js';
 import { loadRecordScript, loadScript, masterOf, type RecordScriptOptions } from './script.js';
 
-/** What is kept about the person behind a phone number. */
-export interface DataSubjects {
-  /** Every OTP that is kept, of all apps. Looks through a whole master: for a command, not for a request. */
-  find(to: PhoneNumber): Promise<Otp[]>;
-  /**
-   * Erases these OTPs, the number's limits and wrong codes, and its references. Calls in flight cannot write the record
-   * again.
-   */
-  erase(to: PhoneNumber, otps: readonly Otp[]): Promise<void>;
-}
-
 const lookedAtATime = 1_000;
 const ofRecord = recordSchema.extend({ phone: z.string() });
 
@@ -29,8 +18,8 @@ function readable(raw: string): z.output<typeof ofRecord> | null {
   }
 }
 
-/** Persons by the keyed hashes of their number, under every encryption key. */
-export function createDataSubjects(options: RecordScriptOptions): DataSubjects {
+/** What is kept about the person behind a phone number, by its keyed hashes under every encryption key. */
+export function createDataSubjects(options: RecordScriptOptions) {
   const { redis, encrypter } = options;
   const eraseScript = loadRecordScript(options, 'otp/otps#erase');
   const forgetRefusals = loadScript(redis, 'sending/app-calls#forget-refusals');
@@ -53,7 +42,8 @@ export function createDataSubjects(options: RecordScriptOptions): DataSubjects {
   }
 
   return {
-    find: async (to) => {
+    /** Every OTP that is kept, of all apps. Looks through a whole master: for a command, not for a request. */
+    find: async (to: PhoneNumber) => {
       const hashes: readonly string[] = hashesOf(to);
       const found = new Map<string, Otp>();
       for (const partition of new Set(hashes.map(partitionOf))) {
@@ -63,7 +53,11 @@ export function createDataSubjects(options: RecordScriptOptions): DataSubjects {
       }
       return [...found.values()].sort((a, b) => a.createdAt - b.createdAt);
     },
-    erase: async (to, otps) => {
+    /**
+     * Erases these OTPs, the number's limits and wrong codes, and its references. Calls in flight cannot write the record
+     * again.
+     */
+    erase: async (to: PhoneNumber, otps: readonly Otp[]) => {
       for (const { id, app, reference } of otps) {
         await eraseScript(keys.recordOfId(id), []);
         if (reference === null) continue;

@@ -18,22 +18,13 @@ export class MissingEncryptionKey extends Error {
 export type KeyedHashes = readonly [string, ...string[]];
 
 /** What is kept secret in Redis, and how it is found again without being read. */
-export interface Encrypter {
-  /** AES-256-GCM under the first encryption key; `id` is bound to it, so it opens under no other id. Base64url. */
-  encrypt(id: string, plaintext: string): string;
-  /** Throws MissingEncryptionKey when no encryption key fits, and something else when text or id were changed. */
-  decrypt(id: string, encrypted: string): string;
-  /** Base64url, 128 bits, for one purpose. */
-  hashes(purpose: string, text: string): KeyedHashes;
-  /** Keyed hash (256 bits) under the current encryption key. */
-  hash(purpose: string, text: string): Buffer;
-}
+export type Encrypter = ReturnType<typeof createEncrypter>;
 
 /**
  * `encryptionKeys`: 32 bytes each; the first encrypts, all decrypt. Working keys are derived by HKDF (RFC 5869) per
  * purpose, and for encryption per day as well, so that no key sees enough random nonces for two to meet.
  */
-export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]): Encrypter {
+export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]) {
   const derive = derivedKeys();
   const byId = new Map(
     encryptionKeys.map((key) => [derive(key, 'key id').subarray(0, keyIdBytes).toString('hex'), key]),
@@ -44,7 +35,8 @@ export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]):
       .update(text)
       .digest();
   return {
-    encrypt: (id, plaintext) => {
+    /** AES-256-GCM under the first encryption key; `id` is bound to it, so it opens under no other id. Base64url. */
+    encrypt: (id: string, plaintext: string) => {
       const day = Math.floor(Date.now() / dayMs);
       const nonce = nextNonce();
       const cipher = createCipheriv('aes-256-gcm', derive(current, `encrypt ${day}`), nonce);
@@ -56,7 +48,8 @@ export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]):
       header.writeUInt16BE(day, keyIdBytes);
       return Buffer.concat([header, nonce, cipher.getAuthTag(), text]).toString('base64url');
     },
-    decrypt: (id, encrypted) => {
+    /** Throws MissingEncryptionKey when no encryption key fits, and something else when text or id were changed. */
+    decrypt: (id: string, encrypted: string) => {
       const bytes = Buffer.from(encrypted, 'base64url');
       const key = byId.get(bytes.subarray(0, keyIdBytes).toString('hex'));
       if (!key) throw new MissingEncryptionKey();
@@ -69,11 +62,13 @@ export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]):
       const text = bytes.subarray(headerBytes + nonceBytes + tagBytes);
       return decipher.update(text, undefined, 'utf8') + decipher.final('utf8');
     },
-    hashes: (purpose, text) => {
+    /** Base64url, 128 bits, for one purpose. */
+    hashes: (purpose: string, text: string): KeyedHashes => {
       const short = (key: Buffer) => hmac(key, purpose, text).subarray(0, 16).toString('base64url');
       return [short(current), ...encryptionKeys.slice(1).map(short)];
     },
-    hash: (purpose, text) => hmac(current, purpose, text),
+    /** Keyed hash (256 bits) under the current encryption key. */
+    hash: (purpose: string, text: string) => hmac(current, purpose, text),
   };
 }
 

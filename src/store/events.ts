@@ -2,29 +2,16 @@ import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { budgetPeriods } from '../otp/budget.js';
-import { type EventSubject, eventTypes, type GatewayEvent } from '../otp/event.js';
+import { eventTypes, type GatewayEvent } from '../otp/event.js';
 import { statuses } from '../otp/otp.js';
-import { batchId, partitions } from '../otp/otp-id.js';
+import { batchId, batchOfId, partitions } from '../otp/otp-id.js';
 import { keys } from './keys.js';
 import { shownRange } from './number-ranges.js';
 import { failureCodes } from './record.js';
 import { json, loadListScript, type RedisClient } from './script.js';
 
 /** Events, each written by the step that caused it, that wait for the webhook queue. */
-export interface Events {
-  /** The oldest of those that wait, in the streams that can be read. Rejects when none can. */
-  read(): Promise<StoredEvent[]>;
-  /** Deletes events that the webhook queue holds from now on. */
-  forget(events: readonly StoredEvent[]): Promise<void>;
-}
-
-/** An event and where it is kept. */
-interface StoredEvent {
-  key: string;
-  entry: string;
-  /** Null: this version cannot read it, such as an event of a newer one. */
-  event: GatewayEvent | null;
-}
+export type Events = ReturnType<typeof createEvents>;
 
 /** Of each stream at a time: a few hundred in all, so that a read blocks no other command for long. */
 const readAtATime = 10;
@@ -34,61 +21,44 @@ const readWithinMs = 1_000;
 /** Sources of events, each with a stream in its own slot. The index in this list is part of an event's id. */
 const sources = [...partitions, 'sending', 'balance', 'ranges', 'conversion', 'budgets', 'batches'];
 
-const type = z.enum(eventTypes);
-const moment = z.coerce.number();
+const common = { type: z.enum(eventTypes), at: z.coerce.number() };
+const ofApp = { ...common, app: z.string() };
+const orNull = z.string().transform((text) => text || null);
+const isoTime = z.coerce.number().transform((ms) => new Date(ms).toISOString());
+const endOfBatch = z.object({
+  status: z.enum(['finished', 'cancelled']),
+  lines: z.number(),
+  counts: z.record(z.enum(statuses), z.number()),
+});
+/** Each kind of event as its stream holds it. All members but the common ones are its subject. */
 const entrySchema = z.union([
-  z.object({
-    type,
-    at: moment,
-    id: z.string(),
-    app: z.string(),
-    failure: z.enum(['', ...failureCodes]).transform((code) => (code === '' ? null : code)),
+  z
+    .object({ ...ofApp, id: z.string(), failure: z.enum(['', ...failureCodes]) })
+    .transform(({ id, failure, ...rest }) => ({ otpId: id, ...rest, failure: failure || null })),
+  z.object({ ...common, credits: z.coerce.number(), expiresOn: orNull }),
+  z
+    .object({ ...common, trouble: z.string(), text: orNull.default(null), app: z.string().optional() })
+    .transform(({ app, ...rest }) => (app === undefined ? rest : { ...rest, app })),
+  z.object({ ...common, range: z.string() }).transform(({ range, ...rest }) => {
+    const [app = '', digits = ''] = range.split(' ');
+    return { ...rest, app, range: shownRange(digits) };
   }),
-  z.object({ type, at: moment, credits: z.coerce.number(), expiresOn: z.string() }),
+  z
+    .object({ ...ofApp, batch: z.string(), name: orNull, end: json(endOfBatch).optional() })
+    .transform(({ batch, end, ...rest }) => ({ id: batchId(batch), ...rest, ...end })),
   z.object({
-    type,
-    at: moment,
-    trouble: z.string(),
-    text: z.string().default(''),
-    app: z.string().optional(),
-  }),
-  z.object({ type, at: moment, range: z.string() }),
-  z.object({
-    type,
-    at: moment,
-    batch: z.string(),
-    app: z.string(),
-    name: z.string(),
-    end: json(
-      z.object({
-        status: z.enum(['finished', 'cancelled']),
-        lines: z.number(),
-        counts: z.record(z.enum(statuses), z.number()),
-      }),
-    ).optional(),
-  }),
-  z.object({
-    type,
-    at: moment,
-    app: z.string(),
+    ...ofApp,
     period: z.enum(budgetPeriods),
     budget: z.coerce.number(),
     used: z.coerce.number(),
-    endsAt: moment,
+    endsAt: isoTime,
   }),
-  z.object({
-    type,
-    at: moment,
-    app: z.string(),
-    country: z.string(),
-    sent: z.coerce.number(),
-    verified: z.coerce.number(),
-  }),
+  z.object({ ...ofApp, country: z.string(), sent: z.coerce.number(), verified: z.coerce.number() }),
 ]);
 const entriesReply = z.array(z.tuple([z.string(), z.array(z.string())]));
 
 /** The events in Redis: a stream in each partition, and one for each other source. */
-export function createEvents(redis: RedisClient): Events {
+export function createEvents(redis: RedisClient) {
   const readScript = loadListScript(redis, 'gateway/events#read');
   const forgetScript = loadListScript(redis, 'gateway/events#forget');
   const unanswered = new Set<string>();
@@ -103,6 +73,7 @@ export function createEvents(redis: RedisClient): Events {
     );
   };
   return {
+    /** The oldest that wait, and where each is kept, in the streams that can be read. Rejects when none can. */
     read: async () => {
       const streams = sources.map((source) => keys.events(source));
       const answers = redis.isCluster
@@ -116,11 +87,13 @@ export function createEvents(redis: RedisClient): Events {
         return entriesReply.parse(answer).map(([entry, fields]) => ({
           key,
           entry,
+          /** Null: this version cannot read it, such as an event of a newer one. */
           event: toEvent(eventId(i, entry), fields),
         }));
       });
     },
-    forget: async (events) => {
+    /** Deletes events that the webhook queue holds from now on. */
+    forget: async (events: readonly { key: string; entry: string }[]) => {
       const byStream = groupBy(events, ({ key }) => key);
       const calls = [...byStream].map(([key, ofStream]) => ({
         key,
@@ -144,41 +117,14 @@ function eventId(source: number, entry: string): string {
 }
 
 /** The same for each copy: after a killed worker, the event of a batch may be written again. */
-function batchEventId({ type, at, batch }: { type: string; at: number; batch: string }): string {
-  return `evt_${at.toString(36).padStart(9, '0')}_${batch}_${type.slice('batch.'.length)}`;
+function batchEventId(type: string, at: number, id: string): string {
+  return `evt_${at.toString(36).padStart(9, '0')}_${batchOfId(id)}_${type.slice('batch.'.length)}`;
 }
 
 function toEvent(id: string, fields: readonly string[]): GatewayEvent | null {
   const pairs = Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]]);
-  const { success, data: entry } = entrySchema.safeParse(Object.fromEntries(pairs));
+  const { success, data } = entrySchema.safeParse(Object.fromEntries(pairs));
   if (!success) return null;
-  return {
-    id: 'batch' in entry ? batchEventId(entry) : id,
-    type: entry.type,
-    at: entry.at,
-    about: subjectOf(entry),
-  };
-}
-
-function subjectOf(entry: z.output<typeof entrySchema>): EventSubject {
-  if ('batch' in entry) {
-    const { batch, app, name, end } = entry;
-    return { id: batchId(batch), app, name: name || null, ...end };
-  }
-  if ('id' in entry) return { otpId: entry.id, app: entry.app, failure: entry.failure };
-  if ('credits' in entry) return { credits: entry.credits, expiresOn: entry.expiresOn || null };
-  if ('trouble' in entry) {
-    const { trouble, text, app } = entry;
-    return { trouble, text: text || null, ...(app !== undefined && { app }) };
-  }
-  if ('period' in entry) {
-    const { app, period, budget, used } = entry;
-    return { app, period, budget, used, endsAt: new Date(entry.endsAt).toISOString() };
-  }
-  if ('country' in entry) {
-    const { app, country, sent, verified } = entry;
-    return { app, country, sent, verified };
-  }
-  const [app = '', range = ''] = entry.range.split(' ');
-  return { app, range: shownRange(range) };
+  const { type, at, ...about } = data;
+  return { id: 'id' in about ? batchEventId(type, at, about.id) : id, type, at, about };
 }

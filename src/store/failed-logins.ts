@@ -6,35 +6,28 @@ import { loadScript, type StoreContext } from './script.js';
 const mostFailures = 10;
 const windowMs = 600_000;
 
-interface LoginBlock {
-  blocked: boolean;
-  /** By this failure, which is not refused as blocked itself. */
-  blockStarted: boolean;
-  retryInMs: number;
-}
+/** Failures are counted in the window, not limited by it. */
+const unlimited = Number.MAX_SAFE_INTEGER;
+const replySchema = z.tuple([z.tuple([z.number(), z.number(), z.number()])]);
 
-/** Failed logins by client address, which Redis knows by its keyed hash only; shared by all processes. */
-export interface FailedLogins {
-  /**
-   * Counts a failed login. Blocks a client after 10 failures in a 10-minute window, its IPv6 /56 network after 20, until
-   * the window ends. The failure that starts the block still gets 401.
-   */
-  note(client: string, login: 'right' | 'wrong'): Promise<LoginBlock>;
-}
-
-const replySchema = z.tuple([z.number(), z.number()]);
-
-/** Counts in fixed windows of ten minutes, from the first failure on. */
-export function createFailedLogins({ redis, encrypter }: StoreContext): FailedLogins {
-  const countFailure = loadScript(redis, 'limits/windows#count-failure');
-  const noteOne = async (client: string, most: number, added: 0 | 1): Promise<LoginBlock> => {
+/**
+ * Failed logins by client address, which Redis knows by its keyed hash only; shared by all processes. Counted in fixed
+ * windows of ten minutes, from the first failure on.
+ */
+export function createFailedLogins({ redis, encrypter }: StoreContext) {
+  const countFailures = loadScript(redis, 'limits/windows#take');
+  const noteOne = async (client: string, most: number, added: 0 | 1) => {
     const [hash] = encrypter.hashes('client address', client);
-    const reply = await countFailure([keys.failedLogins(hash)], [added, windowMs]);
-    const [failures, retryInMs] = replySchema.parse(reply);
+    const reply = await countFailures([keys.failedLogins(hash)], [unlimited, windowMs, added]);
+    const [[, failures, retryInMs]] = replySchema.parse(reply);
     return { blocked: failures - added >= most, blockStarted: added === 1 && failures === most, retryInMs };
   };
   return {
-    note: async (client, login) => {
+    /**
+     * Counts a failed login. Blocks a client after 10 failures in a 10-minute window, its IPv6 /56 network after 20,
+     * until the window ends. The failure that starts the block still gets 401.
+     */
+    note: async (client: string, login: 'right' | 'wrong') => {
       const added = login === 'wrong' ? 1 : 0;
       const network = widerNetwork(client);
       const notes = await Promise.all([
@@ -44,6 +37,7 @@ export function createFailedLogins({ redis, encrypter }: StoreContext): FailedLo
       const blocking = notes.filter(({ blocked, blockStarted }) => blocked || blockStarted);
       return {
         blocked: notes.some(({ blocked }) => blocked),
+        /** By this failure, which is not refused as blocked itself. */
         blockStarted: notes.some(({ blockStarted }) => blockStarted),
         retryInMs: Math.max(0, ...blocking.map(({ retryInMs }) => retryInMs)),
       };

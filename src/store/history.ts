@@ -9,18 +9,12 @@ export type HistoryFinding = 'whole' | 'may_have_lost' | 'emptied';
 
 const reply = z.enum(['known', 'first_seen', 'whole', 'may_have_lost']);
 
-export interface Histories {
-  note(historyKey: string): Promise<void>;
-  /** Checks whether the partitions still have their histories: if one is gone, Redis was emptied. */
-  look(): Promise<void>;
-}
-
 /**
  * `note` records, for one partition, a new replication id: Redis restarted or took over from another one (ADR 10). Unless
  * it synced its log on every write, it may have lost claims whose calls were made; each such loss is counted, and queued
  * OTPs that were admitted before it count one unknown attempt.
  */
-export function createHistories(redis: RedisClient, onNew: (finding: HistoryFinding) => void): Histories {
+export function createHistories(redis: RedisClient, onNew: (finding: HistoryFinding) => void) {
   const script = loadScript(redis, 'gateway/note-history');
   const reported = new Set<string>();
   let seen: string[] = [];
@@ -29,7 +23,7 @@ export function createHistories(redis: RedisClient, onNew: (finding: HistoryFind
     onNew('emptied');
   };
   return {
-    note: async (historyKey) => {
+    note: async (historyKey: string) => {
       const synced = (await appendFsyncOf(masterOf(redis, historyKey))) === 'always';
       const finding = reply.parse(await script([historyKey], [synced ? 1 : 0]));
       // On a busy gateway each partition has a history again before the next check.
@@ -39,6 +33,7 @@ export function createHistories(redis: RedisClient, onNew: (finding: HistoryFind
       if (!reported.has(id)) onNew(finding);
       reported.add(id);
     },
+    /** Checks whether the partitions still have their histories: if one is gone, Redis was emptied. */
     look: async () => {
       const all = partitions.map((tag) => keys.history(tag));
       const found = await Promise.allSettled(all.map((key) => redis.exists(key)));

@@ -1,47 +1,35 @@
 import type { Redis } from 'ioredis';
-import { withTimeout } from '../lib/with-timeout.js';
+import { fulfilled, withTimeout } from '../lib/with-timeout.js';
 import { keys } from './keys.js';
 import { mastersOf, type RedisClient } from './script.js';
 
 /** Measures for backpressure: OTPs done, and Redis's memory. */
-export interface Load {
-  /** Adds to the number of jobs that workers took out of the send queue: sent, ended otherwise, or delayed. */
-  addDone(count: number): Promise<void>;
-  /** How many all workers are done with so far. */
-  done(): Promise<number>;
-  /**
-   * The share of `maxmemory` in use, of a cluster by the fullest of the masters that answer; 0 where there is no limit.
-   */
-  memory(): Promise<number>;
-}
+export type Load = ReturnType<typeof createLoad>;
 
 /** The load, as all processes know it. */
-export function createLoad(redis: RedisClient): Load {
+export function createLoad(redis: RedisClient) {
   return {
-    addDone: async (count) => {
+    /** Adds to the number of jobs that workers took out of the send queue: sent, ended otherwise, or delayed. */
+    addDone: async (count: number) => {
       await redis.incrby(keys.done, count);
     },
+    /** How many all workers are done with so far. */
     done: async () => Number((await redis.get(keys.done)) ?? 0),
-    memory: async () => {
-      return Math.max(0, ...(await answered(mastersOf(redis).map(memoryInfo))).map(memoryShare));
-    },
+    /**
+     * The share of `maxmemory` in use, of a cluster by the fullest of the masters that answer; 0 where there is no limit.
+     */
+    memory: async () => Math.max(0, ...(await fulfilled(mastersOf(redis).map(memoryInfo))).map(memoryShare)),
   };
 }
 
 const memoryInfo = (master: Redis) => master.info('memory');
-
-/** Of the masters that answer. */
-async function answered(infos: Promise<string>[]): Promise<string[]> {
-  const settled = await Promise.allSettled(infos);
-  return settled.flatMap((info) => (info.status === 'fulfilled' ? [info.value] : []));
-}
 
 /** Less than readiness may take: an unavailable master hides no policy of the others. */
 const infoWithinMs = 250;
 
 /** The policy by which a master with a `maxmemory` evicts keys; null: none that answers does. */
 export async function evictionPolicy(redis: RedisClient): Promise<string | null> {
-  const infos = await answered(
+  const infos = await fulfilled(
     mastersOf(redis).map((master) => withTimeout(memoryInfo(master), infoWithinMs)),
   );
   const limited = infos.filter((info) => memoryField(info, 'maxmemory') > 0);

@@ -5,7 +5,7 @@ import { memoize } from '../lib/memoize.js';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { RangeDecision } from '../otp/refusal.js';
-import { copyToCurrentKey, type HashedKey, hashedKey, keys } from './keys.js';
+import { copyToCurrentKey, hashedKey, keys } from './keys.js';
 import { json, loadListScript, loadScript, type StoreContext, singleRecordLimits } from './script.js';
 import type { ReleasedOtp } from './waiting-lines.js';
 
@@ -35,20 +35,7 @@ export interface ReleaseCheck {
 }
 
 /** Number ranges of 10,000 numbers. Admission applies the toll-fraud guard's decisions (`lua/ranges/range.lua`). */
-export interface NumberRanges {
-  /** The range of an OTP to this number, or null when the guard leaves it alone. */
-  guarded(app: string, to: PhoneNumber): { name: string; key: HashedKey } | null;
-  /** Applies the guard to OTPs of batches that are released now. */
-  checkReleased(released: readonly ReleasedOtp[]): Promise<ReleaseCheck[]>;
-  /**
-   * Counts the result of an OTP. Never rejects: a lost count only makes the guard a little stricter.
-   */
-  note(otp: Otp, what: 'sent' | 'unsent' | 'verified'): Promise<void>;
-  /** Ranges that were slowed, blocked or capped lately. */
-  limited(): Promise<LimitedRange[]>;
-  /** Deletes a range's counts and decisions. False when there are none. */
-  forget(app: string, range: string): Promise<boolean>;
-}
+export type NumberRanges = ReturnType<typeof createNumberRanges>;
 
 /** A range as people read it, `6012-345xxxx`: never taken for a whole number by the masking of logs. */
 export function shownRange(range: string): string {
@@ -93,7 +80,7 @@ interface NumberRangesOptions extends StoreContext {
 }
 
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
-export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
+export function createNumberRanges(options: NumberRangesOptions) {
   const { redis, encrypter, policy, safeRanges } = options;
   const noteMany = loadListScript(redis, 'ranges/range#note', policy);
   const readScript = loadScript(redis, 'ranges/range#read', policy);
@@ -120,8 +107,10 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
     return [];
   };
   return {
+    /** The range of an OTP to this number, or null when the guard leaves it alone. */
     guarded,
-    checkReleased: async (released) => {
+    /** Applies the guard to OTPs of batches that are released now. */
+    checkReleased: async (released: readonly ReleasedOtp[]) => {
       const checks = released.map((): ReleaseCheck => ({ waitMs: 0, decision: null }));
       const indexes = released.flatMap(({ otp }, i) => {
         const range = otp.isTest ? null : guarded(otp.app, otp.to);
@@ -153,7 +142,8 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
       }
       return checks;
     },
-    note: async (otp, what) => {
+    /** Counts the result of an OTP. Never rejects: a lost count only makes the guard a little stricter. */
+    note: async (otp: Otp, what: 'sent' | 'unsent' | 'verified') => {
       const range = otp.isTest ? null : guarded(otp.app, otp.to);
       // An OTP of an upload was not counted as admitted.
       if (!range || (what === 'unsent' && otp.inBatch)) return;
@@ -167,11 +157,13 @@ export function createNumberRanges(options: NumberRangesOptions): NumberRanges {
       await noted.catch(() => {});
       pending -= 1;
     },
+    /** Ranges that were slowed, blocked or capped lately. */
     limited: async () => {
       const names = await redis.smembers(keys.ranges);
       return (await Promise.all(names.sort().map(read))).flat();
     },
-    forget: async (app, range) => {
+    /** Deletes a range's counts and decisions. False when there are none. */
+    forget: async (app: string, range: string) => {
       const name = `${app} ${range}`;
       const { current, older } = keyOf(name);
       const known = await Promise.all([current, ...older].map((key) => redis.del(key)));

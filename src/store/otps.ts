@@ -3,10 +3,8 @@ import { createBatcher } from '../lib/batcher.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { partitionOfId } from '../otp/otp-id.js';
 import {
-  type Admission,
   type AdmissionOptions,
   type AdmissionRequest,
-  type AdmitMany,
   createAdmission,
   type Idempotency,
 } from './admission.js';
@@ -15,28 +13,7 @@ import { type OtpRecord, recordSchema, toOtp } from './record.js';
 import { loadRecordScript, singleRecordLimits } from './script.js';
 
 /** OTPs from the app's side: asked for, looked up, cancelled. */
-export interface Otps {
-  /**
-   * Decides about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20).
-   * `overload` refuses a new OTP; one that was created earlier is still answered. With `jobOf`, a new OTP has its job at
-   * once. Rejects for trouble with Redis or a record.
-   */
-  admit(
-    request: OtpRequest,
-    idempotency: Idempotency | null,
-    more?: Pick<AdmissionRequest, 'overload' | 'jobOf'>,
-  ): Promise<Admission>;
-  /** The same for many at once, in their order; enqueueing is the caller's. */
-  admitMany: AdmitMany;
-  /** The OTP as the clock has it now; null when there is none of this app under that id. */
-  find(app: string, id: string): Promise<Otp | null>;
-  /** The same for any app: for operators. */
-  findOfAnyApp(id: string): Promise<Otp | null>;
-  /** The newest first, at most 100. */
-  findByReference(app: string, reference: string): Promise<Otp[]>;
-  /** Once cancelled, nothing revives it. One that ended otherwise stays as it is. */
-  cancel(app: string, id: string): Promise<'cancelled' | 'already_verified' | 'otp_not_found'>;
-}
+export type Otps = ReturnType<typeof createOtps>;
 
 /** As many of one reference as Redis keeps under one encryption key. */
 const mostFound = 100;
@@ -49,7 +26,7 @@ const cancelReply = z.tuple([
 const readReply = z.tuple([z.string().optional()]);
 
 /** OTPs in Redis, from the app's side. */
-export function createOtps(options: AdmissionOptions): Otps {
+export function createOtps(options: AdmissionOptions) {
   const { redis, encrypter, ranges } = options;
   const scripts = {
     read: loadRecordScript(options, 'otp/otps#read'),
@@ -75,18 +52,31 @@ export function createOtps(options: AdmissionOptions): Otps {
     encrypter.hashes('reference', `${app}\n${reference}`);
 
   return {
+    /** The OTP as the clock has it now; null when there is none of this app under that id. */
     find,
-    findOfAnyApp: async (id) => {
+    /** The same for any app: for operators. */
+    findOfAnyApp: async (id: string) => {
       const record = await read(id);
       return record && toOtp(encrypter, record);
     },
-    admitMany,
-    admit: async (request, idempotency, { overload = null, jobOf = null } = {}) => {
+    /**
+     * Decides about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20).
+     * `overload` refuses a new OTP; one that was created earlier is still answered. With `jobOf`, a new OTP has its job
+     * at once. Rejects for trouble with Redis or a record.
+     */
+    admit: async (
+      request: OtpRequest,
+      idempotency: Idempotency | null,
+      { overload = null, jobOf = null }: Pick<AdmissionRequest, 'overload' | 'jobOf'> = {},
+    ) => {
       const admission = await admitOne({ request, idempotency, overload, jobOf, quotas: true });
       if (admission instanceof Error) throw admission;
       return admission;
     },
-    findByReference: async (app, reference) => {
+    /** The same for many at once, in their order; enqueueing is the caller's. */
+    admitMany,
+    /** The newest first, at most 100. */
+    findByReference: async (app: string, reference: string) => {
       const indexes = referenceHashes(app, reference).map(keys.reference);
       const ids = await Promise.all(indexes.map((key) => redis.zrevrange(key, 0, -1)));
       const found = await Promise.all(
@@ -97,7 +87,8 @@ export function createOtps(options: AdmissionOptions): Otps {
       );
       return found.filter((otp) => otp !== null);
     },
-    cancel: async (app, id) => {
+    /** Once cancelled, nothing revives it. One that ended otherwise stays as it is. */
+    cancel: async (app: string, id: string) => {
       const partition = partitionOfId(id);
       if (!partition) return 'otp_not_found';
       const reply = await scripts.cancel(keys.record(partition, id), [app]);

@@ -156,7 +156,7 @@ export interface StoreContext {
 
 /** Dependencies of the functions on OTP records. */
 export interface RecordScriptOptions extends StoreContext {
-  /** Records a partition's new replication id (`Histories.note`). */
+  /** Records a partition's new replication id (`createHistories`). */
   noteHistory: (historyKey: string) => Promise<void>;
 }
 

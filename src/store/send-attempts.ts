@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { groupBy } from '../lib/group-by.js';
-import { type FailureCode, type Otp, type Status, statuses } from '../otp/otp.js';
+import { type FailureCode, type Otp, statuses } from '../otp/otp.js';
 import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
 import type { Conversion } from './conversion.js';
@@ -65,38 +65,8 @@ export interface SettledSend {
   changed: boolean;
 }
 
-/** An OTP that the clock ended, or gave back for a resend. */
-interface ChangedOtp {
-  app: string;
-  status: Status;
-  failure: FailureCode | null;
-}
-
-/** What a sweep found. */
-interface Swept {
-  looked: number;
-  changes: ChangedOtp[];
-  /** OTPs whose job may be missing. */
-  queued: Otp[];
-  /** Ids of OTPs whose record is broken, or that no encryption key opens. */
-  unreadable: string[];
-  /** Why some partitions could not be swept. */
-  failures: unknown[];
-}
-
 /** OTPs from the worker's side: no call to the provider without a durable claim. */
-export interface SendAttempts {
-  /** Repeating a claim with the same token is safe; `token` must be new for each attempt. */
-  claim(id: string, token: string): Promise<ClaimResult>;
-  /** Why an OTP cannot be claimed, without claiming it; null: it can. */
-  peek(id: string): Promise<Unclaimed | null>;
-  /** Safe to repeat. Null when the record was erased or its retention is over. */
-  settle(claim: SendClaim, outcome: SendOutcome): Promise<SettledSend | null>;
-  /** Ends OTPs of all partitions whose time is over, and finds those whose job may be missing. */
-  sweep(): Promise<Swept>;
-  /** Postpones the sweeper's next check of queued OTPs, which have a job now, to `checkAt`. */
-  markEnqueued(otps: readonly { id: string; checkAt: number }[]): Promise<void>;
-}
+export type SendAttempts = ReturnType<typeof createSendAttempts>;
 
 const claimReply = z.union([
   z.tuple([z.literal('free')]),
@@ -156,7 +126,7 @@ function claimOf(
 
 export function createSendAttempts(
   options: RecordScriptOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
-): SendAttempts {
+) {
   const { redis, encrypter, ranges, conversion } = options;
   const leaseMs = options.policy.sendLeaseMs;
   const claimScript = loadRecordScript(options, 'otp/claim');
@@ -224,12 +194,15 @@ export function createSendAttempts(
   };
 
   return {
-    claim: async (id, token) => (await askToClaim(id, token)) ?? unexpected(),
-    peek: async (id) => {
+    /** Repeating a claim with the same token is safe; `token` must be new for each attempt. */
+    claim: async (id: string, token: string) => (await askToClaim(id, token)) ?? unexpected(),
+    /** Why an OTP cannot be claimed, without claiming it; null: it can. */
+    peek: async (id: string) => {
       const found = await askToClaim(id, '');
       return found?.kind === 'claimed' ? unexpected() : found;
     },
-    settle: async (claim, outcome) => {
+    /** Safe to repeat. Null when the record was erased or its retention is over. */
+    settle: async (claim: SendClaim, outcome: SendOutcome) => {
       const reply = await settle(claim, outcome);
       if (reply.kind !== 'settled') return null;
       const { tries, sendDeadlineInMs, changed } = reply;
@@ -240,6 +213,7 @@ export function createSendAttempts(
       if (otp.status === 'failed') void ranges.note(otp, 'unsent');
       return { otp, tries, sendDeadlineInMs, changed };
     },
+    /** Ends OTPs of all partitions whose time is over, and finds those whose job may be missing. */
     sweep: async () => {
       const replies = await Promise.allSettled(
         partitions.map((partition) => sweepScript(keys.due(partition), [sweepBatch])),
@@ -250,16 +224,21 @@ export function createSendAttempts(
       const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
+        /** OTPs that the clock ended, or gave back for a resend. */
         changes: swept.flatMap(([, , , changes]) => changes),
+        /** OTPs whose job may be missing. */
         queued: queued.filter((otp) => typeof otp !== 'string'),
+        /** Ids of OTPs whose record is broken, or that no encryption key opens. */
         unreadable: [
           ...swept.flatMap(([, , ids]) => ids),
           ...queued.filter((otp) => typeof otp === 'string'),
         ],
-        failures: replies.flatMap((reply) => (reply.status === 'rejected' ? [reply.reason] : [])),
+        /** Why some partitions could not be swept. */
+        failures: replies.flatMap((reply): unknown[] => (reply.status === 'rejected' ? [reply.reason] : [])),
       };
     },
-    markEnqueued: async (otps) => {
+    /** Postpones the sweeper's next check of queued OTPs, which have a job now, to `checkAt`. */
+    markEnqueued: async (otps: readonly { id: string; checkAt: number }[]) => {
       if (otps.length === 0) return;
       const byPartition = groupBy(otps, ({ id }) => partitionOfId(id) ?? '');
       const calls = [...byPartition].map(([partition, ofPartition]) => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shared } from '../lib/memoize.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { type AccountTrouble, accountTroubles } from '../otp/outcome.js';
 import { keys } from './keys.js';
@@ -17,30 +18,16 @@ const pauseSchema = z.object({
 export type Pause = z.infer<typeof pauseSchema>;
 
 /** The pause for account trouble, shared by all workers. An operator's pause of the queue is BullMQ's own. */
-export interface SendingPause {
-  read(): Promise<Pause | null>;
-  /** Why sending is paused, an operator's pause of a queue included; an unreadable value is as it was last. */
-  reason(): Promise<AccountTrouble | 'operator' | null>;
-  /**
-   * `ignored`: the claim is older than the last resume, or than the trials that go on; `began`: this report began the
-   * pause.
-   */
-  report(report: { trouble: AccountTrouble; claimedAt: number }): Promise<'began' | 'paused' | 'ignored'>;
-  /** True when OTPs may be tried one at a time from now on; false where it is too early, or others began already. */
-  startTrying(): Promise<boolean>;
-  /** True when this call ended the pause; with the claim of an accepted call, only one that began before it. */
-  resume(accepted?: { claimedAt: number }): Promise<boolean>;
-}
+export type SendingPause = ReturnType<typeof createSendingPause>;
 
 const pauseReply = json(pauseSchema).nullable();
 const reasonSchema = z.enum([...accountTroubles, 'operator']).nullable();
 const reportReply = z.enum(['began', 'paused', 'ignored']);
 
-export function createSendingPause({
-  redis,
-  policy,
-  operatorPauseKeys,
-}: Omit<StoreContext, 'encrypter'> & { operatorPauseKeys: readonly string[] }): SendingPause {
+export function createSendingPause(
+  options: Omit<StoreContext, 'encrypter'> & { operatorPauseKeys: readonly string[] },
+) {
+  const { redis, policy, operatorPauseKeys } = options;
   const readReason = createPauseReader(redis, { operatorPauseKeys, whileTrying: true });
   const load = (name: string) => loadScript(redis, `sending/pause#${name}`, policy);
   const read = load('read');
@@ -50,11 +37,18 @@ export function createSendingPause({
   const events = keys.events('sending');
   return {
     read: async () => pauseReply.parse(await read([keys.pause], [])),
+    /** Why sending is paused, an operator's pause of a queue included; an unreadable value is as it was last. */
     reason: async () => reasonSchema.parse(await readReason()),
-    report: async ({ trouble, claimedAt }) =>
+    /**
+     * `ignored`: the claim is older than the last resume, or than the trials that go on; `began`: this report began the
+     * pause.
+     */
+    report: async ({ trouble, claimedAt }: { trouble: AccountTrouble; claimedAt: number }) =>
       reportReply.parse(await report([keys.pause, events], [trouble, claimedAt])),
+    /** True when OTPs may be tried one at a time from now on; false where it is too early, or others began already. */
     startTrying: async () => (await startTrying([keys.pause], [])) === 1,
-    resume: async (accepted) =>
+    /** True when this call ended the pause; with the claim of an accepted call, only one that began before it. */
+    resume: async (accepted?: { claimedAt: number }) =>
       (await resume([keys.pause, events], [accepted ? accepted.claimedAt : ''])) === 1,
   };
 }
@@ -90,17 +84,11 @@ export function createPauseReader(
 /** Reads a value; if that fails or takes too long, resolves with the last one read. Concurrent callers share a read. */
 export function lastKnown<T>(read: () => Promise<T>, first: T): () => Promise<T> {
   let known = first;
-  let asking: Promise<unknown> | null = null;
-  const ask = async () => {
+  return shared(async () => {
     const reading = read().then((found) => {
       known = found;
     });
     await withTimeout(reading, pauseDeadlineMs).catch(() => {});
-    asking = null;
-  };
-  return async () => {
-    asking ??= ask();
-    await asking;
     return known;
-  };
+  });
 }

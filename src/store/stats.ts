@@ -9,14 +9,6 @@ export interface StatsSlot {
   values: Record<string, number>;
 }
 
-/** Statistics of all processes for the overview page; not exact enough for accounting. */
-export interface Stats {
-  /** Adds counts to the current slot, and raises its maxima to the values seen. */
-  add(counts: Record<string, number>, seen?: Record<string, number>): Promise<void>;
-  /** Every slot from `since` until now, empty ones included; at most 8 days are kept. */
-  read(since: number): Promise<StatsSlot[]>;
-}
-
 export const statsSlotMs = 300_000;
 const dayMs = 86_400_000;
 const keptMs = 8 * dayMs;
@@ -28,8 +20,8 @@ export function slotsSince(at: number): number {
   return Math.max(0, Math.floor(Date.now() / statsSlotMs) - Math.floor(at / statsSlotMs));
 }
 
-/** Keeps statistics in one hash per day. */
-export function createStats(redis: RedisClient): Stats {
+/** Statistics of all processes for the overview page, in one hash per day; not exact enough for accounting. */
+export function createStats(redis: RedisClient) {
   const addScript = loadScript(redis, 'gateway/add-stats');
   const readDay = async (day: string) => {
     const slots = new Map<number, Record<string, number>>();
@@ -41,13 +33,15 @@ export function createStats(redis: RedisClient): Stats {
     return slots;
   };
   return {
-    add: async (counts, seen = {}) => {
+    /** Adds counts to the current slot, and raises its maxima to the values seen. */
+    add: async (counts: Record<string, number>, seen: Record<string, number> = {}) => {
       const now = Date.now();
       const slot = Math.floor((now % dayMs) / statsSlotMs);
       const args = [`${slot}:`, JSON.stringify(counts), JSON.stringify(seen), keptMs];
       await addScript([keys.stats(dayOf(now))], args);
     },
-    read: async (since) => {
+    /** Every slot from `since` until now, empty ones included; at most 8 days are kept. */
+    read: async (since: number) => {
       const now = Date.now();
       const first = Math.floor(Math.max(since, now - keptMs) / statsSlotMs) * statsSlotMs;
       const count = Math.floor((now - first) / statsSlotMs) + 1;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { fulfilled } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import { partitions } from '../otp/otp-id.js';
 import type { Encrypter } from './encryption.js';
@@ -52,31 +53,7 @@ export interface ReleasedOtp {
 }
 
 /** Lines of batches that wait for their release into the send queue (ADR 44). */
-export interface WaitingLines {
-  /** Batches with waiting lines, and the app of each, in the partitions that answer. */
-  batches(): Promise<{ apps: Map<string, string>; complete: boolean }>;
-  count(batch: string): Promise<WaitingCount>;
-  /** Takes up to `most` lines, of each partition in proportion; the caller adds their jobs. */
-  release(batch: string, most: number, count: WaitingCount): Promise<ReleasedOtp[]>;
-  /** Takes lines that have ended, some of each partition; resolves with their number, 0 if none is left. */
-  takeEnded(batch: string): Promise<number>;
-  /** Makes released OTPs wait again, before or behind the other lines of their batch. */
-  putBack(otps: readonly Pick<Otp, 'id'>[], position: 'first' | 'last'): Promise<void>;
-  /** Adds a batch to its app's queue, by its order; resolves with the first in the queue. */
-  joinAppQueue(app: string, batch: string, order: number): Promise<string>;
-  /** Removes a batch from its app's queue; resolves with the first in the queue, or null. */
-  leaveAppQueue(app: string, batch: string): Promise<string | null>;
-  /** The first batch in an app's queue, or null. */
-  firstOfApp(app: string): Promise<string | null>;
-  /** Batches with waiting lines that had a turn before. */
-  active(): Promise<ActiveBatch[]>;
-  note(active: ActiveBatch): Promise<void>;
-  /** By index in `partitions`: lines at the end of the list whose number range was limited at their release. */
-  held(batch: string): Promise<readonly number[]>;
-  noteHeld(batch: string, lines: readonly number[]): Promise<void>;
-  /** Forgets that these batches were active. */
-  drop(batches: readonly string[]): Promise<void>;
-}
+export type WaitingLines = ReturnType<typeof createWaitingLines>;
 
 /** As long as the lines of a batch may wait. */
 const appQueueKeptMs = 9 * 86_400_000;
@@ -95,7 +72,7 @@ export const activeSchema = z.object({
   waitsFor: z.enum(waitReasons).nullable(),
 });
 
-export function createWaitingLines(options: RecordScriptOptions & { encrypter: Encrypter }): WaitingLines {
+export function createWaitingLines(options: RecordScriptOptions & { encrypter: Encrypter }) {
   const { redis, encrypter, policy } = options;
   const countScript = loadListScript(redis, 'batches/waiting#count', policy, slotDeadlineMs);
   const releaseScript = loadRecordScript(options, 'batches/waiting#release', {
@@ -114,6 +91,7 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
   const firstOfApp = async (app: string) =>
     (await redis.zrange(keys.appBatchQueue(app), '0', '0'))[0] ?? null;
   return {
+    /** Batches with waiting lines, and the app of each, in the partitions that answer. */
     batches: async () => {
       const read = await Promise.allSettled(
         partitions.map((partition) => redis.hgetall(keys.waitingBatches(partition))),
@@ -121,7 +99,7 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
       const found = read.flatMap((one) => (one.status === 'fulfilled' ? Object.entries(one.value) : []));
       return { apps: new Map(found), complete: read.every(({ status }) => status === 'fulfilled') };
     },
-    count: async (batch) => {
+    count: async (batch: string) => {
       const calls = partitions.map((partition) => ({ key: keys.batchCounts(partition, batch), args: [] }));
       const answers = await countScript(calls);
       const counts = answers.map((answer) => (answer instanceof Error ? null : countReply.parse(answer)));
@@ -141,9 +119,10 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
         complete: counts.every((count) => count !== null),
       };
     },
-    release: async (batch, most, { byPartition }) => {
+    /** Takes up to `most` lines, of each partition in proportion; the caller adds their jobs. */
+    release: async (batch: string, most: number, { byPartition }: WaitingCount) => {
       // The sweeper finds lines that were taken from a master that did not answer.
-      const released = await Promise.allSettled(
+      const released = await fulfilled(
         shares(most, byPartition).map(async (share, i) => {
           if (share === 0) return [];
           const key = keys.waitingLines(partitions[i] ?? '', batch);
@@ -151,21 +130,24 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
           return lines.flatMap(open);
         }),
       );
-      return released.flatMap((part) => (part.status === 'fulfilled' ? part.value : []));
+      return released.flat();
     },
-    takeEnded: async (batch) => {
-      const taken = await Promise.allSettled(
+    /** Takes lines that have ended, some of each partition; resolves with their number, 0 if none is left. */
+    takeEnded: async (batch: string) => {
+      const taken = await fulfilled(
         partitions.map(async (partition) => {
           const key = keys.waitingLines(partition, batch);
           return releaseReply.parse(await releaseScript(key, [batch, endedAtATime, 1]))[0];
         }),
       );
-      return taken.reduce((sum, part) => sum + (part.status === 'fulfilled' ? part.value : 0), 0);
+      return taken.reduce((sum, count) => sum + count, 0);
     },
-    putBack: async (otps, position) => {
+    /** Makes released OTPs wait again, before or behind the other lines of their batch. */
+    putBack: async (otps: readonly Pick<Otp, 'id'>[], position: 'first' | 'last') => {
       await Promise.all(otps.map(({ id }) => returnScript(keys.recordOfId(id), [position])));
     },
-    joinAppQueue: async (app, batch, order) => {
+    /** Adds a batch to its app's queue, by its order; resolves with the first in the queue. */
+    joinAppQueue: async (app: string, batch: string, order: number) => {
       const key = keys.appBatchQueue(app);
       const added = redis.zadd(key, order, batch);
       const kept = redis.pexpire(key, appQueueKeptMs);
@@ -173,13 +155,16 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
       await Promise.all([added, kept]);
       return first ?? batch;
     },
-    leaveAppQueue: async (app, batch) => {
+    /** Removes a batch from its app's queue; resolves with the first in the queue, or null. */
+    leaveAppQueue: async (app: string, batch: string) => {
       const left = redis.zrem(keys.appBatchQueue(app), batch);
       const first = await firstOfApp(app);
       await left;
       return first;
     },
+    /** The first batch in an app's queue, or null. */
     firstOfApp,
+    /** Batches with waiting lines that had a turn before. */
     active: async () => {
       const found = await redis.hgetall(keys.activeBatches);
       return Object.entries(found).flatMap(([batch, text]) => {
@@ -187,15 +172,18 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
         return parsed.success ? [{ batch, ...parsed.data }] : [];
       });
     },
-    note: async ({ batch, ...active }) => {
+    note: async ({ batch, ...active }: ActiveBatch) => {
       await redis.hset(keys.activeBatches, batch, JSON.stringify(active));
     },
-    held: async (batch) => heldSchema.parse(JSON.parse((await redis.hget(keys.heldLines, batch)) ?? '[]')),
-    noteHeld: async (batch, lines) => {
+    /** By index in `partitions`: lines at the end of the list whose number range was limited at their release. */
+    held: async (batch: string) =>
+      heldSchema.parse(JSON.parse((await redis.hget(keys.heldLines, batch)) ?? '[]')),
+    noteHeld: async (batch: string, lines: readonly number[]) => {
       if (lines.some((count) => count > 0)) await redis.hset(keys.heldLines, batch, JSON.stringify(lines));
       else await redis.hdel(keys.heldLines, batch);
     },
-    drop: async (batches) => {
+    /** Forgets that these batches were active. */
+    drop: async (batches: readonly string[]) => {
       if (batches.length === 0) return;
       await Promise.all([keys.activeBatches, keys.heldLines].map((key) => redis.hdel(key, ...batches)));
     },

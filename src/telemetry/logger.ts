@@ -14,15 +14,12 @@ import { maskText, redactFields } from './redact.js';
  * A logger of JSON lines with UTC times in milliseconds, to standard output by default. `role` is `api`, `worker`, ….
  * Callers log no secrets, codes or whole phone numbers; fields and texts are masked all the same, in case one slips in.
  */
-export function createLogger({
-  level,
-  role,
-  destination,
-}: {
+export function createLogger(options: {
   level: LevelWithSilent;
   role: string;
   destination?: DestinationStream;
 }): Logger {
+  const { level, role, destination } = options;
   const logger = pino(
     {
       level,

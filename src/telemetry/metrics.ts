@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { shared } from '../lib/memoize.js';
 import { withTimeout } from '../lib/with-timeout.js';
 
 /** Seconds. A code that takes longer than half a minute has lost its person; bulk may wait for its hour. */
@@ -84,6 +85,10 @@ export function createMetrics(version: string) {
   const tally = createTally();
   const refreshState = createStateMetrics(gauge);
   let readState: (() => Promise<GatewayState>) | null = null;
+  /** Simultaneous scrapes share one read. */
+  const refresh = shared(async () => {
+    if (readState) await refreshState(readState);
+  });
 
   return {
     request: ({ method, route, status, seconds }: RequestFacts) =>
@@ -135,7 +140,7 @@ export function createMetrics(version: string) {
     },
     /** Everything, as Prometheus reads it. What cannot be read of the shared state is left out. */
     exposition: async () => {
-      if (readState) await refreshState(readState);
+      await refresh();
       return { contentType: register.contentType, text: await register.metrics() };
     },
   };
@@ -156,24 +161,18 @@ interface SentFacts {
 }
 
 /** Counts for the overview page, since they were last taken. */
-interface Tally {
-  add(name: string, count?: number): void;
-  /** Takes the counts; `giveBack` returns them when they could not be written. */
-  take(): Record<string, number>;
-  giveBack(counts: Record<string, number>): void;
-}
-
-function createTally(): Tally {
+function createTally() {
   let counts = new Map<string, number>();
   const add = (name: string, count = 1) => void counts.set(name, (counts.get(name) ?? 0) + count);
   return {
     add,
+    /** Takes the counts; `giveBack` returns them when they could not be written. */
     take: () => {
       const taken = Object.fromEntries(counts);
       counts = new Map();
       return taken;
     },
-    giveBack: (taken) => {
+    giveBack: (taken: Record<string, number>) => {
       for (const [name, count] of Object.entries(taken)) add(name, count);
     },
   };
@@ -268,19 +267,8 @@ function createStateMetrics(gauge: MakeGauge) {
     'When the credits run out at the rate of the last 7 days',
   );
   const forget = () => {
-    for (const each of [
-      jobs,
-      age,
-      inBatches,
-      webhooks,
-      paused,
-      refusal,
-      pausedApp,
-      budget,
-      alarms,
-      lowConversion,
-    ])
-      each.reset();
+    for (const each of [jobs, age, inBatches, webhooks, paused, refusal, pausedApp]) each.reset();
+    for (const each of [budget, alarms, lowConversion]) each.reset();
     // Without labels, a reset would say 0.
     for (const each of [memory, credits, checkedAt, expiresAt, runsOutAt]) each.remove();
   };
@@ -310,18 +298,10 @@ function createStateMetrics(gauge: MakeGauge) {
     setMoment(expiresAt, state.balance.expiresAt);
     setMoment(runsOutAt, state.balance.runsOutAt);
   };
-  let refreshing: Promise<void> | null = null;
-  const refresh = async (read: () => Promise<GatewayState>) => {
+  return async (read: () => Promise<GatewayState>) => {
     const state = await withTimeout(read(), readWithinMs).catch(() => null);
     forget();
     readable.set(state ? 1 : 0);
     if (state) set(state);
-  };
-  // Simultaneous scrapes share one read.
-  return (read: () => Promise<GatewayState>): Promise<void> => {
-    refreshing ??= refresh(read).finally(() => {
-      refreshing = null;
-    });
-    return refreshing;
   };
 }

@@ -33,17 +33,8 @@ const untraced = /^\/(livez|readyz|metrics)(\?|$)/;
  * client runs with tracing suppressed. `endpoint` is the base URL of an OTLP/HTTP collector; `ratio` (0 to 1) is the share
  * of traces that are kept, unless the trace context of a caller with a key decides. `close` exports the remaining spans.
  */
-export function startTracing({
-  endpoint,
-  ratio,
-  role,
-  version,
-}: {
-  endpoint: string;
-  ratio: number;
-  role: string;
-  version: string;
-}): { close(): Promise<void> } {
+export function startTracing(options: { endpoint: string; ratio: number; role: string; version: string }) {
+  const { endpoint, ratio, role, version } = options;
   register('@opentelemetry/instrumentation/hook.mjs', import.meta.url);
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` });
   const provider = new TracerProvider({

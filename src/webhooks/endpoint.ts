@@ -27,12 +27,8 @@ interface WebhookEndpointOptions {
  * `webhook-id`, `webhook-timestamp`, `webhook-signature`. Follows no redirect, and connects to public addresses only,
  * unless private ones are allowed.
  */
-export function createWebhookEndpoint({
-  url,
-  secrets,
-  allowPrivate,
-  timeoutMs = webhookTimeoutMs,
-}: WebhookEndpointOptions): WebhookEndpoint {
+export function createWebhookEndpoint(options: WebhookEndpointOptions): WebhookEndpoint {
+  const { url, secrets, allowPrivate, timeoutMs = webhookTimeoutMs } = options;
   const signers = secrets.map((secret) => new Webhook(secret));
   const agent = new Agent({
     connections,

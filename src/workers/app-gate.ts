@@ -1,7 +1,8 @@
 import type { Logger } from '../lib/logger.js';
+import { shared } from '../lib/memoize.js';
 import { withTimeout, withTimeouts } from '../lib/with-timeout.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import type { AppHolds, RefusalClass, RefusedCall } from '../store/app-holds.js';
+import type { AppHolds, RefusedCall } from '../store/app-holds.js';
 import type { EarlierRefusal } from '../store/send-attempts.js';
 import type { Store } from '../store/store.js';
 
@@ -35,26 +36,7 @@ export interface AppPermit {
 }
 
 /** Paused apps, and unrecognised refusals with the holds that follow from them, as one worker process sees them. */
-export interface AppGate {
-  /** True while the app is paused or on hold, as far as is known here. */
-  isClosed(app: string): boolean;
-  /**
-   * `paused` by an operator, or `on_hold`: the app's OTPs wait; `busy`: its calls are made one at a time, and one is
-   * under way.
-   */
-  acquire(app: string): Promise<AppPermit | 'paused' | 'on_hold' | 'busy'>;
-  /** How long an OTP of a paused app waits at least. */
-  pausedWaitMs(): number;
-  /** Written at once if refusals of the app are known here, else with the next `sync`. */
-  noteAccepted(call: { app: string; claimedAt: number }): void;
-  /** Counts here at once; written when the app's last call ends. */
-  noteRefusal(call: { app: string; to: PhoneNumber; claimedAt: number; text: string }): void;
-  /** `held` if Redis does not answer, or this refusal is not written yet. */
-  classifyRefusal(app: string, refusal: EarlierRefusal): Promise<RefusalClass>;
-  /** Reads which apps are paused or on hold; writes what Redis did not take before, or what a hanging call delays. */
-  sync(): Promise<void>;
-  readonly syncEveryMs: number;
-}
+export type AppGate = ReturnType<typeof createAppGate>;
 
 interface AppState {
   inFlight: number;
@@ -65,20 +47,15 @@ interface AppState {
   tryAt: number | null;
 }
 
-export function createAppGate({
-  appHolds,
-  appPauses,
-  delayedJobs,
-  logger,
-  now,
-}: {
+export function createAppGate(options: {
   appHolds: AppHolds;
   appPauses: Pick<Store['appPauses'], 'read'>;
   /** The number of delayed jobs in the send queue. */
   delayedJobs: () => Promise<number>;
   logger: Logger;
   now: () => number;
-}): AppGate {
+}) {
+  const { appHolds, appPauses, delayedJobs, logger, now } = options;
   const { takeTrial, returnTrial, noteRefusals, classifyRefusal } = withTimeouts(appHolds, redisWithinMs);
   const apps = new Map<string, AppState>();
   /** Null: not read yet, as when the process has just started. */
@@ -86,7 +63,6 @@ export function createAppGate({
   let delayed = 0;
   /** Accepted calls that are not written to Redis yet: the newest claim of each app. */
   let accepted = new Map<string, number>();
-  let writing: Promise<void> | null = null;
   /** Counts changes here, which are newer than a read that began before. */
   let changes = 0;
 
@@ -189,17 +165,18 @@ export function createAppGate({
     }
   };
   /** One write at a time: calls accepted meanwhile go with the next. */
-  const flush = async () => {
-    writing ??= writeAccepted().finally(() => {
-      writing = null;
-    });
-    await writing;
-  };
+  const flush = shared(writeAccepted);
 
   return {
-    isClosed: (app) => paused?.has(app) === true || stateOf(app).tryAt !== null,
+    /** True while the app is paused or on hold, as far as is known here. */
+    isClosed: (app: string) => paused?.has(app) === true || stateOf(app).tryAt !== null,
+    /** How long an OTP of a paused app waits at least. */
     pausedWaitMs: () => Math.max(pausedWaitMs.least, pausedWaitMs.perWaiting * delayed),
-    acquire: async (app) => {
+    /**
+     * `paused` by an operator, or `on_hold`: the app's OTPs wait; `busy`: its calls are made one at a time, and one is
+     * under way.
+     */
+    acquire: async (app: string) => {
       // On a cluster a master may be away, which delays OTPs of others by this time only.
       if (!paused) await withTimeout(readPaused(), redisWithinMs).catch(() => {});
       if (paused?.has(app)) return 'paused';
@@ -210,7 +187,8 @@ export function createAppGate({
       if (asked === 'free' && state.inFlight > 0 && callsOneAtATime(state)) return 'busy';
       return permit(app, state, asked === 'trial');
     },
-    noteAccepted: ({ app, claimedAt }) => {
+    /** Written at once if refusals of the app are known here, else with the next `sync`. */
+    noteAccepted: ({ app, claimedAt }: { app: string; claimedAt: number }) => {
       const state = stateOf(app);
       state.acceptedAt = now();
       // Refusals of calls claimed before this one say nothing about the account.
@@ -221,13 +199,17 @@ export function createAppGate({
       // A write for each send would cost a tenth of its CPU (measured). The next sync writes what Redis does not take.
       if (isUrgent) flush().catch(() => {});
     },
-    noteRefusal: ({ app, to, claimedAt, text }) => {
+    /** Counts here at once; written when the app's last call ends. */
+    noteRefusal: (call: { app: string; to: PhoneNumber; claimedAt: number; text: string }) => {
+      const { app, to, claimedAt, text } = call;
       stateOf(app).refusals.set(to.e164, { to, claimedAt, text, at: now(), written: false });
     },
-    classifyRefusal: async (app, refusal) => {
+    /** `held` if Redis does not answer, or this refusal is not written yet. */
+    classifyRefusal: async (app: string, refusal: EarlierRefusal) => {
       if (unwritten(stateOf(app)).some(({ claimedAt }) => claimedAt === refusal.claimedAt)) return 'held';
       return await classifyRefusal(app, refusal).catch(() => 'held' as const);
     },
+    /** Reads which apps are paused or on hold; writes what Redis did not take before, or what a hanging call delays. */
     sync: async () => {
       await readPaused();
       const before = changes;

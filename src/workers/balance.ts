@@ -1,22 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnrecoverableError } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
+import { shared } from '../lib/memoize.js';
 import { alarmMessage } from '../otp/balance.js';
-import type { BalanceOutcome, SendOutcome } from '../otp/outcome.js';
+import type { SendOutcome } from '../otp/outcome.js';
 import type { Provider } from '../otp/provider.js';
 import type { BalanceResult } from '../queues/queues.js';
 import type { BalanceStore } from '../store/balance.js';
 
 /** The processor of `balance`: records one snapshot. A balance that cannot be read fails the job; it is never zero. */
-export function createBalanceProcessor({
-  provider,
-  balance,
-  logger,
-}: {
+export function createBalanceProcessor(options: {
   provider: Pick<Provider, 'balance'>;
   balance: Pick<BalanceStore, 'record'>;
   logger: Logger;
 }) {
+  const { provider, balance, logger } = options;
   return async (): Promise<BalanceResult> => {
     const outcome = await provider.balance();
     if (outcome.kind !== 'known') {
@@ -42,44 +40,33 @@ const askAfterMs = 10_000;
 export const leastCredits = 1;
 
 /** The account's credits, as this process knows them. */
-export interface Credits {
-  /** Makes a balance call; simultaneous calls share one. */
-  balance(): Promise<BalanceOutcome>;
-  /** False if the balance was below this price within the last half minute. Reads it again in the background. */
-  cover(price: number): boolean;
-  /**
-   * The outcome of a send that iSMS refused for lack of credits, by the balance now. Account trouble if the balance is
-   * below one credit or not known within `withinMs`; unsent if it is below this OTP's price; else unrecognised.
-   */
-  judgeRefusal(price: number, withinMs: number): Promise<SendOutcome>;
-}
+export type Credits = ReturnType<typeof createCredits>;
 
 const accountTrouble: SendOutcome = { kind: 'account_trouble', trouble: 'insufficient_credits' };
 
-export function createCredits(provider: Pick<Provider, 'balance'>, now: () => number): Credits {
+export function createCredits(provider: Pick<Provider, 'balance'>, now: () => number) {
   let known = { credits: Number.POSITIVE_INFINITY, at: Number.NEGATIVE_INFINITY };
-  let asking: Promise<BalanceOutcome> | null = null;
-  const ask = async () => {
+  /** Makes a balance call; simultaneous calls share one. */
+  const balance = shared(async () => {
     const outcome = await provider.balance();
     if (outcome.kind === 'known') known = { credits: outcome.credits, at: now() };
     return outcome;
-  };
-  const balance = () => {
-    asking ??= ask().finally(() => {
-      asking = null;
-    });
-    return asking;
-  };
+  });
   return {
     balance,
-    cover: (price) => {
+    /** False if the balance was below this price within the last half minute. Reads it again in the background. */
+    cover: (price: number) => {
       // An OTP of one credit is sent: if that is refused, the account is in trouble.
       if (price <= leastCredits || known.credits >= price) return true;
       const age = now() - known.at;
       if (age >= askAfterMs) balance().catch(() => {});
       return age >= knownForMs;
     },
-    judgeRefusal: async (price, withinMs) => {
+    /**
+     * The outcome of a send that iSMS refused for lack of credits, by the balance now. Account trouble if the balance is
+     * below one credit or not known within `withinMs`; unsent if it is below this OTP's price; else unrecognised.
+     */
+    judgeRefusal: async (price: number, withinMs: number): Promise<SendOutcome> => {
       const late = sleep(Math.max(0, withinMs), null, { ref: false });
       const outcome = await Promise.race([balance(), late]);
       if (outcome?.kind !== 'known' || outcome.credits < leastCredits) return accountTrouble;

@@ -185,9 +185,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
       await releaseLines(batch, extent, { ...open, byPartition }, released);
     }
     if (facts.perSecond !== null) {
-      await batches.setFields(batch, {
-        paceAt: Math.round(pace.from + (released.lines * 1_000) / facts.perSecond),
-      });
+      await batches.setPaceAt(batch, Math.round(pace.from + (released.lines * 1_000) / facts.perSecond));
     }
     const last = released.rangeWaitMs > 0 ? await waitingLines.count(batch) : null;
     const waitsForRanges = last?.complete === true && sum(withoutRangeLimited(last, rangeLimited)) === 0;

@@ -14,10 +14,7 @@ export interface CallRate {
 }
 
 /** The limit of calls a second, counted for each queue where a call is about to be made. */
-export interface CallLimit {
-  /** Takes a call for this job; how to give it back, or the ms until there may be one. */
-  take(job: Pick<Job, 'prefix' | 'queueName'>): Promise<(() => Promise<void>) | number>;
-}
+export type CallLimit = ReturnType<typeof createCallLimit>;
 
 const takenReply = z.tuple([z.tuple([z.number(), z.number(), z.number()])]);
 
@@ -25,10 +22,11 @@ const takenReply = z.tuple([z.tuple([z.number(), z.number(), z.number()])]);
  * BullMQ's own limiter counts each job that it hands out: jobs that only find that their app is on hold would use up the
  * calls of all apps.
  */
-export function createCallLimit(redis: RedisClient, rate: CallRate): CallLimit {
+export function createCallLimit(redis: RedisClient, rate: CallRate) {
   const script = loadScript(redis, 'limits/windows#take');
   return {
-    take: async ({ prefix, queueName }) => {
+    /** Takes a call for this job; how to give it back, or the ms until there may be one. */
+    take: async ({ prefix, queueName }: Pick<Job, 'prefix' | 'queueName'>) => {
       const ask = async (count: number) =>
         takenReply.parse(await script([`${prefix}:${queueName}:calls`], [rate.max, rate.duration, count]))[0];
       const [taken, , endsInMs] = await ask(1);

@@ -15,40 +15,18 @@ export interface JobTaker {
 }
 
 /** Decides whether this worker takes jobs, and how many at a time. */
-export interface JobGate {
-  /** True while a reason keeps it closed. A job that BullMQ hands out all the same goes back. */
-  readonly closed: boolean;
-  set(reason: ClosedBy, closed: boolean): void;
-  /** Takes one job at a time beside those in hand, to test whether account trouble is over. */
-  setSerial(serial: boolean): void;
-  /** Starts with few sends at a time again. */
-  restart(): void;
-  /**
-   * To be called once a second: wakes a worker that takes no jobs though it should (BullMQ can miss a resume during a
-   * pause), and rotates one that could take more.
-   */
-  check(): void;
-  /** Counts a job as in hand while `work` runs. */
-  trackJob<T>(work: () => Promise<T>): Promise<T>;
-  /** Adapts the number of sends at a time to the outcome of a send. */
-  note(outcome: SendOutcome): void;
-  /** Stops following the circuit, before the worker closes. */
-  stop(): void;
-}
+export type JobGate = ReturnType<typeof createJobGate>;
 
 /**
  * An open circuit closes the gate. A half-open one, or a trial, allows one job beside those already in hand, so that a
  * hung call does not prevent the probe.
  */
-export function createJobGate({
-  taker,
-  circuit,
-  concurrency,
-}: {
+export function createJobGate(options: {
   taker: () => JobTaker;
   circuit: Pick<CircuitBreaker, 'state' | 'onChange'>;
   concurrency: AdaptiveConcurrency;
-}): JobGate {
+}) {
+  const { taker, circuit, concurrency } = options;
   const reasons = new Set<ClosedBy>();
   let isSerial = false;
   const inHand = new Set<object>();
@@ -83,19 +61,26 @@ export function createJobGate({
   const unfollow = circuit.onChange(follow);
 
   return {
+    /** True while a reason keeps it closed. A job that BullMQ hands out all the same goes back. */
     get closed() {
       return reasons.size > 0;
     },
     set,
-    setSerial: (serial) => {
+    /** Takes one job at a time beside those in hand, to test whether account trouble is over. */
+    setSerial: (serial: boolean) => {
       if (serial && !isSerial) inHandBefore = new Set(inHand);
       isSerial = serial;
       applyConcurrency();
     },
+    /** Starts with few sends at a time again. */
     restart: () => {
       concurrency.restart();
       applyConcurrency();
     },
+    /**
+     * To be called once a second: wakes a worker that takes no jobs though it should (BullMQ can miss a resume during a
+     * pause), and rotates one that could take more.
+     */
     check: () => {
       if (stopped) return;
       applyConcurrency();
@@ -104,15 +89,18 @@ export function createJobGate({
       // A worker with all the jobs it may have, such as the one probe, must not get more from another shard.
       if (inHand.size < taker().concurrency) taker().rotate?.();
     },
-    trackJob: async (work) => {
+    /** Counts a job as in hand while `work` runs. */
+    trackJob: async <T>(work: () => Promise<T>) => {
       const job = {};
       inHand.add(job);
       return await work().finally(() => drop(job));
     },
-    note: (outcome) => {
+    /** Adapts the number of sends at a time to the outcome of a send. */
+    note: (outcome: SendOutcome) => {
       concurrency.note(outcome);
       applyConcurrency();
     },
+    /** Stops following the circuit, before the worker closes. */
     stop: () => {
       stopped = true;
       unfollow();
@@ -131,12 +119,7 @@ const provenByAccepted = 75;
 const proofKeptMs = 60_000;
 
 /** The number of sends that this process may have in flight, from 1 to `most`. */
-export interface AdaptiveConcurrency {
-  readonly limit: number;
-  note(outcome: SendOutcome): void;
-  /** Starts with few again, after a pause. */
-  restart(): void;
-}
+export type AdaptiveConcurrency = ReturnType<typeof createAdaptiveConcurrency>;
 
 /**
  * The lower of two limits. One starts low, at least at one for each of `queues`, and grows with each accepted call once
@@ -144,7 +127,7 @@ export interface AdaptiveConcurrency {
  * second since sends hang together, and grows by one after as many answers (additive increase, multiplicative decrease,
  * as in RFC 5681).
  */
-export function createAdaptiveConcurrency(most: number, now: () => number, queues = 1): AdaptiveConcurrency {
+export function createAdaptiveConcurrency(most: number, now: () => number, queues = 1) {
   let accepted = 0;
   let acceptedAt = 0;
   let window = most;
@@ -173,7 +156,7 @@ export function createAdaptiveConcurrency(most: number, now: () => number, queue
     get limit() {
       return limit();
     },
-    note: (outcome) => {
+    note: (outcome: SendOutcome) => {
       if (outcome.kind === 'unknown' && outcome.reason === 'timeout') return halve();
       if (sendHealthSignal(outcome) === 'success') grow();
       if (outcome.kind !== 'accepted') return;
@@ -181,6 +164,7 @@ export function createAdaptiveConcurrency(most: number, now: () => number, queue
       accepted += 1;
       acceptedAt = now();
     },
+    /** Starts with few again, after a pause. */
     restart: () => {
       accepted = 0;
     },

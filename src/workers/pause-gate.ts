@@ -22,27 +22,9 @@ const trialsLastMs = 30_000;
 export type GateState = 'open' | 'trial' | 'closed';
 
 /** Account trouble, as one worker process sees it. */
-export interface PauseGate {
-  readonly state: GateState;
-  /** Closes at once here, and within a second in every other worker. */
-  report(report: { trouble: AccountTrouble; claimedAt: number }): Promise<void>;
-  /** To be called when a call begins. */
-  noteCall(): void;
-  /** An accepted call ends the pause. What Redis does not take is written with the next `check`. */
-  noteAccepted(claimedAt: number): void;
-  /** Reads the shared state, and probes if it is this worker's turn. */
-  check(): Promise<void>;
-  readonly checkEveryMs: number;
-}
+export type PauseGate = ReturnType<typeof createPauseGate>;
 
-export function createPauseGate({
-  store,
-  provider,
-  now,
-  onChange,
-  onResumed,
-  logger,
-}: {
+export function createPauseGate(options: {
   store: Pick<Store, 'sendingPause' | 'acquireLease' | 'renewLease'>;
   provider: Pick<Provider, 'balance'>;
   now: () => number;
@@ -50,7 +32,8 @@ export function createPauseGate({
   /** Called when a pause is over. */
   onResumed: () => void;
   logger: Logger;
-}): PauseGate {
+}) {
+  const { store, provider, now, onChange, onResumed, logger } = options;
   const { sendingPause } = store;
   const token = randomText();
   let state: GateState = 'open';
@@ -103,7 +86,8 @@ export function createPauseGate({
       return state;
     },
     checkEveryMs,
-    report: async (report) => {
+    /** Closes at once here, and within a second in every other worker. */
+    report: async (report: { trouble: AccountTrouble; claimedAt: number }) => {
       set('closed');
       writing += 1;
       const known = await sendingPause.report(report).finally(() => {
@@ -115,14 +99,17 @@ export function createPauseGate({
       const about = { event: 'sending.paused', trouble: report.trouble };
       logger.error(about, 'sending paused: account trouble');
     },
+    /** To be called when a call begins. */
     noteCall: () => {
       calledAt = now();
     },
-    noteAccepted: (claimedAt) => {
+    /** An accepted call ends the pause. What Redis does not take is written with the next `check`. */
+    noteAccepted: (claimedAt: number) => {
       if (state === 'open') return;
       acceptedAt = Math.max(acceptedAt ?? 0, claimedAt);
       flush().catch(() => {});
     },
+    /** Reads the shared state, and probes if it is this worker's turn. */
     check: async () => {
       await flush();
       const before = state;

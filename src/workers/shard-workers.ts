@@ -5,23 +5,14 @@ export interface ShardWorker extends JobTaker {
   close(): Promise<void>;
 }
 
-/** The workers of several shards as one: they pause together and share the sends in flight. */
-interface ShardWorkers extends JobTaker {
-  /** Serves these shards as well. `emptied` ones have no jobs left and get one send in flight each. */
-  serve(shards: readonly number[], emptied: readonly number[]): void;
-  /** Gives the sends in flight that cannot be shared equally to the next shards. */
-  rotate(): void;
-  close(): Promise<void>;
-}
-
 /**
- * `open` starts the worker of one shard. With fewer sends in flight than shards, such as one probe, only as many shards
- * are served, in rotation.
+ * The workers of several shards as one: they pause together and share the sends in flight. `open` starts the worker of
+ * one shard. With fewer sends in flight than shards, such as one probe, only as many shards are served, in rotation.
  */
 export function createShardWorkers(
   open: (shard: number, concurrency: number) => ShardWorker,
   concurrency: number,
-): ShardWorkers {
+) {
   const workers = new Map<number, ShardWorker>();
   let emptied = new Set<number>();
   const pausedWorkers = new Set<ShardWorker>();
@@ -55,7 +46,8 @@ export function createShardWorkers(
   };
 
   return {
-    serve: (shards, emptiedNow) => {
+    /** Serves these shards as well. `emptied` ones have no jobs left and get one send in flight each. */
+    serve: (shards: readonly number[], emptiedNow: readonly number[]) => {
       const added = shards.filter((shard) => !workers.has(shard));
       for (const shard of added) workers.set(shard, open(shard, 1));
       const changed = emptiedNow.length !== emptied.size || emptiedNow.some((shard) => !emptied.has(shard));
@@ -63,6 +55,7 @@ export function createShardWorkers(
       emptied = new Set(emptiedNow);
       apply();
     },
+    /** Gives the sends in flight that cannot be shared equally to the next shards. */
     rotate: () => {
       const count = inUse().length;
       if (count < 2 || limit % count === 0) return;
@@ -72,7 +65,7 @@ export function createShardWorkers(
     get concurrency() {
       return limit;
     },
-    set concurrency(most) {
+    set concurrency(most: number) {
       if (most === limit) return;
       limit = most;
       apply();

@@ -14,14 +14,7 @@ const linesAgainMs = 60_000;
  * Ends OTPs whose time is over, and adds lost jobs again. One worker of all does so each second: work that is due less
  * often holds a lease a little shorter than its period, so that the same worker finds it free.
  */
-export function createSweeper({
-  store,
-  sendOtpQueue,
-  batchQueue,
-  retentionSeconds,
-  logger,
-  metrics,
-}: {
+export function createSweeper(options: {
   store: Pick<Store, 'sendAttempts' | 'waitingLines' | 'acquireLease'>;
   sendOtpQueue: SendOtpQueue;
   batchQueue: Pick<BatchQueue, 'clean'>;
@@ -30,6 +23,7 @@ export function createSweeper({
   logger: Logger;
   metrics: Pick<WorkerMetrics, 'failed' | 'unknown'>;
 }) {
+  const { store, sendOtpQueue, batchQueue, retentionSeconds, logger, metrics } = options;
   /** Returns the OTPs whose jobs could not be added. */
   const addAgain = async (otps: readonly Otp[], add: () => Promise<unknown>): Promise<readonly Otp[]> => {
     try {
@@ -90,13 +84,11 @@ export function createSweeper({
 const judgeEveryMs = 5_000;
 
 /** Raises and ends alarms about low conversion, by app and country (ADR 39); one worker of all does so every 5 s. */
-export function createConversionWatch({
-  store,
-  logger,
-}: {
+export function createConversionWatch(options: {
   store: Pick<Store, 'conversion' | 'acquireLease'>;
   logger: Logger;
 }) {
+  const { store, logger } = options;
   return {
     everyMs: judgeEveryMs,
     run: async () => {

@@ -30,17 +30,13 @@ const mostDeliveries = 200_000;
  * Turns recorded events into jobs; one worker of all does so twice a second. An event is deleted once its job exists: a
  * relay that dies in between is repeated, and a job is added once.
  */
-export function createRelay({
-  store,
-  webhookQueue,
-  receivers,
-  logger,
-}: {
+export function createRelay(options: {
   store: Pick<Store, 'events' | 'acquireLease'>;
   webhookQueue: Pick<WebhookQueue, 'add' | 'counts' | 'clean'>;
   receivers: Pick<WebhookReceivers, 'of'>;
   logger: Logger;
 }) {
+  const { store, webhookQueue, receivers, logger } = options;
   let full = false;
   const isFull = async () => {
     const { waiting, retrying } = await webhookQueue.counts();

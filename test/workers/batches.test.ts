@@ -57,6 +57,8 @@ async function upload(
   return { batch: begun?.summary.batchId.slice('batch_'.length) ?? '', ids };
 }
 
+const setPaused = (batch: string, paused: boolean) => redis.hset(keys.batch(batch), { paused });
+
 async function* toAsync<T>(items: readonly T[]): AsyncGenerator<T> {
   yield* items;
 }
@@ -118,7 +120,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     const { batch } = await upload(400);
     await scene.start();
     await until(() => sent() > 20);
-    await scene.store.batches.setFields(batch, { paused: true });
+    await setPaused(batch, true);
     await scene.batchQueue.wake(batch);
     await until(async () => (await scene.store.waitingLines.count(batch)).inFlight === 0);
     const before = sent();
@@ -127,7 +129,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     for (let i = 0; i < 5; i++)
       expect(await scene.settled(await scene.send({ to: nextNumber() }))).toBe('sent');
     expect(sent()).toBe(before + 5);
-    await scene.store.batches.setFields(batch, { paused: false });
+    await setPaused(batch, false);
     await scene.batchQueue.wake(batch);
     await until(isDone(batch));
     expect(sent()).toBe(405);
@@ -173,13 +175,13 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.start();
     await until(async () => (await scene.queue.backlog()).bulk >= 100);
     for (const { batch } of batches) {
-      await scene.store.batches.setFields(batch, { paused: true });
+      await setPaused(batch, true);
       await scene.batchQueue.wake(batch);
     }
     await until(async () => (await scene.queue.backlog()).bulk === 0);
     await scene.queue.queues[0].resume();
     for (const { batch } of batches) {
-      await scene.store.batches.setFields(batch, { paused: false });
+      await setPaused(batch, false);
       await scene.batchQueue.wake(batch);
     }
     await until(() => sent() === 600);

@@ -48,7 +48,7 @@ it('the workers of all shards share one limit of sends in flight, and pause and 
   const { opened, workers } = fakeShards();
   workers.serve([0, 1], []);
   expect(opened.map(({ concurrency }) => concurrency)).toEqual([25, 25]);
-  await workers.pause(true);
+  await workers.pause();
   workers.serve([0, 1, 2], []);
   expect(opened.map(({ concurrency }) => concurrency)).toEqual([17, 17, 16]);
   expect(opened.every(({ paused }) => paused)).toBe(true);

@@ -5,7 +5,7 @@ import { recordStats } from '../../../src/main/shared-state.js';
 import { createBatchQueue } from '../../../src/queues/batch.js';
 import { queuePrefix } from '../../../src/queues/queues.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
-import type { Batches } from '../../../src/store/batches.js';
+import { keys } from '../../../src/store/keys.js';
 import { shownRange } from '../../../src/store/number-ranges.js';
 import type { WaitReason } from '../../../src/store/waiting-lines.js';
 import { accepted, accountTrouble, admitted, claimed, number, request } from '../../support/otps.js';
@@ -391,8 +391,7 @@ const note = (id: string, waitsFor: WaitReason | null, order = 0) =>
     waitsFor,
   });
 const keyOf = (id: string) => id.slice('batch_'.length);
-const change = (id: string, fields: Parameters<Batches['setFields']>[1]) =>
-  gateway.store.batches.setFields(keyOf(id), fields);
+const change = (id: string, fields: object) => gateway.redis.hset(keys.batch(keyOf(id)), fields);
 
 describe('the batches', () => {
   it('are those that have not ended, also before a worker has looked at them', async () => {
