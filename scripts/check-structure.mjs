@@ -4,11 +4,11 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 26_220,
+  lines: 25_400,
   files: 203,
-  linesPerFile: 400,
+  linesPerFile: 380,
   exportsPer1000Lines: 27,
-  typesPer1000Lines: 14,
+  typesPer1000Lines: 13,
   functionLinesP90: 20,
   readmeLines: 180,
   /** Words that people wrote: without the pages that are generated, and without the bars and rules of tables. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { shared } from '../../lib/memoize.js';
 import { alarmMessage } from '../../otp/balance.js';
 import type { BalanceSnapshot } from '../../store/balance.js';
 import type { Store } from '../../store/store.js';
@@ -137,17 +138,10 @@ const pollEveryMs = 250;
  */
 function createBalanceRefresh(dependencies: ApiDependencies) {
   const { store } = dependencies;
-  let running: Promise<BalanceSnapshot | null> | null = null;
-  const refresh = async () => {
+  return shared(async (): Promise<BalanceSnapshot | null> => {
     const mine = await store.acquireLease('balance', periodMs);
     return mine ? await ask(dependencies) : await waitForOther(store.balance);
-  };
-  return async (): Promise<BalanceSnapshot | null> => {
-    running ??= refresh().finally(() => {
-      running = null;
-    });
-    return await running;
-  };
+  });
 }
 
 async function ask({ store, provider, logger }: ApiDependencies) {
