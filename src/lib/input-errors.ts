@@ -10,14 +10,16 @@ const mostErrors = 20;
 /** Errors that `errorText` names. */
 const mostNamed = 3;
 
-/** Parses input by a schema; the result, or all errors, up to 20. */
+/** Parses input by a schema; the result, or its errors, at most `most`. */
 export function parseWithErrors<S extends z.ZodType>(
   schema: S,
   input: unknown,
+  most = mostErrors,
 ): { data: z.output<S> } | { errors: InputError[] } {
   const parsed = schema.safeParse(input, { error: plainMessage });
   if (parsed.success) return { data: parsed.data };
-  return { errors: parsed.error.issues.slice(0, mostErrors).flatMap(errorsOf).slice(0, mostErrors) };
+  const errors = parsed.error.issues.slice(0, most).flatMap((issue) => errorsOf(issue, most));
+  return { errors: errors.slice(0, most) };
 }
 
 /** The errors in one sentence: "`to` is missing." */
@@ -29,10 +31,10 @@ export function errorText(errors: readonly InputError[]): string {
   return `${[...named, ...(more > 0 ? [`${more} more`] : [])].join('; ')}.`;
 }
 
-function errorsOf(issue: z.core.$ZodIssue): InputError[] {
+function errorsOf(issue: z.core.$ZodIssue, most: number): InputError[] {
   const path = issue.path.map(String);
   if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
-  return issue.keys.slice(0, mostErrors).map((key) => ({
+  return issue.keys.slice(0, most).map((key) => ({
     path: [...path, shownName(key)].join('.'),
     message: 'is unknown',
   }));

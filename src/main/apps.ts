@@ -68,12 +68,12 @@ export function reloadOnHangup(
   });
 }
 
-/** Reads API_KEYS and APPS_FILE. Throws a ConfigError with the errors in the file. */
+/** Reads API_KEYS and APPS_FILE. Throws a ConfigError with all errors in the file. */
 function readApps(config: AppsConfig): { apps: ReadonlyMap<string, App>; keys: readonly ApiKey[] } {
   const { appsFile, apiKeys = [] } = config;
   if (appsFile === undefined) return { apps: new Map(), keys: apiKeys };
   const json = readJson(appsFile);
-  const parsed = parseWithErrors(appsFileSchema, json);
+  const parsed = parseWithErrors(appsFileSchema, json, Number.POSITIVE_INFINITY);
   const errors = 'errors' in parsed ? parsed.errors : [];
   const hasInvalidTemplate = errors.some(({ path }) => path.split('.')[2] === 'templates');
   const entries = Object.entries('data' in parsed ? parsed.data.apps : validMembers(json));

@@ -151,6 +151,8 @@ describe('APPS_FILE', () => {
       'APPS_FILE apps.shop.senderId: must be letters and digits, at most 11',
       'APPS_FILE apps.bank.senderId: must be letters and digits, at most 11',
     ]);
+    const many = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`app-${i}`, {}]));
+    expect(settingErrors(many)).toHaveLength(30);
     expect(() => createAppRegistry({ ...config, appsFile: join(directory, 'none.json') })).toThrow(/ENOENT/);
   });
 

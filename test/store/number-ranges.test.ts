@@ -55,7 +55,10 @@ async function send(store: Store, overrides: Partial<OtpRequest>): Promise<strin
 async function verify(store: Store, id: string): Promise<void> {
   const verification = { app: 'shop', id, token: id, replay: null };
   const { kind } = await store.verificationAttempts.admit(verification);
-  if (kind === 'admitted') await store.verificationAttempts.settle(verification, 'correct');
+  // A code may be typed too late.
+  if (kind === 'otp_expired') return;
+  expect(kind).toBe('admitted');
+  await store.verificationAttempts.settle(verification, 'correct');
 }
 
 /**

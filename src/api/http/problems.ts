@@ -32,11 +32,11 @@ const table = {
     detail: 'Changes are accepted only from the admin pages.',
   },
   action_not_offered: {
-    advice: 'Use one of these actions, or the API.',
+    advice: 'Set `ADMIN_ACTIONS=on`, or use the API.',
     status: 403,
     title: 'Action not available',
     detail:
-      'This Bull Board action is not available. `ADMIN_ACTIONS=on` allows retrying, promoting and removing jobs and pausing queues. Send and cancel OTPs through the API.',
+      'This action is not available. `ADMIN_ACTIONS=on` allows the buttons of the overview, and in Bull Board to retry, promote and remove jobs and to pause queues. Send OTPs through the API.',
   },
   not_found: {
     advice: 'Check the path; `/docs` lists every path.',
