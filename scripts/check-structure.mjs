@@ -11,8 +11,8 @@ const limits = {
   typesPer1000Lines: 13,
   functionLinesP90: 20,
   readmeLines: 180,
-  /** Words that people wrote: without the pages that are generated, and without the bars and rules of tables. */
-  docsWords: 14_000,
+  /** Words that people wrote: without generated pages and tables, and without the bars and rules of tables. */
+  docsWords: 13_850,
 };
 
 const exported = /^(?:ExportNamed|ExportDefault|ExportAll)Declaration$/;
@@ -78,6 +78,7 @@ const pages = ['docs', 'docs/guides'].flatMap((folder) =>
 );
 const wordsOf = (text) =>
   text
+    .replaceAll(/<!-- (\w+) -->[\s\S]*<!-- \/\1 -->/g, ' ')
     .replaceAll(/\||-{3,}/g, ' ')
     .split(/\s+/)
     .filter(Boolean).length;
