@@ -25,7 +25,7 @@ export function tableLine(runs: readonly [Figure, ...Figure[]], judge: boolean):
   const { name, unit, pairs, goal, usualGoal } = newest;
   const against = (found: readonly Result[], wanted: Goal) => [
     results(newest, found),
-    judge ? `${goalText(newest, wanted)} ${verdict(found)}` : '',
+    judge ? `${goalText(newest, wanted)} ${reachedText(found)}` : '',
   ];
   const oldestFirst = runs.toReversed();
   return row([
@@ -58,7 +58,7 @@ function results(figure: Figure, found: readonly Result[]): string {
   return `${show(first.value)} (${show(first.least)} … ${show(first.greatest)})`;
 }
 
-function verdict(found: readonly Result[]): string {
+function reachedText(found: readonly Result[]): string {
   const reached = found.filter((result) => result.reached).length;
   if (reached === found.length) return 'reached';
   return reached === 0 ? 'MISSED' : `reached in ${reached} of ${found.length}`;
