@@ -88,16 +88,23 @@ export function requestSettings(
   };
 }
 
+/** Only these: a function in Lua that names any other, such as a setting in seconds, must not load. */
 function policyOf(config: StoreConfig): Policy {
   const { otp, isms, limits, fraud, budget } = config;
   return {
-    ...otp,
-    ...limits,
-    ...budget,
     retentionMs: otp.retentionSeconds * 1_000,
     sendLeaseMs: isms.sendTimeoutMs + settleMs,
     verifyLeaseMs: isms.verifyTimeoutMs + settleMs,
+    maxSendRetries: otp.maxSendRetries,
+    maxResendsAfterUnknown: otp.maxResendsAfterUnknown,
     recipientCooldownMs: limits.recipientCooldownSeconds * 1_000,
+    recipientPer10Minutes: limits.recipientPer10Minutes,
+    recipientPerDay: limits.recipientPerDay,
+    recipientPerDayAllApps: limits.recipientPerDayAllApps,
+    appPerSecond: limits.appPerSecond,
+    clientIpPer10Minutes: limits.clientIpPer10Minutes,
+    creditsPerDay: budget.creditsPerDay,
+    creditsPerMonth: budget.creditsPerMonth,
     budgetTimeZone: budget.timeZone,
     maxWrongCodes: limits.wrongCodes,
     fraudGuard: fraud.guard,

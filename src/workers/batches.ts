@@ -188,8 +188,9 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
       await batches.setPaceAt(batch, Math.round(pace.from + (released.lines * 1_000) / facts.perSecond));
     }
     const last = released.rangeWaitMs > 0 ? await waitingLines.count(batch) : null;
-    const waitsForRanges = last?.complete === true && sum(withoutRangeLimited(last, rangeLimited)) === 0;
-    await waitingLines.noteHeld(batch, waitsForRanges ? [] : rangeLimited);
+    const waitsForRanges =
+      last?.complete === true && sum(withoutRangeLimited(last, released.rangeLimited)) === 0;
+    await waitingLines.noteHeld(batch, waitsForRanges ? [] : released.rangeLimited);
     const waiting = Math.max(0, count.waiting - released.lines);
     const rest = { ...count, waiting, inFlight: count.inFlight + released.lines };
     await note(job, facts, rest, waitsForRanges ? 'number_range' : null);
@@ -200,7 +201,9 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
       // Lines that came meanwhile are behind those that were checked.
       const isNew = count.at - facts.lastLineAt < nextTurnMs.longest;
       const longest = isNew ? nextTurnMs.rangeLimitedUpload : nextTurnMs.longest;
-      return { wait: Math.min(released.rangeWaitMs, longest) + sum(rangeLimited) * restPerLimitedMs };
+      return {
+        wait: Math.min(released.rangeWaitMs, longest) + sum(released.rangeLimited) * restPerLimitedMs,
+      };
     }
     // At the end of the queue: each app has a turn before this one has its next.
     return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
