@@ -88,7 +88,7 @@ export function requestSettings(
   };
 }
 
-/** Only these: a function in Lua that names any other, such as a setting in seconds, must not load. */
+/** Lists every member: a Lua function that names any other, such as a setting in seconds, fails to load. */
 function policyOf(config: StoreConfig): Policy {
   const { otp, isms, limits, fraud, budget } = config;
   return {
