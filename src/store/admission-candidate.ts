@@ -56,7 +56,6 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) 
     reserved: budgets ? reservedIn(budgets, options) : undefined,
     // On a cluster its key is in another slot, so it goes by its own time.
     idempotencyKey: options.redis.isCluster ? undefined : idempotencyKeys[0],
-    // Last, where the Lua functions look for it.
     encrypted: encryptRequest(encrypter, id, request),
   };
   return {

@@ -121,7 +121,7 @@ function claimOf(
   const tries = retries + unknowns - presumed;
   const refusal =
     failure && refusedAt ? { failure, claimedAt: refusedAt, firstAt: firstRefusedAt ?? refusedAt } : null;
-  return { ...claim, attempt: claims, tries, resends: unknowns, claimedAt, refusal };
+  return Object.assign(claim, { attempt: claims, tries, resends: unknowns, claimedAt, refusal });
 }
 
 export function createSendAttempts(
@@ -168,7 +168,7 @@ export function createSendAttempts(
 
   const openClaimed = async (claim: Claimed, record: OtpRecord): Promise<ClaimResult> => {
     try {
-      return { kind: 'claimed', claim: { ...claim, otp: toOtp(encrypter, record) } };
+      return { kind: 'claimed', claim: Object.assign(claim, { otp: toOtp(encrypter, record) }) };
     } catch (error) {
       // Nothing was called: a worker whose ENCRYPTION_KEYS does not fit must not use the OTP up.
       await settle(claim, { kind: 'unsent', reason: 'stale_claim' });

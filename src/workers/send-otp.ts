@@ -105,7 +105,7 @@ async function processPermitted(
   permitted: { job: SendOtpJob; lockToken: string; permit: AppPermit },
 ): Promise<SendOtpResult> {
   const { sendAttempts, sendTimeoutMs, callLimit, appCallLimit } = dependencies;
-  const { job, lockToken } = permitted;
+  const { job, lockToken, permit } = permitted;
   const ofApp = await appCallLimit.take(job.data.app);
   if (typeof ofApp === 'number') return await delay(job, lockToken, ofApp);
   const taken = await callLimit?.take(job);
@@ -124,8 +124,12 @@ async function processPermitted(
     return await endOrWait(dependencies, permitted, result);
   }
   return await sendClaimed(dependencies, {
-    ...{ ...permitted, window, claim: result.claim },
+    job,
+    lockToken,
+    permit,
+    claim: result.claim,
     giveBackCall,
+    window,
     attemptEndsBy: began + result.claim.leaseMs,
   });
 }

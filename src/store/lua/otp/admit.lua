@@ -126,11 +126,7 @@ local function write_record(item, text, losses)
   local send_deadline = math.max(t, item.startAt or 0) + item.sendDeadlineMs
   local redis_fields = ',"status":"queued","createdAt":' .. digits(t) .. ',"sendDeadline":' .. digits(send_deadline)
   if losses > 0 then redis_fields = redis_fields .. ',"losses":' .. digits(losses) end
-  local from = string.find(text, ENCRYPTED, 1, true)
-  -- decode() cuts the record here: nothing may follow the encrypted part.
-  local is_last = from and string.find(text, '"', from + #ENCRYPTED, true) == #text - 1
-  if not is_last then error('a record must end with its encrypted part') end
-  local raw = string.sub(text, 1, from - 1) .. redis_fields .. string.sub(text, from)
+  local raw = string.sub(text, 1, -2) .. redis_fields .. '}'
   redis.call('SET', here.record, raw, 'PXAT', digits(send_deadline + POLICY.retentionMs + postponed_ms(item)))
   if item.batch or item.job then
     -- It has its job, or gets one when its batch releases it.

@@ -158,11 +158,12 @@ local function count(g, what, at, bulk)
   end
 end
 
+local counted = {}
 for i, key in ipairs(KEYS) do
-  local g = load_range(key, t)
-  count(g, ARGV[3 * i - 2], tonumber(ARGV[3 * i - 1]), ARGV[3 * i] == '1')
-  save_range(key, g, t)
+  counted[key] = counted[key] or load_range(key, t)
+  count(counted[key], ARGV[3 * i - 2], tonumber(ARGV[3 * i - 1]), ARGV[3 * i] == '1')
 end
+for key, g in pairs(counted) do save_range(key, g, t) end
 return {}
 
 --- @command read
