@@ -194,7 +194,7 @@ const metrics = z.object({
 const tracing = z.object({
   endpoint: variable('OTEL_EXPORTER_OTLP_ENDPOINT', httpUrl().optional(), {
     meaning:
-      'OTLP/HTTP collector that traces go to, such as http://127.0.0.1:4318; unset is off. OpenTelemetry itself reads further OTEL_EXPORTER_OTLP_ variables, such as _HEADERS.',
+      'OTLP/HTTP collector that traces go to, such as http://127.0.0.1:4318; unset is off. OpenTelemetry itself reads OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and further OTEL_EXPORTER_OTLP_ variables, such as _HEADERS.',
   }),
   ratio: variable('OTEL_TRACES_SAMPLER_ARG', fraction().prefault('1'), {
     meaning:

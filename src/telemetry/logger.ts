@@ -57,8 +57,8 @@ function maskedArguments([first, second]: readonly unknown[]): [object, string] 
   return [fields, typeof text === 'string' ? maskText(text) : ''];
 }
 
-/** The id of the active trace. */
+/** The active span, by the names of OpenTelemetry for JSON logs: https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context */
 function traceOf(): object {
   const span = trace.getActiveSpan()?.spanContext();
-  return span ? { traceId: span.traceId } : {};
+  return span ? { trace_id: span.traceId, span_id: span.spanId } : {};
 }

@@ -6,7 +6,12 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { registerInstrumentations } from '@opentelemetry/instrumentation';
 import { HttpInstrumentation } from '@opentelemetry/instrumentation-http';
 import { UndiciInstrumentation } from '@opentelemetry/instrumentation-undici';
-import { resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+  serviceInstanceIdDetector,
+} from '@opentelemetry/resources';
 import {
   BatchSpanProcessor,
   ParentBasedSampler,
@@ -38,10 +43,11 @@ export function startTracing(options: { endpoint: string; ratio: number; role: s
   register('@opentelemetry/instrumentation/hook.mjs', import.meta.url);
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` });
   const provider = new TracerProvider({
+    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence.
     resource: resourceFromAttributes({
       'service.name': `isms-otp-${role}`,
       'service.version': version,
-    }),
+    }).merge(detectResources({ detectors: [serviceInstanceIdDetector, envDetector] })),
     sampler: new ParentBasedSampler({ root: rootSampler(ratio) }),
     spanProcessors: [
       new BatchSpanProcessor({ exporter: redactingExporter(exporter), scheduledDelayMillis: exportEveryMs }),

@@ -14,7 +14,8 @@ import { startRedis } from '../support/redis-topology.js';
 import { requestBody } from '../support/request-body.js';
 
 interface Span {
-  process: string;
+  /** Of the process. */
+  resource: Record<string, string | undefined>;
   name: string;
   traceId: string;
   spanId: string;
@@ -25,7 +26,7 @@ interface Span {
 interface Exported {
   resourceSpans: {
     resource: { attributes: { key: string; value: { stringValue?: string } }[] };
-    scopeSpans: { spans: (Omit<Span, 'attributes' | 'process'> & { attributes: Attribute[] })[] }[];
+    scopeSpans: { spans: (Omit<Span, 'attributes' | 'resource'> & { attributes: Attribute[] })[] }[];
   }[];
 }
 
@@ -52,11 +53,14 @@ async function startCollector(): Promise<string> {
     if (text === null) return;
     received += text;
     for (const { resource, scopeSpans } of (JSON.parse(text) as Exported).resourceSpans) {
-      const process =
-        resource.attributes.find((each) => each.key === 'service.name')?.value.stringValue ?? '';
+      const ofProcess = resource.attributes.map(({ key: name, value }) => [name, value.stringValue]);
       for (const span of scopeSpans.flatMap((scope) => scope.spans)) {
         const attributes = span.attributes.map(({ key: name, value }) => [name, Object.values(value)[0]]);
-        spans.push({ ...span, process, attributes: Object.fromEntries(attributes) });
+        spans.push({
+          ...span,
+          resource: Object.fromEntries(ofProcess),
+          attributes: Object.fromEntries(attributes),
+        });
       }
     }
     res.writeHead(200, { 'Content-Type': 'application/json' }).end('{}');
@@ -89,9 +93,10 @@ beforeAll(async () => {
     ...gatewayEnvironment(redis.url, { endpoint: await startProxy(simulator.endpoint) }),
     LOG_LEVEL: 'info',
     OTEL_EXPORTER_OTLP_ENDPOINT: collector,
+    OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging',
   };
   api = runCommand('api', { ...env, PORT: '0', API_KEYS: `shop:${key}` });
-  worker = runCommand('worker', env);
+  worker = runCommand('worker', { ...env, OTEL_SERVICE_NAME: 'otp-sender' });
   stops.push(
     () => api.end(),
     () => worker.end(),
@@ -129,9 +134,14 @@ it('a trace runs from the request through the queue to the call to iSMS, and goe
   const request = named(traceId, 'POST /v1/otps');
   const job = named(traceId, 'process otp-send');
   const sent = named(traceId, 'isms send');
-  expect(request).toMatchObject({ process: 'isms-otp-api', parentSpanId: callerSpan });
+  const staging = { 'deployment.environment.name': 'staging' };
+  expect(request?.resource).toMatchObject({ 'service.name': 'isms-otp-api', ...staging });
+  expect(job?.resource).toMatchObject({ 'service.name': 'otp-sender', ...staging });
+  expect(request?.resource['service.instance.id']).toMatch(/^[\da-f-]{36}$/);
+  expect(job?.resource['service.instance.id']).not.toBe(request?.resource['service.instance.id']);
+  expect(request).toMatchObject({ parentSpanId: callerSpan });
   expect(request?.attributes).toMatchObject({ 'http.route': '/v1/otps', 'http.response.status_code': 202 });
-  expect(job).toMatchObject({ process: 'isms-otp-worker', attributes: { 'bullmq.job.id': id } });
+  expect(job).toMatchObject({ attributes: { 'bullmq.job.id': id } });
   const parents = new Map(spans.map((span) => [span.spanId, span.parentSpanId]));
   const ancestors = (span: Span | undefined): string[] => {
     const parent = span && parents.get(span.spanId);
@@ -141,7 +151,7 @@ it('a trace runs from the request through the queue to the call to iSMS, and goe
   expect(ancestors(sent)).toContain(job?.spanId);
   expect(sent?.attributes).toMatchObject({ 'isms.call': 'send', 'isms.outcome': 'accepted' });
   // The log leads to the trace.
-  expect(worker.output).toContain(`"traceId":"${traceId}"`);
+  expect(worker.output).toMatch(new RegExp(`"trace_id":"${traceId}","span_id":"[\\da-f]{16}"`));
 
   const [sms] = simulator.state.inbox({ mobile: '+60123456911', limit: 1 });
   await call('POST', `/v1/otps/${id}/verify`, { code: sms?.code ?? '' });
