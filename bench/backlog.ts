@@ -3,7 +3,7 @@ import type { Row } from './row.js';
 import { nowMs } from './support/clock.js';
 import { createGateway } from './support/gateway.js';
 import { streamUp } from './support/ndjson.js';
-import { peakMemory } from './support/peak-memory.js';
+import { peakMemory } from './support/process-memory.js';
 import { keepUp } from './support/progress.js';
 import { rewritten, type Stand } from './support/stand.js';
 import { createUploader, uploads } from './support/upload.js';

@@ -9,7 +9,7 @@ import { post } from './support/drive.js';
 import { createGateway, message } from './support/gateway.js';
 import { apiKey, otherApiKey } from './support/gateway-processes.js';
 import { nthNational } from './support/numbers.js';
-import { peakMemory } from './support/peak-memory.js';
+import { peakMemory } from './support/process-memory.js';
 import { keepUp } from './support/progress.js';
 import type { Stand } from './support/stand.js';
 

@@ -7,6 +7,7 @@ import { overtakingRow } from './overtaking.js';
 import type { Row } from './row.js';
 import { sendsRows } from './sends.js';
 import { singleRow } from './single.js';
+import { startRow } from './start.js';
 import { verifyRows } from './verify.js';
 import { scaleOutRow } from './workers.js';
 
@@ -21,5 +22,6 @@ export const rows: readonly Row[] = [
   overtakingRow,
   hostileAppRow,
   memoryRow,
+  startRow,
   scaleOutRow,
 ];

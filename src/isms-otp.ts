@@ -14,8 +14,9 @@ if (/\*|ioredis|router|express/.test(process.env['DEBUG'] ?? '')) {
   process.stderr.write('DEBUG must not name ioredis, express or router: they print passwords and paths.\n');
   process.exit(1);
 }
-// Makes V8 collect old objects sooner: an upload of a million lines needs 180 MB instead of 250 MB (measured).
-setFlagsFromString('--heap-growing-percent=100');
+// Makes V8 collect old objects sooner: an upload of a million lines needs 180 MB instead of 250 MB (measured). Keeps the
+// space for new objects small while modules load: an idle process needs 15 to 30 MB less (measured).
+setFlagsFromString('--heap-growing-percent=100 --semi-space-growth-factor=1');
 
 const { runCommandLine } = await import('./main/commands.js');
 const { env, stdin, stdout, stderr } = process;
@@ -28,5 +29,7 @@ const stopSignal = () => {
   return stopping.signal;
 };
 const exitCode = await runCommandLine(process.argv.slice(2), { env, stdin, stdout, stderr, stopSignal });
+// V8's default: it grows under load.
+setFlagsFromString('--semi-space-growth-factor=2');
 // A process that failed must not be held by what it left open.
 if (exitCode !== 0) process.exit(exitCode);

@@ -1,13 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import express from 'express';
+import type { ErrorRequestHandler } from 'express';
 import helmet from 'helmet';
 import { compile } from 'proxy-addr';
+import { once } from '../lib/memoize.js';
 import { createTimeSlices } from '../lib/time-slices.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import { redisDeadlineMs } from '../producer/redis-trouble.js';
-import { adminPages } from './admin/admin.js';
-import { ismsCompat } from './compat/isms-compat.js';
-import { twilioVerifyCompat } from './compat/twilio-verify-compat.js';
 import type { ApiDependencies } from './dependencies.js';
 import { docsRoutes } from './docs/docs.js';
 import { createErrorAnswers } from './http/answer.js';
@@ -38,23 +36,28 @@ export function createApi(options: ApiDependencies): RequestListener {
     ...{ authenticate: requireKey, answerError },
     isTrusted: (address) => trusts(address, 0),
   });
-  const others = otherPages(dependencies, { requireKey, answerError });
+  const others = once(() => otherPages(dependencies, requireKey, answerError));
   return (req, res) => {
     track(req, res);
     res.setHeaders(constantHeaders);
-    if (!dispatch(req, res)) others(req, res);
+    if (dispatch(req, res)) return;
+    others().then(
+      (answer) => answer(req, res),
+      (error: unknown) => answerError(error, req, res),
+    );
   };
 }
 
-/** Serves admin pages, compatibility APIs and unknown paths. */
-function otherPages(
+/** Serves admin pages, compatibility APIs and unknown paths; imports what they need, which an idle API does without. */
+async function otherPages(
   dependencies: ApiDependencies,
-  {
-    requireKey,
-    answerError,
-  }: { requireKey: RequestListener; answerError: ReturnType<typeof createErrorAnswers> },
-): RequestListener {
+  requireKey: RequestListener,
+  answerError: ReturnType<typeof createErrorAnswers>,
+): Promise<RequestListener> {
   const { admin, trustedProxies } = dependencies;
+  const { default: express } = await import('express');
+  const { ismsCompat } = await import('./compat/isms-compat.js');
+  const { twilioVerifyCompat } = await import('./compat/twilio-verify-compat.js');
   const app = express();
   app.disable('x-powered-by').disable('etag');
   app.enable('case sensitive routing').enable('strict routing').set('query parser', 'simple');
@@ -65,16 +68,14 @@ function otherPages(
     next();
   });
   app.use(ismsCompat(dependencies), twilioVerifyCompat(dependencies));
-  if (admin) app.use(adminPages(admin, dependencies));
+  if (admin) app.use((await import('./admin/admin.js')).adminPages(admin, dependencies));
   app.use(({ path }) => {
     // Throws where it is not percent-encoded properly.
     decodeURIComponent(path);
     throw new ApiProblem('not_found');
   });
-  app.use((error: unknown, req: IncomingMessage, res: ServerResponse, _next: express.NextFunction) => {
-    answerError(error, req, res);
-  });
-  return app;
+  const onError: ErrorRequestHandler = (error, req, res, _next) => answerError(error, req, res);
+  return app.use(onError);
 }
 
 /** Gives each call of the store and the queues a deadline. */
@@ -117,10 +118,7 @@ const helmetForData = helmet({
 const constantHeaders = (() => {
   const headers = new Map<string, string>();
   const setHeader = (name: string, value: string) => void headers.set(name, value);
-  helmetForData(
-    {} as IncomingMessage,
-    { setHeader, removeHeader: () => {} } as unknown as ServerResponse,
-    () => {},
-  );
+  const res = { setHeader, removeHeader: () => {} } as unknown as ServerResponse;
+  helmetForData({} as IncomingMessage, res, () => {});
   return headers;
 })();

@@ -13,6 +13,12 @@ export function memoize<T>(answer: (text: string) => T): (text: string) => T {
   };
 }
 
+/** A function that makes its answer at the first call. */
+export function once<T extends object | string>(make: () => T): () => T {
+  let made: T | null = null;
+  return () => (made ??= make());
+}
+
 /** A function whose concurrent calls share one run of `work`. */
 export function shared<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | null = null;

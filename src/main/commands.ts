@@ -37,10 +37,8 @@ export async function runCommandLine(args: readonly string[], io: CommandLineIo)
     const problem = problemOf(error);
     const name = words.join(' ');
     if (usesGateway(command)) {
-      const [{ complain }, { usageError }] = await Promise.all([
-        import('../cli/call.js'),
-        import('../cli/failure.js'),
-      ]);
+      const { complain } = await import('../cli/call.js');
+      const { usageError } = await import('../cli/failure.js');
       return complain({ json: args.includes('--json'), stderr: io.stderr }, usageError(problem, name));
     }
     const help = ['isms-otp', ...(known ? words : words.slice(0, -1)), '--help'].join(' ');

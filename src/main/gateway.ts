@@ -115,11 +115,9 @@ export async function runApi(
   host: Host,
   development: ApiDependencies['development'] = null,
 ): Promise<string> {
-  const [{ createApi }, { createHttpServer }, { appOfAuthorization }] = await Promise.all([
-    import('../api/api.js'),
-    import('../api/http/http-server.js'),
-    import('../api/http/authentication.js'),
-  ]);
+  const { createApi } = await import('../api/api.js');
+  const { createHttpServer } = await import('../api/http/http-server.js');
+  const { appOfAuthorization } = await import('../api/http/authentication.js');
   const redis = connectForRequests(config.redisUrl.reveal());
   const gateway = runGateway(config, redis, host);
   const { apiKeys, logger, lifecycle } = gateway;

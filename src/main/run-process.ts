@@ -58,10 +58,7 @@ const exitFailed = () => process.exit(1);
 type Starter = (env: Environment, lifecycle: Lifecycle) => Promise<void>;
 
 const starters: Record<ProcessName, Starter> = {
-  start: async (env, lifecycle) => {
-    const { start } = await import('./start.js');
-    await start(env, lifecycle);
-  },
+  start: async (env, lifecycle) => await (await import('./start.js')).start(env, lifecycle),
   api: startPart('api'),
   worker: startPart('worker'),
   simulate: startSimulatorAlone,
@@ -70,10 +67,8 @@ const starters: Record<ProcessName, Starter> = {
 function startPart(name: 'api' | 'worker'): Starter {
   return async (env, lifecycle) => {
     const config = load(env, name);
-    const [{ runApi, runWorker }, { startTelemetry }] = await Promise.all([
-      import('./gateway.js'),
-      import('./telemetry.js'),
-    ]);
+    const { runApi, runWorker } = await import('./gateway.js');
+    const { startTelemetry } = await import('./telemetry.js');
     const host = { ...(await startTelemetry(name, config, lifecycle)), lifecycle };
     await (name === 'api' ? runApi(config, host) : runWorker(config, host));
   };
@@ -82,10 +77,8 @@ function startPart(name: 'api' | 'worker'): Starter {
 /** The iSMS simulator on `HOST` and `PORT`; it checks the account's credentials when they are set. */
 async function startSimulatorAlone(env: Environment, lifecycle: Lifecycle): Promise<void> {
   const { http, account, logLevel } = load(env, 'simulate');
-  const [{ startSimulator }, { createLogger }] = await Promise.all([
-    import('isms-2fa-simulator'),
-    import('../telemetry/logger.js'),
-  ]);
+  const { startSimulator } = await import('isms-2fa-simulator');
+  const { createLogger } = await import('../telemetry/logger.js');
   const logger = createLogger({ level: logLevel, role: 'simulate' });
   const credentials = account && { username: account.username, password: account.password.reveal() };
   const { host, port } = http;

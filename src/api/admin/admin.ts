@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type Request, type RequestHandler, Router } from 'express';
 import helmet from 'helmet';
+import { once } from '../../lib/memoize.js';
 import { withTimeout } from '../../lib/with-timeout.js';
 import { countedAddress, maskedAddress } from '../../otp/client-address.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
@@ -8,7 +9,6 @@ import type { ApiDependencies } from '../dependencies.js';
 import { readBasic, sha256 } from '../http/authentication.js';
 import { contextOf, nameRoute } from '../http/context.js';
 import { ApiProblem, retryAfter } from '../http/problem.js';
-import { bullBoard } from './bull-board.js';
 import { overviewPages } from './overview.js';
 
 const boardPath = '/admin/queues';
@@ -34,7 +34,10 @@ export function adminPages(admin: Admin, dependencies: ApiDependencies): Router 
       throw new ApiProblem('method_not_allowed', { headers: { Allow: 'GET, HEAD' } });
     });
   router.use('/admin', setRoute('/admin'), authenticated, refuseCrossSite, pagePolicy);
-  router.use(boardPath, setRoute(boardPath), bullBoard(boardPath, admin.actions, dependencies));
+  const board = once(() =>
+    import('./bull-board.js').then(({ bullBoard }) => bullBoard(boardPath, admin.actions, dependencies)),
+  );
+  router.use(boardPath, setRoute(boardPath), async (req, res, next) => (await board())(req, res, next));
   router.use('/admin', overviewPages(admin.actions, dependencies));
   return router;
 }

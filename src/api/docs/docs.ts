@@ -1,8 +1,9 @@
+import { once } from '../../lib/memoize.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { html } from '../http/html.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { docsPage } from './docs-page.js';
-import { openApiDocument } from './openapi.js';
+import { type OpenApiDocument, openApiDocument } from './openapi.js';
 import { command, htmlPage, pageAnswer, urlPlaceholder } from './page.js';
 
 const tag = 'Documentation';
@@ -13,9 +14,8 @@ export function docsRoutes(
   { version, admin, development = null }: ApiDependencies,
 ): Route[] {
   const hasAdmin = admin !== null;
-  const start = startPage({ version, hasAdmin, development: null });
-  const localStart = startPage({ version, hasAdmin, development });
-  const answers: { document?: object; page?: string } = {};
+  const start = (isLocal: boolean) =>
+    startPage({ version, hasAdmin, development: isLocal ? development : null });
   const root = defineRoute({
     method: 'get',
     path: '/',
@@ -25,7 +25,7 @@ export function docsRoutes(
     description: 'HTML with links to the documentation, the admin pages and the health probes.',
     answers: { 200: { description: 'The page.', body: { mediaType: 'text/html' } } },
     problems: [],
-    handle: async ({ origin, isLocal }) => pageAnswer(isLocal() ? localStart : start, origin()),
+    handle: async ({ origin, isLocal }) => pageAnswer(start(isLocal()), origin()),
   });
   const openapi = defineRoute({
     method: 'get',
@@ -36,7 +36,7 @@ export function docsRoutes(
     description: 'This documentation as OpenAPI 3.1, generated from the schemas that validate the requests.',
     answers: { 200: { description: 'The document.', body: { mediaType: 'application/json' } } },
     problems: [],
-    handle: async () => ({ status: 200, body: answers.document }),
+    handle: async () => ({ status: 200, body: document() }),
   });
   const page = defineRoute({
     method: 'get',
@@ -47,11 +47,10 @@ export function docsRoutes(
     description: 'This documentation as a page of HTML, generated from the OpenAPI document.',
     answers: { 200: { description: 'The page.', body: { mediaType: 'text/html' } } },
     problems: [],
-    handle: async ({ origin }) => pageAnswer(answers.page ?? '', origin()),
+    handle: async ({ origin }) => pageAnswer(documentPage(), origin()),
   });
-  const document = openApiDocument([...routes, root, openapi, page], version);
-  answers.document = document;
-  answers.page = docsPage(document);
+  const document = once((): OpenApiDocument => openApiDocument([...routes, root, openapi, page], version));
+  const documentPage = once((): string => docsPage(document()));
   return [root, openapi, page];
 }
 
