@@ -13,10 +13,18 @@ export function memoize<T>(answer: (text: string) => T): (text: string) => T {
   };
 }
 
-/** A function that makes its answer at the first call. */
+/** A function that makes its answer at the first call; a promise that rejects is made anew at the next one. */
 export function once<T extends object | string>(make: () => T): () => T {
   let made: T | null = null;
-  return () => (made ??= make());
+  const forget = () => {
+    made = null;
+  };
+  return () => {
+    if (made !== null) return made;
+    made = make();
+    if (made instanceof Promise) made.catch(forget);
+    return made;
+  };
 }
 
 /** A function whose concurrent calls share one run of `work`. */

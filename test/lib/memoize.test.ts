@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { memoize } from '../../src/lib/memoize.js';
+import { memoize, once } from '../../src/lib/memoize.js';
 
 it('computes a result once, until the cache is full', () => {
   const asked: string[] = [];
@@ -13,4 +13,15 @@ it('computes a result once, until the cache is full', () => {
   asked.length = 0;
   expect(length('abc')).toBe(3);
   expect(asked).toEqual(['abc']);
+});
+
+it('makes a lazy part once, and again after it could not be made', async () => {
+  let made = 0;
+  const part = once(async () => {
+    made += 1;
+    if (made === 1) throw new Error('away');
+    return { made };
+  });
+  await expect(part()).rejects.toThrow('away');
+  expect([await part(), await part()]).toEqual([{ made: 2 }, { made: 2 }]);
 });
