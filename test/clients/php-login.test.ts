@@ -1,13 +1,14 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { startBrowser } from '../support/browser.js';
 import { afterFile } from '../support/clean-up.js';
 import { startFullGateway } from '../support/full-gateway.js';
 import { connect } from '../support/redis.js';
 import { freePort } from '../support/redis-server.js';
+import { startPhpServer } from './php/php-server.js';
 import { phpOptions } from './php/run-php.js';
 
 const files = readdirSync('clients/php', { recursive: true, encoding: 'utf8' })
@@ -47,8 +48,8 @@ describe('clients/php/examples/plain-login', () => {
     const gateway = await startFullGateway({ LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0' });
     afterFile(() => gateway.close());
     const url = await startPhpServer('clients/php/examples/plain-login/index.php', {
-      OTP_URL: gateway.url,
-      OTP_KEY: gateway.key,
+      port: await freePort(),
+      env: { OTP_URL: gateway.url, OTP_KEY: gateway.key },
     });
     const browser = await startBrowser();
     afterFile(() => browser.close());
@@ -76,15 +77,3 @@ describe('clients/php/examples/plain-login', () => {
     expect(await text()).toContain('Mobile number');
   });
 });
-
-/** Runs `php -S`; resolves with its address when it answers. */
-async function startPhpServer(script: string, env: Record<string, string>): Promise<string> {
-  const url = `http://127.0.0.1:${await freePort()}`;
-  const child = spawn('php', [...phpOptions, '-S', new URL(url).host, script], {
-    env: { PATH: process.env['PATH'], ...env },
-    stdio: 'ignore',
-  });
-  afterFile(() => void child.kill());
-  await vi.waitUntil(() => fetch(url).catch(() => null), { timeout: 20_000, interval: 50 });
-  return url;
-}
