@@ -142,6 +142,8 @@ describe.each([
       idempotencyKey: keys()[0],
     });
     expect(server.requests).toHaveLength(1);
+    const pause = "IsmsOtp\\Internal\\Retry::pauseMs(new OtpError('timeout', 'Late.'), true, 1, 2)";
+    expect((await run(`return ${pause};`)).value).toBeNull();
   });
 
   it('succeeds when the attempt whose answer was lost verified the OTP', async () => {
@@ -502,7 +504,8 @@ describe('an upload of the PHP client', () => {
 
   it('ends at once with an error of its inputs or of onResult, never as a complete upload', async () => {
     server.plays(takes(1));
-    const inputs = "(function () { yield ['to' => '1']; throw new DomainException('enough'); })()";
+    const inputs =
+      "(function () use ($made) { yield from $made(250); throw new DomainException('enough'); })()";
     expect(await failing(upload(inputs))).toMatchObject({ class: 'DomainException', message: 'enough' });
     // Its body was cut, so the server never saw its end.
     expect(server.requests.map(({ body }) => body)).toEqual(['']);

@@ -39,6 +39,7 @@ $app->singleton(ExceptionHandler::class, Handler::class);
 $app->booted(static function (Application $app): void {
     $app['router']->middleware('web')->get('/', static fn (Request $request): array => [
         'token' => csrf_token(),
+        'session' => $request->session()->getId(),
         'user' => $request->session()->get('user'),
     ]);
 });

@@ -5,8 +5,8 @@ import { afterFile } from '../../support/clean-up.js';
 /** A proxy in front of an HTTP server that can lose answers. */
 export interface LosingProxy {
   url: string;
-  /** Cuts the next connections when the server begins to answer. */
-  loseAnswers(count: number): void;
+  /** Cuts the next connections when the answer holds this text, by default once it begins. None of it is forwarded. */
+  loseAnswers(count: number, text?: string): void;
   /** Answers that were lost so far. */
   readonly lost: number;
 }
@@ -15,6 +15,7 @@ export async function startLosingProxy(target: string): Promise<LosingProxy> {
   const { hostname: host, port } = new URL(target);
   const sockets = new Set<Socket>();
   let toLose = 0;
+  let lastText = '';
   let lost = 0;
   const server = createServer((client) => {
     const upstream = createConnection({ port: Number(port), host });
@@ -30,11 +31,14 @@ export async function startLosingProxy(target: string): Promise<LosingProxy> {
       });
     }
     client.on('data', (bytes) => upstream.write(bytes));
+    let answer = '';
     upstream.on('data', (bytes) => {
       if (lost >= toLose) {
         client.write(bytes);
         return;
       }
+      answer += bytes;
+      if (!answer.includes(lastText)) return;
       lost += 1;
       end();
     });
@@ -47,8 +51,9 @@ export async function startLosingProxy(target: string): Promise<LosingProxy> {
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    loseAnswers: (count) => {
+    loseAnswers: (count, text = '') => {
       toLose = lost + count;
+      lastText = text;
     },
     get lost() {
       return lost;
