@@ -21,7 +21,7 @@ const unit = [
 /** Needs what `npm run test:all` installs, or takes minutes. */
 const system = [
   'test/package.test.ts',
-  'test/{deploy,examples}/*.test.ts',
+  'test/{clients,deploy,examples}/*.test.ts',
   // Every change is tried with workers that are killed.
   'test/faults/!(killed-workers).test.ts',
   'test/api/{compat/isms-compat-php,admin/overview-page}.test.ts',

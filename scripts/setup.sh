@@ -4,7 +4,7 @@
 #   npm run test:unit         npm packages
 #   npm start, npm run dev    and Redis, unless REDIS_URL is set
 #   npm test, test:faults     and Redis
-#   npm run test:all          and Redis, Chromium, Prometheus, PHP
+#   npm run test:all          and Redis, Chromium, Prometheus, PHP, Composer, Laravel
 set -eu
 
 say() { printf '%s\n' "$*"; }
@@ -93,8 +93,8 @@ check_redis() {
   at_least 6.2 "${version:-0.0}" || fail "$redis_hint ($(command -v redis-server) is ${version:-unusable}.)"
 }
 
-# A real Prometheus scrapes and judges the alerts, a real Chromium shows the pages, a real PHP calls as apps do that call
-# iSMS today.
+# A real Prometheus scrapes and judges the alerts, a real Chromium shows the pages, a real PHP runs the PHP client and
+# calls as apps do that call iSMS today.
 check_test_tools() {
   hint='The tests need Prometheus, as the commands prometheus and promtool.'
   command -v promtool >/dev/null || install prometheus prometheus
@@ -104,6 +104,12 @@ check_test_tools() {
   hint='The tests need PHP with curl, as the command php.'
   command -v php >/dev/null || install php-cli php
   php -m | grep -qix curl || install php-curl php
+  hint='The tests need Composer, as the command composer.'
+  command -v composer >/dev/null || install composer composer
+  # Not every system has a package of it.
+  hint='Laravel cannot be installed with apt-get: the test of its example is skipped.'
+  [ -d /usr/share/php/Illuminate/Foundation ] || ! command -v apt-get >/dev/null ||
+    (install php-laravel-framework none) || true
 }
 
 # The mark is as old as the start of the last build that went well: what changed since is built again.

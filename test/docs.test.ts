@@ -42,7 +42,7 @@ it('each row of docs/reliability.md names a promise of docs/promises.md', () => 
 
 const pages = [
   ...listMarkdown('.', false),
-  ...['docs', 'packages'].filter(existsSync).flatMap((folder) => listMarkdown(folder, true)),
+  ...['docs', 'packages', 'clients'].filter(existsSync).flatMap((folder) => listMarkdown(folder, true)),
 ];
 
 it('every link between pages leads to a file, and to a heading in it', () => {
@@ -60,7 +60,7 @@ it('every source and test file that a page names exists', () => {
   // Decisions and the changelog tell of what was.
   const current = pages.filter((page) => !/^docs\/adr\/0|^CHANGELOG/.test(page));
   const named = current.flatMap((page) =>
-    [...readFileSync(page, 'utf8').matchAll(/`((?:src|test|bench|deploy|packages)\/[\w./-]+)`/g)].map(
+    [...readFileSync(page, 'utf8').matchAll(/`((?:src|test|bench|deploy|packages|clients)\/[\w./-]+)`/g)].map(
       ([, path]) => path ?? '',
     ),
   );
