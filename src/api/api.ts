@@ -9,7 +9,7 @@ import { adminPages } from './admin/admin.js';
 import { ismsCompat } from './compat/isms-compat.js';
 import { twilioVerifyCompat } from './compat/twilio-verify-compat.js';
 import type { ApiDependencies } from './dependencies.js';
-import { docsRoutes } from './docs/docs.js';
+import { docsFiles, docsRoutes } from './docs/docs.js';
 import { createErrorAnswers } from './http/answer.js';
 import { authenticate } from './http/authentication.js';
 import { trackRequests } from './http/context.js';
@@ -30,13 +30,14 @@ import { verifyRoutes } from './routes/verify.js';
 export function createApi(options: ApiDependencies): RequestListener {
   const dependencies = withDeadline(options);
   const { apiKeys, trustedProxies, logger } = dependencies;
-  const answerError = createErrorAnswers(logger);
   const requireKey = authenticate(apiKeys);
   const track = trackRequests(dependencies);
   const trusts = compile([...trustedProxies]);
+  const isTrusted = (address: string) => trusts(address, 0);
+  const answerError = createErrorAnswers(logger, isTrusted);
   const dispatch = createDispatcher(apiRoutes(dependencies), {
     ...{ authenticate: requireKey, answerError },
-    isTrusted: (address) => trusts(address, 0),
+    isTrusted,
   });
   const others = otherPages(dependencies, { requireKey, answerError });
   return (req, res) => {
@@ -64,7 +65,7 @@ function otherPages(
     requireKey(req, res);
     next();
   });
-  app.use(ismsCompat(dependencies), twilioVerifyCompat(dependencies));
+  app.use(docsFiles(), ismsCompat(dependencies), twilioVerifyCompat(dependencies));
   if (admin) app.use(adminPages(admin, dependencies));
   app.use(({ path }) => {
     // Throws where it is not percent-encoded properly.
