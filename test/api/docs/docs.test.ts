@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { problemCodes } from '../../../src/api/http/problems.js';
 import { startGateway } from '../gateway.js';
@@ -30,6 +31,19 @@ describe('the API reference', () => {
   });
 });
 
+/** The problem `type` that a gateway behind a proxy answers with. */
+async function typeBehindProxy(trustedProxies: string[]): Promise<unknown> {
+  const { url } = await startGateway({ dependencies: { trustedProxies } });
+  return await new Promise((resolve, reject) => {
+    const headers = { Host: 'otp.example', 'X-Forwarded-Proto': 'https' };
+    const req = request(`${url}/v1/otps/x`, { headers }, async (res) => {
+      const chunks = await res.setEncoding('utf8').toArray();
+      resolve(JSON.parse(chunks.join('')).type);
+    });
+    req.on('error', reject).end();
+  });
+}
+
 describe('the page of errors', () => {
   it('has a row for every problem code, and loads nothing', async () => {
     const { status, headers, text } = await get('/docs/errors');
@@ -45,8 +59,14 @@ describe('the page of errors', () => {
     const url = new URL(type);
     expect(url.origin).toBe(gateway.url);
     expect(await (await fetch(url)).text()).toContain(`id="${url.hash.slice(1)}"`);
-    // Through Express, and for a client that knows the gateway by another name.
+    // Through Express.
     const unknown = await fetch(`${gateway.url}/nothing`);
     expect(await unknown.json()).toMatchObject({ type: `${gateway.url}/docs/errors#not_found` });
+  });
+
+  it('is named by the host that the client asked, with https only if a trusted proxy says so', async () => {
+    const path = '//otp.example/docs/errors#unauthorized';
+    expect(await typeBehindProxy(['127.0.0.1'])).toBe(`https:${path}`);
+    expect(await typeBehindProxy([])).toBe(`http:${path}`);
   });
 });
