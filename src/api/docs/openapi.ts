@@ -31,10 +31,10 @@ Times are UTC with milliseconds, codes are strings, ids are opaque. Ignore unkno
 
 const bearer = { apiKey: [] };
 
-/** Headers of answers to a send, by draft-ietf-httpapi-ratelimit-headers-11; a cooldown is a policy of its own. */
+/** Headers of answers to a send, by draft-ietf-httpapi-ratelimit-headers-10; a cooldown is a policy of its own. */
 export const rateLimitHeaders = {
   'RateLimit-Policy':
-    'The active limits: `"phone-cooldown";q=1;w=30` is one OTP to a number in 30 s (draft-ietf-httpapi-ratelimit-headers-11)',
+    'The active limits: `"phone-cooldown";q=1;w=30` is one OTP to a number in 30 s (draft-ietf-httpapi-ratelimit-headers-10)',
   RateLimit: 'For each limit, what remains (`r`), and the seconds until more is available (`t`)',
 };
 
