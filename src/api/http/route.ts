@@ -43,7 +43,7 @@ export interface Call extends Pick<DispatcherOptions, 'isTrusted'> {
   query: ParsedUrlQuery;
 }
 
-/** A route without its handler: source of the router, the OpenAPI document and the documentation page. */
+/** A route without its handler: source of the router, the OpenAPI document and the API reference. */
 interface RouteFacts {
   method: 'get' | 'post' | 'patch' | 'delete';
   /** In OpenAPI's notation: `/v1/otps/{id}`. Paths under `/v1` need a key. */
