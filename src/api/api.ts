@@ -7,7 +7,7 @@ import { createTimeSlices } from '../lib/time-slices.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import { redisDeadlineMs } from '../producer/redis-trouble.js';
 import type { ApiDependencies } from './dependencies.js';
-import { docsRoutes } from './docs/docs.js';
+import { docsRoutes, serveSwaggerUi } from './docs/docs.js';
 import { createErrorAnswers } from './http/answer.js';
 import { authenticate } from './http/authentication.js';
 import { trackRequests } from './http/context.js';
@@ -28,14 +28,13 @@ import { verifyRoutes } from './routes/verify.js';
 export function createApi(options: ApiDependencies): RequestListener {
   const dependencies = withDeadline(options);
   const { apiKeys, trustedProxies, logger } = dependencies;
-  const answerError = createErrorAnswers(logger);
   const requireKey = authenticate(apiKeys);
   const track = trackRequests(dependencies);
   const trusts = compile([...trustedProxies]);
-  const dispatch = createDispatcher(apiRoutes(dependencies), {
-    ...{ authenticate: requireKey, answerError },
-    isTrusted: (address) => trusts(address, 0),
-  });
+  const isTrusted = (address: string) => trusts(address, 0);
+  const answerError = createErrorAnswers(logger, isTrusted);
+  const handling = { authenticate: requireKey, answerError, isTrusted };
+  const dispatch = createDispatcher(apiRoutes(dependencies), handling);
   const others = once(() => otherPages(dependencies, requireKey, answerError));
   return (req, res) => {
     track(req, res);
@@ -67,6 +66,7 @@ async function otherPages(
     requireKey(req, res);
     next();
   });
+  serveSwaggerUi(app);
   app.use(ismsCompat(dependencies), twilioVerifyCompat(dependencies));
   if (admin) app.use((await import('./admin/admin.js')).adminPages(admin, dependencies));
   app.use(({ path }) => {
@@ -107,12 +107,8 @@ export function apiRoutes(dependencies: ApiDependencies): Route[] {
 }
 
 /** For data: a browser loads nothing from an answer and shows it in no frame. */
-const helmetForData = helmet({
-  contentSecurityPolicy: {
-    useDefaults: false,
-    directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-  },
-});
+const directives = { defaultSrc: ["'none'"], frameAncestors: ["'none'"] };
+const helmetForData = helmet({ contentSecurityPolicy: { useDefaults: false, directives } });
 
 /** helmet's headers, which are the same for every answer, computed once. */
 const constantHeaders = (() => {

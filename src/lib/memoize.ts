@@ -16,13 +16,12 @@ export function memoize<T>(answer: (text: string) => T): (text: string) => T {
 /** A function that makes its answer at the first call; a promise that rejects is made anew at the next one. */
 export function once<T extends object | string>(make: () => T): () => T {
   let made: T | null = null;
-  const forget = () => {
-    made = null;
-  };
   return () => {
     if (made !== null) return made;
     made = make();
-    if (made instanceof Promise) made.catch(forget);
+    Promise.resolve(made).catch(() => {
+      made = null;
+    });
     return made;
   };
 }

@@ -8,10 +8,9 @@ import { type BatchOptions, type Line, linesPerChunk, type ReservedLine } from '
 import { longestStartMs } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import type { EnqueuedBatch, Enqueuer } from './enqueue.js';
-import type { Read } from './otp-request.js';
+import { type Read, visibleText } from './otp-request.js';
 import { redisTrouble, refuseUnavailable } from './redis-trouble.js';
 
-const visibleName = /^[^\p{Cc}\p{Cs}]{1,100}$/u;
 /** Names are shown in Bull Board and events, where no whole phone number may be. */
 const phoneNumber = /\+\d[\d ().-]{5,}\d|\d{9,}/;
 
@@ -24,7 +23,7 @@ export const startSchema = z.iso
 export const batchMembers = {
   name: z
     .string()
-    .regex(visibleName, 'must be 1 to 100 characters, none of them a control character')
+    .regex(visibleText(100), 'must be 1 to 100 characters, none of them a control character')
     .refine((name) => !phoneNumber.test(name), 'must not hold a phone number, nor nine digits in a row')
     .optional()
     .describe('Name of the batch, for people: at most 100 characters.'),

@@ -116,9 +116,11 @@ describe("the client's types", () => {
     expectTypeOf<published.WebhookEventType>().toEqualTypeOf<EventType>();
     type Subject<K extends string> = Extract<EventSubject, Record<K, unknown>>;
     expectTypeOf<published.BalanceEventData>().toEqualTypeOf<Subject<'credits'>>();
-    expectTypeOf<published.SendingEventData>().toEqualTypeOf<Subject<'trouble'>>();
+    type Sending = Omit<Subject<'trouble'>, 'app'> & { app?: string | undefined };
+    expectTypeOf<published.SendingEventData>().branded.toEqualTypeOf<Sending>();
     expectTypeOf<Omit<published.RangeEventData, 'enforced'>>().toEqualTypeOf<Subject<'range'>>();
     expectTypeOf<published.BatchEndData>().toEqualTypeOf<Subject<'counts'>>();
+    expectTypeOf<published.BudgetEventData>().toEqualTypeOf<Subject<'period'>>();
     expectTypeOf<published.ConversionEventData>().toEqualTypeOf<Subject<'country'>>();
   });
 });

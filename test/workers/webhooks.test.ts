@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { documentedWebhooks } from '../../src/api/docs/webhooks.js';
+import { namedSchemas } from '../../src/api/routes/schemas.js';
 import { eventTypes } from '../../src/otp/event.js';
 import { batchId } from '../../src/otp/otp-id.js';
 import { createWebhookQueue, type WebhookJob, webhookRetriesMs } from '../../src/queues/webhook.js';
@@ -28,8 +31,18 @@ beforeEach(async () => {
 afterEach(async () => {
   await scene.close();
   await receiver.close();
+  for (const message of taken()) expectDocumented(message);
   for (const stop of stops.splice(0)) await stop();
 });
+
+/** Expects the `data` that the OpenAPI document has for an event of this type, with no member more. */
+function expectDocumented({ type, data }: Receiver['taken'][number]['message']): void {
+  const { schema } = documentedWebhooks()[type]?.post.requestBody.content['application/json'] ?? {};
+  const name = schema?.properties.data.$ref.split('/').at(-1) as keyof typeof namedSchemas;
+  const documented = namedSchemas[name];
+  if (!(documented instanceof z.ZodObject)) throw new Error(`no schema for ${type}`);
+  expect(z.strictObject(documented.shape).parse(data)).toEqual(data);
+}
 
 const startTelling = async () => {
   const endpoint = createWebhookEndpoint({ url: receiver.url, secrets: [secret], allowPrivate: true });

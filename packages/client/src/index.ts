@@ -39,6 +39,7 @@ export type {
   BalanceEventData,
   BatchEndData,
   BatchEventData,
+  BudgetEventData,
   ConversionEventData,
   OtpEventData,
   RangeEventData,

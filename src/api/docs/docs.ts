@@ -1,57 +1,95 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Express } from 'express';
 import { once } from '../../lib/memoize.js';
 import type { ApiDependencies } from '../dependencies.js';
-import { html } from '../http/html.js';
+import { html, prose } from '../http/html.js';
+import { problemCodes, problems } from '../http/problems.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { docsPage } from './docs-page.js';
 import { type OpenApiDocument, openApiDocument } from './openapi.js';
-import { command, htmlPage, pageAnswer, urlPlaceholder } from './page.js';
+import { htmlPage, pageAnswer, referencePage, urlPlaceholder } from './page.js';
 
 const tag = 'Documentation';
 
-/** The start page, and the documentation of these routes and of itself, as data and as a page. */
+/** The start page, the documentation of these routes and of itself, and the errors. */
 export function docsRoutes(
   routes: readonly Route[],
   { version, admin, development = null }: ApiDependencies,
 ): Route[] {
-  const hasAdmin = admin !== null;
   const start = (isLocal: boolean) =>
-    startPage({ version, hasAdmin, development: isLocal ? development : null });
-  const root = defineRoute({
-    method: 'get',
-    path: '/',
-    operationId: 'getStartPage',
-    tag,
-    summary: 'Start page',
-    description: 'HTML with links to the documentation, the admin pages and the health probes.',
-    answers: { 200: { description: 'The page.', body: { mediaType: 'text/html' } } },
-    problems: [],
-    handle: async ({ origin, isLocal }) => pageAnswer(start(isLocal()), origin()),
+    startPage({ version, hasAdmin: admin !== null, development: isLocal ? development : null });
+  const page = { 200: { description: 'The page.', body: { mediaType: 'text/html' } } };
+  const common = { method: 'get', tag, answers: page, problems: [] } as const;
+  const documentation = [
+    defineRoute({
+      ...common,
+      path: '/',
+      operationId: 'getStartPage',
+      summary: 'Start page',
+      description: 'HTML with links to the documentation, the admin pages and the health probes.',
+      handle: async ({ origin, isLocal }) => pageAnswer(start(isLocal()), origin()),
+    }),
+    defineRoute({
+      ...common,
+      path: '/openapi.json',
+      operationId: 'getOpenApi',
+      summary: 'OpenAPI document',
+      description:
+        'This documentation as OpenAPI 3.1, generated from the schemas that validate the requests.',
+      answers: { 200: { description: 'The document.', body: { mediaType: 'application/json' } } },
+      handle: async () => ({ status: 200, body: document() }),
+    }),
+    defineRoute({
+      ...common,
+      path: '/docs',
+      operationId: 'getDocs',
+      summary: 'API reference',
+      description: 'This documentation as a page (Swagger UI), which can send requests with your API key.',
+      handle: async () => referencePage(),
+    }),
+    defineRoute({
+      ...common,
+      path: '/docs/errors',
+      operationId: 'getErrors',
+      summary: 'Errors',
+      description: 'Every problem code with its cause and remedy; the `type` of a problem leads here.',
+      handle: async ({ origin }) => pageAnswer(errorsPage(), origin()),
+    }),
+  ];
+  const document = once((): OpenApiDocument => openApiDocument([...routes, ...documentation], version));
+  return documentation;
+}
+
+/** Where the build puts Swagger UI; tests read its package. */
+const swaggerUi = ['./swagger-ui/', '../../../node_modules/swagger-ui-dist/']
+  .map((folder) => fileURLToPath(new URL(folder, import.meta.url)))
+  .find(existsSync);
+
+/** Serves the files of Swagger UI, streamed from the disk. */
+export function serveSwaggerUi(app: Pick<Express, 'get'>): void {
+  for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
+    app.get(`/docs/${file}`, (_req, res) => res.sendFile(file, { root: swaggerUi, maxAge: '1h' }));
+  }
+}
+
+/** Every problem code; the target of a problem's `type`. */
+function errorsPage(): string {
+  const rows = problemCodes.map((code) => {
+    const { status, title, detail, advice } = problems[code];
+    return html`<tr id="${code}"><td><code>${code}</code></td><td>${status}</td>
+<td><strong>${title}.</strong> ${prose(detail)}</td><td>${prose(advice)}</td></tr>`;
   });
-  const openapi = defineRoute({
-    method: 'get',
-    path: '/openapi.json',
-    operationId: 'getOpenApi',
-    tag,
-    summary: 'OpenAPI document',
-    description: 'This documentation as OpenAPI 3.1, generated from the schemas that validate the requests.',
-    answers: { 200: { description: 'The document.', body: { mediaType: 'application/json' } } },
-    problems: [],
-    handle: async () => ({ status: 200, body: document() }),
-  });
-  const page = defineRoute({
-    method: 'get',
-    path: '/docs',
-    operationId: 'getDocs',
-    tag,
-    summary: 'API documentation',
-    description: 'This documentation as a page of HTML, generated from the OpenAPI document.',
-    answers: { 200: { description: 'The page.', body: { mediaType: 'text/html' } } },
-    problems: [],
-    handle: async ({ origin }) => pageAnswer(documentPage(), origin()),
-  });
-  const document = once((): OpenApiDocument => openApiDocument([...routes, root, openapi, page], version));
-  const documentPage = once((): string => docsPage(document()));
-  return [root, openapi, page];
+  const body = html`<div class="page">
+<main>
+<h1>Errors</h1>
+<p>Every error is <code>application/problem+json</code> (RFC 9457); <code>code</code> is one of these, and
+<code>type</code> leads to its row. See also the <a href="/docs">API reference</a>.</p>
+<div class="scroll"><table>
+<thead><tr><th>Code</th><th>Status</th><th>Description</th><th>What to do</th></tr></thead>
+<tbody>${rows}</tbody></table></div>
+</main>
+</div>`;
+  return htmlPage('Errors of isms-otp-gateway', body);
 }
 
 /** The page at `/`: what this is, and where to go. */
@@ -63,7 +101,8 @@ function startPage(options: {
   const { version, hasAdmin, development } = options;
   const { apiKey = null, inboxUrl = null } = development ?? {};
   const rows = [
-    html`<tr><td><a href="/docs">API documentation</a></td><td>Every call with an example; also as <a href="/openapi.json">openapi.json</a></td></tr>`,
+    html`<tr><td><a href="/docs">API reference</a></td><td>Every call, to read and to try; also as <a href="/openapi.json">openapi.json</a></td></tr>`,
+    html`<tr><td><a href="/docs/errors">Errors</a></td><td>Every problem code, and what to do</td></tr>`,
     hasAdmin
       ? html`<tr><td><a href="/admin">Admin pages</a></td><td>Overview, queues and jobs; they ask for a login</td></tr>`
       : [],
@@ -79,10 +118,10 @@ function startPage(options: {
 <p>This server sends one-time passwords by SMS through the iSMS 2FA API, and verifies them. Version ${version}.</p>
 <div class="scroll"><table><tbody>${rows}</tbody></table></div>
 <h2>Send an OTP</h2>
-${command(curl('/v1/otps', '{"to":"+60123456789"}', apiKey))}
+<pre><code>${curl('/v1/otps', '{"to":"+60123456789"}', apiKey)}</code></pre>
 <h2>Verify it</h2>
 <p>Replace <code>OTP_ID</code> with the <code>id</code> of the answer, and the code with that of the ${inboxUrl === null ? 'SMS' : html`<a href="${inboxUrl}">SMS</a>`}.</p>
-${command(curl('/v1/otps/OTP_ID/verify', '{"code":"123456"}', apiKey))}
+<pre><code>${curl('/v1/otps/OTP_ID/verify', '{"code":"123456"}', apiKey)}</code></pre>
 ${apiKey === null ? html`<p class="soft">The operator of this gateway issues API keys.</p>` : []}
 </main>
 </div>`;

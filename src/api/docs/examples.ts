@@ -1,3 +1,4 @@
+import { statuses } from '../../otp/otp.js';
 import { refusalMessages } from '../../otp/refusal.js';
 
 /* Example values of the documentation; each fits its schema. */
@@ -49,6 +50,8 @@ export const bulkResultExample = {
   ],
 };
 
+const noOtps = Object.fromEntries(statuses.map((status) => [status, 0]));
+
 export const batchExample = {
   id: batchId,
   name: 'Friday',
@@ -65,17 +68,7 @@ export const batchExample = {
   estimatedEnd: '2025-04-01T08:00:40.000Z',
   lines: 2_000,
   cancelled: false,
-  counts: {
-    queued: 1_000,
-    sending: 0,
-    sent: 900,
-    verified: 100,
-    expired: 0,
-    locked: 0,
-    failed: 0,
-    unknown: 0,
-    cancelled: 0,
-  },
+  counts: { ...noOtps, queued: 1_000, sent: 900, verified: 100 },
 };
 
 export const batchListExample = { batches: [batchExample], next: null };

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { ApiProblem, problemDocument, problemMediaType } from '../http/problem.js';
 import { type ProblemCode, problemCodes, problems } from '../http/problems.js';
 import type { Route } from '../http/route.js';
+import { namedSchemas } from '../routes/schemas.js';
+import { documentedWebhooks } from './webhooks.js';
 
 /** An OpenAPI 3.1 document, as far as this API uses it (https://spec.openapis.org/oas/v3.1.1). */
 export type OpenApiDocument = ReturnType<typeof openApiDocument>;
@@ -10,7 +12,7 @@ export type Operation = ReturnType<typeof operation>;
 
 interface ResponseObject {
   description: string;
-  headers?: Record<string, { description: string; required: boolean; schema: Schema }>;
+  headers?: Record<string, { description: string; schema: Schema }>;
   content?: Record<string, MediaType>;
 }
 
@@ -19,31 +21,22 @@ interface MediaType {
   examples?: Record<string, { value: unknown }>;
 }
 
-/** JSON Schema 2020-12, as far as the documentation page reads it. */
-export interface Schema {
-  $ref?: string;
-  type?: string;
-  description?: string;
-  format?: string;
-  pattern?: string;
-  default?: unknown;
-  enum?: unknown[];
-  const?: unknown;
-  minimum?: number;
-  maximum?: number;
-  anyOf?: Schema[];
-  items?: Schema;
-  properties?: Record<string, Schema>;
-  required?: string[];
-  [keyword: string]: unknown;
-}
+/** JSON Schema 2020-12. */
+type Schema = z.core.JSONSchema.BaseSchema;
 
 const description = `Sends one-time passwords by SMS through the iSMS 2FA API, and verifies them.
 
 Times are UTC with milliseconds, codes are strings, ids are opaque. Ignore unknown members.
-Errors are problem documents (RFC 9457) with a stable \`code\`. Answers have an \`X-Request-Id\`, under which the log holds more.`;
+[Errors](/docs/errors) are problem documents (RFC 9457) with a stable \`code\`. Answers have an \`X-Request-Id\`, under which the log holds more.`;
 
 const bearer = { apiKey: [] };
+
+/** Headers of answers to a send, by draft-ietf-httpapi-ratelimit-headers-10; a cooldown is a policy of its own. */
+export const rateLimitHeaders = {
+  'RateLimit-Policy':
+    'The active limits: `"phone-cooldown";q=1;w=30` is one OTP to a number in 30 s (draft-ietf-httpapi-ratelimit-headers-10)',
+  RateLimit: 'For each limit, what remains (`r`), and the seconds until more is available (`t`)',
+};
 
 /** The OpenAPI document of exactly these routes. */
 export function openApiDocument(routes: readonly Route[], version: string) {
@@ -53,7 +46,11 @@ export function openApiDocument(routes: readonly Route[], version: string) {
   }
   return {
     openapi: '3.1.1',
-    info: { title: 'isms-otp-gateway', version, description, license: { name: 'MIT', identifier: 'MIT' } },
+    info: {
+      ...{ title: 'isms-otp-gateway', version, description },
+      contact: { name: 'Operator of this gateway' },
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
     servers: [{ url: '/', description: 'This gateway' }],
     tags: [
       { name: 'OTPs', description: 'Send, find, verify and cancel OTPs.' },
@@ -61,9 +58,11 @@ export function openApiDocument(routes: readonly Route[], version: string) {
       { name: 'Balance', description: 'Credits of the iSMS account.' },
       { name: 'Health', description: 'Probes for orchestrators and load balancers, without a key.' },
       { name: 'Documentation', description: 'Without a key.' },
+      { name: 'Webhooks', description: 'Events that the gateway delivers to your receiver.' },
     ],
     security: [bearer],
     paths,
+    webhooks: documentedWebhooks(),
     components: {
       schemas: componentSchemas(routes),
       securitySchemes: {
@@ -86,23 +85,29 @@ function operation(route: Route) {
     description: route.description,
     security: needsKey(route) ? [bearer] : [],
     parameters: parameters(route),
-    ...(body && {
-      requestBody: { required: body.optional !== true, content: contentOf(body) },
-    }),
+    ...(body && { requestBody: { required: body.optional !== true, content: contentOf(body) } }),
     responses: responses(route),
   };
 }
 
 function parameters({ path, query, headers }: Route) {
-  const ids = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => {
-    const description = path.includes('/batches/') ? 'The id of a batch.' : 'The id of an OTP.';
-    return { name, in: 'path' as const, required: true, description, schema: { type: 'string' } as Schema };
+  const description = path.includes('/batches/') ? 'The id of a batch.' : 'The id of an OTP.';
+  const schema: Schema = { type: 'string' };
+  const id = { name: 'id', in: 'path' as const, required: true, description, schema };
+  return [
+    ...(path.includes('{id}') ? [id] : []),
+    ...parametersOf('query', query),
+    ...parametersOf('header', headers),
+  ];
+}
+
+/** The members of an object schema after parsing, and whether they are required. */
+function parametersOf(place: 'query' | 'header', members: z.ZodObject | null) {
+  return Object.entries(members?.shape ?? {}).map(([name, member]) => {
+    const json = z.toJSONSchema(member, { io: 'output', override: plainer });
+    const { description = '', ...schema } = withoutIdentity(json);
+    return { name, in: place, required: !z.safeParse(member, undefined).success, description, schema };
   });
-  const others = [
-    ...(query ? parameterSchemas(query).map((each) => ({ ...each, in: 'query' as const })) : []),
-    ...(headers ? parameterSchemas(headers).map((each) => ({ ...each, in: 'header' as const })) : []),
-  ].map(({ schema: { description = '', ...schema }, ...rest }) => ({ ...rest, description, schema }));
-  return [...ids, ...others];
 }
 
 /** The problem codes of a route, and those of every route of its kind. */
@@ -147,48 +152,65 @@ function contentOf(body: Omit<NonNullable<Route['body']>, 'optional' | 'read'>):
 }
 
 function problemResponse(codes: readonly ProblemCode[]): ResponseObject {
-  const retries = codes.some((code) => problems[code].retryAfterSeconds !== undefined);
+  const examples = Object.fromEntries(codes.map((code) => [code, { value: problemExample(code) }]));
   return {
     description: codes.map((code) => `\`${code}\``).join(', '),
-    headers: documentedHeaders(retries ? { 'Retry-After': 'Seconds until a retry makes sense' } : {}),
-    content: {
-      [problemMediaType]: {
-        schema: schemaReference('Problem'),
-        examples: Object.fromEntries(codes.map((code) => [code, { value: problemExample(code) }])),
-      },
-    },
+    headers: documentedHeaders(Object.assign({}, ...codes.map(problemHeaders))),
+    content: { [problemMediaType]: { schema: schemaReference('Problem'), examples } },
+  };
+}
+
+/** Descriptions of a problem's headers. */
+function problemHeaders(code: ProblemCode): Record<string, string> {
+  const { status } = problems[code];
+  if (status === 401) return { 'WWW-Authenticate': '`Bearer` (RFC 6750)' };
+  if (status === 405) return { Allow: 'The methods that this path supports' };
+  // A locked number waits for the operator.
+  const retries = status === 503 || (status === 429 && code !== 'phone_locked');
+  return {
+    ...(retries && { 'Retry-After': 'Seconds until a retry makes sense' }),
+    ...(code.endsWith('_rate_limited') && rateLimitHeaders),
   };
 }
 
 function problemExample(code: ProblemCode) {
-  if (code === 'incorrect_code')
-    return problemDocument(new ApiProblem(code, { members: { attemptsRemaining: 4 } }));
-  if (code !== 'invalid_request') return problemDocument(new ApiProblem(code));
   const errors = [{ path: 'message', message: 'must hold %OTP% exactly once' }];
-  return problemDocument(new ApiProblem(code, { errors }));
+  const members = { attemptsRemaining: 4 };
+  const facts = code === 'invalid_request' ? { errors } : code === 'incorrect_code' ? { members } : {};
+  return problemDocument(new ApiProblem(code, facts), 'https://otp.example');
 }
 
 function documentedHeaders(headers: Record<string, string>): NonNullable<ResponseObject['headers']> {
   return Object.fromEntries(
-    Object.entries(headers).map(([name, description]) => [
-      name,
-      { description, required: false, schema: { type: 'string' } },
-    ]),
+    Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
   );
 }
 
+const problemCodeSchema = z
+  .enum(problemCodes as [ProblemCode, ...ProblemCode[]])
+  .describe('Stable identifier of a problem.');
+
 /** Schema of every error. */
-export const problemSchema = z.looseObject({
-  type: z.string().describe('Path of the explanation on the documentation page.'),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  code: z.enum(problemCodes as [ProblemCode, ...ProblemCode[]]).describe('Stable identifier of the problem.'),
-  errors: z
-    .array(z.object({ path: z.string(), message: z.string() }))
-    .optional()
-    .describe('Each error in the input, with its path.'),
-});
+export const problemSchema = z
+  .looseObject({
+    type: z
+      .string()
+      .meta({ format: 'uri-reference', description: 'URL of the explanation at this gateway.' }),
+    title: z.string().describe('Short name of the problem.'),
+    status: z.int().describe('The HTTP status.'),
+    detail: z.string().describe('What happened, in English.'),
+    code: problemCodeSchema.describe('Stable, for programs.'),
+    errors: z
+      .array(
+        z.object({
+          path: z.string().describe('Path of the member or parameter.'),
+          message: z.string().describe('What is wrong with it.'),
+        }),
+      )
+      .optional()
+      .describe('Each error in the input, with its path.'),
+  })
+  .describe('An error (RFC 9457).');
 
 /** A reference to a named schema. */
 function schemaReference(name: string): Schema {
@@ -197,46 +219,30 @@ function schemaReference(name: string): Schema {
 
 /** The named schemas of the routes, and `Problem`; the same schemas validate the requests. */
 function componentSchemas(routes: readonly Route[]): Record<string, Schema> {
-  const registry = z.registry<{ id: string }>();
-  const names = new Set<string>();
-  const add = (name: string, schema: z.ZodType) => {
-    if (!names.has(name)) registry.add(schema, { id: name });
-    names.add(name);
-  };
-  const addBody = ({ name, schema, records }: Omit<NonNullable<Route['body']>, 'optional' | 'read'>) => {
-    add(name, schema);
-    if (records) add(records.name, records.schema);
-  };
+  const ofProblems = { ProblemCode: problemCodeSchema, Problem: problemSchema };
+  const named: Record<string, z.ZodType> = { ...namedSchemas, ...ofProblems };
   for (const { body, answers } of routes) {
-    if (body) addBody(body);
-    for (const answer of Object.values(answers)) {
-      if (answer.body && 'schema' in answer.body) addBody(answer.body);
+    for (const each of [body, ...Object.values(answers).map((answer) => answer.body)]) {
+      if (!each || !('schema' in each)) continue;
+      const { name, schema, records = each } = each;
+      named[name] ??= schema;
+      named[records.name] ??= records.schema;
     }
   }
-  add('Problem', problemSchema);
-  const { schemas } = z.toJSONSchema(registry, {
-    io: 'input',
-    uri: (id) => `#/components/schemas/${id}`,
-    override: plainer,
-  });
+  const registry = z.registry<{ id: string }>();
+  for (const [id, schema] of Object.entries(named)) registry.add(schema, { id });
+  const uri = (id: string) => `#/components/schemas/${id}`;
+  const { schemas } = z.toJSONSchema(registry, { io: 'input', uri, override: plainer });
   return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, withoutIdentity(schema)]));
 }
 
-/** The members of an object schema after parsing, and whether they are required. */
-function parameterSchemas(schema: z.ZodObject): { name: string; schema: Schema; required: boolean }[] {
-  return Object.entries(schema.shape).map(([name, member]) => ({
-    name,
-    schema: withoutIdentity(z.toJSONSchema(member, { io: 'output', override: plainer })),
-    required: !z.safeParse(member, undefined).success,
-  }));
-}
-
-/** Drops the pattern of a format: several hundred characters without further information. */
-function plainer({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+/** Drops the pattern of a format, several hundred characters long, and the limits that every integer has. */
+function plainer({ jsonSchema }: { jsonSchema: Schema }): void {
   if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
 }
 
-function withoutIdentity(schema: z.core.JSONSchema.BaseSchema): Schema {
-  const { $schema: _dialect, $id: _id, ...rest } = schema;
-  return rest as Schema;
+function withoutIdentity({ $schema: _dialect, $id: _id, ...rest }: Schema): Schema {
+  return rest;
 }

@@ -11,6 +11,7 @@ import {
   unreadable,
 } from './problem.js';
 import { problems } from './problems.js';
+import { originOf } from './request.js';
 
 /** An answer to a request. */
 export interface Answer {
@@ -72,22 +73,22 @@ async function drained(res: ServerResponse): Promise<void> {
   });
 }
 
-function sendProblem(res: ServerResponse, problem: ApiProblem): void {
+function sendProblem(res: ServerResponse, problem: ApiProblem, origin: string): void {
   res.statusCode = problems[problem.code].status;
   const headers = { ...problemHeaders(problem), 'Content-Type': problemMediaType };
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
-  sendText(res, problemDocument(problem));
+  sendText(res, problemDocument(problem, origin));
 }
 
 /** Answers any error with a problem, and logs bugs. */
-export function createErrorAnswers(logger: Logger) {
+export function createErrorAnswers(logger: Logger, isTrusted: (address: string) => boolean) {
   return (error: unknown, req: IncomingMessage, res: ServerResponse): void => {
     const problem = problemOf(error);
     if (problem.code === 'internal_error') logBug(logger, error, { req, res });
     noteProblem(res, problem);
     // Breaking off an answer that has begun shows that it is incomplete.
     if (res.headersSent) res.destroy();
-    else sendProblem(res, problem);
+    else sendProblem(res, problem, originOf(req, isTrusted));
   };
 }
 

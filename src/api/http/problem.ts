@@ -43,12 +43,11 @@ export function unreadable(detail: string): ApiProblem {
 /** The media type of every error. */
 export const problemMediaType = 'application/problem+json';
 
-/** The document of RFC 9457. Members stand in a fixed order, so that equal problems are equal byte for byte. */
-export function problemDocument({ code, facts }: ApiProblem) {
+/** The document of RFC 9457. Members stand in a fixed order. `type` is absolute if the gateway's origin is known. */
+export function problemDocument({ code, facts }: ApiProblem, origin = '') {
   const { status, title, detail } = problems[code];
   return {
-    /** Leads to the explanation on the documentation page. */
-    type: `/docs#${code}`,
+    type: `${origin}/docs/errors#${code}`,
     title,
     status,
     detail: facts.detail ?? detail,

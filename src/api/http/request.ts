@@ -21,6 +21,16 @@ export function headerOf({ headers }: IncomingMessage, name: string): string {
   return String(headers[name.toLowerCase()] ?? '');
 }
 
+const hostShape = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
+
+/** The URL by which the client reached this server, without a path. */
+export function originOf(req: IncomingMessage, isTrusted: (address: string) => boolean): string {
+  const [forwarded = ''] = headerOf(req, 'X-Forwarded-Proto').split(',');
+  const isForwarded = forwarded.trim().toLowerCase() === 'https' && isTrusted(req.socket.remoteAddress ?? '');
+  const host = headerOf(req, 'Host');
+  return `${isForwarded ? 'https' : 'http'}://${hostShape.test(host) ? host : 'localhost'}`;
+}
+
 /** Parses the headers that a schema names. */
 export function parseHeaders<S extends z.ZodObject>(schema: S, { headers }: IncomingMessage): z.output<S> {
   const names = Object.keys(schema.shape);

@@ -8,7 +8,7 @@ import { readJson } from './body.js';
 import { contextOf, nameRoute, type RequestContext, type RequestEnd } from './context.js';
 import { ApiProblem } from './problem.js';
 import type { ProblemCode } from './problems.js';
-import { headerOf, parseHeaders, parseInput } from './request.js';
+import { headerOf, originOf, parseHeaders, parseInput } from './request.js';
 
 /** A successful answer, as the documentation shows it. */
 interface DocumentedAnswer {
@@ -43,7 +43,7 @@ export interface Call extends Pick<DispatcherOptions, 'isTrusted'> {
   query: ParsedUrlQuery;
 }
 
-/** A route without its handler: source of the router, the OpenAPI document and the documentation page. */
+/** A route without its handler: source of the router, the OpenAPI document and the API reference. */
 interface RouteFacts {
   method: 'get' | 'post' | 'patch' | 'delete';
   /** In OpenAPI's notation: `/v1/otps/{id}`. Paths under `/v1` need a key. */
@@ -117,7 +117,7 @@ export function defineRoute<
         headers: (headers ? parseHeaders(headers, req) : {}) as z.output<H>,
         body: (body && parseInput(body.schema, await (body.read?.(call) ?? readJson(req)))) as z.output<B>,
         accepts: (mediaTypes) => String(accepts(req).type([...mediaTypes]) || ''),
-        origin: () => originOf(call),
+        origin: () => originOf(req, call.isTrusted),
         isLocal: () => isLocal(req),
         abortSignal: (withinMs) => abortSignal(res, withinMs),
       });
@@ -193,16 +193,6 @@ function byPath(routes: readonly Route[]): Map<string, Route[]> {
   const grouped = new Map<string, Route[]>();
   for (const route of routes) grouped.set(route.path, [...(grouped.get(route.path) ?? []), route]);
   return grouped;
-}
-
-const hostShape = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
-
-/** The URL by which the client reached this server, without a path. */
-function originOf({ req, isTrusted }: Call): string {
-  const [forwarded = ''] = headerOf(req, 'X-Forwarded-Proto').split(',');
-  const isForwarded = forwarded.trim().toLowerCase() === 'https' && isTrusted(req.socket.remoteAddress ?? '');
-  const host = headerOf(req, 'Host');
-  return `${isForwarded ? 'https' : 'http'}://${hostShape.test(host) ? host : 'localhost'}`;
 }
 
 /** Whether a client on this machine asks for a name of this machine: no other name can be rebound to it by DNS. */

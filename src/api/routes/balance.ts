@@ -28,7 +28,8 @@ const historyQuery = z.strictObject({
     .regex(/^\d{1,4}$/, 'must be a whole number from 1 to 1000')
     .transform(Number)
     .pipe(z.int().min(1).max(1_000))
-    .default(100),
+    .default(100)
+    .describe('Snapshots on a page, at most 1,000.'),
 });
 
 /** Read the account's balance from snapshots. */

@@ -14,7 +14,7 @@ import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { createAppSlots, ndjson, slotsPerApp } from './bulk.js';
 import { isoTime, otpView, skipUnreadable } from './otps.js';
-import { type BatchOtp, batchListSchema, batchOtpSchema, batchSchema } from './schemas.js';
+import { type BatchOtp, batchListSchema, batchOtpSchema, batchOtpsSchema, batchSchema } from './schemas.js';
 
 const tag = 'Batches';
 const json = 'application/json';
@@ -66,7 +66,7 @@ const lateMs = 60_000;
 
 const changeSchema = z
   .strictObject({
-    paused: z.boolean().optional(),
+    paused: z.boolean().optional().describe('Pauses or resumes the batch.'),
     perSecond: batchMembers.perSecond
       .unwrap()
       .nullable()
@@ -76,7 +76,8 @@ const changeSchema = z
       .optional()
       .describe('At most 7 days after the upload; deadlines move with it. In the past: now.'),
   })
-  .refine((change) => Object.keys(change).length > 0, 'must have a member');
+  .refine((change) => Object.keys(change).length > 0, 'must have a member')
+  .describe('A change of a batch. Members that are left out stay.');
 
 /** List, read, change and cancel uploads, and list their OTPs. Batches of other apps look like missing ones. */
 export function batchRoutes(options: {
@@ -164,7 +165,7 @@ export function batchRoutes(options: {
         headers: { 'Content-Disposition': 'CSV only: a file name' },
         body: {
           name: 'BatchOtps',
-          schema: z.object({ otps: z.array(batchOtpSchema), next: z.string().nullable() }),
+          schema: batchOtpsSchema,
           example: batchOtpsExample,
           records: { mediaTypes: [ndjson, csv], name: 'BatchOtp', schema: batchOtpSchema },
         },

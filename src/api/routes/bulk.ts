@@ -82,19 +82,21 @@ export function bulkRoute(
     return upload;
   };
   const records = { mediaTypes: [ndjson] };
-  const bodySchema = z.strictObject({
-    ...batchMembers,
-    defaults: otpRequestSchema(bulkSettings)
-      .omit({ to: true })
-      .optional()
-      .describe('Members for each OTP that does not have its own.'),
-    otps: z
-      .array(z.unknown())
-      .min(1)
-      .max(mostOtps)
-      .describe(`At most ${mostOtps.toLocaleString('en')}; each is an OtpRequest.`)
-      .meta({ items: { $ref: '#/components/schemas/OtpRequest' } }),
-  });
+  const bodySchema = z
+    .strictObject({
+      ...batchMembers,
+      defaults: otpRequestSchema(bulkSettings)
+        .omit({ to: true })
+        .optional()
+        .describe('Members for each OTP that does not have its own.'),
+      otps: z
+        .array(z.unknown())
+        .min(1)
+        .max(mostOtps)
+        .describe(`At most ${mostOtps.toLocaleString('en')}; each is an OtpRequest.`)
+        .meta({ items: { $ref: '#/components/schemas/OtpRequest' } }),
+    })
+    .describe('An upload of OTPs.');
   const json = defineRoute({
     method: 'post',
     path: '/v1/otps/bulk',

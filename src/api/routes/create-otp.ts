@@ -12,6 +12,7 @@ import {
 } from '../../producer/otp-request.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { queuedOtp } from '../docs/examples.js';
+import { rateLimitHeaders } from '../docs/openapi.js';
 import { ApiProblem } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { idempotencyKeyHeader, longestWaitSeconds, waitSeconds } from '../http/request.js';
@@ -24,7 +25,8 @@ const headersSchema = z.object({
   'Idempotency-Key': idempotencyKeyHeader
     .optional()
     .describe(
-      'A repeated key with the same body returns the same OTP with its current status; nothing is sent again.',
+      'A repeated key with the same body returns the same OTP with its current status; nothing is sent again ' +
+        '(draft-ietf-httpapi-idempotency-key-header-07).',
     ),
   Prefer: z
     .string()
@@ -38,8 +40,7 @@ const headers = {
   Location: 'Path of the OTP',
   'Idempotent-Replayed': '`true` if this key was used before',
   'Preference-Applied': 'The wait that was applied',
-  'RateLimit-Policy': 'The active limits (draft-ietf-httpapi-ratelimit-headers)',
-  RateLimit: 'What remains of each limit',
+  ...rateLimitHeaders,
 };
 
 const body = { name: 'Otp', schema: otpSchema, example: queuedOtp };
@@ -136,7 +137,10 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
   ];
 }
 
-const resendSchema = z.strictObject({ clientIp: clientIpSchema.optional() }).optional();
+const resendSchema = z
+  .strictObject({ clientIp: clientIpSchema.optional() })
+  .optional()
+  .describe('Options of a resend.');
 
 /** Idempotency key and wait of a send, from its headers. */
 function askedBy(

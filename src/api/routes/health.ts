@@ -10,7 +10,9 @@ const probeDeadlineMs = 500;
 const probeEveryMs = 500;
 const tag = 'Health';
 
-const healthSchema = z.object({ status: z.literal('ok') });
+const healthSchema = z
+  .object({ status: z.literal('ok').describe('Always `ok`.') })
+  .describe('A probe that succeeds.');
 const ok = { name: 'Health', schema: healthSchema, example: { status: 'ok' } };
 
 /** Probes for orchestrators and load balancers. */

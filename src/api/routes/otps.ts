@@ -8,7 +8,7 @@ import type { ApiDependencies } from '../dependencies.js';
 import { sentOtp } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { otpSchema } from './schemas.js';
+import { otpListSchema, otpSchema } from './schemas.js';
 
 const tag = 'OTPs';
 
@@ -54,7 +54,7 @@ function listOtps({ store }: ApiDependencies): Route {
         description: 'The OTPs found, if any.',
         body: {
           name: 'OtpList',
-          schema: z.object({ otps: z.array(otpSchema) }),
+          schema: otpListSchema,
           example: { otps: [sentOtp] },
         },
       },

@@ -1,19 +1,54 @@
 import { z } from 'zod';
 import { consumptionDays } from '../../otp/balance.js';
-import { failureMessages, type Status, statuses } from '../../otp/otp.js';
+import { budgetPeriods } from '../../otp/budget.js';
+import { type Status, statuses } from '../../otp/otp.js';
 import { type RefusalCode, refusalMessages } from '../../otp/refusal.js';
 import { purposeSchema } from '../../producer/otp-request.js';
 import { batchStatuses } from '../../store/batch-progress.js';
+import { failureCodes } from '../../store/record.js';
 import { waitReasons } from '../../store/waiting-lines.js';
 
-/*
- * Shapes on the wire. Their types are part of the client package, so they must not refer to other parts of the gateway.
- */
+/* Shapes on the wire. The types of the client package are generated from them, descriptions included. */
 
-const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessages)[];
-
+/** An object; like the helpers below, with its description first. */
+const object = <M extends z.ZodRawShape>(description: string, members: M) =>
+  z.object(members).describe(description);
+const text = (description: string) => z.string().describe(description);
+const textOrNull = (description: string) => z.string().nullable().describe(description);
+const count = (description: string) => z.int().describe(description);
+const flag = (description: string) => z.boolean().describe(description);
 /** Times on the wire: UTC with milliseconds. */
 const timeSchema = z.iso.datetime({ precision: 3 });
+const time = (description: string) => timeSchema.describe(description);
+const timeOrNull = (description: string) => timeSchema.nullable().describe(description);
+
+const otpStatus = z
+  .enum(statuses)
+  .describe(
+    'Status of an OTP: `queued` → `sending` → `sent` → `verified`, `expired` or `locked`. An OTP that could not be sent is ' +
+      '`failed`, one that may or may not have been sent is `unknown`, and one that its app cancelled is `cancelled`.',
+  );
+const batchStatus = z
+  .enum(batchStatuses)
+  .describe('Status of a batch: `sending` until all OTPs were sent or given up and no upload is under way.');
+const waitReason = z.enum(waitReasons).describe('What the waiting OTPs of a batch wait for.');
+const failureCode = z.enum(failureCodes).describe('Why an OTP was not sent, or may not have been sent.');
+const refusalCode = z
+  .enum(Object.keys(refusalMessages) as RefusalCode[])
+  .describe('Why the gateway did not accept an OTP: the error of a send, or of one line of an upload.');
+const otpFailure = object('Why an OTP was not sent, or may not have been sent.', {
+  code: failureCode.describe('Stable, for programs.'),
+  message: text('In English, for people.'),
+});
+const failureOrNull = otpFailure.nullable().describe('Why the OTP failed or is unknown; null otherwise.');
+const otpCounts = z
+  .object(
+    Object.fromEntries(statuses.map((status) => [status, count(`OTPs that are \`${status}\`.`)])) as Record<
+      Status,
+      z.ZodInt
+    >,
+  )
+  .describe('OTPs by status.');
 
 const sixDigits = /^(?:[\s-]*[0-9]){6}[\s-]*$/;
 
@@ -24,114 +59,212 @@ const codeSchema = z
   .overwrite((code) => code.replace(/[\s-]/g, ''))
   .describe('The code that the user typed: six digits; spaces and dashes are ignored.');
 
-/** Body of a verification. */
-export const verifyRequestSchema = z.strictObject({ code: codeSchema });
+export const verifyRequestSchema = z.strictObject({ code: codeSchema }).describe('Body of a verification.');
 
-/** An OTP as its own app sees it. */
-export const otpSchema = z.object({
-  id: z.string(),
-  status: z.enum(statuses),
-  to: z.string().describe('The whole number, E.164.'),
-  reference: z.string().nullable(),
-  purpose: z.string().nullable(),
-  createdAt: timeSchema,
-  sendDeadline: timeSchema.describe('The OTP is dropped if it is not sent by then.'),
-  sentAt: timeSchema.nullable(),
-  expiresAt: timeSchema.nullable().describe('The code can be verified until then; set once it is sent.'),
-  attemptsRemaining: z.int(),
-  uuid: z.string().nullable().describe("iSMS's id."),
-  smsId: z.string().nullable().describe("iSMS's id of the SMS."),
+export const otpSchema = object('An OTP as its own app sees it. Times are UTC with milliseconds.', {
+  id: text("The gateway's id of the OTP."),
+  status: otpStatus.describe('Status of the OTP.'),
+  to: text('The whole number, such as `+60123456789` (E.164).'),
+  reference: textOrNull('Your own id, as given to the send.'),
+  purpose: textOrNull('Purpose of the OTP, as given to the send.'),
+  createdAt: time('When the gateway accepted the OTP.'),
+  sendDeadline: time('When the OTP expires if it is not sent by then.'),
+  sentAt: timeOrNull('When iSMS accepted the SMS; null before.'),
+  expiresAt: timeOrNull('Until when the code can be verified; null before the OTP is sent.'),
+  attemptsRemaining: count('How many codes can still be tried.'),
+  uuid: textOrNull('One of the two ids that iSMS gave the SMS.'),
+  smsId: textOrNull('The other id that iSMS gave the SMS.'),
   credits: z.number().describe('Credits that one send costs.'),
-  failure: z
-    .object({ code: z.enum(failureCodes), message: z.string() })
-    .nullable()
-    .describe('Why the OTP failed.'),
+  failure: failureOrNull,
 });
 
-/** Answer of a verification. */
-export const verifiedSchema = z.object({
-  id: z.string(),
-  status: z.literal('verified'),
-  verifiedAt: timeSchema,
+export const otpListSchema = object('OTPs found by a reference.', {
+  otps: z.array(otpSchema).describe('The OTPs found, newest first.'),
 });
 
-/** Body of a verification by number. */
-export const verifyByNumberSchema = z.strictObject({
-  to: z.string().describe('The number of the OTP, international or national.'),
-  code: codeSchema,
-  purpose: purposeSchema.optional(),
+export const verifiedSchema = object('A successful verification.', {
+  id: text('Id of the OTP.'),
+  status: z.literal('verified').describe('Always `verified`: other results are errors.'),
+  verifiedAt: time('When the OTP was verified.'),
 });
 
-/** The OTPs of one upload, counted by status. */
-export const batchSchema = z.object({
-  id: z.string(),
-  name: z.string().nullable(),
-  status: z
-    .enum(batchStatuses)
-    .describe('`sending` until all OTPs were sent or given up and no upload is under way.'),
-  createdAt: timeSchema,
-  startAt: timeSchema.nullable(),
-  perSecond: z.int().nullable(),
-  paused: z.boolean(),
-  startedAt: timeSchema.nullable(),
-  finishedAt: timeSchema.nullable(),
-  waiting: z.int().describe('OTPs that wait for their turn in the batch.'),
-  waitsFor: z.enum(waitReasons).nullable().describe('What these wait for; null: only their turn.'),
-  rate: z.number().nullable().describe('OTPs a second since the start.'),
-  estimatedEnd: timeSchema.nullable().describe('By `rate` and `perSecond`.'),
-  lines: z.int().describe('Number of the last line that was accepted or, with an idempotency key, valid.'),
-  cancelled: z.boolean().describe('Also false if `DELETE` could not reach the whole batch; repeat it then.'),
-  counts: z
-    .object(Object.fromEntries(statuses.map((status) => [status, z.int()])) as Record<Status, z.ZodInt>)
-    .describe('Accepted OTPs by status; expirations are counted within seconds.'),
+export const verifyByNumberSchema = z
+  .strictObject({
+    to: text('The number of the OTP, international or national.'),
+    code: codeSchema,
+    purpose: purposeSchema.optional(),
+  })
+  .describe('A code, with the number that it was sent to in place of the id.');
+
+export const batchSchema = object('The OTPs of one upload, counted by status.', {
+  id: text("The gateway's id of the batch."),
+  name: textOrNull('Name for people, as given to the upload.'),
+  status: batchStatus.describe('Status of the batch.'),
+  createdAt: time('When the upload began.'),
+  startAt: timeOrNull('When the batch starts; null: at once.'),
+  perSecond: z.int().nullable().describe('OTPs sent in a second at most; null: as many as can be sent.'),
+  paused: flag('Whether the batch is paused.'),
+  startedAt: timeOrNull('When the first OTP had its turn.'),
+  finishedAt: timeOrNull('When all OTPs were sent or given up.'),
+  waiting: count('OTPs that wait for their turn in the batch.'),
+  waitsFor: waitReason.nullable().describe('What these wait for; null: only their turn.'),
+  rate: z.number().nullable().describe('OTPs a second since the start; null before it.'),
+  estimatedEnd: timeOrNull('Estimate by `rate` and `perSecond`; null while there is none.'),
+  lines: count('Number of the last line that was accepted or, with an idempotency key, valid.'),
+  cancelled: flag('Also false if `DELETE` could not reach the whole batch; repeat it then.'),
+  counts: otpCounts.describe('Accepted OTPs by status; expirations are counted within seconds.'),
 });
 
-/** A page of batches. */
-export const batchListSchema = z.object({ batches: z.array(batchSchema), next: z.string().nullable() });
+const cursor = textOrNull('`cursor` of the next page; null on the last one.');
 
-/** An OTP with its line in the upload. */
-export const batchOtpSchema = z.object({ index: z.int(), ...otpSchema.shape });
+export const batchListSchema = object('A page of batches.', {
+  batches: z.array(batchSchema).describe('The batches of this page.'),
+  next: cursor,
+});
+
+const index = count('Place of the OTP in the upload, counted from 0.');
+
+export const batchOtpSchema = z.object({ index, ...otpSchema.shape }).describe('An OTP of a batch.');
 export type BatchOtp = z.output<typeof batchOtpSchema>;
 
-/** Result of one line of an upload. */
-export const lineResultSchema = z.union([
-  z.object({ index: z.int(), id: z.string() }),
-  z.object({
-    index: z.int(),
-    code: z.enum(Object.keys(refusalMessages) as RefusalCode[]),
-    message: z.string(),
-  }),
-]);
-
-/** Result of an upload. */
-export const bulkResultSchema = z.object({
-  batchId: z.string(),
-  accepted: z.int(),
-  rejected: z.int(),
-  results: z.array(lineResultSchema).describe('In the order of the OTPs; `index` counts from 0.'),
+export const batchOtpsSchema = object("A page of a batch's OTPs.", {
+  otps: z.array(batchOtpSchema).describe('The OTPs of this page.'),
+  next: cursor,
 });
 
-/** A line of the answer to a newline-delimited upload. */
-export const bulkLineSchema = z.union([
-  ...lineResultSchema.options,
-  z.object({ summary: bulkResultSchema.omit({ results: true }) }),
-]);
+export const lineResultSchema = z
+  .union([
+    z.object({ index, id: text("The gateway's id of the OTP.") }),
+    z.object({
+      index,
+      code: refusalCode.describe('Stable, for programs.'),
+      message: text('In English, for people.'),
+    }),
+  ])
+  .describe('Result of one OTP of an upload: its id, or why it was not accepted.');
+
+const uploadSummary = object('Result of a whole upload.', {
+  batchId: text('Id of the batch.'),
+  accepted: count('How many OTPs were accepted.'),
+  rejected: count('How many OTPs were not accepted.'),
+});
+
+export const bulkResultSchema = uploadSummary
+  .extend({ results: z.array(lineResultSchema).describe('In the order of the OTPs.') })
+  .describe('Result of an upload, with that of each OTP.');
+
+export const bulkLineSchema = z
+  .union([
+    ...lineResultSchema.options,
+    z.object({ summary: uploadSummary.describe('The last line: the result of the whole upload.') }),
+  ])
+  .describe('A line of the answer to a newline-delimited upload.');
 
 const dateSchema = z.iso.date();
+const balanceMembers = {
+  credits: z.number().describe('Remaining credits.'),
+  expiresOn: dateSchema
+    .nullable()
+    .describe('Last day on which the credits are valid; null if they do not expire.'),
+};
 
-/** The account's balance, with alarms and outlook. */
-export const balanceSchema = z.object({
-  credits: z.number(),
-  expiresOn: dateSchema.nullable().describe('Last day on which the credits are valid.'),
-  checkedAt: timeSchema,
-  low: z.boolean(),
-  expiring: z.boolean(),
-  creditsPerDay: z.number().nullable().describe(`Average of the last ${consumptionDays} days.`),
-  runsOutOn: dateSchema.nullable().describe('Day on which the credits run out at that rate.'),
+export const balanceSchema = object('Credits of the iSMS account, and how long they last.', {
+  ...balanceMembers,
+  checkedAt: time('When the gateway read the balance.'),
+  low: flag("Whether the credits are below the operator's threshold."),
+  expiring: flag("Whether the credits expire soon, by the operator's threshold."),
+  creditsPerDay: z
+    .number()
+    .nullable()
+    .describe(`Average use of the last ${consumptionDays} days; null while it is not known.`),
+  runsOutOn: dateSchema
+    .nullable()
+    .describe('Day on which the credits run out at that rate; null: not known.'),
 });
 
-/** A page of past balances. */
-export const historySchema = z.object({
-  snapshots: z.array(z.object({ at: timeSchema, credits: z.number(), expiresOn: dateSchema.nullable() })),
-  next: timeSchema.nullable().describe('`until` of the next page; null on the last one.'),
+const balanceSnapshot = object('The balance at one moment.', {
+  at: time('When the gateway read the balance.'),
+  ...balanceMembers,
 });
+
+export const historySchema = object('A page of past balances.', {
+  snapshots: z.array(balanceSnapshot).describe('The snapshots, newest first.'),
+  next: timeOrNull('`until` of the next page; null on the last one.'),
+});
+
+const app = text('The app concerned.');
+const batchEvent = object('`data` of `batch.started`.', {
+  id: text('Id of the batch.'),
+  app,
+  name: textOrNull('Name of the batch, as given to the upload.'),
+});
+
+/** `data` of webhook events, by name. */
+const eventSchemas = {
+  OtpEventData: object(
+    '`data` of an event of an OTP. It holds no phone number; `GET /v1/otps/{id}` returns it.',
+    {
+      id: text('Id of the OTP.'),
+      app: text('The app that sent the OTP.'),
+      reference: textOrNull("The app's own id of the OTP, as given to the send."),
+      status: otpStatus
+        .extract(['sent', 'failed', 'unknown', 'verified', 'expired', 'locked'])
+        .describe('Status of the OTP since this event.'),
+      failure: failureOrNull,
+    },
+  ),
+  BatchEventData: batchEvent,
+  BatchEndData: batchEvent
+    .extend({
+      status: z.enum(['finished', 'cancelled']).describe('Whether the batch was cancelled.'),
+      lines: count('Lines of the upload.'),
+      counts: otpCounts.describe('OTPs by status, when the batch ended.'),
+    })
+    .describe('`data` of `batch.finished`.'),
+  BalanceEventData: z.object(balanceMembers).describe('`data` of `balance.low` and `balance.expiring`.'),
+  SendingEventData: object('`data` of `sending.paused` and `sending.resumed`.', {
+    trouble: text('Trouble with the iSMS account, such as `insufficient_credits`.'),
+    text: textOrNull('The reply of iSMS, if the gateway does not know it.'),
+    app: text('The app that is paused, if it is only one.').optional(),
+  }),
+  RangeEventData: object('`data` of `range.blocked`: too few codes sent to a number range are verified.', {
+    app,
+    range: text('The number range, masked.'),
+    enforced: flag('Whether OTPs to it are rejected; false if the guard only monitors.'),
+  }),
+  ConversionEventData: object(
+    '`data` of `conversion.low`: hardly any OTPs of an app to a country are verified.',
+    {
+      app,
+      country: text('The country, such as `MY` (ISO 3166).'),
+      sent: z.number().describe('OTPs sent to it.'),
+      verified: z.number().describe('How many of these were verified.'),
+    },
+  ),
+  BudgetEventData: object(
+    "`data` of `budget.low` and `budget.spent`: 80 % and 100 % of an app's budget are used.",
+    {
+      app,
+      period: z.enum(budgetPeriods).describe('Period of the budget.'),
+      budget: z.number().describe('Credits of the budget.'),
+      used: z.number().describe('Credits used.'),
+      endsAt: time('When the day or month ends.'),
+    },
+  ),
+};
+export type EventData = keyof typeof eventSchemas;
+
+/** Schemas that have a name in the documentation and in the client's types, beside those of whole bodies. */
+export const namedSchemas = {
+  OtpStatus: otpStatus,
+  FailureCode: failureCode,
+  OtpFailure: otpFailure,
+  RefusalCode: refusalCode,
+  BatchStatus: batchStatus,
+  BatchWaitReason: waitReason,
+  OtpCounts: otpCounts,
+  UploadResult: lineResultSchema,
+  UploadSummary: uploadSummary,
+  BalanceSnapshot: balanceSnapshot,
+  ...eventSchemas,
+};

@@ -1,64 +1,72 @@
-import { createHash } from 'node:crypto';
+import { request } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { problemCodes } from '../../../src/api/http/problems.js';
 import { startGateway } from '../gateway.js';
 
 const gateway = await startGateway();
-const page = await gateway.call('GET', '/docs', { key: null });
+const get = (path: string) => gateway.call('GET', path, { key: null });
 
-describe('the documentation page', () => {
-  it('loads nothing, and runs only the one script that its policy names', () => {
-    expect(page.status).toBe(200);
-    expect(page.headers.get('Content-Type')).toBe('text/html; charset=utf-8');
-    expect(page.headers.get('Content-Security-Policy')).toMatch(/default-src 'none'/);
-    const scripts = [...page.text.matchAll(/<script>(.*?)<\/script>/gs)].map(([, script = '']) => script);
-    expect(scripts).toHaveLength(1);
-    const digest = createHash('sha256')
-      .update(scripts[0] ?? '')
-      .digest('base64');
-    expect(page.headers.get('Content-Security-Policy')).toContain(`script-src 'sha256-${digest}'`);
-    expect(/<script [^>]|\son\w+="|\sstyle="|(?:href|src)="(?:https?:)?\/\//.exec(page.text)).toBeNull();
-  });
-
-  it('has an entry for every problem type', () => {
-    for (const code of problemCodes) expect([code, page.text.includes(`id="${code}"`)]).toEqual([code, true]);
-  });
-
-  it('has no broken link', () => {
-    const targets = [...page.text.matchAll(/href="#([^"]+)"/g)].map(([, target]) => target);
-    expect(targets.length).toBeGreaterThan(20);
-    for (const target of targets)
-      expect([target, page.text.includes(`id="${target}"`)]).toEqual([target, true]);
-  });
-
-  it('shows every operation with an example call', async () => {
-    const { json } = await gateway.call('GET', '/openapi.json');
-    for (const path of Object.keys((json as { paths: object }).paths)) {
-      expect([
-        path,
-        page.text.includes(
-          gateway.url + path.replace('{id}', path.includes('/batches/') ? '$BATCH_ID' : '$OTP_ID'),
-        ),
-      ]).toEqual([path, true]);
+describe('the API reference', () => {
+  it('loads its own files alone, under a policy without inline styles, eval or other hosts', async () => {
+    const { status, headers, text } = await get('/docs');
+    expect(status).toBe(200);
+    expect(headers.get('Content-Type')).toBe('text/html; charset=utf-8');
+    const policy = headers.get('Content-Security-Policy') ?? '';
+    expect(policy).toMatch(/^default-src 'none'; .*frame-ancestors 'none'/);
+    expect(policy).not.toMatch(/unsafe|https?:|\*/);
+    const files = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file = '']) => file);
+    expect(files).toEqual(['data:,', '/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js']);
+    for (const file of files.slice(1)) {
+      const served = await get(file);
+      expect([file, served.status, served.headers.get('Cache-Control')]).toEqual([
+        ...[file, 200, 'public, max-age=3600'],
+      ]);
+      expect(served.headers.get('Last-Modified')).not.toBeNull();
     }
   });
 
-  it('closes every element', () => {
-    for (const tag of [
-      'table',
-      'tr',
-      'td',
-      'section',
-      'article',
-      'code',
-      'pre',
-      'ul',
-      'li',
-      'main',
-      'html',
-    ]) {
-      const opened = page.text.match(new RegExp(`<${tag}[ >]`, 'g'))?.length;
-      expect([tag, opened]).toEqual([tag, page.text.match(new RegExp(`</${tag}>`, 'g'))?.length]);
-    }
+  it('serves no other file of Swagger UI', async () => {
+    for (const file of ['index.html', 'swagger-ui-bundle.js.map', '../../../package.json'])
+      expect((await get(`/docs/${file}`)).status).toBe(404);
+  });
+});
+
+/** The problem `type` that a gateway behind a proxy answers with. */
+async function typeBehindProxy(trustedProxies: string[]): Promise<unknown> {
+  const { url } = await startGateway({ dependencies: { trustedProxies } });
+  return await new Promise((resolve, reject) => {
+    const headers = { Host: 'otp.example', 'X-Forwarded-Proto': 'https' };
+    const req = request(`${url}/v1/otps/x`, { headers }, async (res) => {
+      const chunks = await res.setEncoding('utf8').toArray();
+      resolve(JSON.parse(chunks.join('')).type);
+    });
+    req.on('error', reject).end();
+  });
+}
+
+describe('the page of errors', () => {
+  it('has a row for every problem code, and loads nothing', async () => {
+    const { status, headers, text } = await get('/docs/errors');
+    expect(status).toBe(200);
+    expect(headers.get('Content-Security-Policy')).not.toMatch(/script-src|unsafe/);
+    for (const code of problemCodes) expect([code, text.includes(`id="${code}"`)]).toEqual([code, true]);
+    expect(/<script|<link rel="stylesheet"|\sstyle="/.exec(text)).toBeNull();
+  });
+
+  it('is where the absolute type of every problem leads', async () => {
+    const missing = await gateway.call('GET', '/v1/otps/otp_unknown');
+    const { type } = missing.json as { type: string };
+    const url = new URL(type);
+    expect(url.origin).toBe(gateway.url);
+    expect(await (await fetch(url)).text()).toContain(`id="${url.hash.slice(1)}"`);
+    // Through Express.
+    const unknown = await fetch(`${gateway.url}/nothing`);
+    expect(await unknown.json()).toMatchObject({ type: `${gateway.url}/docs/errors#not_found` });
+  });
+
+  it('is named by the host that the client asked, with https only if a trusted proxy says so', async () => {
+    const path = '//otp.example/docs/errors#unauthorized';
+    expect(await typeBehindProxy(['127.0.0.1'])).toBe(`https:${path}`);
+    expect(await typeBehindProxy([])).toBe(`http:${path}`);
   });
 });

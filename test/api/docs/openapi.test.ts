@@ -1,10 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+// @ts-expect-error: the scripts have no types.
+import { clientTypes } from '../../../scripts/client-types.mjs';
 import { apiRoutes } from '../../../src/api/api.js';
 import type { OpenApiDocument, Operation } from '../../../src/api/docs/openapi.js';
 import { problemSchema } from '../../../src/api/docs/openapi.js';
 import { problemCodes, problems } from '../../../src/api/http/problems.js';
+import { namedSchemas } from '../../../src/api/routes/schemas.js';
 import { packageVersion } from '../../../src/main/package-version.js';
+import { eventTypes } from '../../../src/otp/event.js';
+import { referenceSchema } from '../../../src/producer/otp-request.js';
 import { settings, startGateway } from '../gateway.js';
 
 const gateway = await startGateway();
@@ -30,6 +36,21 @@ const routes = apiRoutes({
   isEnding: unused,
   version: '0.0.0',
 });
+/** Members without a description, of an object at any depth. */
+function undescribedMembers(schema: z.core.JSONSchema.BaseSchema): string[] {
+  const inner = [...(schema.anyOf ?? []), ...[schema.items ?? []].flat()].filter(
+    (each) => typeof each === 'object',
+  );
+  const members = Object.entries(schema.properties ?? {}).flatMap(([name, member]) => {
+    if (typeof member !== 'object') return [];
+    return [
+      ...(member.description ? [] : [name]),
+      ...undescribedMembers(member).map((each) => `${name}.${each}`),
+    ];
+  });
+  return [...members, ...inner.flatMap(undescribedMembers)];
+}
+
 const operations = Object.entries(document.paths).flatMap(([path, item]) =>
   Object.entries(item).map(([method, operation]) => ({ path, method, operation: operation as Operation })),
 );
@@ -83,7 +104,85 @@ describe('the OpenAPI document', () => {
       }
     }
     expect([...documented, ...ofNoOperation].sort()).toEqual([...problemCodes].sort());
-    expect(document.components.schemas['Problem']?.properties?.['code']?.enum).toEqual(problemCodes);
+    expect(document.components.schemas['ProblemCode']?.enum).toEqual(problemCodes);
+  });
+
+  it('is docs/openapi.json under the default settings; if not, run `npm run docs:write`', () => {
+    expect(JSON.parse(readFileSync('docs/openapi.json', 'utf8'))).toEqual(document);
+  });
+
+  it('is what the types of the client are made from; if not, run `npm run docs:write`', async () => {
+    expect(readFileSync('packages/client/src/api.ts', 'utf8')).toBe(await clientTypes(document));
+  });
+
+  it('describes every schema, and every member of each', () => {
+    const undescribed = Object.entries(document.components.schemas).flatMap(([name, schema]) => [
+      ...(schema.description ? [] : [name]),
+      ...undescribedMembers(schema).map((member) => `${name}.${member}`),
+    ]);
+    expect(undescribed).toEqual([]);
+  });
+
+  it('describes every parameter and every header', () => {
+    for (const { path, operation } of operations) {
+      for (const { name, description } of operation.parameters)
+        expect([path, name, description]).toEqual([path, name, expect.stringMatching(/\w{3}/)]);
+      for (const { headers = {} } of Object.values(operation.responses))
+        for (const { description } of Object.values(headers)) expect(description).toMatch(/\w{3}/);
+    }
+  });
+
+  it('names the headers of answers that ask for a key, or for a later retry', () => {
+    const headersOf = (id: string, status: string) => {
+      const found = operations.find(({ operation }) => operation.operationId === id);
+      return Object.keys(found?.operation.responses[status]?.headers ?? {}).sort();
+    };
+    expect(headersOf('createOtp', '429')).toEqual(['RateLimit', 'RateLimit-Policy', 'Retry-After']);
+    expect(headersOf('createOtps', '429')).toEqual(['Retry-After']);
+    expect(headersOf('createOtp', '503')).toEqual(['Retry-After']);
+    expect(headersOf('getOtp', '405')).toEqual(['Allow']);
+    for (const { path, operation } of operations.filter(({ path }) => path.startsWith('/v1/')))
+      expect([path, headersOf(operation.operationId, '401')]).toEqual([path, ['WWW-Authenticate']]);
+  });
+
+  it('has patterns that mean the same with and without the flag u', () => {
+    const patterns = [...text.matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)].map(([, json = '']) =>
+      JSON.parse(json),
+    );
+    expect(patterns.length).toBeGreaterThan(5);
+    const samples = [
+      'a',
+      '',
+      'a b',
+      'signup-4711',
+      'naïve',
+      '喜',
+      '😀',
+      '\u0000',
+      'a\u007f',
+      '\ud83d',
+      'MY',
+      '123456',
+    ];
+    for (const pattern of patterns) {
+      for (const sample of samples) {
+        const [plain, unicode] = ['', 'u'].map((flags) => new RegExp(pattern, flags).test(sample));
+        expect([pattern, sample, plain]).toEqual([pattern, sample, unicode]);
+      }
+    }
+    const reference = z.toJSONSchema(referenceSchema).pattern ?? '';
+    expect(patterns).toContain(reference);
+    expect(samples.filter((sample) => new RegExp(reference).test(sample))).toHaveLength(8);
+  });
+
+  it('describes the delivery of every event, with an example of its data', () => {
+    expect(Object.keys(document.webhooks).sort()).toEqual([...eventTypes].sort());
+    for (const [type, { post }] of Object.entries(document.webhooks)) {
+      const { schema, examples } = post.requestBody.content['application/json'];
+      expect(schema.properties.type.const).toBe(type);
+      const name = schema.properties.data.$ref.split('/').at(-1) as keyof typeof namedSchemas;
+      expect(z.safeParse(namedSchemas[name], examples.example.value.data).error).toBeUndefined();
+    }
   });
 
   it('shows examples that fit the schemas', () => {

@@ -23,7 +23,7 @@ describe('the start page', () => {
     expect(status).toBe(200);
     expect(headers.get('Content-Security-Policy')).toMatch(/^default-src 'none'/);
     const links = [...text.matchAll(/href="(\/[^"]*)"/g)].map(([, link = '']) => link);
-    expect(links).toEqual(['/docs', '/openapi.json', '/livez', '/readyz']);
+    expect(links).toEqual(['/docs', '/openapi.json', '/docs/errors', '/livez', '/readyz']);
     for (const link of links) expect((await production.call('GET', link, { key: null })).status).toBe(200);
     expect(text).toContain(`curl ${production.url}/v1/otps`);
   });

@@ -440,7 +440,7 @@ describe('an export', () => {
       authenticate: (_req, res) => {
         contextOf(res).app = 'shop';
       },
-      answerError: createErrorAnswers({ info: () => {}, warn: () => {}, error: () => {} }),
+      answerError: createErrorAnswers({ info: () => {}, warn: () => {}, error: () => {} }, () => false),
       isTrusted: () => false,
     });
     const server = createServer((req, res) => {
