@@ -23,18 +23,18 @@ at_least() {
 
 # An older Node of the machine stays as it is. npm brings a current one beside it, which npm's scripts find first.
 check_node() {
-  node_folder=$PWD/.node/24/node_modules/.bin
-  if [ -x "$node_folder/node" ]; then PATH=$node_folder:$PATH; fi
   version=$(node --version) || fail 'Node 22.19 or newer is needed: https://nodejs.org'
   if at_least 22.19 "${version#v}"; then return; fi
-  say "Node 22.19 or newer is needed; this is $version."
+  [ -x "$node_folder/node" ] || say "Node 22.19 or newer is needed; this is $version."
   sh scripts/install-node.sh 24
   PATH=$node_folder:$PATH
 }
 
 # npm puts node_modules/.bin first on the PATH of scripts; `npm ci` empties it.
 link_node() {
-  if [ ! -x "$node_folder/node" ] || [ -e node_modules/.bin/node ]; then return; fi
+  hash -r
+  check_node
+  if [ "$(command -v node)" != "$node_folder/node" ]; then return; fi
   mkdir -p node_modules/.bin
   ln -sf ../../.node/24/node_modules/.bin/node node_modules/.bin/node
 }
@@ -135,6 +135,7 @@ build() {
 }
 
 cd "$(dirname "$0")/.."
+node_folder=$PWD/.node/24/node_modules/.bin
 check_node
 install_packages
 link_node

@@ -87,6 +87,10 @@ it('npm scripts use the Node of the machine when it is new enough', { timeout: 2
   expect(lines.at(-1)).toBe(process.version);
   expect(lines.join()).not.toContain('Installing Node');
   expect(existsSync(join(root, '.node'))).toBe(false);
+
+  // Not one that other commands brought.
+  cpSync('.node/20', join(root, '.node/24'), { recursive: true });
+  expect(await runScript(root, dirname(process.execPath))).toEqual([process.version]);
 });
 
 it('isms-otp names the version of Node that it needs, in one line', async () => {
