@@ -1,5 +1,5 @@
 # One image for every process: the command is api (the default), worker, simulate or another one of isms-otp.
-FROM node:22-slim AS build
+FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 COPY packages/client/package.json packages/client/
@@ -11,7 +11,7 @@ COPY packages packages
 COPY src src
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
-FROM node:22-slim
+FROM node:24-slim
 # Inside a container loopback reaches nobody; what is published decides who can call.
 ENV NODE_ENV=production HOST=0.0.0.0
 WORKDIR /app

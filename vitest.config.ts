@@ -20,7 +20,7 @@ const unit = [
 
 /** Needs what `npm run test:all` installs, or takes minutes. */
 const system = [
-  'test/package.test.ts',
+  'test/{package,setup}.test.ts',
   'test/{clients,deploy,examples}/*.test.ts',
   // Every change is tried with workers that are killed.
   'test/faults/!(killed-workers).test.ts',
@@ -55,9 +55,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     expect: { poll: { timeout: 30_000, interval: 20 } },
     projects: [
-      { extends: true, test: { name: 'unit', include: unit } },
+      { test: { name: 'unit', include: unit } },
       {
-        extends: true,
         test: {
           name: 'integration',
           include: all,
@@ -66,7 +65,6 @@ export default defineConfig({
         },
       },
       {
-        extends: true,
         // Most of these start many processes each, whose work must get its share of the CPUs.
         test: {
           ...{ name: 'system', include: system, ...withRedis, isolate: true },

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing and builds, saying so before it does. Silent and done at once when there is nothing to do.
 #
-#   npm run test:unit         npm packages
+#   npm run test:unit         npm packages, and Node where it is older than needed
 #   npm start, npm run dev    and Redis, unless REDIS_URL is set
 #   npm test, test:faults     and Redis
 #   npm run test:all          and Redis, Chromium, Prometheus, PHP, Composer, Laravel
@@ -13,7 +13,7 @@ fail() {
   exit 1
 }
 
-# at_least 20.19 22.1.0: true when the second version is the first one or newer.
+# at_least 22.19 24.1.0: true when the second version is the first one or newer.
 at_least() {
   wanted_major=${1%%.*} wanted_minor=${1#*.}
   major=${2%%.*} rest=${2#*.}
@@ -21,9 +21,22 @@ at_least() {
   [ "$major" -gt "$wanted_major" ] || { [ "$major" -eq "$wanted_major" ] && [ "$minor" -ge "$wanted_minor" ]; }
 }
 
+# An older Node of the machine stays as it is. npm brings a current one beside it, which npm's scripts find first.
 check_node() {
-  version=$(node --version) || fail 'Node 20.19 or newer is needed: https://nodejs.org'
-  at_least 20.19 "${version#v}" || fail "Node 20.19 or newer is needed; this is $version. See https://nodejs.org"
+  version=$(node --version) || fail 'Node 22.19 or newer is needed: https://nodejs.org'
+  if at_least 22.19 "${version#v}"; then return; fi
+  [ -x "$node_folder/node" ] || say "Node 22.19 or newer is needed; this is $version."
+  sh scripts/install-node.sh 24
+  PATH=$node_folder:$PATH
+}
+
+# npm puts node_modules/.bin first on the PATH of scripts; `npm ci` empties it.
+link_node() {
+  hash -r
+  check_node
+  if [ "$(command -v node)" != "$node_folder/node" ]; then return; fi
+  mkdir -p node_modules/.bin
+  ln -sf ../../.node/24/node_modules/.bin/node node_modules/.bin/node
 }
 
 # Remembers by checksum what was installed: times of files say nothing after a checkout or a copy.
@@ -128,8 +141,10 @@ build() {
 }
 
 cd "$(dirname "$0")/.."
+node_folder=$PWD/.node/24/node_modules/.bin
 check_node
 install_packages
+link_node
 case ${npm_lifecycle_event:-} in
 test:unit) ;;
 start | dev) [ -n "${REDIS_URL:-}${REDIS_URL_FILE:-}" ] || check_redis ;;

@@ -2,6 +2,11 @@
 import { debuglog } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 19)) {
+  process.stderr.write(`isms-otp needs Node 22.19 or newer; this is ${process.version}.\n`);
+  process.exit(1);
+}
 // undici reads NODE_DEBUG when it is imported, and would print URLs with password, number and code.
 if (debuglog('undici').enabled || debuglog('fetch').enabled) {
   process.stderr.write(

@@ -112,7 +112,7 @@ describe.each(['client', 'simulator', 'gateway'] as const)('the package of the %
   it('passes publint and arethetypeswrong', { timeout: 120_000 }, async () => {
     const { stdout } = await run('npx', ['publint', 'run', tarballs[name], '--strict']);
     expect(stdout).toContain('All good!');
-    // ESM alone: CommonJS requires it as Node 20.19 and newer do.
+    // ESM alone: CommonJS requires it as supported versions of Node do.
     const args = ['attw', tarballs[name], '--exclude-entrypoints', 'apps.schema.json', '--profile'];
     await run('npx', [...args, 'esm-only']);
     await expect(run('npx', [...args, 'strict'])).rejects.toThrow();

@@ -2,8 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { extname } from 'node:path';
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
-import { CsvError } from 'csv-parse';
-import { parse } from 'csv-parse/sync';
+import { CsvError, Parser } from 'csv-parse';
 import type { OtpInput } from 'isms-otp-client';
 import { CommandError } from './failure.js';
 
@@ -131,48 +130,40 @@ const longestRow = 65_536;
 function* readCsv(text: Iterable<string>): Generator<InputLine, void> {
   let row = 0;
   let header: string[] | null = null;
-  for (const rows of wholeRows(text)) {
-    for (const cells of cellsOf(rows, row)) {
-      row += 1;
-      if (cells.every((cell) => cell.trim() === '')) continue;
-      if (header) yield { line: row, otp: otpOf(header, cells, row) };
-      else header = headerOf(cells);
-    }
+  for (const cells of rowsOf(text)) {
+    row += 1;
+    if (cells.every((cell) => cell.trim() === '')) continue;
+    if (header) yield { line: row, otp: otpOf(header, cells, row) };
+    else header = headerOf(cells);
   }
 }
 
-/** Cuts the text where a row ends: at a line end with an even number of quotes before it. */
-function* wholeRows(text: Iterable<string>): Generator<string, void> {
-  let begun = '';
+/** The cells of each row. */
+function* rowsOf(text: Iterable<string>): Generator<string[], void> {
+  const delimiters = ['\r\n', '\n'];
+  const limits = { relax_column_count: true, max_record_size: longestRow };
+  const parser = new Parser({ ...limits, record_delimiter: delimiters }).on('error', () => {});
   for (const piece of text) {
-    const known = begun + piece;
-    const end = endOfRows(known);
-    if (end > 0) yield known.slice(0, end);
-    begun = known.slice(end);
-    if (begun.length > longestRow) throw inputError('A row is longer than 64 KiB', 'check its quotes');
+    parser.write(piece);
+    yield* parsedRows(parser);
   }
-  if (begun !== '') yield begun;
+  parser.end();
+  yield* parsedRows(parser);
 }
 
-function endOfRows(text: string): number {
-  let end = 0;
-  let quotes = 0;
-  for (const { 0: found, index } of text.matchAll(/["\n]/g)) {
-    if (found === '"') quotes += 1;
-    else if (quotes % 2 === 0) end = index + 1;
-  }
-  return end;
+/** The parser is a stream that parses what it is given at once. */
+function* parsedRows(parser: Parser): Generator<string[], void> {
+  for (let cells = parser.read(); cells !== null; cells = parser.read()) yield cells;
+  if (parser.errored) throw csvError(parser.errored);
 }
 
-/** The cells of each row. The library's own errors may quote a row and its phone number. */
-function cellsOf(rows: string, before: number): string[][] {
-  try {
-    return parse(rows, { relax_column_count: true, record_delimiter: ['\r\n', '\n'] });
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    const within = typeof error['records'] === 'number' ? error['records'] : 0;
-    throw inputError(`Row ${before + within + 1} is not CSV`, 'check its quotes');
+/** The library's own errors may quote a row and its phone number. */
+function csvError(error: Error): Error {
+  if (!(error instanceof CsvError)) return error;
+  if (error.code === 'CSV_MAX_RECORD_SIZE') {
+    return inputError('A row is longer than 64 KiB', 'check its quotes');
   }
+  return inputError(`Row ${Number(error['records']) + 1} is not CSV`, 'check its quotes');
 }
 
 function headerOf(cells: string[]): string[] {

@@ -71,10 +71,14 @@ function usesGateway(command: Command): boolean {
 
 /** The message of a parse error in one line, with its suggestion. */
 function problemOf({ message }: CommanderError): string {
-  return message
-    .replace(/^error: /, '')
-    .replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
-    .replaceAll(/\s*\n\s*/g, ' ');
+  return (
+    message
+      .replace(/^error: /, '')
+      // The arguments that follow may be phone numbers or codes.
+      .replace(/^(too many arguments .* but got \d+): .*$/s, '$1.')
+      .replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
+      .replaceAll(/\s*\n\s*/g, ' ')
+  );
 }
 
 function explain(error: unknown): string {

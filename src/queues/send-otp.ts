@@ -2,7 +2,6 @@ import { context, propagation } from '@opentelemetry/api';
 import { type Job, type Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
-import { groupBy } from '../lib/group-by.js';
 import { fulfilled, withTimeout } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type JobCall, jobCalls, type NewJob } from './add-jobs.js';
@@ -108,7 +107,7 @@ export function createSendOtpQueue(options: QueueConnection & { shards?: number 
     return seen;
   };
   const byShard = <O extends QueuedOtp>(otps: readonly O[]) =>
-    [...groupBy(otps, ({ id }) => String(shardOfId(id)))].map(
+    [...Map.groupBy(otps, ({ id }) => String(shardOfId(id)))].map(
       ([n, ofShard]) => [Number(n), ofShard] as const,
     );
   const isAnnounced = () =>

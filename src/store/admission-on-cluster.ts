@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { groupBy } from '../lib/group-by.js';
 import { refuseByLimit } from '../otp/refusal.js';
 import type { AdmissionOptions } from './admission.js';
 import { type Candidate, candidateOf } from './admission-candidate.js';
@@ -152,11 +151,13 @@ function takeWindows({ redis }: AdmissionOptions): Step {
     for (const { by, name, windowMs, keyOf, limitOf } of windows) {
       const open = cases.filter(({ admission, candidate }) => !admission && keyOf(candidate) !== null);
       // Those that count in one window are of one app, and all read its limits at the same time.
-      const groups = [...groupBy(open, ({ candidate }) => keyOf(candidate) ?? '')].map(([key, ofKey]) => ({
-        key,
-        ofKey,
-        quota: Math.max(...ofKey.map(({ candidate }) => limitOf(candidate))),
-      }));
+      const groups = [...Map.groupBy(open, ({ candidate }) => keyOf(candidate) ?? '')].map(
+        ([key, ofKey]) => ({
+          key,
+          ofKey,
+          quota: Math.max(...ofKey.map(({ candidate }) => limitOf(candidate))),
+        }),
+      );
       const calls = groups.map(({ key, ofKey, quota }) => ({ key, args: [quota, windowMs, ofKey.length] }));
       const answers = await take(calls);
       for (const [i, { key, ofKey, quota }] of groups.entries()) {
@@ -195,7 +196,7 @@ function takeBudgets({ redis, policy }: AdmissionOptions): Step {
   const emit = loadScript(redis, 'limits/budget#emit', policy);
   return async (cases) => {
     const open = cases.filter(({ candidate }) => candidate.budgets !== null);
-    const groups = groupBy(open, ({ candidate }) => candidate.budgets?.[0]?.key ?? '');
+    const groups = Map.groupBy(open, ({ candidate }) => candidate.budgets?.[0]?.key ?? '');
     const takeFor = async (ofApp: readonly Case[]) => {
       const budgets = ofApp[0]?.candidate.budgets ?? [];
       const windowKeys = budgets.map(({ key }) => key);
@@ -256,7 +257,7 @@ function checkFraudGuard({ redis, policy }: AdmissionOptions): Step {
 
 function rangesOf(cases: readonly Case[]): [string, Case[]][] {
   const guarded = cases.filter(({ candidate }) => candidate.keys.range !== null);
-  return [...groupBy(guarded, ({ candidate }) => candidate.keys.range ?? '')];
+  return [...Map.groupBy(guarded, ({ candidate }) => candidate.keys.range ?? '')];
 }
 
 /** Lines of batches are judged when they are released: only a range that is blocked refuses them before. */

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { groupBy } from '../lib/group-by.js';
 import { type OtpRequest, type Status, statuses } from '../otp/otp.js';
 import { batchId, batchOfId, newOtpId, partitionOf, partitions, randomText } from '../otp/otp-id.js';
 import { createBatchList } from './batch-list.js';
@@ -341,7 +340,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions) {
     lineIds: async (id: string, from: number, count: number) => {
       const batch = batchOfId(id) ?? '';
       const lines = Array.from({ length: count }, (_, i) => from + i);
-      const chunks = groupBy(lines, (line) => String(Math.floor(line / linesPerChunk)));
+      const chunks = Map.groupBy(lines, (line) => String(Math.floor(line / linesPerChunk)));
       const parts = [...chunks].map(async ([chunk, ofChunk]) => {
         const start = ((ofChunk[0] ?? 0) % linesPerChunk) * lineWidth;
         const end = start + ofChunk.length * lineWidth - 1;

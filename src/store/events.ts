@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { groupBy } from '../lib/group-by.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { budgetPeriods } from '../otp/budget.js';
 import { eventTypes, type GatewayEvent } from '../otp/event.js';
@@ -94,7 +93,7 @@ export function createEvents(redis: RedisClient) {
     },
     /** Deletes events that the webhook queue holds from now on. */
     forget: async (events: readonly { key: string; entry: string }[]) => {
-      const byStream = groupBy(events, ({ key }) => key);
+      const byStream = Map.groupBy(events, ({ key }) => key);
       const calls = [...byStream].map(([key, ofStream]) => ({
         key,
         args: [JSON.stringify(ofStream.map(({ entry }) => entry))],

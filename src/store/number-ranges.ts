@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { createBatcher } from '../lib/batcher.js';
-import { groupBy } from '../lib/group-by.js';
 import { memoize } from '../lib/memoize.js';
 import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
@@ -116,7 +115,7 @@ export function createNumberRanges(options: NumberRangesOptions) {
         const range = otp.isTest ? null : guarded(otp.app, otp.to);
         return range ? [{ i, range }] : [];
       });
-      const byRange = [...groupBy(indexes, ({ range }) => range.name)];
+      const byRange = [...Map.groupBy(indexes, ({ range }) => range.name)];
       await copyToCurrentKey(
         redis,
         byRange.flatMap(([, [first]]) => (first ? [first.range.key] : [])),

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
 import { z } from 'zod';
 import { createBatcher } from '../lib/batcher.js';
-import { groupBy } from '../lib/group-by.js';
 import { redisScript } from '../lib/redis-script.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import type { EventType } from '../otp/event.js';
@@ -232,7 +231,7 @@ export function bySlot<C extends { key: string }>(
       const ofThese = await answering.catch((error: unknown) => ofTag.map(() => error));
       for (const [i, call] of ofTag.entries()) answers.set(call, ofThese[i]);
     };
-    await Promise.all([...groupBy(calls, ({ key }) => tagOf(key)).values()].map(runOne));
+    await Promise.all([...Map.groupBy(calls, ({ key }) => tagOf(key)).values()].map(runOne));
     return calls.map((call) => answers.get(call));
   };
 }

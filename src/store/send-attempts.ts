@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { groupBy } from '../lib/group-by.js';
 import { type FailureCode, type Otp, statuses } from '../otp/otp.js';
 import { partitionOfId, partitions } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
@@ -240,7 +239,7 @@ export function createSendAttempts(
     /** Postpones the sweeper's next check of queued OTPs, which have a job now, to `checkAt`. */
     markEnqueued: async (otps: readonly { id: string; checkAt: number }[]) => {
       if (otps.length === 0) return;
-      const byPartition = groupBy(otps, ({ id }) => partitionOfId(id) ?? '');
+      const byPartition = Map.groupBy(otps, ({ id }) => partitionOfId(id) ?? '');
       const calls = [...byPartition].map(([partition, ofPartition]) => {
         const members = ofPartition.flatMap(({ id, checkAt }) => [String(checkAt), id]);
         return { key: keys.due(partition), args: [JSON.stringify(members)] };

@@ -32,6 +32,8 @@ export function createWebhookEndpoint(options: WebhookEndpointOptions): WebhookE
   const signers = secrets.map((secret) => new Webhook(secret));
   const agent = new Agent({
     connections,
+    // Over HTTP/2 one connection would carry many deliveries.
+    allowH2: false,
     connect: { timeout: connectWithinMs, ...(!allowPrivate && { lookup: lookupPublic }) },
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,

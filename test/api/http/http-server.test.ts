@@ -184,7 +184,7 @@ it('a connection that the client keeps open after the last answer is closed a se
   socket.write('garbage\r\n\r\n');
   await once(socket, 'end');
   expect(await connections()).toBe(1);
-  await expect.poll(connections, { timeout: 10_000 }).toBe(0);
+  await expect.poll(() => connections(), { timeout: 10_000 }).toBe(0);
   socket.destroy();
 });
 
