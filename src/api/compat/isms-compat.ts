@@ -125,6 +125,11 @@ async function readParameters(req: Request, acceptsGet: boolean): Promise<[strin
 
 async function readBodyParameters(req: Request): Promise<[string, string][]> {
   if (isMediaType(req, 'application/x-www-form-urlencoded')) return [...(await readForm(req))];
+  if (isMediaType(req, 'multipart/form-data')) {
+    const detail =
+      'A form must be application/x-www-form-urlencoded; in PHP, send http_build_query($fields).';
+    throw new ApiProblem('unsupported_media_type', { detail });
+  }
   const json = (await readJson(req)) ?? {};
   // Laravel sends an empty array without data.
   if (typeof json !== 'object' || (Array.isArray(json) && json.length > 0)) {

@@ -278,3 +278,9 @@ describe('the iSMS compatibility API', () => {
     expect((await (await withCompatApi('off')).call('GET', path, { key: null })).status).toBe(404);
   });
 });
+
+it('says how to send a form to PHP apps that send multipart, as cURL does with an array', async () => {
+  const headers = { 'Content-Type': 'multipart/form-data; boundary=x' };
+  const reply = await gateway.call('POST', '/2FA/request.php', { key: null, body: '--x--', headers });
+  expect(JSON.stringify(reply.json)).toContain('http_build_query');
+});
