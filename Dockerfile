@@ -39,7 +39,8 @@ USER node
 EXPOSE 3000
 STOPSIGNAL SIGTERM
 # The same for api and worker: does the process answer? Redis being away is no reason to restart it; GET /readyz tells
-# whether an API can take requests. Images in OCI format have no health check (buildah: `--format docker`).
+# whether an API can take requests. `simulate` needs another check, as an empty METRICS_PORT does. Images in OCI format have
+# none (buildah: `--format docker`).
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.METRICS_PORT + '/metrics').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "dist/isms-otp.js"]
