@@ -20,7 +20,7 @@ const unit = [
 
 /** Needs what `npm run test:all` installs, or takes minutes. */
 const system = [
-  'test/package.test.ts',
+  'test/{package,site}.test.ts',
   'test/{deploy,examples}/*.test.ts',
   // Every change is tried with workers that are killed.
   'test/faults/!(killed-workers).test.ts',
