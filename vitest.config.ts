@@ -20,7 +20,7 @@ const unit = [
 
 /** Needs what `npm run test:all` installs, or takes minutes. */
 const system = [
-  'test/{package,setup}.test.ts',
+  'test/{package,setup,site}.test.ts',
   'test/{clients,deploy,examples}/*.test.ts',
   // Every change is tried with workers that are killed.
   'test/faults/!(killed-workers).test.ts',

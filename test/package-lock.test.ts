@@ -7,14 +7,17 @@ interface LockedPackage {
   link?: boolean;
 }
 
-it('package-lock.json pins every package by its checksum, and names no registry', () => {
-  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
-    packages: Record<string, LockedPackage>;
-  };
-  const installed = Object.entries(packages).filter(
-    ([path, { link }]) => path.includes('node_modules/') && !link,
-  );
-  expect(installed.length).toBeGreaterThan(100);
-  expect(installed.filter(([, { integrity }]) => !integrity?.startsWith('sha512-'))).toEqual([]);
-  expect(installed.filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
-});
+it.each(['package-lock.json', 'site/package-lock.json'])(
+  '%s pins every package by its checksum, and names no registry',
+  (lock) => {
+    const { packages } = JSON.parse(readFileSync(lock, 'utf8')) as {
+      packages: Record<string, LockedPackage>;
+    };
+    const installed = Object.entries(packages).filter(
+      ([path, { link }]) => path.includes('node_modules/') && !link,
+    );
+    expect(installed.length).toBeGreaterThan(100);
+    expect(installed.filter(([, { integrity }]) => !integrity?.startsWith('sha512-'))).toEqual([]);
+    expect(installed.filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
+  },
+);

@@ -216,7 +216,7 @@ describe('isms-2fa-simulator, installed alone', () => {
        const simulator = await startSimulator({ settings: { credits: 100 } });
        const query = 'un=a&pass=b&country_code=60&mobile=123456789&type=1&message=Code+%25OTP%25';
        const { code } = await (await fetch(simulator.endpoint + '?' + query)).json();
-       console.log(simulator.state.inbox({ mobile: '+60123456789' })[0].code === code);
+       console.log(simulator.lastCode('+60123456789') === code);
        await simulator.close();`,
     );
     expect(printed).toBe('true');
@@ -224,9 +224,9 @@ describe('isms-2fa-simulator, installed alone', () => {
 
   it('has types that a strict project compiles against, and that reject mistakes', async () => {
     const start = (settings: string) =>
-      `import { startSimulator } from 'isms-2fa-simulator';
+      `import { failureNumbers, startSimulator } from 'isms-2fa-simulator';
        const simulator = await startSimulator({ port: 0, settings: ${settings} });
-       simulator.state.inbox({ mobile: '1' })[0]?.code satisfies string | undefined; export {};`;
+       simulator.lastCode(failureNumbers.slow) satisfies string | undefined; export {};`;
     expect(await compile(project, start("{ credits: 1, trouble: 'ip_not_allowed' }"), ['node'])).toBe('');
     expect(await compile(project, start("{ trouble: 'no_such_trouble' }"), ['node'])).toContain(
       'no_such_trouble',

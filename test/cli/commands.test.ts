@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { behaviours } from 'isms-2fa-simulator';
+import { failureNumbers } from 'isms-2fa-simulator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FullGateway, startFullGateway } from '../support/full-gateway.js';
 import { runCommand } from '../support/processes.js';
@@ -62,8 +62,7 @@ describe('send', () => {
   });
 
   it('exits 1 with the reason of a failed OTP and prints the OTP', async () => {
-    const refused = behaviours.find(({ name }) => name === 'invalid_number');
-    const ended = await ask(['send', refused?.number ?? '']);
+    const ended = await ask(['send', failureNumbers.invalid_number]);
     expect(ended.code).toBe(1);
     expect(ended.out).toMatch(/^status +failed$/m);
     expect(ended.err).toMatch(failure('', 'invalid_number'));

@@ -37,7 +37,7 @@ export async function startFullGateway(settings: Record<string, string> = {}): P
     environment,
     api,
     worker,
-    codeOf: (to) => simulator.state.inbox({ mobile: to, limit: 1 })[0]?.code ?? '',
+    codeOf: (to) => simulator.lastCode(to) ?? '',
     close: async () => {
       await Promise.all([api.end('SIGTERM'), worker.end('SIGTERM')]);
       await simulator.close();

@@ -1,7 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { GatewayState } from '../../src/telemetry/metrics.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 import { samplesOf } from '../support/samples.js';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const state: GatewayState = {
   waiting: [
@@ -114,4 +118,17 @@ it('a circuit is in one state at a time', async () => {
     'isms_circuit_state{circuit="sends",state="closed"}': 0,
     'isms_circuit_state{circuit="sends",state="half_open"}': 0,
   });
+});
+
+// The library moves a window on in steps of seconds: after a jump of the clock that blocks the process.
+it('the utilisation of the event loop has no window that moves with the clock', async () => {
+  vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'hrtime'] });
+  const metrics = createMetrics('1.2.3');
+  vi.advanceTimersByTime(2_000);
+  const median = async () =>
+    samplesOf((await metrics.exposition()).text)['nodejs_eventloop_utilization_summary{quantile="0.5"}'];
+  const before = await median();
+  vi.setSystemTime(Date.now() + 3_600_000);
+  expect(before).toBeGreaterThan(0);
+  expect(await median()).toBe(before);
 });

@@ -2,11 +2,11 @@ import { type Answer, page, reply } from './answer.js';
 import { type Failure, failures } from './failure.js';
 
 /** What the simulator does for one of its numbers. */
-export interface Behaviour {
+export interface Behaviour<Name extends string = string> {
   /** E.164: a valid Malaysian mobile number, so that it passes an app's own checks. */
   number: string;
-  /** Name, for the setting `errorKind`. */
-  name: string;
+  /** Name, for `failureNumbers` and the setting `errorKind`. */
+  name: Name;
   /** Whether an SMS goes out and is charged. */
   sms: boolean;
   /** One sentence for the documentation and the inbox page. */
@@ -21,7 +21,7 @@ export interface Behaviour {
   verify?: (body: string) => Answer;
 }
 
-type Head = [lastDigits: string, name: string, does: string];
+type Head<Name> = [lastDigits: string, name: Name, does: string];
 
 /** Target of the redirect; calls to it are counted, since no client should follow it with credentials. */
 export const redirectTarget = '/2FA/redirected.php';
@@ -37,8 +37,7 @@ const redirect = () => page(302, 'Found', { location: redirectTarget });
 const stopsAll = ' Pauses sending for all apps: account trouble.';
 const forThisOtp = ' Fails this OTP alone, after a second call: the balance is sufficient.';
 
-/** Every number that the simulator treats specially; page, documentation and endpoint use this table. */
-export const behaviours: readonly Behaviour[] = [
+const table = [
   { ...head(['00', 'normal', 'Sends the SMS and says so.']), sms: true },
   refused('01', 'insufficient_credits', 'insufficient_credits', forThisOtp),
   refused('02', 'invalid_number', 'invalid_number'),
@@ -79,8 +78,19 @@ export const behaviours: readonly Behaviour[] = [
   ),
 ];
 
-const byNumber = new Map(behaviours.map((behaviour) => [behaviour.number, behaviour]));
-const byName = new Map(behaviours.map((behaviour) => [behaviour.name, behaviour]));
+/** Name of a number that the simulator treats specially. */
+export type BehaviourName = (typeof table)[number]['name'];
+
+/** Every number that the simulator treats specially; page, documentation and endpoint use this table. */
+export const behaviours: readonly Behaviour<BehaviourName>[] = table;
+
+/** These numbers by name (E.164), as in `failureNumbers.invalid_number`. */
+export const failureNumbers = Object.fromEntries(
+  behaviours.map(({ name, number }) => [name, number]),
+) as Readonly<Record<BehaviourName, string>>;
+
+const byNumber = new Map<string, Behaviour>(behaviours.map((behaviour) => [behaviour.number, behaviour]));
+const byName = new Map<string, Behaviour>(behaviours.map((behaviour) => [behaviour.name, behaviour]));
 
 /** The behaviour of a number (E.164); undefined for normal numbers. */
 export function behaviourOf(mobile: string): Behaviour | undefined {
@@ -97,28 +107,39 @@ export const errorKinds: readonly string[] = behaviours
   .filter(({ send, refusal, everyOther }) => (send || refusal) && !everyOther)
   .map(({ name }) => name);
 
-function head([lastDigits, name, does]: Head): Pick<Behaviour, 'number' | 'name' | 'does'> {
+function head<const Name extends string>([lastDigits, name, does]: Head<Name>) {
   return { number: `+601900000${lastDigits}`, name, does };
 }
 
-function refused(lastDigits: string, name: string, refusal: Failure, more = ''): Behaviour {
+function refused<const Name extends string>(
+  lastDigits: string,
+  name: Name,
+  refusal: Failure,
+  more = '',
+): Behaviour<Name> {
   const does = `\`Failed\`: ${failures[refusal].text}.${more}`;
   return { ...head([lastDigits, name, does]), sms: false, refusal };
 }
 
-function unsent(text: Head, send: (body: string) => Answer): Behaviour {
+function unsent<const Name extends string>(
+  text: Head<Name>,
+  send: (body: string) => Answer,
+): Behaviour<Name> {
   return { ...head(text), sms: false, send };
 }
 
-function sent(text: Head, send: (body: string) => Answer): Behaviour {
+function sent<const Name extends string>(text: Head<Name>, send: (body: string) => Answer): Behaviour<Name> {
   return { ...head(text), sms: true, send };
 }
 
-function everyOther(behaviour: Behaviour): Behaviour {
+function everyOther<const Name extends string>(behaviour: Behaviour<Name>): Behaviour<Name> {
   const does = `${behaviour.does} on every other call, the first included; normal on the rest.`;
   return { ...behaviour, does, everyOther: true };
 }
 
-function verified([lastDigits, name, what]: Head, verify: (body: string) => Answer): Behaviour {
+function verified<const Name extends string>(
+  [lastDigits, name, what]: Head<Name>,
+  verify: (body: string) => Answer,
+): Behaviour<Name> {
   return { ...head([lastDigits, name, `The send is normal; verify calls get ${what}.`]), sms: true, verify };
 }

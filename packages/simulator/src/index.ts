@@ -1,6 +1,6 @@
 /** Simulator of the iSMS 2FA API, to start in a test or in a program of your own. */
 export type { Pace } from './answer.js';
-export { type Behaviour, behaviours } from './behaviours.js';
+export { type Behaviour, type BehaviourName, behaviours, failureNumbers } from './behaviours.js';
 export type { Sms } from './outbox.js';
 export type { Settings, SettingsUpdate } from './settings.js';
 export type { Capacity, SimulatorLogger, SimulatorOptions } from './simulation.js';

@@ -21,6 +21,8 @@ export interface Simulator {
   endpoint: string;
   /** Its messages, counts and settings. */
   state: SimulatorState;
+  /** Returns the code of the newest SMS to a number, in any notation; undefined before the first. */
+  lastCode(mobile: string): string | undefined;
   /** Stops and drops every connection; may be called twice. */
   close(): Promise<void>;
 }
@@ -48,7 +50,11 @@ export async function startSimulator(options: StartOptions = {}): Promise<Simula
   const { app, state } = createSimulator(rest);
   const server = createServer({ keepAliveTimeout: keepAliveMs }, app);
   const url = await listen(server, { host, port });
-  return { url, endpoint: url + endpointPath, state, close: () => close(server) };
+  return {
+    ...{ url, endpoint: url + endpointPath, state },
+    lastCode: (mobile) => state.inbox({ mobile, limit: 1 })[0]?.code,
+    close: () => close(server),
+  };
 }
 
 async function listen(server: Server, at: { host: string; port: number }): Promise<string> {

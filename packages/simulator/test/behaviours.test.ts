@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { parsePhoneNumberFromString } from 'libphonenumber-js/mobile';
 import { describe, expect, it } from 'vitest';
-import { behaviourNamed, behaviours, errorKinds } from '../src/behaviours.js';
+import { type BehaviourName, behaviours, errorKinds, failureNumbers } from '../src/behaviours.js';
 import { ordinary, startClient } from './client.js';
 
-const national = (name: string) => behaviourNamed(name)?.number.slice('+60'.length) ?? '';
+const national = (name: string) => failureNumbers[name as BehaviourName].slice('+60'.length);
 const quick = { pace: { slowMs: 60, trickleMs: 100 } };
 
 describe('the table of numbers', () => {

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
+import { failureNumbers } from '../src/behaviours.js';
 import { createSimulator, startSimulator } from '../src/simulator.js';
 import { goodSend, startClient } from './client.js';
 
@@ -29,9 +30,23 @@ describe('startSimulator', () => {
     );
   });
 
+  it('tells the newest code of a number, in any notation, also of one whose reply was lost', async () => {
+    const { ask, simulator } = await startClient();
+    expect(simulator.lastCode('+60123456789')).toBeUndefined();
+    await ask();
+    const { code } = await ask();
+    await ask({ mobile: '198765432' });
+    expect(simulator.lastCode('+60123456789')).toBe(code);
+    expect(simulator.lastCode('012-345 6789')).toBe(code);
+    await ask({ mobile: failureNumbers.reset_after_sms.slice('+60'.length) }).catch(() => {});
+    expect(simulator.lastCode(failureNumbers.reset_after_sms)).toMatch(/^\d{6}$/);
+  });
+
   it('closes at once, calls that hang included, and may be closed twice', async () => {
     const { simulator, call } = await startClient();
-    const hanging = call({ mobile: '190000010' }).catch((error: unknown) => error);
+    const hanging = call({ mobile: failureNumbers.hang_before_sms.slice('+60'.length) }).catch(
+      (error: unknown) => error,
+    );
     await expect.poll(() => simulator.state.calls.send).toBe(1);
     await simulator.close();
     await simulator.close();

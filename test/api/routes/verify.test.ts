@@ -1,3 +1,4 @@
+import { failureNumbers } from 'isms-2fa-simulator';
 import { describe, expect, it } from 'vitest';
 import {
   admitted,
@@ -238,10 +239,10 @@ describe('a refusal of iSMS that does not say that the code was wrong', () => {
 
 describe('verifying a code: 503', () => {
   it.each([
-    ['an error of iSMS', '+60190000040'],
-    ['no answer', '+60190000041'],
-    ['a reset connection', '+60190000042'],
-    ['an answer that is neither yes nor no', '+60190000043'],
+    ['an error of iSMS', failureNumbers.verify_500],
+    ['no answer', failureNumbers.verify_hang],
+    ['a reset connection', failureNumbers.verify_reset],
+    ['an answer that is neither yes nor no', failureNumbers.verify_wrong_shape],
   ])('for %s, which verifies nothing and counts the attempt', async (_what, to) => {
     const { id, code } = await impatient.sent({ to });
     const reply = await impatient.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
