@@ -3,7 +3,7 @@ const introduction = `# Errors
 <!-- Generated from src/api/http/problems.ts by \`npm run docs:write\`; do not edit. -->
 
 Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`. Programs should check the code, not
-the text. A running gateway has the same table at \`/docs/errors\`, where the \`type\` of each error leads. \`isms-otp-client\` throws an \`OtpError\` with the same codes.
+the text. A running gateway has the same table at \`/docs/errors\`, to which \`type\` links. \`isms-otp-client\` throws an \`OtpError\` with the same codes.
 
 Wait for \`Retry-After\`. Retry a send with the same \`Idempotency-Key\`, so that it is not sent twice.
 

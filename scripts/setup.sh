@@ -23,6 +23,8 @@ at_least() {
 
 # An older Node of the machine stays as it is. npm brings a current one beside it, which npm's scripts find first.
 check_node() {
+  # The machine's own Node may be new enough by now.
+  if [ -L node_modules/.bin/node ]; then rm node_modules/.bin/node && hash -r; fi
   version=$(node --version) || fail 'Node 22.19 or newer is needed: https://nodejs.org'
   if at_least 22.19 "${version#v}"; then return; fi
   [ -x "$node_folder/node" ] || say "Node 22.19 or newer is needed; this is $version."
@@ -65,9 +67,9 @@ as_root() {
   fi
 }
 
-# The major and minor version that apt-get would install; nothing when it knows none.
-apt_redis_version() {
-  apt-cache policy redis-server 2>/dev/null | sed -n 's/^ *Candidate: \([0-9]*:\)\{0,1\}\([0-9]*\.[0-9]*\).*/\2/p'
+# The major and minor version of a package that apt-get would install; nothing when it knows none.
+apt_version() {
+  apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([0-9]*:\)\{0,1\}\([0-9]*\.[0-9]*\).*/\2/p'
 }
 
 # RUNLEVEL keeps Debian's package from starting a service of its own, systemctl stops it where that is not enough.
@@ -96,8 +98,8 @@ check_redis() {
   hint=$redis_hint
   if ! command -v redis-server >/dev/null; then
     if command -v apt-get >/dev/null; then
-      if [ -z "$(apt_redis_version)" ]; then as_root apt-get update -qq; fi
-      version=$(apt_redis_version)
+      if [ -z "$(apt_version redis-server)" ]; then as_root apt-get update -qq; fi
+      version=$(apt_version redis-server)
       at_least 6.2 "${version:-0.0}" || fail "$redis_hint (apt-get has ${version:-none}.)"
     fi
     install redis-server redis
@@ -142,10 +144,10 @@ check_test_tools() {
   php -m | grep -qix curl || install php-curl php
   hint='The tests need Composer, as the command composer.'
   command -v composer >/dev/null || install composer composer
-  # Not every system has a package of it.
-  hint='Laravel cannot be installed with apt-get: the test of its example is skipped.'
-  [ -d /usr/share/php/Illuminate/Foundation ] || ! command -v apt-get >/dev/null ||
-    (install php-laravel-framework none) || true
+  # Not every system has a package of it: without one the test of its example is skipped.
+  hint='Laravel cannot be installed with apt-get.'
+  [ -d /usr/share/php/Illuminate/Foundation ] || [ -z "$(apt_version php-laravel-framework)" ] ||
+    install php-laravel-framework none
   command -v helm >/dev/null || install_helm
 }
 

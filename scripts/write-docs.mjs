@@ -1,4 +1,4 @@
-// Writes what of the documentation and of the client is made from schemas and tables, as they were last built.
+// Generates pages of the documentation and the client's types from schemas and tables of the last build.
 import { readFile, writeFile } from 'node:fs/promises';
 import { apiRoutes } from '../dist/api/api.js';
 import { openApiDocument } from '../dist/api/docs/openapi.js';

@@ -10,7 +10,7 @@ const names = (text: string, pattern: RegExp) => [
 const known = settings.map(({ name }) => name);
 const ownRedis = 'REDIS_PASSWORD';
 /** Read by OpenTelemetry itself. */
-const ofOpenTelemetry = ['OTEL_SERVICE_NAME', 'OTEL_RESOURCE_ATTRIBUTES'];
+const ofOpenTelemetry = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_RESOURCE_ATTRIBUTES'];
 
 describe('docker-compose.yml', () => {
   const compose = read('docker-compose.yml');

@@ -143,9 +143,16 @@ function* rowsOf(text: Iterable<string>): Generator<string[], void> {
   const delimiters = ['\r\n', '\n'];
   const limits = { relax_column_count: true, max_record_size: longestRow };
   const parser = new Parser({ ...limits, record_delimiter: delimiters }).on('error', () => {});
+  let unfinished = 0;
   for (const piece of text) {
     parser.write(piece);
-    yield* parsedRows(parser);
+    unfinished += piece.length;
+    for (const cells of parsedRows(parser)) {
+      unfinished = 0;
+      yield cells;
+    }
+    // The parser's own limit does not count empty cells.
+    if (unfinished > longestRow) throw rowTooLong();
   }
   parser.end();
   yield* parsedRows(parser);
@@ -157,12 +164,12 @@ function* parsedRows(parser: Parser): Generator<string[], void> {
   if (parser.errored) throw csvError(parser.errored);
 }
 
+const rowTooLong = () => inputError('A row is longer than 64 KiB', 'check its quotes');
+
 /** The library's own errors may quote a row and its phone number. */
 function csvError(error: Error): Error {
   if (!(error instanceof CsvError)) return error;
-  if (error.code === 'CSV_MAX_RECORD_SIZE') {
-    return inputError('A row is longer than 64 KiB', 'check its quotes');
-  }
+  if (error.code === 'CSV_MAX_RECORD_SIZE') return rowTooLong();
   return inputError(`Row ${Number(error['records']) + 1} is not CSV`, 'check its quotes');
 }
 

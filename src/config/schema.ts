@@ -142,7 +142,7 @@ const http = z.object({
   }),
   trustedProxies: variable('TRUSTED_PROXIES', addressRanges().optional(), {
     meaning:
-      "Proxies whose X-Forwarded-For names the client's address; from other addresses it is ignored. Unset: no proxy.",
+      "Proxies whose X-Forwarded-For names the client's address, and X-Forwarded-Proto the scheme; from other addresses they are ignored. A proxy must pass Host on. Unset: no proxy.",
   }),
 });
 

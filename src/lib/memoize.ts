@@ -13,8 +13,8 @@ export function memoize<T>(answer: (text: string) => T): (text: string) => T {
   };
 }
 
-/** A function that makes its answer at the first call; a promise that rejects is made anew at the next one. */
-export function once<T extends object | string>(make: () => T): () => T {
+/** Calls `make` at the first call, and again after a promise that rejected. */
+export function once<T extends object>(make: () => T): () => T {
   let made: T | null = null;
   return () => {
     if (made !== null) return made;

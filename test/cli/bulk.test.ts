@@ -118,6 +118,7 @@ describe('bulk', () => {
     ['f.csv', 'to,message\n1,2\n1,2\n+60123456789,a"b"\n', /Row 4 is not CSV/],
     ['g.csv', 'to,message\n1,"open\n1,2\n', /Row 2 is not CSV/],
     ['h.csv', `to,message\n1,"${'x'.repeat(70_000)}`, /longer than 64 KiB/],
+    ['commas.csv', `to,message\n${','.repeat(200_000)}`, /longer than 64 KiB/],
     ['i.csv', Buffer.from('to,message\n1,\xe9 %OTP%\n', 'latin1'), /not UTF-8/],
     ['j.ndjson', '{"to":"1"}\n{"to":\n', /Line 2 is not a JSON object/],
     ['k.ndjson', '{"to":"1"}\n["1"]\n', /Line 2 is not a JSON object/],

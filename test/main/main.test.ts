@@ -33,8 +33,8 @@ describe('a command', () => {
     expect(said).not.toContain('    at ');
   });
 
-  it.each(['undici', 'http,UNDICI', 'und*', '*', 'fetch'])(
-    'refuses to run while NODE_DEBUG=%s would print calls to iSMS',
+  it.each(['undici', 'http,UNDICI', 'und*', '*', 'fetch', 'websocket', 'web*', 'child_process'])(
+    'refuses to run while NODE_DEBUG=%s would print calls to iSMS or environments',
     async (NODE_DEBUG) => {
       const { code, said } = await ended('worker', { ...environment, NODE_DEBUG });
       expect(code).toBe(1);

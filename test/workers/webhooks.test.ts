@@ -31,8 +31,8 @@ beforeEach(async () => {
 afterEach(async () => {
   await scene.close();
   await receiver.close();
-  for (const message of taken()) expectDocumented(message);
   for (const stop of stops.splice(0)) await stop();
+  for (const message of taken()) expectDocumented(message);
 });
 
 /** Expects the `data` that the OpenAPI document has for an event of this type, with no member more. */

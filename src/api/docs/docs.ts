@@ -64,11 +64,12 @@ export function docsRoutes(
 const swaggerUi = ['./swagger-ui/', '../../../node_modules/swagger-ui-dist/']
   .map((folder) => fileURLToPath(new URL(folder, import.meta.url)))
   .find(existsSync);
+if (!swaggerUi) throw new Error('Swagger UI is missing: build again (scripts/copy-assets.mjs)');
 
 /** Serves the files of Swagger UI, streamed from the disk. */
 export function serveSwaggerUi(app: Pick<Express, 'get'>): void {
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
-    app.get(`/docs/${file}`, (_req, res) => res.sendFile(file, { root: swaggerUi, maxAge: '1h' }));
+    app.get(`/docs/${file}`, (_req, res) => res.sendFile(file, { root: swaggerUi }));
   }
 }
 

@@ -72,8 +72,8 @@ export const otpSchema = object('An OTP as its own app sees it. Times are UTC wi
   sentAt: timeOrNull('When iSMS accepted the SMS; null before.'),
   expiresAt: timeOrNull('Until when the code can be verified; null before the OTP is sent.'),
   attemptsRemaining: count('How many codes can still be tried.'),
-  uuid: textOrNull('One of the two ids that iSMS gave the SMS.'),
-  smsId: textOrNull('The other id that iSMS gave the SMS.'),
+  uuid: textOrNull('`uuid` of iSMS for the SMS; null before it is sent.'),
+  smsId: textOrNull('`sms_id` of iSMS for the SMS; null before it is sent.'),
   credits: z.number().describe('Credits that one send costs.'),
   failure: failureOrNull,
 });

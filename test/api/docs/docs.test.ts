@@ -19,14 +19,14 @@ describe('the API reference', () => {
     for (const file of files.slice(1)) {
       const served = await get(file);
       expect([file, served.status, served.headers.get('Cache-Control')]).toEqual([
-        ...[file, 200, 'public, max-age=3600'],
+        ...[file, 200, 'public, max-age=0'],
       ]);
       expect(served.headers.get('Last-Modified')).not.toBeNull();
     }
   });
 
   it('serves no other file of Swagger UI', async () => {
-    for (const file of ['index.html', 'swagger-ui-bundle.js.map', '../../../package.json'])
+    for (const file of ['index.html', 'swagger-ui-bundle.js.map', '..%2f..%2fpackage.json'])
       expect((await get(`/docs/${file}`)).status).toBe(404);
   });
 });

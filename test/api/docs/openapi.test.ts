@@ -111,7 +111,7 @@ describe('the OpenAPI document', () => {
     expect(JSON.parse(readFileSync('docs/openapi.json', 'utf8'))).toEqual(document);
   });
 
-  it('is what the types of the client are made from; if not, run `npm run docs:write`', async () => {
+  it('generates packages/client/src/api.ts; if not, run `npm run docs:write`', async () => {
     expect(readFileSync('packages/client/src/api.ts', 'utf8')).toBe(await clientTypes(document));
   });
 
