@@ -2,7 +2,7 @@
 # install-node.sh 24: installs that major version of Node from npm as .node/24/node_modules/.bin/node, unless it is there.
 set -eu
 
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 folder=.node/$1
 node=$folder/node_modules/.bin/node
 if [ -x "$node" ]; then exit; fi

@@ -49,7 +49,7 @@ install_packages() {
   # Packages that were installed by hand stay, if npm misses none.
   if [ -f "$stamp" ] || ! npm ls --all --include=dev >/dev/null 2>&1; then
     say 'Installing the npm packages (npm ci) …'
-    npm ci --include=dev --no-audit --no-fund --loglevel=error
+    npm ci --include=dev --ignore-scripts --no-audit --no-fund --loglevel=error
   fi
   printf '%s\n' "$sum" >"$stamp"
 }
@@ -74,10 +74,13 @@ apt_version() {
 
 # RUNLEVEL keeps Debian's package from starting a service of its own, systemctl stops it where that is not enough.
 apt_install() {
+  was=$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null || true)
   set -- "$1" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1"
   package=$1
   shift
   as_root "$@" >/dev/null || { as_root apt-get update -qq && as_root "$@" >/dev/null; } || fail "$hint"
+  # One that was there before stays as it is.
+  case $was in *' installed') return ;; esac
   if [ -d /run/systemd/system ]; then as_root systemctl disable --quiet --now "$package" || true; fi
 }
 
@@ -166,7 +169,7 @@ build() {
   mv dist/.building dist/.built
 }
 
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 node_folder=$PWD/.node/24/node_modules/.bin
 check_node
 install_packages

@@ -2,7 +2,7 @@
 # npm run test:node -- 22: the unit and integration tests on that major version of Node, installed from npm.
 set -eu
 
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 major=${1:?'which major version of Node? For example: npm run test:node -- 22'}
 shift
 sh scripts/install-node.sh "$major"

@@ -57,10 +57,11 @@ export function problemDocument({ code, facts }: ApiProblem, origin = '') {
   };
 }
 
-/** The headers of a problem: `Retry-After` in seconds wherever a retry makes sense. */
+/** The headers of a problem, which no cache keeps: `Retry-After` in seconds wherever a retry makes sense. */
 export function problemHeaders({ code, facts }: ApiProblem): Record<string, string> {
   const { retryAfterSeconds } = problems[code];
   return {
+    'Cache-Control': 'no-store',
     ...(retryAfterSeconds !== undefined && { 'Retry-After': String(retryAfterSeconds) }),
     ...facts.headers,
   };

@@ -195,8 +195,21 @@ function byPath(routes: readonly Route[]): Map<string, Route[]> {
   return grouped;
 }
 
-/** Whether a client on this machine asks for a name of this machine: no other name can be rebound to it by DNS. */
+const byProxies = [
+  'Forwarded',
+  'X-Forwarded-For',
+  'X-Forwarded-Host',
+  'X-Forwarded-Proto',
+  'X-Real-IP',
+  'Via',
+];
+
+/**
+ * Whether a client on this machine, and no proxy, asks for a name of this machine: no other name can be rebound to it by
+ * DNS.
+ */
 function isLocal(req: IncomingMessage): boolean {
+  if (byProxies.some((name) => headerOf(req, name) !== '')) return false;
   const isLoopback = /^(?:127\.|::1$|::ffff:127\.)/.test(req.socket.remoteAddress ?? '');
   return isLoopback && /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/i.test(headerOf(req, 'Host'));
 }

@@ -7,9 +7,9 @@ const gateway = await startGateway({ dependencies: { development } });
 const production = await startGateway({ dependencies: { admin: null } });
 
 /** The start page as asked for under this name. */
-async function pageFor(host: string): Promise<string> {
+async function pageFor(host: string, headers: Record<string, string> = {}): Promise<string> {
   return await new Promise((resolve, reject) => {
-    const req = request(gateway.url, { headers: { Host: host } }, async (res) => {
+    const req = request(gateway.url, { headers: { ...headers, Host: host } }, async (res) => {
       const chunks = await res.setEncoding('utf8').toArray();
       resolve(chunks.join(''));
     });
@@ -41,6 +41,14 @@ describe('the start page', () => {
     expect(rebound).not.toContain(development.apiKey);
     expect(rebound).toContain('rebound.example');
   });
+
+  it.each(['Forwarded', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Real-IP', 'Via'])(
+    'shows it to nobody behind a proxy on this machine that sends %s',
+    async (name) => {
+      const { host } = new URL(gateway.url);
+      expect(await pageFor(host, { [name]: '203.0.113.9' })).not.toContain(development.apiKey);
+    },
+  );
 
   it('shows no key in production', async () => {
     const { text } = await production.call('GET', '/', { key: null });
