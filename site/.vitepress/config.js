@@ -10,6 +10,7 @@ const list = (folder, recursive) =>
 const pages = [
   ...list('.', false),
   ...list('docs', true),
+  ...list('clients', true),
   ...list('packages', false).map((path) => `${path}/README.md`),
 ]
   .filter((path) => path.endsWith('.md'))

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { afterFile } from '../support/clean-up.js';
 import { startFullGateway } from '../support/full-gateway.js';
 import { connect } from '../support/redis.js';
 import { secret, startReceiver } from '../webhooks/receiver.js';
@@ -112,7 +113,7 @@ describe('a webhook that a real gateway delivered', () => {
       WEBHOOK_SECRET: secret,
       WEBHOOK_PRIVATE_ADDRESSES: 'allow',
     });
-    afterAll(() => Promise.all([gateway.close(), receiver.close()]));
+    afterFile(() => Promise.all([gateway.close(), receiver.close()]));
     const send = "return $otps->send(['to' => '+60123458001', 'reference' => 'order-1']);";
     const { value } = await runPhp<{ id: string }>(send, gateway);
     await expect.poll(() => receiver.taken).toHaveLength(1);
