@@ -286,9 +286,9 @@ export interface Otp {
   expiresAt: string | null;
   /** How many codes can still be tried. */
   attemptsRemaining: number;
-  /** One of the two ids that iSMS gave the SMS. */
+  /** `uuid` of iSMS for the SMS; null before it is sent. */
   uuid: string | null;
-  /** The other id that iSMS gave the SMS. */
+  /** `sms_id` of iSMS for the SMS; null before it is sent. */
   smsId: string | null;
   /** Credits that one send costs. */
   credits: number;
@@ -381,9 +381,9 @@ export interface BatchOtp {
   expiresAt: string | null;
   /** How many codes can still be tried. */
   attemptsRemaining: number;
-  /** One of the two ids that iSMS gave the SMS. */
+  /** `uuid` of iSMS for the SMS; null before it is sent. */
   uuid: string | null;
-  /** The other id that iSMS gave the SMS. */
+  /** `sms_id` of iSMS for the SMS; null before it is sent. */
   smsId: string | null;
   /** Credits that one send costs. */
   credits: number;
