@@ -190,6 +190,7 @@ describe('the constructor of the PHP client', () => {
   it.each([
     ['a text that is not a URL', "baseUrl: 'otp.example'"],
     ['another scheme', "baseUrl: 'ftp://otp.example'"],
+    ['a null byte in the URL', String.raw`baseUrl: "https://otp.example\0"`],
     ['a login in the URL', "baseUrl: 'https://user:password-canary@otp.example'"],
     ['a query in the URL', "baseUrl: 'https://otp.example?x=password-canary'"],
     ['a missing key', "apiKey: ''"],
@@ -202,6 +203,29 @@ describe('the constructor of the PHP client', () => {
     expect(error.class).toBe('InvalidArgumentException');
     // The test's own function is not part of the client.
     expect(error.message).not.toContain('canary');
+  });
+
+  it.each([
+    ['an option that cURL refuses', 'CURLOPT_SSLVERSION => 999', 'CURLOPT_SSLVERSION'],
+    ['an option that there is not', '987_654 => 1', '987_654'],
+    ['a value with a null byte', String.raw`CURLOPT_CAINFO => "a\0b"`, 'CURLOPT_CAINFO'],
+  ])('rejects %s at once, instead of losing the options after it', async (_what, bad, option) => {
+    server.plays(json(200, otp));
+    const proxy = "CURLOPT_PROXY => 'http://user:password-canary@127.0.0.1:1'";
+    const { value } = await run(`
+      try { $otps = new OtpClient((string) getenv('OTP_URL'), (string) getenv('OTP_KEY'), curlOptions: [${bad}, ${proxy}]); }
+      catch (InvalidArgumentException $error) { return [$error->getMessage(), $error->getPrevious(), ${option}, print_r($error, true)]; }
+      $otps->get('otp_1');`);
+    const [message, previous, number, dump] = value as [string, unknown, number, string];
+    expect(message).toBe(`cURL rejects option ${number} of curlOptions`);
+    expect(previous).toBeNull();
+    expect(dump).not.toContain('canary');
+  });
+
+  it('accepts options of cURL, whose mistakes the client’s own options make good', async () => {
+    server.plays(json(200, otp));
+    const options = 'CURLOPT_RETURNTRANSFER => true, CURLOPT_FOLLOWLOCATION => true, CURLOPT_TIMEOUT => 0';
+    expect((await run(`return client(curlOptions: [${options}])->get('otp_1')->id;`)).value).toBe('otp_1');
   });
 
   it('accepts a URL with a path and a trailing slash', async () => {
@@ -297,6 +321,30 @@ describe('an error of the PHP client', () => {
     }
   });
 
+  it.each([
+    ['a warning that is thrown', 'CURLOPT_SSL_VERIFYHOST => true'],
+    ['an unknown option', '987_654 => 1'],
+  ])('never prints the key or the code after %s of curlOptions', async (_what, option) => {
+    server.plays(broken);
+    const { value } = await run<string>(`
+      set_error_handler(function (int $level, string $message) { throw new ErrorException($message, 0, $level); });
+      try {
+        $otps = new OtpClient((string) getenv('OTP_URL'), (string) getenv('OTP_KEY'), retries: 0, curlOptions: [${option}]);
+        $otps->verify('otp_1', '271828');
+      } catch (Throwable $error) { return get_class($error) . print_r($error->getTrace(), true); }`);
+    expect(value).toContain('InvalidArgumentException');
+    expect(value).not.toMatch(/271828|canary/);
+  });
+
+  it('never prints what the gateway answered, when onResult throws', async () => {
+    const canary = `{"index":0,"code":"x","message":"","to":"+60129876543"}\n`;
+    server.plays((res) => begin(res).end(canary));
+    const call = "$otps->sendMany([['to' => '1']], onResult: fn () => throw new DomainException('enough'));";
+    const { dump } = await failing(call);
+    expect(dump).toContain('enough');
+    expect(dump).not.toContain('9876543');
+  });
+
   it('has codes that PHPStan knows, all of the gateway and no others', async () => {
     const { value } = await run<string>('return (new ReflectionClass(OtpError::class))->getDocComment();');
     const types = String(value).split('@phpstan-type').slice(1).join('\n');
@@ -310,8 +358,10 @@ describe('the PHP client', () => {
     server.plays(json(200, otp));
     const { value } = await run<string>(`
       $dumps = printed($otps) . var_export($otps, true) . print_r((array) $otps, true) . json_encode($otps);
-      return $dumps . printed($otps->get('otp_1'));`);
-    expect(value).toContain('+60******789');
+      $otp = $otps->get('otp_1');
+      return $dumps . printed($otp) . json_encode([$otp]);`);
+    expect(value?.match(/\+60\*{6}789/g)).toHaveLength(3);
+    expect(value).toContain('"to":"+60******789"');
     expect(value).not.toMatch(/canary|23456789/);
     expect((await failing('serialize($otps);')).class).toBe('LogicException');
   });

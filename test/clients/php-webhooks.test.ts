@@ -27,7 +27,10 @@ const delivery = ({ at = new Date(), secrets = [secret], body = JSON.stringify(e
 });
 
 /** Verifies it in PHP; resolves with the event, or the error's code. */
-const verify = async (given: { payload: string; headers: object }, secrets: string | string[] = secret) => {
+const verify = async (
+  given: { payload: string; headers: object },
+  secrets: string | string[] | null = secret,
+) => {
   const facts = Buffer.from(JSON.stringify({ ...given, secrets })).toString('base64');
   const { value, error } = await runPhp(
     `['payload' => $payload, 'headers' => $headers, 'secrets' => $secrets] =
@@ -58,7 +61,7 @@ describe('Webhook::verify of the PHP client', () => {
   it('accepts deliveries while either side changes its secret', async () => {
     const old = newSecret();
     const signedByBoth = delivery({ secrets: [secret, old] });
-    for (const known of [secret, old, [old, secret], [newSecret(), old]]) {
+    for (const known of [secret, old, [old, secret], [newSecret(), old], `${newSecret()} , ${old}\n`]) {
       expect(await verify(signedByBoth, known)).toMatchObject({ id });
     }
     expect(await verify(delivery(), [old, secret])).toMatchObject({ id });
@@ -69,7 +72,6 @@ describe('Webhook::verify of the PHP client', () => {
     expect(await verify({ payload: `${payload} `, headers })).toBe('wrong_signature');
     expect(await verify({ payload, headers: { ...headers, 'webhook-id': 'evt_2' } })).toBe('wrong_signature');
     expect(await verify(delivery(), newSecret())).toBe('wrong_signature');
-    expect(await verify(delivery(), [])).toBe('wrong_signature');
     const v2 = { ...headers, 'webhook-signature': String(headers['webhook-signature']).replace('v1', 'v2') };
     expect(await verify({ payload, headers: v2 })).toBe('wrong_signature');
     expect(await verify(delivery({ at: ago(-400) }))).toBe('outside_tolerance');
@@ -99,8 +101,20 @@ describe('Webhook::verify of the PHP client', () => {
     for (const body of ['', '[]', 'null', '{"type":"otp.sent"}', '{"type":1,"timestamp":"","data":{}}']) {
       expect(await verify(delivery({ body }))).toBe('invalid_payload');
     }
-    for (const none of ['', 'whsec_', 'whsec_***'])
+  });
+
+  it('reports a secret that is none, also beside a good one and when the request is no webhook', async () => {
+    const [short, long] = [23, 65].map((size) => `whsec_${randomBytes(size).toString('base64')}`);
+    for (const none of ['', 'whsec_', 'whsec_***', short, long, `${secret},`].map(String)) {
       expect(await verify(delivery(), none)).toBe('invalid_secret');
+      expect(await verify(delivery(), [secret, none])).toBe('invalid_secret');
+    }
+    for (const none of [[], null]) expect(await verify(delivery(), none)).toBe('invalid_secret');
+    expect(await verify({ payload: '', headers: {} }, 'whsec_')).toBe('invalid_secret');
+    for (const size of [24, 64]) {
+      const good = `whsec_${randomBytes(size).toString('base64')}`;
+      expect(await verify(delivery({ secrets: [good] }), good)).toMatchObject({ id });
+    }
   });
 });
 

@@ -44,7 +44,7 @@ describe('docs/examples/express-login', () => {
     expect(await text()).toContain('That is not a mobile number.');
     await page.fill('#phone', failureNumbers.invalid_number);
     await page.click('button');
-    expect(await text()).toContain('iSMS refused the phone number. Ask for another one.');
+    expect(await text()).toContain('That number cannot receive SMS.');
     await page.fill('#phone', '012-345 6701');
     await page.click('button');
     await page.waitForURL(/\/code$/);

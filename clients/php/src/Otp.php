@@ -7,12 +7,12 @@ namespace IsmsOtp;
 use IsmsOtp\Internal\Json;
 
 /**
- * An OTP as it was when the gateway answered. Times are UTC with milliseconds: `2026-01-01T00:00:00.000Z`. `var_dump` and
- * `print_r` mask its number; `json_encode` and `dd()` of Laravel do not.
+ * An OTP as it was when the gateway answered. Times are UTC with milliseconds: `2026-01-01T00:00:00.000Z`. `var_dump`,
+ * `print_r` and `json_encode` mask its number; `var_export`, `serialize` and `dd()` of Laravel do not.
  *
  * @phpstan-type OtpStatus 'queued'|'sending'|'sent'|'verified'|'expired'|'locked'|'failed'|'unknown'|'cancelled'
  */
-class Otp
+class Otp implements \JsonSerializable
 {
     /** The gateway's id of the OTP. */
     public readonly string $id;
@@ -88,5 +88,15 @@ class Otp
     public function __debugInfo(): array
     {
         return ['to' => substr($this->to, 0, 3) . '******' . substr($this->to, -3)] + get_object_vars($this);
+    }
+
+    /**
+     * What `json_encode` shows: the same.
+     *
+     * @return array<string, mixed>
+     */
+    public function jsonSerialize(): array
+    {
+        return $this->__debugInfo();
     }
 }

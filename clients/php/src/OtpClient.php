@@ -12,11 +12,15 @@ use IsmsOtp\Internal\Upload;
 
 /**
  * Calls one gateway with the key of one app. Methods throw an OtpError, whose `code` names the problem, or an
- * InvalidArgumentException for an invalid argument. Failed calls are retried only where that cannot send or count twice.
+ * InvalidArgumentException for an invalid argument.
+ *
+ * Retries never send twice. A verification is retried once, after `network_error` or `queue_unavailable`; a wrong code may
+ * then cost two attempts.
  *
  * Options that many methods have:
  * - `idempotencyKey`: 1 to 255 visible ASCII characters that identify this request, such as the id of your record:
- *   repeated with the same key, it takes effect once. Default: a new key for each call, used by all its retries.
+ *   repeated with the same key, it takes effect once. Default: a new key for each call, used by all its retries. `cancel`,
+ *   `changeBatch` and `cancelBatch` need none: a repeated one changes nothing more.
  * - `waitSeconds`: how long to wait until the OTP is sent or has failed, in whole seconds, 0 to 30; added to the time-out.
  * - `timeoutMs`: time-out of the call in milliseconds, retries included, in place of the client's.
  *
@@ -74,7 +78,7 @@ class OtpClient
      *   15,000
      * @param int $retries how often a failed call is retried where that is safe
      * @param array<int, mixed> $curlOptions options of cURL for every request, such as `CURLOPT_CAINFO` and
-     *   `CURLOPT_PROXY`; those that the client sets itself win
+     *   `CURLOPT_PROXY`; those that the client sets itself win. A wrong one throws here
      *
      * @throws \InvalidArgumentException for an invalid argument, without quoting it
      */

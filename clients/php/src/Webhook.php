@@ -9,6 +9,8 @@ final class Webhook
 {
     private const SCHEME = 'v1,';
     private const PREFIX = 'whsec_';
+    private const SHORTEST_SECRET = 24;
+    private const LONGEST_SECRET = 64;
 
     /**
      * Verifies signature and age of a webhook and returns its event. Events arrive at least once: remember each `id` for
@@ -18,17 +20,19 @@ final class Webhook
      *   does not match the signature
      * @param array<array-key, mixed> $headers headers of the request by name, in any case: `getallheaders()`, or with
      *   lists of values as in PSR-7 (`getHeaders()`) and Laravel (`headers->all()`)
-     * @param string|list<string> $secret the secret, `whsec_…`; several during a rotation
+     * @param string|list<string>|null $secret the secret, `whsec_…`; during a rotation several, as a list or separated by
+     *   commas, as in the gateway's WEBHOOK_SECRET
      * @param int $toleranceSeconds largest accepted age, and clock difference, in seconds
      *
-     * @throws WebhookError if it must be rejected: answer 401
+     * @throws WebhookError if it must be rejected: answer 401, except to `invalid_secret`, an error of the receiver
      */
     public static function verify(
         #[\SensitiveParameter] string $payload,
         #[\SensitiveParameter] array $headers,
-        #[\SensitiveParameter] string|array $secret,
+        #[\SensitiveParameter] string|array|null $secret,
         int $toleranceSeconds = 300,
     ): WebhookEvent {
+        $keys = self::keys($secret);
         $id = self::header($headers, 'webhook-id');
         $timestamp = self::header($headers, 'webhook-timestamp');
         $signatures = explode(' ', self::header($headers, 'webhook-signature'));
@@ -36,8 +40,8 @@ final class Webhook
         if (preg_match('/^\d{1,12}$/D', $timestamp) !== 1 || $apart > $toleranceSeconds) {
             throw new WebhookError('outside_tolerance', 'webhook-timestamp differs too much from this clock');
         }
-        foreach ((array) $secret as $each) {
-            $digest = hash_hmac('sha256', "{$id}.{$timestamp}.{$payload}", self::secretBytes($each), true);
+        foreach ($keys as $key) {
+            $digest = hash_hmac('sha256', "{$id}.{$timestamp}.{$payload}", $key, true);
             $expected = self::SCHEME . base64_encode($digest);
             // Compares all, so that the time does not tell which one matches.
             $matching = array_filter($signatures, static fn (string $found): bool => hash_equals($expected, $found));
@@ -64,14 +68,37 @@ final class Webhook
         throw new WebhookError('missing_header', "{$name} is missing");
     }
 
-    private static function secretBytes(#[\SensitiveParameter] string $secret): string
+    /**
+     * Decodes all secrets before the request is looked at, so that no delivery hides a wrong one.
+     *
+     * @param string|list<string>|null $secret
+     *
+     * @return list<string>
+     */
+    private static function keys(#[\SensitiveParameter] string|array|null $secret): array
     {
+        $secrets = is_array($secret) ? $secret : explode(',', $secret ?? '');
+        $keys = [];
+        // Not array_map, whose arguments traces show.
+        foreach ($secrets as $each) {
+            $keys[] = self::key($each);
+        }
+        return $keys === [] ? throw self::invalidSecret() : $keys;
+    }
+
+    private static function key(#[\SensitiveParameter] string $secret): string
+    {
+        $secret = trim($secret);
         $text = str_starts_with($secret, self::PREFIX) ? substr($secret, strlen(self::PREFIX)) : $secret;
         $bytes = base64_decode($text, true);
-        if ($bytes === false || $bytes === '') {
-            throw new WebhookError('invalid_secret', 'a secret must be whsec_ followed by base64');
-        }
-        return $bytes;
+        $length = strlen((string) $bytes);
+        $isKey = $length >= self::SHORTEST_SECRET && $length <= self::LONGEST_SECRET;
+        return $isKey ? (string) $bytes : throw self::invalidSecret();
+    }
+
+    private static function invalidSecret(): WebhookError
+    {
+        return new WebhookError('invalid_secret', 'a secret must be whsec_ and 24 to 64 bytes in base64');
     }
 
     private static function event(string $id, #[\SensitiveParameter] string $payload): WebhookEvent

@@ -25,9 +25,10 @@ function dropOldSessions() {
   }
 }
 
-/** What a person reads when something is refused. Everything else is the same to them: try again later. */
+/** What a person reads when something is refused or failed. Everything else is the same to them: try again later. */
 const texts = {
   invalid_phone_number: 'That is not a mobile number.',
+  invalid_number: 'That number cannot receive SMS.',
   country_not_allowed: 'We cannot send codes to that country.',
   phone_rate_limited: 'You asked for a code a moment ago. Wait a little, then ask again.',
   phone_locked: 'Too many wrong codes. Call us.',
@@ -39,9 +40,10 @@ const texts = {
   attempts_exhausted: 'Too many wrong codes. Ask for a new one.',
   not_sent: 'The SMS is still on its way.',
 };
+const textFor = (code) => texts[code] ?? 'Something went wrong. Try again in a minute.';
 const explain = (error) => {
   if (!isOtpError(error)) throw error;
-  return texts[error.code] ?? 'Something went wrong. Try again in a minute.';
+  return textFor(error.code);
 };
 
 const app = express();
@@ -78,7 +80,7 @@ app.post('/code', async (req, res) => {
       { to: String(req.body?.phone), purpose: 'login', clientIp: req.ip },
       { waitSeconds: 10 },
     );
-    if (otp.failure) return res.status(422).send(phonePage(otp.failure.message));
+    if (otp.failure) return res.status(422).send(phonePage(textFor(otp.failure.code)));
     req.renewSession({ otpId: otp.id, to: otp.to });
     res.redirect(303, '/code');
   } catch (error) {

@@ -39,7 +39,8 @@ const prefix = 'whsec_';
 
 /**
  * Verifies signature and age of a webhook (Standard Webhooks, https://www.standardwebhooks.com) and returns its event.
- * Rejects with a `WebhookError`: answer 401. Events arrive at least once: remember each `id` for a day.
+ * Rejects with a `WebhookError`: answer 401, except to `invalid_secret`, an error of the receiver. Events arrive at least
+ * once: remember each `id` for a day.
  */
 export async function verifyWebhook(delivery: WebhookDelivery): Promise<WebhookEvent> {
   const { payload, headers, secret, toleranceSeconds = defaultToleranceSeconds } = delivery;

@@ -8,6 +8,7 @@ use Illuminate\Contracts\Http\Kernel;
 use Illuminate\Foundation\Application;
 use Illuminate\Foundation\Exceptions\Handler;
 use Illuminate\Http\Request;
+use Illuminate\Log\Events\MessageLogged;
 
 require 'Illuminate/autoload.php';
 require getenv('CLIENT_AUTOLOAD');
@@ -37,6 +38,12 @@ $app = new Application(__DIR__);
 $app->singleton(Kernel::class, AppKernel::class);
 $app->singleton(ExceptionHandler::class, Handler::class);
 $app->booted(static function (Application $app): void {
+    // While this file exists, handling an event fails.
+    $app['events']->listen(MessageLogged::class, static function (MessageLogged $logged): void {
+        if ($logged->message === 'OTP event' && is_file(__DIR__ . '/storage/broken')) {
+            throw new RuntimeException('storage/broken exists');
+        }
+    });
     $app['router']->middleware('web')->get('/', static fn (Request $request): array => [
         'token' => csrf_token(),
         'session' => $request->session()->getId(),

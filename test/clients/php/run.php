@@ -3,6 +3,7 @@
 
 declare(strict_types=1);
 
+use IsmsOtp\Otp;
 use IsmsOtp\OtpClient;
 use IsmsOtp\OtpTimeout;
 
@@ -13,12 +14,22 @@ function client(mixed ...$options): OtpClient
     return new OtpClient(...$options + ['baseUrl' => (string) getenv('OTP_URL'), 'apiKey' => (string) getenv('OTP_KEY')]);
 }
 
+/** What a program sees; `json_encode` masks numbers. */
+function seen(mixed $value): mixed
+{
+    return match (true) {
+        $value instanceof Otp => get_object_vars($value),
+        is_array($value) => array_map(seen(...), $value),
+        default => $value,
+    };
+}
+
 /** Members that a program sees, also of the errors. */
 function shown(Throwable $error): array
 {
     $members = get_object_vars($error);
     return ['class' => get_class($error), 'message' => $error->getMessage()] + $members + [
-        'otp' => $error instanceof OtpTimeout ? $error->otp() : null,
+        'otp' => $error instanceof OtpTimeout ? seen($error->otp()) : null,
         'dump' => print_r($error, true) . var_export($error, true) . $error . json_encode($error),
     ];
 }
@@ -34,7 +45,7 @@ function printed(mixed $value): string
 $code = "use IsmsOtp\\{Otp, OtpClient, OtpError, OtpTimeout, OtpUploadBroken, Webhook, WebhookError};\n" . $argv[1];
 $otps = client();
 try {
-    $result = ['value' => eval($code)];
+    $result = ['value' => seen(eval($code))];
 } catch (Throwable $error) {
     $result = ['error' => shown($error)];
 }

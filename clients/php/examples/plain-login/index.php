@@ -1,5 +1,5 @@
 <?php
-// Signs users in by phone number with plain PHP: two forms, one session, and the gateway behind them.
+// Signs users in by phone number with plain PHP: a form for the number, a form for the code, and a session.
 //
 //   OTP_KEY=… php -S 127.0.0.1:8080 clients/php/examples/plain-login/index.php
 
@@ -14,26 +14,33 @@ require __DIR__ . '/pages.php';
 
 $otps = new OtpClient(getenv('OTP_URL') ?: 'http://127.0.0.1:3000', getenv('OTP_KEY') ?: '');
 
-/** The text for the user; all other errors mean the same to them: try again later. */
-function textFor(OtpError $error): string
+/** Returns the text for an error that the user can do something about; null for other errors. */
+function textFor(OtpError $error, string $path): ?string
 {
     return match ($error->code) {
+        'invalid_request' => $path === '/code' ? 'That is not a mobile number.' : 'A code has six digits.',
         'invalid_phone_number' => 'That is not a mobile number.',
         'country_not_allowed' => 'We cannot send codes to that country.',
         'phone_rate_limited' => "You asked for a code a moment ago. Ask again in {$error->retryAfterSeconds} seconds.",
         'phone_locked' => 'Too many wrong codes. Call us.',
         'incorrect_code' => "That code is wrong. Attempts left: {$error->attemptsRemaining}.",
-        'invalid_request' => 'A code has six digits.',
         'already_verified' => 'That code was used already.',
         'not_verifiable' => 'That SMS went wrong. Ask for a new code.',
         'otp_expired' => 'That code is too old. Ask for a new one.',
         'attempts_exhausted' => 'Too many wrong codes. Ask for a new one.',
         'not_sent' => 'The SMS is still on its way.',
-        default => 'Something went wrong. Try again in a minute.',
+        default => null,
     };
 }
 
-/** A session that changes its user gets a new id, so that nobody can have planted it. */
+/** Shows a form again with a text for the user; null means that the gateway or iSMS did not work. */
+function showAgain(callable $form, ?string $text): void
+{
+    http_response_code($text === null ? 503 : 422);
+    echo $form($text ?? 'Something went wrong. Try again in a minute.');
+}
+
+/** Gives the session a new id when its user changes: an attacker may know the old one (session fixation). */
 function renewSession(array $content): void
 {
     session_regenerate_id(true);
@@ -46,17 +53,31 @@ function redirect(string $path): never
     exit;
 }
 
+/** Returns a field of the form; an empty text for a list or invalid UTF-8. */
 function field(string $name): string
 {
-    return is_string($_POST[$name] ?? null) ? $_POST[$name] : '';
+    $value = $_POST[$name] ?? null;
+    return is_string($value) && preg_match('//u', $value) === 1 ? $value : '';
 }
 
-session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Lax', 'cookie_secure' => isset($_SERVER['HTTPS'])]);
+/** Tells whether a page of this app sent the form. Browsers send Sec-Fetch-Site, over plain HTTP only Origin. */
+function isOwnForm(): bool
+{
+    if (isset($_SERVER['HTTP_SEC_FETCH_SITE'])) {
+        return in_array($_SERVER['HTTP_SEC_FETCH_SITE'], ['same-origin', 'none'], true);
+    }
+    $host = $_SERVER['HTTP_HOST'] ?? '';
+    return in_array($_SERVER['HTTP_ORIGIN'] ?? null, ["http://{$host}", "https://{$host}"], true);
+}
+
+// Browsers send a Secure cookie over HTTPS only. `php -S` has no HTTPS, so there it is off.
+$isSecure = (getenv('COOKIE_SECURE') ?: (PHP_SAPI === 'cli-server' ? 'off' : 'on')) !== 'off';
+session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Lax', 'cookie_secure' => $isSecure]);
 $method = $_SERVER['REQUEST_METHOD'];
 $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
 
-// Forms of other sites must not send SMS or sign anybody out.
-if ($method !== 'GET' && !in_array($_SERVER['HTTP_SEC_FETCH_SITE'] ?? 'same-origin', ['same-origin', 'none'], true)) {
+// Other sites must not send SMS or sign users out through a user's browser.
+if ($method !== 'GET' && !isOwnForm()) {
     http_response_code(403);
     exit;
 }
@@ -67,14 +88,16 @@ try {
             echo isset($_SESSION['phone']) ? homePage($_SESSION['phone']) : phonePage();
             break;
         case 'POST /code':
-            // Behind a proxy, REMOTE_ADDR is the proxy's: pass the user's address instead.
+            // Behind a proxy, REMOTE_ADDR is the proxy's address: pass the user's instead.
             $otp = $otps->send(
                 ['to' => field('phone'), 'purpose' => 'login', 'clientIp' => $_SERVER['REMOTE_ADDR']],
                 waitSeconds: 10,
             );
             if ($otp->failure !== null) {
-                http_response_code(422);
-                echo phonePage($otp->failure->message);
+                // Its message is for operators.
+                error_log("{$otp->failure->code}: {$otp->failure->message}");
+                $isWrongNumber = $otp->failure->code === 'invalid_number';
+                showAgain(phonePage(...), $isWrongNumber ? 'That number cannot receive SMS.' : null);
                 break;
             }
             renewSession(['otpId' => $otp->id, 'to' => $otp->to]);
@@ -86,7 +109,7 @@ try {
             if (!isset($_SESSION['otpId'])) {
                 redirect('/');
             }
-            // Returns only when this very call verified the code: after anything else, nobody is signed in.
+            // Returns only if this call verified the code; otherwise it throws, and the user is not signed in.
             $otps->verify($_SESSION['otpId'], preg_replace('/[\s-]/', '', field('code')) ?? '');
             renewSession(['phone' => $_SESSION['to']]);
             redirect('/');
@@ -98,6 +121,5 @@ try {
     }
 } catch (OtpError $error) {
     error_log($error->getMessage());
-    http_response_code(422);
-    echo $path === '/code' ? phonePage(textFor($error)) : codePage(textFor($error));
+    showAgain($path === '/code' ? phonePage(...) : codePage(...), textFor($error, $path));
 }

@@ -71,7 +71,8 @@ final class Http
         ?string $idempotencyKey,
     ): void {
         $handle = curl_init();
-        curl_setopt_array($handle, $options + [
+        self::setOptions($handle, $this->settings->curlOptions->reveal());
+        self::setOptions($handle, $options + [
             CURLOPT_URL => $this->settings->baseUrl . $path,
             CURLOPT_CUSTOMREQUEST => $method,
             CURLOPT_HTTPHEADER => ['Authorization: ' . $this->settings->authorization->reveal(), 'Expect:', ...$headers],
@@ -83,13 +84,35 @@ final class Http
                 $answer->addHeaderLine($line);
                 return strlen($line);
             },
-            CURLOPT_WRITEFUNCTION => static function (\CurlHandle $handle, string $bytes) use ($answer): int {
+            CURLOPT_WRITEFUNCTION => static function (\CurlHandle $handle, #[\SensitiveParameter] string $bytes) use ($answer): int {
                 $answer->text .= $bytes;
                 return strlen($bytes);
             },
-        ] + $this->settings->curlOptions->reveal());
+        ]);
         if (curl_exec($handle) === false) {
             throw self::networkError(curl_errno($handle), $idempotencyKey);
+        }
+    }
+
+    /**
+     * Sets options one by one: `curl_setopt_array` stops at the first one that cURL rejects. Drops warnings and errors, whose
+     * traces hold the value.
+     *
+     * @param array<array-key, mixed> $options
+     *
+     * @throws \InvalidArgumentException for an option that cURL rejects
+     */
+    public static function setOptions(\CurlHandle $handle, #[\SensitiveParameter] array $options): void
+    {
+        foreach ($options as $option => $value) {
+            try {
+                $isSet = @curl_setopt($handle, $option, $value);
+            } catch (\Throwable) {
+                $isSet = false;
+            }
+            if (!$isSet) {
+                throw new \InvalidArgumentException("cURL rejects option {$option} of curlOptions");
+            }
         }
     }
 

@@ -9,10 +9,10 @@ use IsmsOtp\OtpError;
 /**
  * Decides on retries; nothing else does.
  *
- * A call other than a verification may be retried any number of times, since it takes effect once: it reads, cancels or
- * has an idempotency key. A verification is retried once, and only after `network_error` or `queue_unavailable`: the
- * gateway repeats a success under the same key, so a correct code whose answer was lost still succeeds; a wrong code costs
- * a second attempt. No retry after a time-out: the first call may still be running, and the code would be checked twice.
+ * A call other than a verification may be retried any number of times, since it takes effect once: it reads, cancels,
+ * sets values or has an idempotency key. A verification is retried once, and only after `network_error` or
+ * `queue_unavailable`: the gateway repeats a success under the same key, so a correct code whose answer was lost still
+ * succeeds; a wrong code costs a second attempt. No retry after a time-out: the first call may still be running, and the code would be checked twice.
  *
  * @internal
  */

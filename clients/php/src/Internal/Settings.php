@@ -46,6 +46,7 @@ final class Settings
         if ($retries < 0) {
             throw new \InvalidArgumentException('retries must be at least 0');
         }
+        Http::setOptions(curl_init(), $curlOptions);
         $this->baseUrl = self::checkedUrl($baseUrl);
         $this->timeoutMs = self::checkedTimeoutMs($timeoutMs ?? self::TIMEOUT_MS);
         $this->verifyTimeoutMs = $timeoutMs ?? self::VERIFY_TIMEOUT_MS;
@@ -68,7 +69,7 @@ final class Settings
     private static function checkedUrl(#[\SensitiveParameter] string $text): string
     {
         $url = parse_url($text);
-        if (!is_array($url) || ($url['host'] ?? '') === '' || preg_match('/^https?:\/\/[^\s]+$/Di', $text) !== 1) {
+        if (!is_array($url) || ($url['host'] ?? '') === '' || preg_match('/^https?:\/\/[^\s\0]+$/Di', $text) !== 1) {
             throw new \InvalidArgumentException('baseUrl must be an http or https URL, such as https://otp.example');
         }
         if (array_intersect_key($url, ['user' => 1, 'pass' => 1, 'query' => 1, 'fragment' => 1]) !== []) {

@@ -120,7 +120,14 @@ final class Upload
                 return self::ABORT_READING;
             }
         };
-        $write = function (\CurlHandle $handle, string $bytes) use ($answer, &$summary, &$thrown): int {
+        $write = function (
+            \CurlHandle $handle,
+            #[\SensitiveParameter] string $bytes,
+        ) use (
+            $answer,
+            &$summary,
+            &$thrown,
+        ): int {
             $answer->text .= $bytes;
             try {
                 if ($answer->status === 202) {

@@ -25,8 +25,8 @@ final class IsmsOtpServiceProvider extends ServiceProvider
             $config = $app->make(Repository::class);
             return new OtpClient((string) $config->get('isms-otp.url'), (string) $config->get('isms-otp.key'));
         });
-        $this->app->when(VerifyIsmsOtpWebhook::class)->needs('$secrets')->give(
-            static fn (Container $app): array => explode(',', (string) $app->make(Repository::class)->get('isms-otp.webhook_secret')),
+        $this->app->when(VerifyIsmsOtpWebhook::class)->needs('$secret')->give(
+            static fn (Container $app): string => (string) $app->make(Repository::class)->get('isms-otp.webhook_secret'),
         );
         $this->app->resolving(ChannelManager::class, static function (ChannelManager $channels, Container $app): void {
             $channels->extend('isms-otp', static fn (): IsmsOtpChannel => $app->make(IsmsOtpChannel::class));

@@ -16,11 +16,15 @@ use IsmsOtp\OtpError;
 /** Signs users in by phone number. */
 final class LoginController
 {
+    /** `regex://u` accepts UTF-8 only. */
+    private const FIELD = 'required|string|max:40|regex://u';
+
     /** Sends a code to the number. */
     public function sendCode(Request $request, Dispatcher $notifications): JsonResponse
     {
+        ['phone' => $phone] = $request->validate(['phone' => self::FIELD]);
         try {
-            $user = (new AnonymousNotifiable())->route('isms-otp', (string) $request->input('phone'));
+            $user = (new AnonymousNotifiable())->route('isms-otp', $phone);
             $notifications->sendNow($user, new LoginCode($request->ip()));
         } catch (OtpError $error) {
             throw $this->invalid('phone', $error);
@@ -29,15 +33,16 @@ final class LoginController
         return new JsonResponse(['sent' => true]);
     }
 
-    /** Verifies the code; signs in only when this very call verified it. */
+    /** Verifies the code; signs in only if this call verified it. */
     public function signIn(Request $request, OtpClient $otps): JsonResponse
     {
         $session = $request->session();
         if (!$session->has('otpId')) {
             throw ValidationException::withMessages(['code' => 'Ask for a code.']);
         }
+        ['code' => $code] = $request->validate(['code' => self::FIELD]);
         try {
-            $otps->verify($session->get('otpId'), (string) preg_replace('/[\s-]/', '', (string) $request->input('code')));
+            $otps->verify($session->get('otpId'), (string) preg_replace('/[\s-]/', '', $code));
         } catch (OtpError $error) {
             throw $this->invalid('code', $error);
         }
@@ -50,15 +55,19 @@ final class LoginController
 
     private function invalid(string $field, OtpError $error): ValidationException
     {
-        report($error);
-        return ValidationException::withMessages([$field => match ($error->code) {
+        $text = match ($error->code) {
             'invalid_phone_number' => 'That is not a mobile number.',
             'phone_rate_limited' => "Ask again in {$error->retryAfterSeconds} seconds.",
             'incorrect_code' => "That code is wrong. Attempts left: {$error->attemptsRemaining}.",
-            'invalid_request' => 'A code has six digits.',
+            'invalid_request' => $field === 'code' ? 'A code has six digits.' : null,
             'otp_expired', 'attempts_exhausted', 'already_verified', 'not_verifiable' => 'Ask for a new code.',
             'not_sent' => 'The SMS is still on its way.',
-            default => 'Something went wrong. Try again in a minute.',
-        }]);
+            default => null,
+        };
+        if ($text !== null) {
+            return ValidationException::withMessages([$field => $text]);
+        }
+        report($error);
+        return ValidationException::withMessages([$field => 'Something went wrong. Try again in a minute.'])->status(503);
     }
 }

@@ -20,7 +20,13 @@ final class OtpEventController
         $event = $request->attributes->get('otpEvent');
         // Events arrive at least once.
         if ($event instanceof WebhookEvent && $cache->add("otp-event-{$event->id}", true, self::REMEMBERED_SECONDS)) {
-            $logger->info('OTP event', ['type' => $event->type, 'reference' => $event->data['reference'] ?? null]);
+            try {
+                $logger->info('OTP event', ['type' => $event->type, 'reference' => $event->data['reference'] ?? null]);
+            } catch (\Throwable $error) {
+                // The gateway delivers it again.
+                $cache->forget("otp-event-{$event->id}");
+                throw $error;
+            }
         }
         return new Response('', 204);
     }
