@@ -38,6 +38,10 @@ describe('docs/examples/express-login', () => {
     stops.push(() => browser.close());
     const page = await browser.newPage();
     const text = () => page.locator('body').textContent();
+    const form = { method: 'POST', body: new URLSearchParams({ phone: '12' }) };
+    for (const headers of [{}, { Origin: 'https://other.example' }]) {
+      expect((await fetch(`${url}/code`, { ...form, headers })).status).toBe(403);
+    }
     await page.goto(url);
     await page.fill('#phone', '12');
     await page.click('button');

@@ -63,9 +63,11 @@ app.use((req, res, next) => {
   next();
 });
 
-// Forms of other sites must not send SMS or sign anybody out.
+// Forms of other sites must not send SMS or sign anybody out. Browsers send Sec-Fetch-Site over https only.
 app.use((req, res, next) => {
-  const from = req.get('Sec-Fetch-Site') ?? 'same-origin';
+  const origin = req.get('Origin') ?? '';
+  const isOwn = URL.canParse(origin) && new URL(origin).host === req.get('Host');
+  const from = req.get('Sec-Fetch-Site') ?? (isOwn ? 'same-origin' : 'cross-site');
   if (req.method !== 'GET' && from !== 'same-origin' && from !== 'none') return res.sendStatus(403);
   next();
 });
