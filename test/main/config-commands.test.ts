@@ -25,7 +25,8 @@ const environment: Record<string, string> = {
 };
 
 async function run(args: string[], env: Record<string, string> = {}) {
-  const running = runCommand(args, env);
+  // Where no `npm start` runs, as it may in the repository.
+  const running = runCommand(args, env, directory);
   await new Promise((resolve) => running.child.once('close', resolve));
   return { code: await running.end(), said: running.output };
 }

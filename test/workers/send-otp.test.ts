@@ -222,12 +222,14 @@ describe('account trouble', () => {
     const ids = await Promise.all(
       Array.from({ length: 100 }, (_, i) => scene.send({ to: number(`01234500${10 + i}`.slice(0, 10)) })),
     );
+    await expect
+      .poll(() => scene.store.sendingPause.read())
+      .toMatchObject({ trouble: 'insufficient_credits' });
     const { queues } = scene.queue;
     await expect
       .poll(() => queues[0].getJobCounts('waiting', 'active', 'delayed'), { timeout: 20_000 })
       .toEqual({ waiting: 100, active: 0, delayed: 0 });
     expect(scene.simulator.state.calls.send).toBeLessThanOrEqual(20);
-    expect(await scene.store.sendingPause.read()).toMatchObject({ trouble: 'insufficient_credits' });
     const statuses = await Promise.all(ids.map(async (id) => (await find(id))?.status));
     expect(new Set(statuses)).toEqual(new Set(['queued']));
     expect(scene.log.filter(({ event }) => event === 'sending.paused')).toHaveLength(1);
