@@ -49,8 +49,14 @@ describe('npm run docs:site', () => {
 
   it('builds a site whose search finds a heading and leads to it, and which calls no other host', async () => {
     const { page, trouble } = await open('/');
-    await page.keyboard.press('Control+k');
-    await page.fill('#localsearch-input', 'failure numbers');
+    // The page answers keys once its script runs.
+    const searchBox = page.locator('#localsearch-input');
+    const opened = async () => {
+      if (!(await searchBox.isVisible())) await page.keyboard.press('Control+k');
+      return await searchBox.isVisible();
+    };
+    await expect.poll(opened).toBe(true);
+    await searchBox.fill('failure numbers');
     await page.locator('#localsearch-list a').first().click();
     await page.waitForURL(`${url}/docs/simulator.html#failure-numbers`);
     expect(await page.locator('.VPDoc h1').textContent()).toContain('iSMS simulator');
