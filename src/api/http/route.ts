@@ -204,10 +204,7 @@ const byProxies = [
   'Via',
 ];
 
-/**
- * Whether a client on this machine, and no proxy, asks for a name of this machine: no other name can be rebound to it by
- * DNS.
- */
+/** Whether a client on this machine, and no proxy, asks by a loopback name, which DNS cannot rebind. */
 function isLocal(req: IncomingMessage): boolean {
   if (byProxies.some((name) => headerOf(req, name) !== '')) return false;
   const isLoopback = /^(?:127\.|::1$|::ffff:127\.)/.test(req.socket.remoteAddress ?? '');
