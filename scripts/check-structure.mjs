@@ -4,15 +4,15 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 25_420,
-  files: 203,
+  lines: 28_500,
+  files: 225,
   linesPerFile: 380,
   exportsPer1000Lines: 27,
   typesPer1000Lines: 13,
   functionLinesP90: 20,
   readmeLines: 180,
   /** Words that people wrote: without generated pages and tables, and without the bars and rules of tables. */
-  docsWords: 14_180,
+  docsWords: 16_500,
 };
 
 const exported = /^(?:ExportNamed|ExportDefault|ExportAll)Declaration$/;
