@@ -10,7 +10,7 @@ import type { ApiDependencies } from './dependencies.js';
 import { docsRoutes, serveSwaggerUi } from './docs/docs.js';
 import { createErrorAnswers } from './http/answer.js';
 import { authenticate } from './http/authentication.js';
-import { trackRequests } from './http/context.js';
+import { contextOf, trackRequests } from './http/context.js';
 import { ApiProblem } from './http/problem.js';
 import { createDispatcher, type Route } from './http/route.js';
 import { balanceRoutes } from './routes/balance.js';
@@ -29,7 +29,7 @@ export function createApi(options: ApiDependencies): RequestListener {
   const dependencies = withDeadline(options);
   const { apiKeys, trustedProxies, logger } = dependencies;
   const requireKey = authenticate(apiKeys);
-  const track = trackRequests(dependencies);
+  const track = trackRequests({ ...dependencies, headers: constantHeaders });
   const trusts = compile([...trustedProxies]);
   const isTrusted = (address: string) => trusts(address, 0);
   const answerError = createErrorAnswers(logger, isTrusted);
@@ -38,8 +38,8 @@ export function createApi(options: ApiDependencies): RequestListener {
   const others = once(() => otherPages(dependencies, requireKey, answerError));
   return (req, res) => {
     track(req, res);
-    res.setHeaders(constantHeaders);
     if (dispatch(req, res)) return;
+    res.setHeaders(new Map(Object.entries(contextOf(res).headers)));
     others().then(
       (answer) => answer(req, res),
       (error: unknown) => answerError(error, req, res),
@@ -112,8 +112,10 @@ const helmetForData = helmet({ contentSecurityPolicy: { useDefaults: false, dire
 
 /** helmet's headers, which are the same for every answer, computed once. */
 const constantHeaders = (() => {
-  const headers = new Map<string, string>();
-  const setHeader = (name: string, value: string) => void headers.set(name, value);
+  const headers: Record<string, string> = {};
+  const setHeader = (name: string, value: string) => {
+    headers[name] = value;
+  };
   const res = { setHeader, removeHeader: () => {} } as unknown as ServerResponse;
   helmetForData({} as IncomingMessage, res, () => {});
   return headers;

@@ -27,8 +27,11 @@ export function createLogger(options: {
       serializers: { err: (error: unknown) => error },
       base: { role, pid: process.pid, hostname: hostname() },
       timestamp: stdTimeFunctions.isoTime,
-      mixin: traceOf,
-      formatters: { level: (label) => ({ level: label }), bindings: redactFields, log: redactFields },
+      formatters: {
+        level: (label) => ({ level: label }),
+        bindings: redactFields,
+        log: (fields) => redactFields(withTraceOf(fields)),
+      },
       hooks: {
         logMethod(args, method) {
           const [fields, text] = maskedArguments(args);
@@ -57,8 +60,8 @@ function maskedArguments([first, second]: readonly unknown[]): [object, string] 
   return [fields, typeof text === 'string' ? maskText(text) : ''];
 }
 
-/** The active span, by the names of OpenTelemetry for JSON logs: https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context */
-function traceOf(): object {
+/** The fields with the active span, by the names of OpenTelemetry for JSON logs: https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context */
+function withTraceOf(fields: Record<string, unknown>): Record<string, unknown> {
   const span = trace.getActiveSpan()?.spanContext();
-  return span ? { trace_id: span.traceId, span_id: span.spanId } : {};
+  return span ? { ...fields, trace_id: span.traceId, span_id: span.spanId } : fields;
 }

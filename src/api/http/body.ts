@@ -14,11 +14,21 @@ const deadlines = new WeakMap<IncomingMessage, () => void>();
 
 /** Calls `late` unless the whole request arrives within `ms`, or `allowSlowBody` lifts the deadline. */
 export function beginBodyDeadline(req: IncomingMessage, ms: number, late: () => void): void {
-  const stop = startTimeout(ms, () => {
-    if (!req.complete) late();
-  });
+  let cancel = () => {};
+  let over = false;
+  const stop = () => {
+    over = true;
+    cancel();
+  };
   deadlines.set(req, stop);
-  req.once('end', stop).once('close', stop);
+  // Most bodies arrive with their headers, and need no timer.
+  process.nextTick(() => {
+    if (over || req.complete) return;
+    cancel = startTimeout(ms, () => {
+      if (!req.complete) late();
+    });
+    req.once('end', stop).once('close', stop);
+  });
 }
 
 /** How long an upload may be silent in either direction: an upload slowed to its app's limit pauses for 200 lines. */

@@ -9,6 +9,8 @@ import type { ProblemCode } from './problems.js';
 /** Facts of a request for its log line and audit entry; filled in while the request is handled. */
 export interface RequestContext {
   requestId: string;
+  /** Headers of its answer, whatever it is; written once, with the answer's own. */
+  headers: Record<string, string>;
   startedAt: number;
   /** As in the documentation: `/v1/otps/{id}`. Null until a route matches. */
   route: string | null;
@@ -40,10 +42,15 @@ export interface RequestEnd {
 
 const contexts = new WeakMap<ServerResponse, RequestContext>();
 
-/** Creates the context of a request. */
-export function beginContext(res: ServerResponse, requestId: string): RequestContext {
+/** Creates the context of a request; `headers` are the same for every answer. */
+export function beginContext(
+  res: ServerResponse,
+  requestId: string,
+  headers: Record<string, string> = {},
+): RequestContext {
   const context: RequestContext = {
     requestId,
+    headers: { ...headers, 'X-Request-Id': requestId },
     startedAt: performance.now(),
     route: null,
     app: null,
@@ -81,11 +88,12 @@ export function trackRequests(options: {
   logger: Logger;
   metrics: Pick<ApiDependencies['metrics'], 'request'>;
   store: { audit: Audit };
+  /** Of every answer. */
+  headers: Record<string, string>;
 }): RequestListener {
-  const { logger, metrics, store } = options;
+  const { logger, metrics, store, headers } = options;
   return (req, res) => {
-    const context = beginContext(res, `req_${randomText()}`);
-    res.setHeader('X-Request-Id', context.requestId);
+    const context = beginContext(res, `req_${randomText()}`, headers);
     res.once('close', () => {
       const { startedAt, requestId, route, app, otpId, batchId, problem, reason } = context;
       const durationMs = performance.now() - startedAt;

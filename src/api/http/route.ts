@@ -164,13 +164,13 @@ export function createDispatcher(
     const serve = async (call: Call) => {
       const { req, res } = call;
       nameRoute({ req, res }, path);
+      const context = contextOf(res);
       if (/^\/v1(\/|$)/.test(path)) {
-        res.setHeader('Cache-Control', 'no-store');
+        context.headers['Cache-Control'] = 'no-store';
         authenticate(req, res);
       }
       const route = byMethod.get(req.method ?? '');
       if (!route) throw new ApiProblem('method_not_allowed', { headers: { Allow: allow } });
-      const context = contextOf(res);
       context.ended = route.ended ?? null;
       context.operation = route.operationId;
       await sendAnswer(call, await route.run(call));
