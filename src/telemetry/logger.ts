@@ -39,7 +39,7 @@ export function createLogger(options: {
         },
       },
     },
-    destination ?? pino.destination(1),
+    destination ?? gathered(pino.destination(1)),
   );
   const { child } = logger;
   // pino applies the formatter of bindings to those of its root alone. Options could undo the masking.
@@ -47,6 +47,23 @@ export function createLogger(options: {
     return child.call(this, redactFields(bindings));
   } as typeof child;
   return logger;
+}
+
+/** Writes the lines of one turn of the event loop together: a write for each takes a tenth of a request's CPU (measured). */
+function gathered(destination: DestinationStream): DestinationStream {
+  let lines = '';
+  const flush = () => {
+    if (lines !== '') destination.write(lines);
+    lines = '';
+  };
+  // Before pino's own listener, which writes what the destination holds.
+  process.prependListener('exit', flush);
+  return {
+    write: (line) => {
+      if (lines === '') setImmediate(flush);
+      lines += line;
+    },
+  };
 }
 
 /** Fields and masked text of a call, which may have either alone. Further arguments, for places in the text, are dropped. */
