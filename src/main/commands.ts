@@ -275,6 +275,7 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
     .option('--sender-id <text>', 'sender ID: letters and digits, at most 11')
     .option('--reference <text>', 'your own id')
     .option('--client-ip <address>', 'IP address of the user, for the limit per address')
+    .option('--limit-key <kind=id...>', 'own id that the app is limited by, such as user=u-4711')
     .option('--ttl <seconds>', 'validity of the code; default: OTP_TTL_SECONDS', wholeNumber)
     .option('--send-deadline <seconds>', 'send deadline; default: OTP_SEND_DEADLINE_SECONDS', wholeNumber)
     .option('--max-attempts <n>', 'verification attempts; default: OTP_MAX_ATTEMPTS', wholeNumber)

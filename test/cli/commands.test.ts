@@ -84,6 +84,15 @@ describe('send', () => {
     });
   });
 
+  it('passes limit keys to the API, and explains what is none', async () => {
+    const unknown = await ask(['send', newNumber(), '--limit-key', 'user=u=1', '--limit-key', 'device=d-1']);
+    expect(unknown.code).toBe(1);
+    expect(unknown.err).toMatch(/\(invalid_request\): .*limitKeys\.user.*APPS_FILE.*limitKeys\.device/);
+    const usage = await ask(['send', newNumber(), '--limit-key', 'u-4711']);
+    expect(usage).toMatchObject({ code: 2, out: '' });
+    expect(usage.err).toMatch(/--limit-key must be a kind and an id, such as user=u-4711/);
+  });
+
   it('prints all errors that the gateway finds', async () => {
     const { code, err } = await ask([
       'send',

@@ -35,6 +35,15 @@ describe('another encryption key in front', () => {
     expect(await ask()).toMatchObject({ kind: 'created' });
   });
 
+  it('keeps what is left of the limits of a limit key', async () => {
+    const { before, ask } = rotated({});
+    const keyLimits = new Map([['user', { per10Minutes: 5, perDay: 2 }]]);
+    const asked = { limitKeys: { user: 'u-1' }, keyLimits };
+    await before.otps.admit(request(asked), null);
+    expect(await ask(asked)).toMatchObject({ quotas: [{ remaining: 3 }, { remaining: 0 }] });
+    expect(await ask(asked)).toMatchObject(refused('limit_key_rate_limited'));
+  });
+
   it('keeps what is left of the limits of a number and of a client', async () => {
     const { before, ask } = rotated({ recipientPerDay: 1, clientIpPer10Minutes: 1 });
     await before.otps.admit(request({ clientIp: '192.0.2.1' }), null);

@@ -36,6 +36,7 @@ use IsmsOtp\Internal\Upload;
  *     maxAttempts?: int|null,
  *     reference?: string|null,
  *     clientIp?: string|null,
+ *     limitKeys?: array<string, string>|null,
  * }
  * @phpstan-type OtpDefaults array{
  *     message?: string|null,
@@ -48,6 +49,7 @@ use IsmsOtp\Internal\Upload;
  *     maxAttempts?: int|null,
  *     reference?: string|null,
  *     clientIp?: string|null,
+ *     limitKeys?: array<string, string>|null,
  * }
  * @phpstan-type NumberVerification array{to: string, code: string, purpose?: string|null}
  * @phpstan-type BatchChange array{paused?: bool, perSecond?: int|null, startAt?: \DateTimeInterface|string}
@@ -108,12 +110,14 @@ class OtpClient
      * - `sendDeadlineSeconds`: how long it may wait to be sent, in seconds: 1 to 86,400; then it expires;
      * - `maxAttempts`: how many codes may be tried; at most the gateway's default;
      * - `reference`: your own id, 1 to 200 characters: `findByReference` finds the OTP by it;
-     * - `clientIp`: address of the user who asks for the code: the gateway limits OTPs per address.
+     * - `clientIp`: address of the user who asks for the code: the gateway limits OTPs per address;
+     * - `limitKeys`: your own ids to limit OTPs by, such as `['user' => 'u-4711']`, of kinds that the operator defined.
      *
      * @phpstan-param OtpInput $input
      *
      * @throws OtpError `invalid_request`, `invalid_phone_number`, `country_not_allowed`, `message_not_allowed`,
-     *   `phone_rate_limited`, `client_ip_rate_limited`, `range_blocked`, `phone_locked`, `sending_paused`, `overloaded`, …
+     *   `phone_rate_limited`, `client_ip_rate_limited`, `limit_key_rate_limited`, `range_blocked`, `phone_locked`,
+     *   `sending_paused`, `overloaded`, …
      */
     public function send(
         #[\SensitiveParameter] array $input,

@@ -24,6 +24,7 @@ export type RefusalCode =
   | 'app_rate_limited'
   | 'app_budget_exceeded'
   | 'client_ip_rate_limited'
+  | 'limit_key_rate_limited'
   | 'range_blocked'
   | 'phone_locked'
   | 'too_many_rejected'
@@ -90,6 +91,7 @@ export type ProblemCode =
   | 'phone_rate_limited'
   | 'app_rate_limited'
   | 'client_ip_rate_limited'
+  | 'limit_key_rate_limited'
   | 'too_many_uploads'
   | 'too_many_exports'
   | 'too_many_rejected'
@@ -263,6 +265,8 @@ export interface OtpRequest {
   reference?: string | undefined;
   /** IP address of the end user, for the limit per client address. */
   clientIp?: string | undefined;
+  /** Your own ids to limit OTPs by, such as the user or the device: for each, one of the kinds that the operator defined for the app, and the id, 1 to 200 characters. */
+  limitKeys?: Record<string, string> | undefined;
 }
 /** An OTP as its own app sees it. Times are UTC with milliseconds. */
 export interface Otp {

@@ -63,8 +63,8 @@ export class OtpClient {
   /**
    * Sends an OTP. Resolves when it is accepted or, with `waitSeconds`, when it was sent or has failed: read `status`.
    * Retries never send it twice. Errors: `invalid_request`, `invalid_phone_number`, `country_not_allowed`,
-   * `message_not_allowed`, `phone_rate_limited`, `client_ip_rate_limited`, `range_blocked`, `phone_locked`,
-   * `sending_paused`, `overloaded`, …
+   * `message_not_allowed`, `phone_rate_limited`, `client_ip_rate_limited`, `limit_key_rate_limited`, `range_blocked`,
+   * `phone_locked`, `sending_paused`, `overloaded`, …
    */
   async send(input: OtpInput, options: SendOptions = {}): Promise<Otp> {
     const facts = { path: '/v1/otps', body: input, ...sendFacts(options) };

@@ -218,6 +218,11 @@ const table = {
     status: 429,
     title: 'Too many OTPs from this client address',
   },
+  limit_key_rate_limited: {
+    advice: "Show a CAPTCHA, or retry after `Retry-After`. `detail` names the kind of the app's limit keys.",
+    status: 429,
+    title: 'Too many OTPs for this limit key',
+  },
   too_many_uploads: {
     advice: 'Retry the upload with the same key after `Retry-After`; run fewer uploads at a time.',
     status: 429,
