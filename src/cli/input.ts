@@ -119,7 +119,17 @@ interface InputLine {
   otp: OtpInput;
 }
 
-const textColumns = ['to', 'message', 'template', 'locale', 'purpose', 'senderId', 'reference', 'clientIp'];
+const textColumns = [
+  'to',
+  'message',
+  'template',
+  'locale',
+  'purpose',
+  'senderId',
+  'reference',
+  'clientIp',
+  'binding',
+];
 const numberColumns = ['ttlSeconds', 'sendDeadlineSeconds', 'maxAttempts'];
 const columns = [...textColumns, ...numberColumns];
 /** A column for each kind of limit key. */

@@ -18,7 +18,7 @@ export interface SendOptions
 
 /** Sends one OTP and waits for the outcome of the send. */
 export async function send(call: Call, to: string, options: SendOptions): Promise<ExitCode> {
-  const { message, template, locale, purpose, senderId, reference, maxAttempts, clientIp } = options;
+  const { message, template, locale, purpose, senderId, reference, maxAttempts, clientIp, binding } = options;
   const { ttl: ttlSeconds, sendDeadline: sendDeadlineSeconds, idempotencyKey } = options;
   const { wait: waitSeconds = defaultWaitSeconds } = options;
   if (waitSeconds > longestWaitSeconds) {
@@ -26,7 +26,7 @@ export async function send(call: Call, to: string, options: SendOptions): Promis
   }
   const limitKeys = options.limitKey && readLimitKeys(call, options.limitKey);
   const { client } = await connect(call);
-  const texts = { message, template, locale, purpose, senderId, reference, clientIp };
+  const texts = { message, template, locale, purpose, senderId, reference, clientIp, binding };
   const otp = await client
     .send(
       { to, ...given({ ...texts, limitKeys, ttlSeconds, sendDeadlineSeconds, maxAttempts }) },

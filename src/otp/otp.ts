@@ -78,6 +78,8 @@ export interface OtpRequest {
   clientIp: string | null;
   /** The app's own ids that limits count by, by kind, such as `user`. */
   limitKeys: LimitKeys | null;
+  /** Hash of what the code approves (`hashBinding`): a verification must name the same. */
+  binding: string | null;
   /** For example `login`: the newest OTP of a number and purpose can be verified without its id. */
   purpose: string | null;
   /** The app's own limits; null: the gateway's. */
@@ -104,6 +106,8 @@ export interface Otp {
   clientIp: string | null;
   /** As limits count them; a resend counts as well. */
   limitKeys: LimitKeys | null;
+  /** Hash of what the code approves. */
+  binding: string | null;
   purpose: string | null;
   /** To a test number: no SMS is sent. */
   isTest: boolean;

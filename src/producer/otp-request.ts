@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseWithErrors } from '../lib/input-errors.js';
 import { memoize } from '../lib/memoize.js';
 import { type App, type Apps, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
+import { hashBinding } from '../otp/binding.js';
 import { countedAddress } from '../otp/client-address.js';
 import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
@@ -61,6 +62,13 @@ const limitKeysSchema = z
   .describe(
     'Your own ids to limit OTPs by, such as the user or the device: for each, one of the kinds that the operator defined ' +
       'for the app, and the id, 1 to 200 characters.',
+  );
+
+export const bindingSchema = z
+  .string()
+  .regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character')
+  .describe(
+    'What the code approves, such as an amount and a payee: 1 to 200 characters. A verification must name exactly the same.',
   );
 
 export const purposeSchema = z
@@ -137,6 +145,7 @@ export function otpRequestSchema({
       reference: referenceSchema.optional(),
       clientIp: clientIpSchema.optional(),
       limitKeys: limitKeysSchema.optional(),
+      binding: bindingSchema.optional(),
     })
     .describe('An OTP to send. Members that are left out have the defaults of the gateway.');
 }
@@ -218,6 +227,7 @@ function completed(
     maxAttempts: input.maxAttempts ?? settings.maxAttempts,
     clientIp: input.clientIp === undefined ? null : countedAddress(input.clientIp),
     limitKeys: input.limitKeys ?? null,
+    binding: input.binding === undefined ? null : hashBinding(input.binding),
     purpose: input.purpose ?? null,
     ...ownLimits,
   };

@@ -119,6 +119,20 @@ describe('verify', () => {
     expect(again.err).toMatch(failure('', 'already_verified'));
   });
 
+  it('names what the code approves, and exits 3 for something else', async () => {
+    const { id, code } = await sent('--binding', 'MYR 5 to Acme');
+    const other = await ask(['verify', id, code, '--binding', 'MYR 6 to Acme']);
+    expect(other.code).toBe(3);
+    expect(other.err).toBe(
+      'isms-otp: The code approves something else (binding_mismatch): attempts left: 1\n',
+    );
+    const ended = await ask(['verify', id, code, '--binding', 'MYR 5 to Acme']);
+    expect(ended).toMatchObject({ code: 0, out: 'verified\n' });
+    const next = await sent('--binding', 'MYR 7', '--purpose', 'pay');
+    const byNumber = ['verify', '--to', next.to, '--purpose', 'pay', next.code, '--binding', 'MYR 7'];
+    expect(await ask(byNumber)).toMatchObject({ code: 0 });
+  });
+
   it('exits 3 for a wrong code with the remaining attempts, and after the last one', async () => {
     const { id, code } = await sent();
     const ended = await ask(['verify', id, wrong(code)]);

@@ -71,6 +71,7 @@ export function request(overrides: Partial<OtpRequest> = {}): OtpRequest {
     maxAttempts: 5,
     clientIp: null,
     limitKeys: null,
+    binding: null,
     purpose: null,
     limits: null,
     keyLimits: new Map(),

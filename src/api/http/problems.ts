@@ -203,6 +203,14 @@ const table = {
     title: 'Incorrect code',
     detail: 'The code is wrong; `attemptsRemaining` is the number of attempts that remain.',
   },
+  binding_mismatch: {
+    advice:
+      'Show the user what is to be approved, and send a new code for it. Check that `binding` is the same in send and verification.',
+    status: 422,
+    title: 'Binding mismatch',
+    detail:
+      '`binding` is not what this OTP approves, is missing, or is not expected. It counts as a wrong code; `attemptsRemaining` is the number of attempts that remain.',
+  },
   phone_rate_limited: {
     advice: 'Ask the user to enter the code already sent, and allow a new one after `Retry-After`.',
     status: 429,
