@@ -22,6 +22,7 @@ export async function clientTypes(document) {
     text
       .replace('export interface Root {}\n', '')
       .replaceAll(/ \*\n \* This interface was referenced by [^*]*\*[^*]* "\w+"\.\n/g, '')
+      .replaceAll(/\{\n\s*\[k: string\]: (\w+);\n\s*\}/g, 'Record<string, $1>')
       // A member that is left out may also be undefined.
       .replaceAll(/\?: (.*);$/gm, '?: $1 | undefined;')
       .replaceAll(/\/\*\*\n\s*\* (.*)\n\s*\*\//g, '/** $1 */')

@@ -30,6 +30,7 @@ const temporary = [
   'app_rate_limited',
   'app_budget_exceeded',
   'phone_rate_limited',
+  'limit_key_rate_limited',
 ];
 
 /** Uploads a file of OTPs, or resumes the upload of an earlier run; each line counts once. */

@@ -48,6 +48,7 @@ export function usageError(message: string, command: string): CommandError {
 
 const wrongCodes = [
   'incorrect_code',
+  'binding_mismatch',
   'already_verified',
   'otp_expired',
   'otp_cancelled',
@@ -99,7 +100,10 @@ function gatewayFailure(error: OtpError): Failure {
           message: code === 'invalid_request' ? 'The request is invalid' : what,
           advice: advice.filter((part) => part !== '').join('; '),
         }
-      : { message: 'The code is wrong', advice: `attempts left: ${attemptsRemaining}` }),
+      : {
+          message: code === 'binding_mismatch' ? 'The code approves something else' : 'The code is wrong',
+          advice: `attempts left: ${attemptsRemaining}`,
+        }),
     exitCode: exitCodeOf(error),
     facts: {
       ...(retryAfterSeconds !== null && { retryAfterSeconds }),

@@ -119,9 +119,21 @@ interface InputLine {
   otp: OtpInput;
 }
 
-const textColumns = ['to', 'message', 'template', 'locale', 'purpose', 'senderId', 'reference', 'clientIp'];
+const textColumns = [
+  'to',
+  'message',
+  'template',
+  'locale',
+  'purpose',
+  'senderId',
+  'reference',
+  'clientIp',
+  'binding',
+];
 const numberColumns = ['ttlSeconds', 'sendDeadlineSeconds', 'maxAttempts'];
 const columns = [...textColumns, ...numberColumns];
+/** A column for each kind of limit key. */
+const limitKeyColumn = /^limitKeys\.(?<kind>[a-z][a-z_-]*)$/;
 
 /** Longest row, so that an open quote cannot fill the memory. */
 const longestRow = 65_536;
@@ -175,8 +187,8 @@ function csvError(error: Error): Error {
 
 function headerOf(cells: string[]): string[] {
   const names = cells.map((cell) => cell.trim());
-  const unknown = names.filter((name) => !columns.includes(name));
-  const known = `known columns are ${columns.join(', ')}`;
+  const unknown = names.filter((name) => !columns.includes(name) && !limitKeyColumn.test(name));
+  const known = `known columns are ${columns.join(', ')}, limitKeys.<kind>`;
   if (unknown.length > 0) throw inputError(`Unknown column: ${unknown.map(shown).join(', ')}`, known);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw inputError(`The header has the column ${twice} twice`, '');
@@ -194,11 +206,16 @@ function otpOf(header: readonly string[], cells: readonly string[], row: number)
     const problem = `Row ${row} has ${cells.length} cells, the header has ${header.length}`;
     throw inputError(problem, 'quote cells that contain a comma');
   }
-  const members = header.flatMap((name, i) => {
+  const members: Record<string, unknown> = {};
+  const limitKeys: Record<string, string> = {};
+  for (const [i, name] of header.entries()) {
     const cell = cells[i] ?? '';
-    return cell.trim() === '' ? [] : [[name, cellValue(name, cell)]];
-  });
-  return Object.fromEntries(members);
+    if (cell.trim() === '') continue;
+    const kind = limitKeyColumn.exec(name)?.groups?.['kind'];
+    if (kind === undefined) members[name] = cellValue(name, cell);
+    else limitKeys[kind] = cell;
+  }
+  return { ...members, ...(Object.keys(limitKeys).length > 0 && { limitKeys }) } as unknown as OtpInput;
 }
 
 /** Leaves text in a number column as it is: the gateway rejects that row with its reason. */

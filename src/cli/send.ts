@@ -7,7 +7,9 @@ const defaultWaitSeconds = 10;
 const longestWaitSeconds = 30;
 
 /** Options of `send`, as they are set: members of the OTP, and how to send it. */
-export interface SendOptions extends Omit<OtpInput, 'to' | 'ttlSeconds' | 'sendDeadlineSeconds'> {
+export interface SendOptions
+  extends Omit<OtpInput, 'to' | 'ttlSeconds' | 'sendDeadlineSeconds' | 'limitKeys'> {
+  limitKey?: string[];
   ttl?: number;
   sendDeadline?: number;
   wait?: number;
@@ -16,17 +18,18 @@ export interface SendOptions extends Omit<OtpInput, 'to' | 'ttlSeconds' | 'sendD
 
 /** Sends one OTP and waits for the outcome of the send. */
 export async function send(call: Call, to: string, options: SendOptions): Promise<ExitCode> {
-  const { message, template, locale, purpose, senderId, reference, maxAttempts, clientIp } = options;
+  const { message, template, locale, purpose, senderId, reference, maxAttempts, clientIp, binding } = options;
   const { ttl: ttlSeconds, sendDeadline: sendDeadlineSeconds, idempotencyKey } = options;
   const { wait: waitSeconds = defaultWaitSeconds } = options;
   if (waitSeconds > longestWaitSeconds) {
     throw usageError(`--wait must be 0 to ${longestWaitSeconds}`, call.name);
   }
+  const limitKeys = options.limitKey && readLimitKeys(call, options.limitKey);
   const { client } = await connect(call);
-  const texts = { message, template, locale, purpose, senderId, reference, clientIp };
+  const texts = { message, template, locale, purpose, senderId, reference, clientIp, binding };
   const otp = await client
     .send(
-      { to, ...given({ ...texts, ttlSeconds, sendDeadlineSeconds, maxAttempts }) },
+      { to, ...given({ ...texts, limitKeys, ttlSeconds, sendDeadlineSeconds, maxAttempts }) },
       { signal: call.signal, ...given({ idempotencyKey }), ...(waitSeconds > 0 && { waitSeconds }) },
     )
     .catch(withKey);
@@ -35,6 +38,16 @@ export async function send(call: Call, to: string, options: SendOptions): Promis
   if (!hasEnded(otp) || status === 'verified') return exitCodes.done;
   const reason = failure ?? { code: status, message: `The OTP is ${status}` };
   return complain(call, { ...reason, advice: '', exitCode: exitCodes.rejected });
+}
+
+/** Reads limit keys such as `user=u-4711`. */
+function readLimitKeys(call: Call, texts: readonly string[]): Record<string, string> {
+  const keys = texts.map((text): [string, string] => {
+    const at = text.indexOf('=');
+    if (at < 1) throw usageError('--limit-key must be a kind and an id, such as user=u-4711', call.name);
+    return [text.slice(0, at), text.slice(at + 1)];
+  });
+  return Object.fromEntries(keys);
 }
 
 /** The members that have a value. */

@@ -4,11 +4,18 @@ import { answer, type Call, connect } from './call.js';
 import { CommandError, type ExitCode, exitCodes, failureOf, usageError } from './failure.js';
 import { given } from './send.js';
 
+/** Options of `verify`, as they are set. */
+export interface VerifyOptions {
+  to?: string;
+  purpose?: string;
+  binding?: string;
+}
+
 /** Verifies a code of the OTP with an id, or of the newest OTP to a number (`--to`). */
 export async function verify(
   call: Call,
   words: readonly string[],
-  { to, purpose }: { to?: string; purpose?: string },
+  { to, purpose, binding }: VerifyOptions,
 ): Promise<ExitCode> {
   const [id, word, ...more] = to === undefined ? words : ['', ...words];
   if (id === undefined) throw usageError('Give an id, or --to and a number', call.name);
@@ -19,10 +26,10 @@ export async function verify(
   const options = { signal: call.signal };
   const verified: Verified =
     to === undefined
-      ? await client.verify(id, code, options).catch((error: unknown) => {
+      ? await client.verify(id, code, { ...options, ...given({ binding }) }).catch((error: unknown) => {
           throw afterTimeout(error, id);
         })
-      : await client.verifyByNumber({ to, code, ...given({ purpose }) }, options);
+      : await client.verifyByNumber({ to, code, ...given({ purpose, binding }) }, options);
   answer(call, verified, 'verified');
   return exitCodes.done;
 }

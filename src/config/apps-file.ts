@@ -12,6 +12,23 @@ const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'must be 1 to 32 of a-z 0-9 _ - (no _ or - first)');
 
+/** Kind of a limit key. Without digits, so that an error that names it never names a value. */
+const kind = z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be 1 to 32 of a-z _ - (no _ or - first)');
+
+const limitKeys = z
+  .record(
+    kind,
+    z
+      .strictObject({
+        per10Minutes: limit(maxLimit, 'OTPs for one key of this kind in 10 minutes.'),
+        perDay: limit(maxLimit, 'OTPs for one key of this kind in a day.'),
+      })
+      .refine((limits) => Object.keys(limits).length > 0, 'must have per10Minutes or perDay'),
+  )
+  .describe(
+    "Kinds of `limitKeys` that requests may have, such as `user`, with limits for each key: the app's own id of whatever it limits.",
+  );
+
 const limits = z
   .strictObject({
     recipientCooldownSeconds: limit(daySeconds, 'Seconds between two OTPs to one number.'),
@@ -79,6 +96,7 @@ const app = z.strictObject({
     .optional()
     .describe('Where SMS of this app may go. Default: ALLOWED_COUNTRIES.'),
   limits: limits.optional(),
+  limitKeys: limitKeys.optional(),
   budget: budget.optional(),
   sendsPerSecond: limit(
     maxLimit,

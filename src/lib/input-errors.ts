@@ -33,6 +33,10 @@ export function errorText(errors: readonly InputError[]): string {
 
 function errorsOf(issue: z.core.$ZodIssue, most: number): InputError[] {
   const path = issue.path.map(String);
+  if (issue.code === 'invalid_key') {
+    const message = issue.issues[0]?.message ?? issue.message;
+    return [{ path: [...path.slice(0, -1), shownName(path.at(-1) ?? '')].join('.'), message }];
+  }
   if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
   return issue.keys.slice(0, most).map((key) => ({
     path: [...path, shownName(key)].join('.'),

@@ -236,6 +236,12 @@ function toApp(name: string, entry: AppEntry): App {
       recipientCooldownMs: recipientCooldownSeconds && recipientCooldownSeconds * 1_000,
       appPerSecond: perSecond,
     },
+    limitKeys: new Map(
+      Object.entries(entry.limitKeys ?? {}).map(([kind, { per10Minutes = 0, perDay = 0 }]) => [
+        kind,
+        { per10Minutes, perDay },
+      ]),
+    ),
     sendsPerSecond: entry.sendsPerSecond ?? null,
     webhook: entry.webhook ? toWebhook(entry.webhook) : null,
     testNumbers: new Map(Object.entries(entry.testNumbers ?? {})),

@@ -5,6 +5,7 @@ import type { Call, Terminal } from '../cli/call.js';
 import { shells } from '../cli/completion.js';
 import type { ExitCode } from '../cli/failure.js';
 import type { SendOptions } from '../cli/send.js';
+import type { VerifyOptions } from '../cli/verify.js';
 import type { CommandOutput, runOperatorCommand } from './operate.js';
 import { packageVersion } from './package-version.js';
 import type { runProcess } from './run-process.js';
@@ -275,6 +276,8 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
     .option('--sender-id <text>', 'sender ID: letters and digits, at most 11')
     .option('--reference <text>', 'your own id')
     .option('--client-ip <address>', 'IP address of the user, for the limit per address')
+    .option('--limit-key <kind=id...>', 'own id that the app is limited by, such as user=u-4711')
+    .option('--binding <text>', 'what the code approves, such as an amount and a payee')
     .option('--ttl <seconds>', 'validity of the code; default: OTP_TTL_SECONDS', wholeNumber)
     .option('--send-deadline <seconds>', 'send deadline; default: OTP_SEND_DEADLINE_SECONDS', wholeNumber)
     .option('--max-attempts <n>', 'verification attempts; default: OTP_MAX_ATTEMPTS', wholeNumber)
@@ -286,7 +289,8 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
   const verify = client('verify [id] [code]', 'verify a code')
     .option('--to <number>', 'newest OTP to this number, instead of an id')
     .option('--purpose <word>', 'purpose of the OTP, with --to')
-    .action((_id: unknown, _code: unknown, options: GatewayOptions & { to?: string; purpose?: string }) =>
+    .option('--binding <text>', 'what the code approves, as given to the send')
+    .action((_id: unknown, _code: unknown, options: GatewayOptions & VerifyOptions) =>
       call('verify', options, async (one) =>
         (await import('../cli/verify.js')).verify(one, verify.args, options),
       ),
@@ -370,7 +374,6 @@ function subcommandTerm(command: Command): string {
   return [command.name(), names, ...args].filter((word) => word !== '').join(' ');
 }
 
-/** Parses the value of an option. */
 function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a whole number.');

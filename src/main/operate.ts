@@ -240,7 +240,8 @@ function momentOf(variable: string, text: string): number {
 const isoTime = (ms: number) => new Date(ms).toISOString();
 
 /** An OTP as its recipient may request it; the number is masked. */
-function exportedOtp({ to, ...otp }: Otp) {
+/** Without the hash of its binding, which tells nothing about a person. */
+function exportedOtp({ to, binding: _hash, ...otp }: Otp) {
   const times = ['createdAt', 'sendDeadline', 'sentAt', 'expiresAt', 'verifiedAt'] as const;
   const iso = times.map((name) => [name, otp[name] === null ? null : isoTime(otp[name])]);
   return { ...otp, to: to.masked, ...Object.fromEntries(iso) };

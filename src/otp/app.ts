@@ -12,6 +12,12 @@ interface AppLimits {
   creditsPerMonth?: number | undefined;
 }
 
+/** Limits for one limit key, such as one user; 0 disables. */
+export interface KeyLimits {
+  per10Minutes: number;
+  perDay: number;
+}
+
 /** A message in several languages, by BCP 47 tag in lower case. */
 type Template = ReadonlyMap<string, string>;
 
@@ -29,6 +35,8 @@ export interface App {
   /** ISO 3166-1 alpha-2; null: the gateway's. */
   countries: readonly string[] | null;
   limits: AppLimits;
+  /** The kinds of limit keys that its requests may have. */
+  limitKeys: ReadonlyMap<string, KeyLimits>;
   /** Calls to iSMS; 0 disables the limit, null is the gateway's. */
   sendsPerSecond: number | null;
   /** Receives its events instead of the gateway's receiver; null: the gateway's receiver does. */
@@ -66,6 +74,7 @@ export function plainApp(name: string): App {
     senderId: null,
     countries: null,
     limits: {},
+    limitKeys: new Map(),
     sendsPerSecond: null,
     webhook: null,
     testNumbers: new Map(),

@@ -60,6 +60,8 @@ export type FailureCode = keyof typeof failureMessages;
 /** Single OTPs overtake bulk. */
 export type Lane = 'single' | 'bulk';
 
+type LimitKeys = Readonly<Record<string, string>>;
+
 /** A valid request for an OTP, completed with defaults. */
 export interface OtpRequest {
   app: string;
@@ -74,10 +76,16 @@ export interface OtpRequest {
   maxAttempts: number;
   /** The user's address as limits count it, if the app sent it. */
   clientIp: string | null;
+  /** The app's own ids that limits count by, by kind, such as `user`. */
+  limitKeys: LimitKeys | null;
+  /** Hash of what the code approves (`hashBinding`): a verification must name the same. */
+  binding: string | null;
   /** For example `login`: the newest OTP of a number and purpose can be verified without its id. */
   purpose: string | null;
   /** The app's own limits; null: the gateway's. */
   limits: App['limits'] | null;
+  /** The app's limits for each kind of limit key. */
+  keyLimits: App['limitKeys'];
   /** To a test number: no SMS is sent. */
   isTest: boolean;
   /** Its admission cancels the app's earlier OTPs of this number and purpose, so that one code is valid. */
@@ -96,6 +104,10 @@ export interface Otp {
   reference: string | null;
   /** The user's address as limits count it; a resend counts as well. */
   clientIp: string | null;
+  /** As limits count them; a resend counts as well. */
+  limitKeys: LimitKeys | null;
+  /** Hash of what the code approves. */
+  binding: string | null;
   purpose: string | null;
   /** To a test number: no SMS is sent. */
   isTest: boolean;

@@ -15,6 +15,7 @@ export const refusalMessages = {
   app_rate_limited: 'Too many OTPs of this app per second.',
   app_budget_exceeded: "The app's budget of credits is spent.",
   client_ip_rate_limited: 'Too many OTPs from this client address.',
+  limit_key_rate_limited: 'Too many OTPs for one of the limit keys.',
   range_blocked:
     'The toll-fraud guard blocks this number range: too few of its codes were verified, or too many are still unverified.',
   phone_locked:
@@ -74,6 +75,9 @@ export interface Quota {
   resetMs: number;
 }
 
+/** What a limit on OTPs counts by. */
+export const limitedBy = ['phone', 'app', 'client_ip', 'limit_key'] as const;
+
 /** Why the toll-fraud guard rejects an OTP: too few codes of its range are verified, or too many are still unverified. */
 export type RangeDecision = 'slowed' | 'blocked' | 'capped';
 
@@ -83,12 +87,15 @@ export function refuse(code: RefusalCode, more: Partial<Omit<Refusal, 'code'>> =
   return { code, message: more.errors ? errorText(more.errors) : ofReason, ...more };
 }
 
-/** The refusal by a limit on OTPs to a number, of an app, or of a client address. */
+/** The refusal by a limit on OTPs to a number, of an app, for a client address or a limit key of a kind. */
 export function refuseByLimit(
-  by: 'phone' | 'app' | 'client_ip',
-  { retryAfterMs, quotas }: { retryAfterMs: number; quotas: Quota[] },
+  by: (typeof limitedBy)[number],
+  { retryAfterMs, quotas, kind }: { retryAfterMs: number; quotas: Quota[]; kind?: string | undefined },
 ): Refusal {
-  const message = by === 'phone' ? { message: recipientMessage(retryAfterMs, quotas) } : {};
+  const message =
+    by === 'phone'
+      ? { message: recipientMessage(retryAfterMs, quotas) }
+      : kind !== undefined && { message: `Too many OTPs for the same \`${kind}\` of \`limitKeys\`.` };
   return refuse(`${by}_rate_limited`, { ...message, retryAfterMs, quotas });
 }
 

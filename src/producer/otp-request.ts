@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseWithErrors } from '../lib/input-errors.js';
 import { memoize } from '../lib/memoize.js';
 import { type App, type Apps, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
+import { hashBinding } from '../otp/binding.js';
 import { countedAddress } from '../otp/client-address.js';
 import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
@@ -47,6 +48,28 @@ export const referenceSchema = z
 export const clientIpSchema = z
   .union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
   .describe('IP address of the end user, for the limit per client address.');
+
+/** Most limit keys of one OTP: each is counted in two windows. */
+const mostLimitKeys = 3;
+
+const limitKeysSchema = z
+  .record(
+    z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be the name of a kind'),
+    z.string().regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character'),
+  )
+  .refine((keys) => Object.keys(keys).length <= mostLimitKeys, `must have at most ${mostLimitKeys} members`)
+  .meta({ maxProperties: mostLimitKeys, examples: [{ user: 'u-4711' }] })
+  .describe(
+    'Your own ids to limit OTPs by, such as the user or the device: for each, one of the kinds that the operator defined ' +
+      'for the app, and the id, 1 to 200 characters.',
+  );
+
+export const bindingSchema = z
+  .string()
+  .regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character')
+  .describe(
+    'What the code approves, such as an amount and a payee: 1 to 200 characters. A verification must name exactly the same.',
+  );
 
 export const purposeSchema = z
   .string()
@@ -121,6 +144,8 @@ export function otpRequestSchema({
         .describe(`Attempts to verify it; fewer than the default, not more. Default: ${maxAttempts}`),
       reference: referenceSchema.optional(),
       clientIp: clientIpSchema.optional(),
+      limitKeys: limitKeysSchema.optional(),
+      binding: bindingSchema.optional(),
     })
     .describe('An OTP to send. Members that are left out have the defaults of the gateway.');
 }
@@ -175,6 +200,8 @@ function completed(
   const owner = settings.apps.of(app);
   const countries = owner.countries ?? settings.allowedCountries;
   if (!countries.includes(to.country)) return { refusal: refuse('country_not_allowed') };
+  const unknownKind = unknownKindRefusal(owner, input);
+  if (unknownKind) return { refusal: unknownKind };
   const text = messageText(owner, input, settings);
   if (typeof text !== 'string') return { refusal: text };
   const { message, broken } = messageOf(text);
@@ -186,24 +213,39 @@ function completed(
   if (settings.contentPolicy === 'enforce' && broken(to.country).length > 0) {
     return { refusal: contentRefusal(broken(to.country)) };
   }
-  const { limits, isTest } = limitsFor(owner, to);
+  const ownLimits = limitsFor(owner, to);
   const request = {
     app,
     to,
     message: message.template,
     unicode: message.unicode,
-    credits: isTest ? 0 : message.credits,
+    credits: ownLimits.isTest ? 0 : message.credits,
     senderId: input.senderId ?? owner.senderId ?? settings.defaultSenderId,
     reference: input.reference ?? null,
     ttlSeconds: input.ttlSeconds ?? settings.ttlSeconds,
     sendDeadlineSeconds: input.sendDeadlineSeconds ?? settings.sendDeadlineSeconds,
     maxAttempts: input.maxAttempts ?? settings.maxAttempts,
     clientIp: input.clientIp === undefined ? null : countedAddress(input.clientIp),
+    limitKeys: input.limitKeys ?? null,
+    binding: input.binding === undefined ? null : hashBinding(input.binding),
     purpose: input.purpose ?? null,
-    limits,
-    isTest,
+    ...ownLimits,
   };
   return { request, text: JSON.stringify(input) };
+}
+
+/** Refuses a kind without limits: a misspelt one would disable the limit. */
+function unknownKindRefusal({ limitKeys }: App, input: Input): Refusal | null {
+  const unknown = Object.keys(input.limitKeys ?? {}).filter((kind) => !limitKeys.has(kind));
+  if (unknown.length === 0) return null;
+  const known = [...limitKeys.keys()].join(', ');
+  const message =
+    known === ''
+      ? 'is unknown: this app has no limit keys; the operator defines them in APPS_FILE'
+      : `is unknown: the operator defined ${known} in APPS_FILE`;
+  return refuse('invalid_request', {
+    errors: unknown.map((kind) => ({ path: `limitKeys.${kind}`, message })),
+  });
 }
 
 /** Checks an earlier OTP against the current rules before a resend; null if it may be sent. */
@@ -229,9 +271,13 @@ function freeTextRefusal(): Refusal {
 }
 
 /** The limits of an OTP of this app to this number. */
-export function limitsFor(owner: App, to: PhoneNumber): Pick<OtpRequest, 'limits' | 'isTest'> {
+export function limitsFor(owner: App, to: PhoneNumber): Pick<OtpRequest, 'limits' | 'keyLimits' | 'isTest'> {
   const ownLimits = Object.values(owner.limits).some((limit) => limit !== undefined);
-  return { limits: ownLimits ? owner.limits : null, isTest: testCodeOf(owner, to) !== null };
+  return {
+    limits: ownLimits ? owner.limits : null,
+    keyLimits: owner.limitKeys,
+    isTest: testCodeOf(owner, to) !== null,
+  };
 }
 
 /** The request's own message or that of its template; or why it is refused. */

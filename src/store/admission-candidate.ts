@@ -3,7 +3,7 @@ import type { OtpRequest } from '../otp/otp.js';
 import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
 import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
 import { type Budget, budgetsOf } from './budgets.js';
-import type { Encrypter } from './encryption.js';
+import type { Encrypter, KeyedHashes } from './encryption.js';
 import { type HashedKey, hashedKey, keys } from './keys.js';
 import { encryptRequest } from './record.js';
 import type { Policy } from './script.js';
@@ -38,6 +38,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) 
   const limits = limitsOf(request, policy);
   const budgets = credits > 0 ? budgetsOf(app, limits, policy.budgetTimeZone) : null;
   const clientIp = limits.clientIpPer10Minutes > 0 ? request.clientIp : null;
+  const limitKeys = limitKeyWindowsOf(request, hashesOf);
   const windowOf = (address: string | null) =>
     address === null ? null : hashedKey(hashesOf('client address', address), keys.clientIpWindow);
   const clientWindow = windowOf(clientIp);
@@ -76,14 +77,20 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) 
       reference: reference === null ? null : keys.reference(hashesOf('reference', reference)[0]),
       idempotency: idempotencyKeys,
     },
+    /** The windows of its limit keys. */
+    limitKeys,
     /** The app's budgets, of the day and of the month; null: it has none, or the OTP costs nothing. */
     budgets,
     /** How its job is added in the same step; null: the caller adds it. */
     job: asked.jobOf?.(id) ?? null,
     /** Keys whose values may be under older encryption keys. */
-    hashed: [hashedKey(phones, phoneKey), clientWindow, networkWindow, range?.key].filter(
-      (key): key is HashedKey => key != null && key.older.length > 0,
-    ),
+    hashed: [
+      hashedKey(phones, phoneKey),
+      clientWindow,
+      networkWindow,
+      range?.key,
+      ...limitKeys.map(({ key }) => key),
+    ].filter((key): key is HashedKey => key != null && key.older.length > 0),
     /** Sent to the Lua function on every topology. */
     facts: {
       app,
@@ -133,6 +140,31 @@ function limitsOf({ limits, isTest }: OtpRequest, policy: Policy): CandidateLimi
   };
 }
 
+const keyWindows = [
+  { limit: 'per10Minutes', window: '10min', windowMs: 600_000 },
+  { limit: 'perDay', window: 'day', windowMs: 86_400_000 },
+] as const;
+
+/** A limit key that is no longer limited, in a resend, counts in no window; nor does an OTP to a test number. */
+function limitKeyWindowsOf(
+  { limitKeys, keyLimits, isTest }: OtpRequest,
+  hashesOf: (purpose: string, value: string) => KeyedHashes,
+) {
+  if (limitKeys === null || isTest) return [];
+  return Object.entries(limitKeys)
+    .flatMap(([kind, value]) => {
+      const hashes = hashesOf('limit key', `${kind}\n${value}`);
+      return keyWindows.map(({ limit, window, windowMs }) => ({
+        kind,
+        name: `limit-key-${kind}-${window}`,
+        key: hashedKey(hashes, (hash) => keys.limitKeyWindow(hash, window)),
+        limit: keyLimits.get(kind)?.[limit] ?? 0,
+        windowMs,
+      }));
+    })
+    .filter(({ limit }) => limit > 0);
+}
+
 /** The key of the day's budget; on a cluster, where that is in another slot, the day: credits are collected by it. */
 function reservedIn([ofDay]: readonly Budget[], { redis }: Pick<AdmissionOptions, 'redis'>) {
   return redis.isCluster ? ofDay?.name : ofDay?.key;
@@ -176,6 +208,7 @@ export function callOf(
     asked,
     budgets,
     job,
+    limitKeys,
     keys: { appWindow, clientIp, clientNetwork, range, reference, idempotency },
   }: Candidate) => {
     const indexes = {
@@ -184,6 +217,10 @@ export function callOf(
       clientNetwork: keyIndexOf(clientNetwork),
       range: keyIndexOf(range),
       reference: keyIndexOf(reference),
+      limitKeys:
+        limitKeys.length > 0
+          ? limitKeys.map(({ key, ...window }) => ({ ...window, keyIndex: keyIndex(key.current) }))
+          : undefined,
       credits: budgets ? asked.request.credits : undefined,
       budgets: budgets?.map(({ key, name: _name, ...budget }) => ({ ...budget, keyIndex: keyIndex(key) })),
       idempotency: idempotency.length > 0 ? idempotency.map(keyIndex) : undefined,

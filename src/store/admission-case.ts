@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { redisScript } from '../lib/redis-script.js';
 import { budgetPeriods } from '../otp/budget.js';
 import { accountTroubles } from '../otp/outcome.js';
-import { type Quota, type RangeDecision, refuse, refuseByLimit } from '../otp/refusal.js';
+import { limitedBy, type Quota, type RangeDecision, refuse, refuseByLimit } from '../otp/refusal.js';
 import type { Admission, AdmissionOptions } from './admission.js';
 import { type Candidate, callOf } from './admission-candidate.js';
 import type { Budget } from './budgets.js';
@@ -99,7 +99,9 @@ const admitReply = json(
     z.object({ kind: z.literal('paused'), reason: z.enum([...accountTroubles, 'operator']) }),
     z.object({
       kind: z.literal('limited'),
-      by: z.enum(['phone', 'app', 'client_ip']),
+      by: z.enum(limitedBy),
+      /** Of the limit key. */
+      keyKind: z.string().optional(),
       retryAfterMs: z.number(),
       quotas,
     }),
@@ -139,7 +141,7 @@ export function admissionOf(
     case 'paused':
       return refused('sending_paused', { reason: reply.reason });
     case 'limited':
-      return { kind: 'refused', refusal: refuseByLimit(reply.by, reply) };
+      return { kind: 'refused', refusal: refuseByLimit(reply.by, { ...reply, kind: reply.keyKind }) };
     case 'range_blocked':
       return refusedByGuard(reply);
     case 'over_budget':

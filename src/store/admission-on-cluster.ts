@@ -119,45 +119,48 @@ function checkPausesAndNumbers(options: AdmissionOptions): Step {
   };
 }
 
-const windows = [
-  {
-    by: 'app',
-    name: 'app',
-    windowMs: 1_000,
-    keyOf: ({ keys }: Candidate) => keys.appWindow,
-    limitOf: ({ limits }: Candidate) => limits.appPerSecond,
-  },
-  {
-    by: 'client_ip',
-    name: 'client-ip',
-    windowMs: tenMinutesMs,
-    keyOf: ({ keys }: Candidate) => keys.clientIp,
-    limitOf: ({ limits }: Candidate) => limits.clientIpPer10Minutes,
-  },
-  {
-    by: 'client_ip',
-    name: 'client-ip-56',
-    windowMs: tenMinutesMs,
-    keyOf: ({ keys }: Candidate) => keys.clientNetwork,
-    limitOf: ({ facts }: Candidate) => facts.clientNetworkLimit ?? 0,
-  },
-] as const;
+/** A fixed window that an OTP counts in. */
+interface Window {
+  by: 'app' | 'client_ip' | 'limit_key';
+  /** Of its quota. */
+  name: string;
+  /** Null: the OTP does not count in it. */
+  key: string | null;
+  limit: number;
+  windowMs: number;
+  /** Of the limit key. */
+  kind?: string;
+}
+
+function windowsOf({ keys, limits, facts, limitKeys }: Candidate): Window[] {
+  const perClient = { by: 'client_ip', windowMs: tenMinutesMs } as const;
+  return [
+    { by: 'app', name: 'app', key: keys.appWindow, limit: limits.appPerSecond, windowMs: 1_000 },
+    { ...perClient, name: 'client-ip', key: keys.clientIp, limit: limits.clientIpPer10Minutes },
+    { ...perClient, name: 'client-ip-56', key: keys.clientNetwork, limit: facts.clientNetworkLimit ?? 0 },
+    ...limitKeys.map(({ key, ...window }) => ({ by: 'limit_key' as const, ...window, key: key.current })),
+  ];
+}
 
 const windowReply = z.tuple([z.number(), z.number(), z.number()]);
 
 function takeWindows({ redis }: AdmissionOptions): Step {
   const take = loadListScript(redis, 'limits/windows#take');
   return async (cases) => {
-    for (const { by, name, windowMs, keyOf, limitOf } of windows) {
-      const open = cases.filter(({ admission, candidate }) => !admission && keyOf(candidate) !== null);
+    const counted = cases.flatMap((one) =>
+      windowsOf(one.candidate).flatMap(({ key, ...window }) => (key === null ? [] : { one, key, window })),
+    );
+    for (const ofName of Map.groupBy(counted, ({ window }) => window.name).values()) {
+      const first = ofName[0]?.window;
+      if (!first) continue;
+      const { by, name, windowMs, kind } = first;
+      const open = ofName.filter(({ one }) => !one.admission);
       // Those that count in one window are of one app, and all read its limits at the same time.
-      const groups = [...Map.groupBy(open, ({ candidate }) => keyOf(candidate) ?? '')].map(
-        ([key, ofKey]) => ({
-          key,
-          ofKey,
-          quota: Math.max(...ofKey.map(({ candidate }) => limitOf(candidate))),
-        }),
-      );
+      const groups = [...Map.groupBy(open, ({ key }) => key)].map(([key, ofKey]) => ({
+        key,
+        ofKey: ofKey.map(({ one }) => one),
+        quota: Math.max(...ofKey.map(({ window }) => window.limit)),
+      }));
       const calls = groups.map(({ key, ofKey, quota }) => ({ key, args: [quota, windowMs, ofKey.length] }));
       const answers = await take(calls);
       for (const [i, { key, ofKey, quota }] of groups.entries()) {
@@ -167,7 +170,7 @@ function takeWindows({ redis }: AdmissionOptions): Step {
           const [taken, used, resetMs] = windowReply.parse(answer);
           const left = { name, quota, windowMs, remaining: Math.max(0, quota - used), resetMs };
           if (index >= taken) {
-            const refusal = refuseByLimit(by, { retryAfterMs: resetMs, quotas: [left] });
+            const refusal = refuseByLimit(by, { retryAfterMs: resetMs, quotas: [left], kind });
             return await closeCase(one, { kind: 'refused', refusal });
           }
           one.quotas.push(left);

@@ -55,6 +55,8 @@ export const keys = {
   appWindow: (app: string) => `${prefix}:{${app}}:app`,
   /** String that expires: OTPs of an app for one client address in these ten minutes. */
   clientIpWindow: (hash: string) => `${prefix}:{${hash}}:client-ip`,
+  /** String that expires: OTPs of an app for one limit key in a window, `10min` or `day`. */
+  limitKeyWindow: (hash: string, window: string) => `${prefix}:{${hash}}:limit-key-${window}`,
   /** String, MessagePack: the toll-fraud guard's data about an app's number range (`lua/ranges/range.lua`). */
   range: (hash: string) => `${prefix}:{${hash}}:range`,
   /** Set: app and range of each number range that the guard slowed, blocked or capped. */

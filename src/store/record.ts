@@ -40,7 +40,7 @@ export const recordSchema = z.object({
 
 export type OtpRecord = z.infer<typeof recordSchema>;
 
-/** Calling code, national number, country, message, whether it is Unicode, sender ID, reference, client address. */
+/** Calling code, national number, country, message, whether it is Unicode, sender ID, reference, client address, limit keys, binding. */
 const encryptedSchema = z.tuple([
   z.string(),
   z.string(),
@@ -50,11 +50,13 @@ const encryptedSchema = z.tuple([
   z.string().nullable(),
   z.string().nullable(),
   z.string().nullable().optional(),
+  z.record(z.string(), z.string()).nullable().optional(),
+  z.string().nullable().optional(),
 ]);
 
-/** Phone number, message, sender ID, reference and client address as one encrypted text, bound to the OTP's id. */
+/** Phone number, message and other personal members as one encrypted text, bound to the OTP's id. */
 export function encryptRequest(encrypter: Encrypter, id: string, request: OtpRequest): string {
-  const { to, message, unicode, senderId, reference, clientIp } = request;
+  const { to, message, unicode, senderId, reference, clientIp, limitKeys, binding } = request;
   const fields: z.infer<typeof encryptedSchema> = [
     to.callingCode,
     to.national,
@@ -65,6 +67,7 @@ export function encryptRequest(encrypter: Encrypter, id: string, request: OtpReq
     reference,
     clientIp,
   ];
+  if (limitKeys || binding) fields.push(limitKeys, binding);
   return encrypter.encrypt(id, JSON.stringify(fields));
 }
 
@@ -74,8 +77,8 @@ export function newOtp(
   request: OtpRequest,
   { createdAt, inBatch, startAt }: Pick<Otp, 'createdAt' | 'inBatch'> & { startAt: number | null },
 ): Otp {
-  const { app, to, message, unicode, senderId, reference, clientIp, credits, ttlSeconds, maxAttempts } =
-    request;
+  const { app, to, message, unicode, senderId, reference, clientIp, limitKeys, binding } = request;
+  const { credits, ttlSeconds, maxAttempts } = request;
   return {
     id,
     app,
@@ -85,6 +88,8 @@ export function newOtp(
     senderId,
     reference,
     clientIp,
+    limitKeys,
+    binding,
     purpose: request.purpose,
     isTest: request.isTest,
     inBatch,
@@ -137,9 +142,11 @@ export function openRecord(encrypter: Encrypter, raw: string): Otp {
 
 /** Opens a record. Throws when no encryption key fits. */
 export function toOtp(encrypter: Encrypter, record: OtpRecord): Otp {
-  const [callingCode, national, country, message, unicode, senderId, reference, clientIp = null] =
+  const [callingCode, national, country, message, unicode, senderId, reference, ...more] =
     encryptedSchema.parse(JSON.parse(encrypter.decrypt(record.id, record.encrypted)));
+  const [clientIp = null, limitKeys = null, binding = null] = more;
   const to = PhoneNumber.restore({ callingCode, national, country });
   // A spread of the facts with further members takes 12 µs (measured).
-  return Object.assign(plainFields(record), { to, message, unicode, senderId, reference, clientIp });
+  const opened = { to, message, unicode, senderId, reference, clientIp, limitKeys, binding };
+  return Object.assign(plainFields(record), opened);
 }

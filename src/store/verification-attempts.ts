@@ -23,13 +23,13 @@ const refusals = [
 /** Why no attempt was admitted, or why a right code no longer counts: the contract's problem codes. */
 type VerificationRefusal = (typeof refusals)[number];
 
-/** Which verification: of whose OTP, and under which idempotency key with which code, if any. */
+/** Which verification: of whose OTP, and under which idempotency key with which code and binding, if any. */
 export interface Verification {
   app: string;
   id: string;
   /** Unique to this call. */
   token: string;
-  replay: { key: string; code: string } | null;
+  replay: { key: string; code: string; binding?: string | undefined } | null;
 }
 
 /** Verification attempts: counted before the provider is asked, settled after it answered. */
@@ -86,8 +86,12 @@ export function createVerificationAttempts(
   const settleScript = loadRecordScript(options, 'verification/settle-attempt');
   /** The OTPs of admitted attempts, so that settling need not decrypt them again. */
   const opened = new WeakMap<Verification, Otp>();
-  const replayHash = ({ app, id, replay }: Verification) =>
-    replay ? encrypter.hashes('verification', [app, id, replay.code, replay.key].join('\n'))[0] : '';
+  const replayHash = ({ app, id, replay }: Verification) => {
+    if (!replay) return '';
+    const { code, key, binding } = replay;
+    const parts = [app, id, code, key, ...(binding === undefined ? [] : [binding])];
+    return encrypter.hashes('verification', parts.join('\n'))[0];
+  };
 
   return {
     admit: async (verification) => {

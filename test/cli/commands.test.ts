@@ -84,6 +84,15 @@ describe('send', () => {
     });
   });
 
+  it('passes limit keys to the API, and explains what is none', async () => {
+    const unknown = await ask(['send', newNumber(), '--limit-key', 'user=u=1', '--limit-key', 'device=d-1']);
+    expect(unknown.code).toBe(1);
+    expect(unknown.err).toMatch(/\(invalid_request\): .*limitKeys\.user.*APPS_FILE.*limitKeys\.device/);
+    const usage = await ask(['send', newNumber(), '--limit-key', 'u-4711']);
+    expect(usage).toMatchObject({ code: 2, out: '' });
+    expect(usage.err).toMatch(/--limit-key must be a kind and an id, such as user=u-4711/);
+  });
+
   it('prints all errors that the gateway finds', async () => {
     const { code, err } = await ask([
       'send',
@@ -108,6 +117,20 @@ describe('verify', () => {
     const again = await ask(['verify', id, code]);
     expect(again).toMatchObject({ code: 3, out: '' });
     expect(again.err).toMatch(failure('', 'already_verified'));
+  });
+
+  it('names what the code approves, and exits 3 for something else', async () => {
+    const { id, code } = await sent('--binding', 'MYR 5 to Acme');
+    const other = await ask(['verify', id, code, '--binding', 'MYR 6 to Acme']);
+    expect(other.code).toBe(3);
+    expect(other.err).toBe(
+      'isms-otp: The code approves something else (binding_mismatch): attempts left: 1\n',
+    );
+    const ended = await ask(['verify', id, code, '--binding', 'MYR 5 to Acme']);
+    expect(ended).toMatchObject({ code: 0, out: 'verified\n' });
+    const next = await sent('--binding', 'MYR 7', '--purpose', 'pay');
+    const byNumber = ['verify', '--to', next.to, '--purpose', 'pay', next.code, '--binding', 'MYR 7'];
+    expect(await ask(byNumber)).toMatchObject({ code: 0 });
   });
 
   it('exits 3 for a wrong code with the remaining attempts, and after the last one', async () => {

@@ -33,6 +33,17 @@ describe('a file of OTPs', () => {
     expect(await inspectInput(file, new AbortController().signal)).toMatchObject({ lines: messages.length });
   });
 
+  it('in CSV has a column for each kind of limit key', () => {
+    const file = fileOf('keys.csv', 'to,limitKeys.user,limitKeys.device\n1,u-1,d 1\n2,,7\n3,,\n');
+    expect([...readInput(file)].map(({ otp }) => otp)).toEqual([
+      { to: '1', limitKeys: { user: 'u-1', device: 'd 1' } },
+      { to: '2', limitKeys: { device: '7' } },
+      { to: '3' },
+    ]);
+    const wrong = fileOf('wrong.csv', 'to,limitKeys.\n1,u-1\n');
+    expect(() => [...readInput(wrong)]).toThrow(/Unknown column: "limitKeys."/);
+  });
+
   it('is not read further after an abort', async () => {
     const file = fileOf('large.ndjson', '{"to":"1"}\n'.repeat(100_000));
     const reason = new Error('enough');

@@ -181,6 +181,13 @@ describe('a real gateway answers what the types say', () => {
     await expect(client.verify(id, code)).rejects.toMatchObject({ code: 'already_verified', status: 409 });
   });
 
+  it('to a verification of a code that approves something', async () => {
+    const { id, code } = await gateway.sent({ to: '0123456786', binding: 'MYR 5' });
+    const other = await client.verify(id, code, { binding: 'MYR 6' }).catch((reason: unknown) => reason);
+    expect(isOtpError(other, 'binding_mismatch') && other.attemptsRemaining).toBe(4);
+    expect(await client.verify(id, code, { binding: 'MYR 5' })).toMatchObject({ id, status: 'verified' });
+  });
+
   it('to a verification by number, of the newest OTP of a purpose', async () => {
     const to = '0123456784';
     const { id, code } = await gateway.sent({ to, purpose: 'login' });

@@ -120,6 +120,18 @@ describe('the PHP client', () => {
     });
   });
 
+  it('verifies a code only for what it approves', async () => {
+    const { id, code } = await sent("'binding' => 'MYR 5', 'limitKeys' => null");
+    expect(await error(`$otps->verify('${id}', '${code}', binding: 'MYR 6');`)).toMatchObject({
+      ...{ code: 'binding_mismatch', status: 422, attemptsRemaining: 4 },
+    });
+    const verified = await value(`return $otps->verify('${id}', '${code}', binding: 'MYR 5');`);
+    expect(verified).toMatchObject({ id, status: 'verified' });
+    expect(await error(`$otps->send(['to' => '1', 'limitKeys' => ['user' => 'u-1']]);`)).toMatchObject({
+      code: expect.stringMatching(/^invalid_(?:request|phone_number)$/),
+    });
+  });
+
   it('sends one SMS for an idempotency key', async () => {
     const code = `return $otps->send(['to' => '+60123457001'], idempotencyKey: 'order-1');`;
     expect(await value(code)).toMatchObject({ id: (await value(code))['id'] });

@@ -18,6 +18,7 @@ const webhook = {
 };
 const message = 'Canary-text: %OTP% is the code';
 const reference = 'reference-canary';
+const binding = 'binding-canary';
 const ordinary = 30;
 
 let fleet: Fleet;
@@ -36,7 +37,7 @@ async function liveThroughFaults(api: FleetApi): Promise<string> {
   const worker = fleet.startWorker();
   const ids: string[] = [];
   for (const [n, to] of numbers.entries()) {
-    const reply = await api.post({ to, message, reference, clientIp: '198.51.100.77' }, `key-${n}`);
+    const reply = await api.post({ to, message, reference, binding, clientIp: '198.51.100.77' }, `key-${n}`);
     ids.push(((await reply.json()) as { id: string }).id);
     if (n === ordinary) {
       await worker.end('SIGKILL');
@@ -49,8 +50,9 @@ async function liveThroughFaults(api: FleetApi): Promise<string> {
   await sleep(12_000);
   for (const [n, id] of ids.entries()) {
     const code = fleet.simulator.state.inbox({ mobile: numbers[n], limit: 1 })[0]?.code ?? '123456';
-    await api.verify(id, '000000');
-    await api.verify(id, code);
+    await api.verify(id, '000000', binding);
+    await api.verify(id, code, `${binding}-2`);
+    await api.verify(id, code, binding);
     await api.verify(id, `${code}0`);
     errors.push(JSON.stringify(await api.get(`/v1/otps/${code}`)));
   }
@@ -137,7 +139,15 @@ it('no code, password, key, message, reference, address or whole number is left 
   const codes = new RegExp(
     `(?<![0-9A-Za-z_.-])(?:${[...new Set(sms.map(({ code }) => code))].join('|')})(?![0-9A-Za-z_.-])`,
   );
-  const secrets = [account.password, apiKey, admin.ADMIN_PASSWORD, 'Canary-text', reference, '198.51.100.77'];
+  const secrets = [
+    account.password,
+    apiKey,
+    admin.ADMIN_PASSWORD,
+    'Canary-text',
+    reference,
+    binding,
+    '198.51.100.77',
+  ];
   secrets.push('webhook-token-canary', 'webhook-secret-canary', webhook.WEBHOOK_SECRET.slice(6, 30));
   const found: string[] = [];
   for (const [place, text] of Object.entries(await places(api, errors))) {

@@ -40,7 +40,7 @@ export interface FleetApi {
   postBulk(numbers: string[]): Promise<number>;
   get(path: string): Promise<{ status?: string }>;
   /** The status that a verification is answered with. */
-  verify(id: string, code: string): Promise<number>;
+  verify(id: string, code: string, binding?: string): Promise<number>;
 }
 
 /** The simulator behind a server that can be switched off and on again. */
@@ -147,7 +147,7 @@ export async function startFleet(
         },
         get: async (path) =>
           (await (await fetch(`${url}${path}`, { headers })).json()) as { status?: string },
-        verify: async (id, code) => (await send(`/v1/otps/${id}/verify`, { code })).status,
+        verify: async (id, code, binding) => (await send(`/v1/otps/${id}/verify`, { code, binding })).status,
       };
     },
     enqueue: async (count) => {

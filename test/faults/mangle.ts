@@ -291,6 +291,8 @@ const manglings: Record<string, (draft: Draft, dice: Dice) => void> = {
       'senderId',
       'reference',
       'clientIp',
+      'limitKeys',
+      'binding',
       'code',
       'message',
     ];

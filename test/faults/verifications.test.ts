@@ -9,13 +9,16 @@ let fleet: Fleet;
 afterEach(() => fleet.close());
 
 /** An OTP that was sent through real processes, and the code in it. */
-async function sentOtp(n: number): Promise<{ api: FleetApi; id: string; code: string }> {
+async function sentOtp(
+  n: number,
+  members: object = {},
+): Promise<{ api: FleetApi; id: string; code: string }> {
   fleet = await startFleet();
   fleet.simulator.state.change({ latencyMs: 50 });
   const api = await fleet.startApi();
   fleet.startWorker();
   const to = nthNumber(n).e164;
-  const { id } = (await (await api.post({ to })).json()) as { id: string };
+  const { id } = (await (await api.post({ to, ...members })).json()) as { id: string };
   for (;;) {
     const [sms] = fleet.simulator.state.inbox({ mobile: to, limit: 1 });
     if (sms && (await api.get(`/v1/otps/${id}`)).status === 'sent') return { api, id, code: sms.code };
@@ -24,8 +27,13 @@ async function sentOtp(n: number): Promise<{ api: FleetApi; id: string; code: st
 }
 
 /** Everybody verifies at the same moment; how many got which status. */
-async function verifyAll(api: FleetApi, id: string, codes: string[]): Promise<Record<number, number>> {
-  const statuses = await Promise.all(codes.map((code) => api.verify(id, code)));
+async function verifyAll(
+  api: FleetApi,
+  id: string,
+  codes: string[],
+  bindings: string[] = [],
+): Promise<Record<number, number>> {
+  const statuses = await Promise.all(codes.map((code, n) => api.verify(id, code, bindings[n])));
   const counts: Record<number, number> = {};
   for (const status of statuses) counts[status] = (counts[status] ?? 0) + 1;
   return counts;
@@ -58,6 +66,23 @@ describe(`${count} parallel verifications of one OTP`, { timeout: minutes(2) }, 
       'V2',
     );
     expect(counts[200] ?? 0).toBeLessThanOrEqual(1);
+    expect(verify).toBeLessThanOrEqual(5);
+  });
+
+  it('half of them with another binding: at most one gets 200, and at most 5 are not refused at once', async () => {
+    const { api, id, code } = await sentOtp(3, { binding: 'MYR 5' });
+    const wrong = code === '000000' ? '111111' : '000000';
+    const codes = Array.from({ length: count }, (_, n) => (n % 4 === 0 ? wrong : code));
+    const bindings = Array.from({ length: count }, (_, n) => (n % 2 === 0 ? 'MYR 5' : 'MYR 6'));
+    const counts = await verifyAll(api, id, codes, bindings);
+    const { verify } = fleet.simulator.state.calls;
+    faultRow(
+      `${count} verifications of one OTP at once, half of them with another binding`,
+      { answers: counts, providerCalls: verify },
+      'V2',
+    );
+    expect(counts[200] ?? 0).toBeLessThanOrEqual(1);
+    expect((counts[200] ?? 0) + (counts[422] ?? 0)).toBeLessThanOrEqual(5);
     expect(verify).toBeLessThanOrEqual(5);
   });
 });

@@ -31,6 +31,7 @@ const shop = {
   freeText: false,
   senderId: 'Shop',
   countries: ['MY', 'SG'],
+  limitKeys: { user: { per10Minutes: 3 } },
   limits: { recipientCooldownSeconds: 60, perSecond: 5 },
   budget: { creditsPerDay: 100 },
   sendsPerSecond: 20,
@@ -67,6 +68,8 @@ describe('APPS_FILE', () => {
       sendsPerSecond: 20,
       limits: { recipientCooldownMs: 60_000, appPerSecond: 5, creditsPerDay: 100 },
     });
+    expect([...apps.of('shop').limitKeys]).toEqual([['user', { per10Minutes: 3, perDay: 0 }]]);
+    expect(apps.of('bank').limitKeys.size).toBe(0);
     expect(apps.of('shop').testNumbers.get(number().e164)).toBe('246810');
     expect(apps.of('bank')).toMatchObject({ freeText: true, senderId: null, countries: null, webhook: null });
     expect(apps.of('nobody')).toMatchObject({ name: 'nobody', freeText: true });
@@ -76,7 +79,7 @@ describe('APPS_FILE', () => {
   it.each([
     [{ shop: { ...shop, keys: ['plain-key'] } }, /apps.shop.keys.0: must be sha256:/],
     [{ shop: { ...shop, colour: 'red' } }, /apps.shop.colour: is unknown/],
-    [{ Shop: shop }, /apps.Shop: /],
+    [{ Shop: shop }, /apps.Shop: must be 1 to 32 of a-z 0-9 _ -/],
     [
       { shop: { ...shop, templates: { default: { en: 'no code' } } } },
       /templates.default.en: must hold %OTP% exactly/,
@@ -94,6 +97,12 @@ describe('APPS_FILE', () => {
     [
       { shop: { ...shop, templates: { login: { en: '%OTP%' } } } },
       /freeText: is false, so there must be a template/,
+    ],
+    [{ shop: { ...shop, limitKeys: { user: {} } } }, /limitKeys.user: must have per10Minutes or perDay/],
+    [{ shop: { ...shop, limitKeys: { User: { perDay: 1 } } } }, /limitKeys.User: must be 1 to 32 of a-z _ -/],
+    [
+      { shop: { ...shop, limitKeys: { user: { perDay: 1, perHour: 1 } } } },
+      /limitKeys.user.perHour: is unknown/,
     ],
     [{ shop: { ...shop, senderId: 'not allowed!' } }, /senderId: must be letters and digits/],
     [

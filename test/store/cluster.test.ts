@@ -132,6 +132,42 @@ describe('on a cluster of three masters', () => {
     expect(await ask('b0', fresh())).toMatchObject(refused('client_ip_rate_limited'));
   });
 
+  it('exactly as many are admitted as a limit key may have, and a refused request gives its units back', async () => {
+    const strict = storeWith({ recipientCooldownMs: 60_000 });
+    const limitKeys = { user: 'u-1', device: 'd-1' };
+    const keyLimits = new Map([
+      ['user', { per10Minutes: 30, perDay: 20 }],
+      ['device', { per10Minutes: 0, perDay: 50 }],
+    ]);
+    const ask = (to = fresh()) => strict.otps.admit(request({ to, limitKeys, keyLimits }), null);
+    const to = fresh();
+    expect(await ask(to)).toMatchObject({ kind: 'created' });
+    for (let i = 0; i < 5; i++) expect(await ask(to)).toMatchObject(refused('phone_rate_limited'));
+    const all = await Promise.all(Array.from({ length: 60 }, () => ask()));
+    expect(all.filter(({ kind }) => kind === 'created')).toHaveLength(19);
+    expect(await ask()).toMatchObject(
+      refused('limit_key_rate_limited', {
+        quotas: [
+          {
+            name: 'limit-key-user-day',
+            quota: 20,
+            windowMs: 86_400_000,
+            remaining: 0,
+            resetMs: expect.any(Number),
+          },
+        ],
+      }),
+    );
+    const withoutDay = new Map([...keyLimits, ['user', { per10Minutes: 30, perDay: 0 }]]);
+    const last = await strict.otps.admit(request({ to: fresh(), limitKeys, keyLimits: withoutDay }), null);
+    expect(last).toMatchObject({
+      quotas: expect.arrayContaining([
+        expect.objectContaining({ name: 'limit-key-user-10min', remaining: 9 }),
+        expect.objectContaining({ name: 'limit-key-device-day', remaining: 29 }),
+      ]),
+    });
+  });
+
   it('never more are admitted than an app may, however many ask at once', async () => {
     const strict = storeWith({ appPerSecond: 10 });
     const all = await Promise.all(

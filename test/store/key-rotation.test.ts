@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { hashBinding, matchesBinding } from '../../src/otp/binding.js';
 import type { Policy } from '../../src/store/script.js';
 import type { Store } from '../../src/store/store.js';
 import { encryptionKey, number, refused, request, sent, testStore } from '../support/otps.js';
@@ -35,12 +36,31 @@ describe('another encryption key in front', () => {
     expect(await ask()).toMatchObject({ kind: 'created' });
   });
 
+  it('keeps what is left of the limits of a limit key', async () => {
+    const { before, ask } = rotated({});
+    const keyLimits = new Map([['user', { per10Minutes: 5, perDay: 2 }]]);
+    const asked = { limitKeys: { user: 'u-1' }, keyLimits };
+    await before.otps.admit(request(asked), null);
+    expect(await ask(asked)).toMatchObject({ quotas: [{ remaining: 3 }, { remaining: 0 }] });
+    expect(await ask(asked)).toMatchObject(refused('limit_key_rate_limited'));
+  });
+
   it('keeps what is left of the limits of a number and of a client', async () => {
     const { before, ask } = rotated({ recipientPerDay: 1, clientIpPer10Minutes: 1 });
     await before.otps.admit(request({ clientIp: '192.0.2.1' }), null);
     expect(await ask()).toMatchObject(refused('phone_rate_limited'));
     const other = { to: number('0123456780'), clientIp: '192.0.2.1' };
     expect(await ask(other)).toMatchObject(refused('client_ip_rate_limited'));
+  });
+
+  it('keeps what a code approves, also without the older key after a resend', async () => {
+    const { before, after } = rotated({});
+    const otp = await after.otps.find('shop', await sent(before, { binding: hashBinding('MYR 5') }));
+    const again = testStore(redis, {}, [newKey]);
+    const resent = await again.otps.find('shop', await sent(after, { binding: otp?.binding ?? null }));
+    for (const { binding = null } of [otp ?? {}, resent ?? {}]) {
+      expect([matchesBinding(binding, 'MYR 5'), matchesBinding(binding, 'MYR 6')]).toEqual([true, false]);
+    }
   });
 
   it('does not bring back what a right code has reset since', async () => {

@@ -209,6 +209,79 @@ describe('the limit of a client address', () => {
   });
 });
 
+describe('the limits of a limit key', () => {
+  const limited = (per10Minutes: number, perDay: number) =>
+    new Map([
+      ['user', { per10Minutes, perDay }],
+      ['device', { per10Minutes: 0, perDay: 0 }],
+    ]);
+  const byKeys = (store: Store, keyLimits: OtpRequest['keyLimits'], overrides: Partial<OtpRequest> = {}) =>
+    ask(store, { limitKeys: { user: 'u-4711' }, keyLimits, ...overrides });
+  const to = (n: number) => number(`01234${String(60_000 + n)}`);
+
+  it('let exactly the limit in when 1,000 come at the same moment', async () => {
+    const store = testStore(redis);
+    const asked = Array.from({ length: 1_000 }, (_, n) => byKeys(store, limited(30, 20), { to: to(n) }));
+    const found = await kinds(asked);
+    expect([count(found, 'created'), count(found, 'refused')]).toEqual([20, 980]);
+  });
+
+  it('end with their window: a refusal tells the kind, the wait and what is left', async () => {
+    const store = testStore(redis);
+    const next = () => byKeys(store, limited(1, 2), { to: to(1) });
+    expect(await next()).toMatchObject({
+      kind: 'created',
+      quotas: [
+        { name: 'limit-key-user-10min', quota: 1, windowMs: 600_000, remaining: 0 },
+        { name: 'limit-key-user-day', quota: 2, windowMs: 86_400_000, remaining: 1 },
+      ],
+    });
+    const window = (await redis.keys('*limit-key-10min'))[0] ?? '';
+    const leftMs = await redis.pttl(window);
+    const refusal = { message: expect.stringContaining('`user`'), retryAfterMs: expect.closeTo(leftMs, -4) };
+    expect(await next()).toMatchObject(refused('limit_key_rate_limited', refusal));
+    await redis.del(window);
+    expect(await next()).toMatchObject({ kind: 'created' });
+    const day = { retryAfterMs: expect.closeTo(86_400_000, -5) };
+    expect(await next()).toMatchObject(refused('limit_key_rate_limited', day));
+  });
+
+  it('count one app, kind and value each, and no OTP to a test number', async () => {
+    const store = testStore(redis);
+    const next = (overrides: Partial<OtpRequest>) => byKeys(store, limited(1, 0), overrides);
+    expect(await next({})).toMatchObject({ kind: 'created' });
+    expect(await next({})).toMatchObject(refused('limit_key_rate_limited'));
+    expect(await next({ limitKeys: { user: 'u-4712' } })).toMatchObject({ kind: 'created' });
+    expect(await next({ app: 'bank' })).toMatchObject({ kind: 'created' });
+    expect(await next({ isTest: true })).toMatchObject({ kind: 'created' });
+    const unlimited = { limitKeys: { device: 'u-4711', gone: 'u-4711' } };
+    expect(await next(unlimited)).toMatchObject({ kind: 'created', quotas: [] });
+  });
+
+  it('count nothing for what was refused, or is only asked for again with its key', async () => {
+    const store = testStore(redis, { recipientPer10Minutes: 1 });
+    const asked = (n: number) =>
+      request({ to: to(n), limitKeys: { user: 'u-1', device: 'd-1' }, keyLimits: limited(2, 0) });
+    const key = { endpoint: 'POST /v1/otps', key: 'once', body: '{}' };
+    await store.otps.admit(asked(1), key);
+    for (let i = 0; i < 3; i++) {
+      expect(await store.otps.admit(asked(1), key)).toMatchObject({ kind: 'replayed' });
+      expect(await store.otps.admit(asked(1), null)).toMatchObject(refused('phone_rate_limited'));
+    }
+    expect(await store.otps.admit(asked(2), null)).toMatchObject({ kind: 'created' });
+    expect(await store.otps.admit(asked(3), null)).toMatchObject(refused('limit_key_rate_limited'));
+  });
+
+  it('never stand in Redis in clear', async () => {
+    const store = testStore(redis);
+    expect(await byKeys(store, limited(2, 2))).toMatchObject({ kind: 'created' });
+    const names = await redis.keys('*');
+    const values = await redis.mget(names.filter((name) => /otp_|limit-key/.test(name)));
+    expect(values).toHaveLength(3);
+    expect([...names, ...values].join()).not.toContain('4711');
+  });
+});
+
 describe('of several limits', () => {
   it('the one with the longest wait answers, so that a request after that wait is admitted', async () => {
     const { clock, store } = await atHand({ recipientCooldownMs: 30_000, recipientPer10Minutes: 1 });

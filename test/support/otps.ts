@@ -70,8 +70,11 @@ export function request(overrides: Partial<OtpRequest> = {}): OtpRequest {
     sendDeadlineSeconds: 120,
     maxAttempts: 5,
     clientIp: null,
+    limitKeys: null,
+    binding: null,
     purpose: null,
     limits: null,
+    keyLimits: new Map(),
     isTest: false,
     ...overrides,
   };

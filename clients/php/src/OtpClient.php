@@ -36,6 +36,8 @@ use IsmsOtp\Internal\Upload;
  *     maxAttempts?: int|null,
  *     reference?: string|null,
  *     clientIp?: string|null,
+ *     limitKeys?: array<string, string>|null,
+ *     binding?: string|null,
  * }
  * @phpstan-type OtpDefaults array{
  *     message?: string|null,
@@ -48,8 +50,10 @@ use IsmsOtp\Internal\Upload;
  *     maxAttempts?: int|null,
  *     reference?: string|null,
  *     clientIp?: string|null,
+ *     limitKeys?: array<string, string>|null,
+ *     binding?: string|null,
  * }
- * @phpstan-type NumberVerification array{to: string, code: string, purpose?: string|null}
+ * @phpstan-type NumberVerification array{to: string, code: string, purpose?: string|null, binding?: string|null}
  * @phpstan-type BatchChange array{paused?: bool, perSecond?: int|null, startAt?: \DateTimeInterface|string}
  *
  * @phpstan-import-type OtpStatus from Otp
@@ -108,12 +112,15 @@ class OtpClient
      * - `sendDeadlineSeconds`: how long it may wait to be sent, in seconds: 1 to 86,400; then it expires;
      * - `maxAttempts`: how many codes may be tried; at most the gateway's default;
      * - `reference`: your own id, 1 to 200 characters: `findByReference` finds the OTP by it;
-     * - `clientIp`: address of the user who asks for the code: the gateway limits OTPs per address.
+     * - `clientIp`: address of the user who asks for the code: the gateway limits OTPs per address;
+     * - `limitKeys`: your own ids to limit OTPs by, such as `['user' => 'u-4711']`, of kinds that the operator defined;
+     * - `binding`: what the code approves, such as an amount and a payee: `verify` must name exactly the same.
      *
      * @phpstan-param OtpInput $input
      *
      * @throws OtpError `invalid_request`, `invalid_phone_number`, `country_not_allowed`, `message_not_allowed`,
-     *   `phone_rate_limited`, `client_ip_rate_limited`, `range_blocked`, `phone_locked`, `sending_paused`, `overloaded`, …
+     *   `phone_rate_limited`, `client_ip_rate_limited`, `limit_key_rate_limited`, `range_blocked`, `phone_locked`,
+     *   `sending_paused`, `overloaded`, …
      */
     public function send(
         #[\SensitiveParameter] array $input,
@@ -193,26 +200,29 @@ class OtpClient
      *
      * @param string $id the OTP's id
      * @param string $code the six digits that the user typed
+     * @param string|null $binding what the code approves, exactly as given to the send
      *
-     * @throws OtpError `incorrect_code` with `attemptsRemaining`, `invalid_request` if it is not six digits,
-     *   `otp_not_found`, `already_verified`, `not_sent`, `not_verifiable`, `verification_in_progress`, `otp_expired`,
+     * @throws OtpError `incorrect_code` and `binding_mismatch` with `attemptsRemaining`, `invalid_request` if the code is
+     *   not six digits, `otp_not_found`, `already_verified`, `not_sent`, `not_verifiable`, `verification_in_progress`, `otp_expired`,
      *   `otp_cancelled`, `attempts_exhausted`, `phone_locked`, and `provider_unavailable` if iSMS did not answer
      */
     public function verify(
         string $id,
         #[\SensitiveParameter] string $code,
+        #[\SensitiveParameter] ?string $binding = null,
         ?string $idempotencyKey = null,
         ?int $timeoutMs = null,
     ): Verified {
         $path = '/v1/otps/' . Request::inPath($id) . '/verify';
-        return $this->verified($path, ['code' => $code], $idempotencyKey, $timeoutMs);
+        $body = Request::withoutNulls(['code' => $code, 'binding' => $binding]);
+        return $this->verified($path, $body, $idempotencyKey, $timeoutMs);
     }
 
     /**
      * Verifies a code of the newest OTP of a number and purpose, as `verify` does.
      *
      * @param array<string, mixed> $verification `to`: the number that the code was sent to, in any notation that `send`
-     *   accepts; `code`: the six digits that the user typed; `purpose`: that of the OTP, if it was sent with one
+     *   accepts; `code`: the six digits that the user typed; `purpose` and `binding`: those of the OTP, if it was sent with them
      *
      * @phpstan-param NumberVerification $verification
      *

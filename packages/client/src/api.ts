@@ -24,6 +24,7 @@ export type RefusalCode =
   | 'app_rate_limited'
   | 'app_budget_exceeded'
   | 'client_ip_rate_limited'
+  | 'limit_key_rate_limited'
   | 'range_blocked'
   | 'phone_locked'
   | 'too_many_rejected'
@@ -87,9 +88,11 @@ export type ProblemCode =
   | 'country_not_allowed'
   | 'message_not_allowed'
   | 'incorrect_code'
+  | 'binding_mismatch'
   | 'phone_rate_limited'
   | 'app_rate_limited'
   | 'client_ip_rate_limited'
+  | 'limit_key_rate_limited'
   | 'too_many_uploads'
   | 'too_many_exports'
   | 'too_many_rejected'
@@ -263,6 +266,10 @@ export interface OtpRequest {
   reference?: string | undefined;
   /** IP address of the end user, for the limit per client address. */
   clientIp?: string | undefined;
+  /** Your own ids to limit OTPs by, such as the user or the device: for each, one of the kinds that the operator defined for the app, and the id, 1 to 200 characters. */
+  limitKeys?: Record<string, string> | undefined;
+  /** What the code approves, such as an amount and a payee: 1 to 200 characters. A verification must name exactly the same. */
+  binding?: string | undefined;
 }
 /** An OTP as its own app sees it. Times are UTC with milliseconds. */
 export interface Otp {
@@ -312,6 +319,8 @@ export interface VerifyByNumberRequest {
   code: string;
   /** Purpose of the OTP, such as `login`: `POST /v1/verify` finds the newest OTP by number and purpose. */
   purpose?: string | undefined;
+  /** What the code approves, exactly as given to the send. Leave it out if the OTP has none. */
+  binding?: string | undefined;
 }
 /** The OTPs of one upload, counted by status. */
 export interface Batch {

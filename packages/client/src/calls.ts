@@ -32,6 +32,12 @@ export interface ResendOptions extends SendOptions {
   clientIp?: string;
 }
 
+/** Options of a verification. */
+export interface VerifyOptions extends KeyedOptions {
+  /** What the code approves, exactly as given to the send. */
+  binding?: string;
+}
+
 /** Checks the options of a call; throws a TypeError for an invalid one. */
 export function callFacts({ timeoutMs, signal }: CallOptions) {
   if (timeoutMs !== undefined) checkedTimeoutMs(timeoutMs);

@@ -8,6 +8,7 @@ import {
   type ResendOptions,
   type SendOptions,
   sendFacts,
+  type VerifyOptions,
 } from './calls.js';
 import {
   type BatchesOptions,
@@ -63,8 +64,8 @@ export class OtpClient {
   /**
    * Sends an OTP. Resolves when it is accepted or, with `waitSeconds`, when it was sent or has failed: read `status`.
    * Retries never send it twice. Errors: `invalid_request`, `invalid_phone_number`, `country_not_allowed`,
-   * `message_not_allowed`, `phone_rate_limited`, `client_ip_rate_limited`, `range_blocked`, `phone_locked`,
-   * `sending_paused`, `overloaded`, …
+   * `message_not_allowed`, `phone_rate_limited`, `client_ip_rate_limited`, `limit_key_rate_limited`, `range_blocked`,
+   * `phone_locked`, `sending_paused`, `overloaded`, …
    */
   async send(input: OtpInput, options: SendOptions = {}): Promise<Otp> {
     const facts = { path: '/v1/otps', body: input, ...sendFacts(options) };
@@ -96,8 +97,8 @@ export class OtpClient {
   }
 
   /**
-   * Verifies a code. Resolves only if this call verified the OTP. Errors: `incorrect_code` with `attemptsRemaining`,
-   * `otp_not_found`, `already_verified`, `not_sent`, `not_verifiable`, `verification_in_progress`, `otp_expired`,
+   * Verifies a code. Resolves only if this call verified the OTP. Errors: `incorrect_code` and `binding_mismatch` with
+   * `attemptsRemaining`, `otp_not_found`, `already_verified`, `not_sent`, `not_verifiable`, `verification_in_progress`, `otp_expired`,
    * `otp_cancelled`, `attempts_exhausted`, `phone_locked`, and `provider_unavailable` if iSMS did not answer.
    *
    * Retried once after `network_error` and `queue_unavailable`: a correct code whose answer was lost then still succeeds,
@@ -105,8 +106,9 @@ export class OtpClient {
    * the error's `idempotencyKey`: a correct code still succeeds. Default time-out: 15 s, since the gateway waits up to
    * 10 s for iSMS.
    */
-  async verify(id: string, code: string, options: KeyedOptions = {}): Promise<Verified> {
-    const facts = { path: `/v1/otps/${inPath(id)}/verify`, body: { code }, ...keyedFacts(options) };
+  async verify(id: string, code: string, { binding, ...options }: VerifyOptions = {}): Promise<Verified> {
+    const body = binding === undefined ? { code } : { code, binding };
+    const facts = { path: `/v1/otps/${inPath(id)}/verify`, body, ...keyedFacts(options) };
     return await this.#call({ method: 'POST', rule: 'verification', ...facts }, isVerified);
   }
 

@@ -38,7 +38,7 @@ export class OtpError extends Error {
   readonly retryAfterSeconds: number | null;
   /** Finds the request in the gateway's log. */
   readonly requestId: string | null;
-  /** How many attempts are left, for `incorrect_code`. */
+  /** How many attempts are left, for `incorrect_code` and `binding_mismatch`. */
   declare readonly attemptsRemaining?: number;
   /** The call's `idempotencyKey`, to repeat it; null if it had none. */
   readonly idempotencyKey: string | null;

@@ -1,6 +1,6 @@
 /** Client of isms-otp-gateway. Needs `fetch` and Web Crypto; depends on nothing else. */
 
-export type { CallOptions, KeyedOptions, ResendOptions, SendOptions } from './calls.js';
+export type { CallOptions, KeyedOptions, ResendOptions, SendOptions, VerifyOptions } from './calls.js';
 export { OtpClient } from './client.js';
 export {
   type InputMistake,

@@ -176,7 +176,8 @@ function problemHeaders(code: ProblemCode): Record<string, string> {
 function problemExample(code: ProblemCode) {
   const errors = [{ path: 'message', message: 'must hold %OTP% exactly once' }];
   const members = { attemptsRemaining: 4 };
-  const facts = code === 'invalid_request' ? { errors } : code === 'incorrect_code' ? { members } : {};
+  const counted = code === 'incorrect_code' || code === 'binding_mismatch';
+  const facts = code === 'invalid_request' ? { errors } : counted ? { members } : {};
   return problemDocument(new ApiProblem(code, facts), 'https://otp.example');
 }
 

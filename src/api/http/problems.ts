@@ -203,6 +203,14 @@ const table = {
     title: 'Incorrect code',
     detail: 'The code is wrong; `attemptsRemaining` is the number of attempts that remain.',
   },
+  binding_mismatch: {
+    advice:
+      'Show the user what is to be approved, and send a new code for it. Check that `binding` is the same in send and verification.',
+    status: 422,
+    title: 'Binding mismatch',
+    detail:
+      '`binding` is not what this OTP approves, is missing, or is not expected. It counts as a wrong code; `attemptsRemaining` is the number of attempts that remain.',
+  },
   phone_rate_limited: {
     advice: 'Ask the user to enter the code already sent, and allow a new one after `Retry-After`.',
     status: 429,
@@ -217,6 +225,11 @@ const table = {
     advice: "Show a CAPTCHA, or retry after `Retry-After`. Check that `clientIp` is the user's own address.",
     status: 429,
     title: 'Too many OTPs from this client address',
+  },
+  limit_key_rate_limited: {
+    advice: "Show a CAPTCHA, or retry after `Retry-After`. `detail` names the kind of the app's limit keys.",
+    status: 429,
+    title: 'Too many OTPs for this limit key',
   },
   too_many_uploads: {
     advice: 'Retry the upload with the same key after `Retry-After`; run fewer uploads at a time.',

@@ -65,6 +65,7 @@ const refusals = [
   'app_rate_limited',
   'app_budget_exceeded',
   'client_ip_rate_limited',
+  'limit_key_rate_limited',
   'range_blocked',
   'phone_locked',
   'sending_paused',
@@ -118,8 +119,10 @@ export function createOtpRoutes(dependencies: ApiDependencies): Route[] {
       summary: 'Send an OTP again',
       description:
         'Creates a new OTP, with its own id and code, for the same number and message, for a user who got no SMS. All ' +
-        'limits and rules apply; it counts for the client address of the earlier OTP unless this request has a `clientIp`. ' +
-        'Once it is accepted, earlier OTPs of this number and purpose are cancelled, so that only one code is valid.',
+        'limits and rules apply; it counts for the `limitKeys` of the earlier OTP, and for its client address unless this ' +
+        'request has a `clientIp`. ' +
+        'Once it is accepted, earlier OTPs of this number and purpose are cancelled, so that only one code is valid. It approves the same ' +
+        '`binding`.',
       body: { name: 'ResendRequest', schema: resendSchema, example: {}, optional: true },
       problems: [...refusals, 'otp_not_found', 'already_verified', ...rules],
       handle: async ({ app, id, body, headers, context, abortSignal }) => {
@@ -176,12 +179,12 @@ function againOf(
   earlier: Otp,
   { settings, clientIp }: { settings: RequestSettings; clientIp: string | undefined },
 ): OtpRequest {
-  const { app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds, maxAttempts } =
+  const { app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds, limitKeys, binding } =
     earlier;
   if (earlier.status === 'verified') throw new ApiProblem('already_verified');
   return {
-    ...{ app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds },
-    maxAttempts,
+    ...{ app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds, limitKeys, binding },
+    maxAttempts: earlier.maxAttempts,
     sendDeadlineSeconds: settings.sendDeadlineSeconds,
     replacesEarlier: true,
     clientIp: clientIp === undefined ? earlier.clientIp : countedAddress(clientIp),

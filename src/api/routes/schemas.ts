@@ -3,7 +3,7 @@ import { consumptionDays } from '../../otp/balance.js';
 import { budgetPeriods } from '../../otp/budget.js';
 import { type Status, statuses } from '../../otp/otp.js';
 import { type RefusalCode, refusalMessages } from '../../otp/refusal.js';
-import { purposeSchema } from '../../producer/otp-request.js';
+import { bindingSchema, purposeSchema } from '../../producer/otp-request.js';
 import { batchStatuses } from '../../store/batch-progress.js';
 import { failureCodes } from '../../store/record.js';
 import { waitReasons } from '../../store/waiting-lines.js';
@@ -59,7 +59,13 @@ const codeSchema = z
   .overwrite((code) => code.replace(/[\s-]/g, ''))
   .describe('The code that the user typed: six digits; spaces and dashes are ignored.');
 
-export const verifyRequestSchema = z.strictObject({ code: codeSchema }).describe('Body of a verification.');
+const verifiedBinding = bindingSchema
+  .optional()
+  .describe('What the code approves, exactly as given to the send. Leave it out if the OTP has none.');
+
+export const verifyRequestSchema = z
+  .strictObject({ code: codeSchema, binding: verifiedBinding })
+  .describe('Body of a verification.');
 
 export const otpSchema = object('An OTP as its own app sees it. Times are UTC with milliseconds.', {
   id: text("The gateway's id of the OTP."),
@@ -93,6 +99,7 @@ export const verifyByNumberSchema = z
     to: text('The number of the OTP, international or national.'),
     code: codeSchema,
     purpose: purposeSchema.optional(),
+    binding: verifiedBinding,
   })
   .describe('A code, with the number that it was sent to in place of the id.');
 

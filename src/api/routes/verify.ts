@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { matchesBinding } from '../../otp/binding.js';
 import type { Otp } from '../../otp/otp.js';
 import { randomText } from '../../otp/otp-id.js';
 import { accountTroubles, type VerifyOutcome } from '../../otp/outcome.js';
@@ -36,6 +37,7 @@ const verificationProblems = [
   'body_too_large',
   'unsupported_media_type',
   'incorrect_code',
+  'binding_mismatch',
   'queue_unavailable',
   'provider_unavailable',
 ] as const satisfies readonly ProblemCode[];
@@ -82,8 +84,8 @@ export function verifyRoutes(dependencies: ApiDependencies): Route[] {
       description: onlyThisCall,
       body: { name: 'VerifyRequest', schema: verifyRequestSchema, example: { code: '123456' } },
       problems: verificationProblems,
-      handle: ({ app, id, body: { code }, headers, context }) =>
-        verified({ app, id, code, key: headers['Idempotency-Key'], context }),
+      handle: ({ app, id, body: { code, binding }, headers, context }) =>
+        verified({ app, id, code, binding, key: headers['Idempotency-Key'], context }),
     }),
     defineRoute({
       ...common,
@@ -97,13 +99,14 @@ export function verifyRoutes(dependencies: ApiDependencies): Route[] {
         example: { to: '012-345 6789', code: '123456' },
       },
       problems: [...verificationProblems, 'invalid_phone_number'],
-      handle: async ({ app, body: { to, code, purpose }, headers, context }) => {
+      handle: async ({ app, body: { to, code, purpose, binding }, headers, context }) => {
         const number = PhoneNumber.parse(to, dependencies.settings.defaultCountry);
         if (!number) throw new ApiProblem('invalid_phone_number');
         const asked = { app, to: number, purpose: purpose ?? null };
         const [newest] = await otpsOfNumber(dependencies.store, asked);
         if (!newest) throw new ApiProblem('otp_not_found');
-        return await verified({ app, id: newest.id, code, key: headers['Idempotency-Key'], context });
+        const key = headers['Idempotency-Key'];
+        return await verified({ app, id: newest.id, code, binding, key, context });
       },
     }),
   ];
@@ -124,6 +127,8 @@ interface TypedCode {
   app: string;
   id: string;
   code: string;
+  /** What the caller takes the code to approve. */
+  binding?: string | undefined;
   /** The client's idempotency key, if it sent one. */
   key: string | undefined;
   context: Pick<RequestContext, 'otpId'>;
@@ -135,8 +140,13 @@ interface TypedCode {
  */
 export function createVerify(dependencies: ApiDependencies) {
   const unclearByApp = new Map<string, Set<string>>();
-  return async ({ app, id, code, key, context }: TypedCode) => {
-    const verification = { app, id, token: randomText(), replay: key === undefined ? null : { key, code } };
+  return async ({ app, id, code, binding, key, context }: TypedCode) => {
+    const verification = {
+      app,
+      id,
+      token: randomText(),
+      replay: key === undefined ? null : { key, code, binding },
+    };
     const admission = await dependencies.store.verificationAttempts.admit(verification);
     if (!('otp' in admission)) throw new ApiProblem(admission.kind);
     context.otpId = admission.otp.id;
@@ -145,7 +155,7 @@ export function createVerify(dependencies: ApiDependencies) {
     const replayed = admission.kind === 'replayed';
     const otp = replayed
       ? admission.otp
-      : await decide({ ...dependencies, unclear }, { verification, otp: admission.otp, code });
+      : await decide({ ...dependencies, unclear }, { verification, otp: admission.otp, code, binding });
     if (otp.verifiedAt === null) throw new Error('a verified OTP has no time of verification');
     return { otp, verifiedAt: otp.verifiedAt, replayed };
   };
@@ -156,11 +166,18 @@ type DecideDependencies = ApiDependencies & { unclear: Set<string> };
 
 async function decide(
   dependencies: DecideDependencies,
-  { verification, otp, code }: { verification: Verification; otp: Otp; code: string },
+  {
+    verification,
+    otp,
+    code,
+    binding,
+  }: { verification: Verification; otp: Otp } & Pick<TypedCode, 'code' | 'binding'>,
 ): Promise<Otp> {
   const { store, provider, logger, metrics, unclear } = dependencies;
-  const outcome = await provider.verify(verifyCall(otp, code));
-  if (!otp.isTest) trackUnclear(dependencies, otp, outcome);
+  // The attempt is counted by now, so that a mismatch costs as much as a wrong code.
+  const isBound = matchesBinding(otp.binding, binding);
+  const outcome = isBound ? await provider.verify(verifyCall(otp, code)) : ({ kind: 'incorrect' } as const);
+  if (isBound && !otp.isTest) trackUnclear(dependencies, otp, outcome);
   // Account trouble says as little about the code as an unknown text does.
   const aboutAccount = outcome.kind === 'unavailable' && troubles.includes(outcome.reason);
   const kind = aboutAccount ? 'unrecognised' : outcome.kind;
@@ -177,7 +194,7 @@ async function decide(
       if (!otp.isTest) metrics.verified(otp.app, otp.to.country, slotsSince(otp.sentAt ?? Date.now()));
       return settled.otp;
     case 'incorrect':
-      throw incorrect(settled.otp);
+      throw incorrect(settled.otp, isBound ? 'incorrect_code' : 'binding_mismatch');
     case 'unrecognised':
       if (outcome.kind === 'unrecognised' && unclear.size < several) throw incorrect(settled.otp);
       throw new ApiProblem('provider_unavailable', {
@@ -207,8 +224,11 @@ function trackUnclear(
   );
 }
 
-function incorrect({ attemptsRemaining }: Otp): ApiProblem {
-  return new ApiProblem('incorrect_code', { members: { attemptsRemaining } });
+function incorrect(
+  { attemptsRemaining }: Otp,
+  code: 'incorrect_code' | 'binding_mismatch' = 'incorrect_code',
+): ApiProblem {
+  return new ApiProblem(code, { members: { attemptsRemaining } });
 }
 
 function verifyCall(otp: Otp, code: string) {

@@ -194,6 +194,12 @@ describe('the iSMS compatibility API', () => {
     expect(reply.json).toMatchObject({ status: 'Verified' });
   });
 
+  it('cannot verify an OTP with a binding', async () => {
+    const { code } = await gateway.sent({ to: '0123456725', binding: 'MYR 5 to Acme' });
+    const reply = await ask({ method: 'verify', mobile: '+60123456725', code });
+    expect(reply.json).toMatchObject({ status: 'Failed', message: expect.stringContaining('`binding`') });
+  });
+
   it('verifies the app’s own newest OTP of a number without a uuid', async () => {
     const first = await gateway.sent({ to: '0123456715' });
     await gateway.store.phones.unlock('shop', number('+60123456715'));

@@ -80,6 +80,15 @@ describe('the Twilio Verify compatibility API with the twilio library', () => {
     expect(await failure(unknown)).toMatchObject({ status: 404, code: 20404 });
   });
 
+  it('cannot check an OTP with a binding, which Twilio’s parameters do not have', async () => {
+    const to = newNumber();
+    const purpose = service.slice('VA'.length).toLowerCase();
+    const { id, code } = await gateway.sent({ to, purpose, binding: 'MYR 5 to Acme' });
+    expect(await failure(check(to, code))).toMatchObject({ status: 422, code: 20422 });
+    const body = { code, binding: 'MYR 5 to Acme' };
+    expect((await gateway.call('POST', `/v1/otps/${id}/verify`, { body })).status).toBe(200);
+  });
+
   it('checks by sid only a verification of the same service and number', async () => {
     const to = newNumber();
     const { sid } = await start(to);

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { plainApp } from '../../../src/otp/app.js';
+import type { RequestSettings } from '../../../src/producer/otp-request.js';
 import type { Policy } from '../../../src/store/script.js';
 import { number } from '../../support/otps.js';
 import { bankKey, expectProblem, type Gateway, type Reply, settings, startGateway } from '../gateway.js';
@@ -11,6 +13,20 @@ const limits: Partial<Policy> = {
   maxWrongCodes: 2,
 };
 const gateway = await startGateway({ policy: limits });
+const limitKeys = { user: 'u-4711' };
+const withLimitKeys: RequestSettings = {
+  ...settings,
+  apps: {
+    of: (name) => ({
+      ...plainApp(name),
+      limitKeys: new Map([
+        ['user', { per10Minutes: 3, perDay: 0 }],
+        ['device', { per10Minutes: 0, perDay: 1 }],
+      ]),
+    }),
+  },
+};
+const withKeys = startGateway({ dependencies: { settings: withLimitKeys } });
 const ask = (body: object, to: Gateway = gateway) => to.call('POST', '/v1/otps', { body });
 const retryAfter = (reply: Reply) => Number(reply.headers.get('Retry-After'));
 
@@ -99,6 +115,54 @@ describe('an OTP over a limit', () => {
     const from = (n: number) => ask({ to: `01234510${n}0`, clientIp: '203.0.113.9' });
     for (const n of [1, 2, 3]) expect((await from(n)).status).toBe(202);
     expectProblem(await from(4), 429, 'client_ip_rate_limited');
+  });
+
+  it('over the limit of a limit key is limit_key_rate_limited: single, resent, or a line of an upload', async () => {
+    const { call, redis, send } = await startGateway({ dependencies: { settings: withLimitKeys } });
+    const sendTo = (n: number) => call('POST', '/v1/otps', { body: { to: `01234530${n}0`, limitKeys } });
+    const first = await sendTo(1);
+    expect(first.headers.get('RateLimit-Policy')).toBe('"limit-key-user-10min";q=3;w=600');
+    expect(first.headers.get('RateLimit')).toBe('"limit-key-user-10min";r=2;t=600');
+    const { id } = first.json as { id: string };
+    await send(id);
+    const again = await call('POST', `/v1/otps/${id}/resend`);
+    expect(again.headers.get('RateLimit')).toContain('"limit-key-user-10min";r=1');
+    const lines = [2, 3].map((n) => ({ to: `01234530${n}0`, limitKeys }));
+    const bulk = await call('POST', '/v1/otps/bulk', { body: { otps: lines } });
+    expect(bulk.json).toMatchObject({
+      accepted: 1,
+      results: [{ index: 0 }, { index: 1, code: 'limit_key_rate_limited' }],
+    });
+    const reply = await sendTo(4);
+    expectProblem(reply, 429, 'limit_key_rate_limited');
+    expect(reply.json).toMatchObject({ detail: 'Too many OTPs for the same `user` of `limitKeys`.' });
+    expect(retryAfter(reply)).toBeGreaterThan(595);
+    expect(reply.headers.get('RateLimit')).toMatch(/^"limit-key-user-10min";r=0;t=\d+$/);
+    expectProblem(await call('POST', `/v1/otps/${id}/resend`), 429, 'limit_key_rate_limited');
+    expect((await redis.keys('*')).join()).not.toContain('4711');
+  });
+
+  it.each([
+    [{ usr: 'u-1' }, 'limitKeys.usr', 'is unknown: the operator defined user, device in APPS_FILE'],
+    [{ user: '' }, 'limitKeys.user', 'must be 1 to 200 characters, none of them a control character'],
+    [{ '60123456789': 'u-1' }, 'limitKeys.?', 'must be the name of a kind'],
+    [{ a: '1', b: '2', c: '3', d: '4' }, 'limitKeys', 'must have at most 3 members'],
+  ])('with the limit keys %j is invalid_request, and says where', async (keys, path, message) => {
+    const { call } = await withKeys;
+    const reply = await call('POST', '/v1/otps', { body: { to: '0123453101', limitKeys: keys } });
+    expectProblem(reply, 400, 'invalid_request');
+    expect(reply.json).toMatchObject({ errors: [{ path, message }] });
+    const [line] = [{ to: '0123453101', limitKeys: keys }];
+    const bulk = await call('POST', '/v1/otps/bulk', { body: { otps: [line] } });
+    expect(bulk.json).toMatchObject({ rejected: 1, results: [{ code: 'invalid_request' }] });
+  });
+
+  it('with a limit key of an app that has none is invalid_request, and says who defines them', async () => {
+    const reply = await ask({ to: '0123453201', limitKeys });
+    expectProblem(reply, 400, 'invalid_request');
+    expect(reply.json).toMatchObject({
+      errors: [{ path: 'limitKeys.user', message: expect.stringMatching(/no limit keys.*APPS_FILE/) }],
+    });
   });
 
   it('over the limit of the app is app_rate_limited', async () => {

@@ -1,5 +1,6 @@
 import { failureNumbers } from 'isms-2fa-simulator';
 import { describe, expect, it } from 'vitest';
+import { keys } from '../../../src/store/keys.js';
 import {
   admitted,
   claimed,
@@ -43,6 +44,127 @@ async function startHolding() {
   return { holding, asked, letGo };
 }
 const verifyCalls = () => simulator.state.stats().calls.verify;
+
+describe('a code that approves something', () => {
+  const binding = 'MYR 1,250.00 to Acme Sdn Bhd';
+  const approve = (id: string, code: string, typed?: string, headers: Record<string, string> = {}) =>
+    gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code, binding: typed }, headers });
+
+  it('is verified with exactly that, by id and by number', async () => {
+    const { id, code } = await gateway.sent({ binding });
+    expect((await approve(id, code, binding)).status).toBe(200);
+    const to = '+60123456711';
+    const byNumber = await gateway.sent({ to, purpose: 'pay', binding: '转账 ¥5' });
+    const verifyNumber = (typed: string) =>
+      gateway.call('POST', '/v1/verify', {
+        body: { to, purpose: 'pay', code: byNumber.code, binding: typed },
+      });
+    expectProblem(await verifyNumber('转账 ¥6'), 422, 'binding_mismatch');
+    expect((await verifyNumber('转账 ¥5')).status).toBe(200);
+  });
+
+  it.each([
+    ['other', binding, 'MYR 9,999.00 to Acme Sdn Bhd'],
+    ['no', binding, undefined],
+    ['a longer', binding, `${binding}.`],
+    ['an unexpected', undefined, binding],
+  ])(
+    'is refused with %s binding: it counts as an attempt and never reaches iSMS',
+    async (_, bound, typed) => {
+      const { id, code } = await gateway.sent({ binding: bound, maxAttempts: 3 });
+      const calls = verifyCalls();
+      for (const attemptsRemaining of [2, 1]) {
+        const reply = await approve(id, code, typed);
+        expectProblem(reply, 422, 'binding_mismatch');
+        expect(reply.json).toMatchObject({ attemptsRemaining });
+        expect(reply.text).not.toContain('Acme');
+      }
+      expect(verifyCalls()).toBe(calls);
+      expect((await approve(id, code, bound)).status).toBe(200);
+    },
+  );
+
+  it('has no attempt left after as many mismatches as wrong codes', async () => {
+    const { id, code } = await gateway.sent({ binding, maxAttempts: 2 });
+    expectProblem(await approve(id, wrong(code), binding), 422, 'incorrect_code');
+    expectProblem(await approve(id, code, 'another'), 422, 'binding_mismatch');
+    expectProblem(await approve(id, code, binding), 410, 'attempts_exhausted');
+  });
+
+  it('counts its mismatches towards the lock of the number', async () => {
+    const strict = await startGateway({ policy: { maxWrongCodes: 2 } });
+    const { id, code } = await strict.sent({ to: '0123456712', binding });
+    const typed = (text: string) =>
+      strict.call('POST', `/v1/otps/${id}/verify`, { body: { code, binding: text } });
+    for (let i = 0; i < 2; i++) expectProblem(await typed('another'), 422, 'binding_mismatch');
+    expectProblem(await typed(binding), 429, 'phone_locked');
+    expect(strict.logs.filter((line) => line.includes('phone.locked'))).toHaveLength(1);
+    expect(strict.logs.join()).not.toMatch(/Acme|another/);
+  });
+
+  it('is replayed to the same key and binding only', async () => {
+    const { id, code } = await gateway.sent({ binding });
+    const headers = { 'Idempotency-Key': 'approve-1' };
+    expect((await approve(id, code, binding, headers)).status).toBe(200);
+    for (const typed of ['another', undefined]) {
+      expectProblem(await approve(id, code, typed, headers), 409, 'already_verified');
+    }
+    const again = await approve(id, code, binding, headers);
+    expect(again.headers.get('Idempotent-Replayed')).toBe('true');
+  });
+
+  it('lets at most one of 60 simultaneous calls through, mismatches among them, within maxAttempts', async () => {
+    const { id, code } = await gateway.sent({ binding, maxAttempts: 4 });
+    const calls = verifyCalls();
+    const typed = Array.from({ length: 60 }, (_, n) =>
+      n % 2 === 0 ? approve(id, wrong(code), binding) : approve(id, code, 'another'),
+    );
+    const replies = await Promise.all(typed);
+    const codes = replies.map(({ json }) => (json as { code: string }).code);
+    const counted = codes.filter((each) => each === 'incorrect_code' || each === 'binding_mismatch');
+    expect(counted).toHaveLength(4);
+    expect(verifyCalls() - calls).toBe(codes.filter((each) => each === 'incorrect_code').length);
+    expectProblem(await approve(id, code, binding), 410, 'attempts_exhausted');
+  });
+
+  it('approves the same when it is sent again, and as a line of an upload', async () => {
+    const { id } = await gateway.sent({ to: '0123456714', binding });
+    const again = await gateway.call('POST', `/v1/otps/${id}/resend`);
+    const { id: second } = again.json as { id: string };
+    const code = await gateway.send(second);
+    expectProblem(await approve(second, code), 422, 'binding_mismatch');
+    expect((await approve(second, code, binding)).status).toBe(200);
+    const body = { otps: [{ to: '0123456716', binding }] };
+    const bulk = await gateway.call('POST', '/v1/otps/bulk', { body });
+    const { results } = bulk.json as { results: { id: string }[] };
+    const line = results[0]?.id ?? '';
+    const ofLine = await gateway.send(line);
+    expectProblem(await approve(line, ofLine, 'another'), 422, 'binding_mismatch');
+    expect((await approve(line, ofLine, binding)).status).toBe(200);
+  });
+
+  it('never stands in Redis in clear, nor its answer', async () => {
+    const reply = await gateway.call('POST', '/v1/otps', { body: { to: '0123456719', binding } });
+    expect(reply.text).not.toContain('Acme');
+    const { id } = reply.json as { id: string };
+    const raw = (await gateway.redis.get(keys.recordOfId(id))) ?? '';
+    expect(raw).toContain(id);
+    expect(raw).not.toContain('Acme');
+    expect(JSON.stringify(await store.otps.find('shop', id))).not.toContain('Acme');
+  });
+
+  it.each(['', 'a\nb', 'x'.repeat(201), 7])('cannot be %j, which counts as no attempt', async (typed) => {
+    expectProblem(
+      await gateway.call('POST', '/v1/otps', { body: { to: '0123456717', binding: typed } }),
+      400,
+      'invalid_request',
+    );
+    const { id, code } = await gateway.sent({ binding });
+    const reply = await gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code, binding: typed } });
+    expectProblem(reply, 400, 'invalid_request');
+    expect(await attemptsOf(id)).toBe(5);
+  });
+});
 
 describe('verifying a code: 200', () => {
   it('verifies a code typed with spaces or dashes', async () => {

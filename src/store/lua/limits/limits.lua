@@ -2,6 +2,8 @@
 -- The limits that admission obeys. Each …_wait answers in how many milliseconds one more would be admitted: 0 is now.
 local TEN_MINUTES_MS = 600000
 
+local NONE = {}
+
 -- For items without limits of their own.
 local GATEWAY_LIMITS = {
   recipientCooldownMs = POLICY.recipientCooldownMs, recipientPer10Minutes = POLICY.recipientPer10Minutes,
@@ -115,14 +117,17 @@ local function quotas(p, item, t)
   if item.clientNetwork then
     add(counter_quota('client-ip-56', KEYS[item.clientNetwork], item.clientNetworkLimit, TEN_MINUTES_MS))
   end
+  for _, window in ipairs(item.limitKeys or NONE) do
+    add(counter_quota(window.name, KEYS[window.keyIndex], window.limit, window.windowMs))
+  end
   return #found > 0 and found or nil
 end
 
 -- The exceeded limit with the longest wait; nil when there is none.
 local function limited(p, number, item, t)
   local longest, limits = { ms = 0 }, limits_of(item)
-  local function consider(by, ms, own)
-    if ms > longest.ms then longest = { by = by, ms = ms, own = own } end
+  local function consider(by, ms, own, kind)
+    if ms > longest.ms then longest = { by = by, ms = ms, own = own, kind = kind } end
   end
   consider('phone', phone_wait(p, item, t), true)
   consider('phone', number_wait(number, limits.recipientPerDayAllApps, t), false)
@@ -132,6 +137,9 @@ local function limited(p, number, item, t)
   end
   if item.clientNetwork then
     consider('client_ip', counter_wait(KEYS[item.clientNetwork], item.clientNetworkLimit), true)
+  end
+  for _, window in ipairs(item.limitKeys or NONE) do
+    consider('limit_key', counter_wait(KEYS[window.keyIndex], window.limit), true, window.kind)
   end
   if longest.ms > 0 then return longest end
 end
@@ -147,4 +155,5 @@ local function count_admitted(p, item, t)
   if item.appWindow then count(KEYS[item.appWindow], 1000) end
   if item.clientIp then count(KEYS[item.clientIp], TEN_MINUTES_MS) end
   if item.clientNetwork then count(KEYS[item.clientNetwork], TEN_MINUTES_MS) end
+  for _, window in ipairs(item.limitKeys or NONE) do count(KEYS[window.keyIndex], window.windowMs) end
 end

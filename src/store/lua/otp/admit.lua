@@ -206,7 +206,7 @@ local function admit(item, text)
   -- What is left of an app's own limits would tell that it was not them.
   if limit then
     local left = limit.own and quotas(phone, item, t) or nil
-    return { kind = 'limited', by = limit.by, retryAfterMs = limit.ms, quotas = left }
+    return { kind = 'limited', by = limit.by, keyKind = limit.kind, retryAfterMs = limit.ms, quotas = left }
   end
   if call.peek then return { kind = 'free', exempt = is_exempt(phone) } end
   local over = item.budgets and exceeded(item.budgets, item.credits)
