@@ -19,7 +19,7 @@ await write('docs/errors.md', errorsMarkdown({ problems, failureMessages }));
 const unused = new Proxy(() => unused, { get: () => unused });
 /** The defaults in docs/configuration.md. */
 const settings = {
-  defaultMessage: 'Your verification code is %OTP%. Do not share it with anyone.',
+  defaultMessage: 'Your {brand} verification code is %OTP%. Do not share it with anyone.',
   defaultCountry: 'MY',
   allowedCountries: ['MY'],
   ttlSeconds: 300,

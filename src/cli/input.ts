@@ -132,8 +132,8 @@ const textColumns = [
 ];
 const numberColumns = ['ttlSeconds', 'sendDeadlineSeconds', 'maxAttempts'];
 const columns = [...textColumns, ...numberColumns];
-/** A column for each kind of limit key. */
-const limitKeyColumn = /^limitKeys\.(?<kind>[a-z][a-z_-]*)$/;
+/** Columns of members that are objects: one for each kind of limit key, and for each variable of the template. */
+const innerColumn = /^(?:limitKeys\.[a-z][a-z_-]*|variables\.[a-z][A-Za-z0-9_]*)$/;
 
 /** Longest row, so that an open quote cannot fill the memory. */
 const longestRow = 65_536;
@@ -187,8 +187,8 @@ function csvError(error: Error): Error {
 
 function headerOf(cells: string[]): string[] {
   const names = cells.map((cell) => cell.trim());
-  const unknown = names.filter((name) => !columns.includes(name) && !limitKeyColumn.test(name));
-  const known = `known columns are ${columns.join(', ')}, limitKeys.<kind>`;
+  const unknown = names.filter((name) => !columns.includes(name) && !innerColumn.test(name));
+  const known = `known columns are ${columns.join(', ')}, limitKeys.<kind>, variables.<name>`;
   if (unknown.length > 0) throw inputError(`Unknown column: ${unknown.map(shown).join(', ')}`, known);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw inputError(`The header has the column ${twice} twice`, '');
@@ -207,15 +207,14 @@ function otpOf(header: readonly string[], cells: readonly string[], row: number)
     throw inputError(problem, 'quote cells that contain a comma');
   }
   const members: Record<string, unknown> = {};
-  const limitKeys: Record<string, string> = {};
   for (const [i, name] of header.entries()) {
     const cell = cells[i] ?? '';
     if (cell.trim() === '') continue;
-    const kind = limitKeyColumn.exec(name)?.groups?.['kind'];
-    if (kind === undefined) members[name] = cellValue(name, cell);
-    else limitKeys[kind] = cell;
+    const [member = '', inner] = name.split('.');
+    if (inner === undefined) members[member] = cellValue(name, cell);
+    else members[member] = { ...(members[member] as object | undefined), [inner]: cell };
   }
-  return { ...members, ...(Object.keys(limitKeys).length > 0 && { limitKeys }) } as unknown as OtpInput;
+  return members as unknown as OtpInput;
 }
 
 /** Leaves text in a number column as it is: the gateway rejects that row with its reason. */

@@ -8,8 +8,9 @@ const longestWaitSeconds = 30;
 
 /** Options of `send`, as they are set: members of the OTP, and how to send it. */
 export interface SendOptions
-  extends Omit<OtpInput, 'to' | 'ttlSeconds' | 'sendDeadlineSeconds' | 'limitKeys'> {
+  extends Omit<OtpInput, 'to' | 'ttlSeconds' | 'sendDeadlineSeconds' | 'limitKeys' | 'variables'> {
   limitKey?: string[];
+  variable?: string[];
   ttl?: number;
   sendDeadline?: number;
   wait?: number;
@@ -24,12 +25,13 @@ export async function send(call: Call, to: string, options: SendOptions): Promis
   if (waitSeconds > longestWaitSeconds) {
     throw usageError(`--wait must be 0 to ${longestWaitSeconds}`, call.name);
   }
-  const limitKeys = options.limitKey && readLimitKeys(call, options.limitKey);
+  const limitKeys = pairsOf(call, '--limit-key', options.limitKey);
+  const variables = pairsOf(call, '--variable', options.variable);
   const { client } = await connect(call);
   const texts = { message, template, locale, purpose, senderId, reference, clientIp, binding };
   const otp = await client
     .send(
-      { to, ...given({ ...texts, limitKeys, ttlSeconds, sendDeadlineSeconds, maxAttempts }) },
+      { to, ...given({ ...texts, variables, limitKeys, ttlSeconds, sendDeadlineSeconds, maxAttempts }) },
       { signal: call.signal, ...given({ idempotencyKey }), ...(waitSeconds > 0 && { waitSeconds }) },
     )
     .catch(withKey);
@@ -40,14 +42,26 @@ export async function send(call: Call, to: string, options: SendOptions): Promis
   return complain(call, { ...reason, advice: '', exitCode: exitCodes.rejected });
 }
 
-/** Reads limit keys such as `user=u-4711`. */
-function readLimitKeys(call: Call, texts: readonly string[]): Record<string, string> {
-  const keys = texts.map((text): [string, string] => {
+const examples = {
+  '--limit-key': 'a kind and an id, such as user=u-4711',
+  '--variable': 'a name and a value, such as amount=5.00',
+};
+
+/** Reads the pairs of an option, such as `user=u-4711`. */
+function pairsOf(
+  call: Call,
+  option: keyof typeof examples,
+  texts: readonly string[] | undefined,
+): Record<string, string> | undefined {
+  const pairs = new Map<string, string>();
+  for (const text of texts ?? []) {
     const at = text.indexOf('=');
-    if (at < 1) throw usageError('--limit-key must be a kind and an id, such as user=u-4711', call.name);
-    return [text.slice(0, at), text.slice(at + 1)];
-  });
-  return Object.fromEntries(keys);
+    if (at < 1) throw usageError(`${option} must be ${examples[option]}`, call.name);
+    const name = text.slice(0, at);
+    if (pairs.has(name)) throw usageError(`${option} names ${name} twice`, call.name);
+    pairs.set(name, text.slice(at + 1));
+  }
+  return texts && Object.fromEntries(pairs);
 }
 
 /** The members that have a value. */

@@ -29,6 +29,41 @@ const limitKeys = z
     "Kinds of `limitKeys` that requests may have, such as `user`, with limits for each key: the app's own id of whatever it limits.",
   );
 
+const variable = z
+  .discriminatedUnion('type', [
+    z.strictObject({
+      type: z.literal('text').describe('Names: letters, digits, spaces and a few signs.'),
+      maxLength: z.int().min(1).max(100),
+    }),
+    z.strictObject({
+      type: z.literal('number').describe('Digits, such as the last four of a card.'),
+      maxLength: z.int().min(1).max(4),
+    }),
+    z.strictObject({
+      type: z.literal('amount').describe('Money, such as 1,234.50.'),
+      maxLength: z.int().min(1).max(12),
+    }),
+  ])
+  .describe('A value that requests bring, at most `maxLength` characters long.');
+
+const variableName = z
+  .string()
+  .regex(/^[a-z][A-Za-z0-9_]{0,31}$/, 'must be 1 to 32 letters, digits and _, beginning with a small letter');
+
+const template = z
+  .object({
+    variables: z.record(variableName, variable).optional().describe('Variables of its texts, by name.'),
+  })
+  .catchall(z.string())
+  .superRefine((members, context) => {
+    for (const key of Object.keys(members)) {
+      const error = key === 'variables' ? undefined : locale.safeParse(key).error;
+      if (error) context.addIssue({ code: 'custom', path: [key], message: error.issues[0]?.message });
+    }
+  })
+  .meta({ propertyNames: { pattern: '^(?:variables|[a-z]{2,3}(-[A-Za-z0-9]{2,8})*)$' } })
+  .transform(({ variables = {}, ...texts }) => ({ variables, texts: texts as Record<string, string> }));
+
 const limits = z
   .strictObject({
     recipientCooldownSeconds: limit(daySeconds, 'Seconds between two OTPs to one number.'),
@@ -78,10 +113,20 @@ const app = z.strictObject({
     .min(1)
     .max(2)
     .describe('SHA-256 digests of its API keys; two while one is exchanged.'),
-  templates: z
-    .record(name, z.record(locale, z.string()))
+  brand: z
+    .string()
+    .regex(
+      /^(?! )[^\p{C}\p{Zl}\p{Zp}{}%]{1,30}(?<! )$/u,
+      'must be 1 to 30 visible characters, none of them { } or %',
+    )
     .optional()
-    .describe('Messages by name and language. A request that names none gets the one called `default`.'),
+    .describe('Name that every message to Malaysia must hold, and that stands in place of {brand}.'),
+  templates: z
+    .record(name, template)
+    .optional()
+    .describe(
+      'Messages by name and language, with {brand}, {minutes} and variables of their own. A request that names none gets the one called `default`.',
+    ),
   defaultLocale: locale
     .optional()
     .describe('Language where a request names none that a template has. Default: en.'),
@@ -132,7 +177,7 @@ export function validMembers(json: unknown): AppsFile['apps'] {
 
 /** The JSON Schema (2020-12) that editors check the file with. */
 export function appsJsonSchema(): object {
-  return { title: 'Apps of an isms-otp-gateway', ...z.toJSONSchema(appsFileSchema) };
+  return { title: 'Apps of an isms-otp-gateway', ...z.toJSONSchema(appsFileSchema, { io: 'input' }) };
 }
 
 const token =

@@ -206,9 +206,12 @@ const defaults = z.object({
   message: variable(
     'DEFAULT_MESSAGE',
     text('text that holds %OTP% exactly once').prefault(
-      'Your verification code is %OTP%. Do not share it with anyone.',
+      'Your {brand} verification code is %OTP%. Do not share it with anyone.',
     ),
-    { meaning: 'Message when a request names none.' },
+    {
+      meaning:
+        'Message when a request names none. `{brand}` is the brand of the app (docs/apps.md), left out with the space behind it where there is none; `{minutes}` is the validity of the code.',
+    },
   ),
   senderId: variable('DEFAULT_SENDER_ID', text('letters and digits, at most 11').optional(), {
     meaning: 'Sender ID when a request names none. Malaysian handsets do not show it.',

@@ -8,12 +8,22 @@ import { parseWithErrors } from '../lib/input-errors.js';
 import type { Logger } from '../lib/logger.js';
 import { type App, type Apps, type AppWebhook, plainApp } from '../otp/app.js';
 import { appEventTypes, isEventType } from '../otp/event.js';
-import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
+import { brokenContentRules, contentRuleMessages, namesBrand, senderIdShape } from '../otp/message.js';
 import { PhoneNumber } from '../otp/phone-number.js';
+import {
+  leastMinuteSeconds,
+  type Template,
+  textProblems,
+  variableProblems,
+  withBrand,
+} from '../otp/template.js';
 import type { Lifecycle } from './lifecycle.js';
 
 /** The settings that apps are read from and checked against. */
-type AppsConfig = Pick<Config, 'appsFile' | 'apiKeys' | 'allowedCountries' | 'contentPolicy'>;
+type AppsConfig = Pick<
+  Config,
+  'appsFile' | 'apiKeys' | 'allowedCountries' | 'contentPolicy' | 'defaults' | 'otp'
+>;
 
 /** The apps of API_KEYS and APPS_FILE, which can change while the process runs. */
 export interface AppRegistry extends Apps {
@@ -171,30 +181,48 @@ function problemsOfApp(entry: AppEntry, config: AppsConfig): Problem[] {
 }
 
 function problemsOfTemplates(entry: AppEntry, config: AppsConfig): Problem[] {
-  const { templates = {}, countries = config.allowedCountries } = entry;
   const { defaultLocale = plainApp('').defaultLocale } = entry;
-  return Object.entries(templates).flatMap(([name, texts]) => {
-    const tags = Object.keys(texts).map((tag) => tag.toLowerCase());
-    const missing: Problem[] = tags.includes(defaultLocale.toLowerCase())
+  const templates = Object.entries(entry.templates ?? {});
+  const problems = templates.flatMap(([name, template]) => {
+    const { texts, variables } = toTemplate(template, entry.brand ?? null);
+    const missing: Problem[] = texts.has(defaultLocale.toLowerCase())
       ? []
       : [[`templates.${name}`, `must have a text in the default language, ${defaultLocale}`]];
-    const wrong = Object.entries(texts).flatMap(([locale, text]) =>
-      templateProblems(text, countries, config.contentPolicy).map(
+    const wrong = Object.keys(template.texts).flatMap((locale) =>
+      problemsOfText(texts.get(locale.toLowerCase()) ?? '', { entry, config, variables }).map(
         (problem): Problem => [`templates.${name}.${locale}`, problem],
       ),
     );
-    return [...missing, ...wrong];
+    const unused = variableProblems({ texts, variables }).map(
+      ([variable, problem]): Problem => [`templates.${name}.variables.${variable}`, problem],
+    );
+    return [...missing, ...wrong, ...unused];
   });
+  if (entry.brand === undefined || Object.hasOwn(entry.templates ?? {}, 'default')) return problems;
+  const text = withBrand(config.defaults.message, entry.brand);
+  const ofDefault = problemsOfText(text, { entry, config, variables: new Map() });
+  return [
+    ...problems,
+    ...ofDefault.map((problem): Problem => ['brand', `with it, DEFAULT_MESSAGE ${problem}`]),
+  ];
 }
 
-function templateProblems(
+/** Checks a text with the brand in its place. */
+function problemsOfText(
   text: string,
-  countries: readonly string[],
-  rules: AppsConfig['contentPolicy'],
+  { entry, config, variables }: { entry: AppEntry; config: AppsConfig; variables: Template['variables'] },
 ): string[] {
-  const message = parseMessage(text);
-  if ('problem' in message) return [message.problem];
-  if (rules !== 'enforce') return [];
+  const { countries = config.allowedCountries, brand } = entry;
+  const problems = textProblems(text, variables);
+  if (problems.length > 0) return problems;
+  if (text.includes('{minutes}') && config.otp.ttlSeconds < leastMinuteSeconds) {
+    return [`holds {minutes}, so OTP_TTL_SECONDS must be at least ${leastMinuteSeconds}`];
+  }
+  if (brand !== undefined && countries.includes('MY') && !namesBrand(text, brand)) {
+    return ['must name the brand, such as by {brand}: the app may send to Malaysia'];
+  }
+  // Otherwise it is checked whatever the policy.
+  if (config.contentPolicy !== 'enforce' || variables.size > 0) return [];
   const broken = new Set(countries.flatMap((country) => brokenContentRules(text, country)));
   return [...broken].map((rule) => contentRuleMessages[rule]);
 }
@@ -221,11 +249,11 @@ function webhookProblems(webhook: NonNullable<AppEntry['webhook']>): Problem[] {
 function toApp(name: string, entry: AppEntry): App {
   const plain = plainApp(name);
   const { templates = {}, limits: { recipientCooldownSeconds, perSecond, ...limits } = {} } = entry;
-  const byLocale = (texts: Record<string, string>) =>
-    new Map(Object.entries(texts).map(([tag, text]) => [tag.toLowerCase(), text]));
+  const brand = entry.brand ?? null;
   return {
     name,
-    templates: new Map(Object.entries(templates).map(([template, texts]) => [template, byLocale(texts)])),
+    brand,
+    templates: new Map(Object.entries(templates).map(([each, texts]) => [each, toTemplate(texts, brand)])),
     defaultLocale: (entry.defaultLocale ?? plain.defaultLocale).toLowerCase(),
     freeText: entry.freeText ?? plain.freeText,
     senderId: entry.senderId ?? null,
@@ -245,6 +273,16 @@ function toApp(name: string, entry: AppEntry): App {
     sendsPerSecond: entry.sendsPerSecond ?? null,
     webhook: entry.webhook ? toWebhook(entry.webhook) : null,
     testNumbers: new Map(Object.entries(entry.testNumbers ?? {})),
+  };
+}
+
+type TemplateEntry = NonNullable<AppEntry['templates']>[string];
+
+function toTemplate({ texts, variables }: TemplateEntry, brand: string | null): Template {
+  const withName = (text: string) => (brand === null ? text : withBrand(text, brand));
+  return {
+    texts: new Map(Object.entries(texts).map(([tag, text]) => [tag.toLowerCase(), withName(text)])),
+    variables: new Map(Object.entries(variables)),
   };
 }
 

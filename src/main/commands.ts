@@ -272,6 +272,7 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
     .option('--message <text>', 'message with %OTP% once; default: DEFAULT_MESSAGE')
     .option('--template <name>', 'template of the app, instead of --message')
     .option('--locale <tag>', 'language of the template, such as ms')
+    .option('--variable <name=value...>', 'value of a variable of the template, such as amount=5.00')
     .option('--purpose <word>', 'purpose of the OTP, such as login')
     .option('--sender-id <text>', 'sender ID: letters and digits, at most 11')
     .option('--reference <text>', 'your own id')
@@ -368,9 +369,7 @@ function subcommandTerm(command: Command): string {
   const only = soleSubcommand(command);
   if (only !== command) return `${command.name()} ${subcommandTerm(only)}`;
   const names = command.commands.map((one) => one.name()).join('|');
-  const args = command.registeredArguments.map((one) =>
-    one.required ? `<${one.name()}>` : `[${one.name()}]`,
-  );
+  const args = command.registeredArguments.map((a) => (a.required ? `<${a.name()}>` : `[${a.name()}]`));
   return [command.name(), names, ...args].filter((word) => word !== '').join(' ');
 }
 

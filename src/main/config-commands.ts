@@ -26,7 +26,7 @@ export function validateApps(file: string | undefined, env: Environment): Comman
   const data = registry.named().map(({ name, templates, freeText, webhook, testNumbers }) => ({
     app: name,
     templates: [...templates.keys()],
-    locales: [...new Set([...templates.values()].flatMap((template) => [...template.keys()]))],
+    locales: [...new Set([...templates.values()].flatMap(({ texts }) => [...texts.keys()]))],
     freeText,
     webhook: webhook !== null,
     testNumbers: testNumbers.size,

@@ -1,14 +1,12 @@
 import { ConfigError, type Environment, loadConfig } from '../config/load-config.js';
 import type { ConfigFor, Role } from '../config/roles.js';
 import { eventTypes, isEventType } from '../otp/event.js';
-import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
+import { brokenContentRules, contentRuleMessages, senderIdShape } from '../otp/message.js';
+import { leastMinuteSeconds, textProblems, withBrand } from '../otp/template.js';
 
 /** Checks of settings that only the domain can make. */
 const domainChecks: Parameters<typeof loadConfig>[2] = {
-  DEFAULT_MESSAGE: (text) => {
-    const message = parseMessage(text);
-    return 'problem' in message ? message.problem : null;
-  },
+  DEFAULT_MESSAGE: (text) => textProblems(withBrand(text, null), new Map())[0] ?? null,
   WEBHOOK_EVENTS: (text) => {
     const unknown = text
       .split(',')
@@ -30,7 +28,12 @@ export function load<R extends Role>(env: Environment, role: R): ConfigFor<R> {
       { variable: 'WEBHOOK_URL', problem: 'must be https, unless WEBHOOK_PRIVATE_ADDRESSES is allow' },
     ]);
   }
-  const broken = allowedCountries.flatMap((country) => brokenContentRules(defaults.message, country));
+  if (defaults.message.includes('{minutes}') && config.otp.ttlSeconds < leastMinuteSeconds) {
+    const problem = `holds {minutes}, so OTP_TTL_SECONDS must be at least ${leastMinuteSeconds}`;
+    throw new ConfigError([{ variable: 'DEFAULT_MESSAGE', problem }]);
+  }
+  const message = withBrand(defaults.message, null);
+  const broken = allowedCountries.flatMap((country) => brokenContentRules(message, country));
   if (contentPolicy === 'enforce' && broken.length > 0) {
     throw new ConfigError(
       broken.map((rule) => ({ variable: 'DEFAULT_MESSAGE', problem: contentRuleMessages[rule] })),

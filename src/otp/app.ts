@@ -1,5 +1,6 @@
 import type { EventType } from './event.js';
 import type { PhoneNumber } from './phone-number.js';
+import type { Template } from './template.js';
 
 /** Limits and budgets of one app that replace the gateway's. Milliseconds, counts or credits; 0 disables. */
 interface AppLimits {
@@ -18,12 +19,11 @@ export interface KeyLimits {
   perDay: number;
 }
 
-/** A message in several languages, by BCP 47 tag in lower case. */
-type Template = ReadonlyMap<string, string>;
-
 /** An app and its settings. */
 export interface App {
   name: string;
+  /** Every message to Malaysia must name it; null: none. */
+  brand: string | null;
   /** By name; an app without templates uses the gateway's default message. */
   templates: ReadonlyMap<string, Template>;
   /** Used if a request names no language, or one that the template lacks. */
@@ -68,6 +68,7 @@ export interface Apps {
 export function plainApp(name: string): App {
   return {
     name,
+    brand: null,
     templates: new Map(),
     defaultLocale: 'en',
     freeText: true,
@@ -79,26 +80,6 @@ export function plainApp(name: string): App {
     webhook: null,
     testNumbers: new Map(),
   };
-}
-
-/**
- * The text of a template in the best matching language: `zh-Hans-MY`, then `zh-Hans`, `zh` (BCP 47 lookup, RFC 4647
- * §3.4), then the default language, then the first.
- */
-export function textOf(template: Template, locale: string | undefined, defaultLocale: string): string {
-  const wanted = locale === undefined ? [] : lookups(locale.toLowerCase());
-  const found = [...wanted, ...lookups(defaultLocale)].find((tag) => template.has(tag));
-  return template.get(found ?? '') ?? [...template.values()][0] ?? '';
-}
-
-/** True if the lookup of `textOf` finds a text in this language. */
-export function hasLocale(template: Template, locale: string): boolean {
-  return lookups(locale.toLowerCase()).some((tag) => template.has(tag));
-}
-
-function lookups(tag: string): string[] {
-  const parts = tag.split('-');
-  return parts.map((_, i) => parts.slice(0, parts.length - i).join('-'));
 }
 
 /** The valid code of a test number; null for every other number. */

@@ -76,8 +76,24 @@ export function brokenContentRules(template: string, country: string): ContentRu
   return contentRules.filter((rule) => holds[rule](text));
 }
 
+/**
+ * True if the message names the brand, in any case and not within a longer word. Malaysian operators replace sender IDs
+ * by numbers, so that only the text tells who sends (https://docs.mapp.com/docs/malaysia.md).
+ */
+export function namesBrand(template: string, brand: string): boolean {
+  const text = unmask(template.replace(placeholder, ' ')).toLowerCase();
+  const name = unmask(brand).toLowerCase();
+  const inWord = /[\p{sc=Latin}\p{N}]/u;
+  for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + 1)) {
+    const [before, after] = [text.charAt(at - 1), text.charAt(at + name.length)];
+    const startsInWord = inWord.test(before) && inWord.test(name.charAt(0));
+    if (!startsInWord && !(inWord.test(after) && inWord.test(name.charAt(name.length - 1)))) return true;
+  }
+  return false;
+}
+
 /** Normalises full-width forms, zero-width characters, padding and digits of other scripts. */
-function unmask(template: string): string {
+export function unmask(template: string): string {
   return template
     .normalize('NFKC')
     .replace(/\p{Default_Ignorable_Code_Point}/gu, '')

@@ -1,30 +1,26 @@
 import { z } from 'zod';
 import { parseWithErrors } from '../lib/input-errors.js';
-import { memoize } from '../lib/memoize.js';
-import { type App, type Apps, defaultTemplate, testCodeOf, textOf } from '../otp/app.js';
+import { type App, type Apps, testCodeOf } from '../otp/app.js';
 import { hashBinding } from '../otp/binding.js';
 import { countedAddress } from '../otp/client-address.js';
-import { brokenContentRules, contentRuleMessages, parseMessage, senderIdShape } from '../otp/message.js';
+import { parseMessage, senderIdShape } from '../otp/message.js';
 import type { Otp, OtpRequest } from '../otp/otp.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
+import { checkEarlierMessage, createMessageReader, type MessageSettings } from './request-message.js';
 
 /** Defaults and limits for OTP requests. */
-export interface RequestSettings {
+export interface RequestSettings extends MessageSettings {
   apps: Apps;
-  defaultMessage: string;
   defaultSenderId: string | null;
   /** ISO 3166-1 alpha-2: the country of numbers in national notation. */
   defaultCountry: string;
   /** ISO 3166-1 alpha-2. */
   allowedCountries: readonly string[];
-  ttlSeconds: number;
   /** Default and maximum. */
   maxAttempts: number;
   sendDeadlineSeconds: number;
   bulkSendDeadlineSeconds: number;
-  /** For messages that break a country's content rules. */
-  contentPolicy: 'off' | 'warn' | 'enforce';
   /** False: the fraud guard only monitors. */
   fraudGuardEnforces: boolean;
 }
@@ -78,6 +74,10 @@ export const purposeSchema = z
     'Purpose of the OTP, such as `login`: `POST /v1/verify` finds the newest OTP by number and purpose.',
   );
 
+const variableName = z
+  .string()
+  .regex(/^[a-z][A-Za-z0-9_]{0,31}$/, 'must be the name of a variable of the template');
+
 export const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters, no spaces');
@@ -105,7 +105,7 @@ export function otpRequestSchema({
       message: message
         .optional()
         .describe(
-          `Holds \`%OTP%\` exactly once; iSMS puts the code there. Default: ${settings.defaultMessage}`,
+          `Holds \`%OTP%\` exactly once; iSMS puts the code there. Default, with the brand of the app if it has one: ${settings.defaultMessage}`,
         ),
       template: z
         .string()
@@ -118,6 +118,11 @@ export function otpRequestSchema({
         .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a language tag such as ms or zh-Hans')
         .optional()
         .describe('Language of the template (BCP 47), as near as it has one.'),
+      variables: z
+        .record(variableName, z.string())
+        .optional()
+        .describe('A value for each variable of the template.')
+        .meta({ examples: [{ payee: 'Kedai Ali', amount: '1,234.50' }] }),
       purpose: purposeSchema.optional(),
       senderId: z
         .string()
@@ -164,7 +169,7 @@ type Input = z.output<ReturnType<typeof otpRequestSchema>>;
 /** Validates requests and completes them with defaults. */
 export function createRequestReader(settings: RequestSettings) {
   const schema = otpRequestSchema(settings);
-  const messageOf = memoize((text) => checkMessage(text));
+  const messageOf = createMessageReader(settings);
   const complete = (app: string, input: Input) => completed(app, input, { settings, messageOf });
   return {
     /** Validates against the schema first. */
@@ -178,22 +183,11 @@ export function createRequestReader(settings: RequestSettings) {
   };
 }
 
-interface CheckedMessage {
-  message: ReturnType<typeof parseMessage>;
-  /** The content rules of a country that it breaks. */
-  broken: (country: string) => ReturnType<typeof brokenContentRules>;
-}
-
-function checkMessage(text: string): CheckedMessage {
-  const message = parseMessage(text);
-  return { message, broken: memoize((country) => brokenContentRules(text, country)) };
-}
-
 /** Checks what no schema can, and completes the input with defaults. */
 function completed(
   app: string,
   input: Input,
-  { settings, messageOf }: { settings: RequestSettings; messageOf: (text: string) => CheckedMessage },
+  { settings, messageOf }: { settings: RequestSettings; messageOf: ReturnType<typeof createMessageReader> },
 ): Read {
   const to = PhoneNumber.parse(input.to, settings.defaultCountry);
   if (!to) return { refusal: refuse('invalid_phone_number') };
@@ -202,22 +196,13 @@ function completed(
   if (!countries.includes(to.country)) return { refusal: refuse('country_not_allowed') };
   const unknownKind = unknownKindRefusal(owner, input);
   if (unknownKind) return { refusal: unknownKind };
-  const text = messageText(owner, input, settings);
-  if (typeof text !== 'string') return { refusal: text };
-  const { message, broken } = messageOf(text);
-  if ('problem' in message) {
-    return {
-      refusal: refuse('invalid_request', { errors: [{ path: 'message', message: message.problem }] }),
-    };
-  }
-  if (settings.contentPolicy === 'enforce' && broken(to.country).length > 0) {
-    return { refusal: contentRefusal(broken(to.country)) };
-  }
+  const message = messageOf(owner, to, input);
+  if ('code' in message) return { refusal: message };
   const ownLimits = limitsFor(owner, to);
   const request = {
     app,
     to,
-    message: message.template,
+    message: message.message,
     unicode: message.unicode,
     credits: ownLimits.isTest ? 0 : message.credits,
     senderId: input.senderId ?? owner.senderId ?? settings.defaultSenderId,
@@ -231,7 +216,22 @@ function completed(
     purpose: input.purpose ?? null,
     ...ownLimits,
   };
-  return { request, text: JSON.stringify(input) };
+  return { request, text: JSON.stringify(canonical(input)) };
+}
+
+/** With the members of its records in the order of their names: the schema orders only the other members. */
+function canonical(input: Input): Input {
+  const { variables, limitKeys } = input;
+  if (!variables && !limitKeys) return input;
+  return {
+    ...input,
+    ...(variables && { variables: byName(variables) }),
+    ...(limitKeys && { limitKeys: byName(limitKeys) }),
+  };
+}
+
+function byName(record: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Refuses a kind without limits: a misspelt one would disable the limit. */
@@ -254,20 +254,8 @@ export function createPolicyCheck(settings: RequestSettings) {
     const owner = settings.apps.of(app);
     if (!(owner.countries ?? settings.allowedCountries).includes(to.country))
       return refuse('country_not_allowed');
-    if (!mayWrite(owner, message)) return freeTextRefusal();
-    const broken = settings.contentPolicy === 'enforce' ? brokenContentRules(message, to.country) : [];
-    return broken.length > 0 ? contentRefusal(broken) : null;
+    return checkEarlierMessage(owner, { to, message }, settings);
   };
-}
-
-/** An app without free text may still send the text of one of its templates. */
-function mayWrite({ freeText, templates }: App, message: string): boolean {
-  return freeText || [...templates.values()].some((texts) => [...texts.values()].includes(message));
-}
-
-function freeTextRefusal(): Refusal {
-  const errors = [{ path: 'message', message: 'cannot be chosen by this app; use `template`' }];
-  return refuse('message_not_allowed', { errors });
 }
 
 /** The limits of an OTP of this app to this number. */
@@ -278,27 +266,4 @@ export function limitsFor(owner: App, to: PhoneNumber): Pick<OtpRequest, 'limits
     keyLimits: owner.limitKeys,
     isTest: testCodeOf(owner, to) !== null,
   };
-}
-
-/** The request's own message or that of its template; or why it is refused. */
-function messageText(owner: App, input: Input, settings: RequestSettings): string | Refusal {
-  const invalid = (path: string, message: string) =>
-    refuse('invalid_request', { errors: [{ path, message }] });
-  if (input.message !== undefined) {
-    if (input.template !== undefined) return invalid('message', 'cannot be combined with `template`');
-    return mayWrite(owner, input.message) ? input.message : freeTextRefusal();
-  }
-  const template = owner.templates.get(input.template ?? defaultTemplate);
-  if (template) return textOf(template, input.locale, owner.defaultLocale);
-  if (input.template === undefined) return settings.defaultMessage;
-  const names = [...owner.templates.keys()].join(', ');
-  return invalid(
-    'template',
-    names === '' ? 'is unknown; this app has no templates' : `must be one of ${names}`,
-  );
-}
-
-function contentRefusal(rules: ReturnType<typeof brokenContentRules>): Refusal {
-  const errors = rules.map((rule) => ({ path: 'message', message: contentRuleMessages[rule] }));
-  return refuse('message_not_allowed', { errors });
 }

@@ -33,7 +33,7 @@ export const admin = { username: 'operator', password: 'correct-horse-battery' }
 
 export const settings: RequestSettings = {
   apps: { of: plainApp },
-  defaultMessage: 'Your verification code is %OTP%. Do not share it with anyone.',
+  defaultMessage: 'Your {brand} verification code is %OTP%. Do not share it with anyone.',
   defaultSenderId: null,
   defaultCountry: 'MY',
   allowedCountries: ['MY'],

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { failureNumbers } from 'isms-2fa-simulator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type FullGateway, startFullGateway } from '../support/full-gateway.js';
+import { appsFileWithVariables, type FullGateway, startFullGateway } from '../support/full-gateway.js';
 import { runCommand } from '../support/processes.js';
 import { connect } from '../support/redis.js';
 import { type Ended, failure, type Run, run, settingsFor } from './run-terminal.js';
@@ -11,7 +11,7 @@ import { newFolder } from './upload-files.js';
 let gateway: FullGateway;
 beforeAll(async () => {
   await connect();
-  gateway = await startFullGateway({ OTP_MAX_ATTEMPTS: '2' });
+  gateway = await startFullGateway({ OTP_MAX_ATTEMPTS: '2', APPS_FILE: appsFileWithVariables() });
 });
 afterAll(() => gateway.close());
 
@@ -51,6 +51,16 @@ describe('send', () => {
     expect(Date.parse(otp.expiresAt) - Date.parse(otp.sentAt)).toBeLessThanOrEqual(60_000);
     expect(Date.parse(otp.sendDeadline) - Date.parse(otp.createdAt)).toBe(30_000);
     expect(gateway.simulator.state.inbox({ limit: 1 })[0]?.text).toMatch(/Kod: \d{6}$/);
+  });
+
+  it('fills in the variables of a template, whose values may hold any sign', async () => {
+    const flags = ['--template', 'pay', '--variable', 'payee=Kedai Ali', '--variable', 'sum=1,234.50'];
+    const { code } = await ask(['send', newNumber(), ...flags]);
+    expect(code).toBe(0);
+    expect(gateway.simulator.state.inbox({ limit: 1 })[0]?.text).toMatch(/RM1,234\.50 to Kedai Ali: \d{6}$/);
+    const wrongType = await ask(['send', newNumber(), '--template', 'pay', '--variable', 'payee=a=b']);
+    expect(wrongType.err).toMatch(/\(invalid_request\): .*variables\.payee.*variables\.sum/);
+    expect(wrongType.err).not.toContain('a=b');
   });
 
   it('sends nothing twice under one idempotency key', async () => {
@@ -264,6 +274,8 @@ describe('a wrong command line of a command that uses a gateway', () => {
     [['send']],
     [['send', '1', '2']],
     [['send', '1', '--wait', '31']],
+    [['send', '1', '--variable', 'payee']],
+    [['send', '1', '--variable', 'a=1', '--variable', 'a=2']],
     [['send', '1', '--ttl', 'x']],
     [['send', '1', '--key', 'k']],
     [['send', '1', '--no-such']],

@@ -44,6 +44,18 @@ describe('a file of OTPs', () => {
     expect(() => [...readInput(wrong)]).toThrow(/Unknown column: "limitKeys."/);
   });
 
+  it('in CSV has a column for each variable of the template', () => {
+    const csv = 'to,template,variables.payee,variables.sum\n1,pay,"Ali, Abu",5.00\n2,pay,Eve,\n3,,,\n';
+    expect([...readInput(fileOf('some.csv', csv))].map(({ otp }) => otp)).toEqual([
+      { to: '1', template: 'pay', variables: { payee: 'Ali, Abu', sum: '5.00' } },
+      { to: '2', template: 'pay', variables: { payee: 'Eve' } },
+      { to: '3' },
+    ]);
+    expect(() => [...readInput(fileOf('wrong.csv', 'to,variable.payee\n1,x\n'))]).toThrow(
+      /Unknown column: "variable.payee"/,
+    );
+  });
+
   it('is not read further after an abort', async () => {
     const file = fileOf('large.ndjson', '{"to":"1"}\n'.repeat(100_000));
     const reason = new Error('enough');

@@ -10,13 +10,16 @@ import {
   otpSchema,
   verifiedSchema,
 } from '../../src/api/routes/schemas.js';
-import { startFullGateway } from '../support/full-gateway.js';
+import { appsFileWithVariables, startFullGateway } from '../support/full-gateway.js';
 import { connect } from '../support/redis.js';
 import { startLosingProxy } from './php/losing-proxy.js';
 import { type PhpError, runPhp } from './php/run-php.js';
 
 await connect();
-const gateway = await startFullGateway({ LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0' });
+const gateway = await startFullGateway({
+  LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0',
+  APPS_FILE: appsFileWithVariables(),
+});
 afterAll(() => gateway.close());
 
 type Json = Record<string, unknown>;
@@ -130,6 +133,17 @@ describe('the PHP client', () => {
     expect(await error(`$otps->send(['to' => '1', 'limitKeys' => ['user' => 'u-1']]);`)).toMatchObject({
       code: expect.stringMatching(/^invalid_(?:request|phone_number)$/),
     });
+  });
+
+  it('fills in the variables of a template; an empty array is none', async () => {
+    await sent("'template' => 'pay', 'variables' => ['payee' => 'Kedai Ali', 'sum' => '5.00']");
+    expect(gateway.simulator.state.inbox({ limit: 1 })[0]?.text).toMatch(/RM5\.00 to Kedai Ali: \d{6}$/);
+    await sent("'variables' => []");
+    const wrongType = await error(
+      `$otps->send(['to' => '0123456789', 'template' => 'pay', 'variables' => ['payee' => 'Ali', 'sum' => 'much']]);`,
+    );
+    expect(wrongType).toMatchObject({ code: 'invalid_request', status: 400 });
+    expect(wrongType.message).toContain('variables.sum');
   });
 
   it('sends one SMS for an idempotency key', async () => {

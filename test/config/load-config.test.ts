@@ -17,7 +17,10 @@ describe('loadConfig', () => {
       metrics: { host: '127.0.0.1' },
       tracing: { ratio: 1 },
       auditRetentionDays: 0,
-      defaults: { message: 'Your verification code is %OTP%. Do not share it with anyone.', country: 'MY' },
+      defaults: {
+        message: 'Your {brand} verification code is %OTP%. Do not share it with anyone.',
+        country: 'MY',
+      },
       allowedCountries: ['MY'],
       queues: { shards: 1 },
       worker: { concurrency: 50 },

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { startSimulator } from 'isms-2fa-simulator';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createAppRegistry } from '../../src/main/apps.js';
+import { load } from '../../src/main/load.js';
 import { number } from '../support/otps.js';
 import { gatewayEnvironment, runCommand, written } from '../support/processes.js';
 import { connect, databaseUrl } from '../support/redis.js';
@@ -21,6 +22,8 @@ const config: AppsConfig = {
   apiKeys: undefined,
   allowedCountries: ['MY'],
   contentPolicy: 'enforce',
+  defaults: load({}, 'start').defaults,
+  otp: load({}, 'start').otp,
 };
 const shop = {
   keys: [digest('shop-key')],
@@ -135,6 +138,84 @@ describe('APPS_FILE', () => {
     expect(found[0]).not.toMatch(/secret-of-mine|plain-key|29876543|whsec_short/);
   });
 
+  it('has templates with a brand and variables', () => {
+    const payment = {
+      variables: { payee: { type: 'text', maxLength: 30 }, sum: { type: 'amount', maxLength: 9 } },
+      en: '{brand}: RM{sum} to {payee}: %OTP%, {minutes} min',
+    };
+    const apps = registry({ shop: { ...shop, brand: 'Shop', templates: { default: payment } } });
+    const { brand, templates } = apps.of('shop');
+    expect(brand).toBe('Shop');
+    expect(templates.get('default')).toEqual({
+      texts: new Map([['en', 'Shop: RM{sum} to {payee}: %OTP%, {minutes} min']]),
+      variables: new Map(Object.entries(payment.variables)),
+    });
+  });
+
+  it.each([
+    [{ brand: ' Shop' }, { en: '%OTP%' }, /apps.shop.brand: must be 1 to 30 visible/],
+    [{ brand: 'Sh{o}p' }, { en: '%OTP%' }, /apps.shop.brand: must be 1 to 30 visible/],
+    [{}, { en: '{brand} %OTP%' }, /templates.pay.en: holds {brand}, but the app has no brand/],
+    [{ brand: 'Shop' }, { en: 'Code %OTP%' }, /templates.pay.en: must name the brand/],
+    [{}, { en: 'To {payee}: %OTP%' }, /templates.pay.en: holds {payee}, which is not under variables/],
+    [{}, { en: 'Code %OTP%', malay: '%OTP%' }, /templates.pay.malay: must be a BCP 47/],
+    [
+      {},
+      { en: '%OTP%', variables: { payee: { type: 'text', maxLength: 30 } } },
+      /pay.variables.payee: is in no text/,
+    ],
+    [
+      {},
+      { en: '%OTP%', variables: { payee: { type: 'name', maxLength: 30 } } },
+      /pay.variables.payee.type: /,
+    ],
+    [
+      {},
+      { en: '%OTP%', variables: { payee: { type: 'text' } } },
+      /pay.variables.payee.maxLength: is missing/,
+    ],
+    [
+      {},
+      { en: '%OTP%', variables: { payee: { type: 'number', maxLength: 5 } } },
+      /payee.maxLength: must be at most 4/,
+    ],
+    [
+      {},
+      { en: '%OTP%', variables: { 'pay-ee': { type: 'text', maxLength: 3 } } },
+      /pay.variables.pay-ee: must be 1 to 32/,
+    ],
+    [
+      {},
+      { en: `${'x'.repeat(290)}{payee}: %OTP%`, variables: { payee: { type: 'text', maxLength: 100 } } },
+      /templates.pay.en: must not cost more than 5 credits; this one costs 7, its variables at their longest/,
+    ],
+  ])('that has a wrong brand or variable is rejected with the place (%#)', (more, pay, problem) => {
+    const { templates } = shop;
+    const brand = {
+      ...templates,
+      default: { en: 'Your Shop code is %OTP%.' },
+      reset: { en: 'Shop: %OTP%' },
+      pay,
+    };
+    const found = settingErrors({ shop: { ...shop, ...more, templates: brand } });
+    expect(found).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it('holds the brand of an app against DEFAULT_MESSAGE, and {minutes} against OTP_TTL_SECONDS', () => {
+    const branded = { shop: { keys: shop.keys, brand: 'Shop' } };
+    const withDefault = (message: string) => ({ defaults: { ...config.defaults, message } });
+    expect(settingErrors(branded)).toEqual([]);
+    expect(settingErrors(branded, withDefault('Code %OTP%'))).toEqual([
+      expect.stringMatching(/apps.shop.brand: with it, DEFAULT_MESSAGE must name the brand/),
+    ]);
+    expect(settingErrors(branded, { ...withDefault('Code %OTP%'), allowedCountries: ['SG'] })).toEqual([]);
+    const short = { otp: { ...config.otp, ttlSeconds: 30 } };
+    const timed = { shop: { keys: shop.keys, templates: { default: { en: '%OTP%: {minutes} min' } } } };
+    expect(settingErrors(timed, short)).toEqual([
+      expect.stringMatching(/default.en: holds {minutes}, so OTP_TTL_SECONDS must be at least 60/),
+    ]);
+  });
+
   it('may hold a key that API_KEYS has for the same app, and two keys in all', () => {
     const apiKeys = ['shop-key', 'another'].map((key) => ({
       app: 'shop',
@@ -174,6 +255,26 @@ describe('APPS_FILE', () => {
     writeFileSync(file, JSON.stringify({ apps: { bank: { keys: ['?'] } } }));
     expect(() => apps.reload()).toThrow(/sha256/);
     expect(apps.keys().map(({ app }) => app)).toEqual(['bank']);
+  });
+});
+
+describe('DEFAULT_MESSAGE', () => {
+  it.each([
+    [{ DEFAULT_MESSAGE: 'Code %OTP% of {shop}' }, /holds {shop}, which is not under variables/],
+    [{ DEFAULT_MESSAGE: 'Code %OTP% {' }, /must not hold { or }/],
+    [{ DEFAULT_MESSAGE: '{minutes} %OTP%' }, /between a variable and %OTP%/],
+    [
+      { DEFAULT_MESSAGE: '%OTP%: {minutes} min', OTP_TTL_SECONDS: '59' },
+      /so OTP_TTL_SECONDS must be at least 60/,
+    ],
+    [{ DEFAULT_MESSAGE: '{brand} https://x.my %OTP%' }, /link/],
+  ])('may hold the brand and the validity, and nothing else in braces (%#)', (environment, problem) => {
+    expect(() => load(environment, 'start')).toThrow(problem);
+  });
+
+  it('names the brand where the app has one', () => {
+    const message = '{brand}: %OTP%, {minutes} min';
+    expect(load({ DEFAULT_MESSAGE: message }, 'start').defaults.message).toBe(message);
   });
 });
 

@@ -1,33 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { plainApp, testCodeOf, textOf } from '../../src/otp/app.js';
+import { plainApp, testCodeOf } from '../../src/otp/app.js';
 import { withTestNumbers } from '../../src/provider/decorated-provider.js';
 import { number } from '../support/otps.js';
-
-const template = new Map([
-  ['en', 'English'],
-  ['ms', 'Melayu'],
-  ['zh', '中文'],
-  ['zh-hant', '繁體'],
-]);
-
-describe('a template', () => {
-  it.each([
-    ['ms', 'Melayu'],
-    ['ms-MY', 'Melayu'],
-    ['MS', 'Melayu'],
-    ['zh-Hans-MY', '中文'],
-    ['zh-Hant-HK', '繁體'],
-    ['ta', 'English'],
-    [undefined, 'English'],
-  ])('is chosen in the language nearest to %s', (locale, text) => {
-    expect(textOf(template, locale, 'en')).toBe(text);
-  });
-
-  it('falls back to the default language of its app, then to any', () => {
-    expect(textOf(template, 'ta', 'ms')).toBe('Melayu');
-    expect(textOf(new Map([['zh', '中文']]), 'ta', 'en')).toBe('中文');
-  });
-});
 
 describe('an OTP to a test number', () => {
   const app = { ...plainApp('shop'), testNumbers: new Map([['+60123456789', '246810']]) };

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   brokenContentRules,
   contentRuleMessages,
+  namesBrand,
   parseMessage,
   senderIdShape,
 } from '../../src/otp/message.js';
@@ -264,6 +265,23 @@ describe('brokenContentRules', () => {
 
   it('ignores messages to other countries', () => {
     expect(brokenContentRules('Send your PIN to 03-0000 0000 or example.com %OTP%', 'SG')).toEqual([]);
+  });
+});
+
+describe('namesBrand', () => {
+  it.each([
+    ['Your shop code is %OTP%', 'Shop', true],
+    ["Shop's code: %OTP%", 'SHOP', true],
+    ['Ｓｈｏｐ: %OTP%', 'Shop', true],
+    ['Shopping code: %OTP%', 'Shop', false],
+    ['Workshop code: %OTP%', 'Shop', false],
+    ['Shopping at Shop: %OTP%', 'Shop', true],
+    ['Your code: %OTP%', 'OTP', false],
+    ['您的大众验证码 %OTP%', '大众', true],
+    ['Your code is %OTP%', 'Shop', false],
+    ['Touch  n Go %OTP%', 'touch n go', true],
+  ])('tells of %j whether it names %s', (message, brand, names) => {
+    expect(namesBrand(message, brand)).toBe(names);
   });
 });
 

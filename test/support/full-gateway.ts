@@ -1,4 +1,9 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Simulator, startSimulator } from 'isms-2fa-simulator';
+import { afterFile } from './clean-up.js';
 import { type GatewayProcess, gatewayEnvironment, runCommand, written } from './processes.js';
 import { databaseUrl } from './redis.js';
 
@@ -43,4 +48,19 @@ export async function startFullGateway(settings: Record<string, string> = {}): P
       await simulator.close();
     },
   };
+}
+
+/** An APPS_FILE in which the app `shop` has a template called pay, with the variables `payee` and `sum`. */
+export function appsFileWithVariables(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'isms-otp-apps-'));
+  afterFile(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'apps.json');
+  const pay = {
+    en: 'RM{sum} to {payee}: %OTP%',
+    variables: { payee: { type: 'text', maxLength: 20 }, sum: { type: 'amount', maxLength: 9 } },
+  };
+  const digest = createHash('sha256').update(fullGatewayKey).digest('hex');
+  const shop = { keys: [`sha256:${digest}`], templates: { pay } };
+  writeFileSync(file, JSON.stringify({ apps: { shop } }));
+  return file;
 }

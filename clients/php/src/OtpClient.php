@@ -29,6 +29,7 @@ use IsmsOtp\Internal\Upload;
  *     message?: string|null,
  *     template?: string|null,
  *     locale?: string|null,
+ *     variables?: array<string, string>|null,
  *     purpose?: string|null,
  *     senderId?: string|null,
  *     ttlSeconds?: int|null,
@@ -43,6 +44,7 @@ use IsmsOtp\Internal\Upload;
  *     message?: string|null,
  *     template?: string|null,
  *     locale?: string|null,
+ *     variables?: array<string, string>|null,
  *     purpose?: string|null,
  *     senderId?: string|null,
  *     ttlSeconds?: int|null,
@@ -106,6 +108,7 @@ class OtpClient
      * - `message`: text of the SMS, with `%OTP%` exactly once in place of the code;
      * - `template`: name of a text that the operator wrote for the app, in place of `message`;
      * - `locale`: language of the template, such as `ms` or `zh-Hans` (BCP 47); the closest one that it has is used;
+     * - `variables`: a value for each variable of the template, by name;
      * - `purpose`: what the OTP is for, such as `login`: `verifyByNumber` finds the newest OTP of a number and purpose;
      * - `senderId`: sender of the SMS, at most 11 letters and digits; Malaysian handsets do not show it;
      * - `ttlSeconds`: how long the code can be verified, counted from its send, in seconds: 30 to 600;

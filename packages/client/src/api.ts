@@ -246,12 +246,14 @@ export interface BudgetEventData {
 export interface OtpRequest {
   /** Mobile number, international or national in MY. */
   to: string;
-  /** Holds `%OTP%` exactly once; iSMS puts the code there. Default: Your verification code is %OTP%. Do not share it with anyone. */
+  /** Holds `%OTP%` exactly once; iSMS puts the code there. Default, with the brand of the app if it has one: Your {brand} verification code is %OTP%. Do not share it with anyone. */
   message?: string | undefined;
   /** Name of a message that the operator wrote for the app, in place of `message`. */
   template?: string | undefined;
   /** Language of the template (BCP 47), as near as it has one. */
   locale?: string | undefined;
+  /** A value for each variable of the template. */
+  variables?: Record<string, string> | undefined;
   /** Purpose of the OTP, such as `login`: `POST /v1/verify` finds the newest OTP by number and purpose. */
   purpose?: string | undefined;
   /** Letters and digits, at most 11. Malaysian handsets do not show it. */

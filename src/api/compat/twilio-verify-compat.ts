@@ -1,8 +1,9 @@
 import { type Request, type Response, Router } from 'express';
-import { type App, defaultTemplate, hasLocale } from '../../otp/app.js';
+import { type App, defaultTemplate } from '../../otp/app.js';
 import { isPending, type Otp } from '../../otp/otp.js';
 import { hexOf, idOfHex, partitions } from '../../otp/otp-id.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
+import { hasLocale } from '../../otp/template.js';
 import { createRequestReader } from '../../producer/otp-request.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey, readBasic } from '../http/authentication.js';
@@ -188,7 +189,10 @@ function requireTemplate({ templates }: App, form: URLSearchParams): void {
     throw new ApiProblem('invalid_request', { reason: 'template_not_found', errors });
   }
   if (locale === null || form.has('CustomMessage') || (template && hasLocale(template, locale))) return;
-  throw invalid('Locale', template ? `must be one of ${[...template.keys()].join(', ')}` : 'has no template');
+  throw invalid(
+    'Locale',
+    template ? `must be one of ${[...template.texts.keys()].join(', ')}` : 'has no template',
+  );
 }
 
 function startVerification(dependencies: ApiDependencies): Handler {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { number } from '../../support/otps.js';
-import { account, bankKey, type Call, type Reply, settings, shopKey, startGateway } from '../gateway.js';
+import { account, bankKey, type Call, type Reply, shopKey, startGateway } from '../gateway.js';
 
 const gateway = await startGateway();
 /** Calls the vendor's protocol with all parameters in the URL's query, as several public PHP apps do by POST. */
@@ -184,7 +184,7 @@ describe('the iSMS compatibility API', () => {
     const mobile = `+601234567${next++}`;
     expect(await delivered(mobile, ask({ mobile }))).toMatchObject({
       answer: { status: 'Success', mobile },
-      message: settings.defaultMessage,
+      message: 'Your verification code is %OTP%. Do not share it with anyone.',
     });
   });
 

@@ -2,6 +2,7 @@ import twilio from 'twilio';
 import { describe, expect, it } from 'vitest';
 import { plainApp } from '../../../src/otp/app.js';
 import { number } from '../../support/otps.js';
+import { template } from '../../support/templates.js';
 import { bankKey, settings, shopKey, startGateway } from '../gateway.js';
 
 const gateway = await startGateway();
@@ -207,8 +208,8 @@ describe('the Twilio Verify compatibility API with the twilio library', () => {
 
   it('sends a template only in a language that it has', async () => {
     const templates = new Map([
-      ['default', new Map([['ms', 'Kod anda %OTP%']])],
-      ['reset', new Map([['en', '%OTP% resets your password']])],
+      ['default', template({ ms: 'Kod anda %OTP%' })],
+      ['reset', template({ en: '%OTP% resets your password' })],
     ]);
     const shop = { ...plainApp('shop'), templates };
     const apps = { of: (name: string) => (name === 'shop' ? shop : plainApp(name)) };

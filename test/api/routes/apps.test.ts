@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { type App, plainApp } from '../../../src/otp/app.js';
+import { template } from '../../support/templates.js';
 import { expectProblem, settings, shopKey, startGateway } from '../gateway.js';
 
 const to = '+60123456789';
@@ -9,15 +10,8 @@ const testNumber = '+60123456780';
 const shop: App = {
   ...plainApp('shop'),
   templates: new Map([
-    [
-      'default',
-      new Map([
-        ['en', 'Your code is %OTP%'],
-        ['ms', 'Kod anda %OTP%'],
-        ['zh', '验证码 %OTP%'],
-      ]),
-    ],
-    ['reset', new Map([['en', '%OTP% resets your password']])],
+    ['default', template({ en: 'Your code is %OTP%', ms: 'Kod anda %OTP%', zh: '验证码 %OTP%' })],
+    ['reset', template({ en: '%OTP% resets your password' })],
   ]),
   freeText: false,
   senderId: 'Shop',
@@ -39,6 +33,25 @@ async function messageOf(body: object): Promise<string | undefined> {
   const { id } = reply.json as { id: string };
   return (await gateway.store.otps.find('shop', id))?.message;
 }
+
+const payer: App = {
+  ...plainApp('shop'),
+  brand: 'Shop',
+  freeText: false,
+  templates: new Map([
+    [
+      'pay',
+      template(
+        {
+          en: 'Shop: RM{sum} to {payee}: %OTP%, valid {minutes} min',
+          zh: 'Shop: 向{payee}付款RM{sum}。验证码 %OTP%',
+        },
+        { payee: { type: 'text', maxLength: 20 }, sum: { type: 'amount', maxLength: 9 } },
+      ),
+    ],
+  ]),
+};
+const payment = (payee: string) => ({ template: 'pay', variables: { payee, sum: '5.00' } });
 
 describe('an app of the file', () => {
   it('sends its template in the requested language', async () => {
@@ -119,6 +132,23 @@ describe('an app of the file', () => {
     expect((await resend()).status).toBe(202);
   });
 
+  it('can resend a filled-in template, unless it has no such text any more', async () => {
+    let now = payer;
+    const changing = await startGateway({
+      dependencies: { settings: { ...settings, apps: { of: () => now } } },
+    });
+    const { id } = await changing.sent({ to: otherNumber(), ...payment('Kedai Ali') });
+    const resend = () => changing.call('POST', `/v1/otps/${id}/resend`);
+    const reply = await resend();
+    expect(reply.status).toBe(202);
+    const again = await changing.store.otps.find('shop', (reply.json as { id: string }).id);
+    expect(again).toMatchObject({ message: 'Shop: RM5.00 to Kedai Ali: %OTP%, valid 5 min' });
+    now = { ...payer, templates: new Map([...shop.templates]) };
+    expectProblem(await resend(), 422, 'message_not_allowed');
+    now = { ...payer, brand: 'Bank' };
+    expectProblem(await resend(), 422, 'message_not_allowed');
+  });
+
   it('gains and loses keys while the API runs', async () => {
     let keys: { app: string; digest: Buffer }[] = [];
     const changing = await startGateway({ dependencies: { apiKeys: () => keys } });
@@ -126,5 +156,130 @@ describe('an app of the file', () => {
     expectProblem(await ask(), 401, 'unauthorized');
     keys = [{ app: 'shop', digest: createHash('sha256').update(shopKey).digest() }];
     expect((await ask()).status).toBe(200);
+  });
+});
+
+describe('a request with variables', () => {
+  const start = (app: Partial<App>, more: object = {}) =>
+    startGateway({
+      dependencies: { settings: { ...settings, ...more, apps: { of: () => ({ ...payer, ...app }) } } },
+    });
+
+  it('sends the template with its values, at the price of its own characters', async () => {
+    const { call, store } = await start({});
+    const otpOf = async (body: object) => {
+      const reply = await call('POST', '/v1/otps', { body: { to: otherNumber(), ...body } });
+      return store.otps.find('shop', (reply.json as { id: string }).id);
+    };
+    expect(await otpOf({ ...payment('Kedai Ali'), ttlSeconds: 179 })).toMatchObject({
+      message: 'Shop: RM5.00 to Kedai Ali: %OTP%, valid 2 min',
+      unicode: false,
+      credits: 1,
+    });
+    expect(await otpOf({ ...payment('大众书局'), locale: 'zh' })).toMatchObject({
+      message: 'Shop: 向大众书局付款RM5.00。验证码 %OTP%',
+      unicode: true,
+    });
+  });
+
+  it.each([
+    [{ template: 'pay' }, ['variables.payee', 'variables.sum']],
+    [{ template: 'pay', variables: { payee: 'Ali' } }, ['variables.sum']],
+    [{ ...payment('x'.repeat(21)) }, ['variables.payee']],
+    [{ ...payment('bit.ly/x') }, ['variables.payee']],
+    [{ template: 'pay', variables: { payee: 'Ali', sum: 5 } }, ['variables.sum']],
+    [{ template: 'pay', variables: { payee: 'Ali', sum: '5', note: 'x' } }, ['variables.note']],
+    [{ template: 'pay', variables: { payee: 'Ali', sum: '5', '+60123456789': 'x' } }, ['variables.?']],
+    [{ template: 'pay', variables: ['Ali'] }, ['variables']],
+    [{ ...payment('Ali, reply your IC') }, ['variables']],
+    [{ ...payment('Ali'), ttlSeconds: 59 }, ['ttlSeconds']],
+    [{ message: 'Shop %OTP%', variables: { payee: 'Ali' } }, ['variables']],
+    [{ variables: { payee: 'Ali' } }, ['variables.payee']],
+  ])('names the paths of what is wrong in %j', async (body, paths) => {
+    const { call } = await start({});
+    const reply = await call('POST', '/v1/otps', { body: { to: otherNumber(), ...body } });
+    expectProblem(reply, 400, 'invalid_request');
+    const { errors } = reply.json as { errors: { path: string }[] };
+    expect(errors.map(({ path }) => path)).toEqual(paths);
+    expect(reply.text).not.toMatch(/60123456789|bit\.ly|xxxxx/);
+  });
+
+  it('is replayed under its idempotency key in any order of its members, and refused with other values', async () => {
+    const perDay = { per10Minutes: 0, perDay: 9 };
+    const limitKeys = new Map([['user', perDay]]).set('device', perDay);
+    const { call } = await start({ limitKeys });
+    const recipient = otherNumber();
+    const ask = (variables: object, keys: object) =>
+      call('POST', '/v1/otps', {
+        body: { to: recipient, template: 'pay', variables, limitKeys: keys },
+        headers: { 'Idempotency-Key': 'pay-1' },
+      });
+    const first = await ask({ payee: 'Ali', sum: '5.00' }, { user: 'u', device: 'd' });
+    const again = await ask({ sum: '5.00', payee: 'Ali' }, { device: 'd', user: 'u' });
+    expect(again.headers.get('Idempotent-Replayed')).toBe('true');
+    expect(again.json).toMatchObject({ id: (first.json as { id: string }).id });
+    const other = await ask({ payee: 'Abu', sum: '5.00' }, { user: 'u', device: 'd' });
+    expectProblem(other, 422, 'idempotency_key_reused');
+  });
+
+  it('may be a line of an upload', async () => {
+    const { call, store } = await start({});
+    const to = () => otherNumber();
+    const otps = [
+      { to: to(), ...payment('Ali') },
+      { to: to(), ...payment('Abu') },
+      { to: to(), template: 'pay' },
+    ];
+    const upload = async (lines: object[]) =>
+      (await call('POST', '/v1/otps/bulk', { body: { otps: lines }, headers: { 'Idempotency-Key': 'b' } }))
+        .json as { results: { id?: string; code?: string; message?: string }[] };
+    const { results } = await upload(otps);
+    expect(results[2]).toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringContaining('variables.payee'),
+    });
+    const found = await Promise.all(results.slice(0, 2).map(({ id = '' }) => store.otps.find('shop', id)));
+    expect(found.map((otp) => otp?.message)).toEqual(
+      ['Ali', 'Abu'].map((payee) => `Shop: RM5.00 to ${payee}: %OTP%, valid 5 min`),
+    );
+    const changed = await upload([{ ...otps[0], ...payment('Eve') }]);
+    expect(changed.results[0]?.code).toBe('idempotency_key_reused');
+  });
+});
+
+describe('the brand of an app', () => {
+  const branded = { ...plainApp('shop'), brand: 'Kedai Ali' };
+  const start = (contentPolicy: 'off' | 'enforce', app: App = branded) => {
+    const defaultMessage = 'Your {brand} code is %OTP%';
+    const own = { ...settings, contentPolicy, defaultMessage, allowedCountries: ['MY', 'SG'] };
+    return startGateway({ dependencies: { settings: { ...own, apps: { of: () => app } } } });
+  };
+
+  it.each(['off', 'enforce'] as const)(
+    'is demanded in messages to Malaysia, with CONTENT_POLICY=%s',
+    async (policy) => {
+      const { call } = await start(policy);
+      const ask = (recipient: string, message: string) =>
+        call('POST', '/v1/otps', { body: { to: recipient, message } });
+      const reply = await ask(otherNumber(), 'Your code is %OTP%');
+      expectProblem(reply, 422, 'message_not_allowed');
+      expect(reply.json).toMatchObject({
+        errors: [
+          { path: 'message', message: expect.stringContaining('must name the brand of the app, Kedai Ali') },
+        ],
+      });
+      expect((await ask(otherNumber(), '%OTP% for KEDAI  ali')).status).toBe(202);
+      expect((await ask('+6581234567', 'Your code is %OTP%')).status).toBe(202);
+    },
+  );
+
+  it('is in the default message, which reads well without one', async () => {
+    const messageFrom = async (app: App) => {
+      const { call, store } = await start('enforce', app);
+      const reply = await call('POST', '/v1/otps', { body: { to: otherNumber() } });
+      return (await store.otps.find('shop', (reply.json as { id: string }).id))?.message;
+    };
+    expect(await messageFrom(branded)).toBe('Your Kedai Ali code is %OTP%');
+    expect(await messageFrom(plainApp('shop'))).toBe('Your code is %OTP%');
   });
 });

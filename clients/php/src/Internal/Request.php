@@ -96,7 +96,7 @@ final class Request
     }
 
     /**
-     * Leaves out members that are null: the gateway has defaults for them.
+     * Leaves out members that are null, for which the gateway has defaults, and empty arrays, which would be JSON lists.
      *
      * @param array<array-key, mixed> $members
      *
@@ -104,6 +104,6 @@ final class Request
      */
     public static function withoutNulls(#[\SensitiveParameter] array $members): array
     {
-        return array_filter($members, static fn (mixed $value): bool => $value !== null);
+        return array_filter($members, static fn (mixed $value): bool => $value !== null && $value !== []);
     }
 }

@@ -1,0 +1,139 @@
+import { memoize } from '../lib/memoize.js';
+import { type App, defaultTemplate } from '../otp/app.js';
+import { brokenContentRules, contentRuleMessages, namesBrand, parseMessage } from '../otp/message.js';
+import type { OtpRequest } from '../otp/otp.js';
+import type { PhoneNumber } from '../otp/phone-number.js';
+import { type Refusal, refuse } from '../otp/refusal.js';
+import { hasVariables, isOfText, renderTemplate, type Template, textOf, withBrand } from '../otp/template.js';
+
+/** Settings that messages are completed with and checked by. */
+export interface MessageSettings {
+  /** May hold `{brand}` and `{minutes}`. */
+  defaultMessage: string;
+  ttlSeconds: number;
+  /** For messages that break a country's content rules. */
+  contentPolicy: 'off' | 'warn' | 'enforce';
+}
+
+/** The members of a request that its message comes from. */
+interface MessageInput {
+  message?: string | undefined;
+  template?: string | undefined;
+  locale?: string | undefined;
+  variables?: Record<string, string> | undefined;
+  ttlSeconds?: number | undefined;
+}
+
+/** A text; `varies` with variables of a template's own, so that it keeps every content rule and is not cached. */
+interface Written {
+  text: string;
+  varies: boolean;
+}
+
+type Message = Pick<OtpRequest, 'message' | 'unicode' | 'credits'>;
+
+const invalid = (path: string, message: string) => refuse('invalid_request', { errors: [{ path, message }] });
+
+/** Reads the message of a request, or tells why it is refused. Remembers what it found out about a text. */
+export function createMessageReader(settings: MessageSettings) {
+  const checked = memoize((text) => ({
+    message: parseMessage(text),
+    broken: memoize((country) => brokenContentRules(text, country)),
+  }));
+  const defaultTextOf = memoize((brand) => withBrand(settings.defaultMessage, brand || null));
+  return (owner: App, to: PhoneNumber, input: MessageInput): Message | Refusal => {
+    const written = writtenText(owner, input, { settings, defaultTextOf });
+    if ('code' in written) return written;
+    const { message, broken } = written.varies
+      ? { message: parseMessage(written.text), broken: () => [] }
+      : checked(written.text);
+    if ('problem' in message) return invalid('message', message.problem);
+    const rules = settings.contentPolicy === 'enforce' ? broken(to.country) : [];
+    const { template, unicode, credits } = message;
+    return contentRefusal(owner, { to, message: template, rules }) ?? { message: template, unicode, credits };
+  };
+}
+
+/** The request's own text or that of its template; or why it is refused. */
+function writtenText(
+  owner: App,
+  input: MessageInput,
+  { settings, defaultTextOf }: { settings: MessageSettings; defaultTextOf: (brand: string) => string },
+): Written | Refusal {
+  if (input.message !== undefined) {
+    if (input.template !== undefined) return invalid('message', 'cannot be combined with `template`');
+    if (input.variables)
+      return invalid('variables', 'cannot be combined with `message`, only with a template');
+    return mayWrite(owner, input.message) ? { text: input.message, varies: false } : freeTextRefusal();
+  }
+  const template = owner.templates.get(input.template ?? defaultTemplate);
+  const { ttlSeconds = settings.ttlSeconds, variables } = input;
+  if (template) {
+    return filledIn(textOf(template, input.locale, owner.defaultLocale), template, { variables, ttlSeconds });
+  }
+  if (input.template === undefined) {
+    return filledIn(defaultTextOf(owner.brand ?? ''), withoutVariables, { variables, ttlSeconds });
+  }
+  const names = [...owner.templates.keys()].join(', ');
+  return invalid(
+    'template',
+    names === '' ? 'is unknown; this app has no templates' : `must be one of ${names}`,
+  );
+}
+
+const withoutVariables = { variables: new Map() };
+
+function filledIn(
+  text: string,
+  template: Pick<Template, 'variables'>,
+  { variables, ttlSeconds }: { variables: MessageInput['variables']; ttlSeconds: number },
+): Written | Refusal {
+  const varies = template.variables.size > 0;
+  if (!varies && variables === undefined && !hasVariables(text)) return { text, varies };
+  const rendered = renderTemplate(text, template, { given: variables ?? {}, ttlSeconds });
+  return 'errors' in rendered ? refuse('invalid_request', rendered) : { ...rendered, varies };
+}
+
+/** Checks the message of an earlier OTP against the current rules; null if it may be sent again. */
+export function checkEarlierMessage(
+  owner: App,
+  { to, message }: { to: PhoneNumber; message: string },
+  { contentPolicy }: Pick<MessageSettings, 'contentPolicy'>,
+): Refusal | null {
+  if (!mayWrite(owner, message) && !isOfTemplate(owner, message)) return freeTextRefusal();
+  const rules = contentPolicy === 'enforce' ? brokenContentRules(message, to.country) : [];
+  return contentRefusal(owner, { to, message, rules });
+}
+
+/** An app without free text may still send the text of one of its templates, if nothing is to be filled in. */
+function mayWrite({ freeText, templates }: App, message: string): boolean {
+  if (freeText) return true;
+  if (hasVariables(message)) return false;
+  return [...templates.values()].some(({ texts }) => [...texts.values()].includes(message));
+}
+
+/** True if the message can be the text of one of the app's templates, filled in. */
+function isOfTemplate({ templates }: App, message: string): boolean {
+  return [...templates.values()].some(({ texts }) =>
+    [...texts.values()].some((text) => isOfText(text, message)),
+  );
+}
+
+function freeTextRefusal(): Refusal {
+  const errors = [{ path: 'message', message: 'cannot be chosen by this app; use `template`' }];
+  return refuse('message_not_allowed', { errors });
+}
+
+/** The refusal by broken rules and by the brand, which the operator sets for this rule alone, whatever the policy. */
+function contentRefusal(
+  { brand }: App,
+  { to, message, rules }: { to: PhoneNumber; message: string; rules: ReturnType<typeof brokenContentRules> },
+): Refusal | null {
+  const messages: string[] = rules.map((rule) => contentRuleMessages[rule]);
+  if (brand !== null && to.country === 'MY' && !namesBrand(message, brand)) {
+    messages.push(`must name the brand of the app, ${brand}: the operator demands it in SMS to Malaysia`);
+  }
+  if (messages.length === 0) return null;
+  const errors = messages.map((each) => ({ path: 'message', message: each }));
+  return refuse('message_not_allowed', { errors });
+}
