@@ -101,7 +101,7 @@ function createCall(guard: DispatchGuard, resolve: (exchange: Exchange) => void)
 }
 
 /** The statuses that decide by themselves; null where the body has to. */
-function judgeStatus(status: number): Exchange | null {
+export function judgeStatus(status: number): Exchange | null {
   if (status === 429) return { kind: 'unsent', reason: 'too_many_requests' };
   if (status >= 500) return { kind: 'lost', reason: 'server_error' };
   if (status >= 300 && status < 400) return { kind: 'lost', reason: 'redirect' };
@@ -157,7 +157,7 @@ export function createDispatchGuard(leaveBy: CallWindow['leaveBy']): DispatchGua
   };
 }
 
-const maxReplyBytes = 64 * 1024;
+export const maxReplyBytes = 64 * 1024;
 
 /**
  * A server that closes an idle connection just as a request goes out leaves an unknown outcome, and
@@ -180,7 +180,7 @@ interface ConnectionPoolOptions {
 }
 
 /** Connections to the provider for one kind of calls, so that kinds cannot take them from one another. */
-interface ConnectionPool {
+export interface ConnectionPool {
   /** Makes one call with these query parameters; never rejects. After `close` it makes none. */
   call(parameters: Record<string, string>, window: CallWindow): Promise<Exchange>;
   /** Waits for the calls under way, then ends every connection. */

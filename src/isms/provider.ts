@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { BalanceOutcome, SendOutcome, VerifyOutcome } from '../otp/outcome.js';
 import { type CallWindow, momentIn, type Provider, type SendCall, type VerifyCall } from '../otp/provider.js';
-import { createConnectionPool, type Exchange } from './exchange.js';
+import { type ConnectionPool, createConnectionPool, type Exchange } from './exchange.js';
 import { createHostOrder, type OnHost } from './host-order.js';
 import { parseReply, quotedText, refusalByText, saysWrongCode, withoutSecrets } from './replies.js';
 
@@ -25,15 +25,24 @@ interface IsmsOptions {
  * Throws only when a URL cannot be read. Facts of the API: https://www.isms.com.my/2FA/request.php.
  */
 export function createIsmsProvider(options: IsmsOptions): Provider {
+  const common = poolOptions(options);
+  const pools = {
+    sends: createConnectionPool({ ...common, connections: options.sendConnections }),
+    others: createConnectionPool({ ...common, connections: options.verifyConnections }),
+  };
+  return providerOver(pools, options);
+}
+
+/** The same over connections that were made elsewhere, and bring the account's parameters with them. */
+export function providerOver(
+  { sends, others }: { sends: ConnectionPool; others: ConnectionPool },
+  options: Pick<IsmsOptions, 'sendTimeoutMs' | 'verifyTimeoutMs' | 'username' | 'password'>,
+): Provider {
   const { sendTimeoutMs, verifyTimeoutMs, username, password } = options;
   const shown = <O extends object>(outcome: O): O =>
     'text' in outcome
       ? { ...outcome, text: withoutSecrets(String(outcome.text), [username, password]) }
       : outcome;
-  const common = poolOptions(options);
-  const sends = createConnectionPool({ ...common, connections: options.sendConnections });
-  const others = createConnectionPool({ ...common, connections: options.verifyConnections });
-
   return {
     send: async (call, { leaveBy, endBy }) => {
       const window = { leaveBy, endBy: Math.min(endBy, performance.now() + sendTimeoutMs) };
