@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
+import { probeFacts } from '../src/isms/probe-facts.js';
 import { transitions } from '../src/otp/otp.js';
 
 it('the state diagram in docs/states.md shows every move of the state machine, and no other', () => {
@@ -8,6 +9,16 @@ it('the state diagram in docs/states.md shows every move of the state machine, a
   const drawn = [...text.matchAll(/^ {2}(\w+) --> (\w+) :/gm)].map(([, from, to]) => `${from} → ${to}`);
   const allowed = Object.entries(transitions).flatMap(([from, all]) => all.map((to) => `${from} → ${to}`));
   expect(drawn.sort()).toEqual(allowed.sort());
+});
+
+it('docs/simulator.md lists every fact that a probe compares, and no other', () => {
+  const block =
+    /<!-- facts -->(.*)<!-- \/facts -->/s.exec(readFileSync('docs/simulator.md', 'utf8'))?.[1] ?? '';
+  const [, , ...rows] = block.trim().split('\n');
+  const cells = rows.map((row) => row.split('|').map((cell) => cell.trim()));
+  expect(cells.map(([, id, assumption]) => [id, assumption])).toEqual(
+    probeFacts.map(({ id, assumption }) => [`\`${id}\``, assumption]),
+  );
 });
 
 it('docs/operations.md explains every event that is logged, and no other', () => {

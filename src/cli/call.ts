@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import { OtpClient } from 'isms-otp-client';
 import { CommandError, type ExitCode, exitCodes, failureOf, reasonText } from './failure.js';
 
@@ -51,6 +52,19 @@ export async function runCall(
 /** Writes a result to stdout: one line of JSON with `--json`, else the text. */
 export function answer({ json, stdout }: Call, value: object, text: string): void {
   stdout.write(`${json ? JSON.stringify(value) : text}\n`);
+}
+
+/** Writes a prompt to stderr, and reads a line of stdin; empty at its end. */
+export async function readLine({ stdin, stderr, signal }: Call, prompt: string): Promise<string> {
+  stderr.write(prompt);
+  const lines = createInterface({ input: stdin, signal });
+  try {
+    for await (const line of lines) return line.trim();
+    signal.throwIfAborted();
+    return '';
+  } finally {
+    lines.close();
+  }
 }
 
 /** Writes a failure to stderr, in one line, and returns its exit code. */

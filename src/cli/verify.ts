@@ -1,6 +1,5 @@
-import { createInterface } from 'node:readline';
 import { isOtpError, type Verified } from 'isms-otp-client';
-import { answer, type Call, connect } from './call.js';
+import { answer, type Call, connect, readLine } from './call.js';
 import { CommandError, type ExitCode, exitCodes, failureOf, usageError } from './failure.js';
 import { given } from './send.js';
 
@@ -47,13 +46,5 @@ async function readCode(call: Call, word: string | undefined): Promise<string> {
   if (word === undefined && !call.stdin.isTTY) {
     throw usageError('Give a code, or - to read it from stdin', call.name);
   }
-  if (word === undefined) call.stderr.write('Code: ');
-  const lines = createInterface({ input: call.stdin, signal: call.signal });
-  try {
-    for await (const line of lines) return line.trim();
-    call.signal.throwIfAborted();
-    return '';
-  } finally {
-    lines.close();
-  }
+  return await readLine(call, word === undefined ? 'Code: ' : '');
 }

@@ -158,7 +158,7 @@ function isAddressRange(item: string): boolean {
 }
 
 /** The items of a list separated by commas, without the white space around them. */
-function listItems(value: string): string[] {
+export function listItems(value: string): string[] {
   return value.split(',').map((item) => item.trim());
 }
 

@@ -19,7 +19,7 @@ import {
   webhookSecrets,
   wholeNumber,
 } from './formats.js';
-import { httpUrl, ismsUrl, redisUrl, webhookUrl } from './urls.js';
+import { httpUrl, ismsUrls, redisUrl, webhookUrl } from './urls.js';
 import { variable } from './variables.js';
 
 /** A whole number from min to max; fallback when the variable is unset. */
@@ -147,8 +147,9 @@ const http = z.object({
 });
 
 const isms = z.object({
-  url: variable('ISMS_URL', ismsUrl().prefault('https://www.isms.com.my/2FA/request.php'), {
-    meaning: 'Full URL of the iSMS endpoint.',
+  urls: variable('ISMS_URL', ismsUrls().prefault('https://www.isms.com.my/2FA/request.php'), {
+    meaning:
+      'Full URL of the iSMS endpoint. Of several, separated by commas, the next is tried while no connection to the one before succeeds: docs/operations.md.',
   }),
   connectTimeoutMs: variable('ISMS_CONNECT_TIMEOUT_MS', count(1, maxTimeoutMs, 3_000), {
     meaning: 'Milliseconds to connect to iSMS.',

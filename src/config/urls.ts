@@ -1,21 +1,30 @@
-import { format, Secret } from './formats.js';
+import { format, listItems, Secret } from './formats.js';
 
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
-/**
- * The provider's endpoint. Credentials travel in its query string, so it is https wherever the call leaves this
- * machine, and brings no credentials, query or fragment of its own.
- */
-export function ismsUrl() {
+/** The provider's endpoint on one or more hosts, in order of preference. */
+export function ismsUrls() {
   return format(
-    'an https:// URL (http:// only to localhost, 127.0.0.0/8 or [::1]) without login, query or fragment',
+    'an https:// URL (http:// only to localhost, 127.0.0.0/8 or [::1]) without login, query or fragment, or several of different hosts, separated by commas',
     (value) => {
-      const url = parseUrl(value);
-      if (!url || url.username || url.password || /[?#]/.test(value)) return null;
-      const secure = url.protocol === 'https:' || (url.protocol === 'http:' && loopback.test(url.hostname));
-      return secure ? url.href : null;
+      const urls = (value.includes(',') ? listItems(value) : [value])
+        .map(ismsUrl)
+        .filter((url) => url !== null);
+      const hosts = new Set(urls.map(({ origin }) => origin));
+      return hosts.size === value.split(',').length ? urls.map(({ href }) => href) : null;
     },
   );
+}
+
+/**
+ * Credentials travel in its query string, so it is https wherever the call leaves this machine, and brings no
+ * credentials, query or fragment of its own.
+ */
+function ismsUrl(value: string): URL | null {
+  const url = parseUrl(value);
+  if (!url || url.username || url.password || /[?#]/.test(value)) return null;
+  const secure = url.protocol === 'https:' || (url.protocol === 'http:' && loopback.test(url.hostname));
+  return secure ? url : null;
 }
 
 /** A receiver of webhooks; what its query says may be a secret, so it shows only its host. */

@@ -1,6 +1,7 @@
 import { type Dispatcher, errors, Pool } from 'undici';
 import type { UnknownReason, UnsentReason } from '../otp/outcome.js';
 import type { CallWindow } from '../otp/provider.js';
+import type { HostOrder } from './host-order.js';
 
 /**
  * Result of one GET. `unsent`: proven not to have left, or turned away unprocessed. `lost`: it left and
@@ -11,21 +12,30 @@ export type Exchange =
   | { kind: 'lost'; reason: UnknownReason }
   | { kind: 'reply'; ok: boolean; text: string };
 
+/** The window of a call to one of several hosts: what has not left by `connectBy` (`performance.now()`) does not leave. */
+type HostWindow = CallWindow & { connectBy?: number };
+
 /**
  * Puts at most one GET on the wire and waits for the whole reply, until `window.endBy`. Never rejects: errors
  * of the HTTP client hold URLs and sockets, so they end here. `dispatch` is what undici's own `request` is made of,
  * without the streams that a reply of 64 KiB does not need.
  */
-async function exchange(dispatcher: Dispatcher, path: string, window: CallWindow): Promise<Exchange> {
+async function exchange(dispatcher: Dispatcher, path: string, window: HostWindow): Promise<Exchange> {
   return await new Promise((resolve) => {
     const guard = createDispatchGuard(window.leaveBy);
     const call = createCall(guard, resolve);
     // undici cannot abort a request that still queues for a connection, so its guard is shut.
-    const timer = setTimeout(
-      () => call.end({ kind: 'lost', reason: 'timeout' }),
-      window.endBy - performance.now(),
-    );
-    call.ended = () => clearTimeout(timer);
+    const end = () => call.end({ kind: 'lost', reason: 'timeout' });
+    const { endBy, connectBy } = window;
+    const timer = setTimeout(end, endBy - performance.now());
+    const connectTimer =
+      connectBy === undefined
+        ? undefined
+        : setTimeout(() => guard.left || end(), connectBy - performance.now());
+    call.ended = () => {
+      clearTimeout(timer);
+      clearTimeout(connectTimer);
+    };
     dispatcher.dispatch({ path, method: 'GET' }, call.handler);
   });
 }
@@ -91,7 +101,7 @@ function createCall(guard: DispatchGuard, resolve: (exchange: Exchange) => void)
 }
 
 /** The statuses that decide by themselves; null where the body has to. */
-function judgeStatus(status: number): Exchange | null {
+export function judgeStatus(status: number): Exchange | null {
   if (status === 429) return { kind: 'unsent', reason: 'too_many_requests' };
   if (status >= 500) return { kind: 'lost', reason: 'server_error' };
   if (status >= 300 && status < 400) return { kind: 'lost', reason: 'redirect' };
@@ -147,7 +157,7 @@ export function createDispatchGuard(leaveBy: CallWindow['leaveBy']): DispatchGua
   };
 }
 
-const maxReplyBytes = 64 * 1024;
+export const maxReplyBytes = 64 * 1024;
 
 /**
  * A server that closes an idle connection just as a request goes out leaves an unknown outcome, and
@@ -157,38 +167,43 @@ const maxReplyBytes = 64 * 1024;
 const keepAlive = { keepAliveTimeout: 2_000, keepAliveMaxTimeout: 2_000, keepAliveTimeoutThreshold: 1_000 };
 
 interface ConnectionPoolOptions {
-  url: URL;
+  /** Addresses of the endpoint, in order of preference, each of another host. */
+  urls: readonly URL[];
   /** Query parameters of every call: the account's. */
   common: Record<string, string>;
+  /** To each host. */
   connections: number;
   /** For DNS, TCP and TLS together. */
   connectTimeoutMs: number;
+  /** Of the hosts by origin; used where there are several. */
+  hostOrder: HostOrder;
 }
 
 /** Connections to the provider for one kind of calls, so that kinds cannot take them from one another. */
-interface ConnectionPool {
+export interface ConnectionPool {
   /** Makes one call with these query parameters; never rejects. After `close` it makes none. */
   call(parameters: Record<string, string>, window: CallWindow): Promise<Exchange>;
   /** Waits for the calls under way, then ends every connection. */
   close(): Promise<void>;
 }
 
-/** Creates a pool, which connects on the first call. */
+/** Creates a pool for each host, which connects on the first call. */
 export function createConnectionPool(options: ConnectionPoolOptions): ConnectionPool {
-  const pool = openPool(options);
-  const begin = beginningOf(options);
+  const hosts = options.urls.map((url) => openHost(url, options));
+  const [first] = hosts;
+  const makeCall = first && hosts.length === 1 ? callOf(first) : createFailover(hosts, options.hostOrder);
   const underWay = new Set<Promise<Exchange>>();
   let closed: Promise<void> | null = null;
 
   const finish = async () => {
     await Promise.all(underWay);
-    await pool.destroy();
+    await Promise.all(hosts.map(({ pool }) => pool.destroy()));
   };
 
   return {
     async call(parameters, window) {
       if (closed) return { kind: 'unsent', reason: 'not_connected' };
-      const running = exchange(pool, `${begin}${new URLSearchParams(parameters)}`, window);
+      const running = makeCall(String(new URLSearchParams(parameters)), window);
       underWay.add(running);
       return running.finally(() => underWay.delete(running));
     },
@@ -199,8 +214,52 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   };
 }
 
+/** One host of the provider. */
+interface Host {
+  origin: string;
+  pool: Pool;
+  /** What the path of every call begins with. */
+  begin: string;
+}
+
+function openHost(url: URL, options: ConnectionPoolOptions): Host {
+  return { origin: url.origin, pool: openPool(url, options), begin: beginningOf(url, options) };
+}
+
+const callOf =
+  ({ pool, begin }: Host) =>
+  (query: string, window: HostWindow) =>
+    exchange(pool, `${begin}${query}`, window);
+
+/**
+ * Tries hosts one after another while the request has not left, within the window of the call. Each but the last gets an
+ * equal share of the time in which the request may leave: one that takes long to connect must not use up the claim.
+ */
+function createFailover(hosts: readonly Host[], order: HostOrder) {
+  for (const { pool, origin } of hosts) {
+    pool.on('connect', () => order.connected(origin)).on('connectionError', () => order.failed(origin));
+  }
+  const calls = new Map(hosts.map((host) => [host.origin, callOf(host)]));
+  return async (query: string, window: CallWindow): Promise<Exchange> => {
+    const tried = order.take().flatMap((origin) => calls.get(origin) ?? []);
+    for (const [index, call] of tried.entries()) {
+      if (isPast(window.leaveBy)) return { kind: 'unsent', reason: 'stale_claim' };
+      const left = tried.length - index;
+      const result = await call(query, left === 1 ? window : shareOf(window, left));
+      if (result.kind !== 'unsent' || result.reason !== 'not_connected') return result;
+    }
+    return { kind: 'unsent', reason: 'not_connected' };
+  };
+}
+
+function shareOf(window: CallWindow, hosts: number): HostWindow {
+  const now = performance.now();
+  const until = Math.min(window.leaveBy.monotonic, window.endBy);
+  return { ...window, connectBy: now + (until - now) / hosts };
+}
+
 /** The time-outs of undici are off where the window of a call rules: for headers and body. */
-function openPool({ url, connections, connectTimeoutMs }: ConnectionPoolOptions): Pool {
+function openPool(url: URL, { connections, connectTimeoutMs }: ConnectionPoolOptions): Pool {
   return new Pool(url.origin, {
     ...keepAlive,
     connections,
@@ -213,8 +272,8 @@ function openPool({ url, connections, connectTimeoutMs }: ConnectionPoolOptions)
   });
 }
 
-/** What the path of every call begins with; parameters of the endpoint itself are kept. */
-function beginningOf({ url, common }: ConnectionPoolOptions): string {
+/** Parameters of the endpoint itself are kept. */
+function beginningOf(url: URL, { common }: ConnectionPoolOptions): string {
   const whole = new URL(url);
   for (const [name, value] of Object.entries(common)) whole.searchParams.set(name, value);
   return `${whole.pathname}${whole.search}&`;

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { BalanceOutcome, SendOutcome, VerifyOutcome } from '../otp/outcome.js';
 import { type CallWindow, momentIn, type Provider, type SendCall, type VerifyCall } from '../otp/provider.js';
-import { createConnectionPool, type Exchange } from './exchange.js';
+import { type ConnectionPool, createConnectionPool, type Exchange } from './exchange.js';
+import { createHostOrder, type OnHost } from './host-order.js';
 import { parseReply, quotedText, refusalByText, saysWrongCode, withoutSecrets } from './replies.js';
 
 interface IsmsOptions {
-  /** The endpoint; all three calls go there. */
-  url: string;
+  /** Addresses of the endpoint, each of another host, in order of preference. */
+  urls: readonly string[];
   username: string;
   password: string;
   connectTimeoutMs: number;
@@ -16,21 +17,32 @@ interface IsmsOptions {
   verifyTimeoutMs: number;
   sendConnections: number;
   verifyConnections: number;
+  onHost?: OnHost;
 }
 
 /**
  * The iSMS 2FA account behind the provider port, over connections of its own for sends and for the rest.
- * Throws only when the URL cannot be read. Facts of the API: https://www.isms.com.my/2FA/request.php.
+ * Throws only when a URL cannot be read. Facts of the API: https://www.isms.com.my/2FA/request.php.
  */
 export function createIsmsProvider(options: IsmsOptions): Provider {
+  const common = poolOptions(options);
+  const pools = {
+    sends: createConnectionPool({ ...common, connections: options.sendConnections }),
+    others: createConnectionPool({ ...common, connections: options.verifyConnections }),
+  };
+  return providerOver(pools, options);
+}
+
+/** The same over connections that were made elsewhere, and bring the account's parameters with them. */
+export function providerOver(
+  { sends, others }: { sends: ConnectionPool; others: ConnectionPool },
+  options: Pick<IsmsOptions, 'sendTimeoutMs' | 'verifyTimeoutMs' | 'username' | 'password'>,
+): Provider {
   const { sendTimeoutMs, verifyTimeoutMs, username, password } = options;
   const shown = <O extends object>(outcome: O): O =>
     'text' in outcome
       ? { ...outcome, text: withoutSecrets(String(outcome.text), [username, password]) }
       : outcome;
-  const sends = createConnectionPool(poolOptions(options, options.sendConnections));
-  const others = createConnectionPool(poolOptions(options, options.verifyConnections));
-
   return {
     send: async (call, { leaveBy, endBy }) => {
       const window = { leaveBy, endBy: Math.min(endBy, performance.now() + sendTimeoutMs) };
@@ -52,9 +64,14 @@ function windowOf(timeoutMs: number): CallWindow {
 }
 
 /** Node's own error for a bad URL would hold the URL, and with it any secret in it. */
-function poolOptions({ url, username, password, connectTimeoutMs }: IsmsOptions, connections: number) {
-  if (!URL.canParse(url)) throw new TypeError('The iSMS URL cannot be read.');
-  return { url: new URL(url), common: { un: username, pass: password }, connections, connectTimeoutMs };
+function poolOptions({ urls: texts, username, password, connectTimeoutMs, onHost = () => {} }: IsmsOptions) {
+  if (!texts.every((text) => URL.canParse(text))) throw new TypeError('The iSMS URL cannot be read.');
+  const urls = texts.map((text) => new URL(text));
+  const hostOrder = createHostOrder(
+    urls.map(({ origin }) => origin),
+    onHost,
+  );
+  return { urls, common: { un: username, pass: password }, connectTimeoutMs, hostOrder };
 }
 
 /** The provider's message id, bounded so that nothing odd gets into a record. The samples are UUIDs. */

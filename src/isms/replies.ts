@@ -27,10 +27,14 @@ export function quotedText(text: string): string {
 /** The same text without these words, in any case: a refusal may name the account it refuses. */
 export function withoutSecrets(text: string, secrets: readonly string[]): string {
   const wordsOf = secrets.flatMap((secret) => secret.split(/\s+/)).filter((secret) => secret.length > 2);
-  return wordsOf.reduce((shown, secret) => shown.replaceAll(new RegExp(escaped(secret), 'gi'), hidden), text);
+  return wordsOf.reduce(
+    (shown, secret) => shown.replaceAll(new RegExp(escapeRegExp(secret), 'gi'), hidden),
+    text,
+  );
 }
 
-function escaped(text: string): string {
+/** The text as a pattern that matches itself. */
+export function escapeRegExp(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 

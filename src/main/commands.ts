@@ -6,8 +6,10 @@ import { shells } from '../cli/completion.js';
 import type { ExitCode } from '../cli/failure.js';
 import type { SendOptions } from '../cli/send.js';
 import type { VerifyOptions } from '../cli/verify.js';
+import { soleSubcommand, subcommandTerm } from './command-help.js';
 import type { CommandOutput, runOperatorCommand } from './operate.js';
 import { packageVersion } from './package-version.js';
+import { addProbe } from './probe-command.js';
 import type { runProcess } from './run-process.js';
 
 /** Runs one command line; resolves with its exit code, for a process that goes on: once it runs. */
@@ -67,7 +69,9 @@ function findCommand(
 
 /** Whether usage errors of a command have the form and exit code of the commands that use a gateway. */
 function usesGateway(command: Command): boolean {
-  return command.options.some(({ long }) => long === '--url') || command.name() === 'completion';
+  return (
+    command.options.some(({ long }) => long === '--url') || ['completion', 'probe'].includes(command.name())
+  );
 }
 
 /** The message of a parse error in one line, with its suggestion. */
@@ -154,12 +158,12 @@ function createProgram(io: CommandLineIo, setExitCode: (code: number) => void): 
     })
     .configureHelp({ subcommandTerm, subcommandDescription: (one) => soleSubcommand(one).description() })
     .addHelpText('after', '\nSettings are environment variables: docs/configuration.md.');
-  const builder = createCommandBuilder(program, io, setExitCode);
-  for (const add of [addProcesses, addChecksAndKeys, addOperations, addGatewayCommands]) add(builder);
+  const adders = [addProcesses, addChecksAndKeys, addProbe, addOperations, addGatewayCommands];
+  for (const add of adders) add(createCommandBuilder(program, io, setExitCode));
   return program;
 }
 
-type CommandBuilder = ReturnType<typeof createCommandBuilder>;
+export type CommandBuilder = ReturnType<typeof createCommandBuilder>;
 
 /** Functions that add commands to the program, print their results and call a gateway. */
 function createCommandBuilder(program: Command, io: CommandLineIo, setExitCode: (code: number) => void) {
@@ -356,21 +360,6 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
       const script = completionScript(shell, program);
       await print(options, [{ text: script, data: { shell, script } }]);
     });
-}
-
-/** The command of a group with only one; any other command itself. */
-function soleSubcommand(command: Command): Command {
-  const [first, second] = command.commands;
-  return first && !second ? first : command;
-}
-
-/** A command in the help of its parent: with its arguments, or the names of its commands. */
-function subcommandTerm(command: Command): string {
-  const only = soleSubcommand(command);
-  if (only !== command) return `${command.name()} ${subcommandTerm(only)}`;
-  const names = command.commands.map((one) => one.name()).join('|');
-  const args = command.registeredArguments.map((a) => (a.required ? `<${a.name()}>` : `[${a.name()}]`));
-  return [command.name(), names, ...args].filter((word) => word !== '').join(' ');
 }
 
 function wholeNumber(text: string): number {

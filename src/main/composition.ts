@@ -1,4 +1,5 @@
 import type { ConfigFor } from '../config/roles.js';
+import type { OnHost } from '../isms/host-order.js';
 import { createIsmsProvider } from '../isms/provider.js';
 import type { Logger } from '../lib/logger.js';
 import type { Apps, AppWebhook } from '../otp/app.js';
@@ -29,10 +30,13 @@ const settleMs = 2_000;
 const verifyConnections = 64;
 
 /** The client of the iSMS account, with a connection for each send that may be in flight. */
-export function ismsProvider(config: Pick<ConfigFor<'worker'>, 'isms' | 'account' | 'worker'>): Provider {
-  const { isms, account, worker } = config;
+export function ismsProvider(
+  { isms, account, worker }: Pick<ConfigFor<'worker'>, 'isms' | 'account' | 'worker'>,
+  onHost?: OnHost,
+): Provider {
   return createIsmsProvider({
     ...isms,
+    ...(onHost && { onHost }),
     username: account.username,
     password: account.password.reveal(),
     sendConnections: worker.concurrency,

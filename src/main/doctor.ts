@@ -161,9 +161,9 @@ async function clockFinding(redis: RedisClient): Promise<Finding> {
 }
 
 async function* ismsFindings(config: Config): AsyncGenerator<Finding> {
-  const url = new URL(config.isms.url);
-  if (url.protocol === 'https:') yield await tlsFinding(url);
   const { account, ...others } = config;
+  const urls = config.isms.urls.map((url) => new URL(url));
+  for (const url of urls) if (url.protocol === 'https:') yield await tlsFinding(url);
   if (!account) {
     return yield warning(
       'isms',
@@ -171,7 +171,10 @@ async function* ismsFindings(config: Config): AsyncGenerator<Finding> {
       'Set the account; `npm start` uses a simulator meanwhile.',
     );
   }
-  yield await balanceFinding({ ...others, account });
+  for (const { href, origin } of urls) {
+    const isms = { ...config.isms, urls: [href] };
+    yield await balanceFinding({ ...others, account, isms }, urls.length > 1 ? `iSMS at ${origin}` : 'iSMS');
+  }
 }
 
 async function tlsFinding({ hostname, port }: URL): Promise<Finding> {
@@ -193,23 +196,24 @@ async function tlsFinding({ hostname, port }: URL): Promise<Finding> {
 
 async function balanceFinding(
   config: Parameters<typeof ismsProvider>[0] & Pick<Config, 'balance'>,
+  name: string,
 ): Promise<Finding> {
   const provider = ismsProvider(config);
   const outcome = await provider.balance();
   await provider.close();
   switch (outcome.kind) {
     case 'known': {
-      const text = `iSMS accepts the account and this address: ${outcome.credits} credits.`;
+      const text = `${name} accepts the account and this address: ${outcome.credits} credits.`;
       return outcome.credits >= config.balance.lowCredits
         ? ok('isms', text)
         : warning('isms', text, 'Top it up: at 0 sending pauses.');
     }
     case 'account_trouble':
-      return problem('isms', `iSMS answers ${outcome.trouble}.`, troubleTexts[outcome.trouble].advice);
+      return problem('isms', `${name} answers ${outcome.trouble}.`, troubleTexts[outcome.trouble].advice);
     case 'unavailable':
       return problem(
         'isms',
-        `iSMS gives no usable answer (${outcome.reason}).`,
+        `${name} gives no usable answer (${outcome.reason}).`,
         'Check ISMS_URL, and whether iSMS is up.',
       );
   }

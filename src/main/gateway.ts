@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import { BullMQOtel } from 'bullmq-otel';
 import type { ApiDependencies } from '../api/dependencies.js';
 import type { ConfigFor } from '../config/roles.js';
+import type { OnHost } from '../isms/host-order.js';
 import type { Logger } from '../lib/logger.js';
 import { createEnqueuer } from '../producer/enqueue.js';
 import { decoratedProvider, monotonicClock } from '../provider/decorated-provider.js';
@@ -72,7 +73,7 @@ function createParts(config: GatewayConfig, given: Host & { redis: RedisClient }
     apps,
     settings,
     clock: monotonicClock,
-    isms: lifecycle.add(ismsProvider(config)),
+    isms: lifecycle.add(ismsProvider(config, observeHosts(given))),
     store: storeOf(redis, config, logger),
     sendOtpQueue: createSendOtpQueue({ connection: redis, onError, shards: config.queues.shards }),
     batchQueue: createBatchQueue(redis, onError),
@@ -97,6 +98,20 @@ function createParts(config: GatewayConfig, given: Host & { redis: RedisClient }
     balanceEveryMs: balance.everySeconds * 1_000,
     fraudGuardEnforces: settings.fraudGuardEnforces,
     telemetry: tracing.endpoint ? new BullMQOtel({ tracerName: 'isms-otp-gateway' }) : null,
+  };
+}
+
+/** Counts failed connections to each host of iSMS, and logs when they begin and end. */
+function observeHosts({ logger, metrics }: Host): OnHost {
+  return (host, { connected, changed }) => {
+    if (!connected) metrics.hostFailed(host);
+    if (changed && connected)
+      logger.info({ event: 'isms.host_connected', host }, 'iSMS host can be reached again');
+    else if (changed)
+      logger.warn(
+        { event: 'isms.host_failed', host },
+        'iSMS host cannot be reached: calls try the others first',
+      );
   };
 }
 

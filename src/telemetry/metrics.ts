@@ -83,6 +83,11 @@ export function createMetrics(version: string) {
     'call',
     'outcome',
   );
+  const hostFailures = counter(
+    'isms_host_connection_failures_total',
+    'Failed connections to a host of iSMS, where several are configured',
+    'host',
+  );
   const circuits = gauge('isms_circuit_state', '1 for the state a circuit breaker is in', 'circuit', 'state');
   const tally = createTally();
   const refreshState = createStateMetrics(gauge);
@@ -133,6 +138,7 @@ export function createMetrics(version: string) {
     tally,
     /** A call to iSMS that is over. */
     call: (call: string, outcome: string, seconds: number) => calls.observe({ call, outcome }, seconds),
+    hostFailed: (host: string) => hostFailures.inc({ host }),
     circuit: (circuit: string, now: (typeof circuitStates)[number]) => {
       for (const state of circuitStates) circuits.set({ circuit, state }, state === now ? 1 : 0);
     },

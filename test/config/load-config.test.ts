@@ -8,7 +8,7 @@ describe('loadConfig', () => {
     expect(config).toEqual({
       http: { host: '127.0.0.1', port: 3000, ismsCompatApi: 'post' },
       isms: {
-        url: 'https://www.isms.com.my/2FA/request.php',
+        urls: ['https://www.isms.com.my/2FA/request.php'],
         connectTimeoutMs: 3000,
         sendTimeoutMs: 30_000,
         verifyTimeoutMs: 10_000,

@@ -10,7 +10,7 @@ describe('ISMS_URL', () => {
     'http://127.8.9.10/',
     'http://[::1]:4000/',
   ])('may be %s', (url) => {
-    expect(load({ ISMS_URL: url }).isms.url).toBe(url);
+    expect(load({ ISMS_URL: url }).isms.urls).toEqual([url]);
   });
 
   it.each([
@@ -36,6 +36,27 @@ describe('ISMS_URL', () => {
     ' https://isms.test/',
   ])('is an address and nothing else: "%s" is refused', (url) => {
     expect(settingErrors({ ISMS_URL: url })).toHaveLength(1);
+  });
+});
+
+describe('ISMS_URL of several hosts', () => {
+  it('keeps their order', () => {
+    const urls = ['https://b.test/2FA/request.php', 'https://a.test:8443/x', 'http://127.0.0.1:4000/'];
+    expect(load({ ISMS_URL: urls.join(', ') }).isms.urls).toEqual(urls);
+  });
+
+  it.each([
+    ['the same address twice', 'https://a.test/x,https://a.test/x'],
+    ['two addresses of one host', 'https://a.test/x,https://A.test:443/y'],
+    ['a password in the clear', 'https://a.test/,http://b.test/'],
+    ['a login', 'https://a.test/,https://user:canary@b.test/'],
+    ['a query', 'https://a.test/?un=canary,https://b.test/'],
+    ['an empty one', 'https://a.test/,'],
+    ['an empty one before', ',https://a.test/'],
+  ])('refuses %s', (_, urls) => {
+    const errors = settingErrors({ ISMS_URL: urls });
+    expect(errors).toEqual([expect.stringContaining('several of different hosts')]);
+    expect(errors.join()).not.toContain('canary');
   });
 });
 

@@ -22,7 +22,7 @@ export interface Fleet {
   store: Store;
   queue: SendOtpQueue;
   workers: GatewayProcess[];
-  startWorker(): GatewayProcess;
+  startWorker(more?: Record<string, string>): GatewayProcess;
   /** An API process; resolves once it answers. `redisUrl`: another way to Redis, through a proxy. */
   startApi(redisUrl?: string): Promise<FleetApi>;
   /** Admits and enqueues `count` OTPs, each to a number of its own. */
@@ -114,8 +114,8 @@ export async function startFleet(
   const fleet = { redis, simulator, store, queue, workers };
   return {
     ...fleet,
-    startWorker: () => {
-      const worker = runCommand('worker', { ...gatewayEnvironment(redis.url, simulator), ...env });
+    startWorker: (more = {}) => {
+      const worker = runCommand('worker', { ...gatewayEnvironment(redis.url, simulator), ...env, ...more });
       workers.push(worker);
       return worker;
     },

@@ -59,13 +59,13 @@ export function windowOf(ms = longMs): CallWindow {
   return { leaveBy: momentIn(endBy - performance.now()), endBy };
 }
 
-/** A provider whose every outcome and error is searched for canaries before it is handed on. */
+/** A provider at these addresses, separated by commas, whose outcomes and errors are searched for canaries. */
 export function openAccount(
-  url: string,
+  urls: string,
   options: Partial<Parameters<typeof createIsmsProvider>[0]> = {},
 ): Provider {
   const provider = createIsmsProvider({
-    url,
+    urls: urls.split(','),
     username: 'canary-user',
     password: canaries.password,
     connectTimeoutMs: longMs,

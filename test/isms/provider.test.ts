@@ -16,7 +16,7 @@ const options = {
 };
 
 test('a URL that cannot be read fails without quoting it', () => {
-  const open = () => createIsmsProvider({ ...options, url: `//${canaries.password}@` });
+  const open = () => createIsmsProvider({ ...options, urls: [`//${canaries.password}@`] });
   expect(open).toThrow('The iSMS URL cannot be read.');
   try {
     open();
@@ -26,7 +26,7 @@ test('a URL that cannot be read fails without quoting it', () => {
 });
 
 test('a printed provider shows no account', async () => {
-  const provider = createIsmsProvider({ ...options, url: 'http://127.0.0.1:9/request.php' });
+  const provider = createIsmsProvider({ ...options, urls: ['http://127.0.0.1:9/request.php'] });
   expectNoCanary(inspect(provider, { depth: 20, showHidden: true }));
   await provider.close();
 });

@@ -4,7 +4,17 @@ import { renamedCommands } from '../../src/main/commands.js';
 import { run } from '../cli/run-terminal.js';
 
 const commands = [
-  ...['start', 'api', 'worker', 'simulate', 'doctor', 'config validate', 'apps validate', 'keys create'],
+  ...[
+    'start',
+    'api',
+    'worker',
+    'simulate',
+    'doctor',
+    'probe',
+    'config validate',
+    'apps validate',
+    'keys create',
+  ],
   ...[
     'apps list',
     'apps pause',

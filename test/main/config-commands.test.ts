@@ -177,6 +177,17 @@ describe('doctor', () => {
     });
   });
 
+  it('checks each host of ISMS_URL, and names it by its origin', async () => {
+    const away = `http://127.0.0.1:${await freePort()}`;
+    const ISMS_URL = `${away}/2FA/request.php,${environment['ISMS_URL']}`;
+    const { code, found } = await findings({ ...environment, ISMS_URL });
+    expect(code).toBe(1);
+    expect(of(found, 'isms').map(({ level, text }) => [level, text])).toEqual([
+      ['problem', `iSMS at ${away} gives no usable answer (not_connected).`],
+      ['ok', expect.stringContaining(`iSMS at ${new URL(environment['ISMS_URL'] ?? '').origin} accepts`)],
+    ]);
+  });
+
   it('warns of settings that an API or a worker lacks, and of a Redis that does not show its settings', async () => {
     const { ENCRYPTION_KEYS: _, API_KEYS: _keys, ...without } = environment;
     const lacking = await findings(without);

@@ -120,6 +120,15 @@ it('a circuit is in one state at a time', async () => {
   });
 });
 
+it('counts failed connections to a host of iSMS', async () => {
+  const metrics = createMetrics('1.2.3');
+  metrics.hostFailed('https://ww3.isms.test');
+  metrics.hostFailed('https://ww3.isms.test');
+  expect(samplesOf((await metrics.exposition()).text)).toMatchObject({
+    'isms_host_connection_failures_total{host="https://ww3.isms.test"}': 2,
+  });
+});
+
 // The library moves a window on in steps of seconds: after a jump of the clock that blocks the process.
 it('the utilisation of the event loop has no window that moves with the clock', async () => {
   vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'hrtime'] });

@@ -1,0 +1,54 @@
+import { beforeEach, expect, it } from 'vitest';
+import { avoidForMs, createHostOrder } from '../../src/isms/host-order.js';
+
+const hosts = ['https://a.test', 'https://b.test', 'https://c.test'] as const;
+const [a, b, c] = hosts;
+
+let now = 0;
+let seen: object[] = [];
+let order = createHostOrder(hosts, () => {});
+
+beforeEach(() => {
+  now = 0;
+  seen = [];
+  order = createHostOrder(
+    hosts,
+    (host, facts) => seen.push({ host, ...facts }),
+    () => now,
+  );
+});
+
+it('is the configured order without a failure', () => {
+  expect(order.take()).toEqual([a, b, c]);
+  order.connected(b);
+  expect(order.take()).toEqual([a, b, c]);
+  expect(seen).toEqual([]);
+});
+
+it('has a host that failed last for 30 s, after which one call tries it in its place', () => {
+  order.failed(a);
+  now = avoidForMs - 1;
+  expect(order.take()).toEqual([b, c, a]);
+  now = avoidForMs;
+  expect(order.take()).toEqual([a, b, c]);
+  expect(order.take()).toEqual([b, c, a]);
+  order.connected(a);
+  expect(order.take()).toEqual([a, b, c]);
+});
+
+it('is the configured order when all hosts failed', () => {
+  for (const host of [c, a, b]) order.failed(host);
+  expect(order.take()).toEqual([a, b, c]);
+});
+
+it('reports each failure, and only the first connection after one', () => {
+  order.failed(a);
+  order.failed(a);
+  order.connected(a);
+  order.connected(a);
+  expect(seen).toEqual([
+    { host: a, connected: false, changed: true },
+    { host: a, connected: false, changed: false },
+    { host: a, connected: true, changed: true },
+  ]);
+});
