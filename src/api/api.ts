@@ -18,6 +18,7 @@ import { batchRoutes } from './routes/batches.js';
 import { bulkRoute } from './routes/bulk.js';
 import { createOtpRoutes } from './routes/create-otp.js';
 import { healthRoutes } from './routes/health.js';
+import { listOtps } from './routes/list-otps.js';
 import { otpRoutes } from './routes/otps.js';
 import { verifyRoutes } from './routes/verify.js';
 
@@ -98,6 +99,7 @@ export function apiRoutes(dependencies: ApiDependencies): Route[] {
     ...createOtpRoutes(dependencies),
     bulkRoute(dependencies, slices),
     ...otpRoutes(dependencies),
+    listOtps(dependencies, slices),
     ...verifyRoutes(dependencies),
     ...batchRoutes({ ...dependencies, slices }),
     ...balanceRoutes(dependencies),

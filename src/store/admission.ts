@@ -14,7 +14,8 @@ import {
 import { stepsOnCluster } from './admission-on-cluster.js';
 import type { KeyedHashes } from './encryption.js';
 import type { NumberRanges } from './number-ranges.js';
-import { loadScript, longestLifeMs, type RecordScriptOptions } from './script.js';
+import { createListAppender } from './otp-list.js';
+import { loadScript, longestLifeMs, longestStartMs, type RecordScriptOptions } from './script.js';
 
 /** Result of a request for an OTP, from the store to the answer. */
 export type Admission =
@@ -48,6 +49,7 @@ function decide(options: AdmissionOptions): Step {
   const { redis, policy } = options;
   const admit = loadAdmit(options);
   const keepReference = redis.isCluster ? loadScript(redis, 'otp/reference#keep') : null;
+  const appendToLists = redis.isCluster ? createListAppender(redis) : null;
   return async (cases) => {
     const answers = await admit(cases.map(({ candidate }) => candidate));
     await forEachCase(cases, async (one, index) => {
@@ -62,6 +64,15 @@ function decide(options: AdmissionOptions): Step {
       // A reference that is not kept only makes the OTP harder to find.
       await keepReference([keys.reference], [id, longestLifeMs(facts, policy)]).catch(() => {});
     });
+    const livesMs = ({ startAt, ...facts }: Case['candidate']['facts']) =>
+      longestLifeMs(facts, policy) + (startAt === undefined ? 0 : 2 * longestStartMs);
+    appendToLists?.(
+      cases.flatMap(({ admission, candidate }) =>
+        admission && 'kind' in admission && admission.kind === 'created'
+          ? [{ otp: admission.otp, livesMs: livesMs(candidate.facts) }]
+          : [],
+      ),
+    );
   };
 }
 

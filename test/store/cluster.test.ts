@@ -62,6 +62,10 @@ describe('on a cluster of three masters', () => {
       kind: 'verified',
     });
     expect(await store.otps.findByReference('shop', 'r-1')).toMatchObject([{ id, status: 'verified' }]);
+    // Its app's list is in another slot, and written after the admission.
+    const listed = async () => (await store.otps.listed('shop', null, { most: 1 }))?.ids;
+    await expect.poll(listed).toEqual([id]);
+    expect(await store.otps.findIf('shop', id, { status: 'verified' })).toMatchObject({ otp: { id } });
   });
 
   it('one OTP is admitted per idempotency key of many simultaneous requests', async () => {

@@ -181,6 +181,46 @@ class OtpClient
     }
 
     /**
+     * Lists the app's OTPs that are still kept, newest first, page by page. A page reads 5,000 OTPs at most, so with a
+     * filter that few pass, many pages may come before the next OTP.
+     *
+     * @param string|null $status lists only OTPs that have this status now
+     * @param string|null $purpose lists only OTPs with this purpose
+     * @param string|null $batch lists only OTPs of the batch with this id, last lines first
+     * @param \DateTimeInterface|string|null $since lists only OTPs accepted since this time
+     * @param \DateTimeInterface|string|null $until lists only OTPs accepted before this time
+     * @param int|null $limit OTPs per page, 1 to 1,000. Default: 100
+     * @param int|null $timeoutMs time-out of one page in milliseconds
+     *
+     * @phpstan-param OtpStatus|null $status
+     *
+     * @return \Generator<int, Otp>
+     *
+     * @throws OtpError `batch_not_found`, while it is iterated
+     */
+    public function listOtps(
+        ?string $status = null,
+        ?string $purpose = null,
+        ?string $batch = null,
+        \DateTimeInterface|string|null $since = null,
+        \DateTimeInterface|string|null $until = null,
+        ?int $limit = null,
+        ?int $timeoutMs = null,
+    ): \Generator {
+        $asked = [
+            'status' => $status,
+            'purpose' => $purpose,
+            'batch' => $batch,
+            'since' => Request::timeText($since),
+            'until' => Request::timeText($until),
+            'limit' => $limit,
+        ];
+        foreach ($this->pages('/v1/otps', 'otps', 'cursor', $asked, $timeoutMs) as $item) {
+            yield new Otp($item);
+        }
+    }
+
+    /**
      * Lists the OTPs with this reference of yours, newest first, at most 100.
      *
      * @return list<Otp>

@@ -9,6 +9,22 @@ return for_each_record(function()
   return {encode(r)}
 end)
 
+--- @command find
+--- @include "shared/record"
+-- Reads records that pass a filter as of now, and writes nothing. KEYS: records. ARGV, for each: app, status or '', purpose
+-- or '', since, until. Returns for each of the app: `createdAt`; and the record if it passes.
+local t = now()
+return for_each_record(function(app, status, purpose, since, before)
+  local r = load()
+  if not r or r.app ~= app then return {} end
+  local created_at = digits(r.createdAt)
+  if r.createdAt < tonumber(since) or r.createdAt >= tonumber(before) then return { created_at } end
+  if purpose ~= '' and r.purpose ~= purpose then return { created_at } end
+  advance(r, t)
+  if status ~= '' and r.status ~= status then return { created_at } end
+  return { created_at, encode(r) }
+end)
+
 --- @command cancel
 --- @include "shared/record"
 -- Cancels OTPs for good; an OTP that ended otherwise stays as it is.
