@@ -69,7 +69,7 @@ function decide(options: AdmissionOptions): Step {
     appendToLists?.(
       cases.flatMap(({ admission, candidate }) =>
         admission && 'kind' in admission && admission.kind === 'created'
-          ? [{ otp: admission.otp, livesMs: livesMs(candidate.facts) }]
+          ? [{ otp: admission.otp, reserved: candidate.asked.reserved, livesMs: livesMs(candidate.facts) }]
           : [],
       ),
     );
@@ -97,10 +97,12 @@ export interface AdmissionRequest {
   /** How its job is added in the same step; without, the caller adds it. Not on a cluster. */
   jobOf?: JobOf | null;
   /**
-   * The id that was reserved for it, its number's keyed hashes where they are known, the batch of which it is a line, and
-   * when that starts: its deadline counts from then, in ms since 1970.
+   * The id that was reserved for it, its number's keyed hashes where they are known, the batch of which it is a line,
+   * counted from 0, and when that starts: its deadline counts from then, in ms since 1970.
    */
-  reserved?: { id: string; phones?: KeyedHashes; batch?: string; startAt?: number | null } | undefined;
+  reserved?:
+    | { id: string; phones?: KeyedHashes; batch?: string; line?: number; startAt?: number | null }
+    | undefined;
 }
 
 /** What admission decides with. */

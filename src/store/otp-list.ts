@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Otp, Status } from '../otp/otp.js';
+import type { AdmissionRequest } from './admission.js';
 import { keys } from './keys.js';
 import { openRecord } from './record.js';
 import {
@@ -15,11 +16,18 @@ const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const longestTtlMs = 600_000;
 
-/** A place in an app's list: the list of an hour since 1970, and how many of its first OTPs come after it. */
+/**
+ * A place in an app's list: the list of an hour since 1970, and how many of its first entries come after it; then
+ * `within` of the first lines of the entry after those.
+ */
 export interface ListPlace {
   hour: number;
   before: number;
+  within?: number;
 }
+
+/** An OTP by its id, or lines of a batch. */
+type ListEntry = { id: string } | { batch: string; from: number; count: number };
 
 /** Which OTPs of an app are found; times are ms since 1970, `until` exclusive. */
 export interface OtpFilter {
@@ -39,7 +47,7 @@ export function createOtpList(options: RecordScriptOptions) {
   const findScript = loadRecordScript(options, 'otp/otps#find');
   const listedMs = longestStartMs + longestLifeMs({ sendDeadlineMs: dayMs, ttlMs: longestTtlMs }, policy);
   return {
-    /** Ids of an app's OTPs before a place (null: the newest), newest first, and the place after them; null at the end. */
+    /** Entries of an app's list before a place (null: the newest), newest first, each with its place; null at the end. */
     listed: async (
       app: string,
       after: ListPlace | null,
@@ -47,14 +55,29 @@ export function createOtpList(options: RecordScriptOptions) {
     ) => {
       const last = until === undefined ? null : hourOf(until - 1);
       const isWithin = after !== null && (last === null || after.hour <= last);
-      const [hour, before] = isWithin ? [after.hour, after.before] : [last ?? '', ''];
+      const [hour, before] = isWithin
+        ? [after.hour, after.before + (after.within === undefined ? 0 : 1)]
+        : [last ?? '', ''];
       const reply = readReply.parse(
         await readScript([keys.otpsOfApp(app)], [hour, before, since, listedMs, most]),
       );
       if (!reply) return null;
-      const [found, start, lines] = reply;
-      const ids = lines.toReversed().map((line) => `otp_${line}`);
-      return { ids, next: { hour: found, before: start } };
+      const [found, start, texts] = reply;
+      const entries = texts.map((text, i) => ({
+        place: { hour: found, before: start + i },
+        entry: entryOf(text),
+      }));
+      return entries.reverse().map(({ place, entry }) => {
+        const { within } = after ?? {};
+        const isBegun = place.hour === after?.hour && place.before === after.before;
+        return {
+          place,
+          entry:
+            isBegun && within !== undefined && 'count' in entry
+              ? { ...entry, count: Math.min(within, entry.count) }
+              : entry,
+        };
+      });
     },
     /**
      * The OTP if it is the app's and passes the filter; else null. `createdAt`: also of an OTP of the app that does not
@@ -75,20 +98,46 @@ export function createOtpList(options: RecordScriptOptions) {
   };
 }
 
+interface Admitted {
+  otp: Otp;
+  reserved: AdmissionRequest['reserved'];
+  livesMs: number;
+}
+
 /** Adds new OTPs to the lists of their apps on a cluster, where these are in other slots. */
 export function createListAppender(redis: RedisClient) {
   const append = loadScript(redis, 'otp/list#append');
-  return (admitted: readonly { otp: Otp; livesMs: number }[]): void => {
+  return (admitted: readonly Admitted[]): void => {
     const lists = Map.groupBy(admitted, ({ otp }) => `${hourOf(otp.createdAt)} ${otp.app}`);
     for (const ofList of lists.values()) {
       const [first] = ofList;
       if (!first) continue;
       const livesMs = Math.max(...ofList.map((one) => one.livesMs));
-      const lines = ofList.map(({ otp }) => otp.id.slice('otp_'.length));
-      // Not awaited: while the master of the app's list is unavailable, OTPs of others are still accepted.
-      append([keys.otpsOfApp(first.otp.app)], [first.otp.createdAt, livesMs, ...lines]).catch(() => {});
+      // Not awaited: while the master of the app's list is unavailable, its OTPs are still accepted.
+      const args = [first.otp.createdAt, livesMs, ...entriesOf(ofList)];
+      append([keys.otpsOfApp(first.otp.app)], args).catch(() => {});
     }
   };
+}
+
+/** The same as `note_listed` in `lua/otp/admit.lua`. */
+function entriesOf(admitted: readonly Admitted[]): string[] {
+  const entries: ListEntry[] = [];
+  for (const { otp, reserved: { batch, line } = {} } of admitted) {
+    const last = entries.at(-1);
+    if (batch === undefined || line === undefined) entries.push({ id: otp.id });
+    else if (last && 'count' in last && last.batch === batch && last.from + last.count === line)
+      last.count += 1;
+    else entries.push({ batch, from: line, count: 1 });
+  }
+  return entries.map((entry) =>
+    'id' in entry ? entry.id.slice('otp_'.length) : `${entry.batch} ${entry.from} ${entry.count}`,
+  );
+}
+
+function entryOf(text: string): ListEntry {
+  const [batch = '', from, count] = text.split(' ');
+  return count === undefined ? { id: `otp_${text}` } : { batch, from: Number(from), count: Number(count) };
 }
 
 function hourOf(ms: number): number {

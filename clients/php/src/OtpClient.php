@@ -81,7 +81,7 @@ class OtpClient
      * @param string $baseUrl address of the gateway, such as `https://otp.example`; may have a path before `/v1`
      * @param string $apiKey API key of your app, from the operator; dumps and traces do not show it
      * @param int|null $timeoutMs time-out of a call in milliseconds, retries included. Default: 10,000; of verifications:
-     *   15,000
+     *   12,000
      * @param int $retries how often a failed call is retried where that is safe
      * @param array<int, mixed> $curlOptions options of cURL for every request, such as `CURLOPT_CAINFO` and
      *   `CURLOPT_PROXY`; those that the client sets itself win. A wrong one throws here
@@ -181,7 +181,7 @@ class OtpClient
     }
 
     /**
-     * Lists the app's OTPs that are still kept, newest first, page by page. A page reads 5,000 OTPs at most, so with a
+     * Lists the app's OTPs that are still kept, newest first, page by page. A page reads 2,000 OTPs at most, so with a
      * filter that few pass, many pages may come before the next OTP.
      *
      * @param string|null $status lists only OTPs that have this status now

@@ -93,7 +93,7 @@ export class OtpClient {
   }
 
   /**
-   * Lists the app's OTPs that are still kept, newest first, page by page. A page reads 5,000 OTPs at most, so with a filter
+   * Lists the app's OTPs that are still kept, newest first, page by page. A page reads 2,000 OTPs at most, so with a filter
    * that few pass, many pages may come before the next OTP. Error: `batch_not_found`.
    */
   listOtps(options: OtpsOptions = {}): AsyncIterable<Otp> {

@@ -1,26 +1,34 @@
 import { z } from 'zod';
 import { createTimeSlices, type TimeSlices } from '../../lib/time-slices.js';
 import { type Otp, statuses } from '../../otp/otp.js';
-import { batchOfId } from '../../otp/otp-id.js';
+import { batchId, batchOfId } from '../../otp/otp-id.js';
 import { purposeSchema, referenceSchema } from '../../producer/otp-request.js';
 import type { ListPlace, OtpFilter } from '../../store/otp-list.js';
 import type { Store } from '../../store/store.js';
 import { sentOtp } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { createAppSlots, ndjson, slotsPerApp } from './bulk.js';
+import { type AppSlots, ndjson, slotsPerApp } from './bulk.js';
 import { otpView, skipUnreadable } from './otps.js';
 import { otpListSchema, otpSchema } from './schemas.js';
 
 const json = 'application/json';
 /** OTPs read at a time, and for one page, also with a filter that few pass. */
 const otpsAtATime = 200;
-const mostRead = 5_000;
+const mostRead = 2_000;
 const mostLimit = 1_000;
 /** On a cluster, clocks of masters differ: an OTP may be listed among those of this much later. */
 const lateMs = 60_000;
 
-const time = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 date and time with Z or an offset' });
+export const timeSchema = z.iso.datetime({
+  offset: true,
+  error: 'must be an RFC 3339 date and time with Z or an offset',
+});
+
+/** `next` of a page. */
+export const cursorSchema = z
+  .string()
+  .refine((cursor) => placeOf(cursor) !== null, 'must be `next` of the previous page');
 
 /** Where a page begins: in the list of an app, or before this line of a batch. */
 type Place = ListPlace | { line: number };
@@ -43,11 +51,9 @@ const querySchema = z
       .regex(/^batch_[\w-]{22}$/, 'must be the id of a batch')
       .optional()
       .describe('Only OTPs of this batch, last lines first.'),
-    since: time.optional().describe('Only OTPs accepted since then.'),
-    until: time.optional().describe('Only OTPs accepted before then.'),
-    cursor: z
-      .string()
-      .refine((cursor) => placeOf(cursor) !== null, 'must be `next` of the previous page')
+    since: timeSchema.optional().describe('Only OTPs accepted since then.'),
+    until: timeSchema.optional().describe('Only OTPs accepted before then.'),
+    cursor: cursorSchema
       .optional()
       .describe('`next` of the previous page; the other parameters stay the same.'),
     limit: z.coerce
@@ -71,8 +77,12 @@ const querySchema = z
   );
 
 /** List an app's OTPs. */
-export function listOtps({ store }: { store: Pick<Store, 'batches' | 'otps'> }, slices: TimeSlices): Route {
-  const exportSlots = createAppSlots('too_many_exports');
+export function listOtps(options: {
+  store: Pick<Store, 'batches' | 'otps'>;
+  slices: TimeSlices;
+  exportSlots: AppSlots;
+}): Route {
+  const { store, slices, exportSlots } = options;
   return defineRoute({
     method: 'get',
     path: '/v1/otps',
@@ -83,7 +93,7 @@ export function listOtps({ store }: { store: Pick<Store, 'batches' | 'otps'> }, 
       `The app's OTPs that are still kept, newest first: a page as JSON, or all from \`cursor\` on as \`${ndjson}\`, by ` +
       `\`Accept\`. A request reads ${mostRead.toLocaleString('en')} OTPs at most, so with a filter that few OTPs pass, a page ` +
       'may be short or empty: go on until `next` is null. OTPs that are accepted meanwhile are on no later page. ' +
-      `An app may run ${slotsPerApp} exports at a time.`,
+      `An app may run ${slotsPerApp} NDJSON and CSV exports at a time.`,
     query: querySchema,
     answers: {
       200: {
@@ -100,17 +110,12 @@ export function listOtps({ store }: { store: Pick<Store, 'batches' | 'otps'> }, 
     handle: async ({ app, query, accepts, abortSignal }) => {
       const mediaType = accepts([json, ndjson]);
       if (mediaType === '') throw new ApiProblem('not_acceptable');
-      const { reference, since, until, cursor, limit, ...filter } = query;
-      const list = {
-        ...filter,
-        since: since === undefined ? undefined : Date.parse(since),
-        until: until === undefined ? undefined : Date.parse(until),
-        after: cursor === undefined ? null : placeOf(cursor),
-      };
+      const { reference, cursor, limit, ...filter } = query;
+      const list = { ...withTimes(filter), after: cursor === undefined ? null : placeOf(cursor) };
       const isPage = mediaType === json;
       if (!isPage) exportSlots.take(app, abortSignal());
       if (reference !== undefined) {
-        const otps = (await store.otps.findByReference(app, reference)).filter(passing(list));
+        const otps = (await store.otps.findByReference(app, reference)).filter((otp) => passes(otp, list));
         if (!isPage) return { status: 200, headers: { 'Content-Type': ndjson }, body: lines([otps]) };
         return { status: 200, body: { otps: otps.slice(0, limit).map(otpView), next: null } };
       }
@@ -176,17 +181,29 @@ function isOfHour({ createdAt }: Otp, place: Place): boolean {
 type NextIds = (most: number) => Promise<{ id: string | null; place: Place }[] | null>;
 
 function listed(
-  { otps }: Pick<Store, 'otps'>,
+  { otps, batches }: Pick<Store, 'batches' | 'otps'>,
   app: string,
   { after, ...filter }: Omit<ListQuery, 'batch'>,
 ): NextIds {
-  let place = after && 'hour' in after ? after : null;
+  let next = after && 'hour' in after ? after : null;
   return async (most) => {
-    const found = await otps.listed(app, place, { ...filter, most });
-    if (!found) return null;
-    const { ids, next } = found;
-    place = next;
-    return ids.map((id, i) => ({ id, place: { ...next, before: next.before + ids.length - 1 - i } }));
+    const entries = await otps.listed(app, next, { ...filter, most });
+    if (!entries) return null;
+    const ids: { id: string | null; place: ListPlace }[] = [];
+    for (const { entry, place } of entries) {
+      if (ids.length === most) break;
+      next = place;
+      if ('id' in entry) {
+        ids.push({ id: entry.id, place });
+        continue;
+      }
+      const skipped = Math.max(0, entry.count - (most - ids.length));
+      const lines = await batches.lineIds(batchId(entry.batch), entry.from + skipped, entry.count - skipped);
+      const placeBefore = (line: number) => (line === 0 ? place : { ...place, within: line });
+      ids.push(...lines.map((id, i) => ({ id, place: placeBefore(skipped + i) })).reverse());
+      next = placeBefore(skipped);
+    }
+    return ids;
   };
 }
 
@@ -234,23 +251,36 @@ async function* lines(groups: Iterable<Otp[]> | AsyncIterable<Otp[]>): AsyncGene
   for await (const otps of groups) yield otps.map((otp) => `${JSON.stringify(otpView(otp))}\n`).join('');
 }
 
-function passing({ status, purpose, since = 0, until = Number.POSITIVE_INFINITY }: OtpFilter) {
-  return (otp: Otp) =>
-    (status === undefined || otp.status === status) &&
-    (purpose === undefined || otp.purpose === purpose) &&
-    otp.createdAt >= since &&
-    otp.createdAt < until;
+/** A filter with its times as ms since 1970. */
+export function withTimes<F extends { since?: string | undefined; until?: string | undefined }>({
+  since,
+  until,
+  ...filter
+}: F) {
+  const ms = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text));
+  return { ...filter, since: ms(since), until: ms(until) };
+}
+
+/** Whether an OTP passes a filter. */
+export function passes(
+  otp: Otp,
+  { status, purpose, since = 0, until = Number.POSITIVE_INFINITY }: OtpFilter,
+): boolean {
+  if (status !== undefined && otp.status !== status) return false;
+  if (purpose !== undefined && otp.purpose !== purpose) return false;
+  return otp.createdAt >= since && otp.createdAt < until;
 }
 
 function cursorOf(place: Place): string {
-  const text = 'line' in place ? `${place.line}` : `${place.hour}.${place.before}`;
-  return Buffer.from(text).toString('base64url');
+  const numbers = 'line' in place ? [place.line] : [place.hour, place.before, place.within ?? 0];
+  return Buffer.from(numbers.join('.')).toString('base64url');
 }
 
 /** The place that a cursor stands for; null for any other text. */
 function placeOf(cursor: string): Place | null {
-  const text = cursor.length > 32 ? '' : Buffer.from(cursor, 'base64url').toString('latin1');
-  const [, first, before] = /^(\d{1,12})(?:\.(\d{1,12}))?$/.exec(text) ?? [];
-  if (first === undefined) return null;
-  return before === undefined ? { line: Number(first) } : { hour: Number(first), before: Number(before) };
+  const text = cursor.length > 48 ? '' : Buffer.from(cursor, 'base64url').toString('latin1');
+  if (!/^\d{1,12}(\.\d{1,12}\.\d{1,6})?$/.test(text)) return null;
+  const [first = 0, before, within] = text.split('.').map(Number);
+  if (before === undefined) return { line: first };
+  return { hour: first, before, ...(within && { within }) };
 }

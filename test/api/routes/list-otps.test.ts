@@ -39,7 +39,7 @@ const several = async (count: number, purpose: string) => {
 };
 const upload = (otps: object[]) =>
   gateway.call('POST', '/v1/otps/bulk', { body: { otps } }) as Promise<{
-    json: { batchId: string; results: { id: string }[] };
+    json: { batchId: string; results: { id?: string }[] };
   }>;
 
 describe('GET /v1/otps: 200', () => {
@@ -134,6 +134,39 @@ describe('GET /v1/otps: 200', () => {
     expect((await follow({ purpose: 'often' })).flatMap(idsOf)).toHaveLength(4);
   });
 
+  it('lists lines of batches among single OTPs, at a fraction of their memory', async () => {
+    const older = await several(2, 'mixed');
+    const bad = { to: '12' };
+    const line = (n: number, purpose = 'mixed') => ({ to: `01288871${String(n).padStart(2, '0')}`, purpose });
+    // An OTP that is the first of its partition in a new Redis is decided after the others.
+    await upload([1, 2, 3, 4, 5, 6].map((n) => line(n, 'first')));
+    const first = await upload([line(1), line(2), bad, line(3), line(4), line(5)]);
+    const [newer = ''] = await several(1, 'mixed');
+    const second = await upload([line(6)]);
+    const idsFrom = ({ json }: typeof first) =>
+      json.results.flatMap(({ id }) => (id === undefined ? [] : [id])).toReversed();
+    const all = [...idsFrom(second), newer, ...idsFrom(first), ...older];
+    expect(all).toHaveLength(9);
+    for (const limit of [1, 2, 3, 4, 100]) {
+      expect((await follow({ purpose: 'mixed', limit })).flatMap(idsOf)).toEqual(all);
+    }
+    const names = await redis.keys(`${keys.otpsOfApp('shop')}*`);
+    const entries = (await Promise.all(names.toSorted().map((name) => redis.lrange(name, 0, -1)))).flat();
+    const batch = first.json.batchId.slice('batch_'.length);
+    expect(entries.filter((entry) => entry.startsWith(batch))).toEqual([`${batch} 0 2`, `${batch} 3 3`]);
+  });
+
+  it('finds the OTPs of a reference, newest first, for their app alone', async () => {
+    const older = await admitted(store, { reference: 'order 7/ü' });
+    await expect
+      .poll(() => Date.now())
+      .toBeGreaterThan((await store.otps.find('shop', older))?.createdAt ?? 0);
+    const newer = await admitted(store, { reference: 'order 7/ü' });
+    expect(idsOf(await pageOf({ reference: 'order 7/ü' }))).toEqual([newer, older]);
+    expect(idsOf(await pageOf({ reference: 'order 7/ü', limit: 1 }))).toEqual([newer]);
+    expect(await pageOf({ reference: 'order 7/ü' }, bankKey)).toEqual({ otps: [], next: null });
+  });
+
   it('filters the OTPs of a reference, and names no further page', async () => {
     const one = await admitted(store, { reference: 'ref-1', purpose: 'a' });
     const other = await sent(store, { reference: 'ref-1', purpose: 'b' });
@@ -163,11 +196,11 @@ describe('GET /v1/otps: 200', () => {
     expect(await lines(`&cursor=${next}`)).toEqual(ids.slice(2));
   });
 
-  it('stops reading after 5,000 OTPs with a cursor from which it goes on', async () => {
+  it('stops reading after 2,000 OTPs with a cursor from which it goes on', async () => {
     const [id = ''] = await several(1, 'far');
     const hour = `${keys.otpsOfApp('shop')}${Math.floor(Date.now() / 3_600_000)}`;
     // Ids of records that are gone.
-    const absent = Array.from({ length: 5_100 }, (_, i) => `mm${String(i).padStart(22, 'A')}`);
+    const absent = Array.from({ length: 2_100 }, (_, i) => `mm${String(i).padStart(22, 'A')}`);
     await redis.rpush(hour, ...absent);
     const first = await pageOf({ purpose: 'far' });
     expect(first).toMatchObject({ otps: [], next: expect.any(String) });
@@ -203,6 +236,7 @@ describe('GET /v1/otps: 400, 404, 406', () => {
     ['a time without its offset', { since: '2026-11-25T00:00:00' }, 'since'],
     ['a reference with a batch', { reference: 'x', batch: `batch_${'A'.repeat(22)}` }, 'reference'],
     ['an id that is no batch', { batch: 'otp_x' }, 'batch'],
+    ['a reference that is empty', { reference: '' }, 'reference'],
     ['a page without OTPs', { limit: 0 }, 'limit'],
     ['a parameter that is unknown', { page: 2 }, 'page'],
   ])('refuses %s and names the parameter', async (_what, query, path) => {
