@@ -64,6 +64,7 @@ describe('GET /v1/otps: 200', () => {
     const { otps } = await pageOf({ purpose: 'same' });
     expect(otps).toEqual([(await gateway.call('GET', `/v1/otps/${id}`)).json]);
     expect(await pageOf({ purpose: 'same' }, bankKey)).toEqual({ otps: [], next: null });
+    expect(await store.otps.findIf('bank', id, {})).toEqual({ createdAt: null, otp: null });
   });
 
   it('filters by the status that the clock gives an OTP', async () => {
@@ -194,6 +195,18 @@ describe('GET /v1/otps: 200', () => {
     };
     expect(await lines('')).toEqual(ids);
     expect(await lines(`&cursor=${next}`)).toEqual(ids.slice(2));
+  });
+
+  it('stops reading at the first OTP that is older than `since`', async () => {
+    const [id = ''] = await several(1, 'aged');
+    const record = JSON.parse((await redis.get(keys.recordOfId(id))) ?? '');
+    const aged = { ...record, createdAt: record.createdAt - 120_000 };
+    await redis.set(keys.recordOfId(id), JSON.stringify(aged), 'KEEPTTL');
+    const hour = `${keys.otpsOfApp('shop')}${Math.floor(record.createdAt / 3_600_000)}`;
+    await redis.rpush(hour, ...Array.from({ length: 2_100 }, () => id.slice(4)));
+    const since = new Date(record.createdAt).toISOString();
+    expect(await pageOf({ purpose: 'aged', since })).toEqual({ otps: [], next: null });
+    await redis.ltrim(hour, 0, -2_101);
   });
 
   it('stops reading after 2,000 OTPs with a cursor from which it goes on', async () => {
