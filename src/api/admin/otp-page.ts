@@ -128,7 +128,7 @@ const outcomes: Record<string, string> = {
 };
 
 const verifications: Record<string, string> = {
-  incorrect: 'The code was wrong.',
+  incorrect: 'The code, or what it was bound to, was wrong.',
   unrecognised: 'iSMS refused it in unknown words.',
   unsent: 'iSMS could not be reached; the attempt does not count.',
   unavailable: 'No usable answer from iSMS.',
