@@ -209,6 +209,13 @@ describe('GET /v1/otps: 200', () => {
     await redis.ltrim(hour, 0, -2_101);
   });
 
+  it('looks through no hours that are still to come', async () => {
+    const [id = ''] = await several(1, 'early');
+    expect(idsOf(await pageOf({ purpose: 'early', until: '9999-12-31T23:59:59Z' }))).toEqual([id]);
+    const cursor = Buffer.from('999999999999.0.0').toString('base64url');
+    expect(idsOf(await pageOf({ purpose: 'early', cursor }))).toEqual([id]);
+  });
+
   it('stops reading after 2,000 OTPs with a cursor from which it goes on', async () => {
     const [id = ''] = await several(1, 'far');
     const hour = `${keys.otpsOfApp('shop')}${Math.floor(Date.now() / 3_600_000)}`;

@@ -24,7 +24,9 @@ return nil
 -- returned, and the entries; or nil.
 local t = now()
 -- On a cluster, the clock of another master may be ahead.
-local hour, before = tonumber(ARGV[1]) or math.floor(t / HOUR_MS) + 1, tonumber(ARGV[2])
+local newest = math.floor(t / HOUR_MS) + 1
+local hour, before = tonumber(ARGV[1]) or newest, tonumber(ARGV[2])
+if hour > newest then hour, before = newest, nil end
 local oldest = math.floor(math.max(tonumber(ARGV[3]), t - tonumber(ARGV[4])) / HOUR_MS)
 local most = tonumber(ARGV[5])
 while hour >= oldest do
