@@ -15,9 +15,10 @@ import { ApiProblem } from './http/problem.js';
 import { createDispatcher, type Route } from './http/route.js';
 import { balanceRoutes } from './routes/balance.js';
 import { batchRoutes } from './routes/batches.js';
-import { bulkRoute } from './routes/bulk.js';
+import { bulkRoute, createAppSlots } from './routes/bulk.js';
 import { createOtpRoutes } from './routes/create-otp.js';
 import { healthRoutes } from './routes/health.js';
+import { listOtps } from './routes/list-otps.js';
 import { otpRoutes } from './routes/otps.js';
 import { verifyRoutes } from './routes/verify.js';
 
@@ -94,12 +95,14 @@ function withDeadline(dependencies: ApiDependencies): ApiDependencies {
 /** Every documented route; the documentation is generated from these. */
 export function apiRoutes(dependencies: ApiDependencies): Route[] {
   const slices = createTimeSlices();
+  const exportSlots = createAppSlots('too_many_exports');
   const routes = [
     ...createOtpRoutes(dependencies),
     bulkRoute(dependencies, slices),
     ...otpRoutes(dependencies),
+    listOtps({ ...dependencies, slices, exportSlots }),
     ...verifyRoutes(dependencies),
-    ...batchRoutes({ ...dependencies, slices }),
+    ...batchRoutes({ ...dependencies, slices, exportSlots }),
     ...balanceRoutes(dependencies),
     ...healthRoutes(dependencies),
   ];

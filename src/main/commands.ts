@@ -4,8 +4,10 @@ import type { BulkOptions } from '../cli/bulk.js';
 import type { Call, Terminal } from '../cli/call.js';
 import { shells } from '../cli/completion.js';
 import type { ExitCode } from '../cli/failure.js';
+import type { listOtps } from '../cli/otps.js';
 import type { SendOptions } from '../cli/send.js';
 import type { VerifyOptions } from '../cli/verify.js';
+import { statuses } from '../otp/otp.js';
 import { soleSubcommand, subcommandTerm } from './command-help.js';
 import type { CommandOutput, runOperatorCommand } from './operate.js';
 import { packageVersion } from './package-version.js';
@@ -119,6 +121,7 @@ const groups: Readonly<Record<string, string>> = {
   apps: 'check APPS_FILE',
   batches: 'list, show, pause, resume and cancel batches',
   keys: 'create API keys',
+  otps: 'list OTPs',
   numbers: 'unlock phone numbers',
   ranges: 'list and unblock number ranges that the toll-fraud guard limits',
   webhooks: 'deliver events again',
@@ -325,12 +328,19 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
         async (one) => (await import('../cli/bulk.js')).bulk(one, file, options),
       ),
     );
+  client('otps list', 'list OTPs, newest first')
+    .addOption(new Option('--status <status>', 'only OTPs with this status').choices([...statuses]))
+    .option('--purpose <word>', 'only OTPs with this purpose')
+    .option('--batch <batch>', 'only OTPs of this batch, last lines first')
+    .option('--since <time>', 'only OTPs accepted since then, such as 2026-11-25T00:00:00Z')
+    .option('--until <time>', 'only OTPs accepted before then')
+    .option('--limit <n>', 'maximum number of OTPs; default: 20', wholeNumber)
+    .action((options: Parameters<typeof listOtps>[1] & GatewayOptions) =>
+      call('otps list', options, async (one) => (await import('../cli/otps.js')).listOtps(one, options)),
+    );
+  const batchStatuses = ['scheduled', 'sending', 'paused', 'cancelled', 'finished'];
   client('batches list', 'list batches, newest first')
-    .addOption(
-      new Option('--status <status>', 'only batches with this status').choices([
-        ...['scheduled', 'sending', 'paused', 'cancelled', 'finished'],
-      ]),
-    )
+    .addOption(new Option('--status <status>', 'only batches with this status').choices(batchStatuses))
     .option('--since <time>', 'only batches created since then, such as 2026-11-25T00:00:00Z')
     .option('--limit <n>', 'maximum number of batches; default: 20', wholeNumber)
     .action((options: Parameters<typeof listBatches>[1] & GatewayOptions) =>

@@ -116,7 +116,9 @@ export async function beginUpload(
   const summary = { batchId: batchId(batch), accepted: 0, rejected: 0 };
   const acceptGroup = async (group: Group, signal: AbortSignal | undefined) => {
     const idAt = await lineIds.reserve(group, enqueuer.refusesBulk());
-    const requests = group.lines.map((line, i) => toAdmissionRequest(line, idAt(i), { batch, startAt }));
+    const requests = group.lines.map((line, i) =>
+      toAdmissionRequest(line, idAt(i), { batch, line: group.from + i, startAt }),
+    );
     const admissible = requests.flatMap((line) => (line && 'request' in line ? [line] : []));
     const admissions = await admitWithinAppLimit({ enqueuer, signal }, enqueued, admissible);
     const answers = requests.flatMap((line, i) => toResult(line, group.from + i, admissions));
@@ -227,14 +229,13 @@ function trueUnlessBug(error: unknown): true {
 function toAdmissionRequest(
   line: UploadLine,
   id: ReservedLine | Refusal | null,
-  of: { batch: string; startAt: number | null },
+  of: { batch: string; line: number; startAt: number | null },
 ): AdmissionRequest | { refusal: Refusal } | null {
   if (!line || 'refusal' in line) return line;
   if (id === null) return { refusal: refuse('batch_cancelled') };
   if (id === 'reused') return { refusal: refuse('idempotency_key_reused') };
   if ('code' in id) return { refusal: id };
-  const { batch, startAt } = of;
-  return { request: line.request, reserved: { id: id.id, phones: id.phones, batch, startAt } };
+  return { request: line.request, reserved: { id: id.id, phones: id.phones, ...of } };
 }
 
 function readableLine(line: UploadLine): Line | null {

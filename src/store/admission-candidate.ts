@@ -221,6 +221,8 @@ export function callOf(
         limitKeys.length > 0
           ? limitKeys.map(({ key, ...window }) => ({ ...window, keyIndex: keyIndex(key.current) }))
           : undefined,
+      list: keyIndex(keys.otpsOfApp(facts.app)),
+      line: asked.reserved?.line,
       credits: budgets ? asked.request.credits : undefined,
       budgets: budgets?.map(({ key, name: _name, ...budget }) => ({ ...budget, keyIndex: keyIndex(key) })),
       idempotency: idempotency.length > 0 ? idempotency.map(keyIndex) : undefined,

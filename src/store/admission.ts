@@ -14,7 +14,8 @@ import {
 import { stepsOnCluster } from './admission-on-cluster.js';
 import type { KeyedHashes } from './encryption.js';
 import type { NumberRanges } from './number-ranges.js';
-import { loadScript, longestLifeMs, type RecordScriptOptions } from './script.js';
+import { createListAppender } from './otp-list.js';
+import { loadScript, longestLifeMs, longestStartMs, type RecordScriptOptions } from './script.js';
 
 /** Result of a request for an OTP, from the store to the answer. */
 export type Admission =
@@ -48,6 +49,7 @@ function decide(options: AdmissionOptions): Step {
   const { redis, policy } = options;
   const admit = loadAdmit(options);
   const keepReference = redis.isCluster ? loadScript(redis, 'otp/reference#keep') : null;
+  const appendToLists = redis.isCluster ? createListAppender(redis) : null;
   return async (cases) => {
     const answers = await admit(cases.map(({ candidate }) => candidate));
     await forEachCase(cases, async (one, index) => {
@@ -62,6 +64,15 @@ function decide(options: AdmissionOptions): Step {
       // A reference that is not kept only makes the OTP harder to find.
       await keepReference([keys.reference], [id, longestLifeMs(facts, policy)]).catch(() => {});
     });
+    const livesMs = ({ startAt, ...facts }: Case['candidate']['facts']) =>
+      longestLifeMs(facts, policy) + (startAt === undefined ? 0 : 2 * longestStartMs);
+    appendToLists?.(
+      cases.flatMap(({ admission, candidate }) =>
+        admission && 'kind' in admission && admission.kind === 'created'
+          ? [{ otp: admission.otp, reserved: candidate.asked.reserved, livesMs: livesMs(candidate.facts) }]
+          : [],
+      ),
+    );
   };
 }
 
@@ -86,10 +97,12 @@ export interface AdmissionRequest {
   /** How its job is added in the same step; without, the caller adds it. Not on a cluster. */
   jobOf?: JobOf | null;
   /**
-   * The id that was reserved for it, its number's keyed hashes where they are known, the batch of which it is a line, and
-   * when that starts: its deadline counts from then, in ms since 1970.
+   * The id that was reserved for it, its number's keyed hashes where they are known, the batch of which it is a line,
+   * counted from 0, and when that starts: its deadline counts from then, in ms since 1970.
    */
-  reserved?: { id: string; phones?: KeyedHashes; batch?: string; startAt?: number | null } | undefined;
+  reserved?:
+    | { id: string; phones?: KeyedHashes; batch?: string; line?: number; startAt?: number | null }
+    | undefined;
 }
 
 /** What admission decides with. */

@@ -69,6 +69,8 @@ export const keys = {
   idempotency: (hash: string) => `${prefix}:{${hash}}:idempotency`,
   /** Sorted set: ids of the OTPs that carry one reference of one app, by time. */
   reference: (hash: string) => `${prefix}:{${hash}}:reference`,
+  /** The same followed by an hour since 1970, list that expires: the app's OTPs of that hour (`lua/otp/list.lua`). */
+  otpsOfApp: (app: string) => `${prefix}:{${app}}:otps:`,
   /** Hash: the account trouble that pauses sending. */
   pause: `${prefix}:{sending}:pause`,
   /** Hash, JSON by app: the calls for its OTPs (`lua/sending/app-calls.lua`). */

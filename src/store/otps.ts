@@ -9,6 +9,8 @@ import {
   type Idempotency,
 } from './admission.js';
 import { keys } from './keys.js';
+import { historyOf } from './otp-history.js';
+import { createOtpList } from './otp-list.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
 import { loadRecordScript, singleRecordLimits } from './script.js';
 
@@ -33,10 +35,12 @@ export function createOtps(options: AdmissionOptions) {
     cancel: loadRecordScript(options, 'otp/otps#cancel'),
   };
 
-  const read = async (id: string): Promise<OtpRecord | null> => {
+  const readRaw = async (id: string): Promise<string | undefined> => {
     const partition = partitionOfId(id);
-    if (!partition) return null;
-    const [raw] = readReply.parse(await scripts.read(keys.record(partition, id), []));
+    return partition ? readReply.parse(await scripts.read(keys.record(partition, id), []))[0] : undefined;
+  };
+  const read = async (id: string): Promise<OtpRecord | null> => {
+    const raw = await readRaw(id);
     return raw === undefined ? null : recordSchema.parse(JSON.parse(raw));
   };
   const find = async (app: string, id: string): Promise<Otp | null> => {
@@ -59,6 +63,14 @@ export function createOtps(options: AdmissionOptions) {
       const record = await read(id);
       return record && toOtp(encrypter, record);
     },
+    /** The same with the steps of its life and its batch. */
+    findWithHistory: async (id: string) => {
+      const raw = await readRaw(id);
+      if (raw === undefined) return null;
+      const record = recordSchema.parse(JSON.parse(raw));
+      const history = historyOf(raw, options.policy.verifyLeaseMs);
+      return { otp: toOtp(encrypter, record), batch: record.batch ?? null, history };
+    },
     /**
      * Decides about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20).
      * `overload` refuses a new OTP; one that was created earlier is still answered. With `jobOf`, a new OTP has its job
@@ -75,6 +87,7 @@ export function createOtps(options: AdmissionOptions) {
     },
     /** The same for many at once, in their order; enqueueing is the caller's. */
     admitMany,
+    ...createOtpList(options),
     /** The newest first, at most 100. */
     findByReference: async (app: string, reference: string) => {
       const indexes = referenceHashes(app, reference).map(keys.reference);

@@ -43,7 +43,7 @@ const reached: Record<string, (client: OtpClient) => Promise<unknown>> = {
   createOtp: (each) => each.send({ to: '0123456789' }),
   resendOtp: (each) => each.resend('{id}'),
   getOtp: (each) => each.get('{id}'),
-  findOtps: (each) => each.findByReference('x'),
+  listOtps: (each) => all(each.listOtps()),
   cancelOtp: (each) => each.cancel('{id}'),
   verifyOtp: (each) => each.verify('{id}', '123456'),
   verifyOtpByNumber: (each) => each.verifyByNumber({ to: '0123456789', code: '123456' }),
@@ -141,6 +141,11 @@ describe('a real gateway answers what the types say', () => {
     const found = await client.findByReference('order & 1+1');
     expect(found).toEqual([otp]);
     expect(await client.findByReference('nothing')).toEqual([]);
+    const other = await client.send({ to: '012-345 6780', purpose: 'other' });
+    expect((await all(client.listOtps({ limit: 1 }))).slice(0, 2)).toEqual([other, otp]);
+    const since = new Date(Date.parse(otp.createdAt));
+    expect(await all(client.listOtps({ status: 'queued', purpose: 'other', since }))).toEqual([other]);
+    expect(await all(client.listOtps({ until: otp.createdAt, limit: 1 }))).toEqual([]);
   });
 
   it('to a send that waits, when it is sent and when the time is up', async () => {

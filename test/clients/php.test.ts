@@ -50,7 +50,7 @@ const reached: Record<string, string> = {
   createOtp: "send(['to' => '0123456789'])",
   resendOtp: "resend('{id}')",
   getOtp: "get('{id}')",
-  findOtps: "findByReference('x')",
+  listOtps: 'listOtps()->current()',
   cancelOtp: "cancel('{id}')",
   verifyOtp: "verify('{id}', '123456')",
   verifyOtpByNumber: "verifyByNumber(['to' => '0123456789', 'code' => '123456'])",
@@ -109,6 +109,11 @@ describe('the PHP client', () => {
     expect(await value(`return $otps->get('${id}');`)).toEqual(otp);
     expect(await value(`return $otps->findByReference('order & 1+1');`)).toEqual([otp]);
     expect(await value(`return $otps->findByReference('nothing');`)).toEqual([]);
+    const { id: newer } = await sent("'purpose' => 'listed'");
+    const listed = `return array_map(fn ($otp) => $otp->id, iterator_to_array($otps->listOtps(`;
+    expect(await value(`${listed}since: '${otp['createdAt']}', limit: 1)));`)).toEqual([newer, id]);
+    expect(await value(`${listed}status: 'sent', purpose: 'listed')));`)).toEqual([newer]);
+    expect(await value(`${listed}until: '${otp['createdAt']}', purpose: 'listed')));`)).toEqual([]);
     expect(await error(`$otps->verify('${id}', '${wrong(code)}');`)).toMatchObject({
       ...{ class: 'IsmsOtp\\OtpError', code: 'incorrect_code', status: 422, attemptsRemaining: 4 },
       requestId: expect.any(String),

@@ -109,7 +109,11 @@ async function places(api: FleetApi, errors: string): Promise<Record<string, str
       board(`/admin/queues/api/queues?activeQueue=${queue}&status=${status}&page=1&jobsPerPage=100`),
     ),
   );
+  const authorization = `Bearer ${apiKey}`;
+  const list = await fetch(`${api.url}/v1/otps`, { headers: { authorization } });
+  const { otps } = (await list.json()) as { otps: { id: string }[] };
   return {
+    'the pages of OTPs': (await Promise.all(otps.map(({ id }) => board(`/admin/otps/${id}`)))).join('\n'),
     'the logs': fleet.workers.map(({ output }) => output).join('\n'),
     'Redis’s append-only file': left.map(({ log }) => log).join('\n'),
     'Redis’s memory': left.map(({ memory }) => memory).join('\n'),

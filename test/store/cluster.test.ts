@@ -62,6 +62,21 @@ describe('on a cluster of three masters', () => {
       kind: 'verified',
     });
     expect(await store.otps.findByReference('shop', 'r-1')).toMatchObject([{ id, status: 'verified' }]);
+    // Its app's list is in another slot, and written after the admission.
+    const listed = async () => (await store.otps.listed('shop', null, { most: 1 }))?.[0]?.entry;
+    await expect.poll(listed).toEqual({ id });
+    const batch = 'C'.repeat(22);
+    const lines = [4, 5, 7].map((line) => ({ line, batch, request: request({ to: fresh() }) }));
+    const reserved = store.batches.newIds(lines.map((line) => ({ ...line, text: '' })));
+    await store.otps.admitMany(
+      lines.map(({ request, ...of }, i) => ({ request, reserved: { ...of, id: reserved[i]?.id ?? '' } })),
+    );
+    const runs = async () => (await store.otps.listed('shop', null, { most: 2 }))?.map(({ entry }) => entry);
+    await expect.poll(runs).toEqual([
+      { batch, from: 7, count: 1 },
+      { batch, from: 4, count: 2 },
+    ]);
+    expect(await store.otps.findIf('shop', id, { status: 'verified' })).toMatchObject({ otp: { id } });
   });
 
   it('one OTP is admitted per idempotency key of many simultaneous requests', async () => {

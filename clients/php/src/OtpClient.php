@@ -81,7 +81,7 @@ class OtpClient
      * @param string $baseUrl address of the gateway, such as `https://otp.example`; may have a path before `/v1`
      * @param string $apiKey API key of your app, from the operator; dumps and traces do not show it
      * @param int|null $timeoutMs time-out of a call in milliseconds, retries included. Default: 10,000; of verifications:
-     *   15,000
+     *   12,000
      * @param int $retries how often a failed call is retried where that is safe
      * @param array<int, mixed> $curlOptions options of cURL for every request, such as `CURLOPT_CAINFO` and
      *   `CURLOPT_PROXY`; those that the client sets itself win. A wrong one throws here
@@ -178,6 +178,46 @@ class OtpClient
     {
         $request = new Request('GET', '/v1/otps/' . Request::inPath($id), timeoutMs: $timeoutMs);
         return $this->http->call($request, self::otp(...));
+    }
+
+    /**
+     * Lists the app's OTPs that are still kept, newest first, page by page. A page reads 2,000 OTPs at most, so with a
+     * filter that few pass, many pages may come before the next OTP.
+     *
+     * @param string|null $status lists only OTPs that have this status now
+     * @param string|null $purpose lists only OTPs with this purpose
+     * @param string|null $batch lists only OTPs of the batch with this id, last lines first
+     * @param \DateTimeInterface|string|null $since lists only OTPs accepted since this time
+     * @param \DateTimeInterface|string|null $until lists only OTPs accepted before this time
+     * @param int|null $limit OTPs per page, 1 to 1,000. Default: 100
+     * @param int|null $timeoutMs time-out of one page in milliseconds
+     *
+     * @phpstan-param OtpStatus|null $status
+     *
+     * @return \Generator<int, Otp>
+     *
+     * @throws OtpError `batch_not_found`, while it is iterated
+     */
+    public function listOtps(
+        ?string $status = null,
+        ?string $purpose = null,
+        ?string $batch = null,
+        \DateTimeInterface|string|null $since = null,
+        \DateTimeInterface|string|null $until = null,
+        ?int $limit = null,
+        ?int $timeoutMs = null,
+    ): \Generator {
+        $asked = [
+            'status' => $status,
+            'purpose' => $purpose,
+            'batch' => $batch,
+            'since' => Request::timeText($since),
+            'until' => Request::timeText($until),
+            'limit' => $limit,
+        ];
+        foreach ($this->pages('/v1/otps', 'otps', 'cursor', $asked, $timeoutMs) as $item) {
+            yield new Otp($item);
+        }
     }
 
     /**

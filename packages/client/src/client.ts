@@ -17,6 +17,8 @@ import {
   batchPages,
   type HistoryOptions,
   type ListOptions,
+  type OtpsOptions,
+  otpsPages,
   timeText,
 } from './pages.js';
 import {
@@ -88,6 +90,14 @@ export class OtpClient {
   /** Reads an OTP. Error: `otp_not_found`, also after its retention. */
   async get(id: string, options: CallOptions = {}): Promise<Otp> {
     return await this.#call(reading(`/v1/otps/${inPath(id)}`, options), isOtp);
+  }
+
+  /**
+   * Lists the app's OTPs that are still kept, newest first, page by page. A page reads 2,000 OTPs at most, so with a filter
+   * that few pass, many pages may come before the next OTP. Error: `batch_not_found`.
+   */
+  listOtps(options: OtpsOptions = {}): AsyncIterable<Otp> {
+    return otpsPages(this.#call, options);
   }
 
   /** Lists the OTPs with this reference of yours, newest first, at most 100. */

@@ -10,7 +10,7 @@ export {
   OtpTimeout,
   OtpUploadBroken,
 } from './errors.js';
-export type { BatchesOptions, HistoryOptions, ListOptions } from './pages.js';
+export type { BatchesOptions, HistoryOptions, ListOptions, OtpsOptions } from './pages.js';
 export type { OtpClientOptions } from './settings.js';
 export type {
   Balance,

@@ -1,6 +1,22 @@
 import { type CallOptions, callFacts, query } from './calls.js';
 import { type Caller, holdsList } from './request.js';
-import type { BalanceSnapshot, Batch, BatchOtp, BatchStatus, OtpStatus } from './types.js';
+import type { BalanceSnapshot, Batch, BatchOtp, BatchStatus, Otp, OtpStatus } from './types.js';
+
+/** Options of `listOtps`; `timeoutMs` is that of one page. */
+export interface OtpsOptions extends CallOptions {
+  /** Lists only OTPs that have this status now. */
+  status?: OtpStatus;
+  /** Lists only OTPs with this purpose. */
+  purpose?: string;
+  /** Lists only OTPs of the batch with this id, last lines first. */
+  batch?: string;
+  /** Lists only OTPs accepted since this time. */
+  since?: Date | string;
+  /** Lists only OTPs accepted before this time. */
+  until?: Date | string;
+  /** OTPs per page, 1 to 1,000. Default: 100. */
+  limit?: number;
+}
 
 /** Options of `listBatches`; `timeoutMs` is that of one page. */
 export interface BatchesOptions extends CallOptions {
@@ -30,6 +46,15 @@ export interface HistoryOptions extends CallOptions {
 
 /** The largest page of the gateway. */
 const snapshotsAtATime = 1_000;
+
+/** Lists all OTPs of an app. */
+export function otpsPages(
+  call: Caller,
+  { status, purpose, batch, since, until, limit, ...options }: OtpsOptions,
+): AsyncGenerator<Otp, void> {
+  const asked = { status, purpose, batch, since: timeText(since), until: timeText(until), limit };
+  return cursorPages(call, { path: '/v1/otps', name: 'otps', asked, options });
+}
 
 /** Lists all OTPs of a path. */
 export function batchPages(

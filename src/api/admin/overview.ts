@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
-import { type Otp, transitions } from '../../otp/otp.js';
+import { statuses } from '../../otp/otp.js';
 import { batchOfId } from '../../otp/otp-id.js';
-import { PhoneNumber } from '../../otp/phone-number.js';
 import { setAppPaused } from '../../producer/app-pause.js';
 import { batchMembers } from '../../producer/upload.js';
 import type { ApiDependencies } from '../dependencies.js';
@@ -15,7 +14,9 @@ import { html } from '../http/html.js';
 import { ApiProblem } from '../http/problem.js';
 import { parseInput } from '../http/request.js';
 import { notChanged } from '../routes/batches.js';
-import { createCancel, isoTime, otpView, skipUnreadable } from '../routes/otps.js';
+import { createCancel, skipUnreadable } from '../routes/otps.js';
+import { otpPageOf } from './otp-page.js';
+import { search, searchSchema } from './otp-search.js';
 import { findBatch } from './overview-batches.js';
 import { overviewOf } from './overview-data.js';
 
@@ -25,7 +26,6 @@ const querySchema = z.strictObject({
     .default('6')
     .transform((hours) => Number(hours) as Parameters<typeof overviewOf>[1]),
 });
-const lookupSchema = z.strictObject({ query: z.string().trim().min(1).max(64) });
 const idSchema = z.strictObject({ id: z.string().max(64) });
 const changeSchema = idSchema.extend({
   paused: z.boolean().optional(),
@@ -35,10 +35,10 @@ const rangeSchema = z.strictObject({ app: z.string().max(64), range: z.string().
 
 /** The overview, at the root of the admin pages: state of the gateway, and search for an OTP or a batch. */
 export function overviewPages(actions: boolean, dependencies: ApiDependencies): Router {
-  const { store, batchQueue, settings, version } = dependencies;
+  const { store, batchQueue, version } = dependencies;
   const cancel = createCancel(dependencies);
   const assets = overviewAssets();
-  const page = overviewPage({ version, actions, digest: assets.digest });
+  const page = overviewPage({ version, actions, asset: assets.path });
   const router = Router({ caseSensitive: true, strict: true });
   router.get('/', (_req, res) => void res.set('Cache-Control', 'no-cache').send(page));
   router.get('/assets/:name', (req, res) => {
@@ -54,12 +54,7 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
     answer(res, await overviewOf(dependencies, hours));
   });
   router.post('/otps', async (req, res) => {
-    const { query } = parseInput(lookupSchema, await readJson(req));
-    const [otps, batch] = await Promise.all([
-      lookUp(store, query, settings.defaultCountry),
-      findBatch(store, query),
-    ]);
-    answer(res, { otps: otps.map(maskedView), batch });
+    answer(res, await search(dependencies, parseInput(searchSchema, await readJson(req))));
   });
   const posts = ['/otps'];
   /** A change by the operator, if actions are on. The audit log names it by `operation`; null: by its path. */
@@ -120,6 +115,13 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
   });
   router.all(['/', '/assets/:name', '/overview.json'], refuseMethod('GET, HEAD'));
   router.all(posts, refuseMethod('POST'));
+  router.get('/otps/:id', async (req, res) => {
+    const found = await store.otps.findWithHistory(req.params.id).catch(skipUnreadable);
+    if (!found) throw new ApiProblem('otp_not_found');
+    contextOf(res).otpId = found.otp.id;
+    res.set('Cache-Control', 'no-store').send(otpPageOf(found, assets.path));
+  });
+  router.all('/otps/:id', refuseMethod('GET, HEAD'));
   return router;
 }
 
@@ -133,31 +135,6 @@ function refuseMethod(allow: string) {
   };
 }
 
-/** Finds an OTP by its id, or the newest OTPs to a number. */
-async function lookUp(
-  { otps, phones }: ApiDependencies['store'],
-  query: string,
-  country: ApiDependencies['settings']['defaultCountry'],
-): Promise<Otp[]> {
-  const to = PhoneNumber.parse(query, country);
-  const ids = to ? (await phones.known(to)).flatMap(({ otpIds }) => otpIds) : [query];
-  const found = await Promise.all(ids.map((id) => otps.findOfAnyApp(id).catch(skipUnreadable)));
-  return found.filter((otp) => otp !== null).sort((a, b) => b.createdAt - a.createdAt);
-}
-
-/** An OTP for the operator: the number is masked, the app's reference left out. */
-function maskedView(otp: Otp) {
-  const { reference: _reference, ...view } = otpView(otp);
-  return {
-    ...view,
-    app: otp.app,
-    to: otp.to.masked,
-    verifiedAt: otp.verifiedAt === null ? null : isoTime(otp.verifiedAt),
-    attempts: { used: otp.maxAttempts - otp.attemptsRemaining, of: otp.maxAttempts },
-    canBeCancelled: transitions[otp.status].includes('cancelled'),
-  };
-}
-
 interface Asset {
   type: string;
   text: string;
@@ -167,7 +144,7 @@ interface Asset {
 const scripts = ['overview.js', 'apps.js', 'batches.js', 'charts.js', 'ui.js'];
 
 /** Files that the page loads, and the digest in their addresses that lets browsers cache them. */
-function overviewAssets(): { byName: Map<string, Asset>; digest: string } {
+function overviewAssets() {
   const { resolve } = createRequire(import.meta.url);
   const read = (path: string | URL) => readFileSync(path, 'utf8');
   const own = (name: string) => read(new URL(`./browser/${name}`, import.meta.url));
@@ -185,13 +162,16 @@ function overviewAssets(): { byName: Map<string, Asset>; digest: string } {
     const imports = /(?<=from '\.\/\w+\.js)(?=')/g;
     byName.set(name, js(own(name).replaceAll(imports, `?${digest}`)));
   }
-  return { byName, digest };
+  return { byName, digest, path: (name: string) => `/admin/assets/${name}?${digest}` };
 }
 
 /** The overview without its figures, which the page's script fetches every 15 s. */
-function overviewPage(options: { version: string; actions: boolean; digest: string }): string {
-  const { version, actions, digest } = options;
-  const asset = (name: string) => `/admin/assets/${name}?${digest}`;
+function overviewPage(options: {
+  version: string;
+  actions: boolean;
+  asset: (name: string) => string;
+}): string {
+  const { version, actions, asset } = options;
   const tile = (id: string, title: string) => html`
     <div><dt>${title}</dt><dd id="${id}">–</dd><dd class="more" id="${id}-more">&nbsp;</dd></div>`;
   const chart = (id: string, title: string, more = '') => html`
@@ -222,8 +202,16 @@ function overviewPage(options: { version: string; actions: boolean; digest: stri
   <ul id="alarms" aria-label="Alarms"></ul>
   <section aria-label="Search">
     <form id="find" role="search">
-      <label for="query">Find an OTP by its id or phone number, or a batch by its id</label>
-      <div class="row"><input id="query" name="query" required maxlength="64" autocomplete="off" spellcheck="false" placeholder="otp_…, 012-345 6789, batch_…"><button>Find</button></div>
+      <label for="query">Find OTPs by id, reference or phone number, or a batch by its id; empty for the newest OTPs of an app</label>
+      <div class="row"><input id="query" name="query" maxlength="200" autocomplete="off" spellcheck="false" placeholder="otp_…, order-8731, 012-345 6789, batch_…"><button>Find</button></div>
+      <details id="filters"><summary>App, status, time</summary>
+        <div class="filters">
+          <label>App<select name="app"><option value="">All apps</option></select></label>
+          <label>Status<select name="status"><option value="">Any status</option>${statuses.map((status) => html`<option>${status}</option>`)}</select></label>
+          <label>Accepted since<input type="datetime-local" name="since"></label>
+          <label>Accepted before<input type="datetime-local" name="until"></label>
+        </div>
+      </details>
     </form>
     <div id="found" aria-live="polite"></div>
   </section>

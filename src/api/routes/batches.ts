@@ -12,7 +12,7 @@ import type { Store } from '../../store/store.js';
 import { batchChangeExample, batchExample, batchListExample, batchOtpsExample } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { createAppSlots, ndjson, slotsPerApp } from './bulk.js';
+import { type AppSlots, ndjson, slotsPerApp } from './bulk.js';
 import { isoTime, otpView, skipUnreadable } from './otps.js';
 import { type BatchOtp, batchListSchema, batchOtpSchema, batchOtpsSchema, batchSchema } from './schemas.js';
 
@@ -84,9 +84,9 @@ export function batchRoutes(options: {
   store: Pick<Store, 'batches' | 'otps'>;
   batchQueue: Pick<BatchQueue, 'wake'>;
   slices: TimeSlices;
+  exportSlots: AppSlots;
 }): Route[] {
-  const { store, batchQueue, slices } = options;
-  const exportSlots = createAppSlots('too_many_exports');
+  const { store, batchQueue, slices, exportSlots } = options;
   const found = async (app: string, id: string): Promise<Batch> => {
     const batch = await store.batches.find(app, id);
     if (!batch) throw new ApiProblem('batch_not_found');

@@ -263,6 +263,9 @@ export const slotsPerApp = 4;
 
 const retryAfterMs = 5_000;
 
+/** The slots of apps for one kind of request. */
+export type AppSlots = ReturnType<typeof createAppSlots>;
+
 /** Limits the concurrent requests of each app; `problem` answers further ones. */
 export function createAppSlots(problem: ProblemCode) {
   const taken = new Map<string, number>();

@@ -1,20 +1,19 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { failureMessages, type Otp } from '../../otp/otp.js';
 import type { PhoneNumber } from '../../otp/phone-number.js';
-import { referenceSchema } from '../../producer/otp-request.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
 import type { Store } from '../../store/store.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { sentOtp } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { otpListSchema, otpSchema } from './schemas.js';
+import { otpSchema } from './schemas.js';
 
 const tag = 'OTPs';
 
 /** Read and cancel OTPs. OTPs of other apps look like missing ones. */
 export function otpRoutes(dependencies: ApiDependencies): Route[] {
-  return [getOtp(dependencies), listOtps(dependencies), cancelOtp(dependencies)];
+  return [getOtp(dependencies), cancelOtp(dependencies)];
 }
 
 function getOtp({ store }: ApiDependencies): Route {
@@ -36,33 +35,6 @@ function getOtp({ store }: ApiDependencies): Route {
       if (!otp) throw new ApiProblem('otp_not_found');
       context.otpId = otp.id;
       return { status: 200, body: otpView(otp) };
-    },
-  });
-}
-
-function listOtps({ store }: ApiDependencies): Route {
-  return defineRoute({
-    method: 'get',
-    path: '/v1/otps',
-    operationId: 'findOtps',
-    tag,
-    summary: 'Find OTPs by your own id',
-    description: 'The OTPs with this `reference`, newest first, at most 100.',
-    query: z.strictObject({ reference: referenceSchema }),
-    answers: {
-      200: {
-        description: 'The OTPs found, if any.',
-        body: {
-          name: 'OtpList',
-          schema: otpListSchema,
-          example: { otps: [sentOtp] },
-        },
-      },
-    },
-    problems: ['queue_unavailable'],
-    handle: async ({ app, query }) => {
-      const otps = await store.otps.findByReference(app, query.reference);
-      return { status: 200, body: { otps: otps.map(otpView) } };
     },
   });
 }

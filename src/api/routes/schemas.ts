@@ -84,10 +84,6 @@ export const otpSchema = object('An OTP as its own app sees it. Times are UTC wi
   failure: failureOrNull,
 });
 
-export const otpListSchema = object('OTPs found by a reference.', {
-  otps: z.array(otpSchema).describe('The OTPs found, newest first.'),
-});
-
 export const verifiedSchema = object('A successful verification.', {
   id: text('Id of the OTP.'),
   status: z.literal('verified').describe('Always `verified`: other results are errors.'),
@@ -123,6 +119,11 @@ export const batchSchema = object('The OTPs of one upload, counted by status.', 
 });
 
 const cursor = textOrNull('`cursor` of the next page; null on the last one.');
+
+export const otpListSchema = object("A page of an app's OTPs.", {
+  otps: z.array(otpSchema).describe('The OTPs of this page, newest first.'),
+  next: cursor,
+});
 
 export const batchListSchema = object('A page of batches.', {
   batches: z.array(batchSchema).describe('The batches of this page.'),

@@ -6,6 +6,7 @@ import { createErrorAnswers } from '../../../src/api/http/answer.js';
 import { beginContext, contextOf } from '../../../src/api/http/context.js';
 import { createDispatcher } from '../../../src/api/http/route.js';
 import { batchOtpsCsv, batchRoutes } from '../../../src/api/routes/batches.js';
+import { createAppSlots } from '../../../src/api/routes/bulk.js';
 import type { BatchOtp } from '../../../src/api/routes/schemas.js';
 import { batchOfId, partitionOfId } from '../../../src/otp/otp-id.js';
 import { keys } from '../../../src/store/keys.js';
@@ -435,7 +436,13 @@ describe('listing a batch: 406', () => {
 describe('an export', () => {
   /** The routes of batches behind a stand-in for authentication; each time slice is awaited as `next` says. */
   const startRoutes = async (next: () => Promise<void>) => {
-    const routes = batchRoutes({ store, batchQueue: { wake: async () => {} }, slices: { next } });
+    const exportSlots = createAppSlots('too_many_exports');
+    const routes = batchRoutes({
+      store,
+      batchQueue: { wake: async () => {} },
+      slices: { next },
+      exportSlots,
+    });
     const dispatch = createDispatcher(routes, {
       authenticate: (_req, res) => {
         contextOf(res).app = 'shop';

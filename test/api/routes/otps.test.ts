@@ -49,25 +49,6 @@ describe('GET /v1/otps/{id}: 404', () => {
   });
 });
 
-describe('GET /v1/otps?reference=: 200', () => {
-  it("finds the app's own OTPs, the newest first", async () => {
-    const older = await admitted(store, { reference: 'order 7/ü' });
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    const newer = await admitted(store, { reference: 'order 7/ü' });
-    const path = `/v1/otps?reference=${encodeURIComponent('order 7/ü')}`;
-    const { otps } = (await gateway.call('GET', path)).json as { otps: { id: string }[] };
-    expect(otps.map(({ id }) => id)).toEqual([newer, older]);
-    expect((await gateway.call('GET', path, { key: bankKey })).json).toEqual({ otps: [] });
-  });
-});
-
-describe('GET /v1/otps: 400', () => {
-  it.each(['', '?reference=', '?reference=a&reference=b', '?reference=a&status=sent', '?status=sent'])(
-    'refuses the query "%s"',
-    async (query) => expectProblem(await gateway.call('GET', `/v1/otps${query}`), 400, 'invalid_request'),
-  );
-});
-
 describe('DELETE /v1/otps/{id}: 204', () => {
   it('removes a queued OTP from the queue; a repetition changes nothing', async () => {
     const { json } = await gateway.call('POST', '/v1/otps', { body: { to: '0123456789' } });

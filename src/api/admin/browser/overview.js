@@ -146,32 +146,75 @@ const statusTexts = {
   cancelled: 'Cancelled by the app or an operator.',
 };
 
-async function find(query) {
+/** The OTPs found so far, and what was asked for. */
+let found = [];
+let asked = {};
+
+/** What the form asks for. */
+function readForm() {
+  const { query, app, status, since, until } = byId('find').elements;
+  const moment = ({ value }) => value && new Date(value).toISOString();
+  const values = {
+    query: query.value,
+    app: app.value,
+    status: status.value,
+    since: moment(since),
+    until: moment(until),
+  };
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
+}
+
+async function find(request, { cursor, before = [] } = {}) {
   const place = byId('found');
+  asked = request;
   try {
-    const { otps, batch } = await ask('otps', { query });
+    const { otps, batch, next } = await ask('otps', { ...request, ...(cursor && { cursor }) });
     followed = batch?.id ?? null;
     if (batch) return replace(place, foundBatch(batch, shown ?? {}, refreshBatches));
-    if (otps.length === 0) {
-      const text =
-        'Nothing found. Search by id (otp_…, batch_…), or by phone number for the newest OTPs of the last day.';
-      return place.replaceChildren(element('p', { class: 'empty' }, text));
-    }
-    const rows = otps.map((otp) => [
-      lines(element('code', {}, otp.id), `${otp.app} to ${otp.to}`),
-      statusOf(otp),
-      time(otp.createdAt),
-      otp.sentAt
-        ? lines(time(otp.sentAt), `after ${format.duration(secondsBetween(otp.createdAt, otp.sentAt))}`)
-        : '',
-      endOf(otp),
-      `${otp.attempts.used} of ${otp.attempts.of}`,
-      actionsOn && otp.canBeCancelled ? cancelButton(otp.id, query) : '',
-    ]);
-    place.replaceChildren(table(['OTP', 'Status', 'Requested', 'Sent', 'Ends', 'Attempts', ''], rows));
+    found = [...before, ...otps];
+    const more = next === null ? '' : element('p', { class: 'older' }, olderButton(next));
+    const none = next === null ? 'Nothing found' : 'Nothing found so far';
+    const text = `${none}. Search by id (otp_…, batch_…), by reference, or by phone number for the newest OTPs of the last day.`;
+    place.replaceChildren(
+      found.length === 0 ? element('p', { class: 'empty' }, text) : otpTable(found),
+      more,
+    );
   } catch (error) {
     place.replaceChildren(element('p', { class: 'empty bad' }, error.message));
   }
+}
+
+/** Lists further OTPs below those shown. */
+function olderButton(cursor) {
+  return actionButton('Older', 'Show older OTPs', () => find(asked, { cursor, before: found }));
+}
+
+function otpTable(otps) {
+  const rows = otps.map((otp) => [
+    lines(
+      element('a', { href: `/admin/otps/${otp.id}` }, element('code', {}, otp.id)),
+      `${otp.app} to ${otp.to}`,
+    ),
+    statusOf(otp),
+    time(otp.createdAt),
+    otp.sentAt
+      ? lines(time(otp.sentAt), `after ${format.duration(secondsBetween(otp.createdAt, otp.sentAt))}`)
+      : '',
+    endOf(otp),
+    `${otp.attempts.used} of ${otp.attempts.of}`,
+    actionsOn && otp.canBeCancelled ? cancelButton(otp.id) : '',
+  ]);
+  return table(['OTP', 'Status', 'Requested', 'Sent', 'Ends', 'Attempts', ''], rows);
+}
+
+/** Offers the apps that there are. */
+function showAppChoices({ apps }) {
+  const { app: select } = byId('find').elements;
+  const known = [...select.options].slice(1).map(({ value }) => value);
+  if (apps.map(({ app }) => app).join() === known.join()) return;
+  const chosen = select.value;
+  select.replaceChildren(select.options[0], ...apps.map(({ app }) => element('option', {}, app)));
+  select.value = chosen;
 }
 
 function statusOf({ status, failure }) {
@@ -195,12 +238,12 @@ function endOf({ status, verifiedAt, expiresAt, sendDeadline }) {
 
 const secondsBetween = (from, to) => (Date.parse(to) - Date.parse(from)) / 1_000;
 
-function cancelButton(id, query) {
+function cancelButton(id) {
   return actionButton('Cancel', `Cancel ${id}`, async () => {
     if (!confirm(`Cancel ${id}? It is not sent any more, and a code already sent can no longer be verified.`))
       return;
     await ask('otps/cancel', { id });
-    await find(query);
+    await find(asked);
   });
 }
 
@@ -210,7 +253,7 @@ function findLinked() {
   if (!/^(otp|batch)_/.test(id)) return;
   byId('query').value = id;
   byId('find').scrollIntoView({ block: 'nearest' });
-  void find(id);
+  void find({ query: id });
 }
 
 function show(overview) {
@@ -220,6 +263,7 @@ function show(overview) {
   showCharts(overview);
   showBatches(overview, refreshBatches);
   showApps(overview, refresh);
+  showAppChoices(overview);
   showRanges(overview);
   refreshAges();
 }
@@ -235,7 +279,7 @@ async function refresh() {
 
 async function refreshBatches() {
   await refresh();
-  if (followed) await find(followed);
+  if (followed) await find({ query: followed });
 }
 
 byId('span').addEventListener('change', (event) => {
@@ -244,7 +288,7 @@ byId('span').addEventListener('change', (event) => {
 });
 byId('find').addEventListener('submit', (event) => {
   event.preventDefault();
-  void find(byId('query').value);
+  void find(readForm());
 });
 const redraw = () => shown && showCharts(shown);
 let resizing;

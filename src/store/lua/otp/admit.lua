@@ -4,6 +4,7 @@
 --- @include "ranges/cohorts"
 --- @include "ranges/range"
 --- @include "otp/reference"
+--- @include "otp/list"
 -- Admits OTPs: idempotency, pauses, limits, the toll-fraud guard, job and record in one step. On a Redis Cluster, where
 -- one call reaches one slot, only what belongs to the numbers of one partition: what the call and its items do not name
 -- is left out, and done before (see admission-on-cluster.ts) or afterwards; with `peek`, nothing is written.
@@ -185,6 +186,37 @@ local function write_batches()
   end
 end
 
+-- New OTPs by app, written together at the end.
+local listed = {}
+
+local function note_listed(item, longest_life)
+  local new = listed[item.list]
+  if not new then
+    new = { entries = {}, longest_life = 0 }
+    listed[item.list] = new
+  end
+  new.longest_life = math.max(new.longest_life, longest_life)
+  local last = new.entries[#new.entries]
+  if not item.line then
+    new.entries[#new.entries + 1] = line_of(here.id)
+  elseif type(last) == 'table' and last.batch == item.batch and last.from + last.count == item.line then
+    last.count = last.count + 1
+  else
+    new.entries[#new.entries + 1] = { batch = item.batch, from = item.line, count = 1 }
+  end
+end
+
+local function write_lists()
+  for index, new in pairs(listed) do
+    for i, run in ipairs(new.entries) do
+      if type(run) == 'table' then
+        new.entries[i] = run.batch .. ' ' .. digits(run.from) .. ' ' .. digits(run.count)
+      end
+    end
+    append_to_list(KEYS[index], new.entries, t, new.longest_life)
+  end
+end
+
 local function admit(item, text)
   -- A client that reconnects sends its command twice, perhaps much later: this very OTP was admitted before.
   local known = load()
@@ -224,6 +256,7 @@ local function admit(item, text)
   if item.reference then keep_reference(KEYS[item.reference], here.id, longest_life, t) end
   if item.supersedes then supersede_earlier(item, t) end
   if item.batch then note_batch(item, longest_life) end
+  if item.list then note_listed(item, longest_life) end
   if decision == '' and not item.quotas then return t end
   return { kind = 'admitted', createdAt = t, decision = decision, quotas = item.quotas and quotas(phone, item, t) or nil }
 end
@@ -235,4 +268,5 @@ for i, item in ipairs(call.items) do
   answers[i] = call_safely(admit, item, ARGV[i + 1])
 end
 write_batches()
+write_lists()
 return answers

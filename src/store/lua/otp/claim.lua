@@ -20,6 +20,7 @@ return for_each_record(function(token)
   local changed = advance(r, t)
   if r.status == 'queued' and claim_may_be_lost(r) then
     r.presumed = (r.presumed or 0) + 1
+    note_attempt(r, 'sendLog', r.at, t, 'redis_lost_writes')
     count_unknown(r, t)
     changed = true
   end

@@ -9,6 +9,36 @@ return for_each_record(function()
   return {encode(r)}
 end)
 
+--- @command find
+--- @include "shared/record"
+-- Reads records that pass a filter as of now, and writes nothing. KEYS: records. ARGV, for each: app, status or '', purpose
+-- or '', since, until. Returns for each of the app: `createdAt`; and the record if it passes.
+local t = now()
+
+-- Statuses that the clock does not change.
+local FINAL = { verified = true, locked = true, failed = true, cancelled = true, expired = true }
+
+-- Whether the clock may give a record with this status the other one.
+local function may_become(stored, status)
+  return stored == status or (not FINAL[stored] and status ~= 'verified')
+end
+
+return for_each_record(function(app, status, purpose, since, before)
+  -- To search the text first halves the time for records that do not pass (measured).
+  local raw = redis.call('GET', here.record)
+  local created_at = raw and string.match(raw, '"createdAt":(%d+)')
+  if not created_at then return {} end
+  local at = tonumber(created_at)
+  if at < tonumber(since) or at >= tonumber(before) then return { created_at } end
+  if purpose ~= '' and not string.find(raw, '"purpose":"' .. purpose .. '"', 1, true) then return { created_at } end
+  if status ~= '' and not may_become(string.match(raw, '"status":"(%a+)"'), status) then return { created_at } end
+  local r = load()
+  if r.app ~= app then return {} end
+  advance(r, t)
+  if status ~= '' and r.status ~= status then return { created_at } end
+  return { created_at, encode(r) }
+end)
+
 --- @command cancel
 --- @include "shared/record"
 -- Cancels OTPs for good; an OTP that ended otherwise stays as it is.

@@ -28,6 +28,10 @@ local function replace_presumed(r, claimed)
 end
 
 local function settle_current(r, outcome, ids)
+  if outcome.kind ~= 'accepted' then
+    local why = outcome.reason or outcome.failure or outcome.trouble
+    note_attempt(r, 'sendLog', ids.claimedAt, t, why)
+  end
   if outcome.kind == 'accepted' then
     become_sent(r, t, ids)
   elseif outcome.kind == 'rejected' then

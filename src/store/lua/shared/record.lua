@@ -1,6 +1,7 @@
 --- @include "shared/clock"
 --- @include "shared/events"
 --- @include "limits/budget"
+--- @include "shared/attempt-log"
 -- Shared by every function on OTPs' records, each one JSON string. Times are milliseconds of Redis's own clock. Fields:
 -- id, app, phone (hash), purpose, isTest, batch, credits, ttlSeconds, maxAttempts
 -- status, at (its last change), createdAt, sendDeadline, startAt (start of the batch), failure
@@ -9,6 +10,7 @@
 --   the last was counted), mayHaveSent, losses (of this partition, as far as accounted for)
 -- uuid, smsId, sentAt, expiresAt, sentBy (attempt); lateSuccess: ids of an older attempt that was accepted late
 -- refusal (failure code), refusedAt, firstRefusedAt: unrecognised refusals
+-- sendLog: attempts that were not accepted, verifyLog: those that did not verify, see `note_attempt`
 -- attempts, leases (token -> end), lockAt, verifiedAt, verifiedBy (token), verifiedKey (hash): verifications
 -- reserved: key of the day's budget, on a cluster the day; unsent: its credits are to be returned
 -- idempotencyKey: on a single Redis; encrypted: what src/store/record.ts encrypts, not read here
@@ -328,7 +330,10 @@ end
 local function live_leases(r, t)
   local live, last = 0, 0
   for token, ends in pairs(r.leases or {}) do
-    if ends > t then live = live + 1 else r.leases[token] = nil end
+    if ends > t then live = live + 1 else
+      r.leases[token] = nil
+      note_attempt(r, 'verifyLog', ends - POLICY.verifyLeaseMs, ends, 'unanswered')
+    end
     last = math.max(last, ends)
   end
   return live, last
@@ -351,7 +356,10 @@ local function advance(r, t)
   local before = r.status
   local withdrawn = withdrawn_at(r)
   if withdrawn then transition(r, 'cancelled', math.max(withdrawn, r.at)) end
-  if r.status == 'sending' and t >= r.attemptEndsAt then count_unknown(r, r.attemptEndsAt) end
+  if r.status == 'sending' and t >= r.attemptEndsAt then
+    note_attempt(r, 'sendLog', r.claimedAt, r.attemptEndsAt, 'worker_lost')
+    count_unknown(r, r.attemptEndsAt)
+  end
   if r.status == 'queued' and t >= r.sendDeadline then
     if r.mayHaveSent or claim_may_be_lost(r) then
       r.mayHaveSent = true

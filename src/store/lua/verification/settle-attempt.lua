@@ -53,7 +53,11 @@ return for_each_record(function(token, outcome, replay)
   elseif outcome == 'unrecognised' and r.leases and r.leases[token] then
     uncount_wrong_code(r)
   end
-  if r.leases then r.leases[token] = nil end
+  local lease = r.leases and r.leases[token]
+  if lease then
+    if answer ~= 'correct' then note_attempt(r, 'verifyLog', lease - POLICY.verifyLeaseMs, t, answer) end
+    r.leases[token] = nil
+  end
   if r.status == 'sent' then lock_if_exhausted(r, t) end
   local locked = outcome ~= 'correct' and is_locked((load_phone(r.phone, r.app)))
   save(r)

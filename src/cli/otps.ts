@@ -1,0 +1,38 @@
+import type { Otp, OtpStatus } from 'isms-otp-client';
+import { answer, type Call, connect } from './call.js';
+import { type ExitCode, exitCodes } from './failure.js';
+import { given } from './send.js';
+import { table } from './view.js';
+
+/** OTPs of one page, at most. */
+const mostOnPage = 1_000;
+
+/** Lists OTPs, newest first. */
+export async function listOtps(
+  call: Call,
+  {
+    limit = 20,
+    ...options
+  }: {
+    status?: OtpStatus;
+    purpose?: string;
+    batch?: string;
+    since?: string;
+    until?: string;
+    limit?: number;
+  },
+): Promise<ExitCode> {
+  const { client } = await connect(call);
+  const otps: Otp[] = [];
+  const asked = { ...given(options), limit: Math.min(Math.max(limit, 1), mostOnPage) };
+  for await (const otp of client.listOtps({ ...asked, signal: call.signal })) {
+    if (otps.length < limit) otps.push(otp);
+    if (otps.length >= limit) break;
+  }
+  const lines = otps.map(({ id, createdAt, status, to, purpose, reference }) => [
+    ...[id, createdAt, status, to, purpose ?? '', reference ?? ''],
+  ]);
+  const header = ['otp', 'created', 'status', 'to', 'purpose', 'reference'];
+  answer(call, { otps }, otps.length === 0 ? 'no OTPs' : table([header, ...lines]));
+  return exitCodes.done;
+}
