@@ -109,7 +109,15 @@ describe('a running process', () => {
         headers: { ...headers, 'Content-Type': 'application/json' },
         body: JSON.stringify({ to: '0123456789' }),
       });
-      await expect.poll(() => redis.keys('isms:*:otp_*')).toHaveLength(1);
+      let early = 'not answered yet';
+      answer.then(
+        ({ status }) => {
+          early = `answered ${status}`;
+        },
+        () => {},
+      );
+      const accepted = async () => [(await redis.keys('isms:*:otp_*')).length, early];
+      await expect.poll(accepted).toEqual([1, 'not answered yet']);
       expect(await running.end('SIGTERM')).toBe(0);
       expect((await answer).status).toBe(202);
     });
