@@ -3,6 +3,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { recordStats } from '../../../src/main/shared-state.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
 import { startBrowser } from '../../support/browser.js';
+import { sentAfter } from '../../support/otps.js';
 import { admin, startGateway } from '../gateway.js';
 
 const gateway = await startGateway({ dependencies: { admin: { ...admin, actions: true } } });
@@ -68,11 +69,11 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
   it('shows the figures and charts without an error', async () => {
     for (let i = 0; i < 3; i++) {
       const { id, code } = await gateway.sent({ to: `012345682${i}` });
-      gateway.metrics.sent({ app: 'shop', country: 'MY', lane: 'single', waitedSeconds: 0.2 });
+      gateway.metrics.sent(sentAfter(200), 'single');
       if (i < 2) await gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
     }
     await gateway.store.balance.record({ credits: 812.5, expiresOn: '2030-01-01' });
-    await recordStats({ store: gateway.store, sendOtpQueue: queue, tally: gateway.metrics.tally }).close();
+    await recordStats({ store: gateway.store, sendOtpQueue: queue, metrics: gateway.metrics }).close();
     const page = await open();
     await expect.poll(() => page.textContent('#sent')).toBe('3');
     expect(await page.textContent('#state')).toBe('All is well.');
