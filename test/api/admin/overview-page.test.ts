@@ -270,6 +270,27 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     expect(await page.getByText('Overview', { exact: true }).getAttribute('href')).toBe('/admin');
   });
 
+  it('compares apps and countries with the week before', async () => {
+    const page = await open();
+    await page.route('**/overview.json*', async (route) => {
+      const answer = await (await route.fetch()).json();
+      const shop = {
+        name: 'shop',
+        last: { sent: 1_200, verified: 900 },
+        before: { sent: 1_000, verified: 850 },
+      };
+      const bank = { name: 'bank', last: { sent: 7, verified: 0 }, before: { sent: 0, verified: 0 } };
+      const weeks = { apps: [shop, bank], countries: [{ ...shop, name: 'MY' }] };
+      await route.fulfill({ json: { ...answer, weeks } });
+    });
+    await page.getByText('24 hours').click();
+    const rows = page.locator('#weeks tbody tr');
+    await expect.poll(() => rows.count()).toBe(3);
+    expect(await rows.nth(0).textContent()).toMatch(/shop.*1,200.*before: 1,000 \(\+20%\).*75%.*before: 85%/);
+    expect(await rows.nth(1).textContent()).toMatch(/bank.*7.*before: none.*0%.*before: –/);
+    expect(await rows.nth(2).textContent()).toMatch(/Malaysia \(MY\)/);
+  });
+
   it('is small', async () => {
     const page = await open();
     const sizes =

@@ -1,5 +1,7 @@
 import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
+import { createWeeks } from '../../../src/api/admin/overview-weeks.js';
+import { plainApp } from '../../../src/otp/app.js';
 import { createAppStats } from '../../../src/store/app-stats.js';
 import { keys } from '../../../src/store/keys.js';
 import { number, request } from '../../support/otps.js';
@@ -171,6 +173,30 @@ describe('GET /v1/stats', () => {
     expect(await rowsOf({ by: 'purpose', since: iso(at), until: iso(at + hourMs) })).toEqual([
       expect.objectContaining({ group: 'kept', sent: 1, credits: 1 }),
     ]);
+  });
+});
+
+it('the overview compares each app and country with the week before', async () => {
+  await gateway.redis.flushdb();
+  const week = 7 * dayMs;
+  for (const [ago, seconds] of [
+    [hourMs, 20],
+    [week, null],
+    [week + hourMs, 20],
+    [2 * week, 9],
+  ] as const) {
+    count(thisHour - ago, seconds, { app: 'bank' });
+  }
+  count(thisHour - hourMs, null);
+  count(thisHour - 2 * week - hourMs, null);
+  await write();
+  const weeks = createWeeks({ store: gateway.store, apps: { all: () => ['shop', 'bank'].map(plainApp) } });
+  expect(await weeks()).toEqual({
+    apps: [
+      { name: 'bank', last: { sent: 2, verified: 1 }, before: { sent: 2, verified: 2 } },
+      { name: 'shop', last: { sent: 1, verified: 0 }, before: { sent: 0, verified: 0 } },
+    ],
+    countries: [{ name: 'MY', last: { sent: 3, verified: 1 }, before: { sent: 2, verified: 2 } }],
   });
 });
 
