@@ -1,7 +1,7 @@
 import { compile } from 'json-schema-to-typescript';
 
 const ofClient =
-  /^(?:Otp(?:Request|Status|Failure|Counts)?|Verified|VerifyByNumberRequest|Batch(?:Change|Otp|Status|WaitReason)?|Upload\w+|Balance(?:Snapshot)?|\w+Code|\w+EventData|BatchEndData)$/;
+  /^(?:Otp(?:Request|Status|Failure|Counts)?|Verified|VerifyByNumberRequest|Batch(?:Change|Otp|Status|WaitReason)?|Upload\w+|Balance(?:Snapshot)?|Stats(?:Row)?|\w+Code|\w+EventData|BatchEndData)$/;
 
 /** The client's types of the API: TypeScript of the document's schemas, with their descriptions. */
 export async function clientTypes(document) {

@@ -20,6 +20,7 @@ import { createOtpRoutes } from './routes/create-otp.js';
 import { healthRoutes } from './routes/health.js';
 import { listOtps } from './routes/list-otps.js';
 import { otpRoutes } from './routes/otps.js';
+import { statsRoute } from './routes/stats.js';
 import { verifyRoutes } from './routes/verify.js';
 
 /**
@@ -104,6 +105,7 @@ export function apiRoutes(dependencies: ApiDependencies): Route[] {
     ...verifyRoutes(dependencies),
     ...batchRoutes({ ...dependencies, slices, exportSlots }),
     ...balanceRoutes(dependencies),
+    statsRoute(dependencies),
     ...healthRoutes(dependencies),
   ];
   return [...routes, ...docsRoutes(routes, dependencies)];

@@ -1,6 +1,6 @@
 import type { Logger } from '../lib/logger.js';
 import type { App } from '../otp/app.js';
-import type { Lane } from '../otp/otp.js';
+import type { Lane, Otp, OtpRequest } from '../otp/otp.js';
 import type { Provider } from '../otp/provider.js';
 import type { Enqueuer } from '../producer/enqueue.js';
 import type { RequestSettings } from '../producer/otp-request.js';
@@ -50,13 +50,13 @@ interface ApiMetrics {
   /** A finished request; `route` as in the documentation, null where none matched. */
   request(request: { method: string; route: string | null; status: number; seconds: number }): void;
   /** OTPs accepted for the first time. */
-  accepted(app: string, lane: Lane, count?: number): void;
-  /** A rejected OTP, by its problem code. */
-  rejected(app: string, lane: Lane, code: string): void;
+  accepted(app: string, lane: Lane, requests: readonly OtpRequest[]): void;
+  /** A rejected OTP, by its problem code; `request` is null where it could not be read. */
+  rejected(app: string, lane: Lane, refused: { code: string; request: OtpRequest | null }): void;
   /** A verification's result: `verified`, a problem code, or `aborted` by a client that disconnected. */
   verification(app: string, result: string): void;
-  /** A verified OTP, sent so many slots of the statistics ago. */
-  verified(app: string, country: string, slotsAgo: number): void;
+  /** A verified OTP. */
+  verified(otp: Otp): void;
   /** A refusal of iSMS whose text the gateway does not know. */
   unrecognised(call: 'verify'): void;
   /** All metrics of this process in Prometheus's format. */

@@ -183,7 +183,7 @@ function runGateway(config: GatewayConfig, redis: RedisClient, host: Host): Gate
 
 /** Writes this process's counts to Redis, and reads what all processes share for its metrics. */
 function shareState({ store, sendOtpQueue, webhookQueue, apps, metrics, lifecycle }: Gateway): void {
-  lifecycle.add(recordStats({ store, sendOtpQueue, tally: metrics.tally }));
+  lifecycle.add(recordStats({ store, sendOtpQueue, metrics }));
   metrics.observe(() => readGatewayState({ store, sendOtpQueue, webhookQueue, apps }));
 }
 

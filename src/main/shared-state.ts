@@ -88,19 +88,20 @@ const backlogEveryMs = 30_000;
 /** How long closing waits for Redis. */
 const lastWriteMs = 2_000;
 
-/** Adds this process's counts to those of the overview page every few seconds; counts that fail to be written are kept. */
+/** Adds this process's counts to those in Redis every few seconds; counts that fail to be written are kept. */
 export function recordStats(options: {
-  store: Pick<Store, 'stats' | 'acquireLease' | 'waitingLines'>;
+  store: Pick<Store, 'stats' | 'appStats' | 'acquireLease' | 'waitingLines'>;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog'>;
-  tally: Metrics['tally'];
+  metrics: Pick<Metrics, 'tally' | 'appTally'>;
 }): Closable {
-  const { store, sendOtpQueue, tally } = options;
+  const { store, sendOtpQueue } = options;
+  const { tally, appTally } = options.metrics;
   let writing: Promise<void> | null = null;
   const allWaiting = async () => {
     const { single, bulk, delayed } = await sendOtpQueue.backlog();
     return single + bulk + delayed + waitingIn(await store.waitingLines.active());
   };
-  const write = async () => {
+  const writeOverview = async () => {
     const counts = tally.take();
     try {
       const readsBacklog = await store.acquireLease('stats', backlogEveryMs);
@@ -109,6 +110,10 @@ export function recordStats(options: {
     } catch {
       tally.giveBack(counts);
     }
+  };
+  const write = async () => {
+    const [failed] = await Promise.all([store.appStats.add(appTally.take()), writeOverview()]);
+    appTally.giveBack(failed);
   };
   /** One write at a time. */
   const next = () => {

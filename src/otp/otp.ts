@@ -82,6 +82,8 @@ export interface OtpRequest {
   binding: string | null;
   /** For example `login`: the newest OTP of a number and purpose can be verified without its id. */
   purpose: string | null;
+  /** Name of the app's template that the message is from. */
+  template: string | null;
   /** The app's own limits; null: the gateway's. */
   limits: App['limits'] | null;
   /** The app's limits for each kind of limit key. */
@@ -109,6 +111,8 @@ export interface Otp {
   /** Hash of what the code approves. */
   binding: string | null;
   purpose: string | null;
+  /** Name of the app's template that the message is from. */
+  template: string | null;
   /** To a test number: no SMS is sent. */
   isTest: boolean;
   /** Part of an upload. */

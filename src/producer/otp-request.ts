@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseWithErrors } from '../lib/input-errors.js';
-import { type App, type Apps, testCodeOf } from '../otp/app.js';
+import { type App, type Apps, defaultTemplate, testCodeOf } from '../otp/app.js';
 import { hashBinding } from '../otp/binding.js';
 import { countedAddress } from '../otp/client-address.js';
 import { parseMessage, senderIdShape } from '../otp/message.js';
@@ -214,6 +214,7 @@ function completed(
     limitKeys: input.limitKeys ?? null,
     binding: input.binding === undefined ? null : hashBinding(input.binding),
     purpose: input.purpose ?? null,
+    template: templateName(owner, input),
     ...ownLimits,
   };
   return { request, text: JSON.stringify(canonical(input)) };
@@ -266,4 +267,10 @@ export function limitsFor(owner: App, to: PhoneNumber): Pick<OtpRequest, 'limits
     keyLimits: owner.limitKeys,
     isTest: testCodeOf(owner, to) !== null,
   };
+}
+
+/** The template that the message is from; null for a message of its own, or the gateway's default. */
+function templateName({ templates }: App, { message, template }: Input): string | null {
+  if (template !== undefined) return template;
+  return message === undefined && templates.has(defaultTemplate) ? defaultTemplate : null;
 }

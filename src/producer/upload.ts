@@ -94,7 +94,7 @@ export interface UploadOptions {
   store: Pick<Store, 'batches'>;
   enqueuer: Pick<Enqueuer, 'enqueueMany' | 'refusesBulk'>;
   /** Called with the results of a group once it is processed, even if the caller stops reading. */
-  onResults?: (results: readonly LineResult[]) => void;
+  onResults?: (results: readonly LineResult[], group: Group) => void;
 }
 
 /** Starts an upload, or continues the one of this idempotency key; null if that one was cancelled. */
@@ -123,7 +123,7 @@ export async function beginUpload(
     const admissions = await admitWithinAppLimit({ enqueuer, signal }, enqueued, admissible);
     const answers = requests.flatMap((line, i) => toResult(line, group.from + i, admissions));
     const results = admissible.length === 0 ? answers : await lineIds.recordAccepted(group, answers, idAt);
-    onResults?.(results);
+    onResults?.(results, group);
     return results;
   };
   return {

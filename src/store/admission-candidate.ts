@@ -51,6 +51,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) 
     ttlSeconds,
     maxAttempts,
     purpose: request.purpose ?? undefined,
+    template: request.template ?? undefined,
     isTest: request.isTest || undefined,
     batch: reserved?.batch,
     startAt: reserved?.startAt ?? undefined,

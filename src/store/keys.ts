@@ -85,6 +85,9 @@ export const keys = {
   events: (source: string) => `${prefix}:{${source}}:events`,
   /** Hash that expires: statistics of each five minutes of a day (`YYYY-MM-DD`, UTC). */
   stats: (day: string) => `${prefix}:{stats}:${day}`,
+  /** Hash that expires: statistics of an app in a day (UTC), by step and group, as JSON; `#…` are the groups known. */
+  appStats: (app: string, by: string, { step, day }: { step: string; day: string }) =>
+    `${prefix}:{${app}}:stats:${by}:${step}:${day}`,
   /** Stream that expires: the audit log of a day (`YYYY-MM-DD`, UTC). */
   audit: (day: string) => `${prefix}:{audit}:${day}`,
   /** Sorted set: balance snapshots as JSON, by time. */

@@ -44,12 +44,15 @@ export type SendClaim = Claimed & { otp: Otp };
 
 type ClaimResult = { kind: 'claimed'; claim: SendClaim } | Unclaimed;
 
+/** An OTP that ended; without its number if no encryption key opens it. */
+type EndedOtp = OtpFacts & Partial<Pick<Otp, 'to'>>;
+
 /** Why an OTP cannot be claimed. */
 export type Unclaimed =
   /** Another attempt may be calling the provider, or a resend must wait until its unknown outcome is durable. */
   | { kind: 'in_flight'; remainingMs: number }
   /** `now`: this call ended it. */
-  | { kind: 'ended'; otp: OtpFacts; now: boolean }
+  | { kind: 'ended'; otp: EndedOtp; now: boolean }
   /** `unreadable`: the record is broken, and no worker can send it. */
   | { kind: 'missing' | 'unreadable' };
 
@@ -101,7 +104,7 @@ const sweepReply = z.tuple([
   z.number(),
   z.array(z.tuple([z.string(), z.string()])),
   z.array(z.string()),
-  z.array(json(z.object({ app: z.string(), status: z.enum(statuses), failure }))),
+  z.array(z.string()),
 ]);
 
 function claimOf(
@@ -151,6 +154,14 @@ export function createSendAttempts(
     }
   };
 
+  const openEnded = (record: OtpRecord): EndedOtp => {
+    try {
+      return toOtp(encrypter, record);
+    } catch {
+      return plainFields(record);
+    }
+  };
+
   const settle = async (claim: Claimed, outcome: SendOutcome) => {
     const { id, token, attempt, claimedAt, record } = claim;
     const usesRetry = outcome.kind === 'unsent' && spendsRetry(outcome.reason);
@@ -188,7 +199,7 @@ export function createSendAttempts(
     if (kind === 'in_flight') return { kind, remainingMs: detail };
     const record = tryParse(raw);
     if (!record) return { kind: 'unreadable' };
-    if (kind === 'ended') return { kind, otp: plainFields(record), now: detail === 1 };
+    if (kind === 'ended') return { kind, otp: openEnded(record), now: detail === 1 };
     return await openClaimed(claimOf(record, { id, token, leaseMs, record: raw }), record);
   };
 
@@ -223,8 +234,8 @@ export function createSendAttempts(
       const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
-        /** OTPs that the clock ended, or gave back for a resend. */
-        changes: swept.flatMap(([, , , changes]) => changes),
+        /** OTPs that the clock ended without a known SMS. */
+        ended: swept.flatMap(([, , , raws]) => raws.map((raw) => openEnded(parse(raw)))),
         /** OTPs whose job may be missing. */
         queued: queued.filter((otp) => typeof otp !== 'string'),
         /** Ids of OTPs whose record is broken, or that no encryption key opens. */

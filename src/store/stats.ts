@@ -15,11 +15,6 @@ const keptMs = 8 * dayMs;
 
 const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
 
-/** Slots between a moment and now; 0 in the current slot. */
-export function slotsSince(at: number): number {
-  return Math.max(0, Math.floor(Date.now() / statsSlotMs) - Math.floor(at / statsSlotMs));
-}
-
 /** Statistics of all processes for the overview page, in one hash per day; not exact enough for accounting. */
 export function createStats(redis: RedisClient) {
   const addScript = loadScript(redis, 'gateway/add-stats');

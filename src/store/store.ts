@@ -2,6 +2,7 @@ import type { BalanceLimits } from '../otp/balance.js';
 import { partitions } from '../otp/otp-id.js';
 import { createAppHolds } from './app-holds.js';
 import { createAppPauses } from './app-pauses.js';
+import { createAppStats } from './app-stats.js';
 import { createAudit } from './audit.js';
 import { createBalanceStore } from './balance.js';
 import { createBatches } from './batches.js';
@@ -74,6 +75,7 @@ export function createStore({
     balance: createBalanceStore(stores),
     events: createEvents(redis),
     stats: createStats(redis),
+    appStats: createAppStats(redis),
     audit: createAudit(redis, auditRetentionDays),
     dataSubjects: createDataSubjects(options),
     failedLogins: createFailedLogins(stores),

@@ -9,6 +9,11 @@ const callBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30];
 /** Seconds. The longest `Prefer: wait` is 30. */
 const requestBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+/** Bounds in seconds from the send to the verification; no code is valid for longer. */
+const verifyBounds = [0, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600];
+/** Counts for statistics are kept apart by this time; it divides the steps of the store. */
+const countedPerMs = 300_000;
+
 const circuitStates = ['closed', 'half_open', 'open'] as const;
 
 /** Counts of this process; also reports shared state. */
@@ -47,6 +52,7 @@ export function createMetrics(version: string) {
     'lane',
   );
   const failed = counter('isms_otp_failed_total', 'OTPs that ended without an SMS', 'app', 'code');
+  const credits = counter('isms_otp_credits_total', 'Credits of OTPs that iSMS took', 'app', 'country');
   const unknown = counter(
     'isms_otp_unknown_total',
     'OTPs that ended without knowing whether an SMS was sent',
@@ -90,6 +96,13 @@ export function createMetrics(version: string) {
   );
   const circuits = gauge('isms_circuit_state', '1 for the state a circuit breaker is in', 'circuit', 'state');
   const tally = createTally();
+  const appTally = createTally();
+  /** Counts for an app's statistics what Prometheus counts, with the labels that only the former has. */
+  const count = (otp: CountedOtp, name: string, { at = Date.now(), by = 1 } = {}) => {
+    const { app, to, purpose, template } = otp;
+    const step = at - (at % countedPerMs);
+    appTally.add(`${step}\n${app}\n${to?.country ?? ''}\n${purpose ?? ''}\n${template ?? ''}\n${name}`, by);
+  };
   const refreshState = createStateMetrics(gauge);
   let readState: (() => Promise<GatewayState>) | null = null;
   /** Simultaneous scrapes share one read. */
@@ -100,28 +113,44 @@ export function createMetrics(version: string) {
   return {
     request: ({ method, route, status, seconds }: RequestFacts) =>
       requests.observe({ method, route: route ?? 'none', status: String(status) }, seconds),
-    accepted: (app: string, lane: string, count = 1) => {
-      accepted.inc({ app, lane }, count);
-      tally.add('accepted', count);
+    accepted: (app: string, lane: string, otps: readonly CountedOtp[]) => {
+      accepted.inc({ app, lane }, otps.length);
+      tally.add('accepted', otps.length);
+      for (const otp of otps) count(otp, 'accepted');
     },
-    rejected: (app: string, lane: string, code: string) => {
+    rejected: (
+      app: string,
+      lane: string,
+      { code, request }: { code: string; request: CountedOtp | null },
+    ) => {
       rejected.inc({ app, lane, code });
       tally.add('refused');
+      count(request ?? { app, purpose: null, template: null }, `refused:${code}`);
     },
-    sent: ({ app, country, lane, waitedSeconds }: SentFacts) => {
+    sent: (otp: SentOtp, lane: string) => {
+      const { app, createdAt, sentAt } = otp;
+      const { country } = otp.to;
+      const at = sentAt ?? Date.now();
       sent.inc({ app, country, lane });
+      credits.inc({ app, country }, otp.credits);
       tally.add('sent');
-      if (waitedSeconds === null) return;
+      count(otp, 'sent', { at });
+      count(otp, 'credits', { at, by: otp.credits });
+      // It was cancelled meanwhile.
+      if (sentAt === null) return;
+      const waitedSeconds = (sentAt - createdAt) / 1_000;
       waited.observe({ lane }, waitedSeconds);
       if (lane === 'single') tally.add(`waited:${waitBuckets.find((limit) => waitedSeconds <= limit) ?? ''}`);
     },
-    failed: (app: string, code: string) => {
-      failed.inc({ app, code });
+    failed: (otp: CountedOtp, code: string) => {
+      failed.inc({ app: otp.app, code });
       tally.add('failed');
+      count(otp, `failed:${code}`);
     },
-    unknown: (app: string) => {
-      unknown.inc({ app });
+    unknown: (otp: CountedOtp) => {
+      unknown.inc({ app: otp.app });
       tally.add('unknown');
+      count(otp, 'unknown');
     },
     retried: (reason: string) => retries.inc({ reason }),
     resent: (app: string) => resends.inc({ app }),
@@ -129,13 +158,21 @@ export function createMetrics(version: string) {
     delivered: (event: string, ok: boolean) =>
       deliveries.inc({ event, outcome: ok ? 'delivered' : 'failed' }),
     verification: (app: string, result: string) => verifications.inc({ app, result }),
-    /** `slotsAgo`: how many slots of the statistics ago it was sent. */
-    verified: (app: string, country: string, slotsAgo: number) => {
-      verified.inc({ app, country });
-      tally.add(`verified:${slotsAgo}`);
+    /** Counted by when it was sent, so that conversion is that of the OTPs sent at a time. */
+    verified: (otp: VerifiedOtp) => {
+      const { app, to, sentAt, verifiedAt } = otp;
+      const at = sentAt ?? Date.now();
+      verified.inc({ app, country: to.country });
+      tally.add(
+        `verified:${Math.max(0, Math.floor(Date.now() / countedPerMs) - Math.floor(at / countedPerMs))}`,
+      );
+      count(otp, 'verified', { at });
+      count(otp, `verified_in:${verifyBucket(((verifiedAt ?? at) - at) / 1_000)}`, { at });
     },
     /** The same counts, for the overview page. */
     tally,
+    /** The same counts, for the statistics of apps: names are step, app, country, purpose, template and count. */
+    appTally,
     /** A call to iSMS that is over. */
     call: (call: string, outcome: string, seconds: number) => calls.observe({ call, outcome }, seconds),
     hostFailed: (host: string) => hostFailures.inc({ host }),
@@ -161,17 +198,40 @@ interface RequestFacts {
   seconds: number;
 }
 
-interface SentFacts {
+/** An OTP, as far as it is counted; without a number where that is unknown. */
+interface CountedOtp {
   app: string;
-  country: string;
-  lane: string;
-  waitedSeconds: number | null;
+  to?: { country: string };
+  purpose: string | null;
+  template: string | null;
 }
 
-/** Counts for the overview page, since they were last taken. */
+interface SentOtp extends CountedOtp {
+  to: { country: string };
+  credits: number;
+  createdAt: number;
+  sentAt: number | null;
+}
+
+type VerifiedOtp = Omit<SentOtp, 'credits' | 'createdAt'> & { verifiedAt: number | null };
+
+/** The bucket of a time to verify, such as `15-20`. */
+function verifyBucket(seconds: number): string {
+  const found = verifyBounds.findIndex((bound, i) => i > 0 && seconds <= bound);
+  const i = found === -1 ? verifyBounds.length - 1 : found;
+  return `${verifyBounds[i - 1]}-${verifyBounds[i]}`;
+}
+
+/** Names that a tally holds, about 2 MB: more arise only while Redis is away for hours, and are dropped. */
+const mostNames = 20_000;
+
+/** Counts for the overview page or the statistics, since they were last taken. */
 function createTally() {
   let counts = new Map<string, number>();
-  const add = (name: string, count = 1) => void counts.set(name, (counts.get(name) ?? 0) + count);
+  const add = (name: string, count = 1) => {
+    const known = counts.get(name);
+    if (known !== undefined || counts.size < mostNames) counts.set(name, (known ?? 0) + count);
+  };
   return {
     add,
     /** Takes the counts; `giveBack` returns them when they could not be written. */

@@ -1,14 +1,7 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
 import type { EventType } from '../otp/event.js';
-import {
-  type FailureCode,
-  failureMessages,
-  isPending,
-  type Lane,
-  type Otp,
-  type Status,
-} from '../otp/otp.js';
+import { type FailureCode, failureMessages, isPending, type Lane, type Otp } from '../otp/otp.js';
 import { backoffMs, type SendOutcome, type UnsentReason } from '../otp/outcome.js';
 import type { SendOtpResult } from '../queues/send-otp.js';
 import type { SettledSend } from '../store/send-attempts.js';
@@ -104,14 +97,17 @@ export function withoutStack<E extends Error>(error: E): E {
   return error;
 }
 
+/** An OTP as statistics group it; without its number where that cannot be read. */
+type CountedOtp = Pick<Otp, 'app' | 'purpose' | 'template'> & Partial<Pick<Otp, 'to'>>;
+
 /** The counters of workers. Labels are apps, countries and stable codes, never values of one OTP. */
 export interface WorkerMetrics {
-  /** iSMS accepted the SMS; `waitedSeconds` since admission, null if the OTP was cancelled meanwhile. */
-  sent(otp: { app: string; country: string; lane: Lane; waitedSeconds: number | null }): void;
+  /** iSMS accepted the SMS. */
+  sent(otp: Otp, lane: Lane): void;
   /** The OTP ended without an SMS. */
-  failed(app: string, code: FailureCode): void;
+  failed(otp: CountedOtp, code: FailureCode): void;
   /** The OTP ended, and an SMS may have been sent. */
-  unknown(app: string): void;
+  unknown(otp: CountedOtp): void;
   /** A call that is proven unsent is made again. */
   retried(reason: UnsentReason): void;
   /** One attempt to deliver an event. */
@@ -125,9 +121,10 @@ export interface WorkerMetrics {
 /** Counts the end of an OTP without a known SMS. */
 export function countEnd(
   metrics: Pick<WorkerMetrics, 'failed' | 'unknown'>,
-  { app, status, failure }: { app: string; status: Status; failure: FailureCode | null },
+  otp: CountedOtp & Pick<Otp, 'status' | 'failure'>,
 ): void {
-  if (status === 'unknown') metrics.unknown(app);
-  else if (status === 'failed') metrics.failed(app, failure ?? 'rejected');
-  else if (status === 'expired' && failure === 'not_sent_in_time') metrics.failed(app, failure);
+  const { status, failure } = otp;
+  if (status === 'unknown') metrics.unknown(otp);
+  else if (status === 'failed') metrics.failed(otp, failure ?? 'rejected');
+  else if (status === 'expired' && failure === 'not_sent_in_time') metrics.failed(otp, failure);
 }

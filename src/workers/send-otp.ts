@@ -235,8 +235,7 @@ function countSend(
   if (left && claim.resends > 0) metrics.resent(app);
   // An OTP to a test number is not paid for.
   if (outcome.kind === 'accepted' && !otp.isTest) {
-    const waitedSeconds = otp.sentAt === null ? null : (otp.sentAt - otp.createdAt) / 1_000;
-    metrics.sent({ app, country: otp.to.country, lane: laneOf(job), waitedSeconds });
+    metrics.sent(otp, laneOf(job));
   } else if (outcome.kind === 'unsent' && otp.status === 'queued') metrics.retried(outcome.reason);
   if (changed) countEnd(metrics, otp);
 }

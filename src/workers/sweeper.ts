@@ -48,8 +48,8 @@ export function createSweeper(options: {
     return [...failed, ...(await addAgain(lines, () => store.waitingLines.putBack(lines, 'first')))];
   };
   const sweep = async () => {
-    const { queued, changes, unreadable, failures } = await store.sendAttempts.sweep();
-    for (const otp of changes) countEnd(metrics, otp);
+    const { queued, ended, unreadable, failures } = await store.sendAttempts.sweep();
+    for (const otp of ended) countEnd(metrics, otp);
     for (const err of failures) logger.error({ event: 'sweep.failed', err }, 'could not sweep a partition');
     for (const otpId of unreadable) {
       logger.error(

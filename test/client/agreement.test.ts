@@ -12,6 +12,7 @@ import {
   historySchema,
   type lineResultSchema,
   otpSchema,
+  statsSchema,
   verifiedSchema,
   type verifyByNumberSchema,
 } from '../../src/api/routes/schemas.js';
@@ -55,6 +56,7 @@ const reached: Record<string, (client: OtpClient) => Promise<unknown>> = {
   cancelBatch: (each) => each.cancelBatch('{id}'),
   getBalance: (each) => each.balance(),
   getBalanceHistory: (each) => all(each.balanceHistory()),
+  getStats: (each) => each.stats(),
 };
 
 describe('the client', () => {
@@ -96,6 +98,7 @@ describe("the client's types", () => {
     expectTypeOf<published.BalanceSnapshot>().toEqualTypeOf<
       z.output<typeof historySchema>['snapshots'][number]
     >();
+    expectTypeOf<published.Stats>().toEqualTypeOf<z.output<typeof statsSchema>>();
     expectTypeOf<published.UploadResult>().toEqualTypeOf<z.output<typeof lineResultSchema>>();
     expectTypeOf<published.UploadSummary>().toEqualTypeOf<
       Omit<z.output<typeof bulkResultSchema>, 'results'>
@@ -274,6 +277,18 @@ describe('a real gateway answers what the types say', () => {
       { at: balance.checkedAt, credits: balance.credits, expiresOn: balance.expiresOn },
     ]);
     expect(await all(client.balanceHistory({ until: balance.checkedAt }))).toEqual([]);
+  });
+
+  it('of statistics', async () => {
+    await client.send({ to: '0123456799', purpose: 'stats' });
+    await gateway.store.appStats.add(gateway.metrics.appTally.take());
+    const since = new Date(Date.now() - 3_600_000);
+    const stats = await client.stats({ by: 'purpose', since, until: new Date(), step: '5m' });
+    expectShape(statsSchema, stats);
+    expect(stats.rows).toContainEqual(expect.objectContaining({ group: 'stats', accepted: 1 }));
+    await expect(client.stats({ since: '2020-01-01T00:00:00Z' })).rejects.toMatchObject({
+      errors: [{ path: 'since', message: 'must be at most 35 days ago with step=1h' }],
+    });
   });
 
   it('to a stranger', async () => {

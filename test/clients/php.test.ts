@@ -62,6 +62,7 @@ const reached: Record<string, string> = {
   cancelBatch: "cancelBatch('{id}')",
   getBalance: 'balance()',
   getBalanceHistory: 'balanceHistory()->current()',
+  getStats: 'stats()',
 };
 
 describe("the PHP client and the gateway's OpenAPI document", async () => {
@@ -250,6 +251,25 @@ describe('the PHP client', () => {
     const { checkedAt: at, credits, expiresOn } = balance;
     expect(expiresOn).not.toBeNull();
     expect(history).toContainEqual({ at, credits, expiresOn });
+  });
+
+  it('reads statistics', async () => {
+    await error("$otps->send(['to' => '1']);");
+    await sent("'purpose' => 'stats'");
+    const read = "return $otps->stats(by: 'purpose', since: new DateTimeImmutable('-1 hour'), step: '5m');";
+    await expect
+      .poll(() => value<{ rows: Json[] }>(read))
+      .toMatchObject({
+        by: 'purpose',
+        step: '5m',
+        rows: expect.arrayContaining([
+          expect.objectContaining({ group: 'stats', accepted: 1, sent: 1, credits: 1, conversion: 0 }),
+          expect.objectContaining({
+            group: null,
+            refused: expect.objectContaining({ invalid_phone_number: expect.any(Number) }),
+          }),
+        ]),
+      });
   });
 
   it('throws the errors of the gateway', async () => {

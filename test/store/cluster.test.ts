@@ -51,6 +51,17 @@ async function age(id: string): Promise<void> {
 const key = (name: string, body = '{}') => ({ endpoint: 'POST /v1/otps', key: name, body });
 
 describe('on a cluster of three masters', () => {
+  it('statistics of several apps are added and read', async () => {
+    const at = Math.floor(Date.now() / 300_000) * 300_000;
+    const names = ['shop', 'bank', 'clinic', 'school'].map((app) => `${at}\n${app}\nMY\nlogin\nreset\nsent`);
+    expect(await store.appStats.add(Object.fromEntries(names.map((name, i) => [name, i + 1])))).toEqual({});
+    for (const by of ['country', 'purpose', 'template'] as const) {
+      const span = { step: '5m', since: at, until: at + 1 } as const;
+      const group = { country: 'MY', purpose: 'login', template: 'reset' }[by];
+      expect(await store.appStats.read('clinic', by, span)).toEqual([{ at, group, counts: { sent: 3 } }]);
+    }
+  });
+
   it('an OTP is admitted, claimed, settled, verified and found by its reference', async () => {
     const admission = await store.otps.admit(request({ to: fresh(), reference: 'r-1' }), null);
     if (admission.kind !== 'created') throw new Error(admission.kind);

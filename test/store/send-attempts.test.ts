@@ -55,7 +55,11 @@ describe('claim', () => {
     expect(await sendAttempts.peek(id)).toMatchObject({ kind: 'in_flight' });
     const late = await admitted(store);
     await clock.advance(120_000);
-    expect(await sendAttempts.peek(late)).toMatchObject({ kind: 'ended', now: true });
+    expect(await sendAttempts.peek(late)).toMatchObject({
+      kind: 'ended',
+      now: true,
+      otp: { to: { country: 'MY' } },
+    });
     expect(await sendAttempts.peek(late)).toMatchObject({ kind: 'ended', now: false });
     expect(await sendAttempts.peek('otp_unknown')).toEqual({ kind: 'missing' });
   });
@@ -375,7 +379,12 @@ describe('sweep', () => {
     await strict.sendAttempts.settle(await claimed(strict, old), accepted());
     await clock.advance(policy.sendLeaseMs);
     for (const id of [unsent, abandoned, old]) await redis.zadd(keys.due(partitionOfId(id) ?? ''), 1, id);
-    await strict.sendAttempts.sweep();
+    const { ended } = await strict.sendAttempts.sweep();
+    // As statistics count them: without the one that was sent.
+    const counted = ended.map(({ id, status, to }) => ({ id, status, country: to?.country }));
+    expect(counted.map(({ id }) => id)).not.toContain(old);
+    expect(counted).toContainEqual({ id: unsent, status: 'expired', country: 'MY' });
+    expect(counted).toContainEqual({ id: abandoned, status: 'unknown', country: 'MY' });
     const stored = await Promise.all([unsent, abandoned, old].map((id) => redis.get(recordKey(id))));
     expect(stored.map((raw) => JSON.parse(raw ?? '').status)).toEqual(['expired', 'unknown', 'expired']);
     expect(await redis.zscore(keys.due(partitionOfId(old) ?? ''), old)).toBeNull();

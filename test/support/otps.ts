@@ -73,6 +73,7 @@ export function request(overrides: Partial<OtpRequest> = {}): OtpRequest {
     limitKeys: null,
     binding: null,
     purpose: null,
+    template: null,
     limits: null,
     keyLimits: new Map(),
     isTest: false,
@@ -114,3 +115,9 @@ export async function sent(store: Store, overrides: Partial<OtpRequest> = {}): P
 }
 
 export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** An OTP as metrics count it, sent now, so long after its acceptance. */
+export function sentAfter(ms: number) {
+  const now = Date.now();
+  return { ...request(), createdAt: now - ms, sentAt: now };
+}

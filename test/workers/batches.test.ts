@@ -299,7 +299,7 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.store.batches.update('shop', batchId(batch), { startAt });
     const due = keys.due(partitionOfId(ids[0] ?? '') ?? '');
     await redis.zadd(due, '1', ids[0] ?? '');
-    expect(await scene.store.sendAttempts.sweep()).toMatchObject({ queued: [], changes: [] });
+    expect(await scene.store.sendAttempts.sweep()).toMatchObject({ queued: [], ended: [] });
     expect(await redis.zscore(due, ids[0] ?? '')).toBe(String(startAt + 3_600_000));
   });
 

@@ -502,6 +502,29 @@ class OtpClient
         }
     }
 
+    /**
+     * Reads the app's statistics by time and group.
+     *
+     * @param string|null $by groups of the rows: `status` (none), `country`, `purpose` or `template`. Default: `status`
+     * @param \DateTimeInterface|string|null $since start, at most 35 days ago, with steps of 5 minutes 2 days. Default:
+     *   24 hours before `until`
+     * @param \DateTimeInterface|string|null $until end, exclusive. Default: now
+     * @param string|null $step time that a row covers: `5m`, `1h` or `1d`. Default: `1h`
+     *
+     * @throws OtpError `invalid_request` for a time that is no longer kept
+     */
+    public function stats(
+        ?string $by = null,
+        \DateTimeInterface|string|null $since = null,
+        \DateTimeInterface|string|null $until = null,
+        ?string $step = null,
+        ?int $timeoutMs = null,
+    ): Stats {
+        $asked = ['by' => $by, 'since' => Request::timeText($since), 'until' => Request::timeText($until), 'step' => $step];
+        $request = new Request('GET', '/v1/stats' . Request::query($asked), timeoutMs: $timeoutMs);
+        return $this->http->call($request, static fn (Json $answer): Stats => new Stats($answer));
+    }
+
     /** @param array<string, mixed> $body */
     private function verified(
         string $path,

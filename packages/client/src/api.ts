@@ -156,6 +156,31 @@ export interface BalanceSnapshot {
   /** Last day on which the credits are valid; null if they do not expire. */
   expiresOn: string | null;
 }
+/** Counts of a group in a step. */
+export interface StatsRow {
+  /** Start of the step. */
+  start: string;
+  /** The country, purpose or template; null with `by=status`, for OTPs without one, and for requests that were refused before it was known. */
+  group: string | null;
+  /** OTPs accepted. */
+  accepted: number;
+  /** Requests refused, by problem code. */
+  refused: Record<string, number>;
+  /** OTPs that iSMS took. */
+  sent: number;
+  /** How many of these were verified. */
+  verified: number;
+  /** OTPs that ended without an SMS, by failure code. */
+  failed: Record<string, number>;
+  /** OTPs that ended without knowing whether an SMS was sent. */
+  unknown: number;
+  /** Credits of the OTPs sent. */
+  credits: number;
+  /** Share of the OTPs sent that were verified; null if none was sent. */
+  conversion: number | null;
+  /** Median time from send to verification, interpolated between 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300 and 600 s. */
+  medianVerifySeconds: number | null;
+}
 /** `data` of an event of an OTP. It holds no phone number; `GET /v1/otps/{id}` returns it. */
 export interface OtpEventData {
   /** Id of the OTP. */
@@ -417,4 +442,17 @@ export interface Balance {
   creditsPerDay: number | null;
   /** Day on which the credits run out at that rate; null: not known. */
   runsOutOn: string | null;
+}
+/** Statistics of an app. */
+export interface Stats {
+  /** Groups of the rows. */
+  by: 'status' | 'country' | 'purpose' | 'template';
+  /** Time that a row covers. */
+  step: '5m' | '1h' | '1d';
+  /** Start of the first step. */
+  since: string;
+  /** End, exclusive. */
+  until: string;
+  /** By time and group. */
+  rows: StatsRow[];
 }

@@ -19,6 +19,7 @@ import {
   type ListOptions,
   type OtpsOptions,
   otpsPages,
+  type StatsOptions,
   timeText,
 } from './pages.js';
 import {
@@ -41,6 +42,7 @@ import type {
   NumberVerification,
   Otp,
   OtpInput,
+  Stats,
   UploadSummary,
   Verified,
 } from './types.js';
@@ -200,6 +202,12 @@ export class OtpClient {
   /** Lists past balances of up to 90 days, newest first, page by page. */
   balanceHistory(options: HistoryOptions = {}): AsyncIterable<BalanceSnapshot> {
     return balancePages(this.#call, '/v1/balance/history', options);
+  }
+
+  /** Reads the app's statistics by time and group. Error: `invalid_request` for a time that is no longer kept. */
+  async stats({ by, since, until, step, ...options }: StatsOptions = {}): Promise<Stats> {
+    const asked = query({ by, since: timeText(since), until: timeText(until), step });
+    return await this.#call(reading(`/v1/stats${asked}`, options), holdsList('rows'));
   }
 }
 

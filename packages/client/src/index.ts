@@ -10,7 +10,7 @@ export {
   OtpTimeout,
   OtpUploadBroken,
 } from './errors.js';
-export type { BatchesOptions, HistoryOptions, ListOptions, OtpsOptions } from './pages.js';
+export type { BatchesOptions, HistoryOptions, ListOptions, OtpsOptions, StatsOptions } from './pages.js';
 export type { OtpClientOptions } from './settings.js';
 export type {
   Balance,
@@ -28,6 +28,8 @@ export type {
   OtpStatus,
   ProblemCode,
   RefusalCode,
+  Stats,
+  StatsRow,
   UploadResult,
   UploadSummary,
   Verified,

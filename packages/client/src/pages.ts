@@ -1,6 +1,6 @@
 import { type CallOptions, callFacts, query } from './calls.js';
 import { type Caller, holdsList } from './request.js';
-import type { BalanceSnapshot, Batch, BatchOtp, BatchStatus, Otp, OtpStatus } from './types.js';
+import type { BalanceSnapshot, Batch, BatchOtp, BatchStatus, Otp, OtpStatus, Stats } from './types.js';
 
 /** Options of `listOtps`; `timeoutMs` is that of one page. */
 export interface OtpsOptions extends CallOptions {
@@ -42,6 +42,18 @@ export interface HistoryOptions extends CallOptions {
   since?: Date | string;
   /** Lists only snapshots before this time. */
   until?: Date | string;
+}
+
+/** Options of `stats`. */
+export interface StatsOptions extends CallOptions {
+  /** Groups of the rows. Default: `status`, no groups. */
+  by?: Stats['by'];
+  /** Start, at most 35 days ago, with steps of 5 minutes 2 days. Default: 24 hours before `until`. */
+  since?: Date | string;
+  /** End, exclusive. Default: now. */
+  until?: Date | string;
+  /** Time that a row covers. Default: `1h`. */
+  step?: Stats['step'];
 }
 
 /** The largest page of the gateway. */

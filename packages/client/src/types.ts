@@ -14,6 +14,8 @@ export type {
   OtpStatus,
   ProblemCode,
   RefusalCode,
+  Stats,
+  StatsRow,
   UploadResult,
   UploadSummary,
   Verified,

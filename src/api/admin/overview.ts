@@ -19,6 +19,7 @@ import { otpPageOf } from './otp-page.js';
 import { search, searchSchema } from './otp-search.js';
 import { findBatch } from './overview-batches.js';
 import { overviewOf } from './overview-data.js';
+import { createWeeks } from './overview-weeks.js';
 
 const querySchema = z.strictObject({
   hours: z
@@ -37,6 +38,7 @@ const rangeSchema = z.strictObject({ app: z.string().max(64), range: z.string().
 export function overviewPages(actions: boolean, dependencies: ApiDependencies): Router {
   const { store, batchQueue, version } = dependencies;
   const cancel = createCancel(dependencies);
+  const weeks = createWeeks(dependencies);
   const assets = overviewAssets();
   const page = overviewPage({ version, actions, asset: assets.path });
   const router = Router({ caseSensitive: true, strict: true });
@@ -51,7 +53,8 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
   });
   router.get('/overview.json', async (req, res) => {
     const { hours } = parseInput(querySchema, req.query);
-    answer(res, await overviewOf(dependencies, hours));
+    const [overview, compared] = await Promise.all([overviewOf(dependencies, hours), weeks()]);
+    answer(res, { ...overview, weeks: compared });
   });
   router.post('/otps', async (req, res) => {
     answer(res, await search(dependencies, parseInput(searchSchema, await readJson(req))));
@@ -141,7 +144,7 @@ interface Asset {
 }
 
 /** The page's own scripts, which import one another. */
-const scripts = ['overview.js', 'apps.js', 'batches.js', 'charts.js', 'ui.js'];
+const scripts = ['overview.js', 'apps.js', 'batches.js', 'charts.js', 'ui.js', 'weeks.js'];
 
 /** Files that the page loads, and the digest in their addresses that lets browsers cache them. */
 function overviewAssets() {
@@ -248,6 +251,10 @@ function overviewPage(options: {
     ${chart('waiting-chart', 'Waiting')}
     ${chart('balance-chart', 'Credits', '30 days')}
   </div>
+  <section aria-labelledby="weeks-title" hidden>
+    <h2 id="weeks-title">Week over week</h2>
+    <div id="weeks"></div>
+  </section>
 </main>
 <footer>isms-otp-gateway ${version} · times are yours · refreshed every 15 s</footer>
 </body>

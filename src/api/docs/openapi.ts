@@ -56,6 +56,7 @@ export function openApiDocument(routes: readonly Route[], version: string) {
       { name: 'OTPs', description: 'Send, find, verify and cancel OTPs.' },
       { name: 'Batches', description: 'Upload many OTPs at once; count, list and cancel them.' },
       { name: 'Balance', description: 'Credits of the iSMS account.' },
+      { name: 'Statistics', description: 'Counts of an app over time.' },
       { name: 'Health', description: 'Probes for orchestrators and load balancers, without a key.' },
       { name: 'Documentation', description: 'Without a key.' },
       { name: 'Webhooks', description: 'Events that the gateway delivers to your receiver.' },

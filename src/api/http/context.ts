@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { trace } from '@opentelemetry/api';
 import type { Logger } from '../../lib/logger.js';
+import type { OtpRequest } from '../../otp/otp.js';
 import { randomText } from '../../otp/otp-id.js';
 import type { Audit, AuditEntry } from '../../store/audit.js';
 import type { ApiDependencies } from '../dependencies.js';
@@ -24,6 +25,8 @@ export interface RequestContext {
   /** Set only once the OTP is found: an id in a path can be anything. */
   otpId: string | null;
   batchId: string | null;
+  /** What an OTP was asked for with, once that is read. */
+  request: OtpRequest | null;
   problem: ProblemCode | null;
   /** A stable word for the problem's cause. */
   reason: string | null;
@@ -34,6 +37,8 @@ export interface RequestContext {
 /** How a request of a known app ended. */
 export interface RequestEnd {
   app: string;
+  /** The OTP that was asked for, if that could be read. */
+  request: OtpRequest | null;
   /** Null when the request succeeded or was aborted. */
   problem: ProblemCode | null;
   /** The client disconnected before the answer. */
@@ -59,6 +64,7 @@ export function beginContext(
     operation: null,
     otpId: null,
     batchId: null,
+    request: null,
     problem: null,
     reason: null,
     ended: null,
@@ -95,13 +101,13 @@ export function trackRequests(options: {
   return (req, res) => {
     const context = beginContext(res, `req_${randomText()}`, headers);
     res.once('close', () => {
-      const { startedAt, requestId, route, app, otpId, batchId, problem, reason } = context;
+      const { startedAt, requestId, route, app, otpId, batchId, problem, reason, request } = context;
       const durationMs = performance.now() - startedAt;
       const aborted = !res.writableFinished;
       const status = aborted ? clientClosedStatus : res.statusCode;
       const method = req.method ?? '';
       metrics.request({ method, route, status, seconds: durationMs / 1_000 });
-      if (app !== null) context.ended?.({ app, problem, aborted });
+      if (app !== null) context.ended?.({ app, request, problem, aborted });
       const entry = auditEntryOf(req, res, context);
       if (entry) {
         store.audit.add(entry).catch((err: unknown) => {

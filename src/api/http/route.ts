@@ -68,8 +68,8 @@ interface RouteInput<B, Q, H> {
   headers: H;
   /** The media type that the client prefers; empty if it accepts none of them. */
   accepts(mediaTypes: readonly string[]): string;
-  /** Takes the OTP or batch of the request for its log line and audit entry. */
-  context: Pick<RequestContext, 'otpId' | 'batchId'>;
+  /** Takes the OTP or batch of the request for its log line, audit entry and metrics. */
+  context: Pick<RequestContext, 'otpId' | 'batchId' | 'request'>;
   /** The gateway's URL as the client knows it. */
   origin(): string;
   /** Whether a client on this machine asks for a name of this machine. */

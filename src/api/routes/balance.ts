@@ -13,7 +13,7 @@ import { balanceSchema, historySchema } from './schemas.js';
 const dayMs = 86_400_000;
 const tag = 'Balance';
 
-const instant = z.iso.datetime({
+export const instant = z.iso.datetime({
   offset: true,
   error: 'must be an ISO 8601 date and time with Z or an offset',
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { TimeSlices } from '../../lib/time-slices.js';
+import type { OtpRequest } from '../../otp/otp.js';
 import { refuse } from '../../otp/refusal.js';
 import { createRequestReader, otpRequestSchema, type Read } from '../../producer/otp-request.js';
 import {
@@ -73,7 +74,8 @@ export function bulkRoute(
     key: string | undefined,
     options: Parameters<typeof toBatchOptions>[0],
   ): Promise<Upload> => {
-    const onResults = (results: readonly LineResult[]) => countLines(metrics, app, results);
+    const onResults = (results: readonly LineResult[], group: Group) =>
+      countLines(metrics, app, { results, group });
     const upload = await beginUpload({ store, enqueuer, onResults }, app, {
       ...toBatchOptions(options),
       idempotencyKey: key ?? null,
@@ -174,11 +176,17 @@ export function bulkRoute(
 }
 
 /** Counts new lines; a repeated line was counted before. */
-function countLines(metrics: ApiDependencies['metrics'], app: string, results: readonly LineResult[]): void {
-  let fresh = 0;
+function countLines(
+  metrics: ApiDependencies['metrics'],
+  app: string,
+  { results, group: { from, lines } }: { results: readonly LineResult[]; group: Group },
+): void {
+  const fresh: OtpRequest[] = [];
   for (const result of results) {
-    if (result.kind === 'refused') metrics.rejected(app, 'bulk', result.refusal.code);
-    else if (result.kind === 'created') fresh += 1;
+    const line = lines[result.index - from];
+    const request = line && 'request' in line ? line.request : null;
+    if (result.kind === 'refused') metrics.rejected(app, 'bulk', { code: result.refusal.code, request });
+    else if (result.kind === 'created' && request) fresh.push(request);
   }
   metrics.accepted(app, 'bulk', fresh);
 }

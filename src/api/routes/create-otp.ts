@@ -179,11 +179,12 @@ function againOf(
   earlier: Otp,
   { settings, clientIp }: { settings: RequestSettings; clientIp: string | undefined },
 ): OtpRequest {
-  const { app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds, limitKeys, binding } =
-    earlier;
+  const { app, to, message, unicode, credits, senderId, reference, purpose, template } = earlier;
+  const { ttlSeconds, limitKeys, binding } = earlier;
   if (earlier.status === 'verified') throw new ApiProblem('already_verified');
   return {
-    ...{ app, to, message, unicode, credits, senderId, reference, purpose, ttlSeconds, limitKeys, binding },
+    ...{ app, to, message, unicode, credits, senderId, reference, purpose, template },
+    ...{ ttlSeconds, limitKeys, binding },
     maxAttempts: earlier.maxAttempts,
     sendDeadlineSeconds: settings.sendDeadlineSeconds,
     replacesEarlier: true,

@@ -200,6 +200,40 @@ export const historySchema = object('A page of past balances.', {
   next: timeOrNull('`until` of the next page; null on the last one.'),
 });
 
+const counts = (description: string) => z.record(z.string(), z.int()).describe(description);
+const statsRow = object('Counts of a group in a step.', {
+  start: time('Start of the step.'),
+  group: textOrNull(
+    'The country, purpose or template; null with `by=status`, for OTPs without one, and for requests that were refused ' +
+      'before it was known.',
+  ),
+  accepted: count('OTPs accepted.'),
+  refused: counts('Requests refused, by problem code.'),
+  sent: count('OTPs that iSMS took.'),
+  verified: count('How many of these were verified.'),
+  failed: counts('OTPs that ended without an SMS, by failure code.'),
+  unknown: count('OTPs that ended without knowing whether an SMS was sent.'),
+  credits: z.number().describe('Credits of the OTPs sent.'),
+  conversion: z
+    .number()
+    .nullable()
+    .describe('Share of the OTPs sent that were verified; null if none was sent.'),
+  medianVerifySeconds: z
+    .number()
+    .nullable()
+    .describe(
+      'Median time from send to verification, interpolated between 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300 and 600 s.',
+    ),
+});
+
+export const statsSchema = object('Statistics of an app.', {
+  by: z.enum(['status', 'country', 'purpose', 'template']).describe('Groups of the rows.'),
+  step: z.enum(['5m', '1h', '1d']).describe('Time that a row covers.'),
+  since: time('Start of the first step.'),
+  until: time('End, exclusive.'),
+  rows: z.array(statsRow).describe('By time and group.'),
+});
+
 const app = text('The app concerned.');
 const batchEvent = object('`data` of `batch.started`.', {
   id: text('Id of the batch.'),
@@ -274,5 +308,6 @@ export const namedSchemas = {
   UploadResult: lineResultSchema,
   UploadSummary: uploadSummary,
   BalanceSnapshot: balanceSnapshot,
+  StatsRow: statsRow,
   ...eventSchemas,
 };

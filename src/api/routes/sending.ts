@@ -20,16 +20,17 @@ export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
     waitSeconds: number | null;
     /** Ends the wait early; called only to wait. */
     abortSignal(): AbortSignal;
-    context: Pick<RequestContext, 'otpId'>;
+    context: Pick<RequestContext, 'otpId' | 'request'>;
     /** Called before the wait; must not reject. */
     onAccepted?: (otp: Otp) => Promise<void>;
   }): Promise<Sent> => {
     const { request, idempotency, waitSeconds, abortSignal, context, onAccepted } = options;
+    context.request = request;
     const admission = await enqueuer.enqueue(request, idempotency);
     if (admission.kind === 'refused') throw problemOf(admission.refusal);
     const { otp } = admission;
     context.otpId = otp.id;
-    if (admission.kind === 'created') metrics.accepted(request.app, 'single');
+    if (admission.kind === 'created') metrics.accepted(request.app, 'single', [request]);
     await onAccepted?.(otp);
     if (waitSeconds === null) return admission;
     const find = () => store.otps.find(request.app, otp.id);
@@ -109,7 +110,7 @@ function rateLimitHeaders(quotas: readonly Quota[]): Record<string, string> {
 
 /** Counts rejected sends, as a route's `ended`. */
 export function countRefusals({ metrics }: ApiDependencies) {
-  return ({ app, problem }: RequestEnd): void => {
-    if (problem !== null) metrics.rejected(app, 'single', problem);
+  return ({ app, problem, request }: RequestEnd): void => {
+    if (problem !== null) metrics.rejected(app, 'single', { code: problem, request });
   };
 }

@@ -4,7 +4,6 @@ import type { Otp } from '../../otp/otp.js';
 import { randomText } from '../../otp/otp-id.js';
 import { accountTroubles, type VerifyOutcome } from '../../otp/outcome.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
-import { slotsSince } from '../../store/stats.js';
 import type { Verification } from '../../store/verification-attempts.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { sentOtp } from '../docs/examples.js';
@@ -191,7 +190,7 @@ async function decide(
   }
   switch (settled.kind) {
     case 'verified':
-      if (!otp.isTest) metrics.verified(otp.app, otp.to.country, slotsSince(otp.sentAt ?? Date.now()));
+      if (!otp.isTest) metrics.verified(settled.otp);
       return settled.otp;
     case 'incorrect':
       throw incorrect(settled.otp, isBound ? 'incorrect_code' : 'binding_mismatch');

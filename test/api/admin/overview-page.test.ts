@@ -3,6 +3,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { recordStats } from '../../../src/main/shared-state.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
 import { startBrowser } from '../../support/browser.js';
+import { sentAfter } from '../../support/otps.js';
 import { admin, startGateway } from '../gateway.js';
 
 const gateway = await startGateway({ dependencies: { admin: { ...admin, actions: true } } });
@@ -68,11 +69,11 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
   it('shows the figures and charts without an error', async () => {
     for (let i = 0; i < 3; i++) {
       const { id, code } = await gateway.sent({ to: `012345682${i}` });
-      gateway.metrics.sent({ app: 'shop', country: 'MY', lane: 'single', waitedSeconds: 0.2 });
+      gateway.metrics.sent(sentAfter(200), 'single');
       if (i < 2) await gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code } });
     }
     await gateway.store.balance.record({ credits: 812.5, expiresOn: '2030-01-01' });
-    await recordStats({ store: gateway.store, sendOtpQueue: queue, tally: gateway.metrics.tally }).close();
+    await recordStats({ store: gateway.store, sendOtpQueue: queue, metrics: gateway.metrics }).close();
     const page = await open();
     await expect.poll(() => page.textContent('#sent')).toBe('3');
     expect(await page.textContent('#state')).toBe('All is well.');
@@ -267,6 +268,27 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     expect(await page.getByText('Waiting Children').count()).toBe(0);
     await page.locator('header li').last().getByRole('button').click();
     expect(await page.getByText('Overview', { exact: true }).getAttribute('href')).toBe('/admin');
+  });
+
+  it('compares apps and countries with the week before', async () => {
+    const page = await open();
+    await page.route('**/overview.json*', async (route) => {
+      const answer = await (await route.fetch()).json();
+      const shop = {
+        name: 'shop',
+        last: { sent: 1_200, verified: 900 },
+        before: { sent: 1_000, verified: 850 },
+      };
+      const bank = { name: 'bank', last: { sent: 7, verified: 0 }, before: { sent: 0, verified: 0 } };
+      const weeks = { apps: [shop, bank], countries: [{ ...shop, name: 'MY' }] };
+      await route.fulfill({ json: { ...answer, weeks } });
+    });
+    await page.getByText('24 hours').click();
+    const rows = page.locator('#weeks tbody tr');
+    await expect.poll(() => rows.count()).toBe(3);
+    expect(await rows.nth(0).textContent()).toMatch(/shop.*1,200.*before: 1,000 \(\+20%\).*75%.*before: 85%/);
+    expect(await rows.nth(1).textContent()).toMatch(/bank.*7.*before: none.*0%.*before: –/);
+    expect(await rows.nth(2).textContent()).toMatch(/Malaysia \(MY\)/);
   });
 
   it('is small', async () => {

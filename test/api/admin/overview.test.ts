@@ -8,7 +8,15 @@ import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
 import { keys } from '../../../src/store/keys.js';
 import { shownRange } from '../../../src/store/number-ranges.js';
 import type { WaitReason } from '../../../src/store/waiting-lines.js';
-import { accepted, accountTrouble, admitted, claimed, number, request } from '../../support/otps.js';
+import {
+  accepted,
+  accountTrouble,
+  admitted,
+  claimed,
+  number,
+  request,
+  sentAfter,
+} from '../../support/otps.js';
 import { admin, expectProblem, settings, startGateway } from '../gateway.js';
 
 const gateway = await startGateway({ policy: { fraudGuard: 'enforce' } });
@@ -36,7 +44,7 @@ const limitedRange = {
 };
 /** Stores what the gateway counted so far. */
 const write = async () => {
-  const recorder = recordStats({ store: gateway.store, sendOtpQueue: queue, tally: gateway.metrics.tally });
+  const recorder = recordStats({ store: gateway.store, sendOtpQueue: queue, metrics: gateway.metrics });
   await recorder.close();
 };
 
@@ -67,9 +75,9 @@ describe('the overview', () => {
     const before = await overview();
     await gateway.call('POST', '/v1/otps', { body: { to: '0123456801' } });
     await gateway.call('POST', '/v1/otps', { body: { to: '12' } });
-    gateway.metrics.sent({ app: 'shop', country: 'MY', lane: 'single', waitedSeconds: 0.3 });
-    gateway.metrics.sent({ app: 'shop', country: 'MY', lane: 'single', waitedSeconds: 40 });
-    gateway.metrics.failed('shop', 'rejected');
+    gateway.metrics.sent(sentAfter(300), 'single');
+    gateway.metrics.sent(sentAfter(40_000), 'single');
+    gateway.metrics.failed(request(), 'rejected');
     await write();
     const { points, waiting, hours } = await overview();
     expect(hours).toBe(6);

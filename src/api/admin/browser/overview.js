@@ -16,6 +16,7 @@ import {
   table,
   time,
 } from './ui.js';
+import { showWeeks } from './weeks.js';
 
 const refreshEveryMs = 15_000;
 let hours = '6';
@@ -265,6 +266,7 @@ function show(overview) {
   showApps(overview, refresh);
   showAppChoices(overview);
   showRanges(overview);
+  showWeeks(overview);
   refreshAges();
 }
 

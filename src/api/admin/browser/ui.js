@@ -18,6 +18,7 @@ export const format = {
   whole: formatter(),
   oneDigit: formatter({ maximumFractionDigits: 1 }),
   percent: formatter({ style: 'percent', maximumFractionDigits: 0 }),
+  change: formatter({ style: 'percent', maximumFractionDigits: 0, signDisplay: 'exceptZero' }),
   dateTime: dateFormatter({ dateStyle: 'short', timeStyle: 'medium' }),
   date: dateFormatter({ dateStyle: 'medium', timeZone: 'UTC' }),
   duration: (seconds) => {

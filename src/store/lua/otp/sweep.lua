@@ -1,7 +1,7 @@
 --- @include "shared/record"
 -- Ends OTPs whose deadline passed and returns queued ones whose job may be missing.
 -- KEYS: the `due` sets of partitions. ARGV, for each: most records to check. Returns for each: how many it checked, the
--- queued ones, ids of unreadable ones, and as JSON app, status and failure of those with a new status.
+-- queued ones, ids of unreadable ones, and the records of those that it ended without a known SMS.
 local t = now()
 
 -- Everything that fails for a broken record, before the first write.
@@ -29,7 +29,7 @@ return for_each_record(function(most)
     else
       redis.call('ZADD', here.due, digits(next_due), id)
     end
-    if changed then changes[#changes + 1] = cjson.encode({ app = r.app, status = r.status, failure = r.failure }) end
+    if changed and (r.failure or r.status == 'unknown') then changes[#changes + 1] = raw end
     -- A line whose start was postponed waits in its batch.
     if readable and r and r.status == 'queued' and (r.startAt or 0) <= t then
       -- In case the process that adds the missing job ends before; see markEnqueued.

@@ -3,7 +3,7 @@
 --- @include "limits/budget"
 --- @include "shared/attempt-log"
 -- Shared by every function on OTPs' records, each one JSON string. Times are milliseconds of Redis's own clock. Fields:
--- id, app, phone (hash), purpose, isTest, batch, credits, ttlSeconds, maxAttempts
+-- id, app, phone (hash), purpose, template, isTest, batch, credits, ttlSeconds, maxAttempts
 -- status, at (its last change), createdAt, sendDeadline, startAt (start of the batch), failure
 -- claims: how many so far; of the current one: token, claimedAt, attemptEndsAt
 -- retries, unknowns (attempts with an unknown outcome), presumed (those only assumed after lost writes), unknownAt (when

@@ -1,0 +1,52 @@
+import { shared } from '../../lib/memoize.js';
+import type { AppStats } from '../../store/app-stats.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { sumsOf } from '../routes/stats.js';
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const weekMs = 7 * 24 * hourMs;
+/** Hours change slowly, and reading two weeks of all apps takes many calls. */
+const keptMs = 5 * minuteMs;
+
+/** The last 7 days, up to the current hour, beside the 7 days before, by app and by country. */
+export function createWeeks({ store, apps }: Pick<ApiDependencies, 'store' | 'apps'>) {
+  let known: { readAt: number; weeks: Awaited<ReturnType<typeof read>> } | null = null;
+  const read = async () => {
+    const until = Math.floor(Date.now() / hourMs) * hourMs;
+    const span = { since: until - 2 * weekMs, until };
+    const ofApp = async ({ name }: { name: string }) => {
+      const found = await store.appStats.read(name, 'country', { step: '1h', ...span });
+      return sumsOf(found, { ...span, stepMs: weekMs }).map((sum) => ({ ...sum, app: name }));
+    };
+    const sums = (await Promise.all(apps.all().map(ofApp))).flat();
+    const lastFrom = until - weekMs;
+    return {
+      apps: compared(sums, ({ app }) => app, lastFrom),
+      countries: compared(sums, ({ group }) => group, lastFrom),
+    };
+  };
+  return shared(async () => {
+    if (known === null || Date.now() - known.readAt > keptMs) {
+      known = { readAt: Date.now(), weeks: await read() };
+    }
+    return known.weeks;
+  });
+}
+
+/** What was sent and verified in both weeks, by name; those that sent most come first. */
+function compared<S extends AppStats>(sums: readonly S[], nameOf: (sum: S) => string, lastFrom: number) {
+  return [...Map.groupBy(sums, nameOf)]
+    .map(([name, ofName]) => {
+      const weekOf = (some: readonly S[]) => ({
+        sent: some.reduce((total, { counts }) => total + (counts['sent'] ?? 0), 0),
+        verified: some.reduce((total, { counts }) => total + (counts['verified'] ?? 0), 0),
+      });
+      const [last, before] = [true, false].map((isLast) =>
+        weekOf(ofName.filter(({ at }) => at >= lastFrom === isLast)),
+      );
+      return { name, last: last ?? weekOf([]), before: before ?? weekOf([]) };
+    })
+    .filter(({ last, before }) => last.sent + before.sent > 0)
+    .sort((a, b) => b.last.sent - a.last.sent || b.before.sent - a.before.sent);
+}
