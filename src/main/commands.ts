@@ -9,7 +9,10 @@ import type { SendOptions } from '../cli/send.js';
 import type { VerifyOptions } from '../cli/verify.js';
 import { statuses } from '../otp/otp.js';
 import { soleSubcommand, subcommandTerm } from './command-help.js';
-import type { CommandOutput, runOperatorCommand } from './operate.js';
+import { argumentTexts, groups } from './command-texts.js';
+import type { OperatorOptions } from './number-list-commands.js';
+import type { runOperatorCommand } from './operate.js';
+import type { CommandOutput } from './operator-input.js';
 import { packageVersion } from './package-version.js';
 import { addProbe } from './probe-command.js';
 import type { runProcess } from './run-process.js';
@@ -115,33 +118,6 @@ export const renamedCommands: ReadonlyMap<string, string> = new Map([
   ['person', 'subject export'],
   ['erase', 'subject erase'],
 ]);
-
-const groups: Readonly<Record<string, string>> = {
-  config: 'check settings',
-  apps: 'check APPS_FILE',
-  batches: 'list, show, pause, resume and cancel batches',
-  keys: 'create API keys',
-  otps: 'list OTPs',
-  numbers: 'unlock phone numbers',
-  ranges: 'list and unblock number ranges that the toll-fraud guard limits',
-  webhooks: 'deliver events again',
-  redis: 'mark a Redis that was restored from a backup',
-  subject: 'export or erase the data about a phone number (PDPA)',
-};
-
-const argumentTexts: Readonly<Record<string, string>> = {
-  app: 'name of an app',
-  batch: 'id of a batch',
-  number: 'phone number, such as +60123456789 or 0123456789',
-  range: 'number range, as `ranges list` shows it',
-  since: 'first moment, such as 2026-11-25 (UTC)',
-  until: 'moment after the last, such as 2026-11-26',
-  id: 'id of an OTP (or, for status, of a batch)',
-  code: 'code that the user received; - reads it from stdin, none asks for it',
-  file: 'path of the file',
-  role: 'process or use that the settings are for',
-  shell: 'shell that completes commands',
-};
 
 /**
  * Every command of `isms-otp`. A command reads settings and imports its code when it runs, so that help and short
@@ -257,9 +233,24 @@ function addOperations({ program, io, define, withJson, print }: CommandBuilder)
     const command = withJson(define(`${name} ${args}`.trim(), description));
     command.action(async () => {
       const { runOperatorCommand } = await import('./operate.js');
-      await print(command.opts(), runOperatorCommand(name, command.args, io.env));
+      const options = command.opts<OperatorOptions & { json?: true }>();
+      await print(options, runOperatorCommand(name, command.args, io.env, options));
     });
+    return command;
   };
+  for (const [verb, text] of [
+    ['allow', 'exempt a number, or a prefix, from the toll-fraud guard'],
+    ['deny', 'send nothing to a number, or a prefix'],
+  ] as const) {
+    operator(`numbers ${verb}`, '<prefix>', text)
+      .option('--app <name>', 'only OTPs of this app; default: all apps')
+      .option('--until <time>', 'end, such as 2026-11-25T08:00:00+08:00; default: until it is removed');
+  }
+  operator('numbers list', '', 'list the allowed and denied numbers');
+  operator('numbers remove', '<prefix>', 'remove a number, or a prefix, from the allow or deny list').option(
+    '--app <name>',
+    'the entry of this app; default: the entry of all apps',
+  );
   operator('numbers unlock', '<app> <number>', 'clear the limits and wrong codes of a phone number');
   operator('apps list', '', 'list the apps, and which of them are paused');
   operator('apps pause', '<app>', 'stop sending OTPs of an app; verification goes on');

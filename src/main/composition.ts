@@ -17,6 +17,7 @@ import { addJobFunction } from '../queues/add-jobs.js';
 import { operatorPauseKeys } from '../queues/send-otp.js';
 import { createEncrypter } from '../store/encryption.js';
 import type { HistoryFinding } from '../store/history.js';
+import { type NumberListTrouble, unreadableEntries } from '../store/number-lists.js';
 import { type Policy, type RedisClient, wantedEvents } from '../store/script.js';
 import { createStore, type Store } from '../store/store.js';
 import { createWebhookEndpoint } from '../webhooks/endpoint.js';
@@ -45,11 +46,7 @@ export function ismsProvider(
 }
 
 /** The records in Redis, over a connection that suits the process. */
-export function storeOf(
-  redis: RedisClient,
-  config: StoreConfig,
-  logger: Pick<Logger, 'info' | 'warn'>,
-): Store {
+export function storeOf(redis: RedisClient, config: StoreConfig, logger: Logger): Store {
   return createStore({
     redis,
     encrypter: createEncrypter(config.encryptionKeys.reveal()),
@@ -59,6 +56,7 @@ export function storeOf(
     safeRanges: config.fraud.safeRanges,
     balanceLimits: config.balance,
     auditRetentionDays: config.auditRetentionDays,
+    onNumberListTrouble: (trouble) => logNumberListTrouble(trouble, logger),
     onNewHistory: (finding) => logNewHistory(finding, logger),
   });
 }
@@ -73,6 +71,16 @@ function logNewHistory(finding: HistoryFinding, logger: Pick<Logger, 'info' | 'w
       { event: 'redis.may_have_lost' },
       'Redis restarted or failed over and may have lost its last writes',
     );
+}
+
+/** Numbers may be sent to that were denied, so each trouble is an error. */
+function logNumberListTrouble(trouble: NumberListTrouble, logger: Logger): void {
+  const { kind, ...about } = trouble;
+  const text =
+    kind === 'unreadable'
+      ? unreadableEntries(trouble.entries)
+      : 'Redis does not show the allow and deny lists; those read before stay in force';
+  logger.error({ event: `number_lists.${kind}`, ...about }, text);
 }
 
 /** Defaults and limits for OTP requests. */

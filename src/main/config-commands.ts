@@ -6,7 +6,7 @@ import type { Environment } from '../config/load-config.js';
 import type { Role } from '../config/roles.js';
 import { createAppRegistry } from './apps.js';
 import { load } from './load.js';
-import type { CommandOutput } from './operate.js';
+import type { CommandOutput } from './operator-input.js';
 
 /** Describes the settings of a role. Throws a ConfigError with all errors in them and in APPS_FILE. */
 export async function validateConfig(role: Role, env: Environment): Promise<CommandOutput> {

@@ -3,9 +3,10 @@ import { connect as connectTls } from 'node:tls';
 import type { Environment } from '../config/load-config.js';
 import type { Config } from '../config/roles.js';
 import { troubleTexts } from '../otp/outcome.js';
+import { unreadableEntries } from '../store/number-lists.js';
 import { mastersOf, type RedisClient } from '../store/script.js';
 import { createAppRegistry } from './apps.js';
-import { ismsProvider } from './composition.js';
+import { ismsProvider, storeOf } from './composition.js';
 import { load } from './load.js';
 import { packageVersion } from './package-version.js';
 import { connectOnce, warnOfRedis } from './redis.js';
@@ -147,6 +148,17 @@ async function* knownRedis(redis: RedisClient, config: Config): AsyncGenerator<F
   yield* warnings.sort((a, b) => a.text.localeCompare(b.text));
   if (warnings.length === 0) yield ok('redis', 'Redis is durable and evicts nothing.');
   yield await clockFinding(redis);
+  const { encryptionKeys } = config;
+  if (!encryptionKeys) return;
+  const logger = { info: note, warn: note, error: () => {} };
+  const { numberLists } = storeOf(redis, { ...config, encryptionKeys }, logger);
+  const { unreadable } = await numberLists.read();
+  if (unreadable > 0)
+    yield problem(
+      'redis',
+      unreadableEntries(unreadable),
+      'Put the key back; if it is lost, run `isms-otp numbers remove unreadable` and add them again.',
+    );
 }
 
 /** Deadlines use Redis's clock, logs and webhooks this machine's. */

@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { table } from '../cli/view.js';
 import { ConfigError } from '../config/load-config.js';
-import type { ConfigFor } from '../config/roles.js';
 import type { Otp } from '../otp/otp.js';
-import { PhoneNumber } from '../otp/phone-number.js';
 import { setAppPaused } from '../producer/app-pause.js';
 import { type BatchQueue, createBatchQueue } from '../queues/batch.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../queues/send-otp.js';
@@ -13,28 +11,33 @@ import type { Store } from '../store/store.js';
 import { createAppRegistry } from './apps.js';
 import { storeOf } from './composition.js';
 import { load } from './load.js';
+import { numberListCommands, type OperatorOptions } from './number-list-commands.js';
+import {
+  appNames,
+  type CommandOutput,
+  isoTime,
+  knownApp,
+  momentOf,
+  numberOf,
+  type OperatorConfig,
+  output,
+  subjectOf,
+} from './operator-input.js';
 import { connectOnce } from './redis.js';
-
-type OperatorConfig = ConfigFor<'operator'>;
-
-/** What a command prints: the text, or with `--json` the data. */
-export interface CommandOutput {
-  text: string;
-  data: unknown;
-}
 
 /** Runs a command on the stored data; its name is its action in the audit log. */
 export async function* runOperatorCommand(
   name: OperatorCommand,
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  options: OperatorOptions = {},
 ): AsyncGenerator<CommandOutput> {
   const config = load(env, 'operator');
   const redis = connectOnce(config.redisUrl.reveal());
   const onError = () => {};
   redis.on('error', onError);
-  const store = storeOf(redis, config, { info: () => {}, warn: () => {} });
-  const tools: Tools = {
+  const store = storeOf(redis, config, { info: () => {}, warn: () => {}, error: () => {} });
+  const tools: Omit<Tools, 'options'> = {
     store,
     sendOtpQueue: createSendOtpQueue({ connection: redis, onError, shards: config.queues.shards }),
     batchQueue: createBatchQueue(redis, onError),
@@ -43,9 +46,11 @@ export async function* runOperatorCommand(
   };
   try {
     // Recorded first: a command that is interrupted has shown or changed data as well.
-    const about = subjectOf(args, config);
+    const { app, until } = options;
+    const given = [...args, app, until].filter((text) => text !== undefined);
+    const about = subjectOf(given, config);
     await store.audit.add({ at: Date.now(), actor: 'operator', action: name, result: 'begun', ...about });
-    yield* runners[name](tools, args[0] ?? '', args[1] ?? '');
+    yield* runners[name]({ ...tools, options }, args[0] ?? '', args[1] ?? '');
   } catch (error) {
     if (redis.status === 'ready' || error instanceof ConfigError) throw error;
     throw new Error('Redis cannot be reached: check REDIS_URL.');
@@ -60,11 +65,13 @@ interface Tools {
   batchQueue: BatchQueue;
   webhookQueue: WebhookQueue;
   config: OperatorConfig;
+  options: OperatorOptions;
 }
 
 type Runner = (tools: Tools, first: string, second: string) => AsyncGenerator<CommandOutput>;
 
 const runners = {
+  ...numberListCommands,
   'numbers unlock': async function* ({ store, config }, app, text) {
     const to = numberOf(text, config);
     const known = await store.phones.unlock(app, to);
@@ -155,6 +162,10 @@ const runners = {
       const times = { admittedAt: admittedAt.map(isoTime), verifiedAt: verifiedAt && isoTime(verifiedAt) };
       yield line({ to: to.masked, ...known, ...times });
     }
+    const { entries } = await store.numberLists.read();
+    for (const { list, shown, app, until, digits } of entries) {
+      if (`+${digits}` === to.e164) yield line({ to: shown, list, app, until: until && isoTime(until) });
+    }
   },
   'subject erase': async function* ({ store, sendOtpQueue, config }, text) {
     const to = numberOf(text, config);
@@ -178,11 +189,6 @@ const runners = {
 /** A command on the stored data. */
 type OperatorCommand = keyof typeof runners;
 
-/** The same text with and without `--json`. */
-function output(text: string): CommandOutput {
-  return { text, data: { message: text } };
-}
-
 /** A line of NDJSON, with and without `--json`. */
 const line = (data: object): CommandOutput => ({ text: JSON.stringify(data), data });
 
@@ -198,46 +204,6 @@ async function eraseJobs(queue: SendOtpQueue, otps: readonly Otp[], waitMs: numb
     if (left.length === 0 || performance.now() > until) return left.length;
   }
 }
-
-const appNames = (config: OperatorConfig) =>
-  createAppRegistry(config)
-    .all()
-    .map(({ name }) => name);
-
-function knownApp(app: string, config: OperatorConfig): string {
-  if (appNames(config).includes(app)) return app;
-  throw new ConfigError([
-    { variable: '<app>', problem: 'is not an app of API_KEYS or APPS_FILE; isms-otp apps list shows them' },
-  ]);
-}
-
-function numberOf(text: string, { defaults }: OperatorConfig): PhoneNumber {
-  const to = PhoneNumber.parse(text, defaults.country);
-  if (to) return to;
-  throw new ConfigError([
-    { variable: '<number>', problem: 'is not a mobile number; write it as +60123456789' },
-  ]);
-}
-
-/** Masks any other number, such as one of a landline. */
-const withoutDigits = (text: string) => text.replaceAll(/\d(?:[ ().-]*\d){8,}/g, '[masked]');
-
-/** The arguments for the audit log, without whole phone numbers. */
-function subjectOf(args: readonly string[], { defaults }: OperatorConfig): { subject?: string } {
-  if (args.length === 0) return {};
-  const shown = args.map((text) => PhoneNumber.parse(text, defaults.country)?.masked ?? withoutDigits(text));
-  return { subject: shown.join(' ') };
-}
-
-function momentOf(variable: string, text: string): number {
-  const moment = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(moment)) return moment;
-  throw new ConfigError([
-    { variable, problem: 'must be a date such as 2026-11-25, or 2026-11-25T08:00:00Z' },
-  ]);
-}
-
-const isoTime = (ms: number) => new Date(ms).toISOString();
 
 /** An OTP as its recipient may request it; the number is masked. */
 /** Without the hash of its binding, which tells nothing about a person. */

@@ -10,6 +10,7 @@ export const refusalMessages = {
     'Not a valid mobile number. SMS cannot be sent to landlines. Use the international format, +60123456789, or the national one.',
   country_not_allowed:
     'The country of this number is not allowed. The operator allows countries with ALLOWED_COUNTRIES.',
+  recipient_denied: "The number is on the operator's deny list.",
   message_not_allowed:
     "The message breaks the content rules of the number's country or those of the operator; `errors` lists them.",
   phone_rate_limited: 'Too many OTPs to this number.',

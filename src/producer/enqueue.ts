@@ -59,12 +59,12 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
     refusesBulk: () => backpressure.refusesBulk(),
     /** A single OTP. Rejects when Redis cannot be reached. */
     enqueue: async (request: OtpRequest, idempotency: Idempotency | null) => {
-      const overload = backpressure.refuses(request.sendDeadlineSeconds, null);
+      const refuseWith = backpressure.refuses(request.sendDeadlineSeconds, null);
       const createJobCall = await sendOtpQueue.jobCallFactory();
       const { app, to } = request;
       const trace = traceMetadata();
       const jobOf = createJobCall && ((id: string) => createJobCall({ id, app, to, trace }));
-      const admission = await store.otps.admit(request, idempotency, { overload, jobOf });
+      const admission = await store.otps.admit(request, idempotency, { refuseWith, jobOf });
       warn(request, admission);
       const hasJob = jobOf !== null && admission.kind === 'created';
       if (!hasJob && isQueued(admission)) await addJob(admission.otp);
@@ -74,7 +74,7 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
     enqueueMany: async (batch: EnqueuedBatch, asked: readonly AdmissionRequest[]) => {
       const overloadOf = memoize((seconds) => backpressure.refuses(Number(seconds), batch.app));
       const withOverload = asked.map(({ request, reserved }) => {
-        return { request, reserved, overload: overloadOf(String(request.sendDeadlineSeconds)) };
+        return { request, reserved, refuseWith: overloadOf(String(request.sendDeadlineSeconds)) };
       });
       const decided = await store.otps
         .admitMany(withOverload)

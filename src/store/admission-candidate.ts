@@ -109,7 +109,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) 
       /** How many the client's IPv6 /56 network may ask for. */
       clientNetworkLimit: networkWindow ? limits.clientIpPer10Minutes * widerNetworkShare : undefined,
       fingerprints: idempotency ? encrypter.hashes('request body', idempotency.body) : undefined,
-      overloaded: asked.overload ? true : undefined,
+      refused: asked.refuseWith ? true : undefined,
       /** The purpose whose earlier OTPs it replaces; '' for none. */
       supersedes: request.replacesEarlier ? (request.purpose ?? '') : undefined,
       quotas: asked.quotas,

@@ -107,7 +107,7 @@ const admitReply = json(
     }),
     guardReply.extend({ kind: z.literal('range_blocked') }),
     z.object({ kind: z.literal('over_budget'), period: z.enum(budgetPeriods) }),
-    z.object({ kind: z.enum(['key_reused', 'phone_locked', 'app_paused', 'overloaded']) }),
+    z.object({ kind: z.enum(['key_reused', 'phone_locked', 'app_paused', 'refused']) }),
   ]),
 );
 
@@ -123,7 +123,7 @@ export function parseReply(answer: unknown): AdmitReply {
 /** The result of a request. Throws for a record that cannot be opened. */
 export function admissionOf(
   { encrypter }: AdmissionOptions,
-  { id, budgets, asked: { request, reserved, overload } }: Candidate,
+  { id, budgets, asked: { request, reserved, refuseWith } }: Candidate,
   reply: AdmitReply,
 ): Admission {
   switch (reply.kind) {
@@ -146,8 +146,8 @@ export function admissionOf(
       return refusedByGuard(reply);
     case 'over_budget':
       return refusedByBudget(budgets?.find(({ period }) => period === reply.period));
-    case 'overloaded':
-      return { kind: 'refused', refusal: overload ?? refuse('overloaded') };
+    case 'refused':
+      return { kind: 'refused', refusal: refuseWith ?? refuse('overloaded') };
     case 'key_reused':
       return refused('idempotency_key_reused');
     case 'phone_locked':

@@ -1,5 +1,5 @@
 import type { Otp, OtpRequest } from '../otp/otp.js';
-import type { Quota, RangeDecision, Refusal } from '../otp/refusal.js';
+import { type Quota, type RangeDecision, type Refusal, refuse } from '../otp/refusal.js';
 import { candidateOf } from './admission-candidate.js';
 import {
   admissionOf,
@@ -13,6 +13,7 @@ import {
 } from './admission-case.js';
 import { stepsOnCluster } from './admission-on-cluster.js';
 import type { KeyedHashes } from './encryption.js';
+import type { NumberLists } from './number-lists.js';
 import type { NumberRanges } from './number-ranges.js';
 import { createListAppender } from './otp-list.js';
 import { loadScript, longestLifeMs, longestStartMs, type RecordScriptOptions } from './script.js';
@@ -33,10 +34,14 @@ export type Admission =
 export function createAdmission(options: AdmissionOptions) {
   const before = options.redis.isCluster ? stepsOnCluster(options) : [rotateKeys(options)];
   const steps = [...before, decide(options)];
+  const { numberLists } = options;
   return async (requests: readonly AdmissionRequest[]) => {
-    const cases = requests.map(
-      (asked): Case => ({ candidate: candidateOf(options, asked), exempt: false, quotas: [], giveBack: [] }),
-    );
+    await numberLists.refresh();
+    const cases = requests.map((asked): Case => {
+      const isDenied = numberLists.listOf(asked.request.app, asked.request.to) === 'deny';
+      const decided = isDenied ? { ...asked, refuseWith: refuse('recipient_denied') } : asked;
+      return { candidate: candidateOf(options, decided), exempt: false, quotas: [], giveBack: [] };
+    });
     for (const step of steps) {
       const open = cases.filter(({ admission }) => admission === undefined);
       if (open.length > 0) await step(open);
@@ -91,7 +96,7 @@ export interface AdmissionRequest {
   request: OtpRequest;
   idempotency?: Idempotency | null;
   /** Refuses a new OTP with this; one that was created earlier is still answered. */
-  overload?: Refusal | null;
+  refuseWith?: Refusal | null;
   /** Whether to tell what is left of the limits. */
   quotas?: boolean;
   /** How its job is added in the same step; without, the caller adds it. Not on a cluster. */
@@ -110,6 +115,7 @@ export interface AdmissionOptions extends RecordScriptOptions {
   /** The hashes whose field `paused` BullMQ sets while an operator pauses a send queue. */
   operatorPauseKeys: readonly string[];
   ranges: Pick<NumberRanges, 'guarded' | 'note'>;
+  numberLists: Pick<NumberLists, 'refresh' | 'listOf'>;
   /** The Lua function `add_job`, for `jobOf`. */
   addJobFunction: string;
 }

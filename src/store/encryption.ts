@@ -62,6 +62,11 @@ export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]) 
       const text = bytes.subarray(headerBytes + nonceBytes + tagBytes);
       return decipher.update(text, undefined, 'utf8') + decipher.final('utf8');
     },
+    /** Whether it was encrypted under the first encryption key. */
+    isCurrent: (encrypted: string) =>
+      derive(current, 'key id')
+        .subarray(0, keyIdBytes)
+        .equals(Buffer.from(encrypted.slice(0, 8), 'base64url').subarray(0, keyIdBytes)),
     /** Base64url, 128 bits, for one purpose. */
     hashes: (purpose: string, text: string): KeyedHashes => {
       const short = (key: Buffer) => hmac(key, purpose, text).subarray(0, 16).toString('base64url');

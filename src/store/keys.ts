@@ -59,6 +59,8 @@ export const keys = {
   limitKeyWindow: (hash: string, window: string) => `${prefix}:{${hash}}:limit-key-${window}`,
   /** String, MessagePack: the toll-fraud guard's data about an app's number range (`lua/ranges/range.lua`). */
   range: (hash: string) => `${prefix}:{${hash}}:range`,
+  /** Hash, encrypted by keyed hash of app and number: the allow and deny lists; and `version`, new with each change. */
+  numberLists: `${prefix}:{numbers}:lists`,
   /** Set: app and range of each number range that the guard slowed, blocked or capped. */
   ranges: `${prefix}:{ranges}:judged`,
   /** Hash, MessagePack by app and country: OTPs sent and verified, by the minute of sending. */

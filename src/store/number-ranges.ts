@@ -5,6 +5,7 @@ import type { Otp } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import type { RangeDecision } from '../otp/refusal.js';
 import { copyToCurrentKey, hashedKey, keys } from './keys.js';
+import type { NumberLists } from './number-lists.js';
 import { json, loadListScript, loadScript, type StoreContext, singleRecordLimits } from './script.js';
 import type { ReleasedOtp } from './waiting-lines.js';
 
@@ -76,11 +77,12 @@ const readReply = json(limitedSchema).nullable();
 interface NumberRangesOptions extends StoreContext {
   /** Number ranges, or beginnings of them, that the guard leaves alone: E.164 digits. */
   safeRanges: readonly string[];
+  numberLists: Pick<NumberLists, 'listOf'>;
 }
 
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
 export function createNumberRanges(options: NumberRangesOptions) {
-  const { redis, encrypter, policy, safeRanges } = options;
+  const { redis, encrypter, policy, safeRanges, numberLists } = options;
   const noteMany = loadListScript(redis, 'ranges/range#note', policy);
   const readScript = loadScript(redis, 'ranges/range#read', policy);
   const takeMany = loadListScript(redis, 'ranges/range#take', policy, slotDeadlineMs);
@@ -92,7 +94,7 @@ export function createNumberRanges(options: NumberRangesOptions) {
   const keyOf = memoize((name: string) => hashedKey(encrypter.hashes('number range', name), keys.range));
   const guarded = (app: string, to: PhoneNumber) => {
     const safe = safeRanges.some((digits) => to.e164.startsWith(`+${digits}`));
-    if (policy.fraudGuard === 'off' || safe) return null;
+    if (policy.fraudGuard === 'off' || safe || numberLists.listOf(app, to) === 'allow') return null;
     const name = `${app} ${to.range}`;
     return { name, key: keyOf(name) };
   };

@@ -73,15 +73,15 @@ export function createOtps(options: AdmissionOptions) {
     },
     /**
      * Decides about a new OTP and writes its record, in one step, or a few on a cluster (ADR 20).
-     * `overload` refuses a new OTP; one that was created earlier is still answered. With `jobOf`, a new OTP has its job
+     * `refuseWith` refuses a new OTP; one that was created earlier is still answered. With `jobOf`, a new OTP has its job
      * at once. Rejects for trouble with Redis or a record.
      */
     admit: async (
       request: OtpRequest,
       idempotency: Idempotency | null,
-      { overload = null, jobOf = null }: Pick<AdmissionRequest, 'overload' | 'jobOf'> = {},
+      { refuseWith = null, jobOf = null }: Pick<AdmissionRequest, 'refuseWith' | 'jobOf'> = {},
     ) => {
-      const admission = await admitOne({ request, idempotency, overload, jobOf, quotas: true });
+      const admission = await admitOne({ request, idempotency, refuseWith, jobOf, quotas: true });
       if (admission instanceof Error) throw admission;
       return admission;
     },

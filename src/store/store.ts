@@ -14,6 +14,7 @@ import { createFailedLogins } from './failed-logins.js';
 import { createHistories, type HistoryFinding } from './history.js';
 import { keys } from './keys.js';
 import { createLoad, evictionPolicy } from './load.js';
+import { createNumberLists, type NumberListTrouble } from './number-lists.js';
 import { createNumberRanges } from './number-ranges.js';
 import { createOtps } from './otps.js';
 import { createPhones } from './phones.js';
@@ -33,6 +34,8 @@ interface StoreOptions extends StoreContext {
   addJobFunction?: string;
   /** Number ranges that the toll-fraud guard leaves alone; none by default. */
   safeRanges?: readonly string[];
+  /** Called once when the allow and deny lists cannot be read, or not in full. */
+  onNumberListTrouble?: (trouble: NumberListTrouble) => void;
   balanceLimits: BalanceLimits;
   /** Days that the audit log is kept; none by default. */
   auditRetentionDays?: number;
@@ -45,16 +48,18 @@ export type Store = ReturnType<typeof createStore>;
 
 export function createStore({
   onNewHistory = () => {},
+  onNumberListTrouble = () => {},
   safeRanges = [],
   auditRetentionDays = 0,
   addJobFunction = '',
   ...stores
 }: StoreOptions) {
   const { redis } = stores;
-  const ranges = createNumberRanges({ ...stores, safeRanges });
+  const numberLists = createNumberLists({ ...stores, onTrouble: onNumberListTrouble });
+  const ranges = createNumberRanges({ ...stores, safeRanges, numberLists });
   const conversion = createConversion(stores);
   const histories = createHistories(redis, onNewHistory);
-  const options = { ...stores, addJobFunction, ranges, conversion, noteHistory: histories.note };
+  const options = { ...stores, addJobFunction, ranges, numberLists, conversion, noteHistory: histories.note };
   const renewLease = loadScript(redis, 'gateway/renew-lease');
   // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
   const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));
@@ -65,6 +70,7 @@ export function createStore({
     sendAttempts: createSendAttempts(options),
     verificationAttempts: createVerificationAttempts(options),
     ranges,
+    numberLists,
     conversion,
     phones: createPhones(stores),
     sendingPause: createSendingPause(stores),

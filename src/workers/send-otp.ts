@@ -5,6 +5,7 @@ import { randomText } from '../otp/otp-id.js';
 import { type SendOutcome, spendsRetry } from '../otp/outcome.js';
 import { type CallWindow, momentIn, type Provider } from '../otp/provider.js';
 import { type SendOtpJob, type SendOtpResult, sendOtpPayload } from '../queues/send-otp.js';
+import type { NumberLists } from '../store/number-lists.js';
 import type { SendAttempts, SendClaim, SettledSend, Unclaimed } from '../store/send-attempts.js';
 import type { AppGate, AppPermit } from './app-gate.js';
 import type { Credits } from './balance.js';
@@ -53,6 +54,7 @@ const balanceWithinMs = 5_000;
 
 export interface SendOtpDependencies {
   sendAttempts: SendAttempts;
+  numberLists: Pick<NumberLists, 'refresh' | 'listOf'>;
   provider: Provider;
   jobGate: Pick<JobGate, 'closed' | 'trackJob' | 'note'>;
   pauseGate: Pick<PauseGate, 'state' | 'report' | 'noteCall' | 'noteAccepted'>;
@@ -197,11 +199,15 @@ async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend)
   return await afterSend(job, lockToken, { settled, outcome, attempt: claim.attempt });
 }
 
-/** The outcome without a call: an earlier refusal is final or undecided, or the balance cannot pay. Null: call. */
+/** The outcome without a call: the number is denied, an earlier refusal final or undecided, or the balance cannot pay. */
 async function decideWithoutCall(
-  { appGate, credits }: SendOtpDependencies,
+  { appGate, credits, numberLists }: SendOtpDependencies,
   { claim: { refusal, otp }, permit }: ClaimedSend,
 ): Promise<SendOutcome | null> {
+  // It was accepted before its number was denied.
+  await numberLists.refresh();
+  if (numberLists.listOf(otp.app, otp.to) === 'deny')
+    return { kind: 'rejected', failure: 'recipient_denied' };
   if (refusal) {
     const refusalClass = await appGate.classifyRefusal(otp.app, refusal);
     // It was refused for lack of credits, and the balance could pay a moment later: the account was topped up in between.

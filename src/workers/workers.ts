@@ -153,14 +153,14 @@ async function startSends(options: WorkersOptions) {
     },
     onResumed: jobGate.restart,
   });
-  const { sendAttempts, appHolds, appPauses } = store;
+  const { sendAttempts, numberLists, appHolds, appPauses } = store;
   const delayedJobs = async () => (await sendOtpQueue.backlog()).delayed;
   const appGate = createAppGate({ appHolds, appPauses, delayedJobs, logger, now });
   /** Of each shard; read before each call, so a change applies at once. */
   const rate = rateOf(options.sendsPerSecond, sendOtpQueue.queues.length);
   const processor = createSendOtpProcessor({
     ...options,
-    ...{ sendAttempts, jobGate, pauseGate, appGate, credits },
+    ...{ sendAttempts, numberLists, jobGate, pauseGate, appGate, credits },
     callLimit: options.sendsPerSecond > 0 ? createCallLimit(redis, rate) : null,
     appCallLimit: createAppCallLimit(redis, options.sendsPerSecondOf),
   });

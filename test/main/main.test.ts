@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { createConnection } from 'node:net';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { startSimulator } from 'isms-2fa-simulator';
@@ -217,6 +218,77 @@ describe('commands on the stored data', () => {
     expect(await store.appPauses.read()).toEqual(new Map());
     const entries = await redis.xrange(keys.audit(new Date().toISOString().slice(0, 10)), '-', '+');
     expect(String(entries)).toContain('"action":"apps pause","result":"begun","subject":"shop"');
+  });
+
+  it('`numbers deny`, `allow`, `list` and `remove` change the lists, masked and audited', async () => {
+    const redis = await connect();
+    const store = testStore(redis);
+    const env = {
+      ...environment,
+      API_KEYS: 'shop:a-key-of-24-characters-or-more',
+      AUDIT_RETENTION_DAYS: '1',
+    };
+    const [denied, other] = [number('+601112345678'), number('+601122345678')].map((to) => request({ to }));
+    expect((await run(['numbers', 'list'], env)).said).toBe('No number is allowed or denied.\n');
+    const allow = [
+      'numbers',
+      'allow',
+      '011-2234 5678',
+      '--app',
+      'shop',
+      '--until',
+      '2099-01-01T08:00:00+08:00',
+    ];
+    expect(await run(allow, env)).toMatchObject({
+      code: 0,
+      said: '+60*******678 is allowed: the toll-fraud guard leaves it alone for shop until 2099-01-01T00:00:00.000Z.\n',
+    });
+    expect((await run(['numbers', 'deny', '+60 11'], env)).said).toBe(
+      '+6011 is denied: nothing is sent to it. Longer entries stay allowed (1): see isms-otp numbers list.\n',
+    );
+    expect(await store.otps.admit(denied ?? request(), null)).toMatchObject({
+      refusal: { code: 'recipient_denied' },
+    });
+    expect(await store.otps.admit(other ?? request(), null)).toMatchObject({ kind: 'created' });
+    const { said } = await run(['numbers', 'list'], env);
+    expect(said).toMatch(/^\+6011 +deny +all +-$/m);
+    expect(said).toMatch(/^\+60\*{7}678 +allow +shop +2099-01-01T00:00:00.000Z$/m);
+    expect((await run(['subject', 'export', '+601122345678'], env)).said).toContain('"list":"allow"');
+    expect((await run(['numbers', 'remove', '+6011', '--app', 'shop'], env)).said).toMatch(/is on no list/);
+    expect((await run(['numbers', 'remove', '+6011'], env)).said).toBe('+6011 was removed from its list.\n');
+    for (const [args, problem] of [
+      [['+60'], '<prefix> is neither a mobile number'],
+      [['+601'], '<prefix> is neither a mobile number'],
+      [['+6011', '--app', 'shpo'], '<app> is not an app'],
+      [['+6011', '--until', 'tomorrow'], '--until must be a date'],
+      [['+6011', '--until', '2020-01-01'], '--until is past'],
+    ] as const) {
+      const wrong = await run(['numbers', 'deny', ...args], env);
+      expect(wrong).toMatchObject({ code: 1, said: expect.stringContaining(problem) });
+    }
+    expect((await store.numberLists.read()).entries).toHaveLength(1);
+    const entries = String(await redis.xrange(keys.audit(new Date().toISOString().slice(0, 10)), '-', '+'));
+    expect(entries).toContain('"action":"numbers deny","result":"begun","subject":"+60 11"');
+    expect(entries).toContain('"subject":"+60*******678 shop 2099-01-01T08:00:00+08:00"');
+  });
+
+  it('`numbers list` and `doctor` fail over entries that no key opens, and the API logs them', async () => {
+    await run(['numbers', 'deny', '+6011']);
+    const key = 'a-key-of-24-characters-or-more';
+    const env = { ...environment, ENCRYPTION_KEYS: randomBytes(32).toString('base64') };
+    const problem = 'Entries of the allow and deny lists that no key opens, so that they have no effect: ';
+    for (const args of [['numbers', 'list'], ['doctor']]) {
+      expect(await run(args, env)).toMatchObject({ code: 1, said: expect.stringContaining(problem) });
+    }
+    const api = runCommand('api', { ...env, API_KEYS: `shop:${key}`, PORT: '0', LOG_LEVEL: 'info' });
+    const [, url] = await written(api, /"url":"([^"]+)"/);
+    const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
+    const body = JSON.stringify({ to: '+60123456789' });
+    expect((await fetch(`${url}/v1/otps`, { method: 'POST', headers, body })).status).toBe(202);
+    await written(api, /"event":"number_lists\.unreadable"/);
+    await api.end();
+    expect(await run(['numbers', 'remove', 'unreadable'], env)).toMatchObject({ code: 0 });
+    expect((await run(['numbers', 'list'], env)).said).toBe('No number is allowed or denied.\n');
   });
 
   it('`ranges list` prints the limited ranges and `ranges unblock` lifts a limit', async () => {

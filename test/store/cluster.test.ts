@@ -247,6 +247,26 @@ describe('on a cluster of three masters', () => {
     expect(await guarding.ranges.limited()).toMatchObject([{ app: 'pumped', refused: 5 }]);
   });
 
+  it('denied numbers are refused, also of an upload, and an earlier OTP is still answered', async () => {
+    const [to, other] = [fresh(), fresh()];
+    const key = { endpoint: 'POST /v1/otps', key: 'denied-later', body: '{}' };
+    const created = await store.otps.admit(request({ to }), key);
+    const entry = { digits: to.e164.slice(1), shown: to.masked, app: null, until: null };
+    expect(await store.numberLists.set({ ...entry, list: 'deny' })).toBe(true);
+    expect(await store.otps.admit(request({ to }), null)).toMatchObject(refused('recipient_denied'));
+    const asked = [to, other].map((one) => ({ request: request({ to: one }) }));
+    expect(await store.otps.admitMany(asked)).toMatchObject([
+      refused('recipient_denied'),
+      { kind: 'created' },
+    ]);
+    const replayed = await store.otps.admit(request({ to }), key);
+    expect(replayed).toMatchObject({ kind: 'replayed' });
+    expect('otp' in replayed && 'otp' in created && replayed.otp.id === created.otp.id).toBe(true);
+    expect((await store.numberLists.read()).entries).toMatchObject([{ list: 'deny', shown: to.masked }]);
+    expect(await store.numberLists.remove({ digits: entry.digits, app: null })).toBe(true);
+    expect(await store.otps.admit(request({ to }), null)).toMatchObject({ kind: 'created' });
+  });
+
   it('batches are reserved, counted, listed and cancelled', async () => {
     const batch = await store.batches.open('shop', 'upload');
     if (batch === null) throw new Error('cancelled');

@@ -233,6 +233,33 @@ describe('beside a pumped range', () => {
     expect(await pump(store, { count: 200, together: 50 })).toBe(200);
   });
 
+  it('allowed numbers pass a blocked range uncounted, but keep their cooldown', async () => {
+    const store = createStore({
+      redis: clock.redis,
+      encrypter: createEncrypter([encryptionKey]),
+      policy: { ...policy, fraudGuard: 'enforce', recipientCooldownMs: 60_000 },
+      operatorPauseKeys: [operatorPauseKey],
+      balanceLimits,
+    });
+    await pump(store, { count: 60, together: 10 });
+    expect(await store.otps.admit(request({ to: inRange(9_000) }), null)).toMatchObject(
+      refused('range_blocked'),
+    );
+    const { e164 } = inRange(9_000);
+    const entry = { digits: e164.slice(1), shown: '', app: null, until: null };
+    await store.numberLists.set({ ...entry, list: 'allow' });
+    const [before] = await store.ranges.limited();
+    expect(await send(store, { to: inRange(9_000) })).not.toBeNull();
+    expect(await store.otps.admit(request({ to: inRange(9_000) }), null)).toMatchObject(
+      refused('phone_rate_limited'),
+    );
+    expect(await store.otps.admit(request({ to: inRange(9_001) }), null)).toMatchObject(
+      refused('range_blocked'),
+    );
+    const [after] = await store.ranges.limited();
+    expect(after).toEqual({ ...before, refused: (before?.refused ?? 0) + 1 });
+  });
+
   it('nothing is refused while the guard only watches, but all that it would refuse is told and counted', async () => {
     const store = guardedStore('monitor');
     const decided: string[] = [];

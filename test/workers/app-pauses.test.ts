@@ -57,6 +57,26 @@ async function upload(count: number): Promise<string> {
   return begun?.summary.batchId.slice('batch_'.length) ?? '';
 }
 
+describe('a denied number', { timeout: 60_000 }, () => {
+  it('ends the lines of an upload and the single OTPs that were accepted before, without a call', async () => {
+    const batch = await upload(30);
+    const to = number('+60133456789');
+    const id = await scene.send({ to });
+    for (const digits of ['6012', '60133456789']) {
+      const entry = { list: 'deny', digits, shown: '', app: 'shop', until: null } as const;
+      await scene.store.numberLists.set(entry);
+    }
+    await scene.send({ app: 'bank', to });
+    await scene.start();
+    expect(await scene.settled(id)).toBe('failed');
+    expect((await scene.store.otps.find('shop', id))?.failure).toBe('recipient_denied');
+    const counts = async () => (await scene.store.batches.find('shop', `batch_${batch}`))?.counts;
+    await until(async () => (await counts())?.failed === 30);
+    await until(() => calls.length > 0);
+    expect(calls).toEqual(['bank']);
+  });
+});
+
 describe('a paused app', { timeout: 60_000 }, () => {
   it('makes no call, also by workers that start meanwhile; its OTPs are sent once it is resumed', async () => {
     const waiting = await Promise.all(Array.from({ length: 20 }, () => scene.send({ to: nextNumber() })));

@@ -157,11 +157,12 @@ describe('an open circuit', () => {
         closed = true;
       },
     };
-    const { sendAttempts } = scene.store;
+    const { sendAttempts, numberLists } = scene.store;
     const process = createSendOtpProcessor({
       ...scene,
       ...quiet,
       sendAttempts,
+      numberLists,
       jobGate,
       sendTimeoutMs: 5_000,
     });

@@ -269,11 +269,12 @@ describe('account trouble', () => {
 describe('the send processor', () => {
   /** Runs jobs with some parts replaced, without the rest of a worker. */
   function run(parts: Partial<SendOtpDependencies>): void {
-    const { sendAttempts } = scene.store;
+    const { sendAttempts, numberLists } = scene.store;
     const { provider, logger, metrics } = scene;
     const processor = createSendOtpProcessor({
       ...quiet,
       sendAttempts,
+      numberLists,
       provider,
       logger,
       metrics,

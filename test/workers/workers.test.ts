@@ -24,9 +24,10 @@ const jobState = async (id: string) => await scene.queue.queues[0].getJobState(i
 
 function run(parts: Partial<SendOtpDependencies>): void {
   const { provider, logger, metrics } = scene;
-  const { sendAttempts } = scene.store;
+  const { sendAttempts, numberLists } = scene.store;
   const processor = createSendOtpProcessor({
     sendAttempts,
+    numberLists,
     ...quiet,
     provider,
     logger,
@@ -112,6 +113,7 @@ describe('a worker’s processor', () => {
     const processor = createSendOtpProcessor({
       ...scene,
       sendAttempts: failing,
+      numberLists: scene.store.numberLists,
       ...quiet,
       sendTimeoutMs: 5_000,
     });

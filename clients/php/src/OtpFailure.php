@@ -9,7 +9,8 @@ final class OtpFailure
 {
     /**
      * @param string $code stable, for programs: `not_sent_in_time`, `provider_unreachable`, `outcome_unknown`,
-     *   `invalid_number`, `message_refused`, `insufficient_credits` or `rejected`; a newer gateway may have more
+     *   `invalid_number`, `message_refused`, `recipient_denied`, `insufficient_credits` or `rejected`; a newer
+     *   gateway may have more
      * @param string $message in English, for people
      *
      * @internal

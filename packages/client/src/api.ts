@@ -9,6 +9,7 @@ export type FailureCode =
   | 'provider_unreachable'
   | 'outcome_unknown'
   | 'invalid_number'
+  | 'recipient_denied'
   | 'message_refused'
   | 'insufficient_credits'
   | 'rejected';
@@ -19,6 +20,7 @@ export type RefusalCode =
   | 'idempotency_key_reused'
   | 'invalid_phone_number'
   | 'country_not_allowed'
+  | 'recipient_denied'
   | 'message_not_allowed'
   | 'phone_rate_limited'
   | 'app_rate_limited'
@@ -85,6 +87,7 @@ export type ProblemCode =
   | 'expectation_failed'
   | 'idempotency_key_reused'
   | 'invalid_phone_number'
+  | 'recipient_denied'
   | 'country_not_allowed'
   | 'message_not_allowed'
   | 'incorrect_code'

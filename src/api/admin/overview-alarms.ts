@@ -2,6 +2,7 @@ import type { BudgetPeriod } from '../../otp/budget.js';
 import { type AccountTrouble, troubleTexts } from '../../otp/outcome.js';
 import type { AppHold } from '../../store/app-holds.js';
 import type { ConversionAlarm } from '../../store/conversion.js';
+import { unreadableEntries } from '../../store/number-lists.js';
 import type { StatsSlot } from '../../store/stats.js';
 
 /** Facts that alarms follow from. */
@@ -23,6 +24,8 @@ interface AlarmFacts {
   webhooks: { dead: number } | null;
   ranges: readonly { limit: 'blocked' | 'slowed' | 'capped'; refused: number }[];
   guardEnforces: boolean;
+  /** Entries of the allow and deny lists that no encryption key opens. */
+  unreadableNumbers: number;
   lowConversions: readonly ConversionAlarm[];
   apps: readonly {
     app: string;
@@ -47,7 +50,12 @@ const leastCredits = 1;
 
 /** Everything that needs an operator, critical problems first. */
 export function alarmsOf(facts: AlarmFacts): { level: 'critical' | 'warning'; text: string }[] {
-  const critical = [...sendingAlarms(facts), ...budgetAlarms(facts, 1), ...conversionAlarms(facts)];
+  const critical = [
+    ...sendingAlarms(facts),
+    ...budgetAlarms(facts, 1),
+    ...conversionAlarms(facts),
+    ...numberAlarms(facts),
+  ];
   const unread = facts.holds === null ? ['The apps on hold could not be read.'] : [];
   const warnings = [
     ...unread,
@@ -138,6 +146,11 @@ function balanceAlarms({ balance, now }: AlarmFacts): string[] {
   if (balance.low) texts.push(`Only ${count(balance.credits)} credits are left.`);
   if (balance.expiring) texts.push(`The credits expire on ${balance.expiresOn} and are forfeited then.`);
   return texts;
+}
+
+function numberAlarms({ unreadableNumbers }: AlarmFacts): string[] {
+  if (unreadableNumbers === 0) return [];
+  return [unreadableEntries(unreadableNumbers)];
 }
 
 function rangeAlarms({ ranges, guardEnforces }: AlarmFacts): string[] {

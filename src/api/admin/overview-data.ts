@@ -16,6 +16,8 @@ const dayMs = 24 * hourMs;
 const balanceDays = 30;
 /** Points of the balance's curve; more are not visible. */
 const mostPoints = 200;
+/** Allowed and denied numbers shown. */
+const mostNumbers = 50;
 /** Processes write their counts within this time. */
 const writtenWithinMs = 5_000;
 /** The longest that a code can be verified after its send. */
@@ -27,29 +29,42 @@ export async function overviewOf(
   hours: keyof typeof slotsPerPoint,
 ) {
   const now = Date.now();
-  const { slots, backlog, since, active, memory, latest, outlook, curve, limited, webhooks, ...shown } =
-    await resolved({
-      slots: store.stats.read(now - hours * hourMs),
-      backlog: sendOtpQueue.backlog(),
-      since: sendOtpQueue.waitingSince(),
-      active: store.waitingLines.active(),
-      memory: store.load.memory(),
-      latest: store.balance.latest(),
-      outlook: store.balance.outlook(),
-      curve: store.balance.curve({
-        since: now - balanceDays * dayMs,
-        until: now + minuteMs,
-        points: mostPoints,
-      }),
-      limited: store.ranges.limited(),
-      webhooks: webhookQueue?.counts() ?? null,
-      paused: store.sendingPause.reason(),
-      /** Apps on hold; null when they could not be read. */
-      holds: store.appHolds.read().catch(() => null),
-      lowConversions: store.conversion.alarms(),
-      batches: unendedBatches(store),
-      apps: appsOf(store, known.all()),
-    });
+  const {
+    slots,
+    backlog,
+    since,
+    active,
+    memory,
+    latest,
+    outlook,
+    curve,
+    limited,
+    numberLists,
+    webhooks,
+    ...shown
+  } = await resolved({
+    slots: store.stats.read(now - hours * hourMs),
+    backlog: sendOtpQueue.backlog(),
+    since: sendOtpQueue.waitingSince(),
+    active: store.waitingLines.active(),
+    memory: store.load.memory(),
+    latest: store.balance.latest(),
+    outlook: store.balance.outlook(),
+    curve: store.balance.curve({
+      since: now - balanceDays * dayMs,
+      until: now + minuteMs,
+      points: mostPoints,
+    }),
+    limited: store.ranges.limited(),
+    numberLists: store.numberLists.read(),
+    webhooks: webhookQueue?.counts() ?? null,
+    paused: store.sendingPause.reason(),
+    /** Apps on hold; null when they could not be read. */
+    holds: store.appHolds.read().catch(() => null),
+    lowConversions: store.conversion.alarms(),
+    batches: unendedBatches(store),
+    apps: appsOf(store, known.all()),
+  });
   const longestMs = since === null ? 0 : Math.max(0, now - since);
   const lines = active.reduce((sum, { waiting }) => sum + waiting, 0);
   const facts = {
@@ -67,6 +82,13 @@ export async function overviewOf(
     /** False: the guard only monitors. */
     guardEnforces: settings.fraudGuardEnforces,
     ranges: limitedRanges(limited, now),
+    numbers: {
+      count: numberLists.entries.length,
+      shown: numberLists.entries
+        .slice(0, mostNumbers)
+        .map(({ list, shown, app, until }) => ({ list, shown, app, until })),
+    },
+    unreadableNumbers: numberLists.unreadable,
   };
   return { ...facts, alarms: alarmsOf({ ...facts, slots, memory, webhooks }) };
 }

@@ -230,6 +230,10 @@ function overviewPage(options: {
     <h2 id="ranges-title"></h2>
     <div id="ranges"></div>
   </section>
+  <section aria-labelledby="numbers-title" hidden>
+    <h2 id="numbers-title">Allowed and denied numbers</h2>
+    <div id="numbers"></div>
+  </section>
   <fieldset id="span"><legend>Time shown</legend>
     <label><input type="radio" name="hours" value="1"><span>1 hour</span></label>
     <label><input type="radio" name="hours" value="6" checked><span>6 hours</span></label>

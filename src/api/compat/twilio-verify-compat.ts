@@ -45,6 +45,7 @@ const twilioErrors: Partial<Record<ProblemCode, readonly [status: number, code: 
   verification_in_progress: [429, 60_202],
   phone_rate_limited: [429, 60_203],
   range_blocked: [403, 60_410],
+  recipient_denied: [403, 60_410],
 };
 
 /** Twilio's status and code by the problem's reason, which takes precedence. */

@@ -187,6 +187,11 @@ const table = {
     status: 422,
     title: 'Invalid phone number',
   },
+  recipient_denied: {
+    advice: 'Offer another way to sign in. The operator can remove the number: `isms-otp numbers remove`.',
+    status: 422,
+    title: 'Recipient denied',
+  },
   country_not_allowed: {
     advice: 'Tell the user that the country is not supported, or ask the operator to allow it.',
     status: 422,

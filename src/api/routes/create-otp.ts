@@ -66,6 +66,7 @@ const refusals = [
   'app_budget_exceeded',
   'client_ip_rate_limited',
   'limit_key_rate_limited',
+  'recipient_denied',
   'range_blocked',
   'phone_locked',
   'sending_paused',

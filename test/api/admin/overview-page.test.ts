@@ -65,6 +65,29 @@ async function upload(body: object = {}, count = 3): Promise<string> {
 }
 const factsOf = (id: string) => gateway.store.batches.facts(id.slice('batch_'.length));
 
+describe('the allowed and denied numbers', () => {
+  it('are shown masked, by list, app and end, and not at all while there are none', async () => {
+    const page = await open();
+    expect(await page.isVisible('#numbers-title')).toBe(false);
+    const entry = { shown: '+6011', digits: '6011', list: 'deny', app: null, until: null } as const;
+    const { numberLists } = gateway.store;
+    await numberLists.set(entry);
+    await numberLists.set({
+      ...{ shown: '+60*******789', digits: '601123456789', list: 'allow', app: 'shop' },
+      until: Date.now() + 7_200_000,
+    });
+    await page.getByText('24 hours').click();
+    await page.waitForSelector('#numbers td');
+    const rows = await page.locator('#numbers tbody tr').allInnerTexts();
+    expect(rows).toEqual([
+      expect.stringMatching(/^\+6011\s+all\s+denied\s+Nothing is sent to it\.\s+when removed$/),
+      expect.stringMatching(/^\+60\*{7}789\s+shop\s+allowed\s.*\s+in 2 h$/s),
+    ]);
+    await numberLists.remove({ digits: '6011', app: null });
+    await numberLists.remove({ digits: '601123456789', app: 'shop' });
+  });
+});
+
 describe('the overview in a browser', { timeout: 30_000 }, () => {
   it('shows the figures and charts without an error', async () => {
     for (let i = 0; i < 3; i++) {

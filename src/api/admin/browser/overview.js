@@ -125,6 +125,29 @@ function showRanges({ ranges, guardEnforces }) {
   );
 }
 
+function showNumbers({ numbers }) {
+  const place = byId('numbers');
+  place.parentElement.hidden = numbers.count === 0;
+  const rows = numbers.shown.map(({ list, shown: number, app, until }) => [
+    element('code', {}, number),
+    app ?? 'all',
+    lines(list === 'deny' ? 'denied' : 'allowed', listTexts[list]),
+    until === null ? 'when removed' : time(until),
+  ]);
+  const rest = numbers.count - numbers.shown.length;
+  const more = rest > 0 ? `And ${format.whole(rest)} more: isms-otp numbers list. ` : '';
+  replace(
+    place,
+    table(['Number', 'App', 'List', 'Ends'], rows),
+    element('p', { class: 'more' }, `${more}To change them, run isms-otp numbers allow, deny or remove.`),
+  );
+}
+
+const listTexts = {
+  allow: 'The toll-fraud guard leaves it alone.',
+  deny: 'Nothing is sent to it.',
+};
+
 const limitTexts = {
   blocked: 'No OTPs: too few codes are verified.',
   slowed: 'One OTP every 20 s: too few codes are verified.',
@@ -267,6 +290,7 @@ function show(overview) {
   showAppChoices(overview);
   showRanges(overview);
   showWeeks(overview);
+  showNumbers(overview);
   refreshAges();
 }
 

@@ -229,7 +229,7 @@ local function admit(item, text)
   if call.paused then return { kind = 'paused', reason = call.paused } end
   if is_paused(item.app) then return { kind = 'app_paused' } end
   if is_on_hold(item.app) then return { kind = 'paused', reason = 'unrecognised_refusal' } end
-  if item.overloaded then return { kind = 'overloaded' } end
+  if item.refused then return { kind = 'refused' } end
 
   local h = history()
   local phone, number = load_phone(item.phone, item.app)

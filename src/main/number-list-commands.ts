@@ -1,0 +1,98 @@
+import { table } from '../cli/view.js';
+import { ConfigError } from '../config/load-config.js';
+import { parseNumberPrefix } from '../otp/number-prefix.js';
+import { type NumberListEntry, unreadableEntries } from '../store/number-lists.js';
+import type { Store } from '../store/store.js';
+import {
+  type CommandOutput,
+  isoTime,
+  knownApp,
+  momentOf,
+  type OperatorConfig,
+  output,
+} from './operator-input.js';
+
+/** Options of the commands on the allow and deny lists. */
+export interface OperatorOptions {
+  app?: string;
+  until?: string;
+}
+
+export interface NumberListTools {
+  store: Pick<Store, 'numberLists'>;
+  config: OperatorConfig;
+  options: OperatorOptions;
+}
+
+type Runner = (tools: NumberListTools, text: string) => AsyncGenerator<CommandOutput>;
+
+/** The commands on the allow and deny lists (ADR 56). */
+export const numberListCommands = {
+  'numbers allow': async function* (tools, text) {
+    yield await addToList('allow', text, tools);
+  },
+  'numbers deny': async function* (tools, text) {
+    yield await addToList('deny', text, tools);
+  },
+  'numbers list': async function* ({ store }) {
+    const { entries, unreadable } = await store.numberLists.read();
+    const data = entries.map(({ list, shown, app, until }) => {
+      return { list, number: shown, app, until: until === null ? null : isoTime(until) };
+    });
+    const rows = data.map(({ list, number, app, until }) => [number, list, app ?? 'all', until ?? '-']);
+    const head = ['number', 'list', 'app', 'until'];
+    const text = data.length === 0 ? 'No number is allowed or denied.' : table([head, ...rows]);
+    yield { text, data };
+    if (unreadable > 0) throw new Error(unreadableEntries(unreadable));
+  },
+  'numbers remove': async function* ({ store, config, options }, text) {
+    if (text === 'unreadable') {
+      const count = await store.numberLists.removeUnreadable();
+      return yield output(`Entries removed that no key opens: ${count}.`);
+    }
+    const { digits, shown } = listedNumber(text, config);
+    const app = options.app ?? null;
+    const known = await store.numberLists.remove({ digits, app });
+    const of = app === null ? '' : ` of ${app}`;
+    yield output(
+      known
+        ? `${shown}${of} was removed from its list.`
+        : `${shown}${of} is on no list; isms-otp numbers list shows each entry with its app.`,
+    );
+  },
+} as const satisfies Record<string, Runner>;
+
+async function addToList(
+  list: NumberListEntry['list'],
+  text: string,
+  { store, config, options }: NumberListTools,
+): Promise<CommandOutput> {
+  const { digits, shown } = listedNumber(text, config);
+  const app = options.app === undefined ? null : knownApp(options.app, config);
+  const until = options.until === undefined ? null : momentOf('--until', options.until);
+  if (until !== null && until <= Date.now()) {
+    throw new ConfigError([{ variable: '--until', problem: 'is past' }]);
+  }
+  const isAdded = await store.numberLists.set({ list, digits, shown, app, until });
+  if (!isAdded) throw new Error('The lists are full: remove entries with isms-otp numbers remove.');
+  const { entries } = await store.numberLists.read();
+  const longer = entries.filter((one) => {
+    const sameApp = app === null || one.app === null || one.app === app;
+    return one.list !== list && one.digits.startsWith(digits) && one.digits !== digits && sameApp;
+  });
+  const done =
+    list === 'deny' ? 'denied: nothing is sent to it' : 'allowed: the toll-fraud guard leaves it alone';
+  const scope = `${app === null ? '' : ` for ${app}`}${until === null ? '' : ` until ${isoTime(until)}`}`;
+  const other = list === 'deny' ? 'allowed' : 'denied';
+  const except =
+    longer.length === 0 ? '' : ` Longer entries stay ${other} (${longer.length}): see isms-otp numbers list.`;
+  return output(`${shown} is ${done}${scope}.${except}`);
+}
+
+function listedNumber(text: string, { defaults }: OperatorConfig) {
+  const listed = parseNumberPrefix(text, defaults.country);
+  if (listed) return listed;
+  const problem =
+    'is neither a mobile number, such as +60123456789, nor a prefix: +, the calling code and at least two digits, such as +6011';
+  throw new ConfigError([{ variable: '<prefix>', problem }]);
+}

@@ -1,0 +1,59 @@
+import { ConfigError } from '../config/load-config.js';
+import type { ConfigFor } from '../config/roles.js';
+import { PhoneNumber } from '../otp/phone-number.js';
+import { createAppRegistry } from './apps.js';
+
+/* What operator commands read from their arguments, and what they print. */
+
+export type OperatorConfig = ConfigFor<'operator'>;
+
+/** What a command prints: the text, or with `--json` the data. */
+export interface CommandOutput {
+  text: string;
+  data: unknown;
+}
+
+/** The same text with and without `--json`. */
+export function output(text: string): CommandOutput {
+  return { text, data: { message: text } };
+}
+
+export const appNames = (config: OperatorConfig) =>
+  createAppRegistry(config)
+    .all()
+    .map(({ name }) => name);
+
+export function knownApp(app: string, config: OperatorConfig): string {
+  if (appNames(config).includes(app)) return app;
+  throw new ConfigError([
+    { variable: '<app>', problem: 'is not an app of API_KEYS or APPS_FILE; isms-otp apps list shows them' },
+  ]);
+}
+
+export function numberOf(text: string, { defaults }: OperatorConfig): PhoneNumber {
+  const to = PhoneNumber.parse(text, defaults.country);
+  if (to) return to;
+  throw new ConfigError([
+    { variable: '<number>', problem: 'is not a mobile number; write it as +60123456789' },
+  ]);
+}
+
+/** Masks any other number, such as one of a landline. */
+const withoutDigits = (text: string) => text.replaceAll(/\d(?:[ ().-]*\d){8,}/g, '[masked]');
+
+/** The arguments for the audit log, without whole phone numbers. */
+export function subjectOf(args: readonly string[], { defaults }: OperatorConfig): { subject?: string } {
+  if (args.length === 0) return {};
+  const shown = args.map((text) => PhoneNumber.parse(text, defaults.country)?.masked ?? withoutDigits(text));
+  return { subject: shown.join(' ') };
+}
+
+export function momentOf(variable: string, text: string): number {
+  const moment = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(moment)) return moment;
+  throw new ConfigError([
+    { variable, problem: 'must be a date such as 2026-11-25, or 2026-11-25T08:00:00Z' },
+  ]);
+}
+
+export const isoTime = (ms: number) => new Date(ms).toISOString();
