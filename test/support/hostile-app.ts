@@ -50,11 +50,8 @@ const bodies = {
   '10,000 OTPs in one-byte chunks': { ...jsonOf10000, bytewise: true },
 } satisfies Record<string, Body>;
 
-/** Every kind; those in one-byte chunks, which take the most memory, last. */
+/** Every kind. */
 export const hostilities = Object.keys(bodies) as Hostility[];
-
-/** Node keeps each one-byte chunk that waits in about 400 bytes (measured). */
-export const isBytewise = (kind: Hostility) => 'bytewise' in bodies[kind];
 
 /** Uploads under way. */
 export interface HostileApp {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { startSimulator } from 'isms-2fa-simulator';
 import { afterAll, describe, expect, it } from 'vitest';
 import { faultRow, full } from '../../support/fault-table.js';
-import { hostilities, isBytewise, startHostileApp } from '../../support/hostile-app.js';
+import { hostilities, startHostileApp } from '../../support/hostile-app.js';
 import { sleep } from '../../support/otps.js';
 import { account, gatewayEnvironment, runCommand, written } from '../../support/processes.js';
 import { databaseUrl } from '../../support/redis.js';
@@ -10,9 +10,7 @@ import { bankKey, shopKey } from '../gateway.js';
 
 /** Requests of each kind that the other app makes meanwhile. */
 const requests = full ? 100 : 5;
-const promised = { livezMs: 500, sendMs: 1_000, memoryMb: 100 };
-/** Of all kinds together. */
-const memoryMbOfChunks = 150;
+const promised = { livezMs: 500, sendMs: 1_000, memoryMb: 175 };
 
 /** A small container's heap: what fits into it fits into others. */
 const heapMb = 256;
@@ -63,8 +61,7 @@ async function worst(call: () => Promise<Response>, status: number) {
   return found;
 }
 
-const found = { slowestLivezMs: 0, slowestSendMs: 0, memoryGrowthMb: 0, withOneByteChunks: 0 };
-let grownMb = 0;
+const found = { slowestLivezMs: 0, slowestSendMs: 0, memoryGrowthMb: 0 };
 
 describe('while one app uploads at full speed over three connections, others are served', () => {
   it.each(hostilities)('%s', { timeout: 120_000 }, async (kind) => {
@@ -76,13 +73,11 @@ describe('while one app uploads at full speed over three connections, others are
     hostile.stop();
     found.slowestLivezMs = Math.max(found.slowestLivezMs, Math.round(ofLivez.ms));
     found.slowestSendMs = Math.max(found.slowestSendMs, Math.round(ofSend.ms));
-    grownMb += Math.round(peakMb() - memoryBefore);
+    found.memoryGrowthMb += Math.round(peakMb() - memoryBefore);
     expect(hostile.sentBytes).toBeGreaterThan(0);
     expect(ofLivez.cpuMs).toBeLessThan(promised.livezMs);
     expect(ofSend.cpuMs).toBeLessThan(promised.sendMs);
-    const bytewise = isBytewise(kind);
-    found[bytewise ? 'withOneByteChunks' : 'memoryGrowthMb'] = grownMb;
-    expect(grownMb).toBeLessThan(bytewise ? memoryMbOfChunks : promised.memoryMb);
+    expect(found.memoryGrowthMb).toBeLessThan(promised.memoryMb);
   });
 
   it('and the API still runs', async () => {
