@@ -11,7 +11,7 @@ import { appEventTypes, isEventType } from '../otp/event.js';
 import { brokenContentRules, contentRuleMessages, namesBrand, senderIdShape } from '../otp/message.js';
 import { PhoneNumber } from '../otp/phone-number.js';
 import {
-  leastMinuteSeconds,
+  minTtlForMinutes,
   type Template,
   textProblems,
   variableProblems,
@@ -215,8 +215,8 @@ function problemsOfText(
   const { countries = config.allowedCountries, brand } = entry;
   const problems = textProblems(text, variables);
   if (problems.length > 0) return problems;
-  if (text.includes('{minutes}') && config.otp.ttlSeconds < leastMinuteSeconds) {
-    return [`holds {minutes}, so OTP_TTL_SECONDS must be at least ${leastMinuteSeconds}`];
+  if (text.includes('{minutes}') && config.otp.ttlSeconds < minTtlForMinutes) {
+    return [`holds {minutes}, so OTP_TTL_SECONDS must be at least ${minTtlForMinutes}`];
   }
   if (brand !== undefined && countries.includes('MY') && !namesBrand(text, brand)) {
     return ['must name the brand, such as by {brand}: the app may send to Malaysia'];

@@ -2,7 +2,7 @@ import { ConfigError, type Environment, loadConfig } from '../config/load-config
 import type { ConfigFor, Role } from '../config/roles.js';
 import { eventTypes, isEventType } from '../otp/event.js';
 import { brokenContentRules, contentRuleMessages, senderIdShape } from '../otp/message.js';
-import { leastMinuteSeconds, textProblems, withBrand } from '../otp/template.js';
+import { minTtlForMinutes, textProblems, withBrand } from '../otp/template.js';
 
 /** Checks of settings that only the domain can make. */
 const domainChecks: Parameters<typeof loadConfig>[2] = {
@@ -28,8 +28,8 @@ export function load<R extends Role>(env: Environment, role: R): ConfigFor<R> {
       { variable: 'WEBHOOK_URL', problem: 'must be https, unless WEBHOOK_PRIVATE_ADDRESSES is allow' },
     ]);
   }
-  if (defaults.message.includes('{minutes}') && config.otp.ttlSeconds < leastMinuteSeconds) {
-    const problem = `holds {minutes}, so OTP_TTL_SECONDS must be at least ${leastMinuteSeconds}`;
+  if (defaults.message.includes('{minutes}') && config.otp.ttlSeconds < minTtlForMinutes) {
+    const problem = `holds {minutes}, so OTP_TTL_SECONDS must be at least ${minTtlForMinutes}`;
     throw new ConfigError([{ variable: 'DEFAULT_MESSAGE', problem }]);
   }
   const message = withBrand(defaults.message, null);

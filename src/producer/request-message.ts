@@ -4,7 +4,14 @@ import { brokenContentRules, contentRuleMessages, namesBrand, parseMessage } fro
 import type { OtpRequest } from '../otp/otp.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
-import { hasVariables, isOfText, renderTemplate, type Template, textOf, withBrand } from '../otp/template.js';
+import {
+  hasVariables,
+  matchesTemplate,
+  renderTemplate,
+  selectText,
+  type Template,
+  withBrand,
+} from '../otp/template.js';
 
 /** Settings that messages are completed with and checked by. */
 export interface MessageSettings {
@@ -24,10 +31,10 @@ interface MessageInput {
   ttlSeconds?: number | undefined;
 }
 
-/** A text; `varies` with variables of a template's own, so that it keeps every content rule and is not cached. */
+/** A text; one with variables of a template's own keeps every content rule already, and is not cached. */
 interface Written {
   text: string;
-  varies: boolean;
+  hasValues: boolean;
 }
 
 type Message = Pick<OtpRequest, 'message' | 'unicode' | 'credits'>;
@@ -44,13 +51,16 @@ export function createMessageReader(settings: MessageSettings) {
   return (owner: App, to: PhoneNumber, input: MessageInput): Message | Refusal => {
     const written = writtenText(owner, input, { settings, defaultTextOf });
     if ('code' in written) return written;
-    const { message, broken } = written.varies
+    const { message, broken } = written.hasValues
       ? { message: parseMessage(written.text), broken: () => [] }
       : checked(written.text);
     if ('problem' in message) return invalid('message', message.problem);
     const rules = settings.contentPolicy === 'enforce' ? broken(to.country) : [];
     const { template, unicode, credits } = message;
-    return contentRefusal(owner, { to, message: template, rules }) ?? { message: template, unicode, credits };
+    const problems = contentProblems(owner, { to, message: template, rules });
+    if (problems.length === 0) return { message: template, unicode, credits };
+    const errors = problems.map((problem) => ({ path: 'message', message: problem }));
+    return refuse('message_not_allowed', { errors });
   };
 }
 
@@ -64,12 +74,15 @@ function writtenText(
     if (input.template !== undefined) return invalid('message', 'cannot be combined with `template`');
     if (input.variables)
       return invalid('variables', 'cannot be combined with `message`, only with a template');
-    return mayWrite(owner, input.message) ? { text: input.message, varies: false } : freeTextRefusal();
+    return mayWrite(owner, input.message) ? { text: input.message, hasValues: false } : freeTextRefusal();
   }
   const template = owner.templates.get(input.template ?? defaultTemplate);
   const { ttlSeconds = settings.ttlSeconds, variables } = input;
   if (template) {
-    return filledIn(textOf(template, input.locale, owner.defaultLocale), template, { variables, ttlSeconds });
+    return filledIn(selectText(template, input.locale, owner.defaultLocale), template, {
+      variables,
+      ttlSeconds,
+    });
   }
   if (input.template === undefined) {
     return filledIn(defaultTextOf(owner.brand ?? ''), withoutVariables, { variables, ttlSeconds });
@@ -88,10 +101,10 @@ function filledIn(
   template: Pick<Template, 'variables'>,
   { variables, ttlSeconds }: { variables: MessageInput['variables']; ttlSeconds: number },
 ): Written | Refusal {
-  const varies = template.variables.size > 0;
-  if (!varies && variables === undefined && !hasVariables(text)) return { text, varies };
+  const hasValues = template.variables.size > 0;
+  if (!hasValues && variables === undefined && !hasVariables(text)) return { text, hasValues };
   const rendered = renderTemplate(text, template, { given: variables ?? {}, ttlSeconds });
-  return 'errors' in rendered ? refuse('invalid_request', rendered) : { ...rendered, varies };
+  return 'errors' in rendered ? refuse('invalid_request', rendered) : { ...rendered, hasValues };
 }
 
 /** Checks the message of an earlier OTP against the current rules; null if it may be sent again. */
@@ -100,9 +113,15 @@ export function checkEarlierMessage(
   { to, message }: { to: PhoneNumber; message: string },
   { contentPolicy }: Pick<MessageSettings, 'contentPolicy'>,
 ): Refusal | null {
-  if (!mayWrite(owner, message) && !isOfTemplate(owner, message)) return freeTextRefusal();
-  const rules = contentPolicy === 'enforce' ? brokenContentRules(message, to.country) : [];
-  return contentRefusal(owner, { to, message, rules });
+  const refusal = (problem: string) =>
+    refuse('message_not_allowed', { message: `The message of the earlier OTP ${problem}. Send a new OTP.` });
+  const template = templateOf(owner, message);
+  if (!mayWrite(owner, message) && !template) return refusal("fits none of the app's templates");
+  // A template's own variables keep the rules, amounts aside.
+  const isChecked = contentPolicy === 'enforce' && !template?.variables.size;
+  const rules = isChecked ? brokenContentRules(message, to.country) : [];
+  const problems = contentProblems(owner, { to, message, rules });
+  return problems.length === 0 ? null : refusal(problems.join('; '));
 }
 
 /** An app without free text may still send the text of one of its templates, if nothing is to be filled in. */
@@ -112,10 +131,10 @@ function mayWrite({ freeText, templates }: App, message: string): boolean {
   return [...templates.values()].some(({ texts }) => [...texts.values()].includes(message));
 }
 
-/** True if the message can be the text of one of the app's templates, filled in. */
-function isOfTemplate({ templates }: App, message: string): boolean {
-  return [...templates.values()].some(({ texts }) =>
-    [...texts.values()].some((text) => isOfText(text, message)),
+/** The template that the message can be a text of, filled in. */
+function templateOf({ templates }: App, message: string): Template | undefined {
+  return [...templates.values()].find((template) =>
+    [...template.texts.values()].some((text) => matchesTemplate(text, template, message)),
   );
 }
 
@@ -124,16 +143,14 @@ function freeTextRefusal(): Refusal {
   return refuse('message_not_allowed', { errors });
 }
 
-/** The refusal by broken rules and by the brand, which the operator sets for this rule alone, whatever the policy. */
-function contentRefusal(
+/** Broken rules, and the brand that the operator sets for this rule alone, whatever the policy. */
+function contentProblems(
   { brand }: App,
   { to, message, rules }: { to: PhoneNumber; message: string; rules: ReturnType<typeof brokenContentRules> },
-): Refusal | null {
-  const messages: string[] = rules.map((rule) => contentRuleMessages[rule]);
+): string[] {
+  const problems: string[] = rules.map((rule) => contentRuleMessages[rule]);
   if (brand !== null && to.country === 'MY' && !namesBrand(message, brand)) {
-    messages.push(`must name the brand of the app, ${brand}: the operator demands it in SMS to Malaysia`);
+    problems.push(`must name the brand of the app, ${brand}: the operator demands it in SMS to Malaysia`);
   }
-  if (messages.length === 0) return null;
-  const errors = messages.map((each) => ({ path: 'message', message: each }));
-  return refuse('message_not_allowed', { errors });
+  return problems;
 }

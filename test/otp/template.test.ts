@@ -3,10 +3,10 @@ import { findPhoneNumbersInText } from 'libphonenumber-js/max';
 import { describe, expect, it } from 'vitest';
 import { brokenContentRules, parseMessage } from '../../src/otp/message.js';
 import {
-  isOfText,
+  matchesTemplate,
   renderTemplate,
+  selectText,
   type Template,
-  textOf,
   textProblems,
   type Variable,
   variableProblems,
@@ -26,12 +26,12 @@ describe('a template', () => {
     ['ta', 'English'],
     [undefined, 'English'],
   ])('is chosen in the language nearest to %s', (locale, text) => {
-    expect(textOf(languages, locale, 'en')).toBe(text);
+    expect(selectText(languages, locale, 'en')).toBe(text);
   });
 
   it('falls back to the default language of its app, then to any', () => {
-    expect(textOf(languages, 'ta', 'ms')).toBe('Melayu');
-    expect(textOf(template({ zh: '中文' }), 'ta', 'en')).toBe('中文');
+    expect(selectText(languages, 'ta', 'ms')).toBe('Melayu');
+    expect(selectText(template({ zh: '中文' }), 'ta', 'en')).toBe('中文');
   });
 });
 
@@ -60,6 +60,8 @@ describe('a value of a variable', () => {
 
   it.each([
     ...['Kedai Ali', 'Muthu a/l Raju', "Touch 'n Go", 'H&M (KL)', '7-Eleven', 'Kuala Lumpur, Pahang'],
+    ...['Blok B12, 3-4', 'Lot 12 Jalan Ilo 3', 'O2 Shop 123', 'Oil 123', 'Olio 1234', 'Solo 100 lilo'],
+    ...['一品香 (KL)', '三星 123', '第一百货', 'Dot Property', 'Titik', 'Blok A, Dot', 'ஸ்ரீ முருகன்'],
     ...['99 Speedmart', 'iPhone 15', 'José Álvarez', '大众书局', 'கடை', 'كدي علي', '𠀋', 'Zürich', '⑫'],
   ])('of the type text may be %j', (payee) => {
     expect(rendered(payee)).toHaveProperty('text');
@@ -112,6 +114,17 @@ describe('a value of a variable', () => {
       'ノ',
       'a\u0301\u0301',
     ],
+    ...['Call O3-2l6l 2345', 'Code l2O456', 'kod 12O 456', 'Kod12O456', 'call OI2-3456', 'd O3 I2 3'],
+    ...['拨打零三二一六一二三四五', 'code 一二三四五', '零3二1六1', '〇一二三四', '陆柒捌玖零', '三O2I6'],
+    ...[
+      'maybank dot guru',
+      'maybank(dot)guru',
+      'bit DOT ly/x',
+      'maybank titik guru',
+      'a-dot-b',
+      'a ｄｏｔ b',
+    ],
+    ...['bit丶ly/x', 'bit丨ly', 'bit⼂ly', 'bit்ly', '்', 'க்்்', 'Ali ்'],
     ...['12345', '１２３４５', '1 2 3 4 5', '1-2-3-4-5', '(12)(34)(5)', '12, 34, 5', '123456 Ali'],
   ])('of the type text may not be %j', (payee) => {
     expect(rendered(payee)).toHaveProperty('errors');
@@ -121,7 +134,9 @@ describe('a value of a variable', () => {
     ['card', '12345', 'variables.card'],
     ['card', '1a', 'variables.card'],
     ['card', '-1', 'variables.card'],
-    ['sum', '12345', 'variables.sum'],
+    ['sum', '12345.5', 'variables.sum'],
+    ['sum', '012345.00', 'variables.sum'],
+    ['sum', '123456789.00', 'variables.sum'],
     ['sum', '12.345', 'variables.sum'],
     ['sum', '1,23', 'variables.sum'],
     ['sum', '01.00', 'variables.sum'],
@@ -161,6 +176,50 @@ describe('a value of a variable', () => {
     expect(reply).toMatchObject({ errors: [{ path: 'variables' }] });
   });
 
+  it.each([
+    ['12345', '12,345'],
+    ['12345.00', '12,345.00'],
+    ['1234567.89', '1,234,567.89'],
+    ['1234.50', '1234.50'],
+    ['１２３４５', '12,345'],
+  ])('of the type amount may be %s, and is sent as %s', (sum, sent) => {
+    expect(render({ payee: 'Ali', sum, card: '1' })).toEqual({
+      text: `Pay RM${sent} to Ali from card 1: %OTP% (4 min)`,
+    });
+  });
+
+  it('of the type amount has its commas counted', () => {
+    const reply = render({ sum: '12345.00' }, 'Pay {sum}: %OTP%', { sum: amount(8) });
+    const message = 'must have at most 8 characters, its commas among them';
+    expect(reply).toEqual({ errors: [{ path: 'variables.sum', message }] });
+  });
+
+  it.each(['AUD {sum}', '{sum}', '{sum} baht', 'Rp{sum}', '({sum} points)'])(
+    'of the type amount is no number to call in %j',
+    (place) => {
+      const of = `Pay ${place} to {payee}? Code %OTP%`;
+      expect(textProblems(of, template({}, payment).variables)).toEqual([]);
+      expect(
+        render({ sum: '9999999.99', payee: 'Ali' }, of, { sum: amount(), payee: text() }),
+      ).toHaveProperty('text');
+    },
+  );
+
+  it('that makes what no message may hold is refused in words for every country', () => {
+    const refusal = (of: string, a: string) => render({ a }, of, { a: text() });
+    const message = (problem: string) => ({
+      errors: [{ path: 'variables', message: expect.stringMatching(problem) }],
+    });
+    expect(refusal('{a}: %OTP%', 'www shop')).toEqual(message('^must not make a link or web address$'));
+    expect(refusal('%{a}% Code: %OTP%', 'OTP')).toEqual(
+      message('^must fit the text: .* %OTP% exactly once$'),
+    );
+    expect(refusal('{a}: %OTP%', 'a dot b')).toEqual(
+      message('^must not have `dot` or `titik` between words'),
+    );
+    expect(refusal('The red dot {a}: %OTP%', 'Ali')).toHaveProperty('text');
+  });
+
   it('that is a whole number counts as digits, even as an amount', () => {
     const of = (sum: string) =>
       render({ sum, card: '1234' }, 'RM{sum} {card} from: %OTP%', { sum: amount(), card: digits() });
@@ -187,17 +246,34 @@ describe('a text with variables', () => {
     ['{payee} %OTP%', 'between a variable and %OTP%'],
     ['{payee},%OTP%', 'between a variable and %OTP%'],
     ['%OTP%-{minutes}', 'between a variable and %OTP%'],
-    ['{payee}.my has %OTP%', 'must have a space in a word'],
-    ['Go to bit.l{payee} with %OTP%', 'must have a space in a word'],
-    ['Go to {payee}-shop.com.x with %OTP%', 'must have a space in a word'],
-    ['Go to bit.{payee} with %OTP%', 'must have a space in a word'],
-    ['{payee}．{card} has %OTP%', 'must have a space in a word'],
+    ...[') ', '; ', '? ', '+', '=', '*', '，', '、', ' – ', ' [', '”', '#', '\n', ' %'].flatMap((between) => [
+      [`Card {card}${between}%OTP% ok`, 'between a variable and %OTP%'],
+      [`Code %OTP%${between}{card} ok`, 'between a variable and %OTP%'],
+    ]),
+    ['Code %OTP%({card})', 'between a variable and %OTP%'],
+    ...[
+      '店.{payee}',
+      '{payee}店.guru',
+      '向{payee}先生.{sum}',
+      '店:{payee}',
+      '店@{payee}',
+      '{payee}கடை.com',
+    ].map((word) => [`${word} Code %OTP%`, 'must not join a variable to other text']),
+    ...Array.from('۔ꓸ·・‧∙⋅•։।ꞏː꞉∶⁄∕丶。：', (dot) => [
+      `Pay {payee}${dot}{card} Code %OTP%`,
+      'must not join a variable to other text',
+    ]),
+    ['{payee}.my has %OTP%', 'must not join a variable to other text'],
+    ['Go to bit.l{payee} with %OTP%', 'must not join a variable to other text'],
+    ['Go to {payee}-shop.com.x with %OTP%', 'must not join a variable to other text'],
+    ['Go to bit.{payee} with %OTP%', 'must not join a variable to other text'],
+    ['{payee}．{card} has %OTP%', 'must not join a variable to other text'],
     ['www.shop.com {payee}: %OTP%', 'link'],
     ['Call 03-2161 2345, {payee}: %OTP%', 'five or more digits'],
     ['{card}{card}: %OTP%', 'five or more digits'],
     ['{sum}{sum}: %OTP%', 'five or more digits'],
     ['1{sum} to: %OTP%', 'five or more digits'],
-    ['{sum}.50 to: %OTP%', 'must have a space in a word'],
+    ['{sum}.50 to: %OTP%', 'must not join a variable to other text'],
     ['Reply with your password to {payee}: %OTP%', 'personal data'],
     [`${'x'.repeat(300)}{payee}: %OTP%`, 'credits'],
     ['no code for {payee}', '%OTP% exactly once'],
@@ -216,6 +292,14 @@ describe('a text with variables', () => {
   it.each([
     '{payee}: %OTP%',
     '({payee}) code %OTP%.',
+    ...['{payee}. %OTP%', '{payee}, %OTP%', '{payee}。%OTP%', '%OTP%, {payee}', '%OTP% ({minutes} min)'],
+    ...[
+      '{payee}。验证码 %OTP%',
+      '收款人：{payee}，验证码 %OTP%',
+      "{payee}'s code: %OTP%",
+      '{payee}? Code %OTP%',
+    ],
+    ...['验证码 %OTP%。{payee}', 'shop. {payee} code %OTP%', '{payee}، کوڈ %OTP%'],
     '向{payee}付款RM{sum}。验证码 %OTP%',
     '%OTP% 付给{payee}。',
   ])('%j is allowed', (of) => expect(problems(of)).toEqual([]));
@@ -228,13 +312,19 @@ describe('a text with variables', () => {
     ]);
   });
 
-  it('is recognised in a message', () => {
+  it('is recognised in a message, if its values fit', () => {
     const { text: message } = rendered('Kedai Ali') as { text: string };
-    expect(isOfText(paymentText, message)).toBe(true);
-    expect(isOfText(paymentText, `${message} Call me`)).toBe(false);
-    expect(isOfText(paymentText, 'Pay RM to')).toBe(false);
-    expect(isOfText('aba{payee}ba', 'aba')).toBe(false);
-    expect(isOfText('Code %OTP%', 'Code %OTP%')).toBe(true);
+    const matches = (of: string, each: string) => matchesTemplate(of, template({}, payment), each);
+    expect(matches(paymentText, message)).toBe(true);
+    expect(matches(paymentText, `${message} Call me`)).toBe(false);
+    expect(matches(paymentText, 'Pay RM to')).toBe(false);
+    expect(matches('aba{payee}ba', 'aba')).toBe(false);
+    expect(matches('Code %OTP%', 'Code %OTP%')).toBe(true);
+    expect(matches('{payee} {sum} %OTP%', 'Kedai Ali 12,345.00 %OTP%')).toBe(true);
+    expect(matches('{payee} %OTP%', 'Win a prize at bit.ly/x %OTP%')).toBe(false);
+    expect(matches('{payee} %OTP%', 'Call 03-2161 2345 %OTP%')).toBe(false);
+    expect(matches('{sum} %OTP%', 'free %OTP%')).toBe(false);
+    expect(matches('{payee} %OTP%', `${'x'.repeat(31)} %OTP%`)).toBe(false);
   });
 
   it('has the brand of the app, or reads without one', () => {
@@ -296,6 +386,22 @@ const parts = fc.constantFrom(
     '\u00ad',
     '\u0301',
     '验证',
+    '三',
+    '二一六',
+    '零五',
+    'O3',
+    '2l6l',
+    'I2',
+    ' dot ',
+    '(dot)',
+    'titik',
+    '店',
+    '丶',
+    '۔',
+    '・',
+    '•',
+    'ː',
+    '்',
     'கடை',
     'ノ',
     'ﬁ',
@@ -331,6 +437,13 @@ const anyValueOf = ({ type }: Variable) => {
           ')',
           '/',
           '大',
+          '三',
+          '二一六',
+          'O3',
+          '2l6l',
+          ' dot ',
+          '்',
+          '丶',
         ),
         {
           minLength: 1,
@@ -395,7 +508,6 @@ function harmIn(message: string, { of, given, variables }: Case): string | null 
   const control = /[\p{Cc}\p{Cf}\p{Cs}]/gu;
   const own = literals.join('').match(control)?.length ?? 0;
   if ((message.match(control)?.length ?? 0) > own) return 'a control character';
-  if (brokenContentRules(message, 'MY').length > 0) return 'a broken content rule';
   const plain = message.normalize('NFKC').replace(/\p{Cf}/gu, '');
   const link = /[\p{sc=Latin}\d-][.。]\p{sc=Latin}{2,}/gu;
   const ofText = literals.map((each) => each.normalize('NFKC').replace(/\p{Cf}/gu, '')).join('\n');
@@ -407,7 +519,19 @@ function harmIn(message: string, { of, given, variables }: Case): string | null 
     .replace(/\{([abc])\}/g, (_, name: string) => (isShownAmount(name) ? ' ' : (given[name] ?? '')))
     .normalize('NFKC')
     .replace(/\p{Cf}/gu, '');
+  if (brokenContentRules(numbers, 'MY').length > 0) return 'a broken content rule';
   if (/\d(?:[ ,.()/-]*\d){4}/.test(numbers)) return 'a code';
+  const disguised = numbers
+    .replace(/[A-Za-z0-9]+/g, (word) =>
+      /^[0-9OoIl]*[0-9][0-9OoIl]*$/.test(word) ? word.replace(/\D/g, '1') : word,
+    )
+    .replace(/[零〇一二三四五六七八九]/g, '1');
+  if (/\d(?:[ ,.()/-]*\d){4}/.test(disguised)) return 'a code of lookalikes';
+  const joined = numbers.match(/[\p{L}\p{M}\d_-]+[.۔・•ː·ꓸꞏ丶][\p{L}\p{M}\d_-]+/gu) ?? [];
+  if (joined.some((one) => !ofText.includes(one))) return 'words joined by a dot';
+  const values = Object.values(given).map((each) => each.normalize('NFKC'));
+  if (values.some((each) => /[A-Za-z\d][ (]+(?:dot|titik)[ )]+[A-Za-z\d]/.test(each))) return 'a spelled dot';
+  if (values.some((each) => /(?<!\p{sc=Tamil})[\u0b82\u0bbe-\u0bcd]/u.test(each))) return 'a stray mark';
   const shown = Object.values(given).concat(literals);
   const glued = (plain.match(/\d(?:[.,]?\d)*/g) ?? []).filter((one) => one.replace(/\D/g, '').length > 4);
   if (glued.some((one) => !shown.some((each) => each.normalize('NFKC').includes(one))))
