@@ -1,9 +1,16 @@
 import * as z from 'zod';
+import { refuseProto } from '../lib/input-errors.js';
 
 const maxLimit = 1_000_000;
+/** Of one template. */
+const maxVariables = 20;
 const daySeconds = 86_400;
 const limit = (most: number, meaning: string) =>
   z.int().min(0).max(most).optional().describe(`${meaning} 0 is off.`);
+
+function recordOf<V extends z.ZodType>(names: z.ZodString, value: V) {
+  return refuseProto(z.record(names, value));
+}
 
 const locale = z
   .string()
@@ -15,19 +22,24 @@ const name = z
 /** Kind of a limit key. Without digits, so that an error that names it never names a value. */
 const kind = z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be 1 to 32 of a-z _ - (no _ or - first)');
 
-const limitKeys = z
-  .record(
-    kind,
-    z
-      .strictObject({
-        per10Minutes: limit(maxLimit, 'OTPs for one key of this kind in 10 minutes.'),
-        perDay: limit(maxLimit, 'OTPs for one key of this kind in a day.'),
-      })
-      .refine((limits) => Object.keys(limits).length > 0, 'must have per10Minutes or perDay'),
-  )
-  .describe(
-    "Kinds of `limitKeys` that requests may have, such as `user`, with limits for each key: the app's own id of whatever it limits.",
-  );
+const limitKeys = recordOf(
+  kind,
+  z
+    .strictObject({
+      per10Minutes: limit(maxLimit, 'OTPs for one key of this kind in 10 minutes.'),
+      perDay: limit(maxLimit, 'OTPs for one key of this kind in a day.'),
+      required: z
+        .boolean()
+        .optional()
+        .describe('Whether a request without a key of this kind is refused. Default: false.'),
+    })
+    .refine(
+      ({ per10Minutes, perDay }) => per10Minutes !== undefined || perDay !== undefined,
+      'must have per10Minutes or perDay',
+    ),
+).describe(
+  "Kinds of `limitKeys` that requests may have, such as `user`, with limits for each key: the app's own id of whatever it limits.",
+);
 
 const variable = z
   .discriminatedUnion('type', [
@@ -50,19 +62,26 @@ const variableName = z
   .string()
   .regex(/^[a-z][A-Za-z0-9_]{0,31}$/, 'must be 1 to 32 letters, digits and _, beginning with a small letter');
 
-const template = z
-  .object({
-    variables: z.record(variableName, variable).optional().describe('Variables of its texts, by name.'),
-  })
-  .catchall(z.string())
-  .superRefine((members, context) => {
-    for (const key of Object.keys(members)) {
-      const error = key === 'variables' ? undefined : locale.safeParse(key).error;
-      if (error) context.addIssue({ code: 'custom', path: [key], message: error.issues[0]?.message });
-    }
-  })
-  .meta({ propertyNames: { pattern: '^(?:variables|[a-z]{2,3}(-[A-Za-z0-9]{2,8})*)$' } })
-  .transform(({ variables = {}, ...texts }) => ({ variables, texts: texts as Record<string, string> }));
+const variables = refuseProto(
+  z
+    .record(variableName, variable)
+    .refine((all) => Object.keys(all).length <= maxVariables, `must have at most ${maxVariables} members`)
+    .meta({ maxProperties: maxVariables })
+    .describe('Variables of its texts, by name.'),
+);
+
+const template = refuseProto(
+  z
+    .object({ variables: variables.optional() })
+    .catchall(z.string())
+    .superRefine((members, context) => {
+      for (const key of Object.keys(members)) {
+        const error = key === 'variables' ? undefined : locale.safeParse(key).error;
+        if (error) context.addIssue({ code: 'custom', path: [key], message: error.issues[0]?.message });
+      }
+    })
+    .meta({ propertyNames: { pattern: '^(?:variables|[a-z]{2,3}(-[A-Za-z0-9]{2,8})*)$' } }),
+).transform(({ variables = {}, ...texts }) => ({ variables, texts: texts as Record<string, string> }));
 
 const limits = z
   .strictObject({
@@ -121,8 +140,7 @@ const app = z.strictObject({
     )
     .optional()
     .describe('Name that every message to Malaysia must hold, and that stands in place of {brand}.'),
-  templates: z
-    .record(name, template)
+  templates: recordOf(name, template)
     .optional()
     .describe(
       'Messages by name and language, with {brand}, {minutes} and variables of their own. A request that names none gets the one called `default`.',
@@ -148,8 +166,7 @@ const app = z.strictObject({
     'Send calls to iSMS in a second, all workers together, in place of LIMIT_APP_SENDS_PER_SECOND.',
   ),
   webhook: webhook.optional(),
-  testNumbers: z
-    .record(z.string(), z.string().regex(/^[0-9]{6}$/, 'must be six digits'))
+  testNumbers: recordOf(z.string(), z.string().regex(/^[0-9]{6}$/, 'must be six digits'))
     .optional()
     .describe(
       'Numbers (E.164) that nothing is ever sent to, and the code that is right for each: for tests and app reviews.',
@@ -159,7 +176,7 @@ const app = z.strictObject({
 /** What `APPS_FILE` holds. Its JSON Schema is docs/apps.schema.json. */
 export const appsFileSchema = z.strictObject({
   $schema: z.string().optional(),
-  apps: z.record(name, app).describe('Apps by name: 1 to 32 of a-z 0-9 _ -.'),
+  apps: recordOf(name, app).describe('Apps by name: 1 to 32 of a-z 0-9 _ -.'),
 });
 
 type AppsFile = z.output<typeof appsFileSchema>;

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 
 /** An error in the input: its path (`otps.0.to`, a query parameter, a header), and what is wrong or required. */
 export interface InputError {
@@ -29,6 +29,16 @@ export function errorText(errors: readonly InputError[]): string {
     .map(({ path, message }) => `${path === '' ? 'The request' : `\`${path}\``} ${message}`);
   const more = errors.length - named.length;
   return `${[...named, ...(more > 0 ? [`${more} more`] : [])].join('; ')}.`;
+}
+
+/** Refuses a member called `__proto__`, which schemas of records otherwise drop without an error. */
+export function refuseProto<S extends z.ZodType>(schema: S) {
+  return z.preprocess((input: z.input<S>, context) => {
+    if (Object.hasOwn(Object(input), '__proto__')) {
+      context.addIssue({ code: 'custom', path: ['__proto__'], message: 'is not allowed as a name' });
+    }
+    return input;
+  }, schema);
 }
 
 function errorsOf(issue: z.core.$ZodIssue, most: number): InputError[] {

@@ -265,10 +265,12 @@ function toApp(name: string, entry: AppEntry): App {
       appPerSecond: perSecond,
     },
     limitKeys: new Map(
-      Object.entries(entry.limitKeys ?? {}).map(([kind, { per10Minutes = 0, perDay = 0 }]) => [
-        kind,
-        { per10Minutes, perDay },
-      ]),
+      Object.entries(entry.limitKeys ?? {}).map(
+        ([kind, { per10Minutes = 0, perDay = 0, required = false }]) => [
+          kind,
+          { per10Minutes, perDay, required },
+        ],
+      ),
     ),
     sendsPerSecond: entry.sendsPerSecond ?? null,
     webhook: entry.webhook ? toWebhook(entry.webhook) : null,

@@ -17,6 +17,8 @@ interface AppLimits {
 export interface KeyLimits {
   per10Minutes: number;
   perDay: number;
+  /** Whether a request must have a key of this kind. */
+  required?: boolean;
 }
 
 /** An app and its settings. */

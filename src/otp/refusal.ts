@@ -97,7 +97,9 @@ export function refuseByLimit(
   const message =
     by === 'phone'
       ? { message: recipientMessage(retryAfterMs, quotas) }
-      : kind !== undefined && { message: `Too many OTPs for the same \`${kind}\` of \`limitKeys\`.` };
+      : kind !== undefined && {
+          message: `Too many OTPs for the same \`${kind}\` of \`limitKeys\`. Try again in ${seconds(retryAfterMs)} s.`,
+        };
   return refuse(`${by}_rate_limited`, { ...message, retryAfterMs, quotas });
 }
 

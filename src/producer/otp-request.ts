@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseWithErrors } from '../lib/input-errors.js';
+import { parseWithErrors, refuseProto } from '../lib/input-errors.js';
 import { type App, type Apps, defaultTemplate, testCodeOf } from '../otp/app.js';
 import { hashBinding } from '../otp/binding.js';
 import { countedAddress } from '../otp/client-address.js';
@@ -48,17 +48,19 @@ export const clientIpSchema = z
 /** Most limit keys of one OTP: each is counted in two windows. */
 const mostLimitKeys = 3;
 
-const limitKeysSchema = z
-  .record(
-    z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be the name of a kind'),
-    z.string().regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character'),
-  )
-  .refine((keys) => Object.keys(keys).length <= mostLimitKeys, `must have at most ${mostLimitKeys} members`)
-  .meta({ maxProperties: mostLimitKeys, examples: [{ user: 'u-4711' }] })
-  .describe(
-    'Your own ids to limit OTPs by, such as the user or the device: for each, one of the kinds that the operator defined ' +
-      'for the app, and the id, 1 to 200 characters.',
-  );
+const limitKeysSchema = refuseProto(
+  z
+    .record(
+      z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be the name of a kind'),
+      z.string().regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character'),
+    )
+    .refine((keys) => Object.keys(keys).length <= mostLimitKeys, `must have at most ${mostLimitKeys} members`)
+    .meta({ maxProperties: mostLimitKeys, examples: [{ user: 'u-4711' }] })
+    .describe(
+      'Your own ids to limit OTPs by, such as the user or the device: for each, one of the kinds that the operator defined ' +
+        'for the app, and the id, 1 to 200 characters, compared exactly.',
+    ),
+);
 
 export const bindingSchema = z
   .string()
@@ -74,9 +76,22 @@ export const purposeSchema = z
     'Purpose of the OTP, such as `login`: `POST /v1/verify` finds the newest OTP by number and purpose.',
   );
 
-const variableName = z
-  .string()
-  .regex(/^[a-z][A-Za-z0-9_]{0,31}$/, 'must be the name of a variable of the template');
+/** Most that APPS_FILE allows in a template. */
+const maxVariables = 20;
+
+const variablesSchema = refuseProto(
+  z
+    .record(
+      z.string().regex(/^[a-z][A-Za-z0-9_]{0,31}$/, 'must be the name of a variable of the template'),
+      z.string(),
+    )
+    .refine(
+      (values) => Object.keys(values).length <= maxVariables,
+      `must have at most ${maxVariables} members`,
+    )
+    .meta({ maxProperties: maxVariables, examples: [{ payee: 'Kedai Ali', amount: '1,234.50' }] })
+    .describe('A value for each variable of the template.'),
+);
 
 export const idempotencyKeySchema = z
   .string()
@@ -118,11 +133,7 @@ export function otpRequestSchema({
         .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a language tag such as ms or zh-Hans')
         .optional()
         .describe('Language of the template (BCP 47), as near as it has one.'),
-      variables: z
-        .record(variableName, z.string())
-        .optional()
-        .describe('A value for each variable of the template.')
-        .meta({ examples: [{ payee: 'Kedai Ali', amount: '1,234.50' }] }),
+      variables: variablesSchema.optional(),
       purpose: purposeSchema.optional(),
       senderId: z
         .string()
@@ -194,8 +205,8 @@ function completed(
   const owner = settings.apps.of(app);
   const countries = owner.countries ?? settings.allowedCountries;
   if (!countries.includes(to.country)) return { refusal: refuse('country_not_allowed') };
-  const unknownKind = unknownKindRefusal(owner, input);
-  if (unknownKind) return { refusal: unknownKind };
+  const wrongKinds = kindsRefusal(owner, input);
+  if (wrongKinds) return { refusal: wrongKinds };
   const message = messageOf(owner, to, input);
   if ('code' in message) return { refusal: message };
   const ownLimits = limitsFor(owner, to);
@@ -235,17 +246,27 @@ function byName(record: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Refuses a kind without limits: a misspelt one would disable the limit. */
-function unknownKindRefusal({ limitKeys }: App, input: Input): Refusal | null {
-  const unknown = Object.keys(input.limitKeys ?? {}).filter((kind) => !limitKeys.has(kind));
-  if (unknown.length === 0) return null;
+/** Refuses a kind without limits, as a misspelt one would disable the limit, and a request without a required one. */
+function kindsRefusal({ limitKeys }: App, input: Input): Refusal | null {
+  const given = Object.keys(input.limitKeys ?? {});
+  const unknown = given.filter((kind) => !limitKeys.has(kind));
+  const missing = [...limitKeys].flatMap(([kind, { required }]) =>
+    required && !given.includes(kind) ? [kind] : [],
+  );
+  if (unknown.length + missing.length === 0) return null;
   const known = [...limitKeys.keys()].join(', ');
   const message =
     known === ''
       ? 'is unknown: this app has no limit keys; the operator defines them in APPS_FILE'
       : `is unknown: the operator defined ${known} in APPS_FILE`;
   return refuse('invalid_request', {
-    errors: unknown.map((kind) => ({ path: `limitKeys.${kind}`, message })),
+    errors: [
+      ...unknown.map((kind) => ({ path: `limitKeys.${kind}`, message })),
+      ...missing.map((kind) => ({
+        path: `limitKeys.${kind}`,
+        message: 'is missing: the operator requires it in APPS_FILE',
+      })),
+    ],
   });
 }
 

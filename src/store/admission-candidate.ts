@@ -141,9 +141,10 @@ function limitsOf({ limits, isTest }: OtpRequest, policy: Policy): CandidateLimi
   };
 }
 
+/** The longest first: on a cluster, the wait is that of the first window that is exceeded. */
 const keyWindows = [
-  { limit: 'per10Minutes', window: '10min', windowMs: 600_000 },
   { limit: 'perDay', window: 'day', windowMs: 86_400_000 },
+  { limit: 'per10Minutes', window: '10min', windowMs: 600_000 },
 ] as const;
 
 /** A limit key that is no longer limited, in a resend, counts in no window; nor does an OTP to a test number. */
@@ -152,17 +153,19 @@ function limitKeyWindowsOf(
   hashesOf: (purpose: string, value: string) => KeyedHashes,
 ) {
   if (limitKeys === null || isTest) return [];
-  return Object.entries(limitKeys)
-    .flatMap(([kind, value]) => {
-      const hashes = hashesOf('limit key', `${kind}\n${value}`);
-      return keyWindows.map(({ limit, window, windowMs }) => ({
+  const hashed = Object.entries(limitKeys).map(
+    ([kind, value]) => [kind, hashesOf('limit key', `${kind}\n${value}`)] as const,
+  );
+  return keyWindows
+    .flatMap(({ limit, window, windowMs }) =>
+      hashed.map(([kind, hashes]) => ({
         kind,
         name: `limit-key-${kind}-${window}`,
         key: hashedKey(hashes, (hash) => keys.limitKeyWindow(hash, window)),
         limit: keyLimits.get(kind)?.[limit] ?? 0,
         windowMs,
-      }));
-    })
+      })),
+    )
     .filter(({ limit }) => limit > 0);
 }
 

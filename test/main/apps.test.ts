@@ -71,7 +71,9 @@ describe('APPS_FILE', () => {
       sendsPerSecond: 20,
       limits: { recipientCooldownMs: 60_000, appPerSecond: 5, creditsPerDay: 100 },
     });
-    expect([...apps.of('shop').limitKeys]).toEqual([['user', { per10Minutes: 3, perDay: 0 }]]);
+    expect([...apps.of('shop').limitKeys]).toEqual([
+      ['user', { per10Minutes: 3, perDay: 0, required: false }],
+    ]);
     expect(apps.of('bank').limitKeys.size).toBe(0);
     expect(apps.of('shop').testNumbers.get(number().e164)).toBe('246810');
     expect(apps.of('bank')).toMatchObject({ freeText: true, senderId: null, countries: null, webhook: null });
@@ -106,6 +108,44 @@ describe('APPS_FILE', () => {
     [
       { shop: { ...shop, limitKeys: { user: { perDay: 1, perHour: 1 } } } },
       /limitKeys.user.perHour: is unknown/,
+    ],
+    ...['limitKeys', 'testNumbers', 'templates'].map((member): [object, RegExp] => [
+      { shop: { ...shop, freeText: true, [member]: JSON.parse('{"__proto__": {}}') } },
+      new RegExp(`apps.shop.${member}.__proto__: is not allowed as a name`),
+    ]),
+    [JSON.parse('{"__proto__": {}}'), /apps.__proto__: is not allowed as a name/],
+    [
+      { shop: { ...shop, templates: { default: { en: '%OTP%', ['__proto__']: '%OTP%' } } } },
+      /templates.default.__proto__: is not allowed as a name/,
+    ],
+    [
+      {
+        shop: {
+          ...shop,
+          templates: { default: { en: '%OTP%', variables: JSON.parse('{"__proto__": {}}') } },
+        },
+      },
+      /templates.default.variables.__proto__: is not allowed as a name/,
+    ],
+    [
+      {
+        shop: {
+          ...shop,
+          templates: {
+            default: {
+              en: '%OTP%',
+              variables: Object.fromEntries(
+                Array.from({ length: 21 }, (_, n) => [`v${n}`, { type: 'number', maxLength: 1 }]),
+              ),
+            },
+          },
+        },
+      },
+      /templates.default.variables: must have at most 20 members/,
+    ],
+    [
+      { shop: { ...shop, limitKeys: { user: { required: true } } } },
+      /limitKeys.user: must have per10Minutes/,
     ],
     [{ shop: { ...shop, senderId: 'not allowed!' } }, /senderId: must be letters and digits/],
     [

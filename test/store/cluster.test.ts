@@ -4,7 +4,7 @@ import { connectForWork } from '../../src/main/redis.js';
 import { operatorPauseKeys } from '../../src/queues/send-otp.js';
 import { createEncrypter } from '../../src/store/encryption.js';
 import { keys } from '../../src/store/keys.js';
-import { mastersOf, type Policy } from '../../src/store/script.js';
+import { loadListScript, mastersOf, type Policy } from '../../src/store/script.js';
 import { createStore, type Store } from '../../src/store/store.js';
 import {
   accepted,
@@ -192,6 +192,42 @@ describe('on a cluster of three masters', () => {
         expect.objectContaining({ name: 'limit-key-device-day', remaining: 29 }),
       ]),
     });
+  });
+
+  it('a refused request leaves no counter, and waits for the longest window of its limit keys', async () => {
+    const windows = async () => {
+      const names = await Promise.all(mastersOf(redis).map((master) => master.keys('*limit-key-*')));
+      return Object.fromEntries(
+        await Promise.all(names.flat().map(async (name) => [name, await redis.get(name)])),
+      );
+    };
+    const before = await windows();
+    const keyLimits = new Map([
+      ['user', { per10Minutes: 1, perDay: 0 }],
+      ['device', { per10Minutes: 1, perDay: 1 }],
+    ]);
+    const ask = (limitKeys: Record<string, string>) =>
+      store.otps.admit(request({ to: fresh(), limitKeys, keyLimits }), null);
+    expect(await ask({ device: 'd-9' })).toMatchObject({ kind: 'created' });
+    const used = await windows();
+    expect(Object.keys(used)).toHaveLength(Object.keys(before).length + 2);
+    expect(await ask({ user: 'u-8', device: 'd-9' })).toMatchObject(
+      refused('limit_key_rate_limited', { retryAfterMs: expect.closeTo(86_400_000, -5) }),
+    );
+    const perUser = new Map([...keyLimits, ['user', { per10Minutes: 0, perDay: 1 }]]);
+    await store.otps.admit(
+      request({ to: fresh(), limitKeys: { user: 'u-8', device: 'd-9' }, keyLimits: perUser }),
+      null,
+    );
+    expect(await windows()).toEqual(used);
+  });
+
+  it('what is given back stays within a limit that was lowered meanwhile', async () => {
+    const take = loadListScript(redis, 'limits/windows#take');
+    const key = 'isms:{a}:window';
+    await take([{ key, args: [10, 60_000, 8] }]);
+    expect(await take([{ key, args: [3, 60_000, -1] }])).toEqual([[-1, 7, expect.any(Number)]]);
+    expect(await take([{ key, args: [3, 60_000, 1] }])).toEqual([[0, 7, expect.any(Number)]]);
   });
 
   it('never more are admitted than an app may, however many ask at once', async () => {

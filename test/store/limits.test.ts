@@ -232,8 +232,8 @@ describe('the limits of a limit key', () => {
     expect(await next()).toMatchObject({
       kind: 'created',
       quotas: [
-        { name: 'limit-key-user-10min', quota: 1, windowMs: 600_000, remaining: 0 },
         { name: 'limit-key-user-day', quota: 2, windowMs: 86_400_000, remaining: 1 },
+        { name: 'limit-key-user-10min', quota: 1, windowMs: 600_000, remaining: 0 },
       ],
     });
     const window = (await redis.keys('*limit-key-10min'))[0] ?? '';

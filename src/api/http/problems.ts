@@ -232,7 +232,8 @@ const table = {
     title: 'Too many OTPs from this client address',
   },
   limit_key_rate_limited: {
-    advice: "Show a CAPTCHA, or retry after `Retry-After`. `detail` names the kind of the app's limit keys.",
+    advice:
+      'Retry after `Retry-After`; `detail` names the kind of limit key. Offer the user another way to sign in until then.',
     status: 429,
     title: 'Too many OTPs for this limit key',
   },

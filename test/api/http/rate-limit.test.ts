@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { plainApp } from '../../../src/otp/app.js';
+import { type App, plainApp } from '../../../src/otp/app.js';
 import type { RequestSettings } from '../../../src/producer/otp-request.js';
 import type { Policy } from '../../../src/store/script.js';
 import { number } from '../../support/otps.js';
@@ -14,18 +14,16 @@ const limits: Partial<Policy> = {
 };
 const gateway = await startGateway({ policy: limits });
 const limitKeys = { user: 'u-4711' };
-const withLimitKeys: RequestSettings = {
+const settingsWith = (ofKinds: App['limitKeys']): RequestSettings => ({
   ...settings,
-  apps: {
-    of: (name) => ({
-      ...plainApp(name),
-      limitKeys: new Map([
-        ['user', { per10Minutes: 3, perDay: 0 }],
-        ['device', { per10Minutes: 0, perDay: 1 }],
-      ]),
-    }),
-  },
-};
+  apps: { of: (name) => ({ ...plainApp(name), limitKeys: ofKinds }) },
+});
+const withLimitKeys = settingsWith(
+  new Map([
+    ['user', { per10Minutes: 3, perDay: 0 }],
+    ['device', { per10Minutes: 0, perDay: 1 }],
+  ]),
+);
 const withKeys = startGateway({ dependencies: { settings: withLimitKeys } });
 const ask = (body: object, to: Gateway = gateway) => to.call('POST', '/v1/otps', { body });
 const retryAfter = (reply: Reply) => Number(reply.headers.get('Retry-After'));
@@ -135,7 +133,11 @@ describe('an OTP over a limit', () => {
     });
     const reply = await sendTo(4);
     expectProblem(reply, 429, 'limit_key_rate_limited');
-    expect(reply.json).toMatchObject({ detail: 'Too many OTPs for the same `user` of `limitKeys`.' });
+    expect(reply.json).toMatchObject({
+      detail: expect.stringMatching(
+        /^Too many OTPs for the same `user` of `limitKeys`. Try again in \d+ s.$/,
+      ),
+    });
     expect(retryAfter(reply)).toBeGreaterThan(595);
     expect(reply.headers.get('RateLimit')).toMatch(/^"limit-key-user-10min";r=0;t=\d+$/);
     expectProblem(await call('POST', `/v1/otps/${id}/resend`), 429, 'limit_key_rate_limited');
@@ -147,6 +149,7 @@ describe('an OTP over a limit', () => {
     [{ user: '' }, 'limitKeys.user', 'must be 1 to 200 characters, none of them a control character'],
     [{ '60123456789': 'u-1' }, 'limitKeys.?', 'must be the name of a kind'],
     [{ a: '1', b: '2', c: '3', d: '4' }, 'limitKeys', 'must have at most 3 members'],
+    [JSON.parse('{"__proto__": "u-1"}'), 'limitKeys.__proto__', 'is not allowed as a name'],
   ])('with the limit keys %j is invalid_request, and says where', async (keys, path, message) => {
     const { call } = await withKeys;
     const reply = await call('POST', '/v1/otps', { body: { to: '0123453101', limitKeys: keys } });
@@ -155,6 +158,20 @@ describe('an OTP over a limit', () => {
     const [line] = [{ to: '0123453101', limitKeys: keys }];
     const bulk = await call('POST', '/v1/otps/bulk', { body: { otps: [line] } });
     expect(bulk.json).toMatchObject({ rejected: 1, results: [{ code: 'invalid_request' }] });
+  });
+
+  it('without a limit key that the operator requires is invalid_request', async () => {
+    const required = new Map([['user', { per10Minutes: 3, perDay: 0, required: true }]]);
+    const { call } = await startGateway({ dependencies: { settings: settingsWith(required) } });
+    const to = '0123453301';
+    const reply = await call('POST', '/v1/otps', { body: { to } });
+    expectProblem(reply, 400, 'invalid_request');
+    const message = 'is missing: the operator requires it in APPS_FILE';
+    expect(reply.json).toMatchObject({ errors: [{ path: 'limitKeys.user', message }] });
+    const bulk = await call('POST', '/v1/otps/bulk', {
+      body: { otps: [{ to }, { to, limitKeys: { user: 'u-5' } }] },
+    });
+    expect(bulk.json).toMatchObject({ accepted: 1, results: [{ code: 'invalid_request' }, { index: 1 }] });
   });
 
   it('with a limit key of an app that has none is invalid_request, and says who defines them', async () => {

@@ -149,6 +149,28 @@ describe('an app of the file', () => {
     expectProblem(await resend(), 422, 'message_not_allowed');
   });
 
+  it('can resend an amount that would be a number to call without its template', async () => {
+    const bare = template({ en: 'Shop: pay {sum} baht? %OTP%' }, { sum: { type: 'amount', maxLength: 12 } });
+    const bank = { ...payer, freeText: true, templates: new Map([['pay', bare]]) };
+    let now: App = bank;
+    const changing = await startGateway({
+      dependencies: { settings: { ...settings, contentPolicy: 'enforce', apps: { of: () => now } } },
+    });
+    const variables = { sum: '9999999.99' };
+    const { id } = await changing.sent({ to: otherNumber(), template: 'pay', variables });
+    const resend = () => changing.call('POST', `/v1/otps/${id}/resend`);
+    expect((await resend()).status).toBe(202);
+    now = { ...bank, templates: new Map() };
+    const reply = await resend();
+    expectProblem(reply, 422, 'message_not_allowed');
+    expect(reply.json).toMatchObject({
+      detail: expect.stringMatching(
+        /^The message of the earlier OTP must not hold a number .* Send a new OTP\.$/,
+      ),
+    });
+    expect(reply.json).not.toHaveProperty('errors');
+  });
+
   it('gains and loses keys while the API runs', async () => {
     let keys: { app: string; digest: Buffer }[] = [];
     const changing = await startGateway({ dependencies: { apiKeys: () => keys } });
@@ -193,6 +215,10 @@ describe('a request with variables', () => {
     [{ template: 'pay', variables: ['Ali'] }, ['variables']],
     [{ ...payment('Ali, reply your IC') }, ['variables']],
     [{ ...payment('Ali'), ttlSeconds: 59 }, ['ttlSeconds']],
+    [
+      { template: 'pay', variables: JSON.parse('{"__proto__": "x", "payee": "Ali", "sum": "5"}') },
+      ['variables.__proto__'],
+    ],
     [{ message: 'Shop %OTP%', variables: { payee: 'Ali' } }, ['variables']],
     [{ variables: { payee: 'Ali' } }, ['variables.payee']],
   ])('names the paths of what is wrong in %j', async (body, paths) => {
@@ -202,6 +228,16 @@ describe('a request with variables', () => {
     const { errors } = reply.json as { errors: { path: string }[] };
     expect(errors.map(({ path }) => path)).toEqual(paths);
     expect(reply.text).not.toMatch(/60123456789|bit\.ly|xxxxx/);
+  });
+
+  it('gets a short answer to many variables', async () => {
+    const { call } = await start({});
+    const variables = Object.fromEntries(Array.from({ length: 1_500 }, (_, n) => [`v${n}`, '']));
+    const reply = await call('POST', '/v1/otps', { body: { to: otherNumber(), template: 'pay', variables } });
+    expectProblem(reply, 400, 'invalid_request');
+    expect(reply.json).toMatchObject({
+      errors: [{ path: 'variables', message: 'must have at most 20 members' }],
+    });
   });
 
   it('is replayed under its idempotency key in any order of its members, and refused with other values', async () => {

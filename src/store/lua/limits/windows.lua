@@ -5,9 +5,12 @@ local answers = {}
 for i, key in ipairs(KEYS) do
   local limit, window_ms, wanted = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
   local used = tonumber(redis.call('GET', key) or 0)
-  local taken = math.max(-used, math.min(wanted, limit - used))
-  if wanted > 0 then taken = math.max(0, taken) end
-  if taken ~= 0 and redis.call('INCRBY', key, taken) == taken then redis.call('PEXPIRE', key, window_ms) end
+  local taken = wanted > 0 and math.max(0, math.min(wanted, limit - used)) or math.max(wanted, -used)
+  if taken < 0 and used + taken == 0 then
+    redis.call('DEL', key)
+  elseif taken ~= 0 and redis.call('INCRBY', key, taken) == taken then
+    redis.call('PEXPIRE', key, window_ms)
+  end
   answers[i] = { taken, used + taken, math.max(1, redis.call('PTTL', key)) }
 end
 return answers
