@@ -205,8 +205,7 @@ async function eraseJobs(queue: SendOtpQueue, otps: readonly Otp[], waitMs: numb
   }
 }
 
-/** An OTP as its recipient may request it; the number is masked. */
-/** Without the hash of its binding, which tells nothing about a person. */
+/** An OTP as its recipient may request it: with a masked number, and without the hash of its binding. */
 function exportedOtp({ to, binding: _hash, ...otp }: Otp) {
   const times = ['createdAt', 'sendDeadline', 'sentAt', 'expiresAt', 'verifiedAt'] as const;
   const iso = times.map((name) => [name, otp[name] === null ? null : isoTime(otp[name])]);

@@ -81,7 +81,8 @@ export function brokenContentRules(template: string, country: string): ContentRu
  * by numbers, so that only the text tells who sends (https://docs.mapp.com/docs/malaysia.md).
  */
 export function namesBrand(template: string, brand: string): boolean {
-  const text = unmask(template.replace(placeholder, ' ')).toLowerCase();
+  // A brand that touches the code is not read as a word.
+  const text = unmask(template.replace(placeholder, '0'.repeat(codeLength))).toLowerCase();
   const name = unmask(brand).toLowerCase();
   const inWord = /[\p{sc=Latin}\p{N}]/u;
   for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + 1)) {

@@ -46,7 +46,7 @@ export const clientIpSchema = z
   .describe('IP address of the end user, for the limit per client address.');
 
 /** Most limit keys of one OTP: each is counted in two windows. */
-const mostLimitKeys = 3;
+const maxLimitKeys = 3;
 
 const limitKeysSchema = refuseProto(
   z
@@ -54,8 +54,8 @@ const limitKeysSchema = refuseProto(
       z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be the name of a kind'),
       z.string().regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character'),
     )
-    .refine((keys) => Object.keys(keys).length <= mostLimitKeys, `must have at most ${mostLimitKeys} members`)
-    .meta({ maxProperties: mostLimitKeys, examples: [{ user: 'u-4711' }] })
+    .refine((keys) => Object.keys(keys).length <= maxLimitKeys, `must have at most ${maxLimitKeys} members`)
+    .meta({ maxProperties: maxLimitKeys, examples: [{ user: 'u-4711' }] })
     .describe(
       'Your own ids to limit OTPs by, such as the user or the device: for each, one of the kinds that the operator defined ' +
         'for the app, and the id, 1 to 200 characters, compared exactly.',

@@ -8,7 +8,14 @@ import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey } from '../http/authentication.js';
 import { isMediaType, readForm, readJson, readQuery } from '../http/body.js';
 import { contextOf, nameRoute, type RequestContext } from '../http/context.js';
-import { ApiProblem, invalid, knownProblem, noteProblem, problemDocument } from '../http/problem.js';
+import {
+  ApiProblem,
+  compatDetail,
+  invalid,
+  knownProblem,
+  noteProblem,
+  problemDocument,
+} from '../http/problem.js';
 import { abortSignal } from '../http/route.js';
 import { createCancel, otpsOfNumber } from '../routes/otps.js';
 import { countRefusals, createSend, readable } from '../routes/sending.js';
@@ -103,9 +110,7 @@ function messageOf(error: unknown, res: Response): string {
   if (!problem) throw error;
   noteProblem(res, problem);
   if (problem.code === 'incorrect_code') return 'Incorrect OTP Code';
-  const { detail, errors = [] } = problemDocument(problem);
-  const [first] = errors;
-  return first ? `${ismsNames.get(first.path) ?? first.path} ${first.message}` : detail;
+  return compatDetail(problem, ismsNames);
 }
 
 /**

@@ -11,6 +11,7 @@ import { readForm } from '../http/body.js';
 import { contextOf, nameRoute, type RequestContext } from '../http/context.js';
 import {
   ApiProblem,
+  compatDetail,
   invalid,
   knownProblem,
   noteProblem,
@@ -135,13 +136,11 @@ function answerError(res: Response, error: unknown): void {
   const problem = knownProblem(error);
   if (!problem) throw error;
   noteProblem(res, problem);
-  const { detail, errors = [], status: ownStatus } = problemDocument(problem);
+  const { errors, status: ownStatus } = problemDocument(problem);
   const [status, code] = twilioErrorsByReason[problem.facts.reason ?? ''] ??
     twilioErrors[problem.code] ?? [ownStatus, 20_000 + ownStatus];
-  const [first] = errors;
-  const message = first
-    ? `Invalid parameter: ${twilioNames.get(first.path) ?? first.path} ${first.message}`
-    : detail;
+  const detail = compatDetail(problem, twilioNames);
+  const message = errors ? `Invalid parameter: ${detail}` : detail;
   const more_info = `https://www.twilio.com/docs/errors/${code}`;
   res
     .status(status)

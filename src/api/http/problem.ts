@@ -57,6 +57,19 @@ export function problemDocument({ code, facts }: ApiProblem, origin = '') {
   };
 }
 
+const compatDetails: Partial<Record<ProblemCode, string>> = {
+  binding_mismatch:
+    'This OTP approves something that this API cannot name, so only the REST API (/v1) can verify it. The attempt counts as a wrong code.',
+};
+
+/** What is wrong, for an API with parameters of its own: names without Markdown, those of `names` in place of members. */
+export function compatDetail(problem: ApiProblem, names: ReadonlyMap<string, string>): string {
+  const { detail, errors = [] } = problemDocument(problem);
+  const [first] = errors;
+  const text = first ? `${names.get(first.path) ?? first.path} ${first.message}` : detail;
+  return (compatDetails[problem.code] ?? text).replaceAll('`', '');
+}
+
 /** The headers of a problem, which no cache keeps: `Retry-After` in seconds wherever a retry makes sense. */
 export function problemHeaders({ code, facts }: ApiProblem): Record<string, string> {
   const { retryAfterSeconds } = problems[code];

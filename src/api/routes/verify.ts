@@ -135,7 +135,7 @@ interface TypedCode {
 
 /**
  * Admits an attempt, calls iSMS and settles the outcome. Resolves only if this very call verified the OTP, or an earlier
- * one with the same key did; else throws the problem.
+ * one with the same key, code and binding did; else throws the problem.
  */
 export function createVerify(dependencies: ApiDependencies) {
   const unclearByApp = new Map<string, Set<string>>();

@@ -1,7 +1,7 @@
 --- @include "shared/record"
 --- @include "verification/phone"
 -- Admits verification attempts and counts them before iSMS is asked.
--- KEYS: records. ARGV, for each: app, lease token, keyed hash of idempotency key and code ('' for none).
+-- KEYS: records. ARGV, for each: app, lease token, keyed hash of idempotency key, code and binding ('' for none).
 -- Returns for each: `admitted` or `replayed` and the record, or the code of the refusal.
 local t = now()
 

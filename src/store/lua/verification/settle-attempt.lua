@@ -1,7 +1,7 @@
 --- @include "shared/record"
 --- @include "verification/phone"
 -- Records the provider's answers to verification attempts.
--- KEYS: records. ARGV, for each: lease token, outcome, keyed hash of idempotency key and code ('' for none).
+-- KEYS: records. ARGV, for each: lease token, outcome, keyed hash of idempotency key, code and binding ('' for none).
 -- Returns for each as JSON: the result, the OTP's status and attempts, whether the number is locked.
 local t = now()
 
