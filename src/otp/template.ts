@@ -211,8 +211,8 @@ export function textProblems(text: string, variables: Template['variables']): st
   if ('problem' in longest)
     return [names.length > 0 ? `${longest.problem}, its variables at their longest` : longest.problem];
   if (names.length === 0) return [];
-  const surroundings = unmask(fill(text, () => variableMark));
-  if (besideCode.test(surroundings)) {
+  // A full-width comma has its space within.
+  if (besideCode.test(unmask(fill(text.replaceAll('，', '， '), () => variableMark)))) {
     return [
       'must have a word, a colon, or a comma or full stop and a space between a variable and %OTP%, so that the code is clear',
     ];

@@ -246,7 +246,7 @@ describe('a text with variables', () => {
     ['{payee} %OTP%', 'between a variable and %OTP%'],
     ['{payee},%OTP%', 'between a variable and %OTP%'],
     ['%OTP%-{minutes}', 'between a variable and %OTP%'],
-    ...[') ', '; ', '? ', '+', '=', '*', '，', '、', ' – ', ' [', '”', '#', '\n', ' %'].flatMap((between) => [
+    ...[') ', '; ', '? ', '+', '=', '*', '、', ' – ', ' [', '”', '#', '\n', ' %'].flatMap((between) => [
       [`Card {card}${between}%OTP% ok`, 'between a variable and %OTP%'],
       [`Code %OTP%${between}{card} ok`, 'between a variable and %OTP%'],
     ]),
@@ -292,14 +292,26 @@ describe('a text with variables', () => {
   it.each([
     '{payee}: %OTP%',
     '({payee}) code %OTP%.',
-    ...['{payee}. %OTP%', '{payee}, %OTP%', '{payee}。%OTP%', '%OTP%, {payee}', '%OTP% ({minutes} min)'],
+    ...[
+      '{payee}. %OTP%',
+      '{payee}, %OTP%',
+      '{payee}。%OTP%',
+      '{payee}，%OTP%',
+      '%OTP%, {payee}',
+      '%OTP% ({minutes} min)',
+    ],
     ...[
       '{payee}。验证码 %OTP%',
       '收款人：{payee}，验证码 %OTP%',
       "{payee}'s code: %OTP%",
       '{payee}? Code %OTP%',
     ],
-    ...['验证码 %OTP%。{payee}', 'shop. {payee} code %OTP%', '{payee}، کوڈ %OTP%'],
+    ...[
+      '验证码%OTP%，{minutes}分钟内有效，支付{payee}',
+      '验证码 %OTP%。{payee}',
+      'shop. {payee} code %OTP%',
+      '{payee}، کوڈ %OTP%',
+    ],
     '向{payee}付款RM{sum}。验证码 %OTP%',
     '%OTP% 付给{payee}。',
   ])('%j is allowed', (of) => expect(problems(of)).toEqual([]));
