@@ -86,7 +86,13 @@ export const probeFacts: readonly ProbeFact[] = [
     id: 'balance_post',
     assumption: 'Calls are made by GET. A POST, with its parameters in the body, is refused.',
     expected: 'refused',
-    read: ofReply('balance_post', ({ outcome }) => (outcome.kind === 'known' ? 'answered' : 'refused')),
+    read: (findings) => {
+      // While iSMS is ill, it answers neither.
+      if (findings.replies.get('balance')?.outcome.kind !== 'known') return null;
+      return ofReply('balance_post', ({ outcome, status }) =>
+        outcome.kind === 'known' ? 'answered' : status < 500 ? 'refused' : null,
+      )(findings);
+    },
     advice: `Nothing to set: the gateway calls by GET. POST would keep credentials out of URLs. ${report}`,
   },
   {
@@ -158,7 +164,10 @@ export const probeFacts: readonly ProbeFact[] = [
     id: 'no_ids',
     assumption: 'A right code without `uuid` and `sms_id` is refused.',
     expected: 'refused',
-    read: ofReply('no_ids', ({ json }) => (json?.['status'] === 'Verified' ? 'Verified' : 'refused')),
+    read: ofReply('no_ids', ({ json, outcome }) => {
+      if (json?.['status'] === 'Verified') return 'Verified';
+      return json?.['status'] === 'Failed' || outcome.kind === 'incorrect' ? 'refused' : null;
+    }),
     advice: 'Nothing to do: the gateway always names both, and checks that the reply does.',
   },
   {
@@ -181,7 +190,7 @@ function ofReplies(read: (reply: ProbeReply) => string): Read {
   };
 }
 
-function ofReply(step: ProbeStep, read: (reply: ProbeReply) => string): Read {
+function ofReply(step: ProbeStep, read: (reply: ProbeReply) => string | null): Read {
   return ({ replies }) => {
     const reply = replies.get(step);
     return reply ? read(reply) : null;

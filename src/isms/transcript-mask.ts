@@ -7,6 +7,10 @@ const maxTextLength = 2_000;
 /** Members whose values are a code, a name or a number. */
 const secretMember =
   /("(?:code|un|username|user|pass|password|mobile)"\s*:\s*)("(?:[^"\\]|\\.)*"|-?[\d.]+)/gi;
+/** A code that a reply names, which its text may repeat. */
+const namedCode = /"code"\s*:\s*"?([^",}\s]{3,})/gi;
+/** What a terminal could obey. */
+const control = /(?![\n\t])\p{Cc}/gu;
 /** An error code in place of an OTP's code; it is no secret. */
 const errorCode = /^"?-\d{4}"?$/;
 
@@ -20,12 +24,16 @@ export function createMask(secrets: { username: string; password: string; to: Ph
   // Digits may be set apart, as in +60 12-345 6789.
   const number = new RegExp([...to.national].join('[\\s().-]*'), 'g');
   return (text: string, codes: readonly string[]): string => {
+    const named = Array.from(text.matchAll(namedCode), ([, code = '']) => code).filter(
+      (code) => !errorCode.test(code),
+    );
     let shown = text.replaceAll(secretMember, (all, name: string, value: string) =>
       errorCode.test(value) ? all : `${name}"${hidden}"`,
     );
-    for (const secret of [...logins, ...codes].filter((one) => one !== '')) {
+    for (const secret of [...logins, ...codes, ...named].filter((one) => one !== '')) {
       shown = shown.replaceAll(new RegExp(escapeRegExp(secret), 'gi'), hidden);
     }
+    shown = shown.replaceAll(control, (char) => JSON.stringify(char).slice(1, -1));
     shown = shown.replaceAll(number, hidden).replaceAll(/(?<!\d)\d{6}(?!\d)/g, hidden);
     return shown.length > maxTextLength ? `${shown.slice(0, maxTextLength)}${hidden}` : shown;
   };

@@ -93,6 +93,6 @@ function listedNumber(text: string, { defaults }: OperatorConfig) {
   const listed = parseNumberPrefix(text, defaults.country);
   if (listed) return listed;
   const problem =
-    'is neither a mobile number, such as +60123456789, nor a prefix: +, the calling code and at least two digits, such as +6011';
+    'is neither a mobile number, such as +60123456789, nor a prefix: +, the calling code and at least two digits without the 0 that is dialled within the country, such as +6011';
   throw new ConfigError([{ variable: '<prefix>', problem }]);
 }

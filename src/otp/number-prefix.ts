@@ -28,7 +28,15 @@ export function parseNumberPrefix(text: string, defaultCountry: string): NumberP
     .map((length) => digits.slice(0, length))
     .find((code) => Object.hasOwn(metadata.country_calling_codes, code));
   if (callingCode === undefined || digits.length > mostDigits) return null;
-  if (digits.length < callingCode.length + leastNational) return null;
+  const national = digits.slice(callingCode.length);
+  if (national.length < leastNational || beginsWithTrunkZero(callingCode, national)) return null;
   const isHidden = digits.length > visibleDigits;
   return { digits, shown: `+${digits.slice(0, visibleDigits)}${isHidden ? '…' : ''}` };
+}
+
+/** A 0 that is dialled only within the country, as in `+60 (0)12`: no number in E.164 has it, so the entry would fit none. */
+function beginsWithTrunkZero(callingCode: string, national: string): boolean {
+  const [country] = metadata.country_calling_codes[callingCode] ?? [];
+  const nationalPrefix: unknown = country && metadata.countries[country]?.[5];
+  return nationalPrefix === '0' && national.startsWith('0');
 }

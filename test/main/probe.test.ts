@@ -213,17 +213,18 @@ describe('probe of the simulator', () => {
   it('names no code or number in the transcript, in whatever notation a reply repeats it', async () => {
     const leak = () => {
       const code = simulator.lastCode(number) ?? '';
-      return `un=${account.username.toUpperCase()} ${encodeURIComponent(account.password)} code ${code} to +60 12-345 6789`;
+      return `un=${account.username.toUpperCase()} ${encodeURIComponent(account.password)} code ${code} to +60 12-345 6789\u001b[2J`;
     };
     const endpoint = await plantDifferences([
       ({ body }, { method }) => (method === 'verify' && body.includes('Verified') ? { body: leak() } : {}),
-      change(isSend, () => ({ code: 'AB12' })),
+      change(isSend, () => ({ code: 'AB12', message: 'Your code is ab12.' })),
     ]);
     const ended = await probed(endpoint);
     expect(different(ended)).toEqual(['json_object', 'send_code', 'right_code']);
-    expect(ended.transcript).not.toContain('AB12');
+    expect(ended.transcript).not.toMatch(/AB12/i);
+    expect(ended.transcript).not.toContain('\u001b');
     const body = /^un=.*$/m.exec(ended.transcript)?.[0];
-    expect(body).toBe('un=… … code … to +60 …');
+    expect(body).toBe(String.raw`un=… … code … to +60 …\u001b[2J`);
   });
 });
 
@@ -250,6 +251,18 @@ describe('probe of an account that differs', () => {
     const ended = await probed(await plantDifferences([(_, { post }) => (post ? { status: 0 } : {})]));
     expect(different(ended)).toEqual([]);
     expect(ended.code).toBe(0);
+  });
+
+  it('leaves unchecked what it cannot tell while iSMS is ill', async () => {
+    const ill = { status: 502, body: '<h1>Maintenance</h1>' };
+    const ended = await probed(
+      await plantDifferences([
+        (_, { post, method, uuid }) => (post || (method === 'verify' && !uuid) ? ill : {}),
+      ]),
+    );
+    const unchecked = ended.found.facts.flatMap(({ id, result }) => (result === 'unchecked' ? [id] : []));
+    expect(unchecked).toEqual(['balance_post', 'no_ids']);
+    expect(ended.code).toBe(1);
   });
 
   it('finds a code of another length', async () => {

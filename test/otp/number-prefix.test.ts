@@ -18,9 +18,18 @@ describe('a number or prefix of the allow and deny lists', () => {
     ['+6011 2345', '60112345', '+60112345'],
     ['+6011 2345 6', '601123456', '+60112345…'],
     ['+1 20', '120', '+120'],
+    // Numbers of Ivory Coast begin with 0.
+    ['+225 07 08', '2250708', '+2250708'],
   ])('%s is a prefix', (text, digits, shown) => {
     expect(parse(text)).toEqual({ digits, shown });
   });
+
+  it.each(['+60 (0)12', '+60 012', '+44 (0)79', '+86 010'])(
+    '%j would fit no number: the 0 is dialled only within the country',
+    (text) => {
+      expect(parse(text)).toBeNull();
+    },
+  );
 
   it.each(['', '+', '+60', '+601', '011', '6011', '+0011', '+6011x', '+60112345678901234', 'shop', '+852 1'])(
     '%j is neither, so that a typo cannot deny a country',
