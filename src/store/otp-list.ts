@@ -111,13 +111,9 @@ export function createOtpList(
     }
     return ids;
   };
-  const readLines = async (
-    app: string,
-    batch: string,
-    { after, most }: { after: number; most: number },
-  ): Promise<ListedId[]> => {
-    const facts = await batches.facts(batchOfId(batch) ?? '');
-    const end = facts?.app === app ? Math.min(facts.lines, after) : 0;
+  const readLines = async (batch: string, after: number, most: number): Promise<ListedId[]> => {
+    const { lines = 0 } = (await batches.facts(batchOfId(batch) ?? '')) ?? {};
+    const end = Math.min(lines, after);
     const from = Math.max(0, end - most);
     const ids = await batches.lineIds(batch, from, end - from);
     return ids.map((id, i) => ({ id, position: { line: from + i } })).reverse();
@@ -141,10 +137,7 @@ export function createOtpList(
       const ids =
         batch === undefined
           ? await readIds(app, filter, { after: after && 'hour' in after ? after : null, most })
-          : await readLines(app, batch, {
-              after: after && 'line' in after ? after.line : Number.POSITIVE_INFINITY,
-              most,
-            });
+          : await readLines(batch, after && 'line' in after ? after.line : Number.POSITIVE_INFINITY, most);
       const found = await Promise.all(
         ids.map(({ id }) => (id === null ? null : findIf(app, id, filter).catch(onUnreadable))),
       );
