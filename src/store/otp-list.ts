@@ -181,7 +181,6 @@ export function createListAppender(redis: RedisClient) {
       const [first] = ofList;
       if (!first) continue;
       const livesMs = Math.max(...ofList.map((one) => one.livesMs));
-      // Not awaited: while the master of the app's list is unavailable, its OTPs are still accepted.
       const otps = ofList.map(({ otp, reserved: { batch, line } = {} }) =>
         line === undefined ? otp.id.slice('otp_'.length) : { batch, line },
       );
