@@ -27,8 +27,8 @@ import { verifyRoutes } from './routes/verify.js';
  * The API without a server. Documented routes are served by a router alone, which takes half the CPU (ADR 47); Express serves
  * the admin pages and the compatibility APIs.
  */
-export function createApi(options: ApiDependencies): RequestListener {
-  const dependencies = withDeadline(options);
+export function createApi(options: Omit<ApiDependencies, 'slices'>): RequestListener {
+  const dependencies = { ...withDeadline(options), slices: createTimeSlices() };
   const { apiKeys, trustedProxies, logger } = dependencies;
   const requireKey = authenticate(apiKeys);
   const track = trackRequests({ ...dependencies, headers: constantHeaders });
@@ -81,7 +81,7 @@ async function otherPages(
 }
 
 /** Gives each call of the store and the queues a deadline. */
-function withDeadline(dependencies: ApiDependencies): ApiDependencies {
+function withDeadline(dependencies: Omit<ApiDependencies, 'slices'>): Omit<ApiDependencies, 'slices'> {
   const { store, sendOtpQueue, batchQueue, webhookQueue } = dependencies;
   const { ensure, wake } = batchQueue;
   return {
@@ -95,15 +95,14 @@ function withDeadline(dependencies: ApiDependencies): ApiDependencies {
 
 /** Every documented route; the documentation is generated from these. */
 export function apiRoutes(dependencies: ApiDependencies): Route[] {
-  const slices = createTimeSlices();
   const exportSlots = createAppSlots('too_many_exports');
   const routes = [
     ...createOtpRoutes(dependencies),
-    bulkRoute(dependencies, slices),
+    bulkRoute(dependencies),
     ...otpRoutes(dependencies),
-    listOtps({ ...dependencies, slices, exportSlots }),
+    listOtps({ ...dependencies, exportSlots }),
     ...verifyRoutes(dependencies),
-    ...batchRoutes({ ...dependencies, slices, exportSlots }),
+    ...batchRoutes({ ...dependencies, exportSlots }),
     ...balanceRoutes(dependencies),
     statsRoute(dependencies),
     ...healthRoutes(dependencies),

@@ -1,4 +1,5 @@
 import type { Logger } from '../lib/logger.js';
+import type { TimeSlices } from '../lib/time-slices.js';
 import type { App } from '../otp/app.js';
 import type { Lane, Otp, OtpRequest } from '../otp/otp.js';
 import type { Provider } from '../otp/provider.js';
@@ -32,6 +33,8 @@ export interface ApiDependencies {
   /** Addresses and CIDR ranges whose `X-Forwarded-For` is trusted. */
   trustedProxies: readonly string[];
   settings: RequestSettings;
+  /** Shared by uploads and lists. */
+  slices: TimeSlices;
   /** True once the process shuts down. */
   isEnding(): boolean;
   /**

@@ -1,5 +1,5 @@
-import type { Batch, BatchStatus } from 'isms-otp-client';
-import { answer, type Call, connect } from './call.js';
+import type { BatchStatus } from 'isms-otp-client';
+import { answer, type Call, connect, take } from './call.js';
 import { type ExitCode, exitCodes } from './failure.js';
 import { given } from './send.js';
 import { batchText, counted, table } from './view.js';
@@ -7,15 +7,11 @@ import { batchText, counted, table } from './view.js';
 /** Lists batches, newest first. */
 export async function listBatches(
   call: Call,
-  { limit = 20, ...options }: { status?: BatchStatus; since?: string; limit?: number },
+  { limit = 20, ...options }: { status?: BatchStatus; since?: string; until?: string; limit?: number },
 ): Promise<ExitCode> {
   const { client } = await connect(call);
-  const batches: Batch[] = [];
-  const asked = { ...given(options), limit: Math.min(Math.max(limit, 1), 100) };
-  for await (const batch of client.listBatches({ ...asked, signal: call.signal })) {
-    if (batches.length === limit) break;
-    batches.push(batch);
-  }
+  const asked = { ...given(options), limit: Math.min(Math.max(limit, 1), 100), signal: call.signal };
+  const batches = await take(client.listBatches(asked), limit);
   const lines = batches.map(({ id, createdAt, status, counts, waiting, lines: all, name }) => {
     const unsent = counts.queued + counts.sending;
     return [id, createdAt, status, counted(all), counted(unsent), counted(waiting), name ?? ''];

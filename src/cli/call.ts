@@ -127,3 +127,10 @@ async function readKey(env: Call['env']): Promise<string> {
 function settingsError(problem: string, advice: string): CommandError {
   return new CommandError('settings', problem, advice);
 }
+
+/** The first items of a list; requests no page after them. */
+export async function take<T>(items: AsyncIterable<T>, limit: number): Promise<T[]> {
+  const taken: T[] = [];
+  if (limit > 0) for await (const item of items) if (taken.push(item) === limit) break;
+  return taken;
+}

@@ -1,11 +1,8 @@
-import type { Otp, OtpStatus } from 'isms-otp-client';
-import { answer, type Call, connect } from './call.js';
+import type { OtpStatus } from 'isms-otp-client';
+import { answer, type Call, connect, take } from './call.js';
 import { type ExitCode, exitCodes } from './failure.js';
 import { given } from './send.js';
 import { table } from './view.js';
-
-/** OTPs of one page, at most. */
-const mostOnPage = 1_000;
 
 /** Lists OTPs, newest first. */
 export async function listOtps(
@@ -23,12 +20,8 @@ export async function listOtps(
   },
 ): Promise<ExitCode> {
   const { client } = await connect(call);
-  const otps: Otp[] = [];
-  const asked = { ...given(options), limit: Math.min(Math.max(limit, 1), mostOnPage) };
-  for await (const otp of client.listOtps({ ...asked, signal: call.signal })) {
-    if (otps.length < limit) otps.push(otp);
-    if (otps.length >= limit) break;
-  }
+  const asked = { ...given(options), limit: Math.min(Math.max(limit, 1), 500), signal: call.signal };
+  const otps = await take(client.listOtps(asked), limit);
   const lines = otps.map(({ id, createdAt, status, to, purpose, reference }) => [
     ...[id, createdAt, status, to, purpose ?? '', reference ?? ''],
   ]);

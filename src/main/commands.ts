@@ -319,7 +319,7 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
         async (one) => (await import('../cli/bulk.js')).bulk(one, file, options),
       ),
     );
-  client('otps list', 'list OTPs, newest first')
+  client('otps list', 'list OTPs, newest first; `status --reference` shows those of a reference')
     .addOption(new Option('--status <status>', 'only OTPs with this status').choices([...statuses]))
     .option('--purpose <word>', 'only OTPs with this purpose')
     .option('--batch <batch>', 'only OTPs of this batch, last lines first')
@@ -333,6 +333,7 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
   client('batches list', 'list batches, newest first')
     .addOption(new Option('--status <status>', 'only batches with this status').choices(batchStatuses))
     .option('--since <time>', 'only batches created since then, such as 2026-11-25T00:00:00Z')
+    .option('--until <time>', 'only batches created before then')
     .option('--limit <n>', 'maximum number of batches; default: 20', wholeNumber)
     .action((options: Parameters<typeof listBatches>[1] & GatewayOptions) =>
       call('batches list', options, async (one) =>

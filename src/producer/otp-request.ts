@@ -93,6 +93,11 @@ const variablesSchema = refuseProto(
     .describe('A value for each variable of the template.'),
 );
 
+export const dateTimeSchema = z.iso.datetime({
+  offset: true,
+  error: 'must be an RFC 3339 date and time with Z or an offset',
+});
+
 export const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters, no spaces');

@@ -8,16 +8,17 @@ import { type BatchOptions, type Line, linesPerChunk, type ReservedLine } from '
 import { longestStartMs } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import type { EnqueuedBatch, Enqueuer } from './enqueue.js';
-import { type Read, visibleText } from './otp-request.js';
+import { dateTimeSchema, type Read, visibleText } from './otp-request.js';
 import { redisTrouble, refuseUnavailable } from './redis-trouble.js';
 
 /** Names are shown in Bull Board and events, where no whole phone number may be. */
 const phoneNumber = /\+\d[\d ().-]{5,}\d|\d{9,}/;
 
 /** When a batch starts, as an app writes it. */
-export const startSchema = z.iso
-  .datetime({ offset: true, error: 'must be an RFC 3339 date and time with Z or an offset' })
-  .refine((time) => !(Date.parse(time) > Date.now() + longestStartMs), 'must be at most 7 days ahead');
+export const startSchema = dateTimeSchema.refine(
+  (time) => !(Date.parse(time) > Date.now() + longestStartMs),
+  'must be at most 7 days ahead',
+);
 
 /** Options of a batch as an app writes them. */
 export const batchMembers = {

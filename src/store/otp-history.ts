@@ -33,8 +33,8 @@ export interface HistoryStep {
 }
 
 /** What a record tells about its OTP's life, first steps first: from its logs of attempts and its other fields. */
-export function historyOf(raw: string, verifyLeaseMs: number): HistoryStep[] {
-  const record = historySchema.parse(JSON.parse(raw));
+export function historyOf(parsed: unknown, verifyLeaseMs: number): HistoryStep[] {
+  const record = historySchema.parse(parsed);
   const { status, claims, claimedAt = null, sentAt, sentBy, verifiedAt, at, failure = null } = record;
   const step = (what: HistoryStep['what'], at: number, more: Partial<HistoryStep> = {}): HistoryStep => {
     return { at, from: null, what, outcome: null, times: 1, ...more };

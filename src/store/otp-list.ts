@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { Otp, Status } from '../otp/otp.js';
+import { batchId, batchOfId } from '../otp/otp-id.js';
 import type { AdmissionRequest } from './admission.js';
+import type { Batches } from './batches.js';
 import { keys } from './keys.js';
 import { openRecord } from './record.js';
 import {
@@ -15,24 +17,34 @@ import {
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const longestTtlMs = 600_000;
+/** On a cluster, clocks of masters differ: an OTP may be listed among those of this much later. */
+const lateMs = 60_000;
 
-/**
- * A place in an app's list: the list of an hour since 1970, and how many of its first entries come after it; then
- * `within` of the first lines of the entry after those.
- */
-export interface ListPlace {
+/** A list of an hour since 1970, how many of its first entries are unread, and how many first lines of the next one. */
+export interface ListPosition {
   hour: number;
   before: number;
   within?: number;
 }
 
+/** Where reading goes on: in the list of an app, or before this line of a batch. */
+export type Position = ListPosition | { line: number };
+
 /** An OTP by its id, or lines of a batch. */
 type ListEntry = { id: string } | { batch: string; from: number; count: number };
+
+/** The next id of a list, null for a line that has none, and where reading goes on after it. */
+interface ListedId {
+  id: string | null;
+  position: Position;
+}
 
 /** Which OTPs of an app are found; times are ms since 1970, `until` exclusive. */
 export interface OtpFilter {
   status?: Status | undefined;
   purpose?: string | undefined;
+  /** The id of a batch: its lines, last ones first. */
+  batch?: string | undefined;
   since?: number | undefined;
   until?: number | undefined;
 }
@@ -40,62 +52,118 @@ export interface OtpFilter {
 const readReply = z.tuple([z.number(), z.number(), z.array(z.string())]).nullable();
 const findReply = z.tuple([z.string(), z.string().optional()]).or(z.tuple([]));
 
-/** Lists and filters the OTPs of one app. */
-export function createOtpList(options: RecordScriptOptions) {
-  const { redis, encrypter, policy } = options;
+/** What is read of a list at a time. */
+export interface Reading {
+  /** Null: from the newest on. */
+  after: Position | null;
+  most: number;
+  /** Called with the error of an OTP that cannot be read: returns null to skip it. */
+  onUnreadable(error: unknown): null;
+}
+
+/** Reads the OTPs of one app in the order of its lists. */
+export function createOtpList(
+  options: RecordScriptOptions & { batches: Pick<Batches, 'facts' | 'lineIds'> },
+) {
+  const { redis, encrypter, policy, batches } = options;
   const readScript = loadScript(redis, 'otp/list#read');
   const findScript = loadRecordScript(options, 'otp/otps#find');
   const listedMs = longestStartMs + longestLifeMs({ sendDeadlineMs: dayMs, ttlMs: longestTtlMs }, policy);
+  const readEntries = async (
+    app: string,
+    { since = 0, until }: OtpFilter,
+    { after, most }: { after: ListPosition | null; most: number },
+  ) => {
+    const last = until === undefined ? null : hourOf(until - 1);
+    const isWithin = after !== null && (last === null || after.hour <= last);
+    const [hour, before] = isWithin
+      ? [after.hour, after.before + (after.within === undefined ? 0 : 1)]
+      : [last ?? '', ''];
+    const args = [hour, before, since, listedMs, most];
+    const reply = readReply.parse(await readScript([keys.otpsOfApp(app)], args));
+    const [found, start, texts] = reply ?? [0, 0, []];
+    const entries = texts.map((text, i) => {
+      const position = { hour: found, before: start + i };
+      const entry = entryOf(text);
+      const isBegun = position.hour === after?.hour && position.before === after.before;
+      if (isBegun && 'count' in entry) entry.count = Math.min(after.within ?? entry.count, entry.count);
+      return { position, entry };
+    });
+    return entries.reverse();
+  };
+  const readIds = async (
+    app: string,
+    filter: OtpFilter,
+    reading: { after: ListPosition | null; most: number },
+  ): Promise<ListedId[]> => {
+    const ids: ListedId[] = [];
+    for (const { entry, position } of await readEntries(app, filter, reading)) {
+      const left = reading.most - ids.length;
+      if (left === 0) break;
+      if ('id' in entry) {
+        ids.push({ id: entry.id, position });
+        continue;
+      }
+      const from = Math.max(0, entry.count - left);
+      const lines = await batches.lineIds(batchId(entry.batch), entry.from + from, entry.count - from);
+      const before = (line: number) => (line === 0 ? position : { ...position, within: line });
+      ids.push(...lines.map((id, i) => ({ id, position: before(from + i) })).reverse());
+    }
+    return ids;
+  };
+  const readLines = async (batch: string, after: number, most: number): Promise<ListedId[]> => {
+    const { lines = 0 } = (await batches.facts(batchOfId(batch) ?? '')) ?? {};
+    const end = Math.min(lines, after);
+    const from = Math.max(0, end - most);
+    const ids = await batches.lineIds(batch, from, end - from);
+    return ids.map((id, i) => ({ id, position: { line: from + i } })).reverse();
+  };
+  const findIf = async (
+    app: string,
+    id: string,
+    { status, purpose, since = 0, until = Number.MAX_SAFE_INTEGER }: OtpFilter,
+  ) => {
+    const args = [app, status ?? '', purpose ?? '', since, until];
+    const [createdAt, raw] = findReply.parse(await findScript(keys.recordOfId(id), args));
+    return { createdAt: Number(createdAt), otp: raw === undefined ? null : openRecord(encrypter, raw) };
+  };
   return {
-    /** Entries of an app's list before a place (null: the newest), newest first, each with its place; null at the end. */
-    listed: async (
-      app: string,
-      after: ListPlace | null,
-      { since = 0, until, most }: OtpFilter & { most: number },
-    ) => {
-      const last = until === undefined ? null : hourOf(until - 1);
-      const isWithin = after !== null && (last === null || after.hour <= last);
-      const [hour, before] = isWithin
-        ? [after.hour, after.before + (after.within === undefined ? 0 : 1)]
-        : [last ?? '', ''];
-      const reply = readReply.parse(
-        await readScript([keys.otpsOfApp(app)], [hour, before, since, listedMs, most]),
-      );
-      if (!reply) return null;
-      const [found, start, texts] = reply;
-      const entries = texts.map((text, i) => ({
-        place: { hour: found, before: start + i },
-        entry: entryOf(text),
-      }));
-      return entries.reverse().map(({ place, entry }) => {
-        const { within } = after ?? {};
-        const isBegun = place.hour === after?.hour && place.before === after.before;
-        return {
-          place,
-          entry:
-            isBegun && within !== undefined && 'count' in entry
-              ? { ...entry, count: Math.min(within, entry.count) }
-              : entry,
-        };
-      });
-    },
     /**
-     * The OTP if it is the app's and passes the filter; else null. `createdAt`: also of an OTP of the app that does not
-     * pass; null if there is none.
+     * Reads the next OTPs, newest first, and those that pass the filter, each with the position after it. `next`: the
+     * position after all that were read; null at the end.
      */
-    findIf: async (
-      app: string,
-      id: string,
-      { status, purpose, since = 0, until = Number.MAX_SAFE_INTEGER }: OtpFilter,
-    ): Promise<{ createdAt: number | null; otp: Otp | null }> => {
-      const args = [app, status ?? '', purpose ?? '', since, until];
-      const [createdAt, raw] = findReply.parse(await findScript(keys.recordOfId(id), args));
-      return {
-        createdAt: createdAt === undefined ? null : Number(createdAt),
-        otp: raw === undefined ? null : openRecord(encrypter, raw),
-      };
+    readNext: async (app: string, filter: OtpFilter, { after, most, onUnreadable }: Reading) => {
+      const { batch, since = 0 } = filter;
+      const ids =
+        batch === undefined
+          ? await readIds(app, filter, { after: after && 'hour' in after ? after : null, most })
+          : await readLines(batch, after && 'line' in after ? after.line : Number.POSITIVE_INFINITY, most);
+      const found = await Promise.all(
+        ids.map(({ id }) => (id === null ? null : findIf(app, id, filter).catch(onUnreadable))),
+      );
+      const otps = ids.flatMap(({ position }, i) => {
+        const otp = found[i]?.otp;
+        return otp && isOfHour(otp, position) ? [{ otp, position }] : [];
+      });
+      const isOver = batch === undefined && found.some((one) => one && one.createdAt < since - lateMs);
+      return { otps, read: ids.length, next: isOver ? null : (ids.at(-1)?.position ?? null) };
     },
   };
+}
+
+/** One that was accepted again under its id, after Redis lost it, stands in two lists. */
+function isOfHour({ createdAt }: Otp, position: Position): boolean {
+  return !('hour' in position) || position.hour === hourOf(createdAt);
+}
+
+/** Whether an OTP passes a filter, of a batch aside. */
+export function passes(
+  otp: Otp,
+  { status, purpose, since = 0, until = Number.POSITIVE_INFINITY }: OtpFilter,
+): boolean {
+  if (status !== undefined && otp.status !== status) return false;
+  if (purpose !== undefined && otp.purpose !== purpose) return false;
+  return otp.createdAt >= since && otp.createdAt < until;
 }
 
 interface Admitted {
@@ -113,26 +181,14 @@ export function createListAppender(redis: RedisClient) {
       const [first] = ofList;
       if (!first) continue;
       const livesMs = Math.max(...ofList.map((one) => one.livesMs));
+      const otps = ofList.map(({ otp, reserved: { batch, line } = {} }) =>
+        line === undefined ? otp.id.slice('otp_'.length) : { batch, line },
+      );
       // Not awaited: while the master of the app's list is unavailable, its OTPs are still accepted.
-      const args = [first.otp.createdAt, livesMs, ...entriesOf(ofList)];
+      const args = [first.otp.createdAt, livesMs, JSON.stringify(otps)];
       append([keys.otpsOfApp(first.otp.app)], args).catch(() => {});
     }
   };
-}
-
-/** The same as `note_listed` in `lua/otp/admit.lua`. */
-function entriesOf(admitted: readonly Admitted[]): string[] {
-  const entries: ListEntry[] = [];
-  for (const { otp, reserved: { batch, line } = {} } of admitted) {
-    const last = entries.at(-1);
-    if (batch === undefined || line === undefined) entries.push({ id: otp.id });
-    else if (last && 'count' in last && last.batch === batch && last.from + last.count === line)
-      last.count += 1;
-    else entries.push({ batch, from: line, count: 1 });
-  }
-  return entries.map((entry) =>
-    'id' in entry ? entry.id.slice('otp_'.length) : `${entry.batch} ${entry.from} ${entry.count}`,
-  );
 }
 
 function entryOf(text: string): ListEntry {

@@ -28,7 +28,7 @@ const cancelReply = z.tuple([
 const readReply = z.tuple([z.string().optional()]);
 
 /** OTPs in Redis, from the app's side. */
-export function createOtps(options: AdmissionOptions) {
+export function createOtps(options: AdmissionOptions & Parameters<typeof createOtpList>[0]) {
   const { redis, encrypter, ranges } = options;
   const scripts = {
     read: loadRecordScript(options, 'otp/otps#read'),
@@ -67,8 +67,9 @@ export function createOtps(options: AdmissionOptions) {
     findWithHistory: async (id: string) => {
       const raw = await readRaw(id);
       if (raw === undefined) return null;
-      const record = recordSchema.parse(JSON.parse(raw));
-      const history = historyOf(raw, options.policy.verifyLeaseMs);
+      const parsed: unknown = JSON.parse(raw);
+      const record = recordSchema.parse(parsed);
+      const history = historyOf(parsed, options.policy.verifyLeaseMs);
       return { otp: toOtp(encrypter, record), batch: record.batch ?? null, history };
     },
     /**

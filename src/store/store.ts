@@ -59,13 +59,22 @@ export function createStore({
   const ranges = createNumberRanges({ ...stores, safeRanges, numberLists });
   const conversion = createConversion(stores);
   const histories = createHistories(redis, onNewHistory);
-  const options = { ...stores, addJobFunction, ranges, numberLists, conversion, noteHistory: histories.note };
+  const batches = createBatches(stores);
+  const options = {
+    ...stores,
+    batches,
+    addJobFunction,
+    ranges,
+    numberLists,
+    conversion,
+    noteHistory: histories.note,
+  };
   const renewLease = loadScript(redis, 'gateway/renew-lease');
   // On a cluster, one in each eighth of the slots: while any takes writes, some OTPs can be taken.
   const probed = partitions.filter((_, i) => (redis.isCluster ? i % 8 === 0 : i === 0));
   return {
     otps: createOtps(options),
-    batches: createBatches(stores),
+    batches,
     waitingLines: createWaitingLines(options),
     sendAttempts: createSendAttempts(options),
     verificationAttempts: createVerificationAttempts(options),

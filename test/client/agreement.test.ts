@@ -249,6 +249,7 @@ describe('a real gateway answers what the types say', () => {
     expect(batch).toMatchObject({ lines: 251, counts: { queued: 250 }, name: 'Friday', perSecond: 50 });
     expect(batch).toMatchObject({ status: 'scheduled', waiting: 250, waitsFor: 'start' });
     expect(await all(client.listBatches({ status: 'scheduled', since: batch.createdAt }))).toEqual([batch]);
+    expect(await all(client.listBatches({ until: batch.createdAt }))).toEqual([]);
     const change = { paused: true, perSecond: null, startAt: new Date(Date.now() + 120_000) };
     const changed = await client.changeBatch(summary.batchId, change);
     expectShape(batchSchema, changed);

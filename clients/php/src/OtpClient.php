@@ -189,7 +189,7 @@ class OtpClient
      * @param string|null $batch lists only OTPs of the batch with this id, last lines first
      * @param \DateTimeInterface|string|null $since lists only OTPs accepted since this time
      * @param \DateTimeInterface|string|null $until lists only OTPs accepted before this time
-     * @param int|null $limit OTPs per page, 1 to 1,000. Default: 100
+     * @param int|null $limit OTPs per page, 1 to 500. Default: 100
      * @param int|null $timeoutMs time-out of one page in milliseconds
      *
      * @phpstan-param OtpStatus|null $status
@@ -375,6 +375,7 @@ class OtpClient
      * @param string|null $status lists only batches with this status: `scheduled`, `sending`, `paused`, `cancelled` or
      *   `finished`
      * @param \DateTimeInterface|string|null $since lists only batches created since this time
+     * @param \DateTimeInterface|string|null $until lists only batches created before this time
      * @param int|null $limit batches per page, 1 to 100. Default: 20
      * @param int|null $timeoutMs time-out of one page in milliseconds
      *
@@ -385,10 +386,16 @@ class OtpClient
     public function listBatches(
         ?string $status = null,
         \DateTimeInterface|string|null $since = null,
+        \DateTimeInterface|string|null $until = null,
         ?int $limit = null,
         ?int $timeoutMs = null,
     ): \Generator {
-        $asked = ['status' => $status, 'since' => Request::timeText($since), 'limit' => $limit];
+        $asked = [
+            'status' => $status,
+            'since' => Request::timeText($since),
+            'until' => Request::timeText($until),
+            'limit' => $limit,
+        ];
         foreach ($this->pages('/v1/batches', 'batches', 'cursor', $asked, $timeoutMs) as $item) {
             yield new Batch($item);
         }
@@ -409,7 +416,7 @@ class OtpClient
      * Lists the accepted OTPs of a batch in the order of the upload, page by page.
      *
      * @param string|null $status lists only OTPs with this status
-     * @param int|null $limit OTPs per page, 1 to 1,000. Default: 100
+     * @param int|null $limit OTPs per page, 1 to 500. Default: 100
      * @param int|null $timeoutMs time-out of one page in milliseconds
      *
      * @phpstan-param OtpStatus|null $status

@@ -11,13 +11,13 @@ import {
   type VerifyOptions,
 } from './calls.js';
 import {
-  type BatchesOptions,
   balancePages,
   batchesPages,
   batchPages,
   type HistoryOptions,
-  type ListOptions,
-  type OtpsOptions,
+  type ListBatchesOptions,
+  type ListBatchOptions,
+  type ListOtpsOptions,
   otpsPages,
   type StatsOptions,
   timeText,
@@ -98,7 +98,7 @@ export class OtpClient {
    * Lists the app's OTPs that are still kept, newest first, page by page. A page reads 2,000 OTPs at most, so with a filter
    * that few pass, many pages may come before the next OTP. Error: `batch_not_found`.
    */
-  listOtps(options: OtpsOptions = {}): AsyncIterable<Otp> {
+  listOtps(options: ListOtpsOptions = {}): AsyncIterable<Otp> {
     return otpsPages(this.#call, options);
   }
 
@@ -160,7 +160,7 @@ export class OtpClient {
   }
 
   /** Lists the app's batches, newest first, page by page; those without an accepted OTP are missing. */
-  listBatches(options: BatchesOptions = {}): AsyncIterable<Batch> {
+  listBatches(options: ListBatchesOptions = {}): AsyncIterable<Batch> {
     return batchesPages(this.#call, options);
   }
 
@@ -170,7 +170,7 @@ export class OtpClient {
   }
 
   /** Lists the accepted OTPs of a batch in the order of the upload, page by page. Error: `batch_not_found`. */
-  listBatch(id: string, options: ListOptions = {}): AsyncIterable<BatchOtp> {
+  listBatch(id: string, options: ListBatchOptions = {}): AsyncIterable<BatchOtp> {
     return batchPages(this.#call, `/v1/batches/${inPath(id)}/otps`, options);
   }
 

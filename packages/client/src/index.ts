@@ -10,7 +10,13 @@ export {
   OtpTimeout,
   OtpUploadBroken,
 } from './errors.js';
-export type { BatchesOptions, HistoryOptions, ListOptions, OtpsOptions, StatsOptions } from './pages.js';
+export type {
+  HistoryOptions,
+  ListBatchesOptions,
+  ListBatchOptions,
+  ListOtpsOptions,
+  StatsOptions,
+} from './pages.js';
 export type { OtpClientOptions } from './settings.js';
 export type {
   Balance,

@@ -3,7 +3,7 @@ import { type Caller, holdsList } from './request.js';
 import type { BalanceSnapshot, Batch, BatchOtp, BatchStatus, Otp, OtpStatus, Stats } from './types.js';
 
 /** Options of `listOtps`; `timeoutMs` is that of one page. */
-export interface OtpsOptions extends CallOptions {
+export interface ListOtpsOptions extends CallOptions {
   /** Lists only OTPs that have this status now. */
   status?: OtpStatus;
   /** Lists only OTPs with this purpose. */
@@ -14,25 +14,27 @@ export interface OtpsOptions extends CallOptions {
   since?: Date | string;
   /** Lists only OTPs accepted before this time. */
   until?: Date | string;
-  /** OTPs per page, 1 to 1,000. Default: 100. */
+  /** OTPs per page, 1 to 500. Default: 100. */
   limit?: number;
 }
 
 /** Options of `listBatches`; `timeoutMs` is that of one page. */
-export interface BatchesOptions extends CallOptions {
+export interface ListBatchesOptions extends CallOptions {
   /** Lists only batches with this status. */
   status?: BatchStatus;
   /** Lists only batches created since this time. */
   since?: Date | string;
+  /** Lists only batches created before this time. */
+  until?: Date | string;
   /** Batches per page, 1 to 100. Default: 20. */
   limit?: number;
 }
 
 /** Options of `listBatch`; `timeoutMs` is that of one page. */
-export interface ListOptions extends CallOptions {
+export interface ListBatchOptions extends CallOptions {
   /** Lists only OTPs with this status. */
   status?: OtpStatus;
-  /** OTPs per page, 1 to 1,000. Default: 100. */
+  /** OTPs per page, 1 to 500. Default: 100. */
   limit?: number;
 }
 
@@ -62,7 +64,7 @@ const snapshotsAtATime = 1_000;
 /** Lists all OTPs of an app. */
 export function otpsPages(
   call: Caller,
-  { status, purpose, batch, since, until, limit, ...options }: OtpsOptions,
+  { status, purpose, batch, since, until, limit, ...options }: ListOtpsOptions,
 ): AsyncGenerator<Otp, void> {
   const asked = { status, purpose, batch, since: timeText(since), until: timeText(until), limit };
   return cursorPages(call, { path: '/v1/otps', name: 'otps', asked, options });
@@ -72,7 +74,7 @@ export function otpsPages(
 export function batchPages(
   call: Caller,
   path: string,
-  { status, limit, ...options }: ListOptions,
+  { status, limit, ...options }: ListBatchOptions,
 ): AsyncGenerator<BatchOtp, void> {
   return cursorPages(call, { path, name: 'otps', asked: { status, limit }, options });
 }
@@ -80,9 +82,9 @@ export function batchPages(
 /** Lists all batches of an app. */
 export function batchesPages(
   call: Caller,
-  { status, since, limit, ...options }: BatchesOptions,
+  { status, since, until, limit, ...options }: ListBatchesOptions,
 ): AsyncGenerator<Batch, void> {
-  const asked = { status, since: timeText(since), limit };
+  const asked = { status, since: timeText(since), until: timeText(until), limit };
   return cursorPages(call, { path: '/v1/batches', name: 'batches', asked, options });
 }
 

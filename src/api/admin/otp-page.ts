@@ -1,4 +1,5 @@
-import type { Otp } from '../../otp/otp.js';
+import { failureMessages, type Otp } from '../../otp/otp.js';
+import { troubleTexts } from '../../otp/outcome.js';
 import type { HistoryStep } from '../../store/otp-history.js';
 import { type Html, html } from '../http/html.js';
 import { isoTime } from '../routes/otps.js';
@@ -72,7 +73,9 @@ function row(step: HistoryStep, before: HistoryStep | undefined): Html {
       <tr><td data-label="Time (UTC)"><div><time datetime="${isoTime(at)}">${moment(at)}</time></div></td><td data-label="After"${since === '' ? html` class="blank"` : ''}><div>${since}</div></td><td data-label="Step"><div>${title}${times > 1 ? `, ${times} times` : ''}<span class="more">${took}</span></div></td><td data-label="Result"><div class="${level}">${result}</div></td></tr>`;
 }
 
+/** By failure, or status of an OTP without one. */
 const ends: Record<string, string> = {
+  ...failureMessages,
   expired: 'The code was not verified in time.',
   locked: 'All attempts were used.',
   cancelled: 'Cancelled by the app or an operator, or replaced by a newer OTP.',
@@ -94,16 +97,16 @@ function textsOf({ what, outcome }: HistoryStep): [string, string, 'good' | 'bad
     case 'verified':
       return ['Verification', 'The code was right: verified.', 'good'];
     default:
-      return [
-        `Ended: ${what}`,
-        outcome === null ? (ends[what] ?? '') : (outcomes[outcome] ?? outcome),
-        'bad',
-      ];
+      return [`Ended: ${what}`, ends[outcome ?? what] ?? outcome ?? '', 'bad'];
   }
 }
 
-/** Outcomes of sends in words; others are shown by their code. */
+/** Outcomes of sends; others are shown by their code. */
 const outcomes: Record<string, string> = {
+  ...failureMessages,
+  ...Object.fromEntries(
+    Object.entries(troubleTexts).map(([trouble, { cause }]) => [trouble, `Not sent: ${cause}.`]),
+  ),
   not_connected: 'iSMS could not be reached; nothing was sent.',
   too_many_requests: 'iSMS answered that it gets too many requests; nothing was sent.',
   circuit_open: 'No call: the circuit breaker was open.',
@@ -115,16 +118,6 @@ const outcomes: Record<string, string> = {
   server_error: 'iSMS answered with a server error: it may have been sent.',
   worker_lost: 'The worker ended before it noted the outcome: it may have been sent.',
   redis_lost_writes: 'Redis may have lost a call: counted as one that may have been sent.',
-  not_sent_in_time: 'Not sent before its deadline.',
-  provider_unreachable: 'iSMS could not be reached in any of the retries; nothing was sent.',
-  outcome_unknown: 'An SMS may have been sent, but its ids are unknown.',
-  invalid_number: 'iSMS refused the phone number.',
-  message_refused: 'iSMS refused the message.',
-  insufficient_credits: 'Out of credits.',
-  rejected: 'iSMS refused it for an unrecognised reason.',
-  authentication_failed: "iSMS rejected the gateway's login.",
-  account_suspended: 'iSMS has suspended the account.',
-  ip_not_allowed: "iSMS does not allow the gateway's address.",
 };
 
 const verifications: Record<string, string> = {

@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { errorText } from '../../lib/input-errors.js';
 import { type Otp, statuses, transitions } from '../../otp/otp.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
+import { passes } from '../../store/otp-list.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { ApiProblem } from '../http/problem.js';
-import { cursorSchema, otpPage, passes, timeSchema, withTimes } from '../routes/list-otps.js';
+import { instantParam } from '../http/request.js';
+import { cursorSchema, otpPage } from '../otp-pages.js';
 import { isoTime, otpView, skipUnreadable } from '../routes/otps.js';
 import { findBatch } from './overview-batches.js';
 
@@ -15,23 +17,22 @@ export const searchSchema = z.strictObject({
   query: z.string().trim().max(200).default(''),
   app: z.string().max(64).optional(),
   status: z.enum(statuses).optional(),
-  since: timeSchema.optional(),
-  until: timeSchema.optional(),
+  since: instantParam.optional(),
+  until: instantParam.optional(),
   cursor: cursorSchema.optional(),
 });
 
-type Dependencies = Pick<ApiDependencies, 'store' | 'settings' | 'apps'>;
+type Dependencies = Pick<ApiDependencies, 'store' | 'settings' | 'apps' | 'slices'>;
 
 /** Finds a batch or OTPs for the operator, newest first. `next`: cursor of further OTPs. */
 export async function search(
   dependencies: Dependencies,
-  { query, app, cursor, ...asked }: z.output<typeof searchSchema>,
+  { query, app, cursor: after, ...filter }: z.output<typeof searchSchema>,
 ) {
   const { store } = dependencies;
-  const filter = withTimes(asked);
   if (query === '') {
-    const listed = { ...filter, cursor, limit: shownAtATime };
-    const { otps, next } = await otpPage(store, app ?? onlyApp(dependencies), listed);
+    const asked = { ...filter, after, limit: shownAtATime };
+    const { otps, next } = await otpPage(dependencies, app ?? onlyApp(dependencies), asked);
     return { otps: otps.map(maskedView), batch: null, next };
   }
   const batch = await findBatch(store, query);

@@ -105,7 +105,7 @@ function parameters({ path, query, headers }: Route) {
 /** The members of an object schema after parsing, and whether they are required. */
 function parametersOf(place: 'query' | 'header', members: z.ZodObject | null) {
   return Object.entries(members?.shape ?? {}).map(([name, member]) => {
-    const json = z.toJSONSchema(member, { io: 'output', override: plainer });
+    const json = z.toJSONSchema(member, { io: 'output', unrepresentable: 'any', override: plainer });
     const { description = '', ...schema } = withoutIdentity(json);
     return { name, in: place, required: !z.safeParse(member, undefined).success, description, schema };
   });

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { errorText, type InputError, parseWithErrors } from '../../lib/input-errors.js';
-import { idempotencyKeySchema } from '../../producer/otp-request.js';
+import { dateTimeSchema, idempotencyKeySchema } from '../../producer/otp-request.js';
 import { ApiProblem } from './problem.js';
 
 /** Parses input by a schema; throws `invalid_request` with all errors. */
@@ -9,6 +9,22 @@ export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.ou
   const parsed = parseWithErrors(schema, input);
   if ('data' in parsed) return parsed.data;
   throw invalidRequest(...parsed.errors);
+}
+
+/** A moment in a query string; its ms since 1970. */
+export const instantParam = dateTimeSchema
+  .transform((text) => Date.parse(text))
+  .meta({ type: 'string', format: 'date-time' });
+
+/** The length of a page in a query string. */
+export function limitParam(most: number, byDefault: number) {
+  const error = `must be a whole number from 1 to ${most.toLocaleString('en')}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, error)
+    .transform(Number)
+    .pipe(z.int().min(1, error).max(most, error))
+    .default(byDefault);
 }
 
 /** The problem of errors in the input. */

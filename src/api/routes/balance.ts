@@ -6,6 +6,7 @@ import type { BalanceSnapshot } from '../../store/balance.js';
 import type { Store } from '../../store/store.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { ApiProblem } from '../http/problem.js';
+import { instantParam, limitParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { isoTime } from './otps.js';
 import { balanceSchema, historySchema } from './schemas.js';
@@ -13,23 +14,12 @@ import { balanceSchema, historySchema } from './schemas.js';
 const dayMs = 86_400_000;
 const tag = 'Balance';
 
-export const instant = z.iso.datetime({
-  offset: true,
-  error: 'must be an ISO 8601 date and time with Z or an offset',
-});
-
 const historyQuery = z.strictObject({
-  since: instant
+  since: instantParam
     .optional()
     .describe('Start, inclusive. Default: the oldest snapshot; they are kept for 90 days.'),
-  until: instant.optional().describe('End, exclusive. Default: now.'),
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, 'must be a whole number from 1 to 1000')
-    .transform(Number)
-    .pipe(z.int().min(1).max(1_000))
-    .default(100)
-    .describe('Snapshots on a page, at most 1,000.'),
+  until: instantParam.optional().describe('End, exclusive. Default: now.'),
+  limit: limitParam(1_000, 100).describe('Snapshots on a page, at most 1,000.'),
 });
 
 /** Read the account's balance from snapshots. */
@@ -114,9 +104,7 @@ function getHistory({ store }: ApiDependencies): Route {
       },
     },
     problems: ['queue_unavailable'],
-    handle: async ({ query: { limit, ...query } }) => {
-      const since = query.since === undefined ? 0 : Date.parse(query.since);
-      const until = query.until === undefined ? Date.now() + dayMs : Date.parse(query.until);
+    handle: async ({ query: { limit, since = 0, until = Date.now() + dayMs } }) => {
       const found = await store.balance.history({ since, until, limit: limit + 1 });
       const page = found.slice(0, limit);
       const oldest = page.at(-1);

@@ -11,8 +11,9 @@ import type { Batch } from '../../store/batches.js';
 import type { Store } from '../../store/store.js';
 import { batchChangeExample, batchExample, batchListExample, batchOtpsExample } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
+import { instantParam, limitParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { type AppSlots, ndjson, slotsPerApp } from './bulk.js';
+import { type AppSlots, ndjson, ndjsonOf, slotsPerApp } from './bulk.js';
 import { isoTime, otpView, skipUnreadable } from './otps.js';
 import { type BatchOtp, batchListSchema, batchOtpSchema, batchOtpsSchema, batchSchema } from './schemas.js';
 
@@ -23,8 +24,7 @@ const csv = 'text/csv';
 /** Lines read at a time. */
 const linesAtATime = 50;
 /** Lines read for one page, also for a rare status: pages, unlike exports, have no slots. */
-const mostLimit = 1_000;
-const defaultLimit = 100;
+const mostRead = 1_000;
 
 const querySchema = z.strictObject({
   status: z.enum(statuses).optional().describe('Only OTPs that have this status now.'),
@@ -35,27 +35,23 @@ const querySchema = z.strictObject({
     .max(Number.MAX_SAFE_INTEGER)
     .default(0)
     .describe('`next` of the previous page.'),
-  limit: z.coerce
-    .number<string>()
-    .int()
-    .min(1)
-    .max(mostLimit)
-    .default(defaultLimit)
-    .describe(`JSON: OTPs on a page, at most ${mostLimit}. NDJSON and CSV hold all OTPs from \`cursor\` on.`),
+  limit: limitParam(500, 100).describe(
+    'JSON: OTPs on a page, at most 500. NDJSON and CSV hold all OTPs from `cursor` on.',
+  ),
 });
 
 const listSchema = z.strictObject({
   status: z.enum(batchStatuses).optional().describe('Only batches that have this status now.'),
-  since: z.iso
-    .datetime({ offset: true, error: 'must be an RFC 3339 date and time with Z or an offset' })
-    .optional()
-    .describe('Only batches created since then.'),
+  since: instantParam.optional().describe('Only batches created since then.'),
+  until: instantParam.optional().describe('Only batches created before then.'),
   cursor: z
     .string()
     .regex(/^\d{1,15}-batch_[\w-]{22}$/, 'must be `next` of the previous page')
+    .transform((cursor) => ({ at: Number.parseInt(cursor, 10), id: cursor.slice(cursor.indexOf('-') + 1) }))
+    .meta({ type: 'string' })
     .optional()
     .describe('`next` of the previous page.'),
-  limit: z.coerce.number<string>().int().min(1).max(100).default(20).describe('Batches on a page.'),
+  limit: limitParam(100, 20).describe('Batches on a page, at most 100.'),
 });
 
 /** Batches read at a time, and for one page. */
@@ -63,6 +59,8 @@ const batchesAtATime = 20;
 const mostBatchesRead = 200;
 /** A batch may be listed a moment before it is created. */
 const lateMs = 60_000;
+/** A batch is listed with its first accepted OTP, for which an upload may wait. */
+const longestWaitMs = 86_400_000;
 
 const changeSchema = z
   .strictObject({
@@ -182,7 +180,11 @@ export function batchRoutes(options: {
       exportSlots.take(app, abortSignal());
       const records = exported(store, read, cursor);
       if (mediaType === ndjson)
-        return { status: 200, headers: { 'Content-Type': ndjson }, body: asNdjson(records) };
+        return {
+          status: 200,
+          headers: { 'Content-Type': ndjson },
+          body: ndjsonOf(records, (record) => record),
+        };
       const asFile = { 'Content-Type': csv, 'Content-Disposition': `attachment; filename="${id}.csv"` };
       return { status: 200, headers: asFile, body: batchOtpsCsv(records) };
     },
@@ -228,19 +230,17 @@ function batchView(batch: Batch): z.output<typeof batchSchema> {
 async function batchPage(
   { batches }: Pick<Store, 'batches'>,
   app: string,
-  { status, since, cursor, limit }: z.output<typeof listSchema>,
+  { status, since = 0, until = Number.MAX_SAFE_INTEGER, cursor, limit }: z.output<typeof listSchema>,
 ): Promise<z.output<typeof batchListSchema>> {
-  const from = since === undefined ? 0 : Date.parse(since);
-  const [at = '', id = ''] = cursor?.split(/-(?=batch_)/) ?? [];
-  let after: BatchPlace | null = cursor === undefined ? null : { at: Number(at), id };
+  let after: BatchPlace | null = cursor ?? { at: until + longestWaitMs, id: '' };
   const page: z.output<typeof batchSchema>[] = [];
   for (let read = 0; read < mostBatchesRead; read += batchesAtATime) {
-    const places = await batches.newest(app, { since: from - lateMs, after, most: batchesAtATime });
+    const places = await batches.newest(app, { since: since - lateMs, after, most: batchesAtATime });
     const found = await Promise.all(places.map((place) => batches.find(app, place.id)));
     for (const [i, batch] of found.entries()) {
       if (page.length === limit) return { batches: page, next: cursorAt(after) };
       after = places[i] ?? null;
-      if (!batch || batch.createdAt < from) continue;
+      if (!batch || batch.createdAt < since || batch.createdAt >= until) continue;
       if (status === undefined || batch.status === status) page.push(batchView(batch));
     }
     if (places.length < batchesAtATime) return { batches: page, next: null };
@@ -266,7 +266,7 @@ async function page(
   { cursor, limit }: { cursor: number; limit: number },
 ): Promise<{ otps: BatchOtp[]; next: string | null }> {
   const otps: BatchOtp[] = [];
-  const end = Math.min(read.lines, cursor + mostLimit);
+  const end = Math.min(read.lines, cursor + mostRead);
   for (let from = cursor; from < end; from += linesAtATime) {
     otps.push(...(await recordsOf(store, read, from)));
     const beyond = otps[limit];
@@ -298,10 +298,6 @@ async function recordsOf(
   const view = (otp: Otp | null, i: number) =>
     otp && (status === undefined || otp.status === status) ? [{ index: from + i, ...otpView(otp) }] : [];
   return found.flatMap(view);
-}
-
-async function* asNdjson(groups: AsyncIterable<BatchOtp[]>): AsyncGenerator<string> {
-  for await (const records of groups) yield records.map((record) => `${JSON.stringify(record)}\n`).join('');
 }
 
 /** Columns of the CSV export; new ones are added after `failure`. */

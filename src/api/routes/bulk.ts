@@ -60,10 +60,7 @@ const querySchema = z.strictObject({
 });
 
 /** `POST /v1/otps/bulk`: one JSON document, or newline-delimited JSON. */
-export function bulkRoute(
-  { store, enqueuer, settings, metrics }: ApiDependencies,
-  slices: TimeSlices,
-): Route {
+export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDependencies): Route {
   const bulkSettings = { ...settings, sendDeadlineSeconds: settings.bulkSendDeadlineSeconds };
   const reader = createRequestReader(bulkSettings);
   const slots = createAppSlots('too_many_uploads');
@@ -253,9 +250,7 @@ async function* answerLines(
   groups: AsyncIterable<Group>,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  for await (const results of upload.accept(groups, signal)) {
-    yield results.map((result) => `${JSON.stringify(resultView(result))}\n`).join('');
-  }
+  yield* ndjsonOf(upload.accept(groups, signal), resultView);
   yield `${JSON.stringify({ summary: upload.summary })}\n`;
 }
 
@@ -264,6 +259,14 @@ function resultView(result: LineResult) {
   if (result.kind !== 'refused') return { index, id: result.id };
   const { code, message } = result.refusal;
   return { index, code, message };
+}
+
+/** Records as newline-delimited JSON. */
+export async function* ndjsonOf<T>(
+  groups: AsyncIterable<readonly T[]> | Iterable<readonly T[]>,
+  view: (record: T) => object,
+): AsyncGenerator<string> {
+  for await (const group of groups) yield group.map((one) => `${JSON.stringify(view(one))}\n`).join('');
 }
 
 /** Uploads, and exports, that an app may run at a time in one process: each holds a few hundred lines in memory. */

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { type AppStats, type StatsStep, statsSteps } from '../../store/app-stats.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { invalid } from '../http/problem.js';
+import { instantParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { instant } from './balance.js';
 import { isoTime } from './otps.js';
 import { statsSchema } from './schemas.js';
 
@@ -25,13 +25,13 @@ const querySchema = z.strictObject({
     .enum(['status', 'country', 'purpose', 'template'])
     .default('status')
     .describe('Groups of the rows. `status`: no groups, only the counts by status of all OTPs of the app.'),
-  since: instant
+  since: instantParam
     .optional()
     .describe(
       'Start, inclusive, at most 35 days ago, with steps of 5 minutes 2 days. Rounded down to 5 minutes or the hour; days ' +
         'count from it, so `2025-04-01T00:00:00+08:00` makes them days of Malaysia. Default: 24 hours before `until`.',
     ),
-  until: instant.optional().describe('End, exclusive. Default, and in the future: now.'),
+  until: instantParam.optional().describe('End, exclusive. Default, and in the future: now.'),
   step: z.enum(['5m', '1h', '1d']).default('1h').describe('Time that a row covers.'),
 });
 
@@ -108,8 +108,8 @@ export function statsRoute({ store }: ApiDependencies): Route {
 function spanOf({ since, until, step }: z.output<typeof querySchema>) {
   const now = Date.now();
   const { ms, keptMs } = statsSteps[steps[step].kept];
-  const end = Math.min(now, until === undefined ? now : Date.parse(until));
-  const asked = since === undefined ? end - dayMs : Date.parse(since);
+  const end = Math.min(now, until ?? now);
+  const asked = since ?? end - dayMs;
   const start = asked - (asked % ms);
   if (start < now - keptMs - ms) {
     throw invalid('since', `must be at most ${keptMs / dayMs} days ago with step=${step}`);

@@ -2,7 +2,16 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { plainApp } from '../../../src/otp/app.js';
 import { startBrowser } from '../../support/browser.js';
-import { accepted, admitted, claimed, number, rejected, sent, unsent } from '../../support/otps.js';
+import {
+  accepted,
+  accountTrouble,
+  admitted,
+  claimed,
+  number,
+  rejected,
+  sent,
+  unsent,
+} from '../../support/otps.js';
 import { admin, expectProblem, startGateway } from '../gateway.js';
 
 const gateway = await startGateway();
@@ -49,7 +58,10 @@ describe("the operator's search", () => {
     expect(await idsOf({ query: '0123456777', status: 'sent' })).toEqual([done]);
     const future = new Date(Date.now() + 60_000).toISOString();
     expect(await idsOf({ query: '0123456777', since: future })).toEqual([]);
-    expect(await idsOf({ query: '0123456777', until: future, app: 'bank' })).toEqual([]);
+    expect(await idsOf({ query: '0123456777', until: future })).toHaveLength(2);
+    const past = new Date(Date.now() - 60_000).toISOString();
+    expect(await idsOf({ query: '0123456777', until: past })).toEqual([]);
+    expect(await idsOf({ query: '0123456777', app: 'bank' })).toEqual([]);
   });
 
   it('lists the OTPs of an app, newest first, page by page', async () => {
@@ -104,6 +116,13 @@ describe('the page of an OTP', () => {
     await store.sendAttempts.settle(await claimed(store, id), rejected);
     const { text } = await get(`/otps/${id}`);
     expect(text).toMatch(/Ended: failed.*iSMS refused the phone number\./);
+    const denied = await admitted(store);
+    await store.sendAttempts.settle(await claimed(store, denied), accountTrouble);
+    const failure = { kind: 'rejected', failure: 'recipient_denied' } as const;
+    await store.sendAttempts.settle(await claimed(store, denied), failure);
+    const page = (await get(`/otps/${denied}`)).text;
+    expect(page).toMatch(/Send attempt.*Not sent: the iSMS account is out of credits\./);
+    expect(page).toMatch(/Ended: failed.*deny list/);
   });
 
   it('needs the login, an id that exists, and GET', async () => {

@@ -33,6 +33,7 @@ const routes = apiRoutes({
   logger: unused,
   metrics: unused,
   settings,
+  slices: unused,
   isEnding: unused,
   version: '0.0.0',
 });
@@ -68,6 +69,16 @@ describe('the OpenAPI document', () => {
       const described = Object.values(operation.responses).map(({ description }) => description);
       expect(described.every((description) => description.length > 0)).toBe(true);
     }
+  });
+
+  it('has only examples of `next` that its own routes accept', () => {
+    const cursors = routes.flatMap(({ query, answers }) => {
+      const body = answers[200]?.body;
+      const { next } = (body && 'example' in body ? body.example : {}) as { next?: unknown };
+      return typeof next === 'string' ? [query?.shape['cursor']?.safeParse(next).success] : [];
+    });
+    expect(cursors.length).toBeGreaterThan(0);
+    expect(new Set(cursors)).toEqual(new Set([true]));
   });
 
   it('has no broken or external references', () => {

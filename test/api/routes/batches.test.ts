@@ -327,6 +327,11 @@ describe('the list of batches', () => {
     expect(batches).toHaveLength(20);
     const since = batches[4]?.createdAt ?? '';
     expect((await list(`?since=${since}`)).batches.map(({ id }) => id)).toEqual(ids.slice(0, 5));
+    expect((await list(`?until=${since}&limit=100`)).batches.map(({ id }) => id)).toEqual(ids.slice(5));
+    const second = `since=${batches[9]?.createdAt}&until=${since}&limit=3`;
+    const { next, ...page } = await list(`?${second}`);
+    expect(page.batches.map(({ id }) => id)).toEqual(ids.slice(5, 8));
+    expect((await list(`?${second}&cursor=${next}`)).batches.map(({ id }) => id)).toEqual(ids.slice(8, 10));
     expect((await list('?status=finished')).batches).toEqual([]);
   });
 
@@ -354,12 +359,18 @@ describe('the list of batches', () => {
     expect(await gateway.redis.pttl(keys.batchesOfApp('bank'))).toBeGreaterThan(7 * 86_400_000);
   });
 
-  it.each(['status=lost', 'since=yesterday', 'cursor=1', 'limit=0', 'limit=101', 'more=1'])(
-    '400: %s',
-    async (query) => {
-      expectProblem(await get(`/v1/batches?${query}`), 400, 'invalid_request');
-    },
-  );
+  it.each([
+    'status=lost',
+    'since=yesterday',
+    'until=1',
+    'cursor=1',
+    'limit=0',
+    'limit=101',
+    'limit=1e1',
+    'more=1',
+  ])('400: %s', async (query) => {
+    expectProblem(await get(`/v1/batches?${query}`), 400, 'invalid_request');
+  });
 });
 
 describe('cancelling a batch', () => {
@@ -406,7 +417,7 @@ describe('cancelling a batch', () => {
 });
 
 describe('listing a batch: 400', () => {
-  it.each(['status=lost', 'limit=0', 'limit=1001', 'limit=x', 'cursor=-1', 'more=1'])('%s', async (query) => {
+  it.each(['status=lost', 'limit=0', 'limit=501', 'limit=x', 'cursor=-1', 'more=1'])('%s', async (query) => {
     const { batch } = await batchOf(1);
     expectProblem(await get(`${batch}/otps?${query}`), 400, 'invalid_request');
   });

@@ -147,7 +147,7 @@ describe('GET /v1/stats', () => {
   });
 
   it.each([
-    [{ since: 'yesterday' }, 'since', 'ISO 8601'],
+    [{ since: 'yesterday' }, 'since', 'RFC 3339'],
     [{ since: iso(Date.now() - 37 * dayMs) }, 'since', 'must be at most 35 days ago with step=1h'],
     [{ since: iso(Date.now() - 3 * dayMs), step: '5m' }, 'since', 'at most 2 days ago with step=5m'],
     [{ since: iso(Date.now() + dayMs) }, 'since', 'must be before until, and in the past'],

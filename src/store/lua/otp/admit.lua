@@ -190,31 +190,10 @@ end
 local listed = {}
 
 local function note_listed(item, longest_life)
-  local new = listed[item.list]
-  if not new then
-    new = { entries = {}, longest_life = 0 }
-    listed[item.list] = new
-  end
+  local new = listed[item.list] or { otps = {}, longest_life = 0 }
+  listed[item.list] = new
   new.longest_life = math.max(new.longest_life, longest_life)
-  local last = new.entries[#new.entries]
-  if not item.line then
-    new.entries[#new.entries + 1] = line_of(here.id)
-  elseif type(last) == 'table' and last.batch == item.batch and last.from + last.count == item.line then
-    last.count = last.count + 1
-  else
-    new.entries[#new.entries + 1] = { batch = item.batch, from = item.line, count = 1 }
-  end
-end
-
-local function write_lists()
-  for index, new in pairs(listed) do
-    for i, run in ipairs(new.entries) do
-      if type(run) == 'table' then
-        new.entries[i] = run.batch .. ' ' .. digits(run.from) .. ' ' .. digits(run.count)
-      end
-    end
-    append_to_list(KEYS[index], new.entries, t, new.longest_life)
-  end
+  new.otps[#new.otps + 1] = item.line and item or line_of(here.id)
 end
 
 local function admit(item, text)
@@ -268,5 +247,5 @@ for i, item in ipairs(call.items) do
   answers[i] = call_safely(admit, item, ARGV[i + 1])
 end
 write_batches()
-write_lists()
+for index, new in pairs(listed) do append_to_list(KEYS[index], new.otps, t, new.longest_life) end
 return answers

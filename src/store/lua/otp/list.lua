@@ -4,8 +4,19 @@
 -- to, so a place in one stays the same.
 local HOUR_MS = 3600000
 
--- Appends entries of OTPs admitted at `t`, which live until `gone_at` at most.
-local function append_to_list(prefix, entries, t, gone_at)
+-- Appends OTPs admitted at `t`, which live until `gone_at` at most: each an id without `otp_`, or a `batch` and its `line`.
+local function append_to_list(prefix, otps, t, gone_at)
+  local entries, run = {}, {}
+  for _, otp in ipairs(otps) do
+    local is_line = type(otp) == 'table'
+    if is_line and otp.batch == run.batch and otp.line == run.from + run.count then
+      run.count = run.count + 1
+    else
+      run = is_line and { batch = otp.batch, from = otp.line, count = 1 } or {}
+      entries[#entries + 1] = otp
+    end
+    if is_line then entries[#entries] = run.batch .. ' ' .. digits(run.from) .. ' ' .. digits(run.count) end
+  end
   local key = prefix .. digits(math.floor(t / HOUR_MS))
   redis.call('RPUSH', key, unpack(entries))
   -- Late enough for all others of this hour as well.
@@ -13,9 +24,9 @@ local function append_to_list(prefix, entries, t, gone_at)
 end
 
 --- @command append
--- KEYS: the beginning of an app's lists. ARGV: when these were admitted, ms that they live at most, their entries.
+-- KEYS: the beginning of an app's lists. ARGV: when these were admitted, ms that they live at most, the OTPs as JSON.
 local t = tonumber(ARGV[1])
-append_to_list(KEYS[1], { unpack(ARGV, 3) }, t, t + tonumber(ARGV[2]))
+append_to_list(KEYS[1], cjson.decode(ARGV[3]), t, t + tonumber(ARGV[2]))
 return nil
 
 --- @command read
