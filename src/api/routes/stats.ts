@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { isoTime } from '../../lib/time.js';
 import { type AppStats, statsSteps } from '../../store/app-stats.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { invalid } from '../http/problem.js';
 import { instantParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { isoTime } from './otps.js';
 import { statsSchema } from './schemas.js';
 
 const dayMs = 86_400_000;
