@@ -9,24 +9,13 @@ export interface CountedOtp {
   template: string | null;
 }
 
-/** What a count of an app's statistics belongs to; a group is empty where it is unknown. */
-interface CountLabels {
-  /** Start of the slot, ms since 1970. */
-  at: number;
-  app: string;
-  country: string;
-  purpose: string;
-  template: string;
-  /** As the metrics have it, such as `sent` and `rejected:phone_locked`. */
-  name: string;
-}
-
-/** The name in a tally of what an OTP is counted for at a time; `countLabels` reads it. */
+/** The name in a tally of a count of an OTP at a time; `name` is as the metrics have it, such as `rejected:phone_locked`. */
 export function countName({ app, to, purpose, template }: CountedOtp, name: string, at: number): string {
   return `${at - (at % slotMs)}\n${app}\n${to?.country ?? ''}\n${purpose ?? ''}\n${template ?? ''}\n${name}`;
 }
 
-export function countLabels(text: string): CountLabels {
+/** Reads a `countName`: `at` is the start of its slot in ms since 1970; a group is empty where it is unknown. */
+export function countLabels(text: string) {
   const [at, app = '', country = '', purpose = '', template = '', name = ''] = text.split('\n');
   return { at: Number(at), app, country, purpose, template, name };
 }
