@@ -36,3 +36,17 @@ export function shared<T>(work: () => Promise<T>): () => Promise<T> {
     return running;
   };
 }
+
+/** A function whose calls share a result for `ms` after its run began; a run that rejected is not kept. */
+export function cachedFor<T>(ms: number, work: () => Promise<T>): () => Promise<T> {
+  let last: { at: number; result: Promise<T> } | null = null;
+  return () => {
+    if (last !== null && performance.now() - last.at < ms) return last.result;
+    const run = { at: performance.now(), result: work() };
+    run.result.catch(() => {
+      if (last === run) last = null;
+    });
+    last = run;
+    return run.result;
+  };
+}

@@ -27,3 +27,16 @@ export const argumentTexts: Readonly<Record<string, string>> = {
   role: 'process or use that the settings are for',
   shell: 'shell that completes commands',
 };
+
+/** Former names of commands. */
+export const renamedCommands: ReadonlyMap<string, string> = new Map([
+  ['apps check', 'apps validate'],
+  ['check-config', 'config validate'],
+  ['keys new', 'keys create'],
+  ['unlock', 'numbers unlock'],
+  ['forget-range', 'ranges unblock'],
+  ['resend-webhooks', 'webhooks redeliver'],
+  ['restored', 'redis mark-restored'],
+  ['person', 'subject export'],
+  ['erase', 'subject erase'],
+]);

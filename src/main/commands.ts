@@ -6,10 +6,11 @@ import { shells } from '../cli/completion.js';
 import type { ExitCode } from '../cli/failure.js';
 import type { listOtps } from '../cli/otps.js';
 import type { SendOptions } from '../cli/send.js';
+import type { StatsCommandOptions } from '../cli/stats.js';
 import type { VerifyOptions } from '../cli/verify.js';
 import { statuses } from '../otp/otp.js';
 import { soleSubcommand, subcommandTerm } from './command-help.js';
-import { argumentTexts, groups } from './command-texts.js';
+import { argumentTexts, groups, renamedCommands } from './command-texts.js';
 import type { OperatorOptions } from './number-list-commands.js';
 import type { runOperatorCommand } from './operate.js';
 import type { CommandOutput } from './operator-input.js';
@@ -105,19 +106,6 @@ interface GatewayOptions {
   json?: boolean;
   url?: string;
 }
-
-/** Former names of commands. */
-export const renamedCommands: ReadonlyMap<string, string> = new Map([
-  ['apps check', 'apps validate'],
-  ['check-config', 'config validate'],
-  ['keys new', 'keys create'],
-  ['unlock', 'numbers unlock'],
-  ['forget-range', 'ranges unblock'],
-  ['resend-webhooks', 'webhooks redeliver'],
-  ['restored', 'redis mark-restored'],
-  ['person', 'subject export'],
-  ['erase', 'subject erase'],
-]);
 
 /**
  * Every command of `isms-otp`. A command reads settings and imports its code when it runs, so that help and short
@@ -354,6 +342,14 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
     .option('--refresh', 'ask iSMS first')
     .action((options: GatewayOptions & { refresh?: true }) =>
       call('balance', options, async (one) => (await import('../cli/balance.js')).balance(one, options)),
+    );
+  client('stats', 'show OTPs sent, verified and failed, conversion and time to verify')
+    .addOption(new Option('--by <group>', 'group of the rows').choices(['country', 'purpose', 'template']))
+    .addOption(new Option('--step <time>', 'time of a row; default: 1h').choices(['5m', '1h', '1d']))
+    .option('--since <time>', 'start, such as 2026-11-25T00:00:00+08:00; default: 24 hours before --until')
+    .option('--until <time>', 'end; default: now')
+    .action((options: StatsCommandOptions & GatewayOptions) =>
+      call('stats', options, async (one) => (await import('../cli/stats.js')).stats(one, options)),
     );
   withJson(define('completion', 'print the completion script of a shell'))
     .addArgument(new Argument('<shell>', argumentTexts['shell']).choices(shells))

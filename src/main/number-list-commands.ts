@@ -1,16 +1,10 @@
 import { table } from '../cli/view.js';
 import { ConfigError } from '../config/load-config.js';
+import { isoTime } from '../lib/time.js';
 import { parseNumberPrefix } from '../otp/number-prefix.js';
 import { type NumberListEntry, unreadableEntries } from '../store/number-lists.js';
 import type { Store } from '../store/store.js';
-import {
-  type CommandOutput,
-  isoTime,
-  knownApp,
-  momentOf,
-  type OperatorConfig,
-  output,
-} from './operator-input.js';
+import { type CommandOutput, knownApp, momentOf, type OperatorConfig, output } from './operator-input.js';
 
 /** Options of the commands on the allow and deny lists. */
 export interface OperatorOptions {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { table } from '../cli/view.js';
 import { ConfigError } from '../config/load-config.js';
+import { isoTime } from '../lib/time.js';
 import type { Otp } from '../otp/otp.js';
 import { setAppPaused } from '../producer/app-pause.js';
 import { type BatchQueue, createBatchQueue } from '../queues/batch.js';
@@ -15,7 +16,6 @@ import { numberListCommands, type OperatorOptions } from './number-list-commands
 import {
   appNames,
   type CommandOutput,
-  isoTime,
   knownApp,
   momentOf,
   numberOf,

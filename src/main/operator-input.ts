@@ -55,5 +55,3 @@ export function momentOf(variable: string, text: string): number {
     { variable, problem: 'must be a date such as 2026-11-25, or 2026-11-25T08:00:00Z' },
   ]);
 }
-
-export const isoTime = (ms: number) => new Date(ms).toISOString();

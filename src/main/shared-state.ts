@@ -1,4 +1,5 @@
 import { resolved } from '../lib/map-ordered.js';
+import { every } from '../lib/periodic.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { accountTroubles } from '../otp/outcome.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
@@ -96,7 +97,6 @@ export function recordStats(options: {
 }): Closable {
   const { store, sendOtpQueue } = options;
   const { tally, appTally } = options.metrics;
-  let writing: Promise<void> | null = null;
   const allWaiting = async () => {
     const { single, bulk, delayed } = await sendOtpQueue.backlog();
     return single + bulk + delayed + waitingIn(await store.waitingLines.active());
@@ -115,18 +115,6 @@ export function recordStats(options: {
     const [failed] = await Promise.all([store.appStats.add(appTally.take()), writeOverview()]);
     appTally.giveBack(failed);
   };
-  /** One write at a time. */
-  const next = () => {
-    writing ??= write().finally(() => {
-      writing = null;
-    });
-    return writing;
-  };
-  const timer = setInterval(next, writeEveryMs);
-  return {
-    close: async () => {
-      clearInterval(timer);
-      await withTimeout((writing ?? Promise.resolve()).then(next), lastWriteMs).catch(() => {});
-    },
-  };
+  const writes = every(writeEveryMs, write, () => {});
+  return { close: () => withTimeout(writes.stop().then(write), lastWriteMs).catch(() => {}) };
 }

@@ -1,3 +1,5 @@
+import { dayOf } from '../lib/time.js';
+
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
@@ -58,7 +60,7 @@ export function consumption(points: readonly BalancePoint[], now: number): Consu
   const runsOutAt = now + (last.credits / perDay) * dayMs;
   return {
     creditsPerDay: Math.round(perDay * 10) / 10,
-    runsOutOn: isDate(runsOutAt) ? new Date(runsOutAt).toISOString().slice(0, 10) : null,
+    runsOutOn: isDate(runsOutAt) ? dayOf(runsOutAt) : null,
   };
 }
 

@@ -1,44 +1,45 @@
+import { countLabels, slotMs } from '../lib/tally.js';
+import { dayOf } from '../lib/time.js';
 import { keys } from './keys.js';
 import { loadScript, type RedisClient } from './script.js';
 
-const minuteMs = 60_000;
-const dayMs = 1_440 * minuteMs;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 
 /** What an app's statistics are grouped by, and the groups of a day; further ones are counted as `other`. */
 const mostGroups = { country: 250, purpose: 50, template: 50 } as const;
 const dimensions = Object.keys(mostGroups) as StatsDimension[];
 
-/** How finely statistics are kept, and for how long. */
+/** Steps of statistics: the kept step that each is read from, and for how long. */
 export const statsSteps = {
-  '5m': { ms: 5 * minuteMs, keptMs: 2 * dayMs },
-  '1h': { ms: 60 * minuteMs, keptMs: 35 * dayMs },
+  '5m': { ms: slotMs, kept: '5m', keptMs: 2 * dayMs },
+  '1h': { ms: hourMs, kept: '1h', keptMs: 35 * dayMs },
+  '1d': { ms: dayMs, kept: '1h', keptMs: 35 * dayMs },
 } as const;
+const keptSteps = ['5m', '1h'] as const;
 const mostPerCall = 500;
-const stepNames = Object.keys(statsSteps) as StatsStep[];
 
 type StatsDimension = keyof typeof mostGroups;
-export type StatsStep = keyof typeof statsSteps;
 
 /** Counts of a group in a step. */
 export interface AppStats {
   /** Start of the step, ms since 1970. */
   at: number;
-  /** Empty: OTPs without one, and requests that were refused before it was known. */
+  /** Empty: OTPs without one, and requests that were rejected before it was known. */
   group: string;
-  /** By name, as the metrics have it, such as `sent` and `refused:phone_locked`. */
+  /** By name, as the metrics have it, such as `sent` and `rejected:phone_locked`. */
   counts: Record<string, number>;
 }
 
 interface Addition {
   by: StatsDimension;
   group: string;
-  /** Start of the five minutes. */
+  /** Start of the slot. */
   at: number;
   counts: Record<string, number>;
 }
 
 const startOfDay = (at: number) => at - (at % dayMs);
-const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
 
 /** Statistics of each app by country, purpose and template, from the counts of all processes. */
 export function createAppStats(redis: RedisClient) {
@@ -55,10 +56,10 @@ export function createAppStats(redis: RedisClient) {
       counts,
       most: mostGroups[by],
       // A day is kept until its last step is over and kept long enough.
-      keys: stepNames.map((step) =>
+      keys: keptSteps.map((step) =>
         indexOf(keys.appStats(app, by, { step, day: dayOf(at) }), statsSteps[step].keptMs + dayMs),
       ),
-      steps: stepNames.map((step) => Math.floor((at % dayMs) / statsSteps[step].ms)),
+      steps: keptSteps.map((step) => Math.floor((at % dayMs) / statsSteps[step].ms)),
     }));
     const kept = [...known.values()].map(({ keptMs }) => keptMs);
     await addScript([...known.keys()], [...kept, JSON.stringify(items)]);
@@ -66,7 +67,7 @@ export function createAppStats(redis: RedisClient) {
   return {
     /** Adds the counts of a tally (`Metrics.appTally`), in one call for each app. Resolves with those not written. */
     add: async (tally: Record<string, number>): Promise<Record<string, number>> => {
-      const byApp = Map.groupBy(Object.entries(tally), ([name]) => name.split('\n')[1] ?? '');
+      const byApp = Map.groupBy(Object.entries(tally), ([text]) => countLabels(text).app);
       const failed: [string, number][] = [];
       for (const [app, counts] of byApp) {
         // More only after an outage: Redis serves no other client during a call.
@@ -77,38 +78,51 @@ export function createAppStats(redis: RedisClient) {
       }
       return Object.fromEntries(failed);
     },
-    /** The counts of an app in steps that start in a span; groups without any are left out. */
+    /**
+     * The counts of an app in a span, in steps from its start, by time and group; `status` is a single group. Groups
+     * without any are left out.
+     */
     read: async (
       app: string,
-      by: StatsDimension,
-      { step, since, until }: { step: StatsStep; since: number; until: number },
+      by: StatsDimension | 'status',
+      { step, since, until }: { step: keyof typeof statsSteps; since: number; until: number },
     ): Promise<AppStats[]> => {
-      const found: AppStats[] = [];
+      const { ms, kept } = statsSteps[step];
+      const sums = new Map<string, AppStats>();
       // One day after the other, so that other requests are served between them.
       for (let day = startOfDay(since); day < until; day += dayMs) {
-        const hash = await redis.hgetall(keys.appStats(app, by, { step, day: dayOf(day) }));
-        for (const [field, text] of Object.entries(hash)) {
-          const [index = '', group = ''] = field.split(':');
-          const at = day + Number(index) * statsSteps[step].ms;
+        const key = keys.appStats(app, by === 'status' ? 'country' : by, { step: kept, day: dayOf(day) });
+        for (const [field, text] of Object.entries(await redis.hgetall(key))) {
+          const [index = '', name = ''] = field.split(':');
+          const at = day + Number(index) * statsSteps[kept].ms;
           // Other fields name the groups that are known.
-          if (at >= since && at < until) found.push({ at, group, counts: JSON.parse(text) });
+          if (!(at >= since && at < until)) continue;
+          const start = at - ((at - since) % ms);
+          const group = by === 'status' ? '' : name;
+          const sum = sums.get(`${start}:${group}`) ?? { at: start, group, counts: {} };
+          addTo(sum.counts, JSON.parse(text));
+          sums.set(`${start}:${group}`, sum);
         }
       }
-      return found;
+      return [...sums.values()].sort((a, b) => a.at - b.at || (a.group < b.group ? -1 : 1));
     },
   };
 }
 
-/** The counts of a tally for each dimension, by its groups and five minutes. */
+/** Without `Object.entries`: the hours of 35 days and 10 countries take 12 ms instead of 20 (measured). */
+function addTo(sums: Record<string, number>, counts: Record<string, number>): void {
+  for (const name in counts) sums[name] = (sums[name] ?? 0) + (counts[name] ?? 0);
+}
+
+/** The counts of a tally for each dimension, by its groups and slots. */
 function additionsOf(tally: readonly [string, number][]): Iterable<Addition> {
   const found = new Map<string, Addition>();
-  for (const [name, count] of tally) {
-    const [at = '', , country = '', purpose = '', template = '', counted = ''] = name.split('\n');
-    const groups = { country, purpose, template };
+  for (const [text, count] of tally) {
+    const { at, name, ...groups } = countLabels(text);
     for (const by of dimensions) {
       const place = `${by}\n${at}\n${groups[by]}`;
-      const addition = found.get(place) ?? { by, group: groups[by], at: Number(at), counts: {} };
-      addition.counts[counted] = (addition.counts[counted] ?? 0) + count;
+      const addition = found.get(place) ?? { by, group: groups[by], at, counts: {} };
+      addTo(addition.counts, { [name]: count });
       found.set(place, addition);
     }
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { createBatcher } from '../lib/batcher.js';
+import { dayOf } from '../lib/time.js';
 import { keys } from './keys.js';
 import { type RedisClient, singleRecordLimits } from './script.js';
 
@@ -29,8 +30,6 @@ const dayMs = 86_400_000;
 const readAtATime = 1_000;
 /** The most that can be asked to be kept, and a day. */
 const longestMs = 3_651 * dayMs;
-
-const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
 
 /** The audit log in Redis: a stream a day. */
 export function createAudit(redis: RedisClient, keepDays: number) {

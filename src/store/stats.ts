@@ -1,7 +1,9 @@
+import { slotMs } from '../lib/tally.js';
+import { dayOf } from '../lib/time.js';
 import { keys } from './keys.js';
 import { loadScript, type RedisClient } from './script.js';
 
-/** Counts and maxima of five minutes. */
+/** Counts and maxima of a slot. */
 export interface StatsSlot {
   /** Start, ms since 1970. */
   at: number;
@@ -9,11 +11,8 @@ export interface StatsSlot {
   values: Record<string, number>;
 }
 
-export const statsSlotMs = 300_000;
 const dayMs = 86_400_000;
 const keptMs = 8 * dayMs;
-
-const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
 
 /** Statistics of all processes for the overview page, in one hash per day; not exact enough for accounting. */
 export function createStats(redis: RedisClient) {
@@ -22,7 +21,7 @@ export function createStats(redis: RedisClient) {
     const slots = new Map<number, Record<string, number>>();
     for (const [field, value] of Object.entries(await redis.hgetall(keys.stats(day)))) {
       const [slot = '', name = ''] = field.split(/:(.*)/s);
-      const at = Date.parse(day) + Number(slot) * statsSlotMs;
+      const at = Date.parse(day) + Number(slot) * slotMs;
       slots.set(at, { ...slots.get(at), [name]: Number(value) });
     }
     return slots;
@@ -31,16 +30,16 @@ export function createStats(redis: RedisClient) {
     /** Adds counts to the current slot, and raises its maxima to the values seen. */
     add: async (counts: Record<string, number>, seen: Record<string, number> = {}) => {
       const now = Date.now();
-      const slot = Math.floor((now % dayMs) / statsSlotMs);
+      const slot = Math.floor((now % dayMs) / slotMs);
       const args = [`${slot}:`, JSON.stringify(counts), JSON.stringify(seen), keptMs];
       await addScript([keys.stats(dayOf(now))], args);
     },
     /** Every slot from `since` until now, empty ones included; at most 8 days are kept. */
     read: async (since: number) => {
       const now = Date.now();
-      const first = Math.floor(Math.max(since, now - keptMs) / statsSlotMs) * statsSlotMs;
-      const count = Math.floor((now - first) / statsSlotMs) + 1;
-      const moments = Array.from({ length: count }, (_, i) => first + i * statsSlotMs);
+      const first = Math.floor(Math.max(since, now - keptMs) / slotMs) * slotMs;
+      const count = Math.floor((now - first) / slotMs) + 1;
+      const moments = Array.from({ length: count }, (_, i) => first + i * slotMs);
       const days = await Promise.all([...new Set(moments.map(dayOf))].map(readDay));
       return moments.map((at) => ({ at, values: days.find((day) => day.has(at))?.get(at) ?? {} }));
     },

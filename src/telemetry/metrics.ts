@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import { shared } from '../lib/memoize.js';
+import { type CountedOtp, countName, createTally, slotMs, verifyBucket } from '../lib/tally.js';
 import { withTimeout } from '../lib/with-timeout.js';
 
 /** Seconds. A code that takes longer than half a minute has lost its person; bulk may wait for its hour. */
@@ -8,11 +9,6 @@ const waitBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
 const callBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30];
 /** Seconds. The longest `Prefer: wait` is 30. */
 const requestBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-
-/** Bounds in seconds from the send to the verification; no code is valid for longer. */
-const verifyBounds = [0, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600];
-/** Counts for statistics are kept apart by this time; it divides the steps of the store. */
-const countedPerMs = 300_000;
 
 const circuitStates = ['closed', 'half_open', 'open'] as const;
 
@@ -44,15 +40,15 @@ export function createMetrics(version: string) {
   );
   const accepted = counter('isms_otp_accepted_total', 'OTPs accepted', 'app', 'lane');
   const rejected = counter('isms_otp_rejected_total', 'OTPs rejected, by code', 'app', 'lane', 'code');
-  const sent = counter('isms_otp_sent_total', 'OTPs that iSMS took', 'app', 'country', 'lane');
+  const sent = counter('isms_otp_sent_total', 'OTPs that iSMS accepted', 'app', 'country', 'lane');
   const waited = histogram(
     'isms_otp_time_to_send_seconds',
-    'From the acceptance of an OTP until iSMS took it',
+    'From the acceptance of an OTP until iSMS accepted it',
     waitBuckets,
     'lane',
   );
   const failed = counter('isms_otp_failed_total', 'OTPs that ended without an SMS', 'app', 'code');
-  const credits = counter('isms_otp_credits_total', 'Credits of OTPs that iSMS took', 'app', 'country');
+  const credits = counter('isms_otp_credits_total', 'Credits of OTPs that iSMS accepted', 'app', 'country');
   const unknown = counter(
     'isms_otp_unknown_total',
     'OTPs that ended without knowing whether an SMS was sent',
@@ -98,11 +94,8 @@ export function createMetrics(version: string) {
   const tally = createTally();
   const appTally = createTally();
   /** Counts for an app's statistics what Prometheus counts, with the labels that only the former has. */
-  const count = (otp: CountedOtp, name: string, { at = Date.now(), by = 1 } = {}) => {
-    const { app, to, purpose, template } = otp;
-    const step = at - (at % countedPerMs);
-    appTally.add(`${step}\n${app}\n${to?.country ?? ''}\n${purpose ?? ''}\n${template ?? ''}\n${name}`, by);
-  };
+  const count = (otp: CountedOtp, name: string, { at = Date.now(), by = 1 } = {}) =>
+    appTally.add(countName(otp, name, at), by);
   const refreshState = createStateMetrics(gauge);
   let readState: (() => Promise<GatewayState>) | null = null;
   /** Simultaneous scrapes share one read. */
@@ -124,8 +117,8 @@ export function createMetrics(version: string) {
       { code, request }: { code: string; request: CountedOtp | null },
     ) => {
       rejected.inc({ app, lane, code });
-      tally.add('refused');
-      count(request ?? { app, purpose: null, template: null }, `refused:${code}`);
+      tally.add('rejected');
+      count(request ?? { app, purpose: null, template: null }, `rejected:${code}`);
     },
     sent: (otp: SentOtp, lane: string) => {
       const { app, createdAt, sentAt } = otp;
@@ -163,15 +156,14 @@ export function createMetrics(version: string) {
       const { app, to, sentAt, verifiedAt } = otp;
       const at = sentAt ?? Date.now();
       verified.inc({ app, country: to.country });
-      tally.add(
-        `verified:${Math.max(0, Math.floor(Date.now() / countedPerMs) - Math.floor(at / countedPerMs))}`,
-      );
+      const slotsAgo = Math.max(0, Math.floor(Date.now() / slotMs) - Math.floor(at / slotMs));
+      tally.add(`verified:${slotsAgo}`);
       count(otp, 'verified', { at });
       count(otp, `verified_in:${verifyBucket(((verifiedAt ?? at) - at) / 1_000)}`, { at });
     },
     /** The same counts, for the overview page. */
     tally,
-    /** The same counts, for the statistics of apps: names are step, app, country, purpose, template and count. */
+    /** The same counts, for the statistics of apps, by `countName`. */
     appTally,
     /** A call to iSMS that is over. */
     call: (call: string, outcome: string, seconds: number) => calls.observe({ call, outcome }, seconds),
@@ -198,14 +190,6 @@ interface RequestFacts {
   seconds: number;
 }
 
-/** An OTP, as far as it is counted; without a number where that is unknown. */
-interface CountedOtp {
-  app: string;
-  to?: { country: string };
-  purpose: string | null;
-  template: string | null;
-}
-
 interface SentOtp extends CountedOtp {
   to: { country: string };
   credits: number;
@@ -214,37 +198,6 @@ interface SentOtp extends CountedOtp {
 }
 
 type VerifiedOtp = Omit<SentOtp, 'credits' | 'createdAt'> & { verifiedAt: number | null };
-
-/** The bucket of a time to verify, such as `15-20`. */
-function verifyBucket(seconds: number): string {
-  const found = verifyBounds.findIndex((bound, i) => i > 0 && seconds <= bound);
-  const i = found === -1 ? verifyBounds.length - 1 : found;
-  return `${verifyBounds[i - 1]}-${verifyBounds[i]}`;
-}
-
-/** Names that a tally holds, about 2 MB: more arise only while Redis is away for hours, and are dropped. */
-const mostNames = 20_000;
-
-/** Counts for the overview page or the statistics, since they were last taken. */
-function createTally() {
-  let counts = new Map<string, number>();
-  const add = (name: string, count = 1) => {
-    const known = counts.get(name);
-    if (known !== undefined || counts.size < mostNames) counts.set(name, (known ?? 0) + count);
-  };
-  return {
-    add,
-    /** Takes the counts; `giveBack` returns them when they could not be written. */
-    take: () => {
-      const taken = Object.fromEntries(counts);
-      counts = new Map();
-      return taken;
-    },
-    giveBack: (taken: Record<string, number>) => {
-      for (const [name, count] of Object.entries(taken)) add(name, count);
-    },
-  };
-}
 
 /** The state that all processes share. Times are ms since 1970; null: not known, or none. */
 export interface GatewayState {

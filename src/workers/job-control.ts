@@ -1,5 +1,6 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
+import type { CountedOtp } from '../lib/tally.js';
 import type { EventType } from '../otp/event.js';
 import { type FailureCode, failureMessages, isPending, type Lane, type Otp } from '../otp/otp.js';
 import { backoffMs, type SendOutcome, type UnsentReason } from '../otp/outcome.js';
@@ -96,9 +97,6 @@ export function withoutStack<E extends Error>(error: E): E {
   error.stack = '';
   return error;
 }
-
-/** An OTP as statistics group it; without its number where that cannot be read. */
-type CountedOtp = Pick<Otp, 'app' | 'purpose' | 'template'> & Partial<Pick<Otp, 'to'>>;
 
 /** The counters of workers. Labels are apps, countries and stable codes, never values of one OTP. */
 export interface WorkerMetrics {

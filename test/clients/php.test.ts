@@ -266,7 +266,7 @@ describe('the PHP client', () => {
           expect.objectContaining({ group: 'stats', accepted: 1, sent: 1, credits: 1, conversion: 0 }),
           expect.objectContaining({
             group: null,
-            refused: expect.objectContaining({ invalid_phone_number: expect.any(Number) }),
+            rejected: expect.objectContaining({ invalid_phone_number: expect.any(Number) }),
           }),
         ]),
       });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { memoize, once } from '../../src/lib/memoize.js';
+import { cachedFor, memoize, once } from '../../src/lib/memoize.js';
 
 it('computes a result once, until the cache is full', () => {
   const asked: string[] = [];
@@ -24,4 +24,19 @@ it('makes a lazy part once, and again after it could not be made', async () => {
   });
   await expect(part()).rejects.toThrow('away');
   expect([await part(), await part()]).toEqual([{ made: 2 }, { made: 2 }]);
+});
+
+it('shares a result for a time, and reads it again after a failure', async () => {
+  let runs = 0;
+  const work = async () => {
+    runs += 1;
+    if (runs === 1) throw new Error('away');
+    return runs;
+  };
+  const kept = cachedFor(60_000, work);
+  await Promise.all([expect(kept()).rejects.toThrow('away'), expect(kept()).rejects.toThrow('away')]);
+  expect(await Promise.all([kept(), kept()])).toEqual([2, 2]);
+  expect(await kept()).toBe(2);
+  const expired = cachedFor(0, work);
+  expect([await expired(), await expired()]).toEqual([3, 4]);
 });

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { renamedCommands } from '../../src/main/commands.js';
+import { renamedCommands } from '../../src/main/command-texts.js';
 import { run } from '../cli/run-terminal.js';
 
 const commands = [
@@ -39,6 +39,7 @@ const commands = [
     'batches resume',
     'batches cancel',
     'balance',
+    'stats',
     'completion',
   ],
 ];

@@ -33,7 +33,7 @@ await writeFile(appsFile, JSON.stringify({ apps }));
 interface Row {
   group: string | null;
   accepted: number;
-  refused: Record<string, number>;
+  rejected: Record<string, number>;
   sent: number;
   verified: number;
   failed: Record<string, number>;
@@ -106,9 +106,9 @@ it('statistics equal the sums of the metrics of all processes', {
     template: i % 3 === 0 ? 'welcome' : 'back',
     ...(i % 5 !== 0 && { purpose: i % 2 === 0 ? 'login' : 'pay' }),
   }));
-  // A number that iSMS refuses.
-  const refused = { to: '+60190000002', template: 'back', purpose: 'login' };
-  const text = [...lines, refused].map((line) => JSON.stringify(line)).join('\n');
+  // Numbers that iSMS refuses, and whose SMS it sends without a reply.
+  const failing = ['+60190000002', '+60190000021'].map((to) => ({ to, template: 'back', purpose: 'login' }));
+  const text = [...lines, ...failing].map((line) => JSON.stringify(line)).join('\n');
   const ids = [...(await call('/v1/otps/bulk', { body: text })).matchAll(/"index":(\d+),"id":"(\w+)"/g)];
   await call('/v1/otps', { body: JSON.stringify({ to: number(1), template: 'back' }), by: 1 });
   await call('/v1/otps', { body: '{}', by: 1 });
@@ -116,13 +116,16 @@ it('statistics equal the sums of the metrics of all processes', {
   const taken = async () => (await metricSums('isms_otp_sent_total'))['all'];
   const sendable = lines.filter(({ to }) => to !== '12').length;
   await expect.poll(taken, { timeout: full ? 400_000 : 40_000 }).toBeGreaterThanOrEqual(sendable);
-  // Every tenth of them is verified.
+  let verified = 0;
   for (const [i, [, index, id]] of ids.entries()) {
     const line = lines[Number(index)];
     if (i % 10 !== 0 || !line) continue;
     const code = simulator.lastCode(line.to);
     await call(`/v1/otps/${id}/verify`, { body: JSON.stringify({ code }), by: i });
+    verified += 1;
   }
+  const unknown = async () => (await metricSums('isms_otp_unknown_total'))['all'];
+  await expect.poll(unknown).toBe(1);
   const accepted = (await metricSums('isms_otp_accepted_total'))['all'] ?? 0;
   expect(accepted).toBeGreaterThanOrEqual(sendable + 1);
   for (const by of ['status', 'country', 'purpose', 'template']) {
@@ -130,21 +133,25 @@ it('statistics equal the sums of the metrics of all processes', {
       const rows = await rowsBy(by);
       return {
         accepted: summed(rows, (row) => ({ all: row.accepted })),
-        refused: summed(rows, (row) => row.refused),
+        rejected: summed(rows, (row) => row.rejected),
         sent: summed(rows, (row) => ({ all: row.sent })),
         verified: summed(rows, (row) => ({ all: row.verified })),
         failed: summed(rows, (row) => row.failed),
+        unknown: summed(rows, (row) => ({ all: row.unknown })),
         credits: summed(rows, (row) => ({ all: row.credits })),
       };
     };
-    await expect.poll(found).toEqual({
+    const expected = {
       accepted: await metricSums('isms_otp_accepted_total'),
-      refused: await metricSums('isms_otp_rejected_total', 'code'),
+      rejected: await metricSums('isms_otp_rejected_total', 'code'),
       sent: await metricSums('isms_otp_sent_total'),
       verified: await metricSums('isms_otp_verified_total'),
       failed: await metricSums('isms_otp_failed_total', 'code'),
+      unknown: await metricSums('isms_otp_unknown_total'),
       credits: await metricSums('isms_otp_credits_total'),
-    });
+    };
+    expect(expected).toMatchObject({ verified: { all: verified }, failed: { invalid_number: 1 } });
+    await expect.poll(found).toEqual(expected);
   }
   const byCountry = await rowsBy('country');
   const ofCountry = (name: 'sent' | 'verified' | 'credits') =>
@@ -162,6 +169,6 @@ it('statistics equal the sums of the metrics of all processes', {
   // What a process has counted is written before it ends.
   await call('/v1/otps', { body: '{}', by: 1 });
   expect(await apis[1]?.running.end('SIGTERM')).toBe(0);
-  const invalid = summed(await rowsBy('status'), (row) => row.refused)['invalid_request'];
+  const invalid = summed(await rowsBy('status'), (row) => row.rejected)['invalid_request'];
   expect(invalid).toBe(2);
 });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Cluster } from 'ioredis';
 import { afterAll, describe, expect, it } from 'vitest';
+import { countName, slotMs } from '../../src/lib/tally.js';
 import { connectForRequests, connectForWork } from '../../src/main/redis.js';
 import { operatorPauseKeys } from '../../src/queues/send-otp.js';
 import { createEncrypter } from '../../src/store/encryption.js';
@@ -71,8 +72,10 @@ const key = (name: string, body = '{}') => ({ endpoint: 'POST /v1/otps', key: na
 
 describe('on a cluster of three masters', () => {
   it('statistics of several apps are added and read', async () => {
-    const at = Math.floor(Date.now() / 300_000) * 300_000;
-    const names = ['shop', 'bank', 'clinic', 'school'].map((app) => `${at}\n${app}\nMY\nlogin\nreset\nsent`);
+    const at = Math.floor(Date.now() / slotMs) * slotMs;
+    const otp = { to: { country: 'MY' }, purpose: 'login', template: 'reset' };
+    const apps = ['shop', 'bank', 'clinic', 'school'];
+    const names = apps.map((app) => countName({ ...otp, app }, 'sent', at));
     expect(await store.appStats.add(Object.fromEntries(names.map((name, i) => [name, i + 1])))).toEqual({});
     for (const by of ['country', 'purpose', 'template'] as const) {
       const span = { step: '5m', since: at, until: at + 1 } as const;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createStats, statsSlotMs } from '../../src/store/stats.js';
+import { slotMs } from '../../src/lib/tally.js';
+import { createStats } from '../../src/store/stats.js';
 import { connect } from '../support/redis.js';
 
 const redis = await connect();
@@ -11,8 +12,8 @@ describe('the statistics', () => {
     await stats.add({ sent: 2 }, { waiting: 7 });
     await stats.add({ sent: 3, failed: 1 }, { waiting: 4 });
     await stats.add({ sent: 1 });
-    const slots = await stats.read(Date.now() - 3 * statsSlotMs);
-    expect(slots.map(({ at }) => at % statsSlotMs)).toEqual([0, 0, 0, 0]);
+    const slots = await stats.read(Date.now() - 3 * slotMs);
+    expect(slots.map(({ at }) => at % slotMs)).toEqual([0, 0, 0, 0]);
     const sum = slots.reduce((total, { values }) => total + (values['sent'] ?? 0), 0);
     expect(sum).toBe(6);
     expect(slots.find(({ values }) => values['waiting'] !== undefined)?.values['waiting']).toBe(7);

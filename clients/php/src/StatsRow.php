@@ -18,10 +18,10 @@ final class StatsRow
     /** OTPs accepted. */
     public readonly int $accepted;
 
-    /** @var array<string, int> requests refused, by problem code */
-    public readonly array $refused;
+    /** @var array<string, int> requests rejected, by problem code */
+    public readonly array $rejected;
 
-    /** OTPs that iSMS took. */
+    /** OTPs that iSMS accepted. */
     public readonly int $sent;
 
     /** How many of these were verified. */
@@ -48,7 +48,7 @@ final class StatsRow
         $this->start = $answer->text('start');
         $this->group = $answer->textOrNull('group');
         $this->accepted = $answer->integer('accepted');
-        $this->refused = $answer->counts('refused');
+        $this->rejected = $answer->counts('rejected');
         $this->sent = $answer->integer('sent');
         $this->verified = $answer->integer('verified');
         $this->failed = $answer->counts('failed');

@@ -163,13 +163,13 @@ export interface BalanceSnapshot {
 export interface StatsRow {
   /** Start of the step. */
   start: string;
-  /** The country, purpose or template; null with `by=status`, for OTPs without one, and for requests that were refused before it was known. */
+  /** The country, purpose or template; null with `by=status`, for OTPs without one, and for requests that were rejected before it was known. */
   group: string | null;
   /** OTPs accepted. */
   accepted: number;
-  /** Requests refused, by problem code. */
-  refused: Record<string, number>;
-  /** OTPs that iSMS took. */
+  /** Requests rejected, by problem code. */
+  rejected: Record<string, number>;
+  /** OTPs that iSMS accepted. */
   sent: number;
   /** How many of these were verified. */
   verified: number;
@@ -181,7 +181,7 @@ export interface StatsRow {
   credits: number;
   /** Share of the OTPs sent that were verified; null if none was sent. */
   conversion: number | null;
-  /** Median time from send to verification, interpolated between 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300 and 600 s. */
+  /** Median time from send to verification, interpolated between 0, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600 s. */
   medianVerifySeconds: number | null;
 }
 /** `data` of an event of an OTP. It holds no phone number; `GET /v1/otps/{id}` returns it. */

@@ -1,8 +1,8 @@
+import { isoTime } from '../../lib/time.js';
 import { failureMessages, type Otp } from '../../otp/otp.js';
 import { troubleTexts } from '../../otp/outcome.js';
 import type { HistoryStep } from '../../store/otp-history.js';
 import { type Html, html } from '../http/html.js';
-import { isoTime } from '../routes/otps.js';
 import { maskedView } from './otp-search.js';
 
 /** An OTP as the store has it with its history. */

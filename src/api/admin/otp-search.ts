@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { errorText } from '../../lib/input-errors.js';
+import { isoTime } from '../../lib/time.js';
 import { type Otp, statuses, transitions } from '../../otp/otp.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
 import { passes } from '../../store/otp-list.js';
@@ -7,7 +8,7 @@ import type { ApiDependencies } from '../dependencies.js';
 import { ApiProblem } from '../http/problem.js';
 import { instantParam } from '../http/request.js';
 import { cursorSchema, otpPage } from '../otp-pages.js';
-import { isoTime, otpView, skipUnreadable } from '../routes/otps.js';
+import { otpView, skipUnreadable } from '../routes/otps.js';
 import { findBatch } from './overview-batches.js';
 
 const shownAtATime = 50;

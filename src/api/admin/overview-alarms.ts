@@ -8,10 +8,12 @@ import type { StatsSlot } from '../../store/stats.js';
 /** Facts that alarms follow from. */
 interface AlarmFacts {
   now: number;
+  /** What could not be read, and is empty or null here. */
+  unread: readonly string[];
   slots: readonly StatsSlot[];
   waiting: { longestMs: number };
   paused: AccountTrouble | 'operator' | null;
-  holds: readonly Pick<AppHold, 'app' | 'since' | 'text'>[] | null;
+  holds: readonly Pick<AppHold, 'app' | 'since' | 'text'>[];
   balance: {
     at: number;
     credits: number;
@@ -56,9 +58,8 @@ export function alarmsOf(facts: AlarmFacts): { level: 'critical' | 'warning'; te
     ...conversionAlarms(facts),
     ...numberAlarms(facts),
   ];
-  const unread = facts.holds === null ? ['The apps on hold could not be read.'] : [];
   const warnings = [
-    ...unread,
+    ...unreadAlarms(facts),
     ...pausedApps(facts),
     ...budgetAlarms(facts, lowBudget),
     ...balanceAlarms(facts),
@@ -77,7 +78,7 @@ function sendingAlarms({ now, slots, waiting, paused, holds, balance, memory }: 
   const bad = sum('failed') + sum('unknown');
   const badShare = bad / (bad + sum('sent'));
   const waitedSeconds = Math.round(waiting.longestMs / 1_000);
-  const texts = (holds ?? []).map((hold) => holdText(hold, now));
+  const texts = holds.map((hold) => holdText(hold, now));
   if (paused) texts.unshift(pauseText(paused, { balance, now }));
   if (!paused && waiting.longestMs > longWaitMs)
     texts.push(
@@ -110,6 +111,12 @@ function holdText({ app, since, text }: Pick<AppHold, 'app' | 'since' | 'text'>,
   return `OTPs of ${app} have been on hold for ${age(now - since)}: iSMS refuses them ${words}. Check the iSMS account and the app's numbers.`;
 }
 
+function unreadAlarms({ unread }: AlarmFacts): string[] {
+  if (unread.length === 0) return [];
+  const parts = new Intl.ListFormat('en').format([...unread].sort());
+  return [`Could not be read, so missing here: ${parts}. Check Redis.`];
+}
+
 function pausedApps({ apps, now }: AlarmFacts): string[] {
   return apps.flatMap(({ app, pausedAt }) =>
     pausedAt === null
@@ -137,8 +144,8 @@ function conversionAlarms({ lowConversions }: AlarmFacts): string[] {
   );
 }
 
-function balanceAlarms({ balance, now }: AlarmFacts): string[] {
-  if (!balance) return ['The balance has not been read yet.'];
+function balanceAlarms({ balance, now, unread }: AlarmFacts): string[] {
+  if (!balance) return unread.includes('balance') ? [] : ['The balance has not been read yet.'];
   const texts = [];
   const readAgo = now - balance.at;
   if (readAgo > oldBalanceMs)

@@ -1,10 +1,12 @@
 import { resolved } from '../../lib/map-ordered.js';
+import { slotMs } from '../../lib/tally.js';
 import type { App } from '../../otp/app.js';
 import { type LimitedRange, shownRange } from '../../store/number-ranges.js';
-import { type StatsSlot, statsSlotMs } from '../../store/stats.js';
+import type { StatsSlot } from '../../store/stats.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { alarmsOf } from './overview-alarms.js';
 import { unendedBatches } from './overview-batches.js';
+import type { createWeeks } from './overview-weeks.js';
 
 /** Spans in hours, and how many slots of the statistics make one point of their charts. */
 const slotsPerPoint = { 1: 1, 6: 1, 24: 3, 168: 24 } as const;
@@ -18,6 +20,7 @@ const balanceDays = 30;
 const mostPoints = 200;
 /** Allowed and denied numbers shown. */
 const mostNumbers = 50;
+const noNumbers = { entries: [], unreadable: 0 };
 /** Processes write their counts within this time. */
 const writtenWithinMs = 5_000;
 /** The longest that a code can be verified after its send. */
@@ -26,44 +29,32 @@ const longestTtlMs = 600_000;
 /** Reads every figure that the overview shows. */
 export async function overviewOf(
   { store, sendOtpQueue, webhookQueue, settings, apps: known }: ApiDependencies,
-  hours: keyof typeof slotsPerPoint,
+  { hours, weeks }: { hours: keyof typeof slotsPerPoint; weeks: ReturnType<typeof createWeeks> },
 ) {
   const now = Date.now();
-  const {
-    slots,
-    backlog,
-    since,
-    active,
-    memory,
-    latest,
-    outlook,
-    curve,
-    limited,
-    numberLists,
-    webhooks,
-    ...shown
-  } = await resolved({
-    slots: store.stats.read(now - hours * hourMs),
+  /** Parts that could not be read: an unavailable master of a cluster must not hide what others have. */
+  const unread: string[] = [];
+  const orElse = <T, E>(part: string, read: Promise<T>, empty: E): Promise<T | E> =>
+    read.catch(() => {
+      unread.push(part);
+      return empty;
+    });
+  const { slots, backlog, since, active, memory, limited, numberLists, webhooks, ...shown } = await resolved({
+    slots: orElse('statistics', store.stats.read(now - hours * hourMs), []),
     backlog: sendOtpQueue.backlog(),
     since: sendOtpQueue.waitingSince(),
-    active: store.waitingLines.active(),
+    active: orElse('lines waiting in batches', store.waitingLines.active(), []),
     memory: store.load.memory(),
-    latest: store.balance.latest(),
-    outlook: store.balance.outlook(),
-    curve: store.balance.curve({
-      since: now - balanceDays * dayMs,
-      until: now + minuteMs,
-      points: mostPoints,
-    }),
-    limited: store.ranges.limited(),
-    numberLists: store.numberLists.read(),
-    webhooks: webhookQueue?.counts() ?? null,
-    paused: store.sendingPause.reason(),
-    /** Apps on hold; null when they could not be read. */
-    holds: store.appHolds.read().catch(() => null),
-    lowConversions: store.conversion.alarms(),
-    batches: unendedBatches(store),
-    apps: appsOf(store, known.all()),
+    balance: orElse('balance', balanceOf(store, now), null),
+    limited: orElse('limited number ranges', store.ranges.limited(), []),
+    numberLists: orElse('allowed and denied numbers', store.numberLists.read(), noNumbers),
+    webhooks: webhookQueue && orElse('events to deliver', webhookQueue.counts(), null),
+    paused: orElse('pause of sending', store.sendingPause.reason(), null),
+    holds: orElse('apps on hold', store.appHolds.read(), []),
+    lowConversions: orElse('low conversions', store.conversion.alarms(), []),
+    batches: orElse('batches', unendedBatches(store), { shown: [], more: 0 }),
+    apps: orElse('apps', appsOf(store, known.all()), []),
+    weeks: orElse('comparison of weeks', weeks(), { apps: [], countries: [] }),
   });
   const longestMs = since === null ? 0 : Math.max(0, now - since);
   const lines = active.reduce((sum, { waiting }) => sum + waiting, 0);
@@ -73,12 +64,6 @@ export async function overviewOf(
     hours,
     points: pointsOf(slots, slotsPerPoint[hours], now),
     waiting: { single: backlog.single + backlog.delayed, bulk: backlog.bulk + lines, longestMs },
-    balance: latest && {
-      ...latest,
-      ...outlook,
-      ...store.balance.alarms(latest),
-      curve: curve.map(({ at, credits }) => ({ at, credits })),
-    },
     /** False: the guard only monitors. */
     guardEnforces: settings.fraudGuardEnforces,
     ranges: limitedRanges(limited, now),
@@ -90,7 +75,19 @@ export async function overviewOf(
     },
     unreadableNumbers: numberLists.unreadable,
   };
-  return { ...facts, alarms: alarmsOf({ ...facts, slots, memory, webhooks }) };
+  return { ...facts, alarms: alarmsOf({ ...facts, unread, slots, memory, webhooks }) };
+}
+
+/** The latest balance with its outlook, alarms and curve; null before the first one. */
+async function balanceOf({ balance }: ApiDependencies['store'], now: number) {
+  const span = { since: now - balanceDays * dayMs, until: now + minuteMs, points: mostPoints };
+  const [latest, outlook, curve] = await Promise.all([
+    balance.latest(),
+    balance.outlook(),
+    balance.curve(span),
+  ]);
+  const points = curve.map(({ at, credits }) => ({ at, credits }));
+  return latest && { ...latest, ...outlook, ...balance.alarms(latest), curve: points };
 }
 
 /** Each app with its budgets, what was sent and verified lately and, if an operator paused it, since when. */
@@ -149,9 +146,9 @@ function pointsOf(slots: readonly StatsSlot[], perPoint: number, now: number) {
     points.push({
       at,
       // The last point is still running, and the counts of other processes come a moment later.
-      minutes: Math.max(1 / 2, Math.min(some.length * statsSlotMs, now - at - writtenWithinMs) / minuteMs),
+      minutes: Math.max(1 / 2, Math.min(some.length * slotMs, now - at - writtenWithinMs) / minuteMs),
       accepted: sum('accepted'),
-      refused: sum('refused'),
+      rejected: sum('rejected'),
       sent: sum('sent'),
       failed: sum('failed'),
       unknown: sum('unknown'),
@@ -179,7 +176,7 @@ function conversionsOf(slots: readonly StatsSlot[], now: number) {
     }
   }
   return slots.map(({ at, values }, i) => {
-    if (at + statsSlotMs + longestTtlMs + writtenWithinMs > now) return { sent: 0, verified: 0 };
+    if (at + slotMs + longestTtlMs + writtenWithinMs > now) return { sent: 0, verified: 0 };
     return { sent: values['sent'] ?? 0, verified: verified[i] ?? 0 };
   });
 }

@@ -1,23 +1,20 @@
-import { shared } from '../../lib/memoize.js';
+import { cachedFor } from '../../lib/memoize.js';
 import type { AppStats } from '../../store/app-stats.js';
 import type { ApiDependencies } from '../dependencies.js';
-import { sumsOf } from '../routes/stats.js';
 
-const minuteMs = 60_000;
-const hourMs = 60 * minuteMs;
+const hourMs = 3_600_000;
 const weekMs = 7 * 24 * hourMs;
 /** Hours change slowly, and reading two weeks of all apps takes many calls. */
-const keptMs = 5 * minuteMs;
+const cachedMs = 300_000;
 
 /** The last 7 days, up to the current hour, beside the 7 days before, by app and by country. */
 export function createWeeks({ store, apps }: Pick<ApiDependencies, 'store' | 'apps'>) {
-  let known: { readAt: number; weeks: Awaited<ReturnType<typeof read>> } | null = null;
-  const read = async () => {
+  return cachedFor(cachedMs, async () => {
     const until = Math.floor(Date.now() / hourMs) * hourMs;
-    const span = { since: until - 2 * weekMs, until };
+    const span = { step: '1d', since: until - 2 * weekMs, until } as const;
     const ofApp = async ({ name }: { name: string }) => {
-      const found = await store.appStats.read(name, 'country', { step: '1h', ...span });
-      return sumsOf(found, { ...span, stepMs: weekMs }).map((sum) => ({ ...sum, app: name }));
+      const found = await store.appStats.read(name, 'country', span);
+      return found.map((sum) => ({ ...sum, app: name }));
     };
     const sums = (await Promise.all(apps.all().map(ofApp))).flat();
     const lastFrom = until - weekMs;
@@ -25,12 +22,6 @@ export function createWeeks({ store, apps }: Pick<ApiDependencies, 'store' | 'ap
       apps: compared(sums, ({ app }) => app, lastFrom),
       countries: compared(sums, ({ group }) => group, lastFrom),
     };
-  };
-  return shared(async () => {
-    if (known === null || Date.now() - known.readAt > keptMs) {
-      known = { readAt: Date.now(), weeks: await read() };
-    }
-    return known.weeks;
   });
 }
 

@@ -25,7 +25,7 @@ const querySchema = z.strictObject({
   hours: z
     .enum(['1', '6', '24', '168'])
     .default('6')
-    .transform((hours) => Number(hours) as Parameters<typeof overviewOf>[1]),
+    .transform((hours) => Number(hours) as Parameters<typeof overviewOf>[1]['hours']),
 });
 const idSchema = z.strictObject({ id: z.string().max(64) });
 const changeSchema = idSchema.extend({
@@ -53,8 +53,7 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
   });
   router.get('/overview.json', async (req, res) => {
     const { hours } = parseInput(querySchema, req.query);
-    const [overview, compared] = await Promise.all([overviewOf(dependencies, hours), weeks()]);
-    answer(res, { ...overview, weeks: compared });
+    answer(res, await overviewOf(dependencies, { hours, weeks }));
   });
   router.post('/otps', async (req, res) => {
     answer(res, await search(dependencies, parseInput(searchSchema, await readJson(req))));

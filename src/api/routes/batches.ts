@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { errorText } from '../../lib/input-errors.js';
+import { isoTime } from '../../lib/time.js';
 import type { TimeSlices } from '../../lib/time-slices.js';
 import { type Otp, type Status, statuses } from '../../otp/otp.js';
 import { batchOfId } from '../../otp/otp-id.js';
@@ -14,7 +15,7 @@ import { ApiProblem } from '../http/problem.js';
 import { instantParam, limitParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { type AppSlots, ndjson, ndjsonOf, slotsPerApp } from './bulk.js';
-import { isoTime, otpView, skipUnreadable } from './otps.js';
+import { otpView, skipUnreadable } from './otps.js';
 import { type BatchOtp, batchListSchema, batchOtpSchema, batchOtpsSchema, batchSchema } from './schemas.js';
 
 const tag = 'Batches';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cachedFor } from '../../lib/memoize.js';
 import { withTimeout } from '../../lib/with-timeout.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
 import type { ApiDependencies } from '../dependencies.js';
@@ -17,7 +18,7 @@ const ok = { name: 'Health', schema: healthSchema, example: { status: 'ok' } };
 
 /** Probes for orchestrators and load balancers. */
 export function healthRoutes({ store, isEnding }: ApiDependencies): Route[] {
-  const probe = sharedFor(probeEveryMs, () =>
+  const probe = cachedFor(probeEveryMs, () =>
     withTimeout(Promise.all([store.evictionPolicy(), store.probe()]), probeDeadlineMs),
   );
   const live = defineRoute({
@@ -57,13 +58,4 @@ export function healthRoutes({ store, isEnding }: ApiDependencies): Route[] {
     },
   });
   return [live, ready];
-}
-
-/** Shares a result among calls within `ms`. */
-function sharedFor<T>(ms: number, run: () => Promise<T>): () => Promise<T> {
-  let last: { at: number; result: Promise<T> } | null = null;
-  return () => {
-    if (!last || performance.now() - last.at >= ms) last = { at: performance.now(), result: run() };
-    return last.result;
-  };
 }

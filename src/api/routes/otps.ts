@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { isoTime } from '../../lib/time.js';
 import { failureMessages, type Otp } from '../../otp/otp.js';
 import type { PhoneNumber } from '../../otp/phone-number.js';
 import { redisTrouble } from '../../producer/redis-trouble.js';
@@ -109,9 +110,4 @@ export function otpView(otp: Otp): z.output<typeof otpSchema> {
     credits: otp.credits,
     failure: otp.failure && { code: otp.failure, message: failureMessages[otp.failure] },
   };
-}
-
-/** Milliseconds since 1970 as text: UTC with milliseconds. */
-export function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { verifyBounds } from '../../lib/tally.js';
 import { consumptionDays } from '../../otp/balance.js';
 import { budgetPeriods } from '../../otp/budget.js';
 import { type Status, statuses } from '../../otp/otp.js';
@@ -204,12 +205,12 @@ const counts = (description: string) => z.record(z.string(), z.int()).describe(d
 const statsRow = object('Counts of a group in a step.', {
   start: time('Start of the step.'),
   group: textOrNull(
-    'The country, purpose or template; null with `by=status`, for OTPs without one, and for requests that were refused ' +
+    'The country, purpose or template; null with `by=status`, for OTPs without one, and for requests that were rejected ' +
       'before it was known.',
   ),
   accepted: count('OTPs accepted.'),
-  refused: counts('Requests refused, by problem code.'),
-  sent: count('OTPs that iSMS took.'),
+  rejected: counts('Requests rejected, by problem code.'),
+  sent: count('OTPs that iSMS accepted.'),
   verified: count('How many of these were verified.'),
   failed: counts('OTPs that ended without an SMS, by failure code.'),
   unknown: count('OTPs that ended without knowing whether an SMS was sent.'),
@@ -221,9 +222,7 @@ const statsRow = object('Counts of a group in a step.', {
   medianVerifySeconds: z
     .number()
     .nullable()
-    .describe(
-      'Median time from send to verification, interpolated between 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300 and 600 s.',
-    ),
+    .describe(`Median time from send to verification, interpolated between ${verifyBounds.join(', ')} s.`),
 });
 
 export const statsSchema = object('Statistics of an app.', {

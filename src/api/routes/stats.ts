@@ -1,30 +1,21 @@
 import { z } from 'zod';
-import { type AppStats, type StatsStep, statsSteps } from '../../store/app-stats.js';
+import { isoTime } from '../../lib/time.js';
+import { type AppStats, statsSteps } from '../../store/app-stats.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { invalid } from '../http/problem.js';
 import { instantParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { isoTime } from './otps.js';
 import { statsSchema } from './schemas.js';
 
-const hourMs = 3_600_000;
-const dayMs = 24 * hourMs;
-
-/** Steps of an answer, and the kept steps that they are made of. */
-const steps = {
-  '5m': { ms: 300_000, kept: '5m' },
-  '1h': { ms: hourMs, kept: '1h' },
-  '1d': { ms: dayMs, kept: '1h' },
-} as const satisfies Record<string, { ms: number; kept: StatsStep }>;
+const dayMs = 86_400_000;
 
 /** Rows of an answer: half a megabyte. */
 const mostRows = 2_000;
 
 const querySchema = z.strictObject({
-  by: z
-    .enum(['status', 'country', 'purpose', 'template'])
+  by: statsSchema.shape.by
     .default('status')
-    .describe('Groups of the rows. `status`: no groups, only the counts by status of all OTPs of the app.'),
+    .describe('Groups of the rows. `status` (default): one row per step, not grouped.'),
   since: instantParam
     .optional()
     .describe(
@@ -32,7 +23,7 @@ const querySchema = z.strictObject({
         'count from it, so `2025-04-01T00:00:00+08:00` makes them days of Malaysia. Default: 24 hours before `until`.',
     ),
   until: instantParam.optional().describe('End, exclusive. Default, and in the future: now.'),
-  step: z.enum(['5m', '1h', '1d']).default('1h').describe('Time that a row covers.'),
+  step: statsSchema.shape.step.default('1h').describe('Time that a row covers.'),
 });
 
 /** Read the app's own statistics. */
@@ -46,7 +37,7 @@ export function statsRoute({ store }: ApiDependencies): Route {
     description:
       'Counts by group and step, a few seconds late. `sent`, `credits` and `verified` belong to the time of the send, so that ' +
       '`conversion` is that of the OTPs sent in a step: it rises while their codes are valid. The other counts ' +
-      'belong to the time of the event. OTPs to test numbers count as accepted or refused alone. A day has at most 50 purposes and 50 templates; ' +
+      'belong to the time of the event. OTPs to test numbers count as accepted or rejected alone. A day has at most 50 purposes and 50 templates; ' +
       'OTPs with further ones are in the group `other`.',
     query: querySchema,
     answers: {
@@ -65,7 +56,7 @@ export function statsRoute({ store }: ApiDependencies): Route {
                 start: '2025-04-01T08:00:00.000Z',
                 group: 'MY',
                 accepted: 412,
-                refused: { phone_rate_limited: 3 },
+                rejected: { phone_rate_limited: 3 },
                 sent: 410,
                 verified: 369,
                 failed: { invalid_number: 1 },
@@ -83,17 +74,10 @@ export function statsRoute({ store }: ApiDependencies): Route {
     handle: async ({ app, query }) => {
       const { by, step } = query;
       const span = spanOf(query);
-      const found = await store.appStats.read(app, by === 'status' ? 'country' : by, {
-        step: steps[step].kept,
-        ...span,
-      });
-      const counted = by === 'status' ? found.map((one) => ({ ...one, group: '' })) : found;
-      const rows = sumsOf(counted, { ...span, stepMs: steps[step].ms });
+      const rows = await store.appStats.read(app, by, { step, ...span });
       if (rows.length > mostRows) {
-        throw invalid(
-          'step',
-          `makes ${rows.length} rows of at most ${mostRows}; use a longer one or a shorter span`,
-        );
+        const [found, most] = [rows.length, mostRows].map((count) => count.toLocaleString('en'));
+        throw invalid('step', `gives ${found} rows, more than ${most}: use a longer step or a shorter time`);
       }
       const { since, until } = span;
       return {
@@ -107,7 +91,8 @@ export function statsRoute({ store }: ApiDependencies): Route {
 /** The time asked for; throws `invalid_request` for one that is empty or no longer kept. */
 function spanOf({ since, until, step }: z.output<typeof querySchema>) {
   const now = Date.now();
-  const { ms, keptMs } = statsSteps[steps[step].kept];
+  const { kept, keptMs } = statsSteps[step];
+  const { ms } = statsSteps[kept];
   const end = Math.min(now, until ?? now);
   const asked = since ?? end - dayMs;
   const start = asked - (asked % ms);
@@ -118,29 +103,13 @@ function spanOf({ since, until, step }: z.output<typeof querySchema>) {
   return { since: start, until: end };
 }
 
-/** Adds up counts by group and step, in the order of time and group. */
-export function sumsOf(
-  found: readonly AppStats[],
-  { since, stepMs }: { since: number; stepMs: number },
-): AppStats[] {
-  const sums = new Map<string, AppStats>();
-  for (const { at, group, counts } of found) {
-    const start = at - ((at - since) % stepMs);
-    const place = `${start}:${group}`;
-    const sum = sums.get(place) ?? { at: start, group, counts: {} };
-    for (const [name, count] of Object.entries(counts)) sum.counts[name] = (sum.counts[name] ?? 0) + count;
-    sums.set(place, sum);
-  }
-  return [...sums.values()].sort((a, b) => a.at - b.at || (a.group < b.group ? -1 : 1));
-}
-
 function rowOf({ at, group, counts }: AppStats) {
   const { accepted = 0, sent = 0, verified = 0, unknown = 0, credits = 0 } = counts;
   return {
     start: isoTime(at),
     group: group === '' ? null : group,
     accepted,
-    refused: membersOf(counts, 'refused'),
+    rejected: membersOf(counts, 'rejected'),
     sent,
     verified,
     failed: membersOf(counts, 'failed'),

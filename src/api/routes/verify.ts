@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isoTime } from '../../lib/time.js';
 import { matchesBinding } from '../../otp/binding.js';
 import type { Otp } from '../../otp/otp.js';
 import { randomText } from '../../otp/otp-id.js';
@@ -13,7 +14,7 @@ import { ApiProblem } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
 import { idempotencyKeyHeader } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { isoTime, otpsOfNumber } from './otps.js';
+import { otpsOfNumber } from './otps.js';
 import { verifiedSchema, verifyByNumberSchema, verifyRequestSchema } from './schemas.js';
 
 const headersSchema = z.object({

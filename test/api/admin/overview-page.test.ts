@@ -111,6 +111,23 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
     expect(await page.getAttribute('#sends-chart', 'aria-label')).toContain('3 sent');
   });
 
+  it('names parts that could not be read, without an error', async () => {
+    const page = await open();
+    const alarms = [{ level: 'warning', text: 'Could not be read, so missing here: balance.' }];
+    const missing = { points: [], balance: null, batches: { shown: [], more: 0 }, apps: [], alarms };
+    await page.route('**/overview.json*', async (route) => {
+      const weeks = { apps: [], countries: [] };
+      const answer = await (await route.fetch()).json();
+      await route.fulfill({ json: { ...answer, ...missing, weeks } });
+    });
+    await page.getByText('24 hours').click();
+    await expect.poll(() => page.textContent('#alarms')).toBe(alarms[0]?.text);
+    expect(await page.textContent('#sent')).toBe('0');
+    expect(await page.textContent('#sends-chart')).toBe('Nothing to show yet.');
+    expect(await page.textContent('#credits')).toBe('–');
+    expect(await page.isVisible('#weeks')).toBe(false);
+  });
+
   it('can be used with the keyboard alone', async () => {
     const page = await open();
     await gateway.call('POST', '/v1/otps', { body: { to: '0123456830' } });

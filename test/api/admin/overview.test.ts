@@ -22,6 +22,7 @@ import { admin, expectProblem, settings, startGateway } from '../gateway.js';
 const gateway = await startGateway({ policy: { fraudGuard: 'enforce' } });
 const acting = await startGateway({ dependencies: { admin: { ...admin, actions: true } } });
 const basic = { Authorization: `Basic ${btoa(`${admin.username}:${admin.password}`)}` };
+const hourMs = 3_600_000;
 const queue = createSendOtpQueue({ connection: gateway.redis, onError: () => {} });
 const batchQueue = createBatchQueue(gateway.redis, () => {});
 
@@ -42,6 +43,7 @@ const limitedRange = {
   refused: 0,
   wouldRefuse: 0,
 };
+const away = () => Promise.reject(new Error('timed out'));
 /** Stores what the gateway counted so far. */
 const write = async () => {
   const recorder = recordStats({ store: gateway.store, sendOtpQueue: queue, metrics: gateway.metrics });
@@ -85,7 +87,7 @@ describe('the overview', () => {
     expect(points.length).toBeGreaterThanOrEqual(72);
     expect(points.at(-1)).toMatchObject({
       accepted: 1,
-      refused: 1,
+      rejected: 1,
       sent: 2,
       failed: 1,
       waitedP50: 0.5,
@@ -175,14 +177,28 @@ describe('the overview', () => {
     expect(await appHolds.read()).toEqual([]);
   });
 
-  it('says when the apps on hold cannot be read', async () => {
-    const appHolds = { ...gateway.store.appHolds, read: () => Promise.reject(new Error('timed out')) };
-    const blind = await startGateway({ dependencies: { store: { ...gateway.store, appHolds } } });
-    const { json } = await blind.call('GET', '/admin/overview.json', { key: null, headers: basic });
-    expect((json as Overview).alarms).toContainEqual({
-      level: 'warning',
-      text: 'The apps on hold could not be read.',
-    });
+  it.each([
+    [{ appHolds: { read: away } }, 'apps on hold'],
+    [{ appStats: { read: away } }, 'comparison of weeks'],
+    [{ numberLists: { read: away } }, 'allowed and denied numbers'],
+    [{ balance: { latest: away } }, 'balance'],
+    [{ stats: { read: away }, conversion: { alarms: away } }, 'low conversions and statistics'],
+    [{ waitingLines: { active: away } }, 'batches and lines waiting in batches'],
+    [{ ranges: { limited: away }, budgets: { read: away } }, 'apps and limited number ranges'],
+    [{ sendingPause: { reason: away } }, 'pause of sending'],
+  ])('shows the rest when a part cannot be read, and names the part: %o', async (broken, names) => {
+    await gateway.store.balance.record({ credits: 5_000, expiresOn: null });
+    const store = { ...gateway.store };
+    for (const [part, reads] of Object.entries(broken)) {
+      Object.assign(store, { [part]: { ...store[part as keyof typeof store], ...reads } });
+    }
+    const blind = await startGateway({ dependencies: { store } });
+    const { status, json } = await blind.call('GET', '/admin/overview.json', { key: null, headers: basic });
+    expect(status).toBe(200);
+    expect((json as Overview).alarms).toEqual([
+      { level: 'warning', text: `Could not be read, so missing here: ${names}. Check Redis.` },
+    ]);
+    expect(json).toMatchObject({ waiting: { single: 0 }, batches: { shown: [] } });
   });
 
   it.each([1, 168])(
@@ -316,6 +332,40 @@ describe('the overview', () => {
     });
     expect((await post('/ranges/forget', { app: 'shop', range: shown }, acting)).json).toEqual({
       known: false,
+    });
+  });
+});
+
+describe('the weeks', () => {
+  it('compare each app and country with the week before', async () => {
+    const thisHour = Math.floor(Date.now() / hourMs) * hourMs;
+    const week = 7 * 24 * hourMs;
+    const count = (ago: number, app: string, verifiedAfter: number | null) => {
+      const otp = { ...sentAfter(500), app, sentAt: thisHour - ago };
+      gateway.metrics.sent(otp, 'single');
+      if (verifiedAfter !== null)
+        gateway.metrics.verified({ ...otp, verifiedAt: otp.sentAt + verifiedAfter * 1_000 });
+    };
+    gateway.metrics.appTally.take();
+    for (const [ago, seconds] of [
+      [hourMs, 20],
+      [week, null],
+      [week + hourMs, 20],
+      [2 * week, 9],
+    ] as const) {
+      count(ago, 'bank', seconds);
+    }
+    count(hourMs, 'shop', null);
+    count(2 * week + hourMs, 'shop', null);
+    await write();
+    const fresh = await startGateway({ dependencies: { store: gateway.store } });
+    const { json } = await fresh.call('GET', '/admin/overview.json', { key: null, headers: basic });
+    expect((json as Overview).weeks).toEqual({
+      apps: [
+        { name: 'bank', last: { sent: 2, verified: 1 }, before: { sent: 2, verified: 2 } },
+        { name: 'shop', last: { sent: 1, verified: 0 }, before: { sent: 0, verified: 0 } },
+      ],
+      countries: [{ name: 'MY', last: { sent: 3, verified: 1 }, before: { sent: 2, verified: 2 } }],
     });
   });
 });

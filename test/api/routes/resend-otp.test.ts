@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { keys } from '../../../src/store/keys.js';
+import { number, request } from '../../support/otps.js';
 import { bankKey, expectProblem, startGateway } from '../gateway.js';
 
 const gateway = await startGateway();
@@ -35,6 +36,15 @@ describe('a resend', () => {
       ttlSeconds: 60,
     });
     expectProblem(await verify(id, code), 410, 'otp_cancelled');
+  });
+
+  it('keeps the template, by which statistics count it', async () => {
+    const asked = request({ to: number('0123456778'), template: 'reset' });
+    const admission = await gateway.store.otps.admit(asked, null);
+    if (!('otp' in admission)) throw new Error('refused');
+    const { id } = (await resend(admission.otp.id)).json as { id: string };
+    expect(id).not.toBe(admission.otp.id);
+    expect((await gateway.store.otps.find('shop', id))?.template).toBe('reset');
   });
 
   it('leaves one valid code, also when the first OTP is resent repeatedly', async () => {

@@ -39,7 +39,7 @@ function showTiles({ points, waiting, balance, now }) {
   const sum = (name) => total(points, name);
   const [sent, verified, failed, unknown] = ['sent', 'verified', 'failed', 'unknown'].map(sum);
   say('sent', format.whole(sent), [
-    `of ${format.whole(sum('accepted'))} accepted, ${format.whole(sum('refused'))} rejected`,
+    `of ${format.whole(sum('accepted'))} accepted, ${format.whole(sum('rejected'))} rejected`,
   ]);
   const ended = conversionOf(points);
   // Codes of the newest minutes can still be entered, so they do not count yet.

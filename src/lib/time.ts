@@ -1,0 +1,5 @@
+/** Milliseconds since 1970 as text: UTC with milliseconds. */
+export const isoTime = (ms: number) => new Date(ms).toISOString();
+
+/** The UTC day of a time, such as `2026-11-25`. */
+export const dayOf = (ms: number) => isoTime(ms).slice(0, 10);
