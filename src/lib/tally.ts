@@ -30,7 +30,7 @@ export function verifyBucket(seconds: number): string {
   return `${verifyBounds[i - 1]}-${verifyBounds[i]}`;
 }
 
-/** Names that a tally holds, about 2 MB: more arise only while Redis is away for hours, and are dropped. */
+/** Names that a tally holds, about 2 MB: more arise only while Redis is unavailable for hours, and are dropped. */
 const mostNames = 20_000;
 
 /** Counts for the overview page or the statistics, since they were last taken. */
@@ -50,6 +50,37 @@ export function createTally() {
     },
     giveBack: (taken: Record<string, number>) => {
       for (const [name, count] of Object.entries(taken)) add(name, count);
+    },
+  };
+}
+
+/** Purposes and templates of an app that are told apart, in a day and between two writes; others are counted as `other`. */
+export const mostAppGroups = 50;
+
+/** A tally of `countName`s, in which no app can take the room of others by inventing groups. */
+export function createAppTally() {
+  const { add, take, giveBack } = createTally();
+  let groups = new Map<string, Set<string>>();
+  const known = (key: string, group: string | null) => {
+    if (group === null) return null;
+    const ofKey = groups.get(key) ?? new Set();
+    groups.set(key, ofKey);
+    if (ofKey.size < mostAppGroups) ofKey.add(group);
+    return ofKey.has(group) ? group : 'other';
+  };
+  return {
+    giveBack,
+    add: ({ purpose, template, ...otp }: CountedOtp, name: string, { at = Date.now(), by = 1 } = {}) => {
+      const { app } = otp;
+      const bounded = {
+        purpose: known(`${app} purpose`, purpose),
+        template: known(`${app} template`, template),
+      };
+      add(countName({ ...otp, ...bounded }, name, at), by);
+    },
+    take: () => {
+      groups = new Map();
+      return take();
     },
   };
 }

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import { shared } from '../lib/memoize.js';
-import { type CountedOtp, countName, createTally, slotMs, verifyBucket } from '../lib/tally.js';
+import { type CountedOtp, createAppTally, createTally, slotMs, verifyBucket } from '../lib/tally.js';
 import { withTimeout } from '../lib/with-timeout.js';
 
 /** Seconds. A code that takes longer than half a minute has lost its person; bulk may wait for its hour. */
@@ -92,10 +92,9 @@ export function createMetrics(version: string) {
   );
   const circuits = gauge('isms_circuit_state', '1 for the state a circuit breaker is in', 'circuit', 'state');
   const tally = createTally();
-  const appTally = createTally();
   /** Counts for an app's statistics what Prometheus counts, with the labels that only the former has. */
-  const count = (otp: CountedOtp, name: string, { at = Date.now(), by = 1 } = {}) =>
-    appTally.add(countName(otp, name, at), by);
+  const appTally = createAppTally();
+  const count = appTally.add;
   const refreshState = createStateMetrics(gauge);
   let readState: (() => Promise<GatewayState>) | null = null;
   /** Simultaneous scrapes share one read. */

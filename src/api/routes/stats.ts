@@ -22,7 +22,11 @@ const querySchema = z.strictObject({
       'Start, inclusive, at most 35 days ago, with steps of 5 minutes 2 days. Rounded down to 5 minutes or the hour; days ' +
         'count from it, so `2025-04-01T00:00:00+08:00` makes them days of Malaysia. Default: 24 hours before `until`.',
     ),
-  until: instantParam.optional().describe('End, exclusive. Default, and in the future: now.'),
+  until: instantParam
+    .optional()
+    .describe(
+      'End, exclusive, rounded down as `since` is. Default, and for a later time than the start of this step: now.',
+    ),
   step: statsSchema.shape.step.default('1h').describe('Time that a row covers.'),
 });
 
@@ -74,10 +78,10 @@ export function statsRoute({ store }: ApiDependencies): Route {
     handle: async ({ app, query }) => {
       const { by, step } = query;
       const span = spanOf(query);
-      const rows = await store.appStats.read(app, by, { step, ...span });
+      const rows = await store.appStats.read(app, by, { step, ...span, most: mostRows + 1 });
       if (rows.length > mostRows) {
-        const [found, most] = [rows.length, mostRows].map((count) => count.toLocaleString('en'));
-        throw invalid('step', `gives ${found} rows, more than ${most}: use a longer step or a shorter time`);
+        const most = mostRows.toLocaleString('en');
+        throw invalid('step', `gives more than ${most} rows: use a longer step or a shorter time`);
       }
       const { since, until } = span;
       return {
@@ -93,11 +97,12 @@ function spanOf({ since, until, step }: z.output<typeof querySchema>) {
   const now = Date.now();
   const { kept, keptMs } = statsSteps[step];
   const { ms } = statsSteps[kept];
-  const end = Math.min(now, until ?? now);
+  const end = until === undefined || until > now - (now % ms) ? now : until - (until % ms);
   const asked = since ?? end - dayMs;
   const start = asked - (asked % ms);
   if (start < now - keptMs - ms) {
-    throw invalid('since', `must be at most ${keptMs / dayMs} days ago with step=${step}`);
+    const name = since === undefined ? 'until' : 'since';
+    throw invalid(name, `must be at most ${keptMs / dayMs} days ago with step=${step}`);
   }
   if (start >= end) throw invalid('since', 'must be before until, and in the past');
   return { since: start, until: end };
