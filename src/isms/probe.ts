@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { Agent, request } from 'undici';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import { momentIn, type SendCall } from '../otp/provider.js';
+import type { SendCall } from '../otp/provider.js';
 import { type ConnectionPool, type Exchange, judgeStatus, maxReplyBytes } from './exchange.js';
 import {
   outcomeText,
@@ -10,7 +10,7 @@ import {
   type ProbeStep,
   probeFacts,
 } from './probe-facts.js';
-import { providerOver } from './provider.js';
+import { providerOver, windowOf } from './provider.js';
 import { createMask } from './transcript-mask.js';
 
 interface ProbeOptions {
@@ -35,7 +35,7 @@ interface ProbeOptions {
 }
 
 /** iSMS names no limit of calls; one a second is below any that a gateway is likely to need. */
-export const betweenCallsMs = 1_000;
+const betweenCallsMs = 1_000;
 const validMinutes = 10;
 const expiredAfterMs = 65_000;
 
@@ -59,12 +59,12 @@ export async function runProbe(options: ProbeOptions): Promise<ProbeFindings> {
   const { expired, wait, askCode } = options;
   const replies = new Map<ProbeStep, ProbeReply>();
   const findings = { replies, wrongCode: '', rightCode: null as string | null };
-  const line = createRecordedLine(options, () => [findings.wrongCode, findings.rightCode ?? '']);
-  const provider = providerOver({ sends: line.pool, others: line.pool }, options);
+  const recorder = createRecordingPool(options, () => [findings.wrongCode, findings.rightCode ?? '']);
+  const provider = providerOver({ sends: recorder.pool, others: recorder.pool }, options);
   const make = async (step: ProbeStep, call: () => Promise<ProbeReply['outcome']>, edit: Edit = {}) => {
     options.signal.throwIfAborted();
     if (replies.size > 0) await wait(betweenCallsMs);
-    replies.set(step, await line.record(step, call, edit));
+    replies.set(step, await recorder.record(step, call, edit));
     return replies.get(step)?.outcome;
   };
   try {
@@ -94,7 +94,7 @@ export async function runProbe(options: ProbeOptions): Promise<ProbeFindings> {
     }
     return findings;
   } finally {
-    await line.pool.close();
+    await recorder.pool.close();
   }
 }
 
@@ -111,10 +111,6 @@ function sendCall({ to, message, unicode, senderId }: ProbeOptions): SendCall {
   return { app: 'probe', isTest: false, to, message, unicode, senderId, callNumber: 1 };
 }
 
-function windowOf(timeoutMs: number) {
-  return { leaveBy: momentIn(timeoutMs), endBy: performance.now() + timeoutMs };
-}
-
 function codeOtherThan(code: unknown): string {
   const wrong = String(randomInt(1_000_000)).padStart(6, '0');
   return wrong === code ? codeOtherThan(code) : wrong;
@@ -126,8 +122,8 @@ interface Edit {
   without?: readonly string[];
 }
 
-/** One connection that keeps the reply to the last call, and writes the transcript. */
-function createRecordedLine(options: ProbeOptions, codes: () => string[]) {
+/** A pool that keeps the reply to the last call, and writes the transcript. */
+function createRecordingPool(options: ProbeOptions, codes: () => string[]) {
   const { url, username, password, to, write } = options;
   const mask = createMask({ username, password, to });
   const dispatcher = new Agent({
@@ -146,9 +142,8 @@ function createRecordedLine(options: ProbeOptions, codes: () => string[]) {
         ? [url, { body: query, headers: { 'content-type': 'application/x-www-form-urlencoded' } }]
         : [`${url}?${query}`, {}];
     const signal = AbortSignal.any([options.signal, AbortSignal.timeout(Math.ceil(timeoutMs))]);
-    const { statusCode, body } = await request(target, {
-      ...{ dispatcher, signal, method: edit.method ?? 'GET', ...form },
-    });
+    const method = edit.method ?? 'GET';
+    const { statusCode, body } = await request(target, { dispatcher, signal, method, ...form });
     return { status: statusCode, text: await body.text() };
   };
 
