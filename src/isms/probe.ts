@@ -36,7 +36,6 @@ interface ProbeOptions {
 
 /** iSMS names no limit of calls; one a second is below any that a gateway is likely to need. */
 const betweenCallsMs = 1_000;
-const validMinutes = 10;
 const expiredAfterMs = 65_000;
 
 /** A call to which iSMS gave no whole reply. */
@@ -76,21 +75,19 @@ export async function runProbe(options: ProbeOptions): Promise<ProbeFindings> {
     const sentAt = performance.now();
     const { uuid, smsId } = sent;
     const about = { ...sendCall(options), uuid, smsId };
-    const verify =
-      (code: string, minutes = validMinutes) =>
-      () =>
-        provider.verify({ ...about, code, validMinutes: minutes });
+    const verify = (step: ProbeStep, code: string, edit: Edit = {}, validMinutes = 10) =>
+      make(step, () => provider.verify({ ...about, code, validMinutes }), edit);
     findings.wrongCode = codeOtherThan(replies.get('send')?.json?.['code']);
-    await make('wrong_code', verify(findings.wrongCode));
+    await verify('wrong_code', findings.wrongCode);
     const code = await askCode();
     findings.rightCode = code;
     if (code === null) return findings;
-    if ((await make('right_code', verify(code)))?.kind !== 'correct') return findings;
-    if ((await make('repeated_code', verify(code)))?.kind !== 'correct') return findings;
-    await make('no_ids', verify(code), { without: ['uuid', 'sms_id'] });
+    if ((await verify('right_code', code))?.kind !== 'correct') return findings;
+    if ((await verify('repeated_code', code))?.kind !== 'correct') return findings;
+    await verify('no_ids', code, { without: ['uuid', 'sms_id'] });
     if (expired) {
       await wait(Math.max(0, expiredAfterMs - (performance.now() - sentAt)));
-      await make('expired_code', verify(code, 1));
+      await verify('expired_code', code, {}, 1);
     }
     return findings;
   } finally {

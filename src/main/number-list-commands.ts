@@ -20,8 +20,6 @@ export interface NumberListTools {
   options: OperatorOptions;
 }
 
-type Runner = (tools: NumberListTools, text: string) => AsyncGenerator<CommandOutput>;
-
 /** The commands on the allow and deny lists (ADR 56). */
 export const numberListCommands = {
   'numbers allow': async function* (tools, text) {
@@ -60,7 +58,7 @@ export const numberListCommands = {
         : `${shown}${of} is on no list; isms-otp numbers list shows each entry with its app.`,
     );
   },
-} as const satisfies Record<string, Runner>;
+} as const satisfies Record<string, (tools: NumberListTools, text: string) => AsyncGenerator<CommandOutput>>;
 
 async function addToList(
   list: NumberListEntry['list'],

@@ -53,12 +53,8 @@ interface NumberListsOptions extends StoreContext {
   now?: () => number;
 }
 
-export function createNumberLists({
-  redis,
-  encrypter,
-  onTrouble,
-  now = () => performance.now(),
-}: NumberListsOptions) {
+export function createNumberLists(options: NumberListsOptions) {
+  const { redis, encrypter, onTrouble, now = () => performance.now() } = options;
   const replace = loadScript(redis, 'gateway/number-lists');
   const key = keys.numberLists;
   const state = {
