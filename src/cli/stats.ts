@@ -4,7 +4,7 @@ import { type ExitCode, exitCodes } from './failure.js';
 import { given } from './send.js';
 import { counted, table } from './view.js';
 
-/** Options of `stats`; times are as typed. */
+/** Options of `stats`; times are RFC 3339. */
 export type StatsCommandOptions = Pick<StatsOptions, 'by' | 'step'> & { since?: string; until?: string };
 
 /** Shows the statistics of the app. */

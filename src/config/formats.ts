@@ -135,14 +135,6 @@ export function timeZone() {
   });
 }
 
-/** Beginnings of phone numbers in E.164 digits, separated by commas; may be empty. */
-export function digitList() {
-  return format('digits, at least 3 each, separated by commas, such as 6012345,60137', (value) => {
-    const items = value.trim() === '' ? [] : listItems(value);
-    return items.every((item) => /^[1-9]\d{2,14}$/.test(item)) ? items : null;
-  });
-}
-
 /** IP addresses and CIDR ranges. No range may hold every address: a trusted proxy can name any address as the client's. */
 export function addressRanges() {
   return format('IP addresses or CIDR ranges, separated by commas, such as 127.0.0.1,10.0.0.0/8', (value) => {

@@ -143,6 +143,7 @@ const renamed = new Map([
 function problemOfName(variable: string, unset: readonly string[]): string | null {
   const newName = renamed.get(variable);
   if (newName) return `was renamed to ${newName}`;
+  if (variable === 'FRAUD_SAFE_RANGES') return 'was replaced by isms-otp numbers allow';
   const meant = suggestName(variable, unset);
   return meant === null ? null : `is not a setting; did you mean ${meant}?`;
 }

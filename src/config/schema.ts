@@ -5,7 +5,6 @@ import {
   chosenSecret,
   countries,
   country,
-  digitList,
   encryptionKeys,
   eventList,
   format,
@@ -112,9 +111,6 @@ const fraud = z.object({
     meaning:
       'Toll-fraud guard: watches ranges of 10,000 numbers whose OTPs are hardly ever verified; `monitor` only logs, `enforce` rejects them.',
   }),
-  safeRanges: variable('FRAUD_SAFE_RANGES', digitList().prefault(''), {
-    meaning: 'Number prefixes exempt from the toll-fraud guard, such as 6012345.',
-  }),
 });
 
 const balance = z.object({
@@ -149,7 +145,7 @@ const http = z.object({
 const isms = z.object({
   urls: variable('ISMS_URL', ismsUrls().prefault('https://www.isms.com.my/2FA/request.php'), {
     meaning:
-      'Full URL of the iSMS endpoint. Of several, separated by commas, the next is tried while no connection to the one before succeeds: docs/operations.md.',
+      'URL of the iSMS endpoint, or several of different hosts, separated by commas: the next is called if no connection to the previous succeeds (docs/operations.md).',
   }),
   connectTimeoutMs: variable('ISMS_CONNECT_TIMEOUT_MS', count(1, maxTimeoutMs, 3_000), {
     meaning: 'Milliseconds to connect to iSMS.',

@@ -241,7 +241,7 @@ function createFailover(hosts: readonly Host[], order: HostOrder) {
   }
   const calls = new Map(hosts.map((host) => [host.origin, callOf(host)]));
   return async (query: string, window: CallWindow): Promise<Exchange> => {
-    const tried = order.take().flatMap((origin) => calls.get(origin) ?? []);
+    const tried = order.next().flatMap((origin) => calls.get(origin) ?? []);
     for (const [index, call] of tried.entries()) {
       if (isPast(window.leaveBy)) return { kind: 'unsent', reason: 'stale_claim' };
       const left = tried.length - index;

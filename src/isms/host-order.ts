@@ -1,8 +1,8 @@
 /** How long a host that could not be reached is tried last. */
-export const avoidForMs = 30_000;
+const avoidForMs = 30_000;
 
-/** Called with a host's origin after each failure to connect, and when it connects again. `changed`: from the last time. */
-export type OnHost = (host: string, facts: { connected: boolean; changed: boolean }) => void;
+/** Called after each failure to connect to a host (its origin), `isFirst` for the first one, and when it connects again. */
+export type OnHostChange = (host: string, facts: { connected: boolean; isFirst: boolean }) => void;
 
 export type HostOrder = ReturnType<typeof createHostOrder>;
 
@@ -12,7 +12,7 @@ export type HostOrder = ReturnType<typeof createHostOrder>;
  */
 export function createHostOrder(
   origins: readonly string[],
-  onHost: OnHost,
+  onHostChange: OnHostChange,
   now: () => number = () => performance.now(),
 ) {
   /** Until when each host that failed comes last. */
@@ -22,19 +22,19 @@ export function createHostOrder(
 
   return {
     /** The order for one call. */
-    take: (): readonly string[] => {
+    next: (): readonly string[] => {
       if (avoidUntil.size === 0) return origins;
       const [preferred, avoided] = [origins.filter((one) => !isAvoided(one)), origins.filter(isAvoided)];
       for (const origin of preferred) if (avoidUntil.has(origin)) avoid(origin);
       return [...preferred, ...avoided];
     },
     failed: (origin: string) => {
-      const changed = !avoidUntil.has(origin);
+      const isFirst = !avoidUntil.has(origin);
       avoid(origin);
-      onHost(origin, { connected: false, changed });
+      onHostChange(origin, { connected: false, isFirst });
     },
     connected: (origin: string) => {
-      if (avoidUntil.delete(origin)) onHost(origin, { connected: true, changed: true });
+      if (avoidUntil.delete(origin)) onHostChange(origin, { connected: true, isFirst: true });
     },
   };
 }

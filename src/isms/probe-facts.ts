@@ -29,7 +29,7 @@ export interface ProbeFindings {
   rightCode: string | null;
 }
 
-/** One thing that the client or the simulator takes for granted about iSMS. */
+/** An assumption of the client or the simulator about iSMS. */
 interface ProbeFact {
   id: string;
   assumption: string;

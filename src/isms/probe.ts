@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { Agent, request } from 'undici';
 import type { PhoneNumber } from '../otp/phone-number.js';
-import { momentIn, type SendCall } from '../otp/provider.js';
+import type { SendCall } from '../otp/provider.js';
 import { type ConnectionPool, type Exchange, judgeStatus, maxReplyBytes } from './exchange.js';
 import {
   outcomeText,
@@ -10,7 +10,7 @@ import {
   type ProbeStep,
   probeFacts,
 } from './probe-facts.js';
-import { providerOver } from './provider.js';
+import { providerOver, windowOf } from './provider.js';
 import { createMask } from './transcript-mask.js';
 
 interface ProbeOptions {
@@ -35,8 +35,7 @@ interface ProbeOptions {
 }
 
 /** iSMS names no limit of calls; one a second is below any that a gateway is likely to need. */
-export const betweenCallsMs = 1_000;
-const validMinutes = 10;
+const betweenCallsMs = 1_000;
 const expiredAfterMs = 65_000;
 
 /** A call to which iSMS gave no whole reply. */
@@ -59,12 +58,12 @@ export async function runProbe(options: ProbeOptions): Promise<ProbeFindings> {
   const { expired, wait, askCode } = options;
   const replies = new Map<ProbeStep, ProbeReply>();
   const findings = { replies, wrongCode: '', rightCode: null as string | null };
-  const line = createRecordedLine(options, () => [findings.wrongCode, findings.rightCode ?? '']);
-  const provider = providerOver({ sends: line.pool, others: line.pool }, options);
+  const recorder = createRecordingPool(options, () => [findings.wrongCode, findings.rightCode ?? '']);
+  const provider = providerOver({ sends: recorder.pool, others: recorder.pool }, options);
   const make = async (step: ProbeStep, call: () => Promise<ProbeReply['outcome']>, edit: Edit = {}) => {
     options.signal.throwIfAborted();
     if (replies.size > 0) await wait(betweenCallsMs);
-    replies.set(step, await line.record(step, call, edit));
+    replies.set(step, await recorder.record(step, call, edit));
     return replies.get(step)?.outcome;
   };
   try {
@@ -76,25 +75,23 @@ export async function runProbe(options: ProbeOptions): Promise<ProbeFindings> {
     const sentAt = performance.now();
     const { uuid, smsId } = sent;
     const about = { ...sendCall(options), uuid, smsId };
-    const verify =
-      (code: string, minutes = validMinutes) =>
-      () =>
-        provider.verify({ ...about, code, validMinutes: minutes });
+    const verify = (step: ProbeStep, code: string, edit: Edit = {}, validMinutes = 10) =>
+      make(step, () => provider.verify({ ...about, code, validMinutes }), edit);
     findings.wrongCode = codeOtherThan(replies.get('send')?.json?.['code']);
-    await make('wrong_code', verify(findings.wrongCode));
+    await verify('wrong_code', findings.wrongCode);
     const code = await askCode();
     findings.rightCode = code;
     if (code === null) return findings;
-    if ((await make('right_code', verify(code)))?.kind !== 'correct') return findings;
-    if ((await make('repeated_code', verify(code)))?.kind !== 'correct') return findings;
-    await make('no_ids', verify(code), { without: ['uuid', 'sms_id'] });
+    if ((await verify('right_code', code))?.kind !== 'correct') return findings;
+    if ((await verify('repeated_code', code))?.kind !== 'correct') return findings;
+    await verify('no_ids', code, { without: ['uuid', 'sms_id'] });
     if (expired) {
       await wait(Math.max(0, expiredAfterMs - (performance.now() - sentAt)));
-      await make('expired_code', verify(code, 1));
+      await verify('expired_code', code, {}, 1);
     }
     return findings;
   } finally {
-    await line.pool.close();
+    await recorder.pool.close();
   }
 }
 
@@ -111,10 +108,6 @@ function sendCall({ to, message, unicode, senderId }: ProbeOptions): SendCall {
   return { app: 'probe', isTest: false, to, message, unicode, senderId, callNumber: 1 };
 }
 
-function windowOf(timeoutMs: number) {
-  return { leaveBy: momentIn(timeoutMs), endBy: performance.now() + timeoutMs };
-}
-
 function codeOtherThan(code: unknown): string {
   const wrong = String(randomInt(1_000_000)).padStart(6, '0');
   return wrong === code ? codeOtherThan(code) : wrong;
@@ -126,8 +119,8 @@ interface Edit {
   without?: readonly string[];
 }
 
-/** One connection that keeps the reply to the last call, and writes the transcript. */
-function createRecordedLine(options: ProbeOptions, codes: () => string[]) {
+/** A pool that keeps the reply to the last call, and writes the transcript. */
+function createRecordingPool(options: ProbeOptions, codes: () => string[]) {
   const { url, username, password, to, write } = options;
   const mask = createMask({ username, password, to });
   const dispatcher = new Agent({
@@ -146,9 +139,8 @@ function createRecordedLine(options: ProbeOptions, codes: () => string[]) {
         ? [url, { body: query, headers: { 'content-type': 'application/x-www-form-urlencoded' } }]
         : [`${url}?${query}`, {}];
     const signal = AbortSignal.any([options.signal, AbortSignal.timeout(Math.ceil(timeoutMs))]);
-    const { statusCode, body } = await request(target, {
-      ...{ dispatcher, signal, method: edit.method ?? 'GET', ...form },
-    });
+    const method = edit.method ?? 'GET';
+    const { statusCode, body } = await request(target, { dispatcher, signal, method, ...form });
     return { status: statusCode, text: await body.text() };
   };
 

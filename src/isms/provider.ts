@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { BalanceOutcome, SendOutcome, VerifyOutcome } from '../otp/outcome.js';
 import { type CallWindow, momentIn, type Provider, type SendCall, type VerifyCall } from '../otp/provider.js';
 import { type ConnectionPool, createConnectionPool, type Exchange } from './exchange.js';
-import { createHostOrder, type OnHost } from './host-order.js';
+import { createHostOrder, type OnHostChange } from './host-order.js';
 import { parseReply, quotedText, refusalByText, saysWrongCode, withoutSecrets } from './replies.js';
 
 interface IsmsOptions {
@@ -17,7 +17,7 @@ interface IsmsOptions {
   verifyTimeoutMs: number;
   sendConnections: number;
   verifyConnections: number;
-  onHost?: OnHost;
+  onHostChange?: OnHostChange;
 }
 
 /**
@@ -58,18 +58,19 @@ export function providerOver(
 }
 
 /** A call that belongs to no claim may leave as long as it runs. */
-function windowOf(timeoutMs: number): CallWindow {
+export function windowOf(timeoutMs: number): CallWindow {
   const leaveBy = momentIn(timeoutMs);
   return { leaveBy, endBy: leaveBy.monotonic };
 }
 
 /** Node's own error for a bad URL would hold the URL, and with it any secret in it. */
-function poolOptions({ urls: texts, username, password, connectTimeoutMs, onHost = () => {} }: IsmsOptions) {
+function poolOptions(options: IsmsOptions) {
+  const { urls: texts, username, password, connectTimeoutMs, onHostChange = () => {} } = options;
   if (!texts.every((text) => URL.canParse(text))) throw new TypeError('The iSMS URL cannot be read.');
   const urls = texts.map((text) => new URL(text));
   const hostOrder = createHostOrder(
     urls.map(({ origin }) => origin),
-    onHost,
+    onHostChange,
   );
   return { urls, common: { un: username, pass: password }, connectTimeoutMs, hostOrder };
 }

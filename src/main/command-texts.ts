@@ -1,11 +1,11 @@
 /** Commands with several words, and what the first one stands for. */
 export const groups: Readonly<Record<string, string>> = {
   config: 'check settings',
-  apps: 'check APPS_FILE',
+  apps: 'check APPS_FILE; list, pause and resume apps',
   batches: 'list, show, pause, resume and cancel batches',
   keys: 'create API keys',
   otps: 'list OTPs',
-  numbers: 'allow, deny and unlock phone numbers',
+  numbers: 'allow, deny, list, remove and unlock phone numbers',
   ranges: 'list and unblock number ranges that the toll-fraud guard limits',
   webhooks: 'deliver events again',
   redis: 'mark a Redis that was restored from a backup',

@@ -1,4 +1,4 @@
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import type { listBatches } from '../cli/batches.js';
 import type { BulkOptions } from '../cli/bulk.js';
 import type { Call, Terminal } from '../cli/call.js';
@@ -9,6 +9,7 @@ import type { SendOptions } from '../cli/send.js';
 import type { StatsCommandOptions } from '../cli/stats.js';
 import type { VerifyOptions } from '../cli/verify.js';
 import { statuses } from '../otp/otp.js';
+import { moment, wholeNumber } from './argument-parsers.js';
 import { soleSubcommand, subcommandTerm } from './command-help.js';
 import { argumentTexts, groups, renamedCommands } from './command-texts.js';
 import type { OperatorOptions } from './number-list-commands.js';
@@ -45,7 +46,7 @@ export async function runCommandLine(args: readonly string[], io: CommandLineIo)
     if (error.exitCode === 0 || error.code === 'commander.help') return error.exitCode;
     const problem = problemOf(error);
     const name = words.join(' ');
-    if (usesGateway(command)) {
+    if (clientCommands.has(command)) {
       const { complain } = await import('../cli/call.js');
       const { usageError } = await import('../cli/failure.js');
       return complain({ json: args.includes('--json'), stderr: io.stderr }, usageError(problem, name));
@@ -73,12 +74,8 @@ function findCommand(
   return { command, words, known: true };
 }
 
-/** Whether usage errors of a command have the form and exit code of the commands that use a gateway. */
-function usesGateway(command: Command): boolean {
-  return (
-    command.options.some(({ long }) => long === '--url') || ['completion', 'probe'].includes(command.name())
-  );
-}
+/** Commands whose errors have the form and exit codes of docs/command-line.md. */
+const clientCommands = new WeakSet<Command>();
 
 /** The message of a parse error in one line, with its suggestion. */
 function problemOf({ message }: CommanderError): string {
@@ -152,8 +149,13 @@ function createCommandBuilder(program: Command, io: CommandLineIo, setExitCode: 
   ): Promise<void> => {
     for await (const { text, data } of outputs) io.stdout.write(`${json ? JSON.stringify(data) : text}\n`);
   };
+  const local = (path: string, description: string) => {
+    const command = withJson(define(path, description));
+    clientCommands.add(command);
+    return command;
+  };
   const client = (path: string, description: string) =>
-    withJson(define(path, description)).option('--url <URL>', 'gateway address; default: ISMS_OTP_URL');
+    local(path, description).option('--url <URL>', 'gateway address; default: ISMS_OTP_URL');
   const call = async (
     name: string,
     { json = false, url, whenStopped }: GatewayOptions & { whenStopped?: string },
@@ -164,7 +166,7 @@ function createCommandBuilder(program: Command, io: CommandLineIo, setExitCode: 
     const signal = io.stopSignal();
     setExitCode(await runCall({ env, stdin, stdout, stderr, name, json, url, signal }, run, whenStopped));
   };
-  return { program, io, setExitCode, define, withJson, print, client, call };
+  return { program, io, setExitCode, define, withJson, print, local, client, call };
 }
 
 function addProcesses({ program, io, define }: CommandBuilder): void {
@@ -222,7 +224,7 @@ function addOperations({ program, io, define, withJson, print }: CommandBuilder)
     command.action(async () => {
       const { runOperatorCommand } = await import('./operate.js');
       const options = command.opts<OperatorOptions & { json?: true }>();
-      await print(options, runOperatorCommand(name, command.args, io.env, options));
+      await print(options, runOperatorCommand(name, command.processedArgs, io.env, options));
     });
     return command;
   };
@@ -232,13 +234,16 @@ function addOperations({ program, io, define, withJson, print }: CommandBuilder)
   ] as const) {
     operator(`numbers ${verb}`, '<prefix>', text)
       .option('--app <name>', 'only OTPs of this app; default: all apps')
-      .option('--until <time>', 'end, such as 2026-11-25T08:00:00+08:00; default: until it is removed');
+      .option(
+        '--until <time>',
+        'end, such as 2026-11-25T08:00:00+08:00; default: until it is removed',
+        moment,
+      );
   }
   operator('numbers list', '', 'list the allowed and denied numbers');
-  operator('numbers remove', '<prefix>', 'remove a number, or a prefix, from the allow or deny list').option(
-    '--app <name>',
-    'the entry of this app; default: the entry of all apps',
-  );
+  operator('numbers remove', '[prefix]', 'remove a number, or a prefix, from the allow or deny list')
+    .option('--app <name>', 'the entry of this app; default: the entry of all apps')
+    .addOption(new Option('--unreadable', 'remove the entries that cannot be decrypted').conflicts('app'));
   operator('numbers unlock', '<app> <number>', 'clear the limits and wrong codes of a phone number');
   operator('apps list', '', 'list the apps, and which of them are paused');
   operator('apps pause', '<app>', 'stop sending OTPs of an app; verification goes on');
@@ -249,10 +254,12 @@ function addOperations({ program, io, define, withJson, print }: CommandBuilder)
   operator('redis mark-restored', '', 'mark waiting OTPs as possibly sent, after Redis was restored');
   operator('subject export', '<number>', 'print all data about a phone number, as NDJSON');
   operator('subject erase', '<number>', 'erase all data about a phone number');
-  operator('audit', '<since> <until>', 'print the audit log, as NDJSON');
+  operator('audit', '', 'print the audit log, as NDJSON')
+    .addArgument(new Argument('<since>', argumentTexts['since']).argParser(moment))
+    .addArgument(new Argument('<until>', argumentTexts['until']).argParser(moment));
 }
 
-function addGatewayCommands({ program, withJson, print, client, define, call }: CommandBuilder): void {
+function addGatewayCommands({ program, print, local, client, call }: CommandBuilder): void {
   program.commandsGroup('Use a gateway (docs/command-line.md):');
   client('send <number>', 'send an OTP')
     .option('--message <text>', 'message with %OTP% once; default: DEFAULT_MESSAGE')
@@ -290,7 +297,7 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
     );
   client('bulk <file>', 'send an OTP for each line of a .csv, .ndjson or .jsonl file; run again to resume')
     .option('--name <text>', 'name of the batch, at most 100 characters')
-    .option('--start-at <time>', 'start, at most 7 days ahead, such as 2026-11-25T08:00:00+08:00')
+    .option('--start-at <time>', 'start, at most 7 days ahead, such as 2026-11-25T08:00:00+08:00', moment)
     .option('--per-second <n>', 'maximum OTPs sent per second', wholeNumber)
     .option('--defaults <JSON>', 'members of an OTP, for lines that lack them')
     .option('--results <file>', 'file for the result of each line; default: <file>.results.ndjson')
@@ -311,8 +318,8 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
     .addOption(new Option('--status <status>', 'only OTPs with this status').choices([...statuses]))
     .option('--purpose <word>', 'only OTPs with this purpose')
     .option('--batch <batch>', 'only OTPs of this batch, last lines first')
-    .option('--since <time>', 'only OTPs accepted since then, such as 2026-11-25T00:00:00Z')
-    .option('--until <time>', 'only OTPs accepted before then')
+    .option('--since <time>', 'only OTPs accepted since then, such as 2026-11-25 (UTC)', moment)
+    .option('--until <time>', 'only OTPs accepted before then', moment)
     .option('--limit <n>', 'maximum number of OTPs; default: 20', wholeNumber)
     .action((options: Parameters<typeof listOtps>[1] & GatewayOptions) =>
       call('otps list', options, async (one) => (await import('../cli/otps.js')).listOtps(one, options)),
@@ -320,8 +327,8 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
   const batchStatuses = ['scheduled', 'sending', 'paused', 'cancelled', 'finished'];
   client('batches list', 'list batches, newest first')
     .addOption(new Option('--status <status>', 'only batches with this status').choices(batchStatuses))
-    .option('--since <time>', 'only batches created since then, such as 2026-11-25T00:00:00Z')
-    .option('--until <time>', 'only batches created before then')
+    .option('--since <time>', 'only batches created since then, such as 2026-11-25 (UTC)', moment)
+    .option('--until <time>', 'only batches created before then', moment)
     .option('--limit <n>', 'maximum number of batches; default: 20', wholeNumber)
     .action((options: Parameters<typeof listBatches>[1] & GatewayOptions) =>
       call('batches list', options, async (one) =>
@@ -346,21 +353,20 @@ function addGatewayCommands({ program, withJson, print, client, define, call }: 
   client('stats', 'show OTPs sent, verified and failed, conversion and time to verify')
     .addOption(new Option('--by <group>', 'group of the rows').choices(['country', 'purpose', 'template']))
     .addOption(new Option('--step <time>', 'time of a row; default: 1h').choices(['5m', '1h', '1d']))
-    .option('--since <time>', 'start, such as 2026-11-25T00:00:00+08:00; default: 24 hours before --until')
-    .option('--until <time>', 'end; default: now')
+    .option(
+      '--since <time>',
+      'start, such as 2026-11-25T00:00:00+08:00; default: 24 hours before --until',
+      moment,
+    )
+    .option('--until <time>', 'end; default: now', moment)
     .action((options: StatsCommandOptions & GatewayOptions) =>
       call('stats', options, async (one) => (await import('../cli/stats.js')).stats(one, options)),
     );
-  withJson(define('completion', 'print the completion script of a shell'))
+  local('completion', 'print the completion script of a shell')
     .addArgument(new Argument('<shell>', argumentTexts['shell']).choices(shells))
     .action(async (shell: (typeof shells)[number], options) => {
       const { completionScript } = await import('../cli/completion.js');
       const script = completionScript(shell, program);
       await print(options, [{ text: script, data: { shell, script } }]);
     });
-}
-
-function wholeNumber(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number.');
 }

@@ -1,5 +1,5 @@
 import type { ConfigFor } from '../config/roles.js';
-import type { OnHost } from '../isms/host-order.js';
+import type { OnHostChange } from '../isms/host-order.js';
 import { createIsmsProvider } from '../isms/provider.js';
 import type { Logger } from '../lib/logger.js';
 import type { Apps, AppWebhook } from '../otp/app.js';
@@ -33,11 +33,11 @@ const verifyConnections = 64;
 /** The client of the iSMS account, with a connection for each send that may be in flight. */
 export function ismsProvider(
   { isms, account, worker }: Pick<ConfigFor<'worker'>, 'isms' | 'account' | 'worker'>,
-  onHost?: OnHost,
+  onHostChange?: OnHostChange,
 ): Provider {
   return createIsmsProvider({
     ...isms,
-    ...(onHost && { onHost }),
+    ...(onHostChange && { onHostChange }),
     username: account.username,
     password: account.password.reveal(),
     sendConnections: worker.concurrency,
@@ -53,7 +53,6 @@ export function storeOf(redis: RedisClient, config: StoreConfig, logger: Logger)
     policy: policyOf(config),
     operatorPauseKeys: operatorPauseKeys(config.queues.shards),
     addJobFunction,
-    safeRanges: config.fraud.safeRanges,
     balanceLimits: config.balance,
     auditRetentionDays: config.auditRetentionDays,
     onNumberListTrouble: (trouble) => logNumberListTrouble(trouble, logger),
@@ -79,7 +78,7 @@ function logNumberListTrouble(trouble: NumberListTrouble, logger: Logger): void 
   const text =
     kind === 'unreadable'
       ? unreadableEntries(trouble.entries)
-      : 'Redis does not show the allow and deny lists; those read before stay in force';
+      : 'The allow and deny lists cannot be read from Redis: the last ones read stay in force, none if this process just started';
   logger.error({ event: `number_lists.${kind}`, ...about }, text);
 }
 

@@ -157,7 +157,7 @@ async function* knownRedis(redis: RedisClient, config: Config): AsyncGenerator<F
     yield problem(
       'redis',
       unreadableEntries(unreadable),
-      'Put the key back; if it is lost, run `isms-otp numbers remove unreadable` and add them again.',
+      'If it is lost, run `isms-otp numbers remove --unreadable` and add the entries again.',
     );
 }
 

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import { BullMQOtel } from 'bullmq-otel';
 import type { ApiDependencies } from '../api/dependencies.js';
 import type { ConfigFor } from '../config/roles.js';
-import type { OnHost } from '../isms/host-order.js';
+import type { OnHostChange } from '../isms/host-order.js';
 import type { Logger } from '../lib/logger.js';
 import { createEnqueuer } from '../producer/enqueue.js';
 import { decoratedProvider, monotonicClock } from '../provider/decorated-provider.js';
@@ -102,12 +102,12 @@ function createParts(config: GatewayConfig, given: Host & { redis: RedisClient }
 }
 
 /** Counts failed connections to each host of iSMS, and logs when they begin and end. */
-function observeHosts({ logger, metrics }: Host): OnHost {
-  return (host, { connected, changed }) => {
+function observeHosts({ logger, metrics }: Host): OnHostChange {
+  return (host, { connected, isFirst }) => {
     if (!connected) metrics.hostFailed(host);
-    if (changed && connected)
+    if (isFirst && connected)
       logger.info({ event: 'isms.host_connected', host }, 'iSMS host can be reached again');
-    else if (changed)
+    else if (isFirst)
       logger.warn(
         { event: 'isms.host_failed', host },
         'iSMS host cannot be reached: calls try the others first',

@@ -2,14 +2,16 @@ import { table } from '../cli/view.js';
 import { ConfigError } from '../config/load-config.js';
 import { isoTime } from '../lib/time.js';
 import { parseNumberPrefix } from '../otp/number-prefix.js';
-import { type NumberListEntry, unreadableEntries } from '../store/number-lists.js';
+import { entryCount, type NumberListEntry, unreadableEntries } from '../store/number-lists.js';
 import type { Store } from '../store/store.js';
-import { type CommandOutput, knownApp, momentOf, type OperatorConfig, output } from './operator-input.js';
+import { type CommandOutput, knownApp, type OperatorConfig, output } from './operator-input.js';
 
 /** Options of the commands on the allow and deny lists. */
 export interface OperatorOptions {
   app?: string;
+  /** RFC 3339. */
   until?: string;
+  unreadable?: true;
 }
 
 export interface NumberListTools {
@@ -17,8 +19,6 @@ export interface NumberListTools {
   config: OperatorConfig;
   options: OperatorOptions;
 }
-
-type Runner = (tools: NumberListTools, text: string) => AsyncGenerator<CommandOutput>;
 
 /** The commands on the allow and deny lists (ADR 56). */
 export const numberListCommands = {
@@ -40,9 +40,13 @@ export const numberListCommands = {
     if (unreadable > 0) throw new Error(unreadableEntries(unreadable));
   },
   'numbers remove': async function* ({ store, config, options }, text) {
-    if (text === 'unreadable') {
+    if ((text === '') !== (options.unreadable ?? false)) {
+      const problem = 'must be given, or --unreadable in its place';
+      throw new ConfigError([{ variable: '<prefix>', problem }]);
+    }
+    if (options.unreadable) {
       const count = await store.numberLists.removeUnreadable();
-      return yield output(`Entries removed that no key opens: ${count}.`);
+      return yield output(`Removed ${entryCount(count)} that cannot be decrypted.`);
     }
     const { digits, shown } = listedNumber(text, config);
     const app = options.app ?? null;
@@ -54,7 +58,7 @@ export const numberListCommands = {
         : `${shown}${of} is on no list; isms-otp numbers list shows each entry with its app.`,
     );
   },
-} as const satisfies Record<string, Runner>;
+} as const satisfies Record<string, (tools: NumberListTools, text: string) => AsyncGenerator<CommandOutput>>;
 
 async function addToList(
   list: NumberListEntry['list'],
@@ -63,7 +67,7 @@ async function addToList(
 ): Promise<CommandOutput> {
   const { digits, shown } = listedNumber(text, config);
   const app = options.app === undefined ? null : knownApp(options.app, config);
-  const until = options.until === undefined ? null : momentOf('--until', options.until);
+  const until = options.until === undefined ? null : Date.parse(options.until);
   if (until !== null && until <= Date.now()) {
     throw new ConfigError([{ variable: '--until', problem: 'is past' }]);
   }
@@ -75,7 +79,7 @@ async function addToList(
     return one.list !== list && one.digits.startsWith(digits) && one.digits !== digits && sameApp;
   });
   const done =
-    list === 'deny' ? 'denied: nothing is sent to it' : 'allowed: the toll-fraud guard leaves it alone';
+    list === 'deny' ? 'denied: nothing is sent to it' : 'allowed: exempt from the toll-fraud guard';
   const scope = `${app === null ? '' : ` for ${app}`}${until === null ? '' : ` until ${isoTime(until)}`}`;
   const other = list === 'deny' ? 'allowed' : 'denied';
   const except =

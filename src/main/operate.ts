@@ -17,7 +17,6 @@ import {
   appNames,
   type CommandOutput,
   knownApp,
-  momentOf,
   numberOf,
   type OperatorConfig,
   output,
@@ -28,7 +27,7 @@ import { connectOnce } from './redis.js';
 /** Runs a command on the stored data; its name is its action in the audit log. */
 export async function* runOperatorCommand(
   name: OperatorCommand,
-  args: readonly string[],
+  args: readonly (string | undefined)[],
   env: Readonly<Record<string, string | undefined>>,
   options: OperatorOptions = {},
 ): AsyncGenerator<CommandOutput> {
@@ -46,8 +45,8 @@ export async function* runOperatorCommand(
   };
   try {
     // Recorded first: a command that is interrupted has shown or changed data as well.
-    const { app, until } = options;
-    const given = [...args, app, until].filter((text) => text !== undefined);
+    const { app, until, unreadable } = options;
+    const given = [...args, app, until, unreadable && 'unreadable'].filter((text) => text !== undefined);
     const about = subjectOf(given, config);
     await store.audit.add({ at: Date.now(), actor: 'operator', action: name, result: 'begun', ...about });
     yield* runners[name]({ ...tools, options }, args[0] ?? '', args[1] ?? '');
@@ -150,8 +149,7 @@ const runners = {
     );
   },
   audit: async function* ({ store }, since, until) {
-    const [from, to] = [momentOf('<since>', since), momentOf('<until>', until)];
-    for await (const entry of store.audit.read(from, to)) {
+    for await (const entry of store.audit.read(Date.parse(since), Date.parse(until))) {
       yield line({ ...entry, at: isoTime(entry.at) });
     }
   },

@@ -47,11 +47,3 @@ export function subjectOf(args: readonly string[], { defaults }: OperatorConfig)
   const shown = args.map((text) => PhoneNumber.parse(text, defaults.country)?.masked ?? withoutDigits(text));
   return { subject: shown.join(' ') };
 }
-
-export function momentOf(variable: string, text: string): number {
-  const moment = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(moment)) return moment;
-  throw new ConfigError([
-    { variable, problem: 'must be a date such as 2026-11-25, or 2026-11-25T08:00:00Z' },
-  ]);
-}

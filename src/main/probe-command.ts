@@ -1,11 +1,8 @@
 import type { CommandBuilder } from './commands.js';
 import type { ProbeCommandOptions } from './probe.js';
 
-/** Adds `probe`, whose errors and exit codes are those of the commands that use a gateway. */
-export function addProbe({ withJson, define, call }: CommandBuilder): void {
-  withJson(
-    define('probe <number>', 'compare the real iSMS account with what the gateway assumes; sends one SMS'),
-  )
+export function addProbe({ local, call }: CommandBuilder): void {
+  local('probe <number>', 'compare the real iSMS account with what the gateway assumes; sends one SMS')
     .option('--code <file>', 'file that the code of the SMS is written to; - reads it from stdin')
     .option('--expired', 'wait a minute, and verify the code once it has expired')
     .option('--transcript <file>', 'new file for the masked replies; default: isms-probe-<time>.txt')

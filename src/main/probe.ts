@@ -81,13 +81,11 @@ function planOf({ env }: Call, numberText: string) {
     .named()
     .some(({ testNumbers }) => testNumbers.has(to.e164));
   if (isTest) throw settingsError('APPS_FILE has it as a test number', 'use another one', 'test_number');
-  const message = messageOf(config);
   const [url = ''] = isms.urls;
-  const { template, unicode, credits } = message;
+  const { template, unicode, credits } = messageOf(config);
   return {
+    ...isms,
     ...{ url, account, to, message: template, unicode, credits, senderId: defaults.senderId ?? null },
-    ...{ connectTimeoutMs: isms.connectTimeoutMs, sendTimeoutMs: isms.sendTimeoutMs },
-    verifyTimeoutMs: isms.verifyTimeoutMs,
   };
 }
 

@@ -8,7 +8,7 @@ const mostDigits = 15;
 const visibleDigits = 8;
 
 /** A whole mobile number, or the first digits of many. */
-export interface NumberPrefix {
+interface NumberPrefix {
   /** E.164 digits. */
   digits: string;
   /** For people: a prefix of at most eight digits, any longer one and a whole number without some of their digits. */

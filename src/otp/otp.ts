@@ -49,7 +49,8 @@ export const failureMessages = {
   outcome_unknown:
     'iSMS gave no usable answer, so an SMS may have gone out whose code cannot be verified. Offer to send again.',
   invalid_number: 'iSMS refused the phone number. Ask for another one.',
-  recipient_denied: "The number is on the operator's deny list, so nothing was sent. Do not request another.",
+  recipient_denied:
+    "The number is on the operator's deny list, so nothing was sent. Offer another way to sign in.",
   message_refused: 'iSMS refused the message: its length, encoding or content. Change the message.',
   insufficient_credits:
     'iSMS refused it twice for lack of credits, though the balance could pay it. Check the iSMS account.',

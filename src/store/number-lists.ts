@@ -6,11 +6,9 @@ import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
 import { loadScript, type StoreContext } from './script.js';
 
-/** `deny`: nothing is sent to these numbers. `allow`: the toll-fraud guard leaves them alone. */
-const lists = ['allow', 'deny'] as const;
-
 const entrySchema = z.object({
-  list: z.enum(lists),
+  /** `deny`: nothing is sent to these numbers. `allow`: they are exempt from the toll-fraud guard. */
+  list: z.enum(['allow', 'deny']),
   /** E.164 digits of a number, or the first of many. */
   digits: z.string(),
   /** The same for people, without digits that would tell whose number it is. */
@@ -24,12 +22,14 @@ const entrySchema = z.object({
 /** A number or prefix on the allow or deny list. */
 export type NumberListEntry = z.infer<typeof entrySchema>;
 
-/** What makes the lists less than they should be: Redis does not answer, or no encryption key opens some entries. */
+/** Why the lists are incomplete: Redis does not answer, or entries cannot be decrypted. */
 export type NumberListTrouble = { kind: 'unavailable' } | { kind: 'unreadable'; entries: number };
 
-/** What the operator reads about entries that no encryption key opens. */
+export const entryCount = (count: number) => (count === 1 ? '1 entry' : `${count} entries`);
+
+/** The problem of entries that cannot be decrypted, for operators. */
 export function unreadableEntries(count: number): string {
-  return `Entries of the allow and deny lists that no key opens, so that they have no effect: ${count}. Was a key removed from ENCRYPTION_KEYS?`;
+  return `${entryCount(count)} of the allow and deny lists cannot be decrypted or applied. Restore the key that was removed from ENCRYPTION_KEYS.`;
 }
 
 /** The operator's allow and deny lists, which every process keeps in memory (ADR 56). */
@@ -42,20 +42,23 @@ const staleAfterMs = 2_000;
 const readAfterMs = 1_000;
 /** Entries are read again after this time even if none changed: their key may have. */
 const readAllAfterMs = 60_000;
-/** On a cluster a master may be away, which delays decisions by this time, once. */
+/** On a cluster a master may be unavailable, which delays decisions by this time, once. */
 const readWithinMs = 500;
 /** Field with a new text after each change. */
 const versionField = 'version';
 
 interface NumberListsOptions extends StoreContext {
   onTrouble: (trouble: NumberListTrouble) => void;
+  /** Monotonic, in ms. */
+  now?: () => number;
 }
 
-export function createNumberLists({ redis, encrypter, onTrouble }: NumberListsOptions) {
+export function createNumberLists(options: NumberListsOptions) {
+  const { redis, encrypter, onTrouble, now = () => performance.now() } = options;
   const replace = loadScript(redis, 'gateway/number-lists');
   const key = keys.numberLists;
   const state = {
-    /** By field of the hash; `entry` is null where no encryption key opens it. */
+    /** By field of the hash; `entry` is null if it cannot be decrypted. */
     known: new Map<string, { value: string; entry: NumberListEntry | null }>(),
     index: indexOf([]),
     version: null as string | null,
@@ -84,6 +87,7 @@ export function createNumberLists({ redis, encrypter, onTrouble }: NumberListsOp
       }
     }
   });
+  const decrypted = () => [...state.known.values()].flatMap(({ entry }) => entry ?? []);
   const readAll = async () => {
     const { [versionField]: version = null, ...found } = await redis.hgetall(key);
     const before = state.known;
@@ -93,22 +97,23 @@ export function createNumberLists({ redis, encrypter, onTrouble }: NumberListsOp
         return [field, old?.value === value ? old : { value, entry: open(field, value) }];
       }),
     );
-    const entries = [...state.known.values()].flatMap(({ entry }) => entry ?? []);
+    const entries = decrypted();
     state.index = indexOf(entries);
-    Object.assign(state, { version, readAt: performance.now() });
+    Object.assign(state, { version, readAt: now() });
     const unreadable = state.known.size - entries.length;
     if (unreadable > 0 && unreadable !== state.unreadable)
       onTrouble({ kind: 'unreadable', entries: unreadable });
     state.unreadable = unreadable;
   };
   const readChanged = async () => {
-    const isDue = performance.now() - state.readAt > readAllAfterMs;
+    const isDue = now() - state.readAt > readAllAfterMs;
     if (!isDue && (await redis.hget(key, versionField)) === state.version) return;
     await readAll();
     // The next read goes on with what fails.
     void tidy().catch(() => {});
   };
   const check = shared(async () => {
+    const begunAt = now();
     try {
       await withTimeout(readChanged(), readWithinMs);
       state.isUnavailable = false;
@@ -116,11 +121,11 @@ export function createNumberLists({ redis, encrypter, onTrouble }: NumberListsOp
       if (!state.isUnavailable) onTrouble({ kind: 'unavailable' });
       state.isUnavailable = true;
     }
-    state.checkedAt = performance.now();
+    state.checkedAt = begunAt;
   });
   /** Awaits a read where the lists are too old to decide by. With lists read lately, it costs nothing. */
   const refresh = async () => {
-    const age = performance.now() - state.checkedAt;
+    const age = now() - state.checkedAt;
     if (age < readAfterMs) return;
     const checked = check();
     if (age >= staleAfterMs && !state.isUnavailable) await checked;
@@ -139,20 +144,19 @@ export function createNumberLists({ redis, encrypter, onTrouble }: NumberListsOp
     listOf: (app: string, to: PhoneNumber) => {
       if (state.index.length === 0) return null;
       const digits = to.e164.slice(1);
-      const now = Date.now();
+      const at = Date.now();
       for (const { length, entries } of state.index) {
         const fitting = entries.get(digits.slice(0, length))?.filter((entry) => {
-          return (entry.app === null || entry.app === app) && !isOver(entry, now);
+          return (entry.app === null || entry.app === app) && !isOver(entry, at);
         });
         if (fitting?.length) return fitting.some(({ list }) => list === 'deny') ? 'deny' : 'allow';
       }
       return null;
     },
-    /** All entries in force, by number, and how many no encryption key opens. Rejects when Redis does not answer. */
+    /** All entries in force, by number, and how many cannot be decrypted. Rejects when Redis does not answer. */
     read: async () => {
       await readAll();
-      const all = [...state.known.values()].flatMap(({ entry }) => entry ?? []);
-      const entries = all.filter((entry) => !isOver(entry, Date.now()));
+      const entries = decrypted().filter((entry) => !isOver(entry, Date.now()));
       return {
         entries: entries.sort(
           (a, b) => a.digits.localeCompare(b.digits) || (a.app ?? '').localeCompare(b.app ?? ''),
@@ -169,7 +173,7 @@ export function createNumberLists({ redis, encrypter, onTrouble }: NumberListsOp
       await change(fields, entry);
       return true;
     },
-    /** Deletes entries that no encryption key opens; answers how many. */
+    /** Deletes entries that cannot be decrypted; answers how many. */
     removeUnreadable: async () => {
       await readAll();
       const fields = [...state.known].flatMap(([field, { entry }]) => (entry ? [] : [field]));
@@ -186,8 +190,8 @@ export function createNumberLists({ redis, encrypter, onTrouble }: NumberListsOp
   };
 }
 
-function isOver({ until }: NumberListEntry, now: number): boolean {
-  return until !== null && until <= now;
+function isOver({ until }: NumberListEntry, at: number): boolean {
+  return until !== null && until <= at;
 }
 
 /** The entries by their digits, the longest first. */

@@ -75,14 +75,12 @@ const unavailableForMs = 1_000;
 const readReply = json(limitedSchema).nullable();
 
 interface NumberRangesOptions extends StoreContext {
-  /** Number ranges, or beginnings of them, that the guard leaves alone: E.164 digits. */
-  safeRanges: readonly string[];
   numberLists: Pick<NumberLists, 'listOf'>;
 }
 
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
 export function createNumberRanges(options: NumberRangesOptions) {
-  const { redis, encrypter, policy, safeRanges, numberLists } = options;
+  const { redis, encrypter, policy, numberLists } = options;
   const noteMany = loadListScript(redis, 'ranges/range#note', policy);
   const readScript = loadScript(redis, 'ranges/range#read', policy);
   const takeMany = loadListScript(redis, 'ranges/range#take', policy, slotDeadlineMs);
@@ -93,8 +91,7 @@ export function createNumberRanges(options: NumberRangesOptions) {
   let pending = 0;
   const keyOf = memoize((name: string) => hashedKey(encrypter.hashes('number range', name), keys.range));
   const guarded = (app: string, to: PhoneNumber) => {
-    const safe = safeRanges.some((digits) => to.e164.startsWith(`+${digits}`));
-    if (policy.fraudGuard === 'off' || safe || numberLists.listOf(app, to) === 'allow') return null;
+    if (policy.fraudGuard === 'off' || numberLists.listOf(app, to) === 'allow') return null;
     const name = `${app} ${to.range}`;
     return { name, key: keyOf(name) };
   };
@@ -108,7 +105,7 @@ export function createNumberRanges(options: NumberRangesOptions) {
     return [];
   };
   return {
-    /** The range of an OTP to this number, or null when the guard leaves it alone. */
+    /** The range of an OTP to this number, or null when the guard is off or the number exempt. */
     guarded,
     /** Applies the guard to OTPs of batches that are released now. */
     checkReleased: async (released: readonly ReleasedOtp[]) => {

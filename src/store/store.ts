@@ -32,8 +32,6 @@ interface StoreOptions extends StoreContext {
   operatorPauseKeys: readonly string[];
   /** The Lua function `add_job`, which adds a job to a queue of BullMQ; without it, OTPs are admitted without a job. */
   addJobFunction?: string;
-  /** Number ranges that the toll-fraud guard leaves alone; none by default. */
-  safeRanges?: readonly string[];
   /** Called once when the allow and deny lists cannot be read, or not in full. */
   onNumberListTrouble?: (trouble: NumberListTrouble) => void;
   balanceLimits: BalanceLimits;
@@ -49,14 +47,13 @@ export type Store = ReturnType<typeof createStore>;
 export function createStore({
   onNewHistory = () => {},
   onNumberListTrouble = () => {},
-  safeRanges = [],
   auditRetentionDays = 0,
   addJobFunction = '',
   ...stores
 }: StoreOptions) {
   const { redis } = stores;
   const numberLists = createNumberLists({ ...stores, onTrouble: onNumberListTrouble });
-  const ranges = createNumberRanges({ ...stores, safeRanges, numberLists });
+  const ranges = createNumberRanges({ ...stores, numberLists });
   const conversion = createConversion(stores);
   const histories = createHistories(redis, onNewHistory);
   const batches = createBatches(stores);

@@ -32,6 +32,8 @@ describe('otps list', () => {
     expect(await idsOf('--purpose', 'login')).toEqual([second]);
     expect(await idsOf('--status', 'verified')).toEqual([]);
     expect(await idsOf('--since', new Date(Date.now() + 60_000).toISOString())).toEqual([]);
+    expect(await idsOf('--since', '2020-01-01')).toEqual([second, first]);
+    expect(await idsOf('--until', '2020-01-01')).toEqual([]);
   });
 
   it('says which option is wrong', async () => {
@@ -40,8 +42,8 @@ describe('otps list', () => {
       err: expect.stringContaining('--status'),
     });
     expect(await ask('otps', 'list', '--since', 'yesterday')).toMatchObject({
-      code: 1,
-      err: expect.stringContaining('since must be'),
+      code: 2,
+      err: expect.stringContaining('a date such as 2026-11-25 (00:00 UTC)'),
     });
     expect(await ask('otps', 'list', '--batch', `batch_${'a'.repeat(22)}`)).toMatchObject({
       code: 1,

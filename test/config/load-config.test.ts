@@ -46,7 +46,7 @@ describe('loadConfig', () => {
       },
       budget: { creditsPerDay: 0, creditsPerMonth: 0, timeZone: 'Asia/Kuala_Lumpur' },
       balance: { everySeconds: 300, lowCredits: 100, expiryWarnDays: 14 },
-      fraud: { guard: 'monitor', safeRanges: [] },
+      fraud: { guard: 'monitor' },
       contentPolicy: 'enforce',
       logLevel: 'info',
     });
@@ -177,10 +177,12 @@ describe('loadConfig', () => {
     expect(() => loadConfig(environment, 'start')).not.toThrow();
   });
 
-  it('stops at the former name of a setting and says the new one', () => {
-    expect(settingErrors({ DATA_KEY: 'x', UNKNOWN_RESENDS: '0' })).toEqual([
+  it('stops at the former name of a setting and says what replaced it', () => {
+    const former = { DATA_KEY: 'x', UNKNOWN_RESENDS: '0', FRAUD_SAFE_RANGES: '6012345' };
+    expect(settingErrors(former)).toEqual([
       'DATA_KEY was renamed to ENCRYPTION_KEYS',
       'UNKNOWN_RESENDS was renamed to MAX_RESENDS_AFTER_UNKNOWN',
+      'FRAUD_SAFE_RANGES was replaced by isms-otp numbers allow',
     ]);
   });
 

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from 'vitest';
-import { avoidForMs, createHostOrder } from '../../src/isms/host-order.js';
+import { createHostOrder } from '../../src/isms/host-order.js';
 
 const hosts = ['https://a.test', 'https://b.test', 'https://c.test'] as const;
 const [a, b, c] = hosts;
@@ -19,26 +19,26 @@ beforeEach(() => {
 });
 
 it('is the configured order without a failure', () => {
-  expect(order.take()).toEqual([a, b, c]);
+  expect(order.next()).toEqual([a, b, c]);
   order.connected(b);
-  expect(order.take()).toEqual([a, b, c]);
+  expect(order.next()).toEqual([a, b, c]);
   expect(seen).toEqual([]);
 });
 
 it('has a host that failed last for 30 s, after which one call tries it in its place', () => {
   order.failed(a);
-  now = avoidForMs - 1;
-  expect(order.take()).toEqual([b, c, a]);
-  now = avoidForMs;
-  expect(order.take()).toEqual([a, b, c]);
-  expect(order.take()).toEqual([b, c, a]);
+  now = 29_999;
+  expect(order.next()).toEqual([b, c, a]);
+  now = 30_000;
+  expect(order.next()).toEqual([a, b, c]);
+  expect(order.next()).toEqual([b, c, a]);
   order.connected(a);
-  expect(order.take()).toEqual([a, b, c]);
+  expect(order.next()).toEqual([a, b, c]);
 });
 
 it('is the configured order when all hosts failed', () => {
   for (const host of [c, a, b]) order.failed(host);
-  expect(order.take()).toEqual([a, b, c]);
+  expect(order.next()).toEqual([a, b, c]);
 });
 
 it('reports each failure, and only the first connection after one', () => {
@@ -47,8 +47,8 @@ it('reports each failure, and only the first connection after one', () => {
   order.connected(a);
   order.connected(a);
   expect(seen).toEqual([
-    { host: a, connected: false, changed: true },
-    { host: a, connected: false, changed: false },
-    { host: a, connected: true, changed: true },
+    { host: a, connected: false, isFirst: true },
+    { host: a, connected: false, isFirst: false },
+    { host: a, connected: true, isFirst: true },
   ]);
 });

@@ -241,7 +241,7 @@ describe('commands on the stored data', () => {
     ];
     expect(await run(allow, env)).toMatchObject({
       code: 0,
-      said: '+60*******678 is allowed: the toll-fraud guard leaves it alone for shop until 2099-01-01T00:00:00.000Z.\n',
+      said: '+60*******678 is allowed: exempt from the toll-fraud guard for shop until 2099-01-01T00:00:00.000Z.\n',
     });
     expect((await run(['numbers', 'deny', '+60 11'], env)).said).toBe(
       '+6011 is denied: nothing is sent to it. Longer entries stay allowed (1): see isms-otp numbers list.\n',
@@ -260,7 +260,12 @@ describe('commands on the stored data', () => {
       [['+60'], '<prefix> is neither a mobile number'],
       [['+601'], '<prefix> is neither a mobile number'],
       [['+6011', '--app', 'shpo'], '<app> is not an app'],
-      [['+6011', '--until', 'tomorrow'], '--until must be a date'],
+      [
+        ['+6011', '--until', 'tomorrow'],
+        "option '--until <time>' argument 'tomorrow' is invalid. It must be a date",
+      ],
+      [['+6011', '--until', '2099-01-01T08:00'], 'or a time with Z or an offset'],
+      [['+6011', '--until', '2099-02-30'], 'It must be a date'],
       [['+6011', '--until', '2020-01-01'], '--until is past'],
     ] as const) {
       const wrong = await run(['numbers', 'deny', ...args], env);
@@ -269,14 +274,17 @@ describe('commands on the stored data', () => {
     expect((await store.numberLists.read()).entries).toHaveLength(1);
     const entries = String(await redis.xrange(keys.audit(new Date().toISOString().slice(0, 10)), '-', '+'));
     expect(entries).toContain('"action":"numbers deny","result":"begun","subject":"+60 11"');
-    expect(entries).toContain('"subject":"+60*******678 shop 2099-01-01T08:00:00+08:00"');
+    expect(entries).toContain('"subject":"+60*******678 shop 2099-01-01T00:00:00.000Z"');
   });
 
-  it('`numbers list` and `doctor` fail over entries that no key opens, and the API logs them', async () => {
+  it('`numbers list` and `doctor` fail over entries that cannot be decrypted, and the API logs them', async () => {
     await run(['numbers', 'deny', '+6011']);
     const key = 'a-key-of-24-characters-or-more';
-    const env = { ...environment, ENCRYPTION_KEYS: randomBytes(32).toString('base64') };
-    const problem = 'Entries of the allow and deny lists that no key opens, so that they have no effect: ';
+    const env = {
+      ...environment,
+      ...{ ENCRYPTION_KEYS: randomBytes(32).toString('base64'), AUDIT_RETENTION_DAYS: '1' },
+    };
+    const problem = 'of the allow and deny lists cannot be decrypted or applied. Restore the key';
     for (const args of [['numbers', 'list'], ['doctor']]) {
       expect(await run(args, env)).toMatchObject({ code: 1, said: expect.stringContaining(problem) });
     }
@@ -287,7 +295,20 @@ describe('commands on the stored data', () => {
     expect((await fetch(`${url}/v1/otps`, { method: 'POST', headers, body })).status).toBe(202);
     await written(api, /"event":"number_lists\.unreadable"/);
     await api.end();
-    expect(await run(['numbers', 'remove', 'unreadable'], env)).toMatchObject({ code: 0 });
+    for (const args of [[], ['+6011', '--unreadable']]) {
+      expect(await run(['numbers', 'remove', ...args], env)).toMatchObject({
+        code: 1,
+        said: expect.stringContaining('<prefix> must be given, or --unreadable in its place'),
+      });
+    }
+    const ofApp = await run(['numbers', 'remove', '--unreadable', '--app', 'shop'], env);
+    expect(ofApp).toMatchObject({ code: 1, said: expect.stringContaining('cannot be used with') });
+    expect(await run(['numbers', 'remove', '--unreadable'], env)).toMatchObject({
+      code: 0,
+      said: expect.stringMatching(/^Removed \d+ entr(?:y|ies) that cannot be decrypted\.\n$/),
+    });
+    const audit = await run(['audit', '2020-01-01', '2999-01-01'], env);
+    expect(audit.said).toContain('"action":"numbers remove","subject":"unreadable"');
     expect((await run(['numbers', 'list'], env)).said).toBe('No number is allowed or denied.\n');
   });
 
@@ -354,7 +375,7 @@ describe('commands on the stored data', () => {
       'operator subject erase +60******789',
       'operator subject export +60******789',
       // Reading the log is logged as well.
-      'operator audit 2026-01-01 2999-01-01',
+      'operator audit 2026-01-01T00:00:00.000Z 2999-01-01T00:00:00.000Z',
     ]);
     const firstLine = spawnSync(
       'sh',
@@ -366,7 +387,9 @@ describe('commands on the stored data', () => {
     );
     expect(firstLine).toMatchObject({ stderr: '', status: 0 });
     expect(firstLine.stdout.split('\n')).toHaveLength(2);
-    expect((await run(['audit', 'yesterday', '2999-01-01'])).said).toMatch(/<since> must be a date such as/);
+    expect((await run(['audit', 'yesterday', '2999-01-01'])).said).toMatch(
+      /is invalid for argument 'since'. It must be a date such as/,
+    );
   });
 
   it('`webhooks redeliver` delivers events again whose delivery was given up', async () => {

@@ -6,6 +6,8 @@ import { createLifecycle } from '../../src/main/lifecycle.js';
 import { load } from '../../src/main/load.js';
 import type { OtpRequest } from '../../src/otp/otp.js';
 import type { Provider } from '../../src/otp/provider.js';
+import { createEnqueuer } from '../../src/producer/enqueue.js';
+import { beginUpload, type UploadLine } from '../../src/producer/upload.js';
 import type { CircuitBreaker, Clock } from '../../src/provider/circuit-breaker.js';
 import type { BatchQueue } from '../../src/queues/batch.js';
 import type { SendOtpQueue } from '../../src/queues/send-otp.js';
@@ -150,4 +152,21 @@ export async function createScene(
       await simulator.close();
     },
   };
+}
+
+/** Uploads OTPs of the app `shop` as a batch; resolves with its key in Redis. */
+export async function uploadBatch(scene: Scene, requests: readonly OtpRequest[]): Promise<string> {
+  const { store, queue, batchQueue, logger } = scene;
+  const settings = { contentPolicy: 'off' as const, fraudGuardEnforces: false };
+  const enqueuer = createEnqueuer({ store, sendOtpQueue: queue, batchQueue, settings, logger });
+  const begun = await beginUpload({ store, enqueuer }, 'shop', {
+    ...{ name: null, startAt: null, perSecond: null, idempotencyKey: null },
+  });
+  const lines = requests.map((request): UploadLine => ({ request, text: '' }));
+  async function* groups() {
+    yield { from: 0, lines };
+  }
+  for await (const _ of begun?.accept(groups()) ?? []);
+  if (begun?.summary.accepted !== requests.length) throw new Error('Lines of the upload were rejected.');
+  return begun.summary.batchId.slice('batch_'.length);
 }

@@ -1,10 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { setAppPaused } from '../../src/producer/app-pause.js';
-import { createEnqueuer } from '../../src/producer/enqueue.js';
-import { beginUpload, type UploadLine } from '../../src/producer/upload.js';
 import { number, request, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
-import { createScene, type Scene } from '../support/workers.js';
+import { createScene, type Scene, uploadBatch } from '../support/workers.js';
 
 const redis = await connect();
 let scene: Scene;
@@ -39,43 +37,11 @@ const until = async (condition: () => boolean | Promise<boolean>) => {
 };
 
 /** Uploads so many OTPs of the app as a batch; resolves with its key in Redis. */
-async function upload(count: number): Promise<string> {
-  const { store, queue, batchQueue, logger } = scene;
-  const settings = { contentPolicy: 'off' as const, fraudGuardEnforces: false };
-  const enqueuer = createEnqueuer({ store, sendOtpQueue: queue, batchQueue, settings, logger });
-  const begun = await beginUpload({ store, enqueuer }, 'shop', {
-    ...{ name: null, startAt: null, perSecond: null, idempotencyKey: null },
-  });
-  const lines = Array.from({ length: count }, (): UploadLine => {
-    return { request: request({ to: nextNumber(), sendDeadlineSeconds: 3_600 }), text: '' };
-  });
-  async function* groups() {
-    yield { from: 0, lines };
-  }
-  for await (const _ of begun?.accept(groups()) ?? []);
-  expect(begun?.summary.accepted).toBe(count);
-  return begun?.summary.batchId.slice('batch_'.length) ?? '';
-}
-
-describe('a denied number', { timeout: 60_000 }, () => {
-  it('ends the lines of an upload and the single OTPs that were accepted before, without a call', async () => {
-    const batch = await upload(30);
-    const to = number('+60133456789');
-    const id = await scene.send({ to });
-    for (const digits of ['6012', '60133456789']) {
-      const entry = { list: 'deny', digits, shown: '', app: 'shop', until: null } as const;
-      await scene.store.numberLists.set(entry);
-    }
-    await scene.send({ app: 'bank', to });
-    await scene.start();
-    expect(await scene.settled(id)).toBe('failed');
-    expect((await scene.store.otps.find('shop', id))?.failure).toBe('recipient_denied');
-    const counts = async () => (await scene.store.batches.find('shop', `batch_${batch}`))?.counts;
-    await until(async () => (await counts())?.failed === 30);
-    await until(() => calls.length > 0);
-    expect(calls).toEqual(['bank']);
-  });
-});
+const upload = (count: number) =>
+  uploadBatch(
+    scene,
+    Array.from({ length: count }, () => request({ to: nextNumber(), sendDeadlineSeconds: 3_600 })),
+  );
 
 describe('a paused app', { timeout: 60_000 }, () => {
   it('makes no call, also by workers that start meanwhile; its OTPs are sent once it is resumed', async () => {

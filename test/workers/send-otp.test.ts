@@ -16,9 +16,8 @@ import {
 } from '../../src/workers/send-otp.js';
 
 import { accepted, claimed, number, refused, request } from '../support/otps.js';
-
 import { connect } from '../support/redis.js';
-import { createScene, quiet, type Scene } from '../support/workers.js';
+import { createScene, quiet, type Scene, uploadBatch } from '../support/workers.js';
 
 const [operatorPauseKey = ''] = operatorPauseKeys(1);
 const redis = await connect();
@@ -83,6 +82,24 @@ describe('a send', () => {
     expect(job?.failedReason).toMatch(/^invalid_number: /);
     expect(job?.stacktrace?.join('')).toBe('');
     expect(calls(to)).toEqual({ calls: 1, sms: 0 });
+  });
+
+  it('to a number that was denied meanwhile fails without a call, single and in a batch', async () => {
+    const to = number('+60133456789');
+    const lines = Array.from({ length: 30 }, (_, n) => request({ to: number(`+6012000${1_000 + n}`) }));
+    const batch = await uploadBatch(scene, lines);
+    const id = await scene.send({ to });
+    for (const digits of ['6012', '60133456789']) {
+      await scene.store.numberLists.set({ list: 'deny', digits, shown: '', app: 'shop', until: null });
+    }
+    await scene.send({ app: 'bank', to });
+    await scene.start();
+    expect(await scene.settled(id)).toBe('failed');
+    expect(await find(id)).toMatchObject({ failure: 'recipient_denied' });
+    const failed = async () => (await scene.store.batches.find('shop', `batch_${batch}`))?.counts.failed;
+    await expect.poll(failed, { timeout: 20_000 }).toBe(30);
+    await expect.poll(() => calls(to), { timeout: 20_000 }).toEqual({ calls: 1, sms: 1 });
+    expect(scene.simulator.state.calls.send).toBe(1);
   });
 
   it('that iSMS answers with 429 is retried', async () => {

@@ -81,7 +81,7 @@ class OtpClient
      * @param string $baseUrl address of the gateway, such as `https://otp.example`; may have a path before `/v1`
      * @param string $apiKey API key of your app, from the operator; dumps and traces do not show it
      * @param int|null $timeoutMs time-out of a call in milliseconds, retries included. Default: 10,000; of verifications:
-     *   12,000
+     *   15,000
      * @param int $retries how often a failed call is retried where that is safe
      * @param array<int, mixed> $curlOptions options of cURL for every request, such as `CURLOPT_CAINFO` and
      *   `CURLOPT_PROXY`; those that the client sets itself win. A wrong one throws here

@@ -10,7 +10,7 @@ import type { ProblemCode } from './problems.js';
 /** Facts of a request for its log line and audit entry; filled in while the request is handled. */
 export interface RequestContext {
   requestId: string;
-  /** Headers of its answer, whatever it is; written once, with the answer's own. */
+  /** Headers of every answer, written together with the answer's own. */
   headers: Record<string, string>;
   startedAt: number;
   /** As in the documentation: `/v1/otps/{id}`. Null until a route matches. */

@@ -29,7 +29,7 @@ describe('a denied number', () => {
     expect(text).toMatch(/\{[^}]*code="recipient_denied"[^}]*\} [1-9]/);
   });
 
-  it('is shown on the overview page masked, and entries that no key opens are a critical alarm', async () => {
+  it('is shown on the overview page masked, and entries that cannot be decrypted are a critical alarm', async () => {
     await gateway.redis.del(keys.numberLists);
     await gateway.store.numberLists.set({
       ...{ list: 'deny', digits: '60123', shown: '+60123', app: 'shop', until: null },
@@ -44,7 +44,7 @@ describe('a denied number', () => {
         {
           level: 'critical',
           text: expect.stringContaining(
-            'allow and deny lists that no key opens, so that they have no effect: 1.',
+            '1 entry of the allow and deny lists cannot be decrypted or applied.',
           ),
         },
       ]),

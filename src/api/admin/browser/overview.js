@@ -144,7 +144,7 @@ function showNumbers({ numbers }) {
 }
 
 const listTexts = {
-  allow: 'The toll-fraud guard leaves it alone.',
+  allow: 'Exempt from the toll-fraud guard.',
   deny: 'Nothing is sent to it.',
 };
 

@@ -12,12 +12,12 @@ afterEach(() => fleet.close());
 describe('two hosts of iSMS', { timeout: minutes(5) }, () => {
   it('get each OTP once, from the second while the first refuses connections', async () => {
     fleet = await startFleet({ MAX_RESENDS_AFTER_UNKNOWN: '0' });
-    const away = `http://127.0.0.1:${await refusedPort()}`;
-    const ISMS_URL = `${away}/2FA/request.php,${fleet.simulator.endpoint}`;
+    const refusing = `http://127.0.0.1:${await refusedPort()}`;
+    const ISMS_URL = `${refusing}/2FA/request.php,${fleet.simulator.endpoint}`;
     const workers = [fleet.startWorker({ ISMS_URL }), fleet.startWorker({ ISMS_URL })];
     const otps = await fleet.settled(await fleet.enqueue(full ? 10_000 : 1_000), minutes(3));
     faultRow(
-      `${otps.length} OTPs, 2 workers, the first of two hosts refuses connections`,
+      `${otps.length.toLocaleString('en-US')} OTPs, 2 workers, the first of two hosts refuses connections, \`MAX_RESENDS_AFTER_UNKNOWN=0\``,
       { ...countByStatus(otps), ...providerSaw(fleet, otps) },
       'S17',
     );
@@ -26,7 +26,7 @@ describe('two hosts of iSMS', { timeout: minutes(5) }, () => {
     // The log names the host, and nothing else of the address.
     for (const worker of workers) await written(worker, /"isms.host_failed","host":"[^"]*"/);
     const logged = workers.map(({ output }) => output).join('\n');
-    expect(logged).toContain(`"host":"${away}"`);
+    expect(logged).toContain(`"host":"${refusing}"`);
     expect(logged).not.toContain('request.php');
     expect(logged.match(/isms\.host_failed/g)).toHaveLength(2);
   });
@@ -38,7 +38,7 @@ describe('two hosts of iSMS', { timeout: minutes(5) }, () => {
     const otps = await fleet.settled(await fleet.enqueue(4), minutes(2));
     const ofSends = hung.targets.filter((target) => !target.includes('method='));
     faultRow(
-      '4 OTPs, the first of two hosts accepts connections and hangs',
+      '4 OTPs, the first of two hosts accepts connections and hangs, `MAX_RESENDS_AFTER_UNKNOWN=0`',
       { ...countByStatus(otps), firstHostCalls: ofSends.length, ...providerSaw(fleet, otps) },
       'S17',
     );

@@ -27,7 +27,7 @@ async function setHosts(
 const claimWindow = () => ({ leaveBy: momentIn(1_000), endBy: performance.now() + 20_000 });
 
 /** An account whose first host is at `url`, and whose second accepts. */
-async function withSibling(url: string, options: Partial<Parameters<typeof createIsmsProvider>[0]> = {}) {
+async function withNextHost(url: string, options: Partial<Parameters<typeof createIsmsProvider>[0]> = {}) {
   const second = await startFakeProvider(good);
   const provider = openAccount(`${url},${second.url}`, { connectTimeoutMs: 1_500, ...options });
   onTestFinished(async () => {
@@ -39,7 +39,7 @@ async function withSibling(url: string, options: Partial<Parameters<typeof creat
 
 test('a refused connection leads to the next host, for every kind of call', async () => {
   const host = `http://127.0.0.1:${await refusedPort()}/`;
-  const { second, provider } = await withSibling(host);
+  const { second, provider } = await withNextHost(host);
   expect(await provider.send(sendCall, claimWindow())).toEqual(accepted);
   await provider.verify(verifyCall);
   await provider.balance();
@@ -51,20 +51,20 @@ test('a refused connection leads to the next host, for every kind of call', asyn
 });
 
 test('a name that does not resolve leads to the next host', async () => {
-  const { provider } = await withSibling('https://isms.invalid/');
+  const { provider } = await withNextHost('https://isms.invalid/');
   expect(await provider.send(sendCall, claimWindow())).toEqual(accepted);
 });
 
 test('a certificate that is not trusted leads to the next host, before a byte of the request', async () => {
   const { server } = await setScene(good, {}, true);
-  const { provider } = await withSibling(server.url);
+  const { provider } = await withNextHost(server.url);
   expect(await provider.send(sendCall, claimWindow())).toEqual(accepted);
   expect(server.targets).toEqual([]);
 });
 
 test('a host that takes long to connect leaves time for the next within the claim', async () => {
   const { server } = await setScene(() => undefined);
-  const { provider, second } = await withSibling(server.url.replace('http:', 'https:'));
+  const { provider, second } = await withNextHost(server.url.replace('http:', 'https:'));
   expect(await provider.send(sendCall, claimWindow())).toEqual(accepted);
   expect([server.targets.length, second.targets.length]).toEqual([0, 1]);
 });
@@ -78,7 +78,7 @@ test('no host is tried for a claim that is stale', async () => {
 
 test('a claim that becomes stale at the first host is not used at the next', async () => {
   const { server } = await setScene(() => undefined);
-  const { provider, second } = await withSibling(server.url.replace('http:', 'https:'));
+  const { provider, second } = await withNextHost(server.url.replace('http:', 'https:'));
   const sending = provider.send(sendCall, { leaveBy: momentIn(50), endBy: performance.now() + 20_000 });
   for (const thawed = performance.now() + 100; performance.now() < thawed; );
   expect(await sending).toEqual({ kind: 'unsent', reason: 'stale_claim' });
@@ -105,15 +105,19 @@ test.each(faults)(
 
 test('a host that failed is not tried by the calls after it, and is named without its path', async () => {
   const refused = await refusedPort();
-  const onHost = vi.fn();
-  const { provider, second } = await withSibling(`http://127.0.0.1:${refused}/2FA/request.php`, { onHost });
+  const onHostChange = vi.fn();
+  const { provider, second } = await withNextHost(`http://127.0.0.1:${refused}/2FA/request.php`, {
+    onHostChange,
+  });
   for (let call = 0; call < 3; call += 1) await provider.send(sendCall, claimWindow());
   await provider.verify(verifyCall);
   expect(second.targets).toHaveLength(4);
-  expect(onHost.mock.calls).toEqual([[`http://127.0.0.1:${refused}`, { connected: false, changed: true }]]);
+  expect(onHostChange.mock.calls).toEqual([
+    [`http://127.0.0.1:${refused}`, { connected: false, isFirst: true }],
+  ]);
 });
 
-test('a call that finds every host away is proven unsent', async () => {
+test('a call that can reach no host is proven unsent', async () => {
   const urls = await Promise.all([1, 2].map(async () => `http://127.0.0.1:${await refusedPort()}/`));
   const provider = openAccount(urls.join(','));
   for (let call = 0; call < 2; call += 1) {
@@ -125,7 +129,7 @@ test('a call that finds every host away is proven unsent', async () => {
 test('closing lets a call under way go on to the next host', async () => {
   const sockets: Socket[] = [];
   const { server } = await setScene((socket) => sockets.push(socket));
-  const { provider } = await withSibling(server.url.replace('http:', 'https:'));
+  const { provider } = await withNextHost(server.url.replace('http:', 'https:'));
   const sending = provider.send(sendCall, claimWindow());
   await Promise.all([provider.close(), expect(sending).resolves.toEqual(accepted)]);
 });
