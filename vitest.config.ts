@@ -24,7 +24,7 @@ const system = [
   'test/{clients,deploy,examples}/*.test.ts',
   // Every change is tried with workers that are killed.
   'test/faults/!(killed-workers).test.ts',
-  'test/api/{compat/isms-compat-php,admin/overview-page,docs/{reference-page,spectral}}.test.ts',
+  'test/api/{compat/isms-compat-php,admin/{otp-search,overview}-page,docs/{reference-page,spectral}}.test.ts',
   'test/bench/bench.test.ts',
   'test/main/cluster.test.ts',
   'packages/{client/test/edge,simulator/test/inbox-browser}.test.ts',

@@ -128,7 +128,7 @@ export function createNumberLists(options: NumberListsOptions) {
     const age = now() - state.checkedAt;
     if (age < readAfterMs) return;
     const checked = check();
-    if (age >= staleAfterMs && !state.isUnavailable) await checked;
+    if (age >= staleAfterMs) await checked;
   };
   const change = async (fields: readonly string[], entry: NumberListEntry | null) => {
     const [current = ''] = fields;

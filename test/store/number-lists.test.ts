@@ -95,6 +95,18 @@ describe('the allow and deny lists', () => {
     expect(await listOf(there, '+60123456789')).toBeNull();
   });
 
+  it('are not decided by as they were before an outage, however long nothing was decided since', async () => {
+    let now = 0;
+    const there = createNumberLists({ ...optionsOf(encryptionKey), now: () => now });
+    await redis.set(keys.numberLists, 'no hash');
+    expect(await listOf(there, '+60123456789')).toBeNull();
+    expect(troubles).toEqual([{ kind: 'unavailable' }]);
+    await redis.del(keys.numberLists);
+    await listsWith(encryptionKey).set(entry('deny', '6012'));
+    now = 20_000;
+    expect(await listOf(there, '+60123456789')).toBe('deny');
+  });
+
   it('forget entries whose time is over, in Redis as well', async () => {
     const lists = listsWith(encryptionKey);
     await lists.set(entry('deny', '6012', { until: Date.now() - 1 }));

@@ -1,5 +1,6 @@
 import { isoTime } from '../../lib/time.js';
 import { failureMessages, type Otp } from '../../otp/otp.js';
+import { batchId } from '../../otp/otp-id.js';
 import { troubleTexts } from '../../otp/outcome.js';
 import type { HistoryStep } from '../../store/otp-history.js';
 import { type Html, html } from '../http/html.js';
@@ -12,6 +13,8 @@ interface Found {
   history: readonly HistoryStep[];
 }
 
+const batchLink = (id: string) => html`<a href="/admin#${id}"><code>${id}</code></a>`;
+
 /** The page of one OTP: its facts and each step of its life. No code, no reference, the number masked. */
 export function otpPageOf({ otp, batch, history }: Found, asset: (name: string) => string): string {
   const { id, app, to, status, purpose, uuid, smsId, credits, attempts, sendDeadline, expiresAt, failure } =
@@ -23,7 +26,7 @@ export function otpPageOf({ otp, batch, history }: Found, asset: (name: string) 
     ['Number', to],
     ['Country', otp.to.country],
     ['Purpose', purpose],
-    ['Batch', batch && html`<a href="/admin#${batch}"><code>${batch}</code></a>`],
+    ['Batch', batch && batchLink(batchId(batch))],
     ['Send deadline', moment(Date.parse(sendDeadline))],
     ['Code valid until', expiresAt && moment(Date.parse(expiresAt))],
     ['Codes tried', `${attempts.used} of ${attempts.of}`],
