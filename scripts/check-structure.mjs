@@ -4,8 +4,8 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 29_500,
-  files: 240,
+  lines: 29_300,
+  files: 235,
   linesPerFile: 380,
   exportsPer1000Lines: 27,
   typesPer1000Lines: 13,
