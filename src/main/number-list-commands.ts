@@ -74,16 +74,20 @@ async function addToList(
   const isAdded = await store.numberLists.set({ list, digits, shown, app, until });
   if (!isAdded) throw new Error('The lists are full: remove entries with isms-otp numbers remove.');
   const { entries } = await store.numberLists.read();
-  const longer = entries.filter((one) => {
+  const stronger = entries.filter((one) => {
     const sameApp = app === null || one.app === null || one.app === app;
-    return one.list !== list && one.digits.startsWith(digits) && one.digits !== digits && sameApp;
+    // Of two entries alike, for one app and for all, deny decides.
+    const decides = one.digits !== digits || one.list === 'deny';
+    return one.list !== list && one.digits.startsWith(digits) && decides && sameApp;
   });
   const done =
     list === 'deny' ? 'denied: nothing is sent to it' : 'allowed: exempt from the toll-fraud guard';
   const scope = `${app === null ? '' : ` for ${app}`}${until === null ? '' : ` until ${isoTime(until)}`}`;
   const other = list === 'deny' ? 'allowed' : 'denied';
   const except =
-    longer.length === 0 ? '' : ` Longer entries stay ${other} (${longer.length}): see isms-otp numbers list.`;
+    stronger.length === 0
+      ? ''
+      : ` Entries that decide before it stay ${other} (${stronger.length}): see isms-otp numbers list.`;
   return output(`${shown} is ${done}${scope}.${except}`);
 }
 

@@ -244,7 +244,7 @@ describe('commands on the stored data', () => {
       said: '+60*******678 is allowed: exempt from the toll-fraud guard for shop until 2099-01-01T00:00:00.000Z.\n',
     });
     expect((await run(['numbers', 'deny', '+60 11'], env)).said).toBe(
-      '+6011 is denied: nothing is sent to it. Longer entries stay allowed (1): see isms-otp numbers list.\n',
+      '+6011 is denied: nothing is sent to it. Entries that decide before it stay allowed (1): see isms-otp numbers list.\n',
     );
     expect(await store.otps.admit(denied ?? request(), null)).toMatchObject({
       refusal: { code: 'recipient_denied' },
@@ -254,6 +254,10 @@ describe('commands on the stored data', () => {
     expect(said).toMatch(/^\+6011 +deny +all +-$/m);
     expect(said).toMatch(/^\+60\*{7}678 +allow +shop +2099-01-01T00:00:00.000Z$/m);
     expect((await run(['subject', 'export', '+601122345678'], env)).said).toContain('"list":"allow"');
+    expect((await run(['numbers', 'allow', '+6011', '--app', 'shop'], env)).said).toMatch(
+      /^\+6011 is allowed: .* for shop\. Entries that decide before it stay denied \(1\)/,
+    );
+    expect((await run(['numbers', 'remove', '+6011', '--app', 'shop'], env)).said).toMatch(/was removed/);
     expect((await run(['numbers', 'remove', '+6011', '--app', 'shop'], env)).said).toMatch(/is on no list/);
     expect((await run(['numbers', 'remove', '+6011'], env)).said).toBe('+6011 was removed from its list.\n');
     for (const [args, problem] of [
