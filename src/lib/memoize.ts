@@ -50,3 +50,17 @@ export function cachedFor<T>(ms: number, work: () => Promise<T>): () => Promise<
     return run.result;
   };
 }
+
+/** Runs the work of one name one at a time, in the order of asking. */
+export function createTurns() {
+  const last = new Map<string, Promise<unknown>>();
+  return async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const mine = (last.get(name) ?? Promise.resolve()).then(work, work);
+    last.set(name, mine);
+    try {
+      return await mine;
+    } finally {
+      if (last.get(name) === mine) last.delete(name);
+    }
+  };
+}

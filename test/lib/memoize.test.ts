@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import { cachedFor, memoize, once } from '../../src/lib/memoize.js';
+import { describe, expect, it } from 'vitest';
+import { cachedFor, createTurns, memoize, once } from '../../src/lib/memoize.js';
 
 it('computes a result once, until the cache is full', () => {
   const asked: string[] = [];
@@ -39,4 +39,23 @@ it('shares a result for a time, and reads it again after a failure', async () =>
   expect(await kept()).toBe(2);
   const expired = cachedFor(0, work);
   expect([await expired(), await expired()]).toEqual([3, 4]);
+});
+
+describe('turns', () => {
+  it('run the work of one name one at a time and in order, also after a failure, beside that of others', async () => {
+    const inTurn = createTurns();
+    const events: string[] = [];
+    const work = (name: string, fails = false) =>
+      inTurn(name.charAt(0), async () => {
+        events.push(`${name} begins`);
+        await new Promise((resolve) => setImmediate(resolve));
+        events.push(`${name} ends`);
+        if (fails) throw new Error(name);
+        return name;
+      });
+    const all = await Promise.allSettled([work('a1', true), work('a2'), work('b1')]);
+    expect(all.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
+    expect(events).toEqual(['a1 begins', 'b1 begins', 'a1 ends', 'a2 begins', 'b1 ends', 'a2 ends']);
+    expect(await work('a3')).toBe('a3');
+  });
 });
