@@ -38,7 +38,7 @@ const limitKeys = recordOf(
       'must have per10Minutes or perDay',
     ),
 ).describe(
-  "Kinds of `limitKeys` that requests may have, such as `user`, with limits for each key: the app's own id of whatever it limits.",
+  "Kinds of `limitKeys` that requests may have, such as `user`, with limits for each key: the app's own id of a user or device, for example.",
 );
 
 const variable = z

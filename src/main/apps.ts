@@ -221,7 +221,7 @@ function problemsOfText(
   if (brand !== undefined && countries.includes('MY') && !namesBrand(text, brand)) {
     return ['must name the brand, such as by {brand}: the app may send to Malaysia'];
   }
-  // Otherwise it is checked whatever the policy.
+  // Otherwise it is checked under every policy.
   if (config.contentPolicy !== 'enforce' || variables.size > 0) return [];
   const broken = new Set(countries.flatMap((country) => brokenContentRules(text, country)));
   return [...broken].map((rule) => contentRuleMessages[rule]);

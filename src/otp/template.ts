@@ -53,7 +53,7 @@ const types: Record<Variable['type'], { shape: RegExp; rule: string }> = {
 
 /** Stands for a variable where the text around it is checked. */
 const variableMark = '\u0001';
-/** A row of more digits reads as a code or a part of a phone number, whatever separates the digits but a letter. */
+/** A row of more digits reads as a code or a part of a phone number, unless a letter separates the digits. */
 const codeLike = /\d(?:[^\p{L}\d]*\d){4}/u;
 /** By the digit that each of them is. */
 const hanNumerals = ['零〇', '一壹幺', '二贰貳', '三叁參', '四肆', '五伍', '六陆陸', '七柒', '八捌', '九玖'];

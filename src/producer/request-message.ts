@@ -143,7 +143,7 @@ function freeTextRefusal(): Refusal {
   return refuse('message_not_allowed', { errors });
 }
 
-/** Broken rules, and the brand that the operator sets for this rule alone, whatever the policy. */
+/** Broken rules, and the brand that the operator sets for this rule alone, under every policy. */
 function contentProblems(
   { brand }: App,
   { to, message, rules }: { to: PhoneNumber; message: string; rules: ReturnType<typeof brokenContentRules> },

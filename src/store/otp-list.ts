@@ -130,7 +130,7 @@ export function createOtpList(
   return {
     /**
      * Reads the next OTPs, newest first, and those that pass the filter, each with the position after it. `next`: the
-     * position after all that were read; null at the end.
+     * position after the last one that was read; null at the end.
      */
     readNext: async (app: string, filter: OtpFilter, { after, most, onUnreadable }: Reading) => {
       const { batch, since = 0 } = filter;

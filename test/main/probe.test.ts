@@ -210,7 +210,7 @@ describe('probe of the simulator', () => {
     expect(statSync(transcript).mode & 0o777).toBe(0o600);
   });
 
-  it('names no code or number in the transcript, in whatever notation a reply repeats it', async () => {
+  it('names no code or number in the transcript, in any notation in which a reply repeats it', async () => {
     const leak = () => {
       const code = simulator.lastCode(number) ?? '';
       return `un=${account.username.toUpperCase()} ${encodeURIComponent(account.password)} code ${code} to +60 12-345 6789\u001b[2J`;

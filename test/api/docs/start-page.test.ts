@@ -43,7 +43,7 @@ describe('the start page', () => {
   });
 
   it.each(['Forwarded', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Real-IP', 'Via'])(
-    'shows it to nobody behind a proxy on this machine that sends %s',
+    'shows it to no client of a proxy on this machine that sends %s',
     async (name) => {
       const { host } = new URL(gateway.url);
       expect(await pageFor(host, { [name]: '203.0.113.9' })).not.toContain(development.apiKey);
