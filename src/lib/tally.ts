@@ -4,7 +4,7 @@ export const slotMs = 300_000;
 /** An OTP as statistics count it; without a number where that is unknown. */
 export interface CountedOtp {
   app: string;
-  to?: { country: string };
+  to?: { country: string } | undefined;
   purpose: string | null;
   template: string | null;
 }
@@ -61,8 +61,9 @@ export const mostAppGroups = 50;
 export function createAppTally() {
   const { add, take, giveBack } = createTally();
   let groups = new Map<string, Set<string>>();
-  const known = (key: string, group: string | null) => {
+  const bounded = (app: string, kind: string, group: string | null) => {
     if (group === null) return null;
+    const key = `${app} ${kind}`;
     const ofKey = groups.get(key) ?? new Set();
     groups.set(key, ofKey);
     if (ofKey.size < mostAppGroups) ofKey.add(group);
@@ -70,13 +71,12 @@ export function createAppTally() {
   };
   return {
     giveBack,
-    add: ({ purpose, template, ...otp }: CountedOtp, name: string, { at = Date.now(), by = 1 } = {}) => {
-      const { app } = otp;
-      const bounded = {
-        purpose: known(`${app} purpose`, purpose),
-        template: known(`${app} template`, template),
+    add: ({ app, to, purpose, template }: CountedOtp, name: string, { at = Date.now(), by = 1 } = {}) => {
+      const groups = {
+        purpose: bounded(app, 'purpose', purpose),
+        template: bounded(app, 'template', template),
       };
-      add(countName({ ...otp, ...bounded }, name, at), by);
+      add(countName({ app, to, ...groups }, name, at), by);
     },
     take: () => {
       groups = new Map();

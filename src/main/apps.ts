@@ -258,12 +258,15 @@ function toApp(name: string, entry: AppEntry): App {
     freeText: entry.freeText ?? plain.freeText,
     senderId: entry.senderId ?? null,
     countries: entry.countries ?? null,
-    limits: {
-      ...limits,
-      ...entry.budget,
-      recipientCooldownMs: recipientCooldownSeconds && recipientCooldownSeconds * 1_000,
-      appPerSecond: perSecond,
-    },
+    limits:
+      entry.limits || entry.budget
+        ? {
+            ...limits,
+            ...entry.budget,
+            recipientCooldownMs: recipientCooldownSeconds && recipientCooldownSeconds * 1_000,
+            appPerSecond: perSecond,
+          }
+        : null,
     limitKeys: new Map(
       Object.entries(entry.limitKeys ?? {}).map(
         ([kind, { per10Minutes = 0, perDay = 0, required = false }]) => [

@@ -36,7 +36,8 @@ export interface App {
   senderId: string | null;
   /** ISO 3166-1 alpha-2; null: the gateway's. */
   countries: readonly string[] | null;
-  limits: AppLimits;
+  /** Null: the gateway's. */
+  limits: AppLimits | null;
   /** The kinds of limit keys that its requests may have. */
   limitKeys: ReadonlyMap<string, KeyLimits>;
   /** Calls to iSMS; 0 disables the limit, null is the gateway's. */
@@ -76,7 +77,7 @@ export function plainApp(name: string): App {
     freeText: true,
     senderId: null,
     countries: null,
-    limits: {},
+    limits: null,
     limitKeys: new Map(),
     sendsPerSecond: null,
     webhook: null,

@@ -18,14 +18,16 @@ export function partitionOf(hash: string): string {
   return partitions[first % partitions.length] ?? '';
 }
 
-let random = Buffer.alloc(0);
+const random = { bytes: Buffer.alloc(0), used: 0 };
 
 /** 128 random bits as text, drawn for many ids at once: one call per id took 2.5 µs (measured). */
 export function randomText(): string {
-  if (random.length === 0) random = randomBytes(4_096);
-  const text = random.toString('base64url', 0, 16);
-  random = random.subarray(16);
-  return text;
+  if (random.used === random.bytes.length) {
+    random.bytes = randomBytes(4_096);
+    random.used = 0;
+  }
+  random.used += 16;
+  return random.bytes.toString('base64url', random.used - 16, random.used);
 }
 
 /** A new, unguessable id: `otp_` + partition + 128 random bits. */

@@ -214,13 +214,13 @@ function completed(
   if (wrongKinds) return { refusal: wrongKinds };
   const message = messageOf(owner, to, input);
   if ('code' in message) return { refusal: message };
-  const ownLimits = limitsFor(owner, to);
+  const { limits, keyLimits, isTest } = limitsFor(owner, to);
   const request = {
     app,
     to,
     message: message.message,
     unicode: message.unicode,
-    credits: ownLimits.isTest ? 0 : message.credits,
+    credits: isTest ? 0 : message.credits,
     senderId: input.senderId ?? owner.senderId ?? settings.defaultSenderId,
     reference: input.reference ?? null,
     ttlSeconds: input.ttlSeconds ?? settings.ttlSeconds,
@@ -231,7 +231,9 @@ function completed(
     binding: input.binding === undefined ? null : hashBinding(input.binding),
     purpose: input.purpose ?? null,
     template: templateName(owner, input),
-    ...ownLimits,
+    limits,
+    keyLimits,
+    isTest,
   };
   return { request, text: JSON.stringify(canonical(input)) };
 }
@@ -253,6 +255,7 @@ function byName(record: Record<string, string>): Record<string, string> {
 
 /** Refuses a kind without limits, as a misspelt one would disable the limit, and a request without a required one. */
 function kindsRefusal({ limitKeys }: App, input: Input): Refusal | null {
+  if (limitKeys.size === 0 && !input.limitKeys) return null;
   const given = Object.keys(input.limitKeys ?? {});
   const unknown = given.filter((kind) => !limitKeys.has(kind));
   const missing = [...limitKeys].flatMap(([kind, { required }]) =>
@@ -287,12 +290,7 @@ export function createPolicyCheck(settings: RequestSettings) {
 
 /** The limits of an OTP of this app to this number. */
 export function limitsFor(owner: App, to: PhoneNumber): Pick<OtpRequest, 'limits' | 'keyLimits' | 'isTest'> {
-  const ownLimits = Object.values(owner.limits).some((limit) => limit !== undefined);
-  return {
-    limits: ownLimits ? owner.limits : null,
-    keyLimits: owner.limitKeys,
-    isTest: testCodeOf(owner, to) !== null,
-  };
+  return { limits: owner.limits, keyLimits: owner.limitKeys, isTest: testCodeOf(owner, to) !== null };
 }
 
 /** The template that the message is from; null for a message of its own, or the gateway's default. */

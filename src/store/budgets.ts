@@ -42,12 +42,12 @@ export function createBudgets({ redis, policy }: { redis: RedisClient; policy: P
   return {
     /** The current budgets of these apps; `used`: credits reserved by OTPs that did not end unsent. */
     read: async (apps: readonly Pick<App, 'name' | 'limits'>[]) => {
-      const all = apps.flatMap(({ name, limits: { creditsPerDay, creditsPerMonth } }) => {
-        const limits = {
-          creditsPerDay: creditsPerDay ?? policy.creditsPerDay,
-          creditsPerMonth: creditsPerMonth ?? policy.creditsPerMonth,
+      const all = apps.flatMap(({ name, limits }) => {
+        const ofApp = {
+          creditsPerDay: limits?.creditsPerDay ?? policy.creditsPerDay,
+          creditsPerMonth: limits?.creditsPerMonth ?? policy.creditsPerMonth,
         };
-        return (budgetsOf(name, limits, policy.budgetTimeZone) ?? []).filter(({ limit }) => limit > 0);
+        return (budgetsOf(name, ofApp, policy.budgetTimeZone) ?? []).filter(({ limit }) => limit > 0);
       });
       return await Promise.all(
         all.map(async ({ app, period, key, limit, endsAt }) => {
