@@ -9,7 +9,7 @@ Wait for \`Retry-After\`. Retry a send with the same \`Idempotency-Key\`, so tha
 
 \`Idempotency-Key\` follows draft-ietf-httpapi-idempotency-key-header-07. Answers to sends name the active limits in
 \`RateLimit-Policy\` and \`RateLimit\` (draft-ietf-httpapi-ratelimit-headers-10); a cooldown is a policy of its own,
-\`"phone-cooldown";q=1;w=30\`. \`type\` is an absolute URL, except for
+\`"recipient-cooldown";q=1;w=30\`. \`type\` is an absolute URL, except for
 requests that never reach the API (\`request_timeout\`, \`headers_too_large\`, unreadable bytes).
 
 | status | code | meaning | what to do |

@@ -29,7 +29,7 @@ const temporary = [
   'app_paused',
   'app_rate_limited',
   'app_budget_exceeded',
-  'phone_rate_limited',
+  'recipient_rate_limited',
   'limit_key_rate_limited',
 ];
 

@@ -149,8 +149,7 @@ function createRecordingPool(options: ProbeOptions, codes: () => string[]) {
       try {
         last = await fetchReply(parameters, Math.max(1, window.endBy - performance.now()));
       } catch (error) {
-        // The error itself may hold the URL.
-        failure = error instanceof Error && 'code' in error ? String(error.code) : 'no reply';
+        failure = reasonOf(error);
         return { kind: 'lost', reason: 'connection_lost' };
       }
       const judged = judgeStatus(last.status);
@@ -177,6 +176,14 @@ function createRecordingPool(options: ProbeOptions, codes: () => string[]) {
     return { outcome, status, json: objectOf(text) };
   };
   return { pool, record };
+}
+
+/** Why there is no reply; the error itself may hold the URL. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'no reply';
+  // A signal's code is the number 23.
+  if (error.name === 'TimeoutError') return 'timeout';
+  return 'code' in error ? String(error.code) : 'no reply';
 }
 
 function objectOf(text: string): ProbeReply['json'] {

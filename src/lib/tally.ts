@@ -9,7 +9,7 @@ export interface CountedOtp {
   template: string | null;
 }
 
-/** The name in a tally of a count of an OTP at a time; `name` is as the metrics have it, such as `rejected:phone_locked`. */
+/** The name in a tally of a count of an OTP at a time; `name` is as the metrics have it, such as `rejected:recipient_locked`. */
 export function countName({ app, to, purpose, template }: CountedOtp, name: string, at: number): string {
   return `${at - (at % slotMs)}\n${app}\n${to?.country ?? ''}\n${purpose ?? ''}\n${template ?? ''}\n${name}`;
 }

@@ -160,10 +160,13 @@ function planText(
 async function readCode(call: Call, source: string | undefined): Promise<string> {
   if (source === undefined) return await readLine(call, 'Code of the SMS (Enter if none arrived): ');
   if (source === '-') return await readLine(call, '');
+  let before = '';
   for (const until = Date.now() + codeWithinMs; Date.now() < until; ) {
     const text = await readFile(source, { encoding: 'utf8', signal: call.signal }).catch(() => '');
     const [line = ''] = text.trim().split('\n');
-    if (line !== '') return line.trim();
+    // Without a line break, the code may be half written.
+    if (line !== '' && (text.includes('\n') || text === before)) return line.trim();
+    before = text;
     await sleep(codeEveryMs, undefined, { signal: call.signal });
   }
   return '';

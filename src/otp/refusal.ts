@@ -13,14 +13,14 @@ export const refusalMessages = {
   recipient_denied: "The number is on the operator's deny list.",
   message_not_allowed:
     "The message breaks the content rules of the number's country or those of the operator; `errors` lists them.",
-  phone_rate_limited: 'Too many OTPs to this number.',
+  recipient_rate_limited: 'Too many OTPs to this number.',
   app_rate_limited: 'Too many OTPs of this app per second.',
   app_budget_exceeded: "The app's budget of credits is spent.",
   client_ip_rate_limited: 'Too many OTPs from this client address.',
   limit_key_rate_limited: 'Too many OTPs for one of the limit keys.',
   range_blocked:
     'The toll-fraud guard blocks this number range: too few of its codes were verified, or too many are still unverified.',
-  phone_locked:
+  recipient_locked:
     'The number is locked after too many wrong or unanswered codes in a row. The operator can unlock it.',
   too_many_rejected:
     'Too many earlier lines of this upload were rejected, so new lines are not processed. Correct them and repeat the upload with the same key.',
@@ -78,7 +78,7 @@ export interface Quota {
 }
 
 /** What a limit on OTPs counts by. */
-export const limitedBy = ['phone', 'app', 'client_ip', 'limit_key'] as const;
+export const limitedBy = ['recipient', 'app', 'client_ip', 'limit_key'] as const;
 
 /** Why the toll-fraud guard rejects an OTP: too few codes of its range are verified, or too many are still unverified. */
 export type RangeDecision = 'slowed' | 'blocked' | 'capped';
@@ -95,7 +95,7 @@ export function refuseByLimit(
   { retryAfterMs, quotas, kind }: { retryAfterMs: number; quotas: Quota[]; kind?: string | undefined },
 ): Refusal {
   const message =
-    by === 'phone'
+    by === 'recipient'
       ? { message: recipientMessage(retryAfterMs, quotas) }
       : kind !== undefined && {
           message: `Too many OTPs for the same \`${kind}\` of \`limitKeys\`. Try again in ${seconds(retryAfterMs)} s.`,
@@ -107,9 +107,9 @@ const seconds = (ms: number) => Math.max(1, Math.ceil(ms / 1_000));
 
 /** When the next OTP to the number can be accepted and, if its cooldown is what refused, when the last one was. */
 function recipientMessage(retryAfterMs: number, quotas: readonly Quota[]): string {
-  const cooldown = quotas.find(({ name }) => name === 'phone-cooldown');
+  const cooldown = quotas.find(({ name }) => name === 'recipient-cooldown');
   if (!cooldown || cooldown.resetMs < retryAfterMs) {
-    return `${refusalMessages.phone_rate_limited} Try again in ${seconds(retryAfterMs)} s.`;
+    return `${refusalMessages.recipient_rate_limited} Try again in ${seconds(retryAfterMs)} s.`;
   }
   const since = Math.round(cooldown.windowMs / 1_000) - seconds(retryAfterMs);
   const ago = since > 0 ? `${since} s ago` : 'just now';

@@ -107,7 +107,7 @@ const admitReply = json(
     }),
     guardReply.extend({ kind: z.literal('range_blocked') }),
     z.object({ kind: z.literal('over_budget'), period: z.enum(budgetPeriods) }),
-    z.object({ kind: z.enum(['key_reused', 'phone_locked', 'app_paused', 'refused']) }),
+    z.object({ kind: z.enum(['key_reused', 'recipient_locked', 'app_paused', 'refused']) }),
   ]),
 );
 
@@ -150,7 +150,7 @@ export function admissionOf(
       return { kind: 'refused', refusal: refuseWith ?? refuse('overloaded') };
     case 'key_reused':
       return refused('idempotency_key_reused');
-    case 'phone_locked':
+    case 'recipient_locked':
     case 'app_paused':
       return refused(reply.kind);
   }

@@ -7,7 +7,7 @@ const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
 /** What an app's statistics are grouped by, and the groups of a day; further ones are counted as `other`. */
-const mostGroups = { country: 250, purpose: mostAppGroups, template: mostAppGroups } as const;
+const mostGroups = { status: 1, country: 250, purpose: mostAppGroups, template: mostAppGroups } as const;
 const dimensions = Object.keys(mostGroups) as StatsDimension[];
 
 /** Steps of statistics: the kept step that each is read from, and for how long. */
@@ -27,7 +27,7 @@ export interface AppStats {
   at: number;
   /** Empty: OTPs without one, and requests that were rejected before it was known. */
   group: string;
-  /** By name, as the metrics have it, such as `sent` and `rejected:phone_locked`. */
+  /** By name, as the metrics have it, such as `sent` and `rejected:recipient_locked`. */
   counts: Record<string, number>;
 }
 
@@ -84,7 +84,7 @@ export function createAppStats(redis: RedisClient) {
      */
     read: async (
       app: string,
-      by: StatsDimension | 'status',
+      by: StatsDimension,
       {
         step,
         since,
@@ -96,14 +96,13 @@ export function createAppStats(redis: RedisClient) {
       const sums = new Map<string, AppStats>();
       // One day after the other, so that other requests are served between them.
       for (let day = startOfDay(since); day < until; day += dayMs) {
-        const key = keys.appStats(app, by === 'status' ? 'country' : by, { step: kept, day: dayOf(day) });
+        const key = keys.appStats(app, by, { step: kept, day: dayOf(day) });
         for (const [field, text] of Object.entries(await redis.hgetall(key))) {
-          const [index = '', name = ''] = field.split(':');
+          const [index = '', group = ''] = field.split(':');
           const at = day + Number(index) * statsSteps[kept].ms;
           // Other fields name the groups that are known.
           if (!(at >= since && at < until)) continue;
           const start = at - ((at - since) % ms);
-          const group = by === 'status' ? '' : name;
           const sum = sums.get(`${start}:${group}`) ?? { at: start, group, counts: {} };
           addTo(sum.counts, JSON.parse(text));
           sums.set(`${start}:${group}`, sum);
@@ -127,7 +126,8 @@ function addTo(sums: Record<string, number>, counts: Record<string, number>): vo
 function additionsOf(tally: readonly [string, number][]): Iterable<Addition> {
   const found = new Map<string, Addition>();
   for (const [text, count] of tally) {
-    const { at, name, ...groups } = countLabels(text);
+    const { at, name, ...labels } = countLabels(text);
+    const groups = { ...labels, status: '' };
     for (const by of dimensions) {
       const place = `${by}\n${at}\n${groups[by]}`;
       const addition = found.get(place) ?? { by, group: groups[by], at, counts: {} };

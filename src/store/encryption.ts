@@ -30,8 +30,6 @@ export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]) 
     encryptionKeys.map((key) => [derive(key, 'key id').subarray(0, keyIdBytes).toString('hex'), key]),
   );
   const [current] = encryptionKeys;
-  const hmac = (key: Buffer, purpose: string, text: string) =>
-    createHmac('sha256', derive(key, `hash ${purpose}`)).update(text);
   return {
     /** AES-256-GCM under the first encryption key; `id` is bound to it, so it opens under no other id. Base64url. */
     encrypt: (id: string, plaintext: string) => {
@@ -67,11 +65,13 @@ export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]) 
         .equals(Buffer.from(encrypted.slice(0, 8), 'base64url').subarray(0, keyIdBytes)),
     /** The first 22 characters of each in Base64url, 132 bits, for one purpose. */
     hashes: (purpose: string, text: string): KeyedHashes => {
-      const short = (key: Buffer) => hmac(key, purpose, text).digest('base64url').slice(0, 22);
+      const short = (key: Buffer) =>
+        createHmac('sha256', derive(key, `hash ${purpose}`))
+          .update(text)
+          .digest('base64url')
+          .slice(0, 22);
       return [short(current), ...encryptionKeys.slice(1).map(short)];
     },
-    /** Keyed hash (256 bits) under the current encryption key. */
-    hash: (purpose: string, text: string) => hmac(current, purpose, text).digest(),
   };
 }
 

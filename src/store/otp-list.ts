@@ -76,11 +76,12 @@ export function createOtpList(
   ) => {
     const last = until === undefined ? null : hourOf(until - 1);
     const isWithin = after !== null && (last === null || after.hour <= last);
-    const [hour, before] = isWithin
-      ? [after.hour, after.before + (after.within === undefined ? 0 : 1)]
-      : [last ?? '', ''];
-    const args = [hour, before, since, listedMs, most];
-    const reply = readReply.parse(await readScript([keys.otpsOfApp(app)], args));
+    const read = async (...from: (number | '')[]) =>
+      readReply.parse(await readScript([keys.otpsOfApp(app)], [...from, since, listedMs, most]));
+    let reply = isWithin
+      ? await read(after.hour, after.before + (after.within === undefined ? 0 : 1))
+      : await read(last ?? '', '');
+    while (reply?.[2].length === 0) reply = await read(reply[0], '');
     const [found, start, texts] = reply ?? [0, 0, []];
     const entries = texts.map((text, i) => {
       const position = { hour: found, before: start + i };

@@ -17,7 +17,7 @@ const refusals = [
   'not_verifiable',
   'otp_expired',
   'verification_in_progress',
-  'phone_locked',
+  'recipient_locked',
 ] as const;
 
 /** Why no attempt was admitted, or why a right code no longer counts: the contract's problem codes. */
@@ -40,7 +40,7 @@ export interface VerificationAttempts {
   ): Promise<{ kind: 'admitted' | 'replayed'; otp: Otp } | { kind: VerificationRefusal }>;
   /**
    * Throws unless it gets the object that `admit` was given. `verified` is durable before it is returned, and returned to
-   * at most one call of an OTP. `phoneLocked`: too many codes in a row were wrong for this number. `unrecognised` spends
+   * at most one call of an OTP. `recipientLocked`: too many codes in a row were wrong for this number. `unrecognised` spends
    * the OTP's attempt, and does not count for the number.
    */
   settle(
@@ -48,7 +48,7 @@ export interface VerificationAttempts {
     outcome: VerifyOutcome['kind'],
   ): Promise<
     | { kind: 'verified'; otp: Otp }
-    | { kind: 'incorrect' | 'unrecognised' | 'unavailable'; otp: Otp; phoneLocked: boolean }
+    | { kind: 'incorrect' | 'unrecognised' | 'unavailable'; otp: Otp; recipientLocked: boolean }
     | { kind: VerificationRefusal }
   >;
 }
@@ -121,10 +121,10 @@ export function createVerificationAttempts(
           return { kind: 'verified', otp: now };
         case 'incorrect':
         case 'unrecognised':
-          return { kind, otp: now, phoneLocked: locked };
+          return { kind, otp: now, recipientLocked: locked };
         case 'unsent':
         case 'unavailable':
-          return { kind: 'unavailable', otp: now, phoneLocked: locked };
+          return { kind: 'unavailable', otp: now, recipientLocked: locked };
         default:
           return { kind };
       }

@@ -203,6 +203,6 @@ export function expectProblem(reply: Reply, status: number, code: string): void 
   expect(reply.headers.get('Content-Type')).toBe('application/problem+json');
   expect(reply.headers.get('Cache-Control')).toBe('no-store');
   expect(reply.headers.has('Retry-After')).toBe(
-    status === 503 || (status === 429 && code !== 'phone_locked'),
+    status === 503 || (status === 429 && code !== 'recipient_locked'),
   );
 }

@@ -87,9 +87,9 @@ describe('send', () => {
     const { to } = await sent();
     const ended = await ask(['send', to]);
     expect(ended).toMatchObject({ code: 1, out: '' });
-    expect(ended.err).toMatch(/^isms-otp: .*this number.*try again in \d+ s \(phone_rate_limited\)\n$/);
+    expect(ended.err).toMatch(/^isms-otp: .*this number.*try again in \d+ s \(recipient_rate_limited\)\n$/);
     expect(errorIn(await ask(['send', to, '--json']))).toMatchObject({
-      code: 'phone_rate_limited',
+      code: 'recipient_rate_limited',
       retryAfterSeconds: expect.any(Number),
     });
   });

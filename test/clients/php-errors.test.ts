@@ -55,7 +55,7 @@ describe.each<[string, string, Script]>([
   });
 
   it.each([
-    ['phone_rate_limited', problem('phone_rate_limited', soon), 'phone_rate_limited'],
+    ['recipient_rate_limited', problem('recipient_rate_limited', soon), 'recipient_rate_limited'],
     ['internal_error', problem('internal_error'), 'internal_error'],
     ['overloaded with a long Retry-After', problem('overloaded', late), 'overloaded'],
     ['unauthorized', problem('unauthorized'), 'unauthorized'],

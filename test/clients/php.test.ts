@@ -289,7 +289,7 @@ describe('the PHP client', () => {
   it('waits as long as Retry-After says only where that is short', async () => {
     const phone = "['to' => '+60123457005']";
     const limited = await error(`for (;;) $otps->send(${phone});`);
-    expect(limited).toMatchObject({ code: 'phone_rate_limited', status: 429 });
+    expect(limited).toMatchObject({ code: 'recipient_rate_limited', status: 429 });
     expect(limited['retryAfterSeconds']).toBeGreaterThan(5);
   });
 

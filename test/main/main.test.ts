@@ -186,7 +186,7 @@ describe('commands on the stored data', () => {
     const attempt = { app: 'shop', id, token: 'wrong', replay: null };
     await store.verificationAttempts.admit(attempt);
     await store.verificationAttempts.settle(attempt, 'incorrect');
-    expect(await store.otps.admit(request(), null)).toMatchObject({ refusal: { code: 'phone_locked' } });
+    expect(await store.otps.admit(request(), null)).toMatchObject({ refusal: { code: 'recipient_locked' } });
     const { code, said } = await run(['numbers', 'unlock', 'shop', '012-345 6789']);
     expect(said).toBe('+60******789 of shop was unlocked: OTPs can be sent and verified again.\n');
     expect(code).toBe(0);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -311,6 +312,19 @@ describe('probe that sends nothing', () => {
     expect(JSON.parse(ended.err)).toMatchObject({ error: { code: 'ECONNREFUSED' } });
     expect(ended.transcript).toContain('no reply (ECONNREFUSED)');
   });
+
+  it('names a time-out', async () => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    onTestFinished(() => {
+      silent.close();
+      silent.closeAllConnections();
+    });
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const ended = await probed(`http://127.0.0.1:${port}/`, { env: { ISMS_VERIFY_TIMEOUT_MS: '300' } });
+    expect(ended.code).toBe(4);
+    expect(JSON.parse(ended.err)).toMatchObject({ error: { code: 'timeout' } });
+  });
 });
 
 describe('isms-otp probe', () => {
@@ -382,6 +396,21 @@ describe('isms-otp probe', () => {
     const ended = await running;
     expect(ended.out).toMatch(/Differences: 0\. Not checked: 0\./);
     expect(ended.code).toBe(0);
+  });
+
+  it('takes no half-written code from a file', async () => {
+    const code = join(directory, 'code');
+    const args = ['probe', number, '--yes', '--code', code, '--transcript', transcript];
+    const running = run(args, { env: settings() });
+    await expect.poll(() => simulator.state.calls.verify).toBe(1);
+    const sent = simulator.lastCode(number) ?? '';
+    writeFileSync(code, sent.slice(0, 3));
+    utimesSync(code, 1, 2);
+    // Until it was read once.
+    await expect.poll(() => statSync(code).atimeMs).toBeGreaterThan(2_000);
+    writeFileSync(code, `${sent}\n`);
+    const ended = await running;
+    expect(ended.out).toMatch(/Differences: 0\. Not checked: 0\./);
   });
 
   it('refuses a file that holds a code already, an existing transcript, and a pipe without --yes and --code', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { refuseByLimit } from '../../src/otp/refusal.js';
 
 describe('the refusal of an OTP to a number in its cooldown', () => {
-  const cooldown = { name: 'phone-cooldown', quota: 1, windowMs: 30_000, remaining: 0 };
+  const cooldown = { name: 'recipient-cooldown', quota: 1, windowMs: 30_000, remaining: 0 };
 
   it.each([
     [29_990, 'just now; try again in 30 s'],
@@ -10,7 +10,7 @@ describe('the refusal of an OTP to a number in its cooldown', () => {
     [28_001, '1 s ago; try again in 29 s'],
     [400, '29 s ago; try again in 1 s'],
   ])('says with %i ms left that the last code was requested %s', (retryAfterMs, said) => {
-    const { message } = refuseByLimit('phone', {
+    const { message } = refuseByLimit('recipient', {
       retryAfterMs,
       quotas: [{ ...cooldown, resetMs: retryAfterMs }],
     });

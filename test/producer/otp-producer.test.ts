@@ -63,7 +63,7 @@ describe('send', () => {
     const to = number();
     await producer.send({ to });
     const again = await producer.send({ to });
-    expect(again).toMatchObject({ kind: 'refused', refusal: { code: 'phone_rate_limited' } });
+    expect(again).toMatchObject({ kind: 'refused', refusal: { code: 'recipient_rate_limited' } });
     expect(again.kind === 'refused' && again.refusal.retryAfterMs).toBeGreaterThan(20_000);
   });
 

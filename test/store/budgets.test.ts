@@ -97,7 +97,7 @@ describe('the budget of an app', () => {
     const same = request({ to: number('0123456788') });
     expect(await store.otps.admit(same, idempotency)).toMatchObject({ kind: 'created' });
     expect(await store.otps.admit(same, idempotency)).toMatchObject({ kind: 'replayed' });
-    expect(await ask(store, { to: number('0123456789') })).toMatchObject(refused('phone_rate_limited'));
+    expect(await ask(store, { to: number('0123456789') })).toMatchObject(refused('recipient_rate_limited'));
     expect(await ask(store, { isTest: true, credits: 0 })).toMatchObject({ kind: 'created' });
     expect(await used(store)).toBe(2);
   });

@@ -169,7 +169,7 @@ describe('on a cluster of three masters', () => {
       kind: 'created',
       quotas: expect.arrayContaining([expect.objectContaining({ name: 'client-ip', remaining: 2 })]),
     });
-    for (let i = 0; i < 5; i++) expect(await ask(`b${i}`)).toMatchObject(refused('phone_rate_limited'));
+    for (let i = 0; i < 5; i++) expect(await ask(`b${i}`)).toMatchObject(refused('recipient_rate_limited'));
     expect(await ask('c', fresh())).toMatchObject({ kind: 'created' });
     expect(await ask('d', fresh())).toMatchObject({ kind: 'created' });
     expect(await ask('e', fresh())).toMatchObject(refused('client_ip_rate_limited'));
@@ -186,7 +186,7 @@ describe('on a cluster of three masters', () => {
     const ask = (to = fresh()) => strict.otps.admit(request({ to, limitKeys, keyLimits }), null);
     const to = fresh();
     expect(await ask(to)).toMatchObject({ kind: 'created' });
-    for (let i = 0; i < 5; i++) expect(await ask(to)).toMatchObject(refused('phone_rate_limited'));
+    for (let i = 0; i < 5; i++) expect(await ask(to)).toMatchObject(refused('recipient_rate_limited'));
     const all = await Promise.all(Array.from({ length: 60 }, () => ask()));
     expect(all.filter(({ kind }) => kind === 'created')).toHaveLength(19);
     expect(await ask()).toMatchObject(

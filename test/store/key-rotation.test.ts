@@ -31,7 +31,7 @@ describe('another encryption key in front', () => {
   it('keeps a locked number locked, until an operator lifts it', async () => {
     const { before, after, ask } = rotated({ maxWrongCodes: 1 });
     await typeCode(before, await sent(before), 'incorrect');
-    expect(await ask()).toMatchObject(refused('phone_locked'));
+    expect(await ask()).toMatchObject(refused('recipient_locked'));
     expect(await after.phones.unlock('shop', to)).toBe(true);
     expect(await ask()).toMatchObject({ kind: 'created' });
   });
@@ -48,7 +48,7 @@ describe('another encryption key in front', () => {
   it('keeps what is left of the limits of a number and of a client', async () => {
     const { before, ask } = rotated({ recipientPerDay: 1, clientIpPer10Minutes: 1 });
     await before.otps.admit(request({ clientIp: '192.0.2.1' }), null);
-    expect(await ask()).toMatchObject(refused('phone_rate_limited'));
+    expect(await ask()).toMatchObject(refused('recipient_rate_limited'));
     const other = { to: number('0123456780'), clientIp: '192.0.2.1' };
     expect(await ask(other)).toMatchObject(refused('client_ip_rate_limited'));
   });
@@ -77,7 +77,7 @@ describe('another encryption key in front', () => {
     const [key = ''] = await redis.keys('*:phone:*');
     const before = await redis.pttl(key);
     const mixed = testStore(redis, { maxWrongCodes: 1 }, [encryptionKey, newKey]);
-    expect(await mixed.otps.admit(request(), null)).toMatchObject(refused('phone_locked'));
+    expect(await mixed.otps.admit(request(), null)).toMatchObject(refused('recipient_locked'));
     expect(await redis.pttl(key)).toBeGreaterThan(before - 60_000);
   });
 

@@ -31,9 +31,9 @@ describe('the cooldown of a number', () => {
     const { clock, store } = await atHand({ recipientCooldownMs: 30_000 });
     await ask(store);
     await clock.advance(10_000);
-    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 20_000 }));
+    expect(await ask(store)).toMatchObject(refused('recipient_rate_limited', { retryAfterMs: 20_000 }));
     await clock.advance(19_999);
-    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 1 }));
+    expect(await ask(store)).toMatchObject(refused('recipient_rate_limited', { retryAfterMs: 1 }));
     await clock.advance(1);
     expect(await ask(store)).toMatchObject({ kind: 'created' });
   });
@@ -87,10 +87,10 @@ describe('the windows of a number', () => {
       await ask(store);
       await clock.advance(60_000);
     }
-    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 420_000 }));
+    expect(await ask(store)).toMatchObject(refused('recipient_rate_limited', { retryAfterMs: 420_000 }));
     await clock.advance(420_000);
     expect(await ask(store)).toMatchObject({ kind: 'created' });
-    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 60_000 }));
+    expect(await ask(store)).toMatchObject(refused('recipient_rate_limited', { retryAfterMs: 60_000 }));
   });
 
   it('take so many in a day', async () => {
@@ -98,7 +98,7 @@ describe('the windows of a number', () => {
     await ask(store);
     await clock.advance(3_600_000);
     await ask(store);
-    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 82_800_000 }));
+    expect(await ask(store)).toMatchObject(refused('recipient_rate_limited', { retryAfterMs: 82_800_000 }));
   });
 
   it('let exactly the limit in when 50 come at the same moment', async () => {
@@ -115,7 +115,7 @@ describe('the windows of a number', () => {
       expect(await store.otps.admit(request(), key)).toMatchObject({ kind: 'replayed' });
     }
     expect(await ask(store)).toMatchObject({ kind: 'created' });
-    expect(await ask(store)).toMatchObject(refused('phone_rate_limited'));
+    expect(await ask(store)).toMatchObject(refused('recipient_rate_limited'));
     expect(await store.otps.admit(request(), key)).toMatchObject({ kind: 'replayed' });
   });
 
@@ -131,7 +131,7 @@ describe('the windows of a number', () => {
     for (const app of ['one', 'two', 'tester']) {
       expect(await ask(store, { app })).toMatchObject({ kind: 'created' });
     }
-    expect(await ask(store, { app: 'four' })).toMatchObject(refused('phone_rate_limited'));
+    expect(await ask(store, { app: 'four' })).toMatchObject(refused('recipient_rate_limited'));
     const [tester] = (await store.phones.known(number())).filter(({ app }) => app === 'tester');
     expect(tester?.admittedAt).toHaveLength(21);
   });
@@ -149,7 +149,7 @@ describe('the windows of a number', () => {
       await clock.advance(1_234_567);
     }
     expect(await ask(store, { app: 'four' })).toMatchObject(
-      refused('phone_rate_limited', { retryAfterMs: 3_600_000, quotas: [] }),
+      refused('recipient_rate_limited', { retryAfterMs: 3_600_000, quotas: [] }),
     );
     await clock.advance(86_400_000);
     expect(await ask(store, { app: 'four' })).toMatchObject({ kind: 'created' });
@@ -266,7 +266,7 @@ describe('the limits of a limit key', () => {
     await store.otps.admit(asked(1), key);
     for (let i = 0; i < 3; i++) {
       expect(await store.otps.admit(asked(1), key)).toMatchObject({ kind: 'replayed' });
-      expect(await store.otps.admit(asked(1), null)).toMatchObject(refused('phone_rate_limited'));
+      expect(await store.otps.admit(asked(1), null)).toMatchObject(refused('recipient_rate_limited'));
     }
     expect(await store.otps.admit(asked(2), null)).toMatchObject({ kind: 'created' });
     expect(await store.otps.admit(asked(3), null)).toMatchObject(refused('limit_key_rate_limited'));
@@ -286,7 +286,7 @@ describe('of several limits', () => {
   it('the one with the longest wait answers, so that a request after that wait is admitted', async () => {
     const { clock, store } = await atHand({ recipientCooldownMs: 30_000, recipientPer10Minutes: 1 });
     await ask(store);
-    expect(await ask(store)).toMatchObject(refused('phone_rate_limited', { retryAfterMs: 600_000 }));
+    expect(await ask(store)).toMatchObject(refused('recipient_rate_limited', { retryAfterMs: 600_000 }));
     await clock.advance(600_000);
     expect(await ask(store)).toMatchObject({ kind: 'created' });
   });
@@ -297,8 +297,8 @@ describe('of several limits', () => {
     const admission = await ask(store);
     expect(admission).toMatchObject({
       quotas: [
-        { name: 'phone-10min', quota: 5, windowMs: 600_000, remaining: 3 },
-        { name: 'phone-day', quota: 10, windowMs: 86_400_000, remaining: 8 },
+        { name: 'recipient-10min', quota: 5, windowMs: 600_000, remaining: 3 },
+        { name: 'recipient-day', quota: 10, windowMs: 86_400_000, remaining: 8 },
         { name: 'app', quota: 100, windowMs: 1_000, remaining: 98 },
       ],
     });
@@ -327,8 +327,8 @@ describe('wrong codes in a row', () => {
     const [first, second] = [await sentOtp(store), await sentOtp(store)];
     for (const id of [first, first, second, second])
       expect(await attempt(store, id, 'incorrect')).toBe('incorrect');
-    expect(await attempt(store, second, 'correct')).toBe('phone_locked');
-    expect(await ask(store)).toMatchObject(refused('phone_locked'));
+    expect(await attempt(store, second, 'correct')).toBe('recipient_locked');
+    expect(await ask(store)).toMatchObject(refused('recipient_locked'));
     expect(await ask(store, { app: 'bank' })).toMatchObject({ kind: 'created' });
   });
 
@@ -340,7 +340,7 @@ describe('wrong codes in a row', () => {
     for (let i = 0; i < 5; i++) expect(await attempt(store, first, 'unsent')).toBe('unavailable');
     expect(await attempt(store, first, 'correct')).toBe('verified');
     for (let i = 0; i < 3; i++) expect(await attempt(store, second, 'incorrect')).toBe('incorrect');
-    expect(await attempt(store, second, 'correct')).toBe('phone_locked');
+    expect(await attempt(store, second, 'correct')).toBe('recipient_locked');
   });
 
   it('let no more than the limit through when 50 come at the same moment', async () => {
@@ -361,7 +361,7 @@ describe('wrong codes in a row', () => {
     expect(await store.phones.unlock('bank', number())).toBe(false);
     expect(await store.phones.unlock('shop', number())).toBe(true);
     expect(await attempt(store, id, 'correct')).toBe('verified');
-    expect(await attempt(store, others, 'correct')).toBe('phone_locked');
+    expect(await attempt(store, others, 'correct')).toBe('recipient_locked');
   });
 
   it('count an attempt that iSMS did not answer, since it may have been wrong', async () => {
@@ -369,7 +369,7 @@ describe('wrong codes in a row', () => {
     const [first, second] = [await sentOtp(store), await sentOtp(store)];
     expect(await attempt(store, first, 'unavailable')).toBe('unavailable');
     expect(await attempt(store, first, 'incorrect')).toBe('incorrect');
-    expect(await attempt(store, second, 'correct')).toBe('phone_locked');
+    expect(await attempt(store, second, 'correct')).toBe('recipient_locked');
   });
 
   it('of one app do not keep what is known of another for longer', async () => {

@@ -251,7 +251,7 @@ describe('beside a pumped range', () => {
     const [before] = await store.ranges.limited();
     expect(await send(store, { to: inRange(9_000) })).not.toBeNull();
     expect(await store.otps.admit(request({ to: inRange(9_000) }), null)).toMatchObject(
-      refused('phone_rate_limited'),
+      refused('recipient_rate_limited'),
     );
     expect(await store.otps.admit(request({ to: inRange(9_001) }), null)).toMatchObject(
       refused('range_blocked'),

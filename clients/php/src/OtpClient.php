@@ -122,7 +122,7 @@ class OtpClient
      * @phpstan-param OtpInput $input
      *
      * @throws OtpError `invalid_request`, `invalid_phone_number`, `country_not_allowed`, `message_not_allowed`,
-     *   `phone_rate_limited`, `client_ip_rate_limited`, `limit_key_rate_limited`, `range_blocked`, `phone_locked`,
+     *   `recipient_rate_limited`, `client_ip_rate_limited`, `limit_key_rate_limited`, `range_blocked`, `recipient_locked`,
      *   `sending_paused`, `overloaded`, …
      */
     public function send(
@@ -247,7 +247,7 @@ class OtpClient
      *
      * @throws OtpError `incorrect_code` and `binding_mismatch` with `attemptsRemaining`, `invalid_request` if the code is
      *   not six digits, `otp_not_found`, `already_verified`, `not_sent`, `not_verifiable`, `verification_in_progress`, `otp_expired`,
-     *   `otp_cancelled`, `attempts_exhausted`, `phone_locked`, and `provider_unavailable` if iSMS did not answer
+     *   `otp_cancelled`, `attempts_exhausted`, `recipient_locked`, and `provider_unavailable` if iSMS did not answer
      */
     public function verify(
         string $id,

@@ -12,7 +12,7 @@ namespace IsmsOtp;
  * - `timeout`: no answer in time;
  * - `invalid_answer`: an answer that is incomplete or not the gateway's, such as a proxy's.
  *
- * @phpstan-type RefusalCode 'invalid_request'|'idempotency_in_flight'|'idempotency_key_reused'|'invalid_phone_number'|'country_not_allowed'|'recipient_denied'|'message_not_allowed'|'phone_rate_limited'|'app_rate_limited'|'app_budget_exceeded'|'client_ip_rate_limited'|'limit_key_rate_limited'|'range_blocked'|'phone_locked'|'too_many_rejected'|'batch_cancelled'|'sending_paused'|'app_paused'|'overloaded'|'internal_error'|'queue_unavailable'
+ * @phpstan-type RefusalCode 'invalid_request'|'idempotency_in_flight'|'idempotency_key_reused'|'invalid_phone_number'|'country_not_allowed'|'recipient_denied'|'message_not_allowed'|'recipient_rate_limited'|'app_rate_limited'|'app_budget_exceeded'|'client_ip_rate_limited'|'limit_key_rate_limited'|'range_blocked'|'recipient_locked'|'too_many_rejected'|'batch_cancelled'|'sending_paused'|'app_paused'|'overloaded'|'internal_error'|'queue_unavailable'
  * @phpstan-type OtpErrorCode RefusalCode|'unauthorized'|'cross_site_request'|'action_not_offered'|'not_found'|'otp_not_found'|'app_not_found'|'batch_not_found'|'not_acceptable'|'method_not_allowed'|'already_verified'|'batch_ended'|'batch_started'|'not_sent'|'not_verifiable'|'verification_in_progress'|'too_many_jobs'|'otp_expired'|'otp_cancelled'|'attempts_exhausted'|'request_timeout'|'headers_too_large'|'body_too_large'|'unsupported_media_type'|'expectation_failed'|'incorrect_code'|'binding_mismatch'|'too_many_uploads'|'too_many_exports'|'too_many_logins'|'provider_unavailable'|'balance_unavailable'|'not_live'|'not_ready'|'network_error'|'timeout'|'invalid_answer'
  */
 class OtpError extends \RuntimeException

@@ -68,8 +68,8 @@ export class OtpClient {
   /**
    * Sends an OTP. Resolves when it is accepted or, with `waitSeconds`, when it was sent or has failed: read `status`.
    * Retries never send it twice. Errors: `invalid_request`, `invalid_phone_number`, `country_not_allowed`,
-   * `message_not_allowed`, `phone_rate_limited`, `client_ip_rate_limited`, `limit_key_rate_limited`, `range_blocked`,
-   * `phone_locked`, `sending_paused`, `overloaded`, …
+   * `message_not_allowed`, `recipient_rate_limited`, `client_ip_rate_limited`, `limit_key_rate_limited`, `range_blocked`,
+   * `recipient_locked`, `sending_paused`, `overloaded`, …
    */
   async send(input: OtpInput, options: SendOptions = {}): Promise<Otp> {
     const facts = { path: '/v1/otps', body: input, ...sendFacts(options) };
@@ -111,7 +111,7 @@ export class OtpClient {
   /**
    * Verifies a code. Resolves only if this call verified the OTP. Errors: `incorrect_code` and `binding_mismatch` with
    * `attemptsRemaining`, `otp_not_found`, `already_verified`, `not_sent`, `not_verifiable`, `verification_in_progress`, `otp_expired`,
-   * `otp_cancelled`, `attempts_exhausted`, `phone_locked`, and `provider_unavailable` if iSMS did not answer.
+   * `otp_cancelled`, `attempts_exhausted`, `recipient_locked`, and `provider_unavailable` if iSMS did not answer.
    *
    * Retried once after `network_error` and `queue_unavailable`: a correct code whose answer was lost then still succeeds,
    * but a wrong one may cost a second attempt. `retries: 0` turns that off. After a `timeout`, call again within 60 s with

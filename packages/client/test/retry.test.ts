@@ -55,10 +55,10 @@ describe.each([
   });
 
   it.each([
-    ['phone_rate_limited', problem('phone_rate_limited', soon), 'phone_rate_limited'],
+    ['recipient_rate_limited', problem('recipient_rate_limited', soon), 'recipient_rate_limited'],
     ['client_ip_rate_limited', problem('client_ip_rate_limited', soon), 'client_ip_rate_limited'],
     ['range_blocked', problem('range_blocked', soon), 'range_blocked'],
-    ['phone_locked', problem('phone_locked'), 'phone_locked'],
+    ['recipient_locked', problem('recipient_locked'), 'recipient_locked'],
     ['internal_error', problem('internal_error'), 'internal_error'],
     ['sending_paused', problem('sending_paused'), 'sending_paused'],
     ['overloaded with a long Retry-After', problem('overloaded', late), 'overloaded'],
@@ -152,7 +152,7 @@ describe.each([
     ['provider_unavailable', problem('provider_unavailable'), 'provider_unavailable'],
     ['verification_in_progress', problem('verification_in_progress'), 'verification_in_progress'],
     ['already_verified', problem('already_verified'), 'already_verified'],
-    ['phone_locked', problem('phone_locked'), 'phone_locked'],
+    ['recipient_locked', problem('recipient_locked'), 'recipient_locked'],
     ['a 503 of a proxy', proxy, 'invalid_answer'],
   ])('is not retried after %s', async (_what, bad, code) => {
     expect(await outcome([bad], call)).toEqual([code, 1]);

@@ -37,9 +37,11 @@ export async function search(
     return { otps: otps.map(maskedView), batch: null, next };
   }
   const batch = await findBatch(store, query);
+  if (batch) return { otps: [], batch, next: null };
   const byId = await store.otps.findOfAnyApp(query).catch(skipUnreadable);
-  if (batch || byId) return { otps: byId ? [maskedView(byId)] : [], batch, next: null };
-  const found = await Promise.all([ofNumber(dependencies, query), ofReference(dependencies, query)]);
+  const found = byId
+    ? [byId]
+    : await Promise.all([ofNumber(dependencies, query), ofReference(dependencies, query)]);
   const otps = [...new Map(found.flat().map((otp) => [otp.id, otp])).values()]
     .filter((otp) => (app === undefined || otp.app === app) && passes(otp, filter))
     .sort((a, b) => b.createdAt - a.createdAt);

@@ -42,9 +42,9 @@ const twilioErrors: Partial<Record<ProblemCode, readonly [status: number, code: 
   message_not_allowed: [400, 60_200],
   country_not_allowed: [403, 60_605],
   attempts_exhausted: [429, 60_202],
-  phone_locked: [429, 60_202],
+  recipient_locked: [429, 60_202],
   verification_in_progress: [429, 60_202],
-  phone_rate_limited: [429, 60_203],
+  recipient_rate_limited: [429, 60_203],
   range_blocked: [403, 60_410],
   recipient_denied: [403, 60_410],
 };

@@ -34,7 +34,7 @@ const bearer = { apiKey: [] };
 /** Headers of answers to a send, by draft-ietf-httpapi-ratelimit-headers-10; a cooldown is a policy of its own. */
 export const rateLimitHeaders = {
   'RateLimit-Policy':
-    'The active limits: `"phone-cooldown";q=1;w=30` is one OTP to a number in 30 s (draft-ietf-httpapi-ratelimit-headers-10)',
+    'The active limits: `"recipient-cooldown";q=1;w=30` is one OTP to a number in 30 s (draft-ietf-httpapi-ratelimit-headers-10)',
   RateLimit: 'For each limit, what remains (`r`), and the seconds until more is available (`t`)',
 };
 
@@ -167,7 +167,7 @@ function problemHeaders(code: ProblemCode): Record<string, string> {
   if (status === 401) return { 'WWW-Authenticate': '`Bearer` (RFC 6750)' };
   if (status === 405) return { Allow: 'The methods that this path supports' };
   // A locked number waits for the operator.
-  const retries = status === 503 || (status === 429 && code !== 'phone_locked');
+  const retries = status === 503 || (status === 429 && code !== 'recipient_locked');
   return {
     ...(retries && { 'Retry-After': 'Seconds until a retry makes sense' }),
     ...(code.endsWith('_rate_limited') && rateLimitHeaders),

@@ -216,7 +216,7 @@ const table = {
     detail:
       '`binding` is not what this OTP approves, is missing, or is not expected. It counts as a wrong code; `attemptsRemaining` is the number of attempts that remain.',
   },
-  phone_rate_limited: {
+  recipient_rate_limited: {
     advice: 'Ask the user to enter the code already sent, and allow a new one after `Retry-After`.',
     status: 429,
     title: 'Too many OTPs to this number',
@@ -227,7 +227,7 @@ const table = {
     title: 'Too many OTPs of this app',
   },
   client_ip_rate_limited: {
-    advice: "Show a CAPTCHA, or retry after `Retry-After`. Check that `clientIp` is the user's own address.",
+    advice: "Retry after `Retry-After`. Check that `clientIp` is the user's address, not your proxy's.",
     status: 429,
     title: 'Too many OTPs from this client address',
   },
@@ -266,7 +266,7 @@ const table = {
     status: 429,
     title: 'Number range blocked',
   },
-  phone_locked: {
+  recipient_locked: {
     advice: 'Refer the user to your support; the operator unlocks the number: `isms-otp numbers unlock`.',
     status: 429,
     title: 'Number locked',

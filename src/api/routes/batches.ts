@@ -29,11 +29,10 @@ const mostRead = 1_000;
 
 const querySchema = z.strictObject({
   status: z.enum(statuses).optional().describe('Only OTPs that have this status now.'),
-  cursor: z.coerce
-    .number<string>()
-    .int()
-    .min(0)
-    .max(Number.MAX_SAFE_INTEGER)
+  cursor: z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be `next` of the previous page')
+    .transform(Number)
     .default(0)
     .describe('`next` of the previous page.'),
   limit: limitParam(500, 100).describe(

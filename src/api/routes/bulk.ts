@@ -52,8 +52,10 @@ const ofNdjson = (member: z.ZodType) => `NDJSON only. ${member.description}`;
 const querySchema = z.strictObject({
   name: batchMembers.name.describe(ofNdjson(batchMembers.name)),
   startAt: batchMembers.startAt.describe(ofNdjson(batchMembers.startAt)),
-  perSecond: z.coerce
-    .number<string>()
+  perSecond: z
+    .string()
+    .regex(/^\d{1,9}$/, 'must be a whole number from 1 to 10,000')
+    .transform(Number)
     .pipe(batchMembers.perSecond.unwrap())
     .optional()
     .describe(ofNdjson(batchMembers.perSecond)),

@@ -63,7 +63,7 @@ export function statsRoute({ store }: ApiDependencies): Route {
                 start: '2025-04-01T08:00:00.000Z',
                 group: 'MY',
                 accepted: 412,
-                rejected: { phone_rate_limited: 3 },
+                rejected: { recipient_rate_limited: 3 },
                 sent: 410,
                 verified: 369,
                 failed: { invalid_number: 1 },

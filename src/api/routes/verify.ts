@@ -33,7 +33,7 @@ const verificationProblems = [
   'otp_expired',
   'otp_cancelled',
   'attempts_exhausted',
-  'phone_locked',
+  'recipient_locked',
   'body_too_large',
   'unsupported_media_type',
   'incorrect_code',
@@ -182,7 +182,7 @@ async function decide(
   const aboutAccount = outcome.kind === 'unavailable' && troubles.includes(outcome.reason);
   const kind = aboutAccount ? 'unrecognised' : outcome.kind;
   const settled = await store.verificationAttempts.settle(verification, kind);
-  if ('phoneLocked' in settled && settled.phoneLocked) {
+  if ('recipientLocked' in settled && settled.recipientLocked) {
     const { app, id, to } = settled.otp;
     logger.warn(
       { event: 'phone.locked', app, otpId: id, to: to.masked },

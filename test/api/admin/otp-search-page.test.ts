@@ -63,6 +63,33 @@ describe('the search of OTPs in a browser', { timeout: 30_000 }, () => {
     },
   );
 
+  it('shows the newer search where the answer to an older one comes later', async () => {
+    const id = await admitted(store, { reference: 'newer' });
+    const page = await open(1280);
+    let answerOlder = () => {};
+    await page.route('**/admin/otps', async (route) => {
+      if (route.request().postData()?.includes('older')) {
+        await new Promise<void>((resolve) => {
+          answerOlder = resolve;
+        });
+      }
+      await route.continue();
+    });
+    const find = async (query: string) => {
+      await page.fill('input[name="query"]', query);
+      await page.getByRole('button', { name: 'Find' }).click();
+    };
+    const older = page.waitForResponse((answer) => !!answer.request().postData()?.includes('older'));
+    await find('older');
+    await find('newer');
+    await expect.poll(() => page.textContent('#found')).toContain(id);
+    answerOlder();
+    await (await older).finished();
+    // What the page does with the answer is done before the next frame.
+    await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))');
+    expect(await page.textContent('#found')).toContain(id);
+  });
+
   it('says that an app is needed to list OTPs', async () => {
     const page = await open(1280);
     await page.getByRole('button', { name: 'Find' }).click();

@@ -60,6 +60,14 @@ describe("the operator's search", () => {
     expect(await idsOf({ query: '0123456777', app: 'bank' })).toEqual([]);
   });
 
+  it('narrows an id, too', async () => {
+    const id = await admitted(store);
+    expect(await idsOf({ query: id })).toEqual([id]);
+    expect(await idsOf({ query: id, app: 'shop', status: 'queued' })).toEqual([id]);
+    expect(await idsOf({ query: id, app: 'bank' })).toEqual([]);
+    expect(await idsOf({ query: id, status: 'sent' })).toEqual([]);
+  });
+
   it('lists the OTPs of an app, newest first, page by page', async () => {
     const ids: string[] = [];
     for (let i = 0; i < 60; i++) ids.unshift(await admitted(store, { to: number(`01234${60_000 + i}`) }));

@@ -33,10 +33,10 @@ describe('an accepted OTP', () => {
     const reply = await ask({ to: '0123450001', clientIp: '198.51.100.1' });
     expect(reply.status).toBe(202);
     expect(reply.headers.get('RateLimit-Policy')).toBe(
-      '"phone-10min";q=2;w=600, "phone-day";q=10;w=86400, "app";q=1000;w=1, "client-ip";q=3;w=600',
+      '"recipient-10min";q=2;w=600, "recipient-day";q=10;w=86400, "app";q=1000;w=1, "client-ip";q=3;w=600',
     );
     expect(reply.headers.get('RateLimit')).toMatch(
-      /^"phone-10min";r=1;t=600, "phone-day";r=9;t=86400, "app";r=\d+;t=1, "client-ip";r=2;t=600$/,
+      /^"recipient-10min";r=1;t=600, "recipient-day";r=9;t=86400, "app";r=\d+;t=1, "client-ip";r=2;t=600$/,
     );
   });
 
@@ -85,27 +85,27 @@ describe('an OTP over the budget of its app', () => {
 });
 
 describe('an OTP over a limit', () => {
-  it('over the limit of the number is phone_rate_limited, with the seconds to wait', async () => {
+  it('over the limit of the number is recipient_rate_limited, with the seconds to wait', async () => {
     for (let i = 0; i < 2; i++) await ask({ to: '0123450004' });
     const reply = await ask({ to: '012-345 0004' });
-    expectProblem(reply, 429, 'phone_rate_limited');
+    expectProblem(reply, 429, 'recipient_rate_limited');
     expect(retryAfter(reply)).toBeGreaterThan(595);
-    expect(reply.headers.get('RateLimit')).toContain('"phone-10min";r=0');
+    expect(reply.headers.get('RateLimit')).toContain('"recipient-10min";r=0');
   });
 
-  it('within the cooldown is phone_rate_limited, with the times of the last code and the next', async () => {
+  it('within the cooldown is recipient_rate_limited, with the times of the last code and the next', async () => {
     const cooling = await startGateway({ policy: { recipientCooldownMs: 30_000 } });
     const first = await ask({ to: '0123450006' }, cooling);
-    expect(first.headers.get('RateLimit-Policy')).toContain('"phone-cooldown";q=1;w=30');
-    expect(first.headers.get('RateLimit')).toContain('"phone-cooldown";r=0;t=30');
+    expect(first.headers.get('RateLimit-Policy')).toContain('"recipient-cooldown";q=1;w=30');
+    expect(first.headers.get('RateLimit')).toContain('"recipient-cooldown";r=0;t=30');
     const reply = await ask({ to: '0123450006' }, cooling);
-    expectProblem(reply, 429, 'phone_rate_limited');
+    expectProblem(reply, 429, 'recipient_rate_limited');
     expect(reply.json).toMatchObject({
       detail: expect.stringMatching(
         /^The last code to this number was requested (just now|\d+ s ago); try again in \d+ s\.$/,
       ),
     });
-    expect(reply.headers.get('RateLimit')).toMatch(/"phone-cooldown";r=0;t=\d+/);
+    expect(reply.headers.get('RateLimit')).toMatch(/"recipient-cooldown";r=0;t=\d+/);
     expect(retryAfter(reply)).toBeGreaterThan(15);
   });
 
@@ -216,17 +216,17 @@ describe('an OTP over a limit', () => {
     expect(guarded.logs.join()).not.toMatch(/0175550|6017555\d{4}/);
   });
 
-  it('after too many wrong codes in a row is phone_locked until the operator unlocks the number', async () => {
+  it('after too many wrong codes in a row is recipient_locked until the operator unlocks the number', async () => {
     const { id, code } = await gateway.sent({ to: '0123450009' });
     const wrong = code === '000000' ? '111111' : '000000';
     const verify = (text: string) => gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code: text } });
     for (let i = 0; i < 2; i++) expectProblem(await verify(wrong), 422, 'incorrect_code');
-    expectProblem(await verify(code), 429, 'phone_locked');
+    expectProblem(await verify(code), 429, 'recipient_locked');
     const told = gateway.logs.filter((line) => line.includes('phone.locked'));
     expect(told.map((line) => JSON.parse(line))).toMatchObject([
       { app: 'shop', otpId: id, to: '+60******009' },
     ]);
-    expectProblem(await ask({ to: '0123450009' }), 429, 'phone_locked');
+    expectProblem(await ask({ to: '0123450009' }), 429, 'recipient_locked');
     await gateway.store.phones.unlock('shop', number('0123450009'));
     expect((await verify(code)).status).toBe(200);
   });

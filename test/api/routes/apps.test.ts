@@ -92,9 +92,9 @@ describe('an app of the file', () => {
   it('has its own limits beside the gateway’s', async () => {
     expect((await send({ to })).status).toBe(202);
     const reply = await send({ to });
-    expectProblem(reply, 429, 'phone_rate_limited');
+    expectProblem(reply, 429, 'recipient_rate_limited');
     expect(Number(reply.headers.get('Retry-After'))).toBeGreaterThan(50);
-    expect(reply.headers.get('RateLimit-Policy')).toContain('"phone-10min";q=5');
+    expect(reply.headers.get('RateLimit-Policy')).toContain('"recipient-10min";q=5');
   });
 
   it('has test numbers: no SMS, no limits, and a fixed code', async () => {

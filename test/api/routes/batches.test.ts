@@ -417,10 +417,13 @@ describe('cancelling a batch', () => {
 });
 
 describe('listing a batch: 400', () => {
-  it.each(['status=lost', 'limit=0', 'limit=501', 'limit=x', 'cursor=-1', 'more=1'])('%s', async (query) => {
-    const { batch } = await batchOf(1);
-    expectProblem(await get(`${batch}/otps?${query}`), 400, 'invalid_request');
-  });
+  it.each(['status=lost', 'limit=0', 'limit=501', 'limit=x', 'cursor=-1', 'cursor=1e2', 'more=1'])(
+    '%s',
+    async (query) => {
+      const { batch } = await batchOf(1);
+      expectProblem(await get(`${batch}/otps?${query}`), 400, 'invalid_request');
+    },
+  );
 });
 
 describe('listing a batch: 404', () => {

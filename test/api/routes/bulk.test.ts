@@ -105,7 +105,7 @@ describe('a bulk upload', () => {
       [0, undefined],
       [1, 'invalid_phone_number'],
       [2, undefined],
-      [3, 'phone_rate_limited'],
+      [3, 'recipient_rate_limited'],
       [4, 'invalid_request'],
       [5, 'country_not_allowed'],
       [6, 'message_not_allowed'],
@@ -308,6 +308,16 @@ describe('the options of a bulk upload', () => {
     });
   });
 
+  it('are whole numbers in digits', async () => {
+    const response = await fetch(`${gateway.url}/v1/otps/bulk?perSecond=1e2`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/x-ndjson' },
+      body: ndjson([{ to: number() }]),
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ errors: [{ path: 'perSecond' }] });
+  });
+
   it('stay those of the first time when the upload is repeated under its key', async () => {
     const headers = { 'Idempotency-Key': 'options' };
     const otps = [{ to: number() }];
@@ -430,7 +440,7 @@ describe('Redis stores for rejected lines', () => {
     const [to, other] = [number(), number()];
     const lines = `${overLimit(to, 300)}${ndjson([{ to: other }])}${overLimit(to, 300)}`;
     const { answers, summary } = await uploadLines(lines);
-    expect(codesOf(answers)).toEqual({ accepted: 2, phone_rate_limited: 599 });
+    expect(codesOf(answers)).toEqual({ accepted: 2, recipient_rate_limited: 599 });
     const { json } = await gateway.call('GET', `/v1/batches/${summary.batchId}/otps`);
     const { otps } = json as { otps: { index: number; to: string }[] };
     expect(otps.map(({ index, to: sentTo }) => [index, sentTo])).toEqual([

@@ -119,6 +119,20 @@ describe('GET /v1/otps: 200', () => {
     ]);
   });
 
+  it('finds the only OTP of many months, hours later than a call to Redis looks through', async () => {
+    const kept = await startGateway({ policy: { retentionMs: 400 * 86_400_000 } });
+    const id = await admitted(kept.store, { purpose: 'months' });
+    const record = JSON.parse((await kept.redis.get(keys.recordOfId(id))) ?? '');
+    const createdAt = record.createdAt - 5_000 * 3_600_000;
+    await kept.redis.set(keys.recordOfId(id), JSON.stringify({ ...record, createdAt }), 'KEEPTTL');
+    await kept.redis.rpush(`${keys.otpsOfApp('shop')}${Math.floor(createdAt / 3_600_000)}`, id.slice(4));
+    const reply = await kept.call('GET', '/v1/otps?purpose=months');
+    expect(idsOf(reply.json as Page)).toEqual([id]);
+    const later = new Date(createdAt + 3_600_000).toISOString();
+    const none = await kept.call('GET', `/v1/otps?purpose=months&since=${later}`);
+    expect(none.json).toEqual({ otps: [], next: null });
+  });
+
   it('skips OTPs that are erased, expired or unreadable', async () => {
     const [erased = '', gone = '', broken = '', left = ''] = await several(4, 'skipped');
     const erasedOtp = await store.otps.find('shop', erased);

@@ -156,7 +156,7 @@ describe('a resend is rejected with', () => {
   it('429 over the limits of the number, and the earlier code stays valid', async () => {
     const limited = await startGateway({ policy: { recipientPer10Minutes: 1 } });
     const { id, code } = await limited.sent({ to: '0123456787' });
-    expectProblem(await limited.call('POST', `/v1/otps/${id}/resend`), 429, 'phone_rate_limited');
+    expectProblem(await limited.call('POST', `/v1/otps/${id}/resend`), 429, 'recipient_rate_limited');
     expect((await limited.call('POST', `/v1/otps/${id}/verify`, { body: { code } })).status).toBe(200);
   });
 

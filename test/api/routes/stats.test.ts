@@ -57,7 +57,7 @@ describe('GET /v1/stats', () => {
       start: expect.any(String),
       group: 'login',
       accepted: 3,
-      rejected: { phone_rate_limited: 1 },
+      rejected: { recipient_rate_limited: 1 },
       sent: 1,
       verified: 1,
       failed: { invalid_number: 1 },

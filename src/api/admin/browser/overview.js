@@ -193,6 +193,8 @@ async function find(request, { cursor, before = [] } = {}) {
   asked = request;
   try {
     const { otps, batch, next } = await ask('otps', { ...request, ...(cursor && { cursor }) });
+    // A newer search has begun meanwhile.
+    if (asked !== request) return;
     followed = batch?.id ?? null;
     if (batch) return replace(place, foundBatch(batch, shown ?? {}, refreshBatches));
     found = [...before, ...otps];
@@ -204,7 +206,7 @@ async function find(request, { cursor, before = [] } = {}) {
       more,
     );
   } catch (error) {
-    place.replaceChildren(element('p', { class: 'empty bad' }, error.message));
+    if (asked === request) place.replaceChildren(element('p', { class: 'empty bad' }, error.message));
   }
 }
 

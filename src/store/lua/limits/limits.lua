@@ -104,12 +104,12 @@ local function quotas(p, item, t)
   if cooldown_ms > 0 then
     local wait = cooldown_wait(p, cooldown_ms, t)
     local remaining = wait > 0 and 0 or 1
-    add({ name = 'phone-cooldown', quota = 1, windowMs = cooldown_ms, remaining = remaining, resetMs = wait })
+    add({ name = 'recipient-cooldown', quota = 1, windowMs = cooldown_ms, remaining = remaining, resetMs = wait })
   end
   if limits.recipientPer10Minutes > 0 then
-    add(phone_quota('phone-10min', times, limits.recipientPer10Minutes, TEN_MINUTES_MS, t))
+    add(phone_quota('recipient-10min', times, limits.recipientPer10Minutes, TEN_MINUTES_MS, t))
   end
-  if limits.recipientPerDay > 0 then add(phone_quota('phone-day', times, limits.recipientPerDay, DAY_MS, t)) end
+  if limits.recipientPerDay > 0 then add(phone_quota('recipient-day', times, limits.recipientPerDay, DAY_MS, t)) end
   if item.appWindow then add(counter_quota('app', KEYS[item.appWindow], limits.appPerSecond, 1000)) end
   if item.clientIp then
     add(counter_quota('client-ip', KEYS[item.clientIp], limits.clientIpPer10Minutes, TEN_MINUTES_MS))
@@ -129,8 +129,8 @@ local function limited(p, number, item, t)
   local function consider(by, ms, own, kind)
     if ms > longest.ms then longest = { by = by, ms = ms, own = own, kind = kind } end
   end
-  consider('phone', phone_wait(p, item, t), true)
-  consider('phone', number_wait(number, limits.recipientPerDayAllApps, t), false)
+  consider('recipient', phone_wait(p, item, t), true)
+  consider('recipient', number_wait(number, limits.recipientPerDayAllApps, t), false)
   if item.appWindow then consider('app', counter_wait(KEYS[item.appWindow], limits.appPerSecond), true) end
   if item.clientIp then
     consider('client_ip', counter_wait(KEYS[item.clientIp], limits.clientIpPer10Minutes), true)

@@ -212,7 +212,7 @@ local function admit(item, text)
 
   local h = history()
   local phone, number = load_phone(item.phone, item.app)
-  if is_locked(phone) then return { kind = 'phone_locked' } end
+  if is_locked(phone) then return { kind = 'recipient_locked' } end
   local limit = limited(phone, number, item, t)
   -- What is left of an app's own limits would tell that it was not them.
   if limit then

@@ -32,7 +32,7 @@ return nil
 --- @command read
 -- Reads backwards. KEYS: the beginning of an app's lists. ARGV: the hour to begin in, and the place before which, or '' for
 -- the newest; first ms looked for, ms that a list lives, most entries. Returns an hour, the place of the first entry
--- returned, and the entries; or nil.
+-- returned, and the entries: none when many hours had none, and reading goes on in the hour returned; or nil at the end.
 local t = now()
 -- On a cluster, the clock of another master may be ahead.
 local newest = math.floor(t / HOUR_MS) + 1
@@ -40,7 +40,9 @@ local hour, before = tonumber(ARGV[1]) or newest, tonumber(ARGV[2])
 if hour > newest then hour, before = newest, nil end
 local oldest = math.floor(math.max(tonumber(ARGV[3]), t - tonumber(ARGV[4])) / HOUR_MS)
 local most = tonumber(ARGV[5])
-while hour >= oldest do
+-- Redis serves nobody else during a call.
+local last = math.max(oldest, hour - 499)
+while hour >= last do
   local key = KEYS[1] .. digits(hour)
   local length = redis.call('LLEN', key)
   local stop = math.min(length, before or length)
@@ -50,4 +52,5 @@ while hour >= oldest do
   end
   hour, before = hour - 1, nil
 end
+if hour >= oldest then return { hour, 0, {} } end
 return nil

@@ -25,7 +25,7 @@ return for_each_record(function(app, token, replay)
   if r.attempts >= r.maxAttempts then return {'verification_in_progress'} end
   -- Counted across the number's OTPs before the provider is asked: a resend does not begin anew.
   local phone, number = load_phone(r.phone, r.app)
-  if is_locked(phone) then return {'phone_locked'} end
+  if is_locked(phone) then return {'recipient_locked'} end
   -- The code of a test number is configured, so wrong guesses lock nothing.
   if not r.isTest then
     phone.wrong = (phone.wrong or 0) + 1

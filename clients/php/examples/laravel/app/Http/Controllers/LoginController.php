@@ -57,7 +57,7 @@ final class LoginController
     {
         $text = match ($error->code) {
             'invalid_phone_number' => 'That is not a mobile number.',
-            'phone_rate_limited' => "Ask again in {$error->retryAfterSeconds} seconds.",
+            'recipient_rate_limited' => "Ask again in {$error->retryAfterSeconds} seconds.",
             'incorrect_code' => "That code is wrong. Attempts left: {$error->attemptsRemaining}.",
             'invalid_request' => $field === 'code' ? 'A code has six digits.' : null,
             'otp_expired', 'attempts_exhausted', 'already_verified', 'not_verifiable' => 'Ask for a new code.',
