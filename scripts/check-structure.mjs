@@ -4,7 +4,7 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 29_300,
+  lines: 29_320,
   files: 235,
   linesPerFile: 380,
   exportsPer1000Lines: 27,
@@ -12,7 +12,7 @@ const limits = {
   functionLinesP90: 20,
   readmeLines: 180,
   /** Words that people wrote: without generated pages and tables, and without the bars and rules of tables. */
-  docsWords: 15_400,
+  docsWords: 15_700,
 };
 
 const exported = /^(?:ExportNamed|ExportDefault|ExportAll)Declaration$/;

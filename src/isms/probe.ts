@@ -181,9 +181,9 @@ function createRecordingPool(options: ProbeOptions, codes: () => string[]) {
 /** Why there is no reply; the error itself may hold the URL. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'no reply';
-  // A signal's code is the number 23.
   if (error.name === 'TimeoutError') return 'timeout';
-  return 'code' in error ? String(error.code) : 'no reply';
+  // Codes of a signal's errors are numbers.
+  return 'code' in error && typeof error.code === 'string' ? error.code : 'no reply';
 }
 
 function objectOf(text: string): ProbeReply['json'] {

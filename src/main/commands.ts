@@ -271,7 +271,7 @@ function addGatewayCommands({ program, print, local, client, call }: CommandBuil
     .option('--reference <text>', 'your own id')
     .option('--client-ip <address>', 'IP address of the user, for the limit per address')
     .option('--limit-key <kind=id...>', 'own id that the app is limited by, such as user=u-4711')
-    .option('--binding <text>', 'what the code approves, such as an amount and a payee')
+    .option('--binding <text>', 'what the code approves, such as a payment by its id, amount and account')
     .option('--ttl <seconds>', 'validity of the code; default: OTP_TTL_SECONDS', wholeNumber)
     .option('--send-deadline <seconds>', 'send deadline; default: OTP_SEND_DEADLINE_SECONDS', wholeNumber)
     .option('--max-attempts <n>', 'verification attempts; default: OTP_MAX_ATTEMPTS', wholeNumber)

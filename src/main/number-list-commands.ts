@@ -71,8 +71,9 @@ async function addToList(
   if (until !== null && until <= Date.now()) {
     throw new ConfigError([{ variable: '--until', problem: 'is past' }]);
   }
-  const isAdded = await store.numberLists.set({ list, digits, shown, app, until });
-  if (!isAdded) throw new Error('The lists are full: remove entries with isms-otp numbers remove.');
+  const replaced = await store.numberLists.set({ list, digits, shown, app, until });
+  if (replaced === 'full')
+    throw new Error('The lists are full: remove entries with isms-otp numbers remove.');
   const { entries } = await store.numberLists.read();
   const stronger = entries.filter((one) => {
     const sameApp = app === null || one.app === null || one.app === app;
@@ -88,7 +89,9 @@ async function addToList(
     stronger.length === 0
       ? ''
       : ` Entries that decide before it stay ${other} (${stronger.length}): see isms-otp numbers list.`;
-  return output(`${shown} is ${done}${scope}.${except}`);
+  const before =
+    replaced && replaced.list !== list ? ` The entry by which it was ${other} until now is replaced.` : '';
+  return output(`${shown} is ${done}${scope}.${before}${except}`);
 }
 
 function listedNumber(text: string, { defaults }: OperatorConfig) {

@@ -28,12 +28,14 @@ export interface ProbeCommandOptions {
 const codeWithinMs = 300_000;
 const codeEveryMs = 500;
 
+type Wait = (ms: number) => Promise<void>;
+
 /** Probes the account of the settings. `wait` is for tests. */
 export async function probe(
   call: Call,
   numberText: string,
   options: ProbeCommandOptions,
-  wait: (ms: number) => Promise<void> = (ms) => sleep(ms, undefined, { signal: call.signal }),
+  wait: Wait = (ms) => sleep(ms, undefined, { signal: call.signal }),
 ): Promise<ExitCode> {
   const { code, expired = false, yes = false } = options;
   if (!call.stdin.isTTY && !yes) throw usageError('Without a terminal, --yes is required', call.name);
@@ -57,7 +59,7 @@ export async function probe(
     signal: call.signal,
     wait,
     write: (text) => appendFile(transcript, text),
-    askCode: async () => (await readCode(call, code)) || null,
+    askCode: async () => (await readCode(call, code, wait)) || null,
   }).catch((error: unknown) => {
     throw error instanceof ProbeFailed ? unreachable(error, transcript) : error;
   });
@@ -157,17 +159,20 @@ function planText(
 }
 
 /** The code from the terminal, stdin or a file; empty if there is none. */
-async function readCode(call: Call, source: string | undefined): Promise<string> {
+async function readCode(call: Call, source: string | undefined, wait: Wait): Promise<string> {
   if (source === undefined) return await readLine(call, 'Code of the SMS (Enter if none arrived): ');
   if (source === '-') return await readLine(call, '');
+  // A pipe is read to its end.
+  const isFile = (await stat(source).catch(() => null))?.isFile() ?? true;
   let before = '';
   for (const until = Date.now() + codeWithinMs; Date.now() < until; ) {
     const text = await readFile(source, { encoding: 'utf8', signal: call.signal }).catch(() => '');
     const [line = ''] = text.trim().split('\n');
     // Without a line break, the code may be half written.
-    if (line !== '' && (text.includes('\n') || text === before)) return line.trim();
+    const isWhole = !isFile || text === before || text.trimStart().includes('\n');
+    if (line !== '' && isWhole) return line.trim();
     before = text;
-    await sleep(codeEveryMs, undefined, { signal: call.signal });
+    await wait(codeEveryMs);
   }
   return '';
 }

@@ -4,7 +4,7 @@ const keyBytes = 16;
 const digestOf = (key: Buffer, binding: string) => createHmac('sha256', key).update(binding).digest();
 
 /**
- * Hashes what an OTP approves, such as an amount and a payee. The hash's random key is its first part, so it outlives every
+ * Hashes what an OTP approves, such as a payment. The hash's random key is its first part, so it outlives every
  * encryption key, and a resend can take it over.
  */
 export function hashBinding(binding: string): string {

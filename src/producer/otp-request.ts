@@ -66,7 +66,7 @@ export const bindingSchema = z
   .string()
   .regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character')
   .describe(
-    'What the code approves, such as an amount and a payee: 1 to 200 characters. A verification must name exactly the same.',
+    'What the code approves, such as a payment by its id, amount and account: 1 to 200 characters. A verification must name exactly the same.',
   );
 
 export const purposeSchema = z

@@ -63,7 +63,7 @@ export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]) 
       derive(current, 'key id')
         .subarray(0, keyIdBytes)
         .equals(Buffer.from(encrypted.slice(0, 8), 'base64url').subarray(0, keyIdBytes)),
-    /** The first 22 characters of each in Base64url, 132 bits, for one purpose. */
+    /** HMAC-SHA256 of a text for one purpose: 22 characters of Base64url, 132 bits. */
     hashes: (purpose: string, text: string): KeyedHashes => {
       const short = (key: Buffer) =>
         createHmac('sha256', derive(key, `hash ${purpose}`))

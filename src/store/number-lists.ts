@@ -164,14 +164,14 @@ export function createNumberLists(options: NumberListsOptions) {
         unreadable: state.unreadable,
       };
     },
-    /** Adds an entry, or replaces that of the same number and app on either list. False: the lists are full. */
+    /** Adds an entry. Resolves with that of the same number and app, on either list, which it replaces; `full`: too many. */
     set: async (entry: NumberListEntry) => {
       await readAll();
       const fields = fieldsOf(entry);
-      const isNew = !fields.some((field) => state.known.has(field));
-      if (isNew && state.known.size >= mostEntries) return false;
+      const [replaced] = fields.flatMap((field) => state.known.get(field) ?? []);
+      if (!replaced && state.known.size >= mostEntries) return 'full';
       await change(fields, entry);
-      return true;
+      return replaced?.entry ?? null;
     },
     /** Deletes entries that cannot be decrypted; answers how many. */
     removeUnreadable: async () => {

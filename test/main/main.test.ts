@@ -257,6 +257,9 @@ describe('commands on the stored data', () => {
     expect((await run(['numbers', 'allow', '+6011', '--app', 'shop'], env)).said).toMatch(
       /^\+6011 is allowed: .* for shop\. Entries that decide before it stay denied \(1\)/,
     );
+    expect((await run(['numbers', 'deny', '+6011', '--app', 'shop'], env)).said).toBe(
+      '+6011 is denied: nothing is sent to it for shop. The entry by which it was allowed until now is replaced. Entries that decide before it stay allowed (1): see isms-otp numbers list.\n',
+    );
     expect((await run(['numbers', 'remove', '+6011', '--app', 'shop'], env)).said).toMatch(/was removed/);
     expect((await run(['numbers', 'remove', '+6011', '--app', 'shop'], env)).said).toMatch(/is on no list/);
     expect((await run(['numbers', 'remove', '+6011'], env)).said).toBe('+6011 was removed from its list.\n');

@@ -77,9 +77,9 @@ describe('on a cluster of three masters', () => {
     const apps = ['shop', 'bank', 'clinic', 'school'];
     const names = apps.map((app) => countName({ ...otp, app }, 'sent', at));
     expect(await store.appStats.add(Object.fromEntries(names.map((name, i) => [name, i + 1])))).toEqual({});
-    for (const by of ['country', 'purpose', 'template'] as const) {
+    for (const by of ['status', 'country', 'purpose', 'template'] as const) {
       const span = { step: '5m', since: at, until: at + 1 } as const;
-      const group = { country: 'MY', purpose: 'login', template: 'reset' }[by];
+      const group = { status: '', country: 'MY', purpose: 'login', template: 'reset' }[by];
       expect(await store.appStats.read('clinic', by, span)).toEqual([{ at, group, counts: { sent: 3 } }]);
     }
   });
@@ -306,7 +306,7 @@ describe('on a cluster of three masters', () => {
     const key = { endpoint: 'POST /v1/otps', key: 'denied-later', body: '{}' };
     const created = await store.otps.admit(request({ to }), key);
     const entry = { digits: to.e164.slice(1), shown: to.masked, app: null, until: null };
-    expect(await store.numberLists.set({ ...entry, list: 'deny' })).toBe(true);
+    expect(await store.numberLists.set({ ...entry, list: 'deny' })).toBeNull();
     expect(await store.otps.admit(request({ to }), null)).toMatchObject(refused('recipient_denied'));
     const asked = [to, other].map((one) => ({ request: request({ to: one }) }));
     expect(await store.otps.admitMany(asked)).toMatchObject([

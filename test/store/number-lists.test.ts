@@ -127,10 +127,10 @@ describe('the allow and deny lists', () => {
     const lists = listsWith(encryptionKey);
     const filled = Array.from({ length: 10_000 }, (_, n) => [`field-${n}`, 'nothing']).flat();
     await redis.hset(keys.numberLists, ...filled);
-    expect(await lists.set(entry('deny', '6012'))).toBe(false);
+    expect(await lists.set(entry('deny', '6012'))).toBe('full');
     await redis.hdel(keys.numberLists, 'field-1');
-    expect(await lists.set(entry('deny', '6012'))).toBe(true);
-    expect(await lists.set(entry('allow', '6012'))).toBe(true);
+    expect(await lists.set(entry('deny', '6012'))).toBeNull();
+    expect(await lists.set(entry('allow', '6012'))).toMatchObject({ list: 'deny', digits: '6012' });
   });
 
   it('are encrypted with a new key in front before the old one is removed', async () => {

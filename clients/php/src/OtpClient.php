@@ -117,7 +117,7 @@ class OtpClient
      * - `reference`: your own id, 1 to 200 characters: `findByReference` finds the OTP by it;
      * - `clientIp`: address of the user who asks for the code: the gateway limits OTPs per address;
      * - `limitKeys`: your own ids to limit OTPs by, such as `['user' => 'u-4711']`, of kinds that the operator defined;
-     * - `binding`: what the code approves, such as an amount and a payee: `verify` must name exactly the same.
+     * - `binding`: what the code approves, such as a payment by its id, amount and account: `verify` must name exactly the same.
      *
      * @phpstan-param OtpInput $input
      *

@@ -298,7 +298,7 @@ export interface OtpRequest {
   clientIp?: string | undefined;
   /** Your own ids to limit OTPs by, such as the user or the device: for each, one of the kinds that the operator defined for the app, and the id, 1 to 200 characters, compared exactly. */
   limitKeys?: Record<string, string> | undefined;
-  /** What the code approves, such as an amount and a payee: 1 to 200 characters. A verification must name exactly the same. */
+  /** What the code approves, such as a payment by its id, amount and account: 1 to 200 characters. A verification must name exactly the same. */
   binding?: string | undefined;
 }
 /** An OTP as its own app sees it. Times are UTC with milliseconds. */

@@ -53,7 +53,7 @@ import { type WaitOptions, waitUntilSent } from './wait.js';
 /**
  * Calls one gateway with the key of one app. Methods reject with an `OtpError`, whose `code` names the problem, with the
  * reason of an aborted `signal`, or with a `TypeError` for an invalid argument. Failed calls are retried only where that
- * cannot send or count twice.
+ * cannot send twice.
  */
 export class OtpClient {
   readonly #settings: Settings;

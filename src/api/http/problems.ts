@@ -188,7 +188,7 @@ const table = {
     title: 'Invalid phone number',
   },
   recipient_denied: {
-    advice: 'Offer another way to sign in. The operator can remove the number: `isms-otp numbers remove`.',
+    advice: 'Offer another way to sign in. The operator finds the entry by `isms-otp numbers list`.',
     status: 422,
     title: 'Recipient denied',
   },

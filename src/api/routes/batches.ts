@@ -33,6 +33,7 @@ const querySchema = z.strictObject({
     .string()
     .regex(/^\d{1,15}$/, 'must be `next` of the previous page')
     .transform(Number)
+    .pipe(z.int().min(0))
     .default(0)
     .describe('`next` of the previous page.'),
   limit: limitParam(500, 100).describe(

@@ -185,7 +185,7 @@ async function decide(
   if ('recipientLocked' in settled && settled.recipientLocked) {
     const { app, id, to } = settled.otp;
     logger.warn(
-      { event: 'phone.locked', app, otpId: id, to: to.masked },
+      { event: 'recipient.locked', app, otpId: id, to: to.masked },
       'number locked after too many wrong codes in a row; unlock it with `isms-otp numbers unlock`',
     );
   }

@@ -222,7 +222,7 @@ describe('an OTP over a limit', () => {
     const verify = (text: string) => gateway.call('POST', `/v1/otps/${id}/verify`, { body: { code: text } });
     for (let i = 0; i < 2; i++) expectProblem(await verify(wrong), 422, 'incorrect_code');
     expectProblem(await verify(code), 429, 'recipient_locked');
-    const told = gateway.logs.filter((line) => line.includes('phone.locked'));
+    const told = gateway.logs.filter((line) => line.includes('recipient.locked'));
     expect(told.map((line) => JSON.parse(line))).toMatchObject([
       { app: 'shop', otpId: id, to: '+60******009' },
     ]);

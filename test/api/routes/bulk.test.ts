@@ -308,7 +308,7 @@ describe('the options of a bulk upload', () => {
     });
   });
 
-  it('are whole numbers in digits', async () => {
+  it('refuse a rate that is no whole number in digits', async () => {
     const response = await fetch(`${gateway.url}/v1/otps/bulk?perSecond=1e2`, {
       method: 'POST',
       headers: { Authorization: `Bearer ${shopKey}`, 'Content-Type': 'application/x-ndjson' },

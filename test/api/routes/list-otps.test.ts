@@ -119,7 +119,7 @@ describe('GET /v1/otps: 200', () => {
     ]);
   });
 
-  it('finds the only OTP of many months, hours later than a call to Redis looks through', async () => {
+  it('finds an OTP that is 5,000 hours old, more than one call looks in', async () => {
     const kept = await startGateway({ policy: { retentionMs: 400 * 86_400_000 } });
     const id = await admitted(kept.store, { purpose: 'months' });
     const record = JSON.parse((await kept.redis.get(keys.recordOfId(id))) ?? '');

@@ -98,7 +98,7 @@ describe('a code that approves something', () => {
       strict.call('POST', `/v1/otps/${id}/verify`, { body: { code, binding: text } });
     for (let i = 0; i < 2; i++) expectProblem(await typed('another'), 422, 'binding_mismatch');
     expectProblem(await typed(binding), 429, 'recipient_locked');
-    expect(strict.logs.filter((line) => line.includes('phone.locked'))).toHaveLength(1);
+    expect(strict.logs.filter((line) => line.includes('recipient.locked'))).toHaveLength(1);
     expect(strict.logs.join()).not.toMatch(/Acme|another/);
   });
 

@@ -170,9 +170,10 @@ const statusTexts = {
   cancelled: 'Cancelled by the app or an operator.',
 };
 
-/** The OTPs found so far, and what was asked for. */
+/** The OTPs found so far, what was asked for, and how often. */
 let found = [];
 let asked = {};
+let searches = 0;
 
 /** What the form asks for. */
 function readForm() {
@@ -191,28 +192,32 @@ function readForm() {
 async function find(request, { cursor, before = [] } = {}) {
   const place = byId('found');
   asked = request;
+  followed = null;
+  searches += 1;
+  const turn = searches;
   try {
     const { otps, batch, next } = await ask('otps', { ...request, ...(cursor && { cursor }) });
     // A newer search has begun meanwhile.
-    if (asked !== request) return;
+    if (turn !== searches) return;
     followed = batch?.id ?? null;
     if (batch) return replace(place, foundBatch(batch, shown ?? {}, refreshBatches));
     found = [...before, ...otps];
-    const more = next === null ? '' : element('p', { class: 'older' }, olderButton(next));
+    const more = next === null ? '' : element('p', { class: 'older' }, olderButton(request, next));
     const none = next === null ? 'Nothing found' : 'Nothing found so far';
-    const text = `${none}. Search by id (otp_…, batch_…), by reference, or by phone number for the newest OTPs of the last day.`;
+    const isNarrowed = request.query && Object.keys(request).length > 1;
+    const text = `${none}${isNarrowed ? ' with this app, status or time' : ''}. Search by id (otp_…, batch_…), by reference, or by phone number for the newest OTPs of the last day.`;
     place.replaceChildren(
       found.length === 0 ? element('p', { class: 'empty' }, text) : otpTable(found),
       more,
     );
   } catch (error) {
-    if (asked === request) place.replaceChildren(element('p', { class: 'empty bad' }, error.message));
+    if (turn === searches) place.replaceChildren(element('p', { class: 'empty bad' }, error.message));
   }
 }
 
 /** Lists further OTPs below those shown. */
-function olderButton(cursor) {
-  return actionButton('Older', 'Show older OTPs', () => find(asked, { cursor, before: found }));
+function olderButton(request, cursor) {
+  return actionButton('Older', 'Show older OTPs', () => find(request, { cursor, before: found }));
 }
 
 function otpTable(otps) {

@@ -3,6 +3,7 @@
 -- run of a batch's lines that were admitted together, the batch, the first line and their number. Lists are only appended
 -- to, so a place in one stays the same.
 local HOUR_MS = 3600000
+local MOST_HOURS = 500
 
 -- Appends OTPs admitted at `t`, which live until `gone_at` at most: each an id without `otp_`, or a `batch` and its `line`.
 local function append_to_list(prefix, otps, t, gone_at)
@@ -32,7 +33,7 @@ return nil
 --- @command read
 -- Reads backwards. KEYS: the beginning of an app's lists. ARGV: the hour to begin in, and the place before which, or '' for
 -- the newest; first ms looked for, ms that a list lives, most entries. Returns an hour, the place of the first entry
--- returned, and the entries: none when many hours had none, and reading goes on in the hour returned; or nil at the end.
+-- returned, and the entries: none when `MOST_HOURS` had none, and reading goes on in the hour returned; or nil at the end.
 local t = now()
 -- On a cluster, the clock of another master may be ahead.
 local newest = math.floor(t / HOUR_MS) + 1
@@ -40,8 +41,8 @@ local hour, before = tonumber(ARGV[1]) or newest, tonumber(ARGV[2])
 if hour > newest then hour, before = newest, nil end
 local oldest = math.floor(math.max(tonumber(ARGV[3]), t - tonumber(ARGV[4])) / HOUR_MS)
 local most = tonumber(ARGV[5])
--- Redis serves nobody else during a call.
-local last = math.max(oldest, hour - 499)
+-- Redis serves no other client during a call, so it looks in few.
+local last = math.max(oldest, hour - MOST_HOURS + 1)
 while hour >= last do
   local key = KEYS[1] .. digits(hour)
   local length = redis.call('LLEN', key)
