@@ -56,13 +56,19 @@ function grid(bottom: number): string {
     .join('');
 }
 
-function legend(): string {
-  return Object.entries(colours)
-    .map(([name, colour], i) => {
-      const at = size.left + i * 190;
+function legend(results: Results): string {
+  const goal = xOf(1);
+  const sides =
+    `<text x="${goal - 8}" y="44" text-anchor="end" fill="#555">← missed</text>` +
+    `<text x="${goal + 8}" y="44" fill="#555">reached →</text>`;
+  const measured = (['always', 'everysec'] as const).filter((name) => Object.keys(results[name]).length > 0);
+  return measured
+    .map((name, i) => {
+      const [at, colour] = [size.left + i * 190, colours[name]];
       return `<circle cx="${at}" cy="22" r="4" fill="${colour}"/><text x="${at + 10}" y="26">appendfsync ${name}</text>`;
     })
-    .join('');
+    .join('')
+    .concat(sides);
 }
 
 /** An SVG of every run that is kept: a dot for each pair, a bar for each run's median. */
@@ -74,7 +80,7 @@ export function plot(results: Results): string {
     `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${bottom + size.bottom}" font-family="system-ui, sans-serif" font-size="12">`,
     '<title>How much of its goal each benchmark reaches</title>',
     '<rect width="100%" height="100%" fill="#fff"/>',
-    legend(),
+    legend(results),
     grid(bottom),
     ...lines,
     '</svg>\n',
