@@ -98,6 +98,16 @@ describe('a loss counts no second unknown', () => {
   });
 });
 
+it('an outcome that brings back its record notes first that Redis may have lost more', async () => {
+  const id = await admitted(store);
+  const claim = await claimed(store, id);
+  await redis.del(keys.recordOfId(id));
+  await redis.hset(historyOf(id), { id: 'of before', run: 'of before', synced: '0' });
+  const before = Number(await redis.hget(historyOf(id), 'losses'));
+  expect(await sendAttempts.settle(claim, unsent)).toMatchObject({ otp: { status: 'queued' } });
+  expect(Number(await redis.hget(historyOf(id), 'losses'))).toBe(before + 1);
+});
+
 it('a resend waits from when its unknown was written, however late that was', async () => {
   const id = await admitted(store);
   await redis.hset(historyOf(id), 'synced', '0');

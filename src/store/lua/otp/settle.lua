@@ -71,6 +71,8 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
     local retained = t < claim.claimedAt + POLICY.retentionMs
     if not retained or redis.call('EXISTS', erased_key()) == 1 then return { kind = 'missing' } end
     if raw_claimed == '' then return { kind = 'needs_record' } end
+    -- A loss is noted before the record is written: it may know of losses that are lost themselves.
+    history()
     r = decode(raw_claimed)
     if readable then reserve_again(r) end
   end
