@@ -59,7 +59,8 @@ describe('npm run docs:site', () => {
     await searchBox.fill('failure numbers');
     await page.locator('#localsearch-list a').first().click();
     await page.waitForURL(`${url}/docs/simulator.html#failure-numbers`);
-    expect(await page.locator('.VPDoc h1').textContent()).toContain('iSMS simulator');
+    // The address changes before the page does.
+    await expect.poll(() => page.locator('.VPDoc h1').textContent()).toContain('iSMS simulator');
     expect(trouble).toEqual([]);
   });
 
