@@ -299,6 +299,8 @@ describe('commands on the stored data', () => {
     const [, url] = await written(api, /"url":"([^"]+)"/);
     const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
     const body = JSON.stringify({ to: '+60123456789' });
+    // It listens before it has reached Redis.
+    await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 30_000 }).toBe(200);
     expect((await fetch(`${url}/v1/otps`, { method: 'POST', headers, body })).status).toBe(202);
     await written(api, /"event":"number_lists\.unreadable"/);
     await api.end();
