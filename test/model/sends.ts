@@ -71,7 +71,8 @@ async function settleOne(history: History, system: System, one: HeldClaim): Prom
   const now = system.now();
   if (isUnsent(outcome) && now < known.endsAt) otps[otp]?.doubtful.delete(known.attempt);
   if (!memory.otps.has(otp) && now < known.at + rules.retentionMs && !memory.erased.has(otp)) {
-    memory.otps.set(otp, structuredClone(held));
+    // Claims after this one may be lost with the record.
+    memory.otps.set(otp, { ...structuredClone(held), losses: Math.min(held.losses, memory.losses - 1) });
     memory.missedFrom.set(otp, now + enqueueGraceMs);
   }
   const expected = memory.otps.get(otp);

@@ -108,6 +108,18 @@ it('an outcome that brings back its record notes first that Redis may have lost 
   expect(Number(await redis.hget(historyOf(id), 'losses'))).toBe(before + 1);
 });
 
+it('an outcome that brings back its record expects later claims to be lost with it', async () => {
+  const id = await admitted(store);
+  const claim = await claimed(store, id);
+  expect(await sendAttempts.settle(claim, unsent)).toMatchObject({ otp: { status: 'queued' } });
+  await claimed(store, id);
+  // The loss count is lost as well, and reaches the same number again.
+  await redis.del(keys.recordOfId(id));
+  await redis.hset(historyOf(id), 'synced', '0');
+  expect(await sendAttempts.settle(claim, unsent)).toMatchObject({ otp: { status: 'queued' } });
+  expect(await sendAttempts.claim(id, 't')).toMatchObject({ kind: 'in_flight', remainingMs: 3_000 });
+});
+
 it('a resend waits from when its unknown was written, however late that was', async () => {
   const id = await admitted(store);
   await redis.hset(historyOf(id), 'synced', '0');

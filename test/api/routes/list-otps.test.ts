@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { partitionOfId } from '../../../src/otp/otp-id.js';
 import { keys } from '../../../src/store/keys.js';
+import { loadScript } from '../../../src/store/script.js';
 import { admitted, claimed, number, rejected, request, sent } from '../../support/otps.js';
 import { bankKey, expectProblem, shopKey, startGateway } from '../gateway.js';
 
@@ -131,6 +132,15 @@ describe('GET /v1/otps: 200', () => {
     const later = new Date(createdAt + 3_600_000).toISOString();
     const none = await kept.call('GET', `/v1/otps?purpose=months&since=${later}`);
     expect(none.json).toEqual({ otps: [], next: null });
+  });
+
+  it('looks in 500 hours in one call of Redis, and goes on from there', async () => {
+    const read = loadScript(redis, 'otp/list#read');
+    const hour = Math.floor(Date.now() / 3_600_000);
+    const since = (hour - 600) * 3_600_000;
+    const from = (start: number) => read([keys.otpsOfApp('idle')], [start, '', since, Date.now(), 1]);
+    expect(await from(hour)).toEqual([hour - 500, 0, []]);
+    expect(await from(hour - 500)).toBeNull();
   });
 
   it('skips OTPs that are erased, expired or unreadable', async () => {

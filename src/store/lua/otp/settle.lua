@@ -71,9 +71,10 @@ return for_each_record(function(raw_claim, raw_outcome, raw_claimed)
     local retained = t < claim.claimedAt + POLICY.retentionMs
     if not retained or redis.call('EXISTS', erased_key()) == 1 then return { kind = 'missing' } end
     if raw_claimed == '' then return { kind = 'needs_record' } end
-    -- A loss is noted before the record is written: it may know of losses that are lost themselves.
-    history()
+    -- Claims after this one may be lost with it. The record's own count of losses may be of a history that is lost, too.
+    local losses = history().losses
     r = decode(raw_claimed)
+    r.losses = math.min(r.losses or 0, losses - 1)
     if readable then reserve_again(r) end
   end
   -- An end that a read may have shown is not undone.
