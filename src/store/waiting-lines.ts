@@ -151,15 +151,14 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
       const key = keys.appBatchQueue(app);
       const added = redis.zadd(key, order, batch);
       const kept = redis.pexpire(key, appQueueKeptMs);
-      const [first] = await redis.zrange(key, '0', '0');
-      await Promise.all([added, kept]);
+      // Together: one that rejected before it was awaited would end the process.
+      const [first] = await Promise.all([firstOfApp(app), added, kept]);
       return first ?? batch;
     },
     /** Removes a batch from its app's queue; resolves with the first in the queue, or null. */
     leaveAppQueue: async (app: string, batch: string) => {
       const left = redis.zrem(keys.appBatchQueue(app), batch);
-      const first = await firstOfApp(app);
-      await left;
+      const [first] = await Promise.all([firstOfApp(app), left]);
       return first;
     },
     /** The first batch in an app's queue, or null. */
