@@ -1,3 +1,5 @@
+import { TimedOut } from './with-timeout.js';
+
 interface BatchLimits {
   /** Items per call. */
   most: number;
@@ -13,8 +15,9 @@ interface Waiting<I, O> {
 
 /**
  * Batches concurrent items into calls of `run`, which answers in the items' order. A lone item is sent within the same
- * turn of the event loop; under load, calls get larger instead of more. With `groupOf`, each group has its own batches: a
- * group whose calls hang delays no other.
+ * turn of the event loop; under load, calls get larger instead of more. A call that ends with `TimedOut` rejects the items
+ * that wait behind it as well, and never sends them. With `groupOf`, each group has its own batches: a group whose calls
+ * hang delays no other.
  */
 export function createBatcher<I, O>(
   run: (items: I[]) => Promise<O[]>,
@@ -44,7 +47,8 @@ function createGroup<I, O>(
       const answers = await run(batch.map(({ item }) => item));
       for (const [i, { resolve }] of batch.entries()) resolve(answers[i] as O);
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      const failed = error instanceof TimedOut ? [...batch, ...waiting.splice(0)] : batch;
+      for (const { reject } of failed) reject(error);
     } finally {
       running -= 1;
       flush();

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { createBatcher } from '../../src/lib/batcher.js';
+import { TimedOut } from '../../src/lib/with-timeout.js';
 
 /** The batcher calls in the next turn of the event loop; the result is there a turn later. */
 const ticks = async () => {
@@ -52,6 +53,23 @@ it('rejects the items of a failed call, and continues', async () => {
   await ticks();
   letGo();
   expect(await answers).toMatchObject([{ reason: new Error('13') }, { value: 2 }]);
+});
+
+it('never sends what waits behind a call that timed out: its request has been answered meanwhile', async () => {
+  const calls: number[][] = [];
+  let hangs = true;
+  const run = async (items: number[]) => {
+    calls.push(items);
+    await setImmediate();
+    if (hangs) throw new TimedOut(1_500);
+    return items;
+  };
+  const ask = createBatcher(run, { most: 1, inFlight: 1 });
+  const answers = await Promise.allSettled([ask(1), ask(2), ask(3)]);
+  expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  expect(calls).toEqual([[1]]);
+  hangs = false;
+  expect(await ask(4)).toBe(4);
 });
 
 it('batches each group separately: a hanging group delays no other', async () => {
