@@ -162,6 +162,12 @@ export function createSendAttempts(
     }
   };
 
+  /** The id alone of a record that is broken. */
+  const tryOpenEnded = (raw: string): EndedOtp | string => {
+    const record = tryParse(raw);
+    return record ? openEnded(record) : z.object({ id: z.string() }).parse(JSON.parse(raw)).id;
+  };
+
   const settle = async (claim: Claimed, outcome: SendOutcome) => {
     const { id, token, attempt, claimedAt, record } = claim;
     const usesRetry = outcome.kind === 'unsent' && spendsRetry(outcome.reason);
@@ -232,16 +238,17 @@ export function createSendAttempts(
         reply.status === 'fulfilled' ? [sweepReply.parse(reply.value)] : [],
       );
       const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
+      const ended = swept.flatMap(([, , , raws]) => raws.map(tryOpenEnded));
       return {
         looked: swept.reduce((sum, [looked]) => sum + looked, 0),
         /** OTPs that the clock ended without a known SMS. */
-        ended: swept.flatMap(([, , , raws]) => raws.map((raw) => openEnded(parse(raw)))),
+        ended: ended.filter((otp) => typeof otp !== 'string'),
         /** OTPs whose job may be missing. */
         queued: queued.filter((otp) => typeof otp !== 'string'),
         /** Ids of OTPs whose record is broken, or that no encryption key opens. */
         unreadable: [
           ...swept.flatMap(([, , ids]) => ids),
-          ...queued.filter((otp) => typeof otp === 'string'),
+          ...[...queued, ...ended].filter((otp) => typeof otp === 'string'),
         ],
         /** Why some partitions could not be swept. */
         failures: replies.flatMap((reply): unknown[] => (reply.status === 'rejected' ? [reply.reason] : [])),

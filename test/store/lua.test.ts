@@ -207,6 +207,18 @@ it.each([
   expect(unreadable).toContain(broken);
 });
 
+it('an ended OTP that misses what only we read does not hide the others from the sweeper, which names it', async () => {
+  const [broken, whole] = [await admitted(store, { sendDeadlineSeconds: 10 }), await admitted(store)];
+  const raw = (await redis.get(recordKey(broken))) ?? '';
+  await redis.set(recordKey(broken), raw.replace('"credits"', '"lost"'));
+  await clock.advance(10_000);
+  for (const id of [broken, whole]) await redis.zadd(due(id), 1, id);
+  const { queued, unreadable, ended } = await store.sendAttempts.sweep();
+  expect(queued.map(({ id }) => id)).toContain(whole);
+  expect(unreadable).toContain(broken);
+  expect(ended.map(({ id }) => id)).not.toContain(broken);
+});
+
 it('an OTP whose last attempt was still being decided at its expiry has expired, and is not locked', async () => {
   const id = await sent(store, { ttlSeconds: 10, maxAttempts: 1 });
   await store.verificationAttempts.admit({ app: 'shop', id, token: 'last', replay: null });
