@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { countedAddress } from '../../otp/client-address.js';
+import { parseMessage } from '../../otp/message.js';
 import type { Otp, OtpRequest } from '../../otp/otp.js';
 import {
   clientIpSchema,
@@ -180,16 +181,20 @@ function againOf(
   earlier: Otp,
   { settings, clientIp }: { settings: RequestSettings; clientIp: string | undefined },
 ): OtpRequest {
-  const { app, to, message, unicode, credits, senderId, reference, purpose, template } = earlier;
+  const { app, to, message, unicode, senderId, reference, purpose, template } = earlier;
   const { ttlSeconds, limitKeys, binding } = earlier;
   if (earlier.status === 'verified') throw new ApiProblem('already_verified');
+  const { credits } = { ...earlier, ...parseMessage(message) };
+  const limits = limitsFor(settings.apps.of(app), to);
   return {
-    ...{ app, to, message, unicode, credits, senderId, reference, purpose, template },
+    ...{ app, to, message, unicode, senderId, reference, purpose, template },
     ...{ ttlSeconds, limitKeys, binding },
+    // The number may have become a test number since, or ceased to be one.
+    credits: limits.isTest ? 0 : credits,
     maxAttempts: earlier.maxAttempts,
     sendDeadlineSeconds: settings.sendDeadlineSeconds,
     replacesEarlier: true,
     clientIp: clientIp === undefined ? earlier.clientIp : countedAddress(clientIp),
-    ...limitsFor(settings.apps.of(app), to),
+    ...limits,
   };
 }

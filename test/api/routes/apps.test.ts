@@ -106,6 +106,21 @@ describe('an app of the file', () => {
     expect((await verify('246810')).status).toBe(200);
   });
 
+  it('has test numbers whose resend costs credits once they are none', async () => {
+    let now: App = { ...plainApp('shop'), testNumbers: new Map([[testNumber, '246810']]) };
+    const changing = await startGateway({
+      dependencies: { settings: { ...settings, apps: { of: () => now } } },
+    });
+    const { id } = await changing.sent({ to: testNumber });
+    const resent = async () => {
+      const reply = await changing.call('POST', `/v1/otps/${id}/resend`);
+      return await changing.store.otps.find('shop', (reply.json as { id: string }).id);
+    };
+    expect(await resent()).toMatchObject({ isTest: true, credits: 0 });
+    now = plainApp('shop');
+    expect(await resent()).toMatchObject({ isTest: false, credits: 1 });
+  });
+
   it('does not lock test numbers after wrong codes', async () => {
     const strict = await startGateway({
       dependencies: { settings: { ...settings, apps } },
