@@ -20,15 +20,18 @@ export function partitionOf(hash: string): string {
 
 const random = { bytes: Buffer.alloc(0), used: 0 };
 
-/** 128 random bits as text, drawn for many ids at once: one call per id took 2.5 µs (measured). */
-export function randomText(): string {
-  if (random.used === random.bytes.length) {
+/** Random bytes, drawn for many calls at once: to draw them for each took 2.5 to 3 µs (measured). */
+export function nextRandom(count: number): Buffer {
+  if (random.used + count > random.bytes.length) {
     random.bytes = randomBytes(4_096);
     random.used = 0;
   }
-  random.used += 16;
-  return random.bytes.toString('base64url', random.used - 16, random.used);
+  random.used += count;
+  return random.bytes.subarray(random.used - count, random.used);
 }
+
+/** 128 random bits as text. */
+export const randomText = () => nextRandom(16).toString('base64url');
 
 /** A new, unguessable id: `otp_` + partition + 128 random bits. */
 export function newOtpId(partition: string): string {

@@ -2,6 +2,7 @@ import { context, propagation } from '@opentelemetry/api';
 import { type Job, type Queue, QueueKeys } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
+import { once } from '../lib/memoize.js';
 import { fulfilled, withTimeout } from '../lib/with-timeout.js';
 import type { Otp } from '../otp/otp.js';
 import { addJobs, type JobCall, jobCalls, type NewJob } from './add-jobs.js';
@@ -292,18 +293,6 @@ async function recallFrom(
     }
   }
   return recalled;
-}
-
-/** Runs `work` until it has succeeded once. */
-function once(work: () => Promise<void>): () => Promise<void> {
-  let done: Promise<void> | null = null;
-  return () => {
-    done ??= work().catch((error: unknown) => {
-      done = null;
-      throw error;
-    });
-    return done;
-  };
 }
 
 /** True if every job of a queue ended before `moment`. */

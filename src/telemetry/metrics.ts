@@ -49,17 +49,9 @@ export function createMetrics(version: string) {
   );
   const failed = counter('isms_otp_failed_total', 'OTPs that ended without an SMS', 'app', 'code');
   const credits = counter('isms_otp_credits_total', 'Credits of OTPs that iSMS accepted', 'app', 'country');
-  const unknown = counter(
-    'isms_otp_unknown_total',
-    'OTPs that ended without knowing whether an SMS was sent',
-    'app',
-  );
+  const unknown = counter('isms_otp_unknown_total', 'OTPs that ended without a known outcome', 'app');
   const retries = counter('isms_otp_retries_total', 'Calls proven unsent that are made again', 'reason');
-  const resends = counter(
-    'isms_otp_resends_total',
-    'Calls after one with an unknown outcome: each may be a second SMS',
-    'app',
-  );
+  const resends = counter('isms_otp_resends_total', 'Calls that may send an SMS a second time', 'app');
   const unrecognised = counter(
     'isms_otp_unrecognised_refusals_total',
     'Calls that iSMS refused with an unrecognised text',
@@ -215,9 +207,9 @@ export interface GatewayState {
   /** The share of Redis's `maxmemory` in use; 0 where there is no limit. */
   memory: number;
   balance: BalanceState | null;
-  /** Apps and countries with few verified OTPs. */
   /** OTPs that wait in batches; each app and reason once. */
   inBatches: { app: string; reason: string; otps: number }[];
+  /** Apps and countries with few verified OTPs. */
   lowConversions: { app: string; country: string }[];
 }
 

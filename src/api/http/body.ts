@@ -40,7 +40,10 @@ export function allowSlowBody(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = req;
   const usual = socket.timeout ?? 0;
   socket.setTimeout(uploadSilenceMs);
-  res.once('close', () => socket.setTimeout(usual));
+  res.once('close', () => {
+    // Node has set the keep-alive time by then, unless a pipelined request follows.
+    if (socket.timeout === uploadSilenceMs) socket.setTimeout(usual);
+  });
 }
 
 /** A JSON body of at most 16 KiB; undefined without a body. Rejects broken UTF-8, which Node would replace silently. */

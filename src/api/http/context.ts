@@ -5,7 +5,7 @@ import type { OtpRequest } from '../../otp/otp.js';
 import { randomText } from '../../otp/otp-id.js';
 import type { Audit, AuditEntry } from '../../store/audit.js';
 import type { ApiDependencies } from '../dependencies.js';
-import type { ProblemCode } from './problems.js';
+import { type ProblemCode, problems } from './problems.js';
 
 /** Facts of a request for its log line and audit entry; filled in while the request is handled. */
 export interface RequestContext {
@@ -86,6 +86,14 @@ export function nameRoute({ req, res }: { req: IncomingMessage; res: ServerRespo
   trace.getActiveSpan()?.updateName(`${req.method} ${route}`).setAttribute('http.route', route);
 }
 
+/** Notes that a body came too late: the answer is written to the socket, and this one never finished. */
+export function noteLate(res: ServerResponse): void {
+  const context = contexts.get(res);
+  if (!context || res.headersSent) return;
+  context.problem = 'request_timeout';
+  res.statusCode = problems.request_timeout.status;
+}
+
 /** nginx's status for a request whose client disconnected before the answer. */
 const clientClosedStatus = 499;
 
@@ -103,7 +111,7 @@ export function trackRequests(options: {
     res.once('close', () => {
       const { startedAt, requestId, route, app, otpId, batchId, problem, reason, request } = context;
       const durationMs = performance.now() - startedAt;
-      const aborted = !res.writableFinished;
+      const aborted = !res.writableFinished && problem !== 'request_timeout';
       const status = aborted ? clientClosedStatus : res.statusCode;
       const method = req.method ?? '';
       metrics.request({ method, route, status, seconds: durationMs / 1_000 });

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { startTimeout } from '../../lib/with-timeout.js';
 import { beginBodyDeadline } from './body.js';
+import { noteLate } from './context.js';
 import { ApiProblem, problemDocument, problemHeaders, problemMediaType, unreadable } from './problem.js';
 import { type ProblemCode, problems } from './problems.js';
 
@@ -56,7 +57,10 @@ const settings = {
 export function createHttpServer(app: RequestListener): Server {
   const serveInOrder = createPipelining();
   const serve: RequestListener = (req, res) => {
-    beginBodyDeadline(req, bodyWithinMs, () => answerUnreadable(lateError(), req.socket));
+    beginBodyDeadline(req, bodyWithinMs, () => {
+      noteLate(res);
+      answerUnreadable(lateBody, req.socket);
+    });
     const target = originForm(req.url);
     const refusal = refusalOf(req);
     if (refusal) return answerRefused(res, refusal);
@@ -131,10 +135,8 @@ function forgetHeaders(req: IncomingMessage): void {
   req.headers = {};
 }
 
-/** The error that Node itself reports for a late request. */
-function lateError(): NodeJS.ErrnoException {
-  return Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
-}
+/** As Node says it of headers that come too late. */
+const lateBody = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
 
 /** Why a parsed request is not for the app, or null. */
 function refusalOf({ httpVersion, rawHeaders }: IncomingMessage): ApiProblem | null {

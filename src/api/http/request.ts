@@ -32,7 +32,7 @@ function invalidRequest(...errors: InputError[]): ApiProblem {
   return new ApiProblem('invalid_request', { detail: errorText(errors), errors });
 }
 
-/** A header; empty where it is missing. Node joins those that come twice. */
+/** A header; empty where it is missing. Of those that come twice, Node keeps the first or joins them, by their name. */
 export function headerOf({ headers }: IncomingMessage, name: string): string {
   return String(headers[name.toLowerCase()] ?? '');
 }

@@ -27,7 +27,7 @@ import {
 import { contextOf } from '../http/context.js';
 import { ApiProblem, retryAfter, unreadable } from '../http/problem.js';
 import type { ProblemCode } from '../http/problems.js';
-import { idempotencyKeyHeader, parseHeaders, parseInput } from '../http/request.js';
+import { headerOf, idempotencyKeyHeader, parseHeaders, parseInput } from '../http/request.js';
 import { abortSignal, defineRoute, type Route } from '../http/route.js';
 import { readDocument, readItem } from './bulk-document.js';
 import { bulkLineSchema, bulkResultSchema } from './schemas.js';
@@ -159,7 +159,8 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
       const { req, res } = call;
       const app = contextOf(res).app ?? '';
       slots.take(app, abortSignal(res));
-      if (!isMediaType(req, ndjson)) return await json.run(call);
+      // Without a type there is no body: that is no upload of nothing.
+      if (headerOf(req, 'Content-Type') === '' || !isMediaType(req, ndjson)) return await json.run(call);
       allowSlowBody(req, res);
       const { 'Idempotency-Key': key } = parseHeaders(headersSchema, req);
       const upload = await begin(app, key, parseInput(querySchema, call.query));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { keys } from '../../../src/store/keys.js';
 import { account, admin, bankKey, shopKey, startGateway } from '../gateway.js';
+import { exchange } from './raw-http.js';
 
 const gateway = await startGateway();
 const { logs } = gateway;
@@ -77,6 +78,19 @@ describe('the log line of a request', () => {
       await asking.catch(() => {});
     });
     expect(lines).toMatchObject([{ route: '/v1/otps', aborted: true }]);
+  });
+
+  it('names the problem of a body that comes too late', async () => {
+    const lines = await linesOf(async () => {
+      const head = `Host: gateway.test\r\nAuthorization: Bearer ${shopKey}\r\nContent-Type: application/json`;
+      const late = `POST /v1/otps HTTP/1.1\r\n${head}\r\nContent-Length: 20\r\n\r\n{`;
+      expect((await exchange(gateway.url, late)).status).toBe(408);
+    });
+    expect(lines).toMatchObject([{ route: '/v1/otps', status: 408, problem: 'request_timeout' }]);
+    expect(lines[0]).not.toHaveProperty('aborted');
+    const headers = { Authorization: `Basic ${btoa(`${admin.username}:${admin.password}`)}` };
+    const { text } = await gateway.call('GET', '/metrics', { key: null, headers });
+    expect(text).toMatch(/route="\/v1\/otps",status="408"/);
   });
 });
 

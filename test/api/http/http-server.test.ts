@@ -2,12 +2,14 @@ import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
+import { allowSlowBody } from '../../../src/api/http/body.js';
 import { createHttpServer } from '../../../src/api/http/http-server.js';
 import { sleep } from '../../support/otps.js';
 import { exchange, type RawAnswer } from './raw-http.js';
 
 /** Answers late, and never reads a body unless it is asked to. */
 const server = createHttpServer(async (req, res) => {
+  if (req.url === '/upload') allowSlowBody(req, res);
   if (req.url === '/body') await req.toArray().catch(() => []);
   if (req.url === '/early') res.writeHead(200).end('early');
   await sleep(req.url === '/late' ? 200 : 0);
@@ -135,6 +137,18 @@ describe('the server answers with a problem document', () => {
     const bytes = `POST /body HTTP/1.1\r\n${host}Content-Length: 10\r\n\r\nhel`;
     expectProblemIn(await exchange(url, bytes, { end: true }), 400, 'invalid_request');
   });
+});
+
+it('the server keeps a connection that carried an upload as long as others', async () => {
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [[socket]] = await Promise.all([once(server, 'connection'), once(client, 'connect')]);
+  client.write(`POST /upload HTTP/1.1\r\n${host}Content-Length: 0\r\n\r\n`);
+  const [, res] = await once(server, 'request');
+  await once(res, 'close');
+  await new Promise(setImmediate);
+  expect(socket.timeout).toBeGreaterThanOrEqual(65_000);
+  expect(socket.timeout).toBeLessThan(70_000);
+  client.destroy();
 });
 
 describe('the server accepts what HTTP allows', () => {

@@ -482,6 +482,10 @@ describe('Redis stores for rejected lines', () => {
 });
 
 describe('a bulk upload: 400', () => {
+  it('without a body and its type, as a client sends that lost its body', async () => {
+    expectProblem(await gateway.call('POST', '/v1/otps/bulk'), 400, 'invalid_request');
+  });
+
   it.each([
     ['no list', {}],
     ['an empty list', { otps: [] }],

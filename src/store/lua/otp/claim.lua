@@ -1,7 +1,7 @@
 --- @include "shared/record"
 -- Claims OTPs for sending: at most one caller at a time may call iSMS for an OTP.
--- KEYS: records. ARGV, for each: attempt token; '' to peek. Returns for each: `claimed`, `free` to a peek, `in_flight`,
--- `ended`, each with the record, `unreadable` or `missing`; then of `in_flight` the ms to wait, of `ended` 1 if this call
+-- KEYS: records. ARGV, for each: attempt token; '' to peek. Returns for each: `free` to a peek, `unreadable`, `missing`,
+-- or, with the record, `claimed`, `in_flight`, `ended`; then of `in_flight` the ms to wait, of `ended` 1 if this call
 -- ended it.
 local t = now()
 return for_each_record(function(token)
