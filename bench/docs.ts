@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { plot } from './plot.js';
 import { type Results, type Runs, readResults } from './results.js';
-import { tableHead, tableLine } from './table.js';
+import { rows } from './rows.js';
+import { explained, tableHead, tableLine } from './table.js';
 
 /* `npm run bench:docs`: writes the tables of docs/performance.md and its plot from bench/results.json. */
 
@@ -30,6 +31,7 @@ const tableOf = (runs: Runs) => {
 const results = readResults();
 if (!results) throw new Error('nothing has been measured: run `npm run bench` first');
 let text = readFileSync(document, 'utf8');
+text = replaced(text, 'rows', explained(rows));
 text = replaced(text, 'machine', machineLine(results.machine));
 text = replaced(text, 'always', tableOf(results.always));
 writeFileSync(document, text);

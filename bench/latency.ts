@@ -73,8 +73,8 @@ async function ourLatencies(stand: Stand) {
 
 export const latencyRow: Row = {
   name: 'send-latency',
-  what: 'request → provider called, idle',
-  bare: 'queue.add → processor started',
+  what: 'from the request, HTTP included, to the call of the provider; nothing else to do',
+  bare: 'from queue.add to the start of the processor, no HTTP',
   run: async (stand) => {
     const sides = { bare: await bareLatencies(stand), ours: await ourLatencies(stand) };
     const count = stand.size(100, 10);

@@ -6,8 +6,11 @@ import type { Results, Run } from './results.js';
  * right of it is twice as good.
  */
 
-const size = { width: 860, row: 26, left: 190, right: 40, top: 56, bottom: 34 };
+const size = { width: 860, row: 26, left: 190, right: 40, top: 104, bottom: 34 };
 const scale = { from: 0.25, to: 16 };
+const title = 'How much of its goal each benchmark reaches';
+const reading =
+  'Right is better, also where less is. Dot: one measurement. Bar: median of a run. 2×: twice as good as the goal. Goals against usual: see the table.';
 const colours = { always: '#1d4ed8', everysec: '#ea580c' };
 
 /** Where a share of the goal stands. */
@@ -33,8 +36,12 @@ const medianBar = (run: Run, y: number, colour: string) => {
 };
 
 function rowOf(name: string, { always, everysec }: Results, y: number): string {
-  const drawn = (runs: readonly Run[] | undefined, at: number, colour: string) =>
-    (runs ?? []).map((run) => dots(run, at, colour) + medianBar(run, at, colour)).join('');
+  const drawn = (runs: readonly Run[] = [], at: number, colour: string) => {
+    const [newest] = runs;
+    // All by today's goal.
+    const judged = newest ? runs.map((run) => ({ ...run, goal: newest.goal })) : [];
+    return judged.map((run) => dots(run, at, colour) + medianBar(run, at, colour)).join('');
+  };
   return [
     `<text x="${size.left - 12}" y="${y + 4}" text-anchor="end">${name}</text>`,
     drawn(always[name], y - 5, colours.always),
@@ -59,13 +66,13 @@ function grid(bottom: number): string {
 function legend(results: Results): string {
   const goal = xOf(1);
   const sides =
-    `<text x="${goal - 8}" y="44" text-anchor="end" fill="#555">← missed</text>` +
-    `<text x="${goal + 8}" y="44" fill="#555">reached →</text>`;
+    `<text x="${goal - 8}" y="92" text-anchor="end" fill="#555">← missed</text>` +
+    `<text x="${goal + 8}" y="92" fill="#555">reached →</text>`;
   const measured = (['always', 'everysec'] as const).filter((name) => Object.keys(results[name]).length > 0);
   return measured
     .map((name, i) => {
       const [at, colour] = [size.left + i * 190, colours[name]];
-      return `<circle cx="${at}" cy="22" r="4" fill="${colour}"/><text x="${at + 10}" y="26">appendfsync ${name}</text>`;
+      return `<circle cx="${at}" cy="70" r="4" fill="${colour}"/><text x="${at + 10}" y="74">appendfsync ${name}</text>`;
     })
     .join('')
     .concat(sides);
@@ -78,8 +85,10 @@ export function plot(results: Results): string {
   const lines = names.map((name, i) => rowOf(name, results, size.top + (i + 0.5) * size.row));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${bottom + size.bottom}" font-family="system-ui, sans-serif" font-size="12">`,
-    '<title>How much of its goal each benchmark reaches</title>',
+    `<title>${title}</title>`,
     '<rect width="100%" height="100%" fill="#fff"/>',
+    `<text x="16" y="24" font-size="16" font-weight="600">${title}</text>`,
+    `<text x="16" y="46" fill="#555">${reading}</text>`,
     legend(results),
     grid(bottom),
     ...lines,

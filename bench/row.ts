@@ -1,7 +1,7 @@
 import type { Figure } from './pairs.js';
 import type { Stand } from './support/stand.js';
 
-/** A benchmark: what it measures is in `docs/performance.md`, line by line. */
+/** A benchmark; `docs/performance.md` says of each what it measures. */
 export interface Row {
   name: string;
   /** Further lines that it measures on the way, by whose names it can be asked for, too. */

@@ -65,7 +65,7 @@ export function side(
 export const sendsRows: Row[] = [
   sendsRow({
     name: 'sends-instant',
-    what: 'sends/s by one worker, provider answering at once',
+    what: 'sends/s by one worker, provider answering at once, concurrency 50',
     goals: { goal: { atLeast: 0.6 }, usualGoal: { atLeast: 0.9 } },
     delayMs: 0,
     concurrency: 50,

@@ -27,7 +27,7 @@ async function startBoth(stand: Stand) {
 export const startRow: Row = {
   name: 'start',
   also: ['start-worker', 'start-api', 'idle-worker', 'idle-api'],
-  what: 'CPU time until a worker has called the provider and the API is ready; memory of both when idle',
+  what: 'CPU time until a worker has called the provider and until the API is ready; memory of both when idle',
   bare: '–',
   run: async (stand) => {
     const found: Awaited<ReturnType<typeof startBoth>>[] = [];

@@ -7,10 +7,11 @@ import {
   type SideName,
   usualResultOf,
 } from './pairs.js';
+import type { Row } from './row.js';
 import { median } from './support/statistics.js';
 
 const columns = [
-  ...['row', 'ours', 'bare', 'against bare', 'goal', 'usual', 'against usual', 'goal'],
+  ...['row', 'ours', 'bare', 'result', 'goal', 'usual', 'result against usual', 'goal'],
   'CPU in µs: ours, bare, usual',
 ];
 
@@ -18,7 +19,7 @@ export const tableHead = [row(columns), row(columns.map(() => '---'))].join('\n'
 
 /**
  * A line of the table: medians of the sides in the newest of a row's runs, and the result of each run, oldest first; of a
- * single run, with its spread over the pairs. `judge`: whether goals were reached.
+ * single run, with its spread over the pairs. `judge`: whether today's goals were reached.
  */
 export function tableLine(runs: readonly [Figure, ...Figure[]], judge: boolean): string {
   const [newest] = runs;
@@ -32,16 +33,25 @@ export function tableLine(runs: readonly [Figure, ...Figure[]], judge: boolean):
     name,
     side(pairs, 'ours', unit),
     side(pairs, 'bare', unit),
-    ...against(oldestFirst.map(resultOf), goal),
+    ...against(
+      oldestFirst.map((run) => resultOf({ ...run, goal })),
+      goal,
+    ),
     side(pairs, 'usual', unit),
     ...(usualGoal
       ? against(
-          oldestFirst.flatMap((run) => usualResultOf(run) ?? []),
+          oldestFirst.flatMap((run) => usualResultOf({ ...run, usualGoal }) ?? []),
           usualGoal,
         )
       : ['', '']),
     cpu(pairs),
   ]);
+}
+
+/** What each row measures, and what it is compared with. */
+export function explained(rows: readonly Row[]): string {
+  const lines = rows.map(({ name, also = [], what, bare }) => row([[name, ...also].join(', '), what, bare]));
+  return [row(['row', 'measured', 'bare']), row(['---', '---', '---']), ...lines].join('\n');
 }
 
 /** The line of a row that could not be measured. */

@@ -70,7 +70,7 @@ export const verifyRows: Row[] = [
   },
   {
     name: 'verify-latency',
-    what: 'verification, one at a time: p50 added',
+    what: 'what the gateway adds to a verification, one at a time: p50',
     bare: 'Express and undici.request to the provider',
     run: async (stand) => {
       const pairs = await takePairs(stand.extent(300, 20, 2_000), await sides(stand, calmly));

@@ -12,7 +12,7 @@ const limits = {
   functionLinesP90: 20,
   readmeLines: 180,
   /** Words that people wrote: without generated pages and tables, and without the bars and rules of tables. */
-  docsWords: 15_700,
+  docsWords: 15_900,
 };
 
 const exported = /^(?:ExportNamed|ExportDefault|ExportAll)Declaration$/;
