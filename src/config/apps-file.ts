@@ -1,3 +1,4 @@
+import { isSupportedCountry } from 'libphonenumber-js/mobile';
 import * as z from 'zod';
 import { refuseProto } from '../lib/input-errors.js';
 
@@ -154,7 +155,7 @@ const app = z.strictObject({
     .describe('Whether requests may bring a message of their own. Default: true.'),
   senderId: z.string().optional().describe('Sender ID when a request names none.'),
   countries: z
-    .array(z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166-1 code of two capitals'))
+    .array(z.string().refine(isSupportedCountry, 'must be an ISO 3166-1 code of two capitals, such as GB'))
     .min(1)
     .optional()
     .describe('Where SMS of this app may go. Default: ALLOWED_COUNTRIES.'),

@@ -214,7 +214,7 @@ function parseApiKey(entry: string): ApiKey | null {
   return digest.equals(sha256('')) ? null : { app, digest };
 }
 
-function sha256(text: string): Buffer {
+export function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
@@ -272,7 +272,7 @@ export function webhookSecrets() {
   );
 }
 
-function isWebhookSecret(text: string): boolean {
+export function isWebhookSecret(text: string): boolean {
   const key = secretShape.exec(text)?.groups?.['key'];
   const bytes = Buffer.from(key ?? '', 'base64');
   return bytes.length >= 24 && bytes.length <= 64 && isVaried(bytes);

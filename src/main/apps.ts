@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type AppEntry, appsFileSchema, jsonSyntaxError, validMembers } from '../config/apps-file.js';
-import { type ApiKey, webhookSecrets } from '../config/formats.js';
+import { type ApiKey, isWebhookSecret, sha256 } from '../config/formats.js';
 import { ConfigError } from '../config/load-config.js';
 import type { Config } from '../config/roles.js';
 import { webhookUrl } from '../config/urls.js';
@@ -146,6 +146,8 @@ function keyProblems(keys: readonly ApiKey[]): Problem[] {
   const counts = new Map<string, number>();
   return keys.flatMap(({ app, digest }): Problem[] => {
     const hex = digest.toString('hex');
+    if (digest.equals(sha256('')))
+      return [[`apps.${app}.keys`, 'holds the digest of an empty key: of a variable that was not set']];
     const owner = owners.get(hex);
     if (owner === app) return [];
     if (owner !== undefined) {
@@ -238,7 +240,7 @@ function webhookProblems(webhook: NonNullable<AppEntry['webhook']>): Problem[] {
   return [
     ...(urlIsGood ? [] : [['webhook.url', 'must be https, without login and fragment'] as const]),
     ...secrets.flatMap((secret, i) =>
-      webhookSecrets().safeParse(secret).success
+      isWebhookSecret(secret)
         ? []
         : [[`webhook.secrets.${i}`, 'must be whsec_ and 24 to 64 bytes in base64'] as const],
     ),

@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty';
 import type { Environment } from '../config/load-config.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import { type Closable, createLifecycle, type Lifecycle } from './lifecycle.js';
@@ -42,7 +43,8 @@ export async function runProcess(name: ProcessName, env: Environment): Promise<v
   };
   for (const signal of signals) process.off(signal, endAtOnce).on(signal, stop);
   process.on('SIGHUP', () => {
-    if (!lifecycle.hangUp()) stop();
+    // A terminal that closes ends the process; a service manager asks it to reload, where there may be nothing to.
+    if (!lifecycle.hangUp() && isatty(0)) stop();
   });
   try {
     await starters[name](env, lifecycle);

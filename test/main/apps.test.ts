@@ -83,6 +83,16 @@ describe('APPS_FILE', () => {
 
   it.each([
     [{ shop: { ...shop, keys: ['plain-key'] } }, /apps.shop.keys.0: must be sha256:/],
+    [{ shop: { ...shop, keys: [digest('')] } }, /apps.shop.keys: holds the digest of an empty key/],
+    [{ shop: { ...shop, countries: ['UK'] } }, /apps.shop.countries.0: must be an ISO 3166-1 code/],
+    [
+      { shop: { ...shop, webhook: { ...shop.webhook, secrets: [`${shop.webhook.secrets[0]},whsec_x`] } } },
+      /apps.shop.webhook.secrets.0: must be whsec_/,
+    ],
+    [
+      { shop: { ...shop, webhook: { ...shop.webhook, secrets: [`${shop.webhook.secrets[0]} `] } } },
+      /apps.shop.webhook.secrets.0: must be whsec_/,
+    ],
     [{ shop: { ...shop, colour: 'red' } }, /apps.shop.colour: is unknown/],
     [{ Shop: shop }, /apps.Shop: must be 1 to 32 of a-z 0-9 _ -/],
     [
@@ -319,6 +329,23 @@ describe('DEFAULT_MESSAGE', () => {
 });
 
 describe('a running API', () => {
+  it('goes on after SIGHUP where there is no APPS_FILE to read again', async () => {
+    const simulator = await startSimulator();
+    const environment = gatewayEnvironment(databaseUrl(), simulator);
+    const api = runCommand('api', {
+      ...environment,
+      API_KEYS: `shop:${'key-'.repeat(6)}`,
+      PORT: '0',
+      LOG_LEVEL: 'info',
+    });
+    const [, url = ''] = await written(api, /"url":"([^"]+)"/);
+    api.child.kill('SIGHUP');
+    // Signals come in the order of their numbers at the latest, long before this answer.
+    for (let i = 0; i < 3; i++) expect((await fetch(`${url}/livez`)).status).toBe(200);
+    expect(await api.end('SIGTERM')).toBe(0);
+    await simulator.close();
+  });
+
   it('takes apps as the file has them after SIGHUP, and keeps those it had when that is wrong', async () => {
     const simulator = await startSimulator();
     const environment = gatewayEnvironment(databaseUrl(), simulator);

@@ -41,7 +41,13 @@ const ask = (parameters: Record<string, string>, method = 'POST') => {
 
 describe('the iSMS compatibility API', () => {
   it('authenticates an app by its name and key together', async () => {
-    for (const wrong of [{ un: 'bank' }, { un: 'shop', pass: account.password }, { un: '', pass: '' }]) {
+    const empty = { un: 'without-key', pass: '' };
+    for (const wrong of [
+      { un: 'bank' },
+      { un: 'shop', pass: account.password },
+      { un: '', pass: '' },
+      empty,
+    ]) {
       expect((await ask({ method: 'balance', ...wrong })).json).toEqual({
         status: 'Failed',
         message: 'Authentication Failed',

@@ -49,6 +49,15 @@ const failure = async (call: Promise<unknown>) =>
 let next = 10;
 const newNumber = () => `+601234568${next++}`;
 
+it('the Twilio Verify compatibility API takes no request without a key, also where an app has an empty one', async () => {
+  const reply = await gateway.call('POST', `/v2/Services/${service}/Verifications`, {
+    key: null,
+    body: `To=%2B601234568${next++}&Channel=sms`,
+    headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+  });
+  expect(reply.status).toBe(401);
+});
+
 describe('the Twilio Verify compatibility API with the twilio library', () => {
   it('sends and checks an OTP unchanged', async () => {
     const to = newNumber();
