@@ -7,7 +7,7 @@ import {
 } from 'ioredis';
 import { clusterUrl, sentinelUrl } from '../config/urls.js';
 import type { Logger } from '../lib/logger.js';
-import { startTimeout, TimedOut } from '../lib/with-timeout.js';
+import { startTimeout, TimedOut, withTimeout } from '../lib/with-timeout.js';
 import { newOtpId, partitions } from '../otp/otp-id.js';
 import { redisTrouble } from '../producer/redis-trouble.js';
 import { shardName, shardOf } from '../queues/shards.js';
@@ -23,6 +23,14 @@ const answerTimeoutMs = 1_500;
 /** An admission on a cluster is several calls one after the other, and more than one may meet a master that hangs. */
 const clusterAnswerTimeoutMs = 600;
 
+/**
+ * A connection from which nothing came for so long, while a command waited, is closed and made anew: a host that lost its
+ * power or a firewall that forgot the connection says nothing, and TCP goes on trying for 15 minutes. The first is longer
+ * than an answer may take; the second, than BullMQ's longest blocking command, 10 s.
+ */
+const silentRequestsMs = 5_000;
+const silentWorkMs = 20_000;
+
 /** At once, then at most a second apart: BullMQ's own default would wait up to 20 s after an outage. */
 const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
 
@@ -30,6 +38,7 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
 export function connectForRequests(url: string): RedisClient {
   const redis = open(url, {
     enableOfflineQueue: false,
+    socketTimeout: silentRequestsMs,
     // A request answered with 503 must not run later.
     autoResendUnfulfilledCommands: false,
     // With 1, a command whose reply was lost would wait for its time-out instead of failing with the connection.
@@ -56,14 +65,16 @@ function limitAnswers(redis: Redis, ms: number): void {
 export function connectForWork(url: string): RedisClient {
   return open(url, {
     maxRetriesPerRequest: null,
+    socketTimeout: silentWorkMs,
     // Reconnects and sends the command again: every function of ours may come twice.
     reconnectOnError: (error) => (isReplica(error) ? 2 : false),
   });
 }
 
-/** For a command that ends by itself: fails at once when Redis is not there. */
+/** For a command that ends by itself: fails at once when Redis is not there, and after 5 s when it hangs. */
 export function connectOnce(url: string): RedisClient {
-  return open(url, { maxRetriesPerRequest: 1, retryStrategy: () => null, sentinelRetryStrategy: () => null });
+  const noRetry = { retryStrategy: () => null, sentinelRetryStrategy: () => null };
+  return open(url, { maxRetriesPerRequest: 1, socketTimeout: silentRequestsMs, ...noRetry });
 }
 
 function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): RedisClient {
@@ -139,7 +150,7 @@ function isReplica(error: Error): boolean {
 
 /** Closes a connection politely, or at once when Redis does not answer. */
 export async function disconnect(redis: RedisClient): Promise<void> {
-  if (redis.status === 'ready') await redis.quit().catch(() => {});
+  if (redis.status === 'ready') await withTimeout(redis.quit(), answerTimeoutMs).catch(() => {});
   redis.disconnect();
 }
 

@@ -6,6 +6,8 @@ export interface TcpProxy {
   port: number;
   /** From now on, every so many requests a connection is cut after the request was forwarded, before its reply. */
   loseReplies(every: number): void;
+  /** Passes nothing on any more of the connections there are, which stay open; new ones work. */
+  swallow(): void;
   /** Replies that were lost so far. */
   readonly lost: number;
   close(): Promise<void>;
@@ -20,12 +22,16 @@ const greetings = 5;
 export async function startTcpProxy(port: number, requestsTakeMs = 0): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let every = 0;
+  let swallowed = 0;
+  let connections = 0;
   let lost = 0;
   let forwarded = 0;
   const server = createServer((client) => {
     const upstream = createConnection({ port, host: '127.0.0.1' });
     let requests = 0;
     let losing = false;
+    connections += 1;
+    const own = connections;
     const end = () => {
       client.destroy();
       upstream.destroy();
@@ -38,6 +44,7 @@ export async function startTcpProxy(port: number, requestsTakeMs = 0): Promise<T
       });
     }
     client.on('data', (chunk) => {
+      if (own <= swallowed) return;
       requests += 1;
       // The first requests of a connection are the client's own greeting.
       if (requests > greetings) forwarded += 1;
@@ -46,6 +53,7 @@ export async function startTcpProxy(port: number, requestsTakeMs = 0): Promise<T
       else setTimeout(() => upstream.writable && upstream.write(chunk), requestsTakeMs);
     });
     upstream.on('data', (chunk) => {
+      if (own <= swallowed) return;
       if (!losing) {
         client.write(chunk);
         return;
@@ -60,6 +68,9 @@ export async function startTcpProxy(port: number, requestsTakeMs = 0): Promise<T
     port: (server.address() as AddressInfo).port,
     loseReplies: (requests) => {
       every = requests;
+    },
+    swallow: () => {
+      swallowed = connections;
     },
     get lost() {
       return lost;
