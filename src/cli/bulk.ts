@@ -98,7 +98,7 @@ function uploadedText(
   ]);
 }
 
-/** Waits until no OTP of a batch waits to be sent, and shows the batch. `rejected` if any OTP failed. */
+/** Waits until no OTP of a batch waits to be sent, and shows the batch. `rejected` if any OTP was not sent. */
 async function waitForBatch(client: OtpClient, call: Call, id: string): Promise<ExitCode> {
   const progress = createProgressLine(call);
   const load = () => client.getBatch(id, { signal: call.signal });
@@ -113,5 +113,15 @@ async function waitForBatch(client: OtpClient, call: Call, id: string): Promise<
   }
   if (!batch) return exitCodes.done;
   answer(call, batch, `\n${batchText(batch)}`);
-  return batch.counts.failed + batch.counts.unknown > 0 ? exitCodes.rejected : exitCodes.done;
+  const { failed, unknown, cancelled, expired } = batch.counts;
+  const allSent =
+    failed + unknown + cancelled === 0 && (expired === 0 || (await allExpiredSent(client, call, id)));
+  return allSent ? exitCodes.done : exitCodes.rejected;
+}
+
+/** Whether each expired OTP had been sent: others missed their deadline. */
+async function allExpiredSent(client: OtpClient, { signal }: Call, id: string): Promise<boolean> {
+  for await (const { failure } of client.listBatch(id, { status: 'expired', limit: 500, signal }))
+    if (failure) return false;
+  return true;
 }

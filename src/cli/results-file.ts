@@ -63,14 +63,21 @@ export async function readResults(
   }
 }
 
-/** Creates a results file with the record of an upload. It is on disk when this resolves. */
+/**
+ * Creates a results file with the record of an upload; both are on disk when this resolves. Throws a CommandError if the
+ * file exists: another run has begun.
+ */
 export async function beginResults(path: string, upload: UploadRecord): Promise<void> {
-  const part = partOf(path);
-  const file = await open(part, 'wx');
+  const file = await open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+    throw new CommandError('results', `Another run has just begun ${path}`, 'let it end first');
+  });
   await file.writeFile(`${JSON.stringify({ upload })}\n`);
   await file.sync();
   await file.close();
-  await rename(part, path);
+  const folder = await open(dirname(path));
+  await folder.sync();
+  await folder.close();
 }
 
 /**

@@ -21,7 +21,7 @@ import {
 import { counted } from './view.js';
 
 /** Advice after an upload that was broken off. */
-const resumeAdvice = 'run the same command again to resume: each line counts once';
+const resumeAdvice = 'run it again, without --again, to resume: each line counts once';
 
 /** An upload as the command line asks for it. */
 interface UploadRequest {

@@ -310,7 +310,7 @@ function addGatewayCommands({ program, print, local, client, call }: CommandBuil
     .action((file: string, options: BulkOptions & GatewayOptions) =>
       call(
         'bulk',
-        { ...options, whenStopped: 'run the same command again to resume: each line counts once' },
+        { ...options, whenStopped: 'run it again, without --again, to resume: each line counts once' },
         async (one) => (await import('../cli/bulk.js')).bulk(one, file, options),
       ),
     );

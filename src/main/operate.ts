@@ -74,6 +74,7 @@ const runners = {
   'numbers unlock': async function* ({ store, config }, app, text) {
     const to = numberOf(text, config);
     const known = await store.phones.unlock(app, to);
+    if (!known) knownApp(app, config);
     yield output(
       known
         ? `${to.masked} of ${app} was unlocked: OTPs can be sent and verified again.`
@@ -133,9 +134,10 @@ const runners = {
         : `${count} events are delivered again, with as many attempts as new ones.`;
     yield { text, data: { count } };
   },
-  'ranges unblock': async function* ({ store }, app, text) {
+  'ranges unblock': async function* ({ store, config }, app, text) {
     const range = text.replace(/\D/g, '');
     const known = await store.ranges.forget(app, range);
+    if (!known) knownApp(app, config);
     yield output(
       known
         ? `${shownRange(range)} of ${app} was unblocked; the guard starts without its history.`

@@ -3,8 +3,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { shopKey, startGateway } from '../api/gateway.js';
 import { type FullGateway, startFullGateway } from '../support/full-gateway.js';
+import { sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
+import { startRedisServer } from '../support/redis-server.js';
 import { type Ended, type Run, run, settingsFor } from './run-terminal.js';
 import { bulkStoppedAt, bulkToItsEnd, newFolder, resultsIn } from './upload-files.js';
 
@@ -154,6 +157,35 @@ describe('bulk', () => {
   });
 });
 
+describe('bulk --wait', () => {
+  it('exits 1 if OTPs were not sent in time, or were cancelled', async () => {
+    // Where no worker runs.
+    const redis = await startRedisServer({ appendfsync: 'everysec' });
+    const idle = await startGateway({ redisUrl: redis.url });
+    await expect.poll(async () => (await idle.call('GET', '/readyz')).status).toBe(200);
+    const env = { ISMS_OTP_URL: idle.url, ISMS_OTP_KEY: shopKey };
+    const waitFor = async (end: (batch: string) => Promise<unknown>) => {
+      const to = newNumber();
+      const file = fileOf('late.ndjson', `{"to":"${to}","sendDeadlineSeconds":1}\n`);
+      const waiting = bulk([file, '--wait', '--json'], { env });
+      await expect.poll(() => existsSync(`${file}.results.ndjson`) && resultsOf(file).length).toBe(3);
+      await end(resultsOf(file).at(-1)?.summary?.batchId ?? '');
+      return await waiting;
+    };
+    const expired = await waitFor(async () => {
+      await sleep(1_100);
+      await idle.store.sendAttempts.sweep();
+    });
+    expect(expired.out).toMatch(/"expired":1/);
+    expect(expired.code).toBe(1);
+    const cancelled = await waitFor((batch) => idle.call('DELETE', `/v1/batches/${batch}`));
+    expect(cancelled.out).toMatch(/"cancelled":1/);
+    expect(cancelled.code).toBe(1);
+    await idle.close();
+    await redis.stop();
+  });
+});
+
 describe('bulk, run again', () => {
   it('sends nothing after a finished upload without --retry-rejected or --again', async () => {
     const to = newNumber();
@@ -250,7 +282,7 @@ describe('bulk, broken off', { timeout: 60_000 }, () => {
     const stopped = await bulkStoppedAt(1_000, 'SIGINT', upload);
     expect(stopped.code).toBe(130);
     expect(stopped.output).toBe(
-      'isms-otp: Stopped (stopped): run the same command again to resume: each line counts once\n',
+      'isms-otp: Stopped (stopped): run it again, without --again, to resume: each line counts once\n',
     );
     const before = resultsOf(upload.file);
     expect(before.length).toBeLessThan(count);
@@ -296,7 +328,7 @@ describe('bulk, when the gateway breaks off', () => {
     const file = fileOf('broken.ndjson', '{"to":"1"}\n{"to":"2"}\n');
     const { code, out, err } = await bulk([file], { env });
     expect({ code, out }).toEqual({ code: 4, out: '' });
-    expect(err).toMatch(/\(network_error\): run the same command again to resume/);
+    expect(err).toMatch(/\(network_error\): run it again, without --again, to resume/);
     expect(resultsOf(file)).toMatchObject([{ upload: { key: keys[0] } }, { line: 1, id: 'otp_1' }]);
     const again = await bulk([file, '--json'], { env });
     expect(errorIn(again)).toMatchObject({ code: 'network_error' });

@@ -62,7 +62,7 @@ describe(`isms-otp bulk with ${count.toLocaleString('en')} lines`, {
     const stopped = await bulkStoppedAt(count / 3, 'SIGINT', command);
     expect(stopped).toMatchObject({
       code: 130,
-      output: expect.stringContaining('run the same command again'),
+      output: expect.stringContaining('run it again, without --again, to resume'),
     });
     const answeredFirst = resultsIn(`${file}.results.ndjson`).length - 1;
     expect(answeredFirst).toBeLessThan(count);

@@ -137,6 +137,16 @@ describe('doctor', () => {
     await redis.stop();
   });
 
+  it('ends where Redis accepts connections and never answers', async () => {
+    const redis = await startRedisServer({ appendfsync: 'always' });
+    process.kill(redis.pid, 'SIGSTOP');
+    const { code, found } = await findings({ ...environment, REDIS_URL: redis.url });
+    process.kill(redis.pid, 'SIGCONT');
+    expect(code).toBe(1);
+    expect(of(found, 'redis')[0]?.text).toBe('Redis does not answer at REDIS_URL.');
+    await redis.stop();
+  });
+
   it.skipIf(onCluster)('warns of a Redis that is not durable or evicts', async () => {
     const redis = await startRedisServer({ appendfsync: 'everysec' });
     const client = redis.connect();
@@ -237,5 +247,13 @@ describe('--json', () => {
     expect(JSON.parse((await run(['ranges', 'list', '--json'], environment)).said)).toEqual([]);
     const unlocked = await run(['numbers', 'unlock', 'shop', '0123456789', '--json'], environment);
     expect(JSON.parse(unlocked.said)).toEqual({ message: expect.stringMatching(/was not limited/) });
+    for (const args of [
+      ['numbers', 'unlock', 'shpo', '0123456789'],
+      ['ranges', 'unblock', 'shpo', '60123456'],
+    ])
+      expect(await run(args, environment)).toMatchObject({
+        code: 1,
+        said: expect.stringMatching(/is not an app of API_KEYS/),
+      });
   });
 });
