@@ -75,7 +75,7 @@ const unavailableForMs = 1_000;
 const readReply = json(limitedSchema).nullable();
 
 interface NumberRangesOptions extends StoreContext {
-  numberLists: Pick<NumberLists, 'listOf'>;
+  numberLists: Pick<NumberLists, 'listOf' | 'refresh'>;
 }
 
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
@@ -109,6 +109,7 @@ export function createNumberRanges(options: NumberRangesOptions) {
     guarded,
     /** Applies the guard to OTPs of batches that are released now. */
     checkReleased: async (released: readonly ReleasedOtp[]) => {
+      await numberLists.refresh();
       const checks = released.map((): ReleaseCheck => ({ waitMs: 0, decision: null }));
       const indexes = released.flatMap(({ otp }, i) => {
         const range = otp.isTest ? null : guarded(otp.app, otp.to);

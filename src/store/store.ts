@@ -1,5 +1,5 @@
 import type { BalanceLimits } from '../otp/balance.js';
-import { partitions } from '../otp/otp-id.js';
+import { partitions, randomText } from '../otp/otp-id.js';
 import { createAppHolds } from './app-holds.js';
 import { createAppPauses } from './app-pauses.js';
 import { createAppStats } from './app-stats.js';
@@ -109,7 +109,7 @@ export function createStore({
     },
     /** True for one caller in `periodMs`, the one that does a task for all processes. */
     acquireLease: async (name: string, periodMs: number) =>
-      (await redis.set(keys.lease(name), '1', 'PX', periodMs, 'NX')) === 'OK',
+      (await renewLease([keys.lease(name)], [randomText(), periodMs])) === 1,
     /** True for the one caller whose token took this lease, as long as it renews it within `periodMs`. */
     renewLease: async (name: string, token: string, periodMs: number) =>
       (await renewLease([keys.lease(name)], [token, periodMs])) === 1,

@@ -33,6 +33,7 @@ const nextTurnMs = {
   upload: 500,
   unsent: 300,
   rangeLimitedUpload: 5_000,
+  failed: 1_000,
   longest: 60_000,
 };
 /** For each range-limited line, about as long as its check took: a batch of them must not keep a worker busy. */
@@ -118,7 +119,8 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   const finish = async ({ job, facts }: Turn): Promise<Next> => {
     const { batch } = job.data;
     if (facts.cancelledAt !== null) await batches.repeatInPartitions(batch, facts);
-    while ((await waitingLines.takeEnded(batch)) > 0);
+    const endsAt = performance.now() + turnMs;
+    while ((await waitingLines.takeEnded(batch)) > 0) if (performance.now() > endsAt) return { wait: 1 };
     const count = await waitingLines.count(batch);
     await leaveAppQueue(job);
     const isUnsent = count.waiting > 0 || count.inFlight > 0 || !count.complete;
@@ -176,7 +178,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
 
     const pace = paceOf(facts, count.at);
     const most = Math.min(lines, pace.lines);
-    const released: Released = { lines: 0, rangeWaitMs: 0, rangeLimited };
+    const released: Released = { lines: 0, failed: false, rangeWaitMs: 0, rangeLimited };
     const endsAt = performance.now() + turnMs;
     for (const [shard, ofShard] of byShard) {
       const byPartition = open.byPartition.map((waiting, i) => (shards[i] === shard ? waiting : 0));
@@ -205,6 +207,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
         wait: Math.min(released.rangeWaitMs, longest) + sum(released.rangeLimited) * restPerLimitedMs,
       };
     }
+    if (released.failed) return { wait: nextTurnMs.failed };
     // At the end of the queue: each app has a turn before this one has its next.
     return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
   };

@@ -16,6 +16,7 @@ interface LineReleaseOptions {
   sendOtpQueue: Pick<SendOtpQueue, 'addBulk'>;
   logger: Logger;
   fraudGuardEnforces: boolean;
+  onError(error: unknown): void;
 }
 
 interface Extent {
@@ -28,6 +29,8 @@ interface Extent {
 /** What a turn has released so far. */
 export interface Released {
   lines: number;
+  /** Whether a slice could not be released. */
+  failed: boolean;
   /** Until the first line whose number range is limited may be released; 0: there is none. */
   rangeWaitMs: number;
   /** By partition: lines at the end of the list that were found to wait for their number range. */
@@ -35,7 +38,8 @@ export interface Released {
 }
 
 /** Moves lines of a batch into the send queue, slice by slice. */
-export function createLineRelease({ store, sendOtpQueue, logger, fraudGuardEnforces }: LineReleaseOptions) {
+export function createLineRelease(options: LineReleaseOptions) {
+  const { store, sendOtpQueue, logger, fraudGuardEnforces, onError } = options;
   const { waitingLines, ranges } = store;
 
   /** Adds the jobs of one slice. Lines whose number range is limited wait again, behind the others. */
@@ -67,7 +71,11 @@ export function createLineRelease({ store, sendOtpQueue, logger, fraudGuardEnfor
     for (let isFirst = true; all.lines < end && (isFirst || performance.now() < endsAt); isFirst = false) {
       const current = isFirst ? count : await recount(batch, count, all.rangeLimited);
       const releasing = releaseSlice(batch, Math.min(end - all.lines, slice), current);
-      const released = await withTimeout(releasing, addWithinMs).catch(() => null);
+      const released = await withTimeout(releasing, addWithinMs).catch((error: unknown) => {
+        all.failed = true;
+        onError(error);
+        return null;
+      });
       if (!released || released.free.length + released.limited.length === 0) break;
       all.lines += released.free.length;
       all.rangeWaitMs = Math.max(all.rangeWaitMs, released.rangeWaitMs);

@@ -247,3 +247,14 @@ it('an idempotency key answers under a encryption key that was rotated out, too'
   const again = await rotated.otps.admit(request(), idempotency);
   expect(again).toMatchObject({ kind: 'replayed', otp: { id: 'otp' in first ? first.otp.id : '' } });
 });
+
+it('a lease is free that would last longer than asked for: it was set before Redis’s clock was set back', async () => {
+  expect(await store.acquireLease('hourly', 500)).toBe(true);
+  expect(await store.acquireLease('hourly', 500)).toBe(false);
+  await redis.pexpire(keys.lease('hourly'), 3_600_000);
+  expect(await store.acquireLease('hourly', 500)).toBe(true);
+  expect(await store.renewLease('held', 'a', 500)).toBe(true);
+  expect(await store.renewLease('held', 'b', 500)).toBe(false);
+  await redis.pexpire(keys.lease('held'), 3_600_000);
+  expect(await store.renewLease('held', 'b', 500)).toBe(true);
+});

@@ -233,6 +233,14 @@ describe('beside a pumped range', () => {
     expect(await pump(store, { count: 200, together: 50 })).toBe(200);
   });
 
+  it('an allowed range is let through at the release of a batch, also by a process that sent nothing yet', async () => {
+    const store = guardedStore('enforce');
+    const { batch, ids } = await upload(store, { count: 100 });
+    expect(await release(store, batch)).toEqual([]);
+    await store.numberLists.set({ list: 'allow', digits: '60123', shown: '', app: null, until: null });
+    expect(await release(guardedStore('enforce'), batch)).toHaveLength(100 - ids.length);
+  });
+
   it('allowed numbers pass a blocked range uncounted, but keep their cooldown', async () => {
     const store = createStore({
       redis: clock.redis,

@@ -70,6 +70,15 @@ const until = async (condition: () => boolean | Promise<boolean>) => {
 const waitsFor = async (batch: string, reason: string) =>
   (await scene.store.waitingLines.active()).some((one) => one.batch === batch && one.waitsFor === reason);
 const job = (batch: string) => scene.batchQueue.queue.getJob(batchId(batch));
+/** One turn of a batch, without a worker; resolves with what comes next. */
+const turn = async ({ batch }: { batch: string }, store = scene.store, onError = (_: unknown) => {}) => {
+  const release = createBatchProcessor({
+    ...{ redis, store, sendOtpQueue: scene.queue, batchQueue: scene.batchQueue },
+    ...{ logger: scene.logger, fraudGuardEnforces: false, onError },
+  });
+  const found = await job(batch);
+  return found ? await release(found) : null;
+};
 const isDone = (batch: string) => async () => (await (await job(batch))?.isCompleted()) === true;
 
 describe('a batch', { timeout: 60_000 }, () => {
@@ -133,6 +142,30 @@ describe('a batch', { timeout: 60_000 }, () => {
     await scene.batchQueue.wake(batch);
     await until(isDone(batch));
     expect(sent()).toBe(405);
+  });
+
+  it('ends its lines in several turns where there are many, so that other batches have theirs', async () => {
+    const big = await upload(1_500);
+    await scene.store.batches.cancel('shop', batchId(big.batch));
+    const { waitingLines } = scene.store;
+    const takeEnded = async (batch: string) => {
+      await sleep(600);
+      return await waitingLines.takeEnded(batch);
+    };
+    const slow = { ...scene.store, waitingLines: { ...waitingLines, takeEnded } };
+    expect(await turn(big, slow)).toEqual({ wait: 1 });
+    await scene.start();
+    await until(isDone(big.batch));
+    expect(sent()).toBe(0);
+  });
+
+  it('reports lines that cannot be released, and waits before it tries again', async () => {
+    const some = await upload(10);
+    const checkReleased = () => Promise.reject(new Error('broken range'));
+    const broken = { ...scene.store, ranges: { ...scene.store.ranges, checkReleased } };
+    const errors: unknown[] = [];
+    expect(await turn(some, broken, (error) => errors.push(error))).toEqual({ wait: 1_000 });
+    expect(errors).toMatchObject([{ message: 'broken range' }]);
   });
 
   it('ends when it is cancelled, with its lines', async () => {
@@ -355,16 +388,6 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
     expect(sent()).toBeLessThan(100);
     await until(() => sent() === 210);
   });
-
-  /** One turn of a batch, without a worker. */
-  const turn = async ({ batch }: { batch: string }) => {
-    const release = createBatchProcessor({
-      ...{ redis, store: scene.store, sendOtpQueue: scene.queue, batchQueue: scene.batchQueue },
-      ...{ logger: scene.logger, fraudGuardEnforces: false, onError: () => {} },
-    });
-    const found = await job(batch);
-    if (found) await release(found);
-  };
 
   it('take the places of lines that were sent since their batch had its turn', async () => {
     const [first, second] = [await upload(25), await upload(200)];
