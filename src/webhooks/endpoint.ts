@@ -1,4 +1,5 @@
-import { type LookupAddress, lookup } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
+import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { Agent, request } from 'undici';
@@ -34,7 +35,7 @@ export function createWebhookEndpoint(options: WebhookEndpointOptions): WebhookE
     connections,
     // Over HTTP/2 one connection would carry many deliveries.
     allowH2: false,
-    connect: { timeout: connectWithinMs, ...(!allowPrivate && { lookup: lookupPublic }) },
+    connect: { timeout: connectWithinMs, lookup: allowPrivate ? lookupAny : lookupPublic },
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
   });
@@ -125,16 +126,44 @@ class PrivateAddressError extends Error {
 }
 
 /**
- * Resolves names for connecting, and leaves private addresses out. What it answers is what is connected to, so that a
- * name cannot lead elsewhere after it was checked.
+ * Lookups under way at a time. Half of libuv's threads (`UV_THREADPOOL_SIZE`) resolve names; those of iSMS and of Redis
+ * must not wait for receivers whose name servers hang.
  */
-const lookupPublic: LookupFunction = (hostname, options, done) => {
-  lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
-    if (error) return done(error, '', 0);
-    const found = addresses.filter(({ address }) => isPublicAddress(address));
-    const [first] = found;
-    if (!first) return done(new PrivateAddressError('the name leads to private addresses only'), '', 0);
-    if (options.all) return done(null, found);
-    done(null, first.address, first.family);
-  });
-};
+const lookupsAtATime = 4;
+
+/** Shares the lookups of a name, and limits those under way; further ones wait. */
+export function createLookups(resolve: (hostname: string) => Promise<LookupAddress[]>) {
+  const underWay = new Map<string, Promise<LookupAddress[]>>();
+  return async (hostname: string): Promise<LookupAddress[]> => {
+    while (!underWay.has(hostname) && underWay.size >= lookupsAtATime) await Promise.race(ends(underWay));
+    const looking = underWay.get(hostname) ?? resolve(hostname).finally(() => underWay.delete(hostname));
+    underWay.set(hostname, looking);
+    return await looking;
+  };
+}
+
+const ends = (running: Map<string, Promise<unknown>>) =>
+  [...running.values()].map((one) => one.catch(() => {}));
+
+const lookUp = createLookups((hostname) => lookup(hostname, { all: true }));
+
+/**
+ * Resolves names for connecting, and leaves out addresses that are not allowed. What it answers is what is connected to,
+ * so that a name cannot lead elsewhere after it was checked.
+ */
+const lookupIf =
+  (isAllowed: (address: string) => boolean): LookupFunction =>
+  (hostname, options, done) => {
+    lookUp(hostname).then(
+      (addresses) => {
+        const found = addresses.filter(({ address }) => isAllowed(address));
+        const [first] = found;
+        if (!first) return done(new PrivateAddressError('the name leads to private addresses only'), '', 0);
+        if (options.all) return done(null, found);
+        done(null, first.address, first.family);
+      },
+      (error: NodeJS.ErrnoException) => done(error, '', 0),
+    );
+  };
+const lookupAny = lookupIf(() => true);
+const lookupPublic = lookupIf(isPublicAddress);

@@ -1,7 +1,7 @@
 import { UnrecoverableError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
 import { withTimeout } from '../lib/with-timeout.js';
-import type { WebhookReceivers } from '../otp/event.js';
+import type { Delivery, WebhookReceivers } from '../otp/event.js';
 import { type FailureCode, failureMessages } from '../otp/otp.js';
 import { queueNames } from '../queues/queues.js';
 import {
@@ -14,7 +14,7 @@ import {
 } from '../queues/webhook.js';
 import type { Otps } from '../store/otps.js';
 import type { Store } from '../store/store.js';
-import { type WorkerMetrics, withoutStack, withoutStacks } from './job-control.js';
+import { delay, type WorkerMetrics, withoutStack, withoutStacks } from './job-control.js';
 
 const relayEveryMs = 500;
 const cleanEveryMs = 60_000;
@@ -70,8 +70,10 @@ export function createRelay(options: {
   };
 }
 
-/** Deliveries at a time in one process. */
-const deliveriesAtATime = 32;
+/** Deliveries at a time in one process; to one receiver; and to one whose last delivery failed: others have the rest. */
+const atATime = { all: 64, receiver: 32, failing: 8 };
+/** Least time until a delivery whose receiver had as many is tried again, which costs no attempt. */
+const busyForMs = 2_000;
 /** Deadline for reading the OTP of an event. */
 const readWithinMs = 2_000;
 
@@ -89,29 +91,33 @@ export function startWebhookWorker(options: DeliveryOptions, workerOptions: Work
   const deliver = createWebhookProcessor(options);
   return new Worker<WebhookPayload, null, typeof webhookJob>(
     queueNames.webhook,
-    async (job) => {
+    async (job, lockToken) => {
       try {
-        return await deliver(job);
+        return await deliver(job, lockToken);
       } catch (error) {
         // Any other error is a bug, and is logged as one.
         if (error instanceof NotDelivered) throw withoutStack(error);
         return await withoutStacks(options.logger, () => Promise.reject(error));
       }
     },
-    { ...workerOptions, settings: { backoffStrategy: webhookDelayMs }, concurrency: deliveriesAtATime },
+    { ...workerOptions, settings: { backoffStrategy: webhookDelayMs }, concurrency: atATime.all },
   );
 }
 
 /** The processor of `webhook`: one attempt to deliver an event. BullMQ retries a failed one after its backoff. */
 export function createWebhookProcessor(options: DeliveryOptions) {
   const { receivers, logger, metrics } = options;
-  return async (job: WebhookJob): Promise<null> => {
+  const limited = createReceiverLimit();
+  return async (job: WebhookJob, lockToken = ''): Promise<null> => {
     const event = webhookPayload.parse(job.data);
     const receiver = receivers.of(event.type, appOf(event.about));
     // The receiver was removed from the settings since.
     if (!receiver) return null;
-    const payload = JSON.stringify(await messageOf(options, event));
-    const delivery = await receiver.deliver({ id: event.id, payload });
+    const delivery = await limited(receiver, async () => {
+      const payload = JSON.stringify(await messageOf(options, event));
+      return await receiver.deliver({ id: event.id, payload });
+    });
+    if (!delivery) return await delay(job, lockToken, Math.round(busyForMs * (1 + Math.random())));
     metrics.delivered(event.type, delivery.kind === 'delivered');
     if (delivery.kind === 'delivered') return null;
     const { reason } = delivery;
@@ -120,6 +126,24 @@ export function createWebhookProcessor(options: DeliveryOptions) {
     if (last) logger.error(fields, 'webhook delivery failed for good; run `isms-otp webhooks redeliver`');
     else logger.warn(fields, 'an event could not be delivered; it is tried again');
     throw last ? new UnrecoverableError(reason) : new NotDelivered(reason);
+  };
+}
+
+/** Runs deliveries, but not too many to one receiver: then it resolves with null. */
+function createReceiverLimit() {
+  const known = new WeakMap<object, { inFlight: number; isFailing: boolean }>();
+  return async (receiver: object, deliver: () => Promise<Delivery>): Promise<Delivery | null> => {
+    const state = known.get(receiver) ?? { inFlight: 0, isFailing: false };
+    known.set(receiver, state);
+    if (state.inFlight >= (state.isFailing ? atATime.failing : atATime.receiver)) return null;
+    state.inFlight += 1;
+    try {
+      const delivery = await deliver();
+      state.isFailing = delivery.kind !== 'delivered';
+      return delivery;
+    } finally {
+      state.inFlight -= 1;
+    }
   };
 }
 

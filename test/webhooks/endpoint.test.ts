@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createWebhookEndpoint, webhookTimeoutMs } from '../../src/webhooks/endpoint.js';
+import { createLookups, createWebhookEndpoint, webhookTimeoutMs } from '../../src/webhooks/endpoint.js';
 import { freePort } from '../support/redis-server.js';
 import { secret, startReceiver } from './receiver.js';
 
@@ -28,6 +28,21 @@ const message = {
   id: 'evt_1',
   payload: '{"type":"otp.sent","timestamp":"2026-01-01T00:00:00.000Z","data":{}}',
 };
+
+it('a name is looked up once at a time, and four names at a time: others wait', async () => {
+  const asked: string[] = [];
+  const answers = new Map<string, () => void>();
+  const lookUp = createLookups((name) => {
+    asked.push(name);
+    return new Promise((resolve) => answers.set(name, () => resolve([])));
+  });
+  const all = ['a', 'a', 'b', 'c', 'd', 'e'].map(lookUp);
+  expect(asked).toEqual(['a', 'b', 'c', 'd']);
+  answers.get('b')?.();
+  await expect.poll(() => asked).toEqual(['a', 'b', 'c', 'd', 'e']);
+  for (const answer of answers.values()) answer();
+  expect(await Promise.all(all)).toHaveLength(6);
+});
 
 describe('a delivery', () => {
   it('is signed as the specification wants it, and verified by its own verifier', async () => {

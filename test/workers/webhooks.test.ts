@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { documentedWebhooks } from '../../src/api/docs/webhooks.js';
@@ -100,8 +103,11 @@ describe('a webhook receiver', () => {
     for (let i = 0; i < 12; i++) ids.push(await scene.send({ to: number(`01234567${10 + i}`) }));
     ids.push(await scene.send({ to: number('0190000002') }), await scene.send({ to: number('0190000021') }));
     await expect.poll(() => receiver.attempts.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(14);
-    await hurry();
-    await expect.poll(() => receiver.attempts.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(28);
+    const hurried = async () => {
+      await hurry();
+      return receiver.attempts.length;
+    };
+    await expect.poll(hurried, { timeout: 10_000 }).toBeGreaterThanOrEqual(28);
     expect(taken()).toEqual([]);
     status = 200;
     await expect
@@ -233,6 +239,31 @@ describe('the relay', () => {
     expect(await scene.store.events.read()).toEqual([]);
     expect((await queue.counts()).waiting).toBe(1);
   });
+});
+
+it('a receiver that hangs leaves room for the events of other apps', { timeout: 40_000 }, async () => {
+  const hanging = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(hanging, 'listening');
+  const url = `http://127.0.0.1:${(hanging.address() as AddressInfo).port}/`;
+  const endpoints = [url, receiver.url].map((each) =>
+    createWebhookEndpoint({ url: each, secrets: [secret], allowPrivate: true }),
+  );
+  const [mall, shop] = endpoints;
+  stops.push(async () => {
+    hanging.closeAllConnections();
+    hanging.close();
+    await Promise.all(endpoints.map((endpoint) => endpoint.close()));
+  });
+  const ofDay = { period: 'day' as const, used: 1, budget: 1, endsAt: new Date().toISOString() };
+  const events = Array.from({ length: 201 }, (_, n) => ({
+    ...{ id: `evt_${n}`, type: 'budget.spent' as const, at: Date.now() },
+    about: { app: n < 200 ? 'mall' : 'shop', ...ofDay },
+  }));
+  await queue.add(events);
+  const of = (_: string, app: string | null) => (app === 'mall' ? mall : shop) ?? null;
+  await scene.start({ everyMs: 60_000, webhooks: { receivers: { of, close: async () => {} }, queue } });
+  // A delivery that hangs takes 15 s.
+  await expect.poll(() => taken().length, { timeout: 10_000 }).toBe(1);
 });
 
 describe('attempts of a webhook delivery', () => {
