@@ -120,6 +120,8 @@ const webhook = z
   })
   .describe('Events of this app go here instead of to WEBHOOK_URL.');
 
+const codeOfCountry = 'must be an ISO 3166-1 code of two capitals, such as GB';
+
 const app = z.strictObject({
   keys: z
     .array(
@@ -155,7 +157,12 @@ const app = z.strictObject({
     .describe('Whether requests may bring a message of their own. Default: true.'),
   senderId: z.string().optional().describe('Sender ID when a request names none.'),
   countries: z
-    .array(z.string().refine(isSupportedCountry, 'must be an ISO 3166-1 code of two capitals, such as GB'))
+    .array(
+      z
+        .string()
+        .regex(/^[A-Z]{2}$/, codeOfCountry)
+        .refine(isSupportedCountry, codeOfCountry),
+    )
     .min(1)
     .optional()
     .describe('Where SMS of this app may go. Default: ALLOWED_COUNTRIES.'),

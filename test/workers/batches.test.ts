@@ -439,7 +439,8 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
     const ofMall = await Promise.all(many.map((batch) => counts(batch, 'mall')));
     const total = ofMall.reduce((a, b) => a + b, 0);
     // The batches are smaller than the window: by batches, and not by apps, three times as many would have left.
-    expect(total).toBeGreaterThan(200);
+    // A turn releases 200 lines, and an app may be one turn behind.
+    expect(total).toBeGreaterThanOrEqual(200);
     expect(total).toBeLessThan(800);
     // The third waits until the first has left.
     expect(ofMall[2]).toBe(0);
