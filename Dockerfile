@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="isms-otp-gateway" \
   org.opencontainers.image.version="$VERSION"
 # Inside a container loopback reaches nobody; what is published decides who can call. The metrics stay on loopback,
 # unless METRICS_HOST says otherwise: a worker has no other port whose answer shows its health.
-ENV NODE_ENV=production HOST=0.0.0.0 METRICS_PORT=9464
+ENV NODE_ENV=production HOST=0.0.0.0 METRICS_PORT=9464 UV_THREADPOOL_SIZE=16
 # npm and its packages are only work for those who scan the image.
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn*
 WORKDIR /app

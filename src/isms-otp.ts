@@ -19,7 +19,8 @@ if (/\*|ioredis|router|express/.test(process.env['DEBUG'] ?? '')) {
   process.stderr.write('DEBUG must not name ioredis, express or router: they print passwords and paths.\n');
   process.exit(1);
 }
-// Half of these threads resolve names: four would let two hosts with hanging name servers stop all lookups.
+// Half of these threads resolve names: of four, two hanging name servers would stop all lookups. Node 22 may have begun
+// them already; the image and the systemd units set it, too.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 // Makes V8 collect old objects sooner: an upload of a million lines needs 180 MB instead of 250 MB (measured on Node 20).
 setFlagsFromString('--heap-growing-percent=100');

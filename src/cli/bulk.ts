@@ -114,14 +114,20 @@ async function waitForBatch(client: OtpClient, call: Call, id: string): Promise<
   if (!batch) return exitCodes.done;
   answer(call, batch, `\n${batchText(batch)}`);
   const { failed, unknown, cancelled, expired } = batch.counts;
-  const allSent =
-    failed + unknown + cancelled === 0 && (expired === 0 || (await allExpiredSent(client, call, id)));
-  return allSent ? exitCodes.done : exitCodes.rejected;
+  if (failed + unknown > 0) return exitCodes.rejected;
+  const ended = { cancelled, expired };
+  for (const status of ['cancelled', 'expired'] as const)
+    if (ended[status] > 0 && !(await wereSent(client, call, { id, status }))) return exitCodes.rejected;
+  return exitCodes.done;
 }
 
-/** Whether each expired OTP had been sent: others missed their deadline. */
-async function allExpiredSent(client: OtpClient, { signal }: Call, id: string): Promise<boolean> {
-  for await (const { failure } of client.listBatch(id, { status: 'expired', limit: 500, signal }))
-    if (failure) return false;
+/** Whether each OTP of a batch with this status had been sent before. */
+async function wereSent(
+  client: OtpClient,
+  { signal }: Call,
+  { id, status }: { id: string; status: 'cancelled' | 'expired' },
+): Promise<boolean> {
+  for await (const { sentAt } of client.listBatch(id, { status, limit: 500, signal }))
+    if (sentAt === null) return false;
   return true;
 }

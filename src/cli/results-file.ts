@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { link, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CommandError } from './failure.js';
 
@@ -68,13 +68,17 @@ export async function readResults(
  * file exists: another run has begun.
  */
 export async function beginResults(path: string, upload: UploadRecord): Promise<void> {
-  const file = await open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-    throw new CommandError('results', `Another run has just begun ${path}`, 'let it end first');
-  });
+  const part = partOf(path);
+  const file = await open(part, 'wx');
   await file.writeFile(`${JSON.stringify({ upload })}\n`);
   await file.sync();
   await file.close();
+  // Unlike a renamed file, a link replaces none.
+  await link(part, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+    throw new CommandError('results', `Another run has just begun ${path}`, 'let it end first');
+  });
+  await rm(part);
   const folder = await open(dirname(path));
   await folder.sync();
   await folder.close();

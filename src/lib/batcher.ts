@@ -5,19 +5,21 @@ interface BatchLimits {
   most: number;
   /** Concurrent calls; further items wait and make the next calls larger. */
   inFlight: number;
+  /** An item that waited for so long, in ms, behind a call that timed out is rejected, too: its caller has given up. */
+  waitMs?: number;
 }
 
 interface Waiting<I, O> {
   item: I;
+  since: number;
   resolve(answer: O): void;
   reject(error: unknown): void;
 }
 
 /**
  * Batches concurrent items into calls of `run`, which answers in the items' order. A lone item is sent within the same
- * turn of the event loop; under load, calls get larger instead of more. A call that ends with `TimedOut` rejects the items
- * that wait behind it as well, and never sends them. With `groupOf`, each group has its own batches: a group whose calls
- * hang delays no other.
+ * turn of the event loop; under load, calls get larger instead of more. With `groupOf`, each group has its own batches: a
+ * group whose calls hang delays no other.
  */
 export function createBatcher<I, O>(
   run: (items: I[]) => Promise<O[]>,
@@ -35,7 +37,7 @@ export function createBatcher<I, O>(
 
 function createGroup<I, O>(
   run: (items: I[]) => Promise<O[]>,
-  { most, inFlight }: BatchLimits,
+  { most, inFlight, waitMs = Number.POSITIVE_INFINITY }: BatchLimits,
 ): (item: I) => Promise<O> {
   let waiting: Waiting<I, O>[] = [];
   let running = 0;
@@ -47,12 +49,17 @@ function createGroup<I, O>(
       const answers = await run(batch.map(({ item }) => item));
       for (const [i, { resolve }] of batch.entries()) resolve(answers[i] as O);
     } catch (error) {
-      const failed = error instanceof TimedOut ? [...batch, ...waiting.splice(0)] : batch;
-      for (const { reject } of failed) reject(error);
+      for (const { reject } of batch) reject(error);
+      if (error instanceof TimedOut) rejectOld(error);
     } finally {
       running -= 1;
       flush();
     }
+  };
+  const rejectOld = (error: TimedOut) => {
+    const oldest = performance.now() - waitMs;
+    const young = waiting.findIndex(({ since }) => since > oldest);
+    for (const { reject } of waiting.splice(0, young === -1 ? waiting.length : young)) reject(error);
   };
   const flush = () => {
     scheduled = false;
@@ -64,7 +71,7 @@ function createGroup<I, O>(
   };
   return (item) =>
     new Promise((resolve, reject) => {
-      waiting.push({ item, resolve, reject });
+      waiting.push({ item, since: performance.now(), resolve, reject });
       if (scheduled || running >= inFlight) return;
       scheduled = true;
       setImmediate(flush);

@@ -38,7 +38,6 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 1_000);
 export function connectForRequests(url: string): RedisClient {
   const redis = open(url, {
     enableOfflineQueue: false,
-    socketTimeout: silentRequestsMs,
     // A request answered with 503 must not run later.
     autoResendUnfulfilledCommands: false,
     // With 1, a command whose reply was lost would wait for its time-out instead of failing with the connection.
@@ -54,10 +53,27 @@ export function connectForRequests(url: string): RedisClient {
 /** Fails each command that is not answered in time. ioredis's own `commandTimeout` counts pauses of the process, too (ADR 33). */
 function limitAnswers(redis: Redis, ms: number): void {
   const send = redis.sendCommand.bind(redis);
+  const watch = closeWhenSilent(redis);
   redis.sendCommand = (command, stream) => {
+    watch();
     const stop = startTimeout(ms, () => command.reject(new TimedOut(ms)));
     command.promise.then(stop, stop);
     return send(command, stream);
+  };
+}
+
+/** Closes the connection where nothing comes for `silentRequestsMs` after a command, or another one, was sent. */
+function closeWhenSilent(redis: Redis): () => void {
+  let watched: Redis['stream'] | undefined;
+  return () => {
+    const { stream } = redis;
+    if (!stream || stream === watched) return;
+    watched = stream;
+    const { bytesRead } = stream;
+    startTimeout(silentRequestsMs, () => {
+      watched = undefined;
+      if (stream.bytesRead === bytesRead) stream.destroy(new TimedOut(silentRequestsMs));
+    });
   };
 }
 
@@ -74,7 +90,8 @@ export function connectForWork(url: string): RedisClient {
 /** For a command that ends by itself: fails at once when Redis is not there, and after 5 s when it hangs. */
 export function connectOnce(url: string): RedisClient {
   const noRetry = { retryStrategy: () => null, sentinelRetryStrategy: () => null };
-  return open(url, { maxRetriesPerRequest: 1, socketTimeout: silentRequestsMs, ...noRetry });
+  const answers = { socketTimeout: silentRequestsMs, sentinelCommandTimeout: silentRequestsMs };
+  return open(url, { maxRetriesPerRequest: 1, ...answers, ...noRetry });
 }
 
 function open(url: string, options: Omit<RedisOptions, 'replyMapping'>): RedisClient {
@@ -121,7 +138,7 @@ function openCluster(url: string, redisOptions: Omit<RedisOptions, 'replyMapping
   const waits = redisOptions.maxRetriesPerRequest === null;
   const nodes = hosts.split(',').map((address) => nodeAddress(address, '6379'));
   return new Cluster(nodes, {
-    clusterRetryStrategy: retryStrategy,
+    clusterRetryStrategy: redisOptions.retryStrategy ?? retryStrategy,
     // It asks any master, and the cluster would not be there for as long as that one is away.
     enableReadyCheck: false,
     enableOfflineQueue: redisOptions.enableOfflineQueue ?? true,

@@ -42,9 +42,11 @@ export async function runProcess(name: ProcessName, env: Environment): Promise<v
     );
   };
   for (const signal of signals) process.off(signal, endAtOnce).on(signal, stop);
+  // Asked beforehand: a terminal that has closed is none.
+  const isOnTerminal = [0, 1, 2].some((fd) => isatty(fd));
   process.on('SIGHUP', () => {
     // A terminal that closes ends the process; a service manager asks it to reload, where there may be nothing to.
-    if (!lifecycle.hangUp() && isatty(0)) stop();
+    if (!lifecycle.hangUp() && isOnTerminal) stop();
   });
   try {
     await starters[name](env, lifecycle);

@@ -5,7 +5,7 @@ const systemErrors =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN)$/;
 /** Messages of ioredis and BullMQ without a usable connection. */
 const noConnection =
-  /^(Connection is |Stream isn't writeable|Socket closed|connect ETIMEDOUT|Cluster is|None of startup nodes|Failed to refresh slots|Too many Cluster redirections|Node is disconnected)/;
+  /^(Connection is |Stream isn't writeable|Socket closed|Socket timeout|connect ETIMEDOUT|Cluster is|None of startup nodes|Failed to refresh slots|Too many Cluster redirections|Node is disconnected)/;
 /** Replies of a Redis that cannot serve now; errors of scripts quote them in older versions. */
 const refusals =
   /(?:^|-)(OOM|READONLY|LOADING|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS)\b/;

@@ -12,7 +12,7 @@ import { keys } from './keys.js';
 import { historyOf } from './otp-history.js';
 import { createOtpList } from './otp-list.js';
 import { type OtpRecord, recordSchema, toOtp } from './record.js';
-import { loadRecordScript, singleRecordLimits } from './script.js';
+import { loadRecordScript, requestLimits } from './script.js';
 
 /** OTPs from the app's side: asked for, looked up, cancelled. */
 export type Otps = ReturnType<typeof createOtps>;
@@ -51,7 +51,7 @@ export function createOtps(options: AdmissionOptions & Parameters<typeof createO
   // On a cluster, one whose master is unavailable would delay those gathered with it.
   const admitOne = redis.isCluster
     ? async (asked: AdmissionRequest) => (await admitMany([asked]))[0] ?? new Error('no answer')
-    : createBatcher(admitMany, singleRecordLimits);
+    : createBatcher(admitMany, requestLimits);
   const referenceHashes = (app: string, reference: string) =>
     encrypter.hashes('reference', `${app}\n${reference}`);
 

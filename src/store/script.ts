@@ -171,6 +171,9 @@ type CallAll<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<u
 /** Limits of calls on single records: Redis serves no other client during one. */
 export const singleRecordLimits = { most: 100, inFlight: 2 };
 
+/** Of calls that must not happen after their request was answered, which is after `redisDeadlineMs`. */
+export const requestLimits = { ...singleRecordLimits, waitMs: 2_000 };
+
 /**
  * A function on one OTP record. Simultaneous calls go to Redis in one call, on a cluster in one per partition. If it
  * finds a new replication id, that is recorded and the call repeated.
@@ -178,14 +181,14 @@ export const singleRecordLimits = { most: 100, inFlight: 2 };
 export function loadRecordScript(
   options: RecordScriptOptions,
   name: string,
-  { most = singleRecordLimits.most, deadlineMs }: { most?: number; deadlineMs?: number } = {},
+  { deadlineMs, ...limits }: { most?: number; waitMs?: number; deadlineMs?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
   const script = loadListScript(redis, name, policy, deadlineMs);
   const groupOf = redis.isCluster ? ({ key }: RecordCall) => tagOf(key) : undefined;
   const ask = createBatcher(
     retryAfterHistoryChange(options, script),
-    { ...singleRecordLimits, most },
+    { ...singleRecordLimits, ...limits },
     groupOf,
   );
   return async (key, args) => {

@@ -6,7 +6,7 @@ import type { Conversion } from './conversion.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
 import { openRecord } from './record.js';
-import { json, loadRecordScript, type RecordScriptOptions } from './script.js';
+import { json, loadRecordScript, type RecordScriptOptions, requestLimits } from './script.js';
 
 const refusals = [
   'otp_not_found',
@@ -82,7 +82,7 @@ export function createVerificationAttempts(
   options: RecordScriptOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
 ): VerificationAttempts {
   const { encrypter, ranges, conversion } = options;
-  const admitScript = loadRecordScript(options, 'verification/admit-attempt');
+  const admitScript = loadRecordScript(options, 'verification/admit-attempt', requestLimits);
   const settleScript = loadRecordScript(options, 'verification/settle-attempt');
   /** The OTPs of admitted attempts, so that settling need not decrypt them again. */
   const opened = new WeakMap<Verification, Otp>();

@@ -1,4 +1,4 @@
-import type { LookupAddress } from 'node:dns';
+import { ADDRCONFIG, type LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { Webhook } from 'standardwebhooks';
@@ -126,8 +126,8 @@ class PrivateAddressError extends Error {
 }
 
 /**
- * Lookups under way at a time. Half of libuv's threads (`UV_THREADPOOL_SIZE`) resolve names; those of iSMS and of Redis
- * must not wait for receivers whose name servers hang.
+ * Lookups under way at a time: half of what libuv has for them, which is half of 16 threads (`isms-otp.ts`). Those of iSMS
+ * and of Redis must not wait for receivers whose name servers hang.
  */
 const lookupsAtATime = 4;
 
@@ -145,7 +145,7 @@ export function createLookups(resolve: (hostname: string) => Promise<LookupAddre
 const ends = (running: Map<string, Promise<unknown>>) =>
   [...running.values()].map((one) => one.catch(() => {}));
 
-const lookUp = createLookups((hostname) => lookup(hostname, { all: true }));
+const lookUp = createLookups((hostname) => lookup(hostname, { all: true, hints: ADDRCONFIG }));
 
 /**
  * Resolves names for connecting, and leaves out addresses that are not allowed. What it answers is what is connected to,

@@ -70,10 +70,10 @@ export function createRelay(options: {
   };
 }
 
-/** Deliveries at a time in one process; to one receiver; and to one whose last delivery failed: others have the rest. */
-const atATime = { all: 64, receiver: 32, failing: 8 };
-/** Least time until a delivery whose receiver had as many is tried again, which costs no attempt. */
-const busyForMs = 2_000;
+/** Deliveries at a time in one process; of these, one receiver has half at most, and few while its last one failed. */
+const atATime = { all: 64, failing: 4 };
+/** Bounds of the time until a delivery that its receiver had no place for is tried again; this costs no attempt. */
+const putOffMs = { least: 100, most: 60_000 };
 /** Deadline for reading the OTP of an event. */
 const readWithinMs = 2_000;
 
@@ -117,7 +117,7 @@ export function createWebhookProcessor(options: DeliveryOptions) {
       const payload = JSON.stringify(await messageOf(options, event));
       return await receiver.deliver({ id: event.id, payload });
     });
-    if (!delivery) return await delay(job, lockToken, Math.round(busyForMs * (1 + Math.random())));
+    if (typeof delivery === 'number') return await delay(job, lockToken, delivery);
     metrics.delivered(event.type, delivery.kind === 'delivered');
     if (delivery.kind === 'delivered') return null;
     const { reason } = delivery;
@@ -129,20 +129,37 @@ export function createWebhookProcessor(options: DeliveryOptions) {
   };
 }
 
-/** Runs deliveries, but not too many to one receiver: then it resolves with null. */
+/**
+ * Runs deliveries, but not too many to one receiver: further ones get the ms after which to try again, when those put off
+ * before should have had their turns.
+ */
 function createReceiverLimit() {
-  const known = new WeakMap<object, { inFlight: number; isFailing: boolean }>();
-  return async (receiver: object, deliver: () => Promise<Delivery>): Promise<Delivery | null> => {
-    const state = known.get(receiver) ?? { inFlight: 0, isFailing: false };
+  const known = new WeakMap<
+    object,
+    { inFlight: number; putOff: number; tookMs: number; isFailing: boolean }
+  >();
+  let inFlight = 0;
+  return async (receiver: object, deliver: () => Promise<Delivery>): Promise<Delivery | number> => {
+    const state = known.get(receiver) ?? { inFlight: 0, putOff: 0, tookMs: 1_000, isFailing: false };
     known.set(receiver, state);
-    if (state.inFlight >= (state.isFailing ? atATime.failing : atATime.receiver)) return null;
+    const hasRoom = !state.isFailing && inFlight < atATime.all / 2;
+    if (state.inFlight >= atATime.failing && !hasRoom) {
+      state.putOff += 1;
+      const turns = state.putOff / Math.max(state.inFlight, atATime.failing);
+      return Math.round(Math.min(putOffMs.most, Math.max(putOffMs.least, turns * state.tookMs)));
+    }
+    state.putOff = Math.max(0, state.putOff - 1);
     state.inFlight += 1;
+    inFlight += 1;
+    const began = performance.now();
     try {
       const delivery = await deliver();
       state.isFailing = delivery.kind !== 'delivered';
       return delivery;
     } finally {
+      state.tookMs = performance.now() - began;
       state.inFlight -= 1;
+      inFlight -= 1;
     }
   };
 }

@@ -164,21 +164,21 @@ describe('bulk --wait', () => {
     const idle = await startGateway({ redisUrl: redis.url });
     await expect.poll(async () => (await idle.call('GET', '/readyz')).status).toBe(200);
     const env = { ISMS_OTP_URL: idle.url, ISMS_OTP_KEY: shopKey };
-    const waitFor = async (end: (batch: string) => Promise<unknown>) => {
+    const waitFor = async (seconds: number, end: (batch: string) => Promise<unknown>) => {
       const to = newNumber();
-      const file = fileOf('late.ndjson', `{"to":"${to}","sendDeadlineSeconds":1}\n`);
+      const file = fileOf('late.ndjson', `{"to":"${to}","sendDeadlineSeconds":${seconds}}\n`);
       const waiting = bulk([file, '--wait', '--json'], { env });
       await expect.poll(() => existsSync(`${file}.results.ndjson`) && resultsOf(file).length).toBe(3);
       await end(resultsOf(file).at(-1)?.summary?.batchId ?? '');
       return await waiting;
     };
-    const expired = await waitFor(async () => {
+    const expired = await waitFor(1, async () => {
       await sleep(1_100);
       await idle.store.sendAttempts.sweep();
     });
     expect(expired.out).toMatch(/"expired":1/);
     expect(expired.code).toBe(1);
-    const cancelled = await waitFor((batch) => idle.call('DELETE', `/v1/batches/${batch}`));
+    const cancelled = await waitFor(300, (batch) => idle.call('DELETE', `/v1/batches/${batch}`));
     expect(cancelled.out).toMatch(/"cancelled":1/);
     expect(cancelled.code).toBe(1);
     await idle.close();

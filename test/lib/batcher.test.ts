@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { createBatcher } from '../../src/lib/batcher.js';
 import { TimedOut } from '../../src/lib/with-timeout.js';
 
@@ -55,21 +55,28 @@ it('rejects the items of a failed call, and continues', async () => {
   expect(await answers).toMatchObject([{ reason: new Error('13') }, { value: 2 }]);
 });
 
-it('never sends what waits behind a call that timed out: its request has been answered meanwhile', async () => {
+it('never sends what waited too long behind a call that timed out: its request has been answered', async () => {
   const calls: number[][] = [];
   let hangs = true;
+  const held: (() => void)[] = [];
   const run = async (items: number[]) => {
     calls.push(items);
-    await setImmediate();
-    if (hangs) throw new TimedOut(1_500);
-    return items;
+    if (!hangs) return items;
+    await new Promise<void>((resolve) => held.push(resolve));
+    throw new TimedOut(1_500);
   };
-  const ask = createBatcher(run, { most: 1, inFlight: 1 });
-  const answers = await Promise.allSettled([ask(1), ask(2), ask(3)]);
-  expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
-  expect(calls).toEqual([[1]]);
+  const ask = createBatcher(run, { most: 1, inFlight: 1, waitMs: 1_000 });
+  const now = vi.spyOn(performance, 'now').mockReturnValue(5_000);
+  const old = Promise.allSettled([ask(1), ask(2)]);
+  await ticks();
+  now.mockReturnValue(6_500);
+  const young = ask(3);
   hangs = false;
-  expect(await ask(4)).toBe(4);
+  held.shift()?.();
+  expect((await old).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  expect(await young).toBe(3);
+  expect(calls).toEqual([[1], [3]]);
+  now.mockRestore();
 });
 
 it('batches each group separately: a hanging group delays no other', async () => {

@@ -1,5 +1,6 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSimulator } from 'isms-2fa-simulator';
@@ -329,6 +330,27 @@ describe('DEFAULT_MESSAGE', () => {
 });
 
 describe('a running API', () => {
+  it('ends when its terminal closes', async () => {
+    const environment = {
+      ...gatewayEnvironment(databaseUrl(), { endpoint: 'http://127.0.0.1:9/' }),
+      PORT: '0',
+    };
+    const { NODE_ENV: _, ...inherited } = process.env;
+    const command = `${process.execPath} dist/isms-otp.js api`;
+    const terminal = spawn('script', ['-qc', command, '/dev/null'], {
+      env: { ...inherited, ...environment, API_KEYS: `shop:${'key-'.repeat(6)}`, LOG_LEVEL: 'info' },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let output = '';
+    terminal.stdout.on('data', (chunk) => {
+      output += chunk;
+    });
+    await expect.poll(() => output, { timeout: 20_000 }).toMatch(/api\.started/);
+    const pid = Number(/"pid":(\d+)/.exec(output)?.[1]);
+    terminal.kill('SIGKILL');
+    await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 20_000 }).toBe(false);
+  });
+
   it('goes on after SIGHUP where there is no APPS_FILE to read again', async () => {
     const simulator = await startSimulator();
     const environment = gatewayEnvironment(databaseUrl(), simulator);

@@ -147,6 +147,13 @@ describe('doctor', () => {
     await redis.stop();
   });
 
+  it('ends where no node of a cluster answers', async () => {
+    const url = `redis+cluster://127.0.0.1:${await freePort()}`;
+    const { code, found } = await findings({ ...environment, REDIS_URL: url, QUEUE_SHARDS: '3' });
+    expect(code).toBe(1);
+    expect(of(found, 'redis')[0]?.text).toBe('Redis does not answer at REDIS_URL.');
+  });
+
   it.skipIf(onCluster)('warns of a Redis that is not durable or evicts', async () => {
     const redis = await startRedisServer({ appendfsync: 'everysec' });
     const client = redis.connect();
