@@ -10,7 +10,7 @@ const size = { width: 860, row: 26, left: 190, right: 40, top: 104, bottom: 34 }
 const scale = { from: 0.25, to: 16 };
 const title = 'How much of its goal each benchmark reaches';
 const reading =
-  'Right is better, also where less is. Dot: one measurement. Bar: median of a run. 2×: twice as good as the goal. Goals against usual: see the table.';
+  'Right is better, also where less is. Dot: one measurement. Bar: median of a run. 2×: twice as good. Goals against usual: in the table.';
 const colours = { always: '#1d4ed8', everysec: '#ea580c' };
 
 /** Where a share of the goal stands. */
