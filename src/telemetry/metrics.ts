@@ -243,7 +243,7 @@ function createStateMetrics(gauge: MakeGauge) {
   );
   const webhooks = gauge(
     'isms_otp_webhook_jobs',
-    'Events to deliver: waiting, retrying after a failed attempt, or dead after the last attempt',
+    'Events to deliver: waiting, retrying (or put off: busy receiver), or dead after the last attempt',
     'state',
   );
   const paused = gauge('isms_otp_sending_paused', '1 while nothing is sent, for this reason', 'reason');
