@@ -6,7 +6,7 @@ export interface Closable {
 /** What a process has started so far, so that a signal or a failed start can end it at any moment. */
 export interface Lifecycle extends Closable {
   add<T extends Closable>(part: T): T;
-  /** Runs `work` on SIGHUP. Without any, SIGHUP ends the process. */
+  /** Runs `work` on SIGHUP. Without any, SIGHUP ends a process that has a terminal. */
   onHangup(work: () => void): void;
   /** Runs the work of `onHangup`; false when there is none. */
   hangUp(): boolean;
