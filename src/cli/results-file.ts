@@ -29,13 +29,17 @@ export interface ResultsSummary {
 const bytesAtATime = 16_384;
 const tailBytes = 65_536;
 
-/**
- * Reads the results of an earlier run, without a summary if it did not finish; null if there is no file. Throws a
- * CommandError for another kind of file.
- */
-export async function readResults(
-  path: string,
-): Promise<{ upload: UploadRecord; summary: ResultsSummary | null } | null> {
+/** What an earlier run left. */
+interface EarlierResults {
+  upload: UploadRecord;
+  /** Null: the run did not finish. */
+  summary: ResultsSummary | null;
+  /** The OTP of one of the first lines, if one of these was accepted. */
+  firstId: string | null;
+}
+
+/** Reads the results of an earlier run; null if there is no file. Throws a CommandError for another kind of file. */
+export async function readResults(path: string): Promise<EarlierResults | null> {
   const file = await open(path, 'r').catch(nullIfMissing);
   if (!file) return null;
   try {
@@ -46,7 +50,7 @@ export async function readResults(
         0,
         size - from,
       );
-    const [first = ''] = (await part(0)).split('\n');
+    const [first = '', ...lines] = (await part(0)).split('\n');
     const upload = memberOf(first, 'upload');
     if (!isUpload(upload)) {
       throw new CommandError(
@@ -57,7 +61,8 @@ export async function readResults(
     }
     const end = await part(Math.max(0, size - tailBytes));
     const summary = end.endsWith('\n') ? memberOf(end.trimEnd().split('\n').at(-1) ?? '', 'summary') : null;
-    return { upload, summary: summary as ResultsSummary | null };
+    const firstId = lines.map((line) => memberOf(line, 'id')).find((id) => typeof id === 'string') ?? null;
+    return { upload, summary: summary as ResultsSummary | null, firstId };
   } finally {
     await file.close();
   }

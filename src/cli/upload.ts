@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { basename } from 'node:path';
 import {
+  isOtpError,
   type OtpClient,
   OtpError,
   type OtpInput,
@@ -49,14 +50,15 @@ const resumableForMs = 20 * 3_600_000;
  * `finished` is the summary of an earlier run that leaves nothing to do. Throws a CommandError when the results file
  * belongs to another upload.
  */
-export async function planUpload(request: UploadRequest) {
+export async function planUpload(request: UploadRequest, client: OtpClient) {
   const { results, again, retryRejected } = request;
   const earlier = await readResults(results);
   if (earlier && !again) {
-    const { upload, summary } = earlier;
+    const { upload, summary, firstId } = earlier;
     checkSame(request, upload);
     if (summary && !retryRejected) return { upload, resumed: true, finished: summary };
     checkAge(upload, results);
+    if (firstId !== null) await checkKnown(client, firstId, results);
     return { upload, resumed: true, finished: null };
   }
   if (earlier) await rename(results, `${results}.old`);
@@ -81,13 +83,22 @@ function checkSame({ input, defaults, url, key, results }: UploadRequest, upload
   throw new CommandError('results', `${problem} since the upload in ${results}`, advice);
 }
 
+const forgottenAdvice =
+  'the gateway may have forgotten its lines and would send them twice: copy the lines without an id to a new file';
+
 function checkAge({ at }: UploadRecord, results: string): void {
   if (Date.now() - Date.parse(at) < resumableForMs) return;
-  throw new CommandError(
-    'results',
-    `The upload in ${results} began more than 20 hours ago`,
-    'the gateway may have forgotten its lines and would send them twice: copy the lines without an id to a new file',
+  throw new CommandError('results', `The upload in ${results} began more than 20 hours ago`, forgottenAdvice);
+}
+
+/** The gateway keeps an OTP of the first lines no longer than their places under the key: its retention may be short. */
+async function checkKnown(client: OtpClient, id: string, results: string): Promise<void> {
+  const isGone = await client.get(id).then(
+    () => false,
+    (error: unknown) => isOtpError(error, 'otp_not_found'),
   );
+  if (isGone)
+    throw new CommandError('results', `The gateway no longer has the OTPs in ${results}`, forgottenAdvice);
 }
 
 /** Sends the lines of a file under the upload's key and writes their results. Holds a few lines at a time. */

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { dirname, join } from 'node:path';
+import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { keys } from '../../src/store/keys.js';
 import { shopKey, startGateway } from '../api/gateway.js';
 import { type FullGateway, startFullGateway } from '../support/full-gateway.js';
 import { sleep } from '../support/otps.js';
@@ -12,8 +14,9 @@ import { type Ended, type Run, run, settingsFor } from './run-terminal.js';
 import { bulkStoppedAt, bulkToItsEnd, newFolder, resultsIn } from './upload-files.js';
 
 let gateway: FullGateway;
+let redis: Redis;
 beforeAll(async () => {
-  await connect();
+  redis = await connect();
   gateway = await startFullGateway({ LIMIT_RECIPIENT_COOLDOWN_SECONDS: '0', LIMIT_APP_PER_SECOND: '1500' });
 });
 afterAll(() => gateway.close());
@@ -245,6 +248,18 @@ describe('bulk, run again', () => {
     });
   });
 
+  it('does not resume an upload that the gateway has forgotten', async () => {
+    const file = fileOf('forgotten.ndjson', `{"to":"1"}\n{"to":"${newNumber()}"}\n`);
+    await bulk([file]);
+    const text = readFileSync(`${file}.results.ndjson`, 'utf8');
+    const id = resultsOf(file)[2]?.id ?? '';
+    expect(await redis.del(keys.recordOfId(id))).toBe(1);
+    const { code, err } = await bulk([file, '--retry-rejected']);
+    expect(err).toContain(`The gateway no longer has the OTPs in ${file}.results.ndjson (results)`);
+    expect(code).toBe(2);
+    expect(readFileSync(`${file}.results.ndjson`, 'utf8')).toBe(text);
+  });
+
   it('never overwrites another kind of file', async () => {
     const file = fileOf('mine.ndjson', `{"to":"${newNumber()}"}\n`);
     for (const more of [[], ['--again']]) {
@@ -310,7 +325,7 @@ describe('bulk, when the gateway breaks off', () => {
   async function startBreaking(): Promise<{ server: Server; url: string; keys: string[] }> {
     const keys: string[] = [];
     const server = createServer((req, res) => {
-      keys.push(String(req.headers['idempotency-key']));
+      if (req.method === 'POST') keys.push(String(req.headers['idempotency-key']));
       req.resume();
       res.writeHead(202, { 'Content-Type': 'application/x-ndjson', Location: '/v1/batches/batch_1' });
       res.write('{"index":0,"id":"otp_1"}\n');
