@@ -78,7 +78,7 @@ export function createAppGate(options: {
   };
   const readPaused = async () => {
     paused = await appPauses.read();
-    if (paused.size > 0) delayed = await delayedJobs().catch(() => delayed);
+    if (paused.size > 0) delayed = await withTimeout(delayedJobs(), redisWithinMs).catch(() => delayed);
   };
   const callsOneAtATime = ({ refusals, acceptedAt, inFlight }: AppState) => {
     for (const [number, { at }] of refusals) if (now() - at > refusalKeptMs) refusals.delete(number);

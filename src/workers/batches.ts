@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
+import { TimedOut, withTimeout, withTimeouts } from '../lib/with-timeout.js';
 import { partitions } from '../otp/otp-id.js';
 import {
   type BatchJob,
@@ -23,6 +24,10 @@ import { createLineRelease, type Released, withoutRangeLimited } from './line-re
 
 /** Longest search for lines whose number range is free, in one turn. */
 const turnMs = 500;
+/** A turn ends when the master of a cluster that one of its calls needs does not answer: others must have theirs. */
+const callWithinMs = 1_000;
+/** Released lines of all shards are looked through. */
+const recallWithinMs = 5_000;
 /** Delay of a batch that found the window full, and rest of the worker before the next batch. */
 const fullForMs = 50;
 const restMs = 10;
@@ -83,7 +88,8 @@ interface Turn {
 
 /** One turn of a batch: it ends, or waits for something, or releases as many lines as it may. */
 export function createBatchProcessor(options: BatchWorkerOptions) {
-  const { store, sendOtpQueue, batchQueue } = options;
+  const { sendOtpQueue, batchQueue, onError } = options;
+  const store = withTimeouts(options.store, callWithinMs);
   const { batches, waitingLines } = store;
   const shards = partitions.map((partition) => sendOtpQueue.shardOfPartition(partition));
   const bulkWindow = createBulkWindow({ store, sendOtpQueue, shards });
@@ -102,11 +108,13 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     if (job.progress !== progress) await job.updateProgress(progress);
   };
 
-  const recall = async (batch: string) =>
-    await sendOtpQueue.recall(batch, async (ids) => {
+  const recall = async (batch: string) => {
+    const recalling = sendOtpQueue.recall(batch, async (ids) => {
       const otps = ids.map((id) => ({ id }));
-      await waitingLines.putBack(otps, 'first');
+      await options.store.waitingLines.putBack(otps, 'first');
     });
+    await withTimeout(recalling, recallWithinMs);
+  };
 
   /** Lets the next batch of the app have its turns. */
   const leaveAppQueue = async ({ data: { batch, app } }: BatchJob) => {
@@ -212,7 +220,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
   };
 
-  return async (job: BatchJob): Promise<Next> => {
+  const takeTurn = async (job: BatchJob): Promise<Next> => {
     const { batch } = job.data;
     const facts = (await batches.facts(batch)) ?? unknownBatch(job);
     const count = await waitingLines.count(batch);
@@ -224,6 +232,12 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     await note(job, facts, count, found.reason);
     return { wait: found.wait };
   };
+  return async (job: BatchJob): Promise<Next> =>
+    await takeTurn(job).catch((error: unknown) => {
+      if (!(error instanceof TimedOut)) throw error;
+      onError(error);
+      return { wait: nextTurnMs.failed };
+    });
 }
 
 /** Lines may be accepted although their batch could not be written down. */

@@ -154,19 +154,24 @@ export async function createScene(
   };
 }
 
-/** Uploads OTPs of the app `shop` as a batch; resolves with its key in Redis. */
-export async function uploadBatch(scene: Scene, requests: readonly OtpRequest[]): Promise<string> {
+/** Uploads OTPs of an app as a batch; resolves with its key in Redis. */
+export async function uploadBatch(
+  scene: Scene,
+  requests: readonly OtpRequest[],
+  app = 'shop',
+): Promise<string> {
   const { store, queue, batchQueue, logger } = scene;
   const settings = { contentPolicy: 'off' as const, fraudGuardEnforces: false };
   const enqueuer = createEnqueuer({ store, sendOtpQueue: queue, batchQueue, settings, logger });
-  const begun = await beginUpload({ store, enqueuer }, 'shop', {
+  const begun = await beginUpload({ store, enqueuer }, app, {
     ...{ name: null, startAt: null, perSecond: null, idempotencyKey: null },
   });
+  if (typeof begun === 'string') throw new Error(begun);
   const lines = requests.map((request): UploadLine => ({ request, text: '' }));
   async function* groups() {
     yield { from: 0, lines };
   }
-  for await (const _ of begun?.accept(groups()) ?? []);
-  if (begun?.summary.accepted !== requests.length) throw new Error('Lines of the upload were rejected.');
+  for await (const _ of begun.accept(groups()));
+  if (begun.summary.accepted !== requests.length) throw new Error('Lines of the upload were rejected.');
   return begun.summary.batchId.slice('batch_'.length);
 }
