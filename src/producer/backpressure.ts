@@ -19,6 +19,8 @@ const freeBacklog = 100;
  * OTPs, and bulk must leave a share for single OTPs. Only a fresh sample counts.
  */
 const fullest = { single: 0.9, bulk: 0.8 };
+/** Batches of an app that have not ended: each has turns, and each process reads them every second. */
+export const mostBatches = 1_000;
 const freshMs = 2_000;
 const longestRetryAfterMs = 60_000;
 
@@ -27,6 +29,8 @@ interface Sample {
   backlog: Backlog;
   /** Lines of batches that wait for their release, by app. */
   linesOf: ReadonlyMap<string, number>;
+  /** Batches that have not ended, by app. */
+  batchesOf: ReadonlyMap<string, number>;
   done: number;
 }
 
@@ -51,12 +55,15 @@ export function createBackpressure(options: {
       load.done(),
     ]);
     const linesOf = new Map<string, number>();
+    const batchesOf = new Map<string, number>();
     for (const { app, waiting, waitsFor } of active) {
+      batchesOf.set(app, (batchesOf.get(app) ?? 0) + 1);
       // Lines that wait for something else than their turn are not ahead of others.
       if (waitsFor === null || waitsFor === 'earlier_batch')
         linesOf.set(app, (linesOf.get(app) ?? 0) + waiting);
     }
-    samples = [...samples.filter((sample) => at - sample.at < sampleKeptMs), { at, backlog, linesOf, done }];
+    const sample = { at, backlog, linesOf, batchesOf, done };
+    samples = [...samples.filter((earlier) => at - earlier.at < sampleKeptMs), sample];
   };
   const sampleMemory = async (at: number) => {
     memory = { share: await load.memory(), at };
@@ -68,6 +75,13 @@ export function createBackpressure(options: {
     return full ? refuse('overloaded', { reason: 'memory', retryAfterMs: freshMs }) : null;
   };
   return {
+    /** Whether the app may begin another batch. Unless Redis answers, no number of batches refuses one. */
+    takesBatch: async (app: string) => {
+      const at = now();
+      const isRecent = samples.some((sample) => at - sample.at < sampleEveryMs);
+      if (!isRecent) await sampleQueue(at).catch(() => {});
+      return (samples.at(-1)?.batchesOf.get(app) ?? 0) < mostBatches;
+    },
     /** The refusal of every new bulk OTP, even of reserving an id for it, or null. */
     refusesBulk: () => refusesAs('bulk'),
     /** The refusal of an OTP with this deadline, or null. `bulkOf`: the app of a bulk OTP, null for a single one. */

@@ -45,16 +45,23 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
   const { load, waitingLines } = store;
   const backpressure = createBackpressure({ sendOtpQueue, waitingLines, load });
   /** When the batch has its first turn: at its start, or when the earlier batches of its app have left. */
-  const firstTurn = async ({ app, batch, name, startAt }: EnqueuedBatch) => {
+  const firstTurn = async ({ app, batch, name, startAt }: EnqueuedBatch, waiting: number) => {
     const now = Date.now();
-    if (startAt !== null && startAt > now) return { name, delayMs: Math.min(startAt - now, firstTurnMs) };
-    const first = await waitingLines.joinAppQueue(app, batch, now);
-    return { name, delayMs: first === batch ? 0 : behindForMs };
+    const isLater = startAt !== null && startAt > now;
+    const order = isLater ? startAt : now;
+    const isFirst = isLater || (await waitingLines.joinAppQueue(app, batch, order)) === batch;
+    // Counted from now on; it is noted again in its turns.
+    const waitsFor = isLater ? 'start' : isFirst ? null : 'earlier_batch';
+    await waitingLines.note({ batch, app, waiting, inFlight: 0, order, waitsFor }).catch(() => {});
+    if (isLater) return { name, delayMs: Math.min(startAt - now, firstTurnMs) };
+    return { name, delayMs: isFirst ? 0 : behindForMs };
   };
   const addJob = createAddJob({ store, sendOtpQueue });
   const warn = createWarnings({ settings, logger });
 
   return {
+    /** Whether the app may begin another batch. */
+    takesBatch: (app: string) => backpressure.takesBatch(app),
     /** The refusal of every new bulk OTP, or null. Ask before reserving ids for them. */
     refusesBulk: () => backpressure.refusesBulk(),
     /** A single OTP. Rejects when Redis cannot be reached. */
@@ -86,10 +93,11 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
         warn(request, admission);
         return admission;
       });
-      if (admissions.some(isQueued)) {
+      const queued = admissions.filter(isQueued).length;
+      if (queued > 0) {
         // The batch watch adds a missing job.
         await Promise.allSettled([
-          batchQueue.ensure(batch, () => firstTurn(batch)),
+          batchQueue.ensure(batch, () => firstTurn(batch, queued)),
           store.batches.addToAppList(batch.app, batch.batch),
         ]);
       }

@@ -4,6 +4,7 @@ import { withTimeouts } from '../lib/with-timeout.js';
 import type { Status } from '../otp/otp.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
 import type { Admission } from '../store/admission.js';
+import { mostBatches } from './backpressure.js';
 import type { Enqueuer } from './enqueue.js';
 import {
   createRequestReader,
@@ -22,6 +23,7 @@ import {
   toBatchOptions,
   type UploadLine,
   type UploadOptions,
+  type UploadRefusal,
   type UploadSummary,
 } from './upload.js';
 
@@ -63,7 +65,8 @@ export interface OtpProducer {
   /**
    * Any number of OTPs, as one batch that single OTPs overtake. Reads an async iterable only as fast as it processes
    * it, so that memory stays constant. Rejects when the iterable does, when Redis cannot be reached at the start, with
-   * `BatchCancelled` if the key's batch was cancelled, and with a `TypeError` for an invalid key, name, start or pace.
+   * `UploadRefused` if the key's batch was cancelled or the app has 1,000 batches that have not ended, and with a
+   * `TypeError` for an invalid key, name, start or pace.
    */
   sendMany(
     otps: Iterable<OtpInput> | AsyncIterable<OtpInput>,
@@ -73,9 +76,18 @@ export interface OtpProducer {
   close(): Promise<void>;
 }
 
-/** The batch of this idempotency key was cancelled and accepts no OTPs. */
-export class BatchCancelled extends Error {
-  override readonly name = 'BatchCancelled';
+const refusalTexts: Record<UploadRefusal, string> = {
+  batch_cancelled: 'the batch of this idempotency key was cancelled',
+  too_many_batches: `this app has ${mostBatches.toLocaleString('en')} batches that have not ended`,
+};
+
+/** No OTP of the upload was accepted; `code` says why. */
+export class UploadRefused extends Error {
+  override readonly name = 'UploadRefused';
+
+  constructor(readonly code: UploadRefusal) {
+    super(refusalTexts[code]);
+  }
 }
 
 /** A producer of its parts; `createOtpProducer` makes them from settings. */
@@ -114,7 +126,7 @@ export function createProducer({
         ...toBatchOptions(batch),
         idempotencyKey,
       });
-      if (!upload) throw new BatchCancelled('the batch of this idempotency key was cancelled');
+      if (typeof upload === 'string') throw new UploadRefused(upload);
       const groups = groupsOf(inputs, (input) => bulk.read(app, input), signal);
       for await (const results of upload.accept(groups, signal)) {
         for (const result of results) onResult?.(result);

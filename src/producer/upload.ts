@@ -93,19 +93,26 @@ export interface Upload {
 
 export interface UploadOptions {
   store: Pick<Store, 'batches'>;
-  enqueuer: Pick<Enqueuer, 'enqueueMany' | 'refusesBulk'>;
+  enqueuer: Pick<Enqueuer, 'enqueueMany' | 'refusesBulk' | 'takesBatch'>;
   /** Called with the results of a group once it is processed, even if the caller stops reading. */
   onResults?: (results: readonly LineResult[], group: Group) => void;
 }
 
-/** Starts an upload, or continues the one of this idempotency key; null if that one was cancelled. */
+/** Why an upload cannot begin: its key's batch was cancelled, or its app has too many that have not ended. */
+export type UploadRefusal = 'batch_cancelled' | 'too_many_batches';
+
+/** Starts an upload, or continues the one of this idempotency key. */
 export async function beginUpload(
   { store, enqueuer, onResults }: UploadOptions,
   app: string,
   { idempotencyKey, ...options }: { idempotencyKey: string | null } & BatchOptions,
-): Promise<Upload | null> {
+): Promise<Upload | UploadRefusal> {
+  if (!(await enqueuer.takesBatch(app))) {
+    const isNew = idempotencyKey === null || !(await store.batches.hasOtps(app, idempotencyKey));
+    if (isNew) return 'too_many_batches';
+  }
   const batch = await store.batches.open(app, idempotencyKey, options);
-  if (batch === null) return null;
+  if (batch === null) return 'batch_cancelled';
   const lineIds = (idempotencyKey === null ? createNewIds : createReservedIds)(store.batches, {
     batch,
     app,

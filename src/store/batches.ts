@@ -169,6 +169,8 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions) {
     return batch;
   };
 
+  const keyHashes = (app: string, key: string) => encrypter.hashes('batch', `${app}\n${key}`);
+
   const emit = async (type: string, at: string, fields: Record<string, string>) => {
     await emitScript([keys.events('batches')], [type, 'at', at, ...Object.entries(fields).flat()]);
   };
@@ -210,13 +212,18 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions) {
      */
     open: async (app: string, key: string | null, options: BatchOptions = noOptions) => {
       if (key === null) return await create(randomText(), app, options);
-      const hashes = encrypter.hashes('batch', `${app}\n${key}`);
+      const hashes = keyHashes(app, key);
       const fields = await Promise.all(
         hashes.map((hash) => redis.hmget(keys.batch(hash), 'app', 'cancelledAt')),
       );
       const known = fields.findIndex(([owner]) => typeof owner === 'string');
       if (typeof fields[known]?.[1] === 'string') return null;
       return await create(hashes[known] ?? hashes[0], app, options);
+    },
+    /** Whether this key of the app stands for a batch that has OTPs. */
+    hasOtps: async (app: string, key: string) => {
+      const listed = keyHashes(app, key).map((batch) => redis.zscore(keys.batchesOfApp(app), batch));
+      return (await Promise.all(listed)).some((place) => place !== null);
     },
     /** Writes start and cancellation to all partitions again: a process or master may have failed when they changed. */
     repeatInPartitions: async (

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { BatchCancelled, createOtpProducer, type SendManyResult } from '../../src/index.js';
+import { createOtpProducer, type SendManyResult, UploadRefused } from '../../src/index.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { startGateway } from '../api/gateway.js';
 import { encryptionKey, testStore } from '../support/otps.js';
@@ -140,9 +140,9 @@ describe('sendMany', () => {
   it('rejects OTPs for a cancelled batch', async () => {
     const { batchId } = await producer.sendMany([{ to: number() }], { idempotencyKey: 'gone' });
     await store.batches.cancel('shop', batchId);
-    await expect(producer.sendMany([{ to: number() }], { idempotencyKey: 'gone' })).rejects.toThrow(
-      BatchCancelled,
-    );
+    const refused = producer.sendMany([{ to: number() }], { idempotencyKey: 'gone' });
+    await expect(refused).rejects.toThrow(new UploadRefused('batch_cancelled'));
+    await expect(refused).rejects.toMatchObject({ code: 'batch_cancelled' });
   });
 
   it('stops when its signal aborts', async () => {

@@ -345,7 +345,7 @@ class OtpClient
      * @phpstan-param OtpDefaults $defaults
      *
      * @throws OtpUploadBroken
-     * @throws OtpError `batch_cancelled`, `too_many_uploads`, …
+     * @throws OtpError `batch_cancelled`, `too_many_uploads`, `too_many_batches`, …
      */
     public function sendMany(
         #[\SensitiveParameter] iterable|\Closure $inputs,

@@ -97,6 +97,7 @@ export type ProblemCode =
   | 'client_ip_rate_limited'
   | 'limit_key_rate_limited'
   | 'too_many_uploads'
+  | 'too_many_batches'
   | 'too_many_exports'
   | 'too_many_rejected'
   | 'app_budget_exceeded'

@@ -152,8 +152,8 @@ export class OtpClient {
    * Uploads any number of OTPs as one batch. They are read from `inputs` as they are sent, and `onResult` gets the result
    * of each; an invalid one does not affect the others. An upload that breaks off is retried under its key if `inputs` is
    * an array, or a function that returns the same OTPs each time; otherwise, and after the last retry, it rejects with
-   * `OtpUploadBroken`. Error: `batch_cancelled`. Needs a runtime whose `fetch` streams request bodies: Node, Deno, Bun,
-   * Workers, and browsers over HTTP/2.
+   * `OtpUploadBroken`. Errors: `batch_cancelled`, `too_many_batches`. Needs a runtime whose `fetch` streams request
+   * bodies: Node, Deno, Bun, Workers, and browsers over HTTP/2.
    */
   async sendMany(inputs: UploadInputs, options: UploadOptions = {}): Promise<UploadSummary> {
     return await sendMany(this.#settings, inputs, options);

@@ -1,4 +1,5 @@
 import { refusalMessages } from '../../otp/refusal.js';
+import { mostBatches } from '../../producer/backpressure.js';
 
 /** A line of the table; a problem's own detail replaces `detail`. */
 interface ProblemKind {
@@ -242,6 +243,14 @@ const table = {
     status: 429,
     title: 'Too many uploads',
     detail: 'This app already runs as many uploads as it may.',
+  },
+  too_many_batches: {
+    advice:
+      'Retry the upload after `Retry-After`; put more OTPs into each batch, or cancel batches that nobody needs.',
+    status: 429,
+    title: 'Too many batches',
+    detail: `This app has ${mostBatches.toLocaleString('en')} batches that have not ended.`,
+    retryAfterSeconds: 60,
   },
   too_many_exports: {
     advice: 'Retry after `Retry-After`; run fewer exports at a time, or read pages.',

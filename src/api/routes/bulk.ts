@@ -79,7 +79,7 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
       ...toBatchOptions(options),
       idempotencyKey: key ?? null,
     });
-    if (!upload) throw new ApiProblem('batch_cancelled');
+    if (typeof upload === 'string') throw new ApiProblem(upload);
     return upload;
   };
   const records = { mediaTypes: [ndjson] };
@@ -136,6 +136,7 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
       'body_too_large',
       'unsupported_media_type',
       'too_many_uploads',
+      'too_many_batches',
       'queue_unavailable',
       'batch_cancelled',
       // Answered for a line, like the problem codes of single OTPs.

@@ -519,6 +519,36 @@ describe('a bulk upload: 429 too_many_uploads', () => {
   });
 });
 
+describe('a bulk upload: 429 too_many_batches', () => {
+  it('for a new batch of an app with 1,000 that have not ended, until one ends; its known batches go on', async () => {
+    const { store, call } = await startGateway();
+    const patient = { timeout: 20_000, interval: 100 };
+    const app = 'shop';
+    const bulk = (otps: object[], headers = {}, key = shopKey) =>
+      call('POST', '/v1/otps/bulk', { body: { otps }, headers, key });
+    const headers = { 'Idempotency-Key': 'one-of-a-thousand' };
+    const known = await bulk([{ to: number() }], headers);
+    const before = (await store.waitingLines.active()).filter((batch) => batch.app === app).length;
+    const others = Array.from({ length: 1_000 - before }, (_, i) => `other-${i}`);
+    const facts = { app, waiting: 1, inFlight: 0, order: Date.now(), waitsFor: 'start' as const };
+    await Promise.all(others.map((batch) => store.waitingLines.note({ ...facts, batch })));
+    const refused = await vi.waitUntil(async () => {
+      const answer = await bulk([{ to: number() }]);
+      return answer.status !== 202 && answer;
+    }, patient);
+    expectProblem(refused, 429, 'too_many_batches');
+    expect(refused.headers.get('Retry-After')).toBe('60');
+    expectProblem(await bulk([{ to: number() }], { 'Idempotency-Key': 'new' }), 429, 'too_many_batches');
+    const more = await bulk([{ to: number() }, { to: number() }], headers);
+    expect((known.json as BulkResult).accepted).toBe(1);
+    expect((more.json as BulkResult).batchId).toBe((known.json as BulkResult).batchId);
+    expect((more.json as BulkResult).accepted).toBe(1);
+    expect((await bulk([{ to: number() }], {}, bankKey)).status).toBe(202);
+    await store.waitingLines.drop(others);
+    await vi.waitUntil(async () => (await bulk([{ to: number() }])).status === 202, patient);
+  });
+});
+
 describe('a bulk upload: 409 batch_cancelled', () => {
   it('under the key of a cancelled batch', async () => {
     const key = { 'Idempotency-Key': 'to-be-cancelled' };
