@@ -44,7 +44,7 @@ export async function bulk(call: Call, file: string, options: BulkOptions): Prom
   const { client, url } = await connect(call);
   const input = await inspectInput(file, call.signal);
   const request = { file, input, results, url, again, retryRejected, ...given({ key, defaults }) };
-  const plan = await planUpload(request, client);
+  const plan = await planUpload(request, client, call.signal);
   const named = { results, key: plan.upload.key };
   let summary = plan.finished;
   if (summary) {

@@ -34,8 +34,8 @@ interface EarlierResults {
   upload: UploadRecord;
   /** Null: the run did not finish. */
   summary: ResultsSummary | null;
-  /** The OTP of one of the first lines, if one of these was accepted. */
-  firstId: string | null;
+  /** Ids of its first accepted lines. */
+  ids: string[];
 }
 
 /** Reads the results of an earlier run; null if there is no file. Throws a CommandError for another kind of file. */
@@ -61,8 +61,8 @@ export async function readResults(path: string): Promise<EarlierResults | null> 
     }
     const end = await part(Math.max(0, size - tailBytes));
     const summary = end.endsWith('\n') ? memberOf(end.trimEnd().split('\n').at(-1) ?? '', 'summary') : null;
-    const firstId = lines.map((line) => memberOf(line, 'id')).find((id) => typeof id === 'string') ?? null;
-    return { upload, summary: summary as ResultsSummary | null, firstId };
+    const ids = lines.map((line) => memberOf(line, 'id')).filter((id) => typeof id === 'string');
+    return { upload, summary: summary as ResultsSummary | null, ids };
   } finally {
     await file.close();
   }

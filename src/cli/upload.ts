@@ -50,15 +50,15 @@ const resumableForMs = 20 * 3_600_000;
  * `finished` is the summary of an earlier run that leaves nothing to do. Throws a CommandError when the results file
  * belongs to another upload.
  */
-export async function planUpload(request: UploadRequest, client: OtpClient) {
+export async function planUpload(request: UploadRequest, client: OtpClient, signal: AbortSignal) {
   const { results, again, retryRejected } = request;
   const earlier = await readResults(results);
   if (earlier && !again) {
-    const { upload, summary, firstId } = earlier;
+    const { upload, summary, ids } = earlier;
     checkSame(request, upload);
     if (summary && !retryRejected) return { upload, resumed: true, finished: summary };
     checkAge(upload, results);
-    if (firstId !== null) await checkKnown(client, firstId, results);
+    await checkKnown(client, ids, { results, signal });
     return { upload, resumed: true, finished: null };
   }
   if (earlier) await rename(results, `${results}.old`);
@@ -83,6 +83,7 @@ function checkSame({ input, defaults, url, key, results }: UploadRequest, upload
   throw new CommandError('results', `${problem} since the upload in ${results}`, advice);
 }
 
+const lookedUp = 5;
 const forgottenAdvice =
   'the gateway may have forgotten its lines and would send them twice: copy the lines without an id to a new file';
 
@@ -91,14 +92,16 @@ function checkAge({ at }: UploadRecord, results: string): void {
   throw new CommandError('results', `The upload in ${results} began more than 20 hours ago`, forgottenAdvice);
 }
 
-/** The gateway keeps an OTP of the first lines no longer than their places under the key: its retention may be short. */
-async function checkKnown(client: OtpClient, id: string, results: string): Promise<void> {
-  const isGone = await client.get(id).then(
-    () => false,
-    (error: unknown) => isOtpError(error, 'otp_not_found'),
-  );
-  if (isGone)
-    throw new CommandError('results', `The gateway no longer has the OTPs in ${results}`, forgottenAdvice);
+/** Looks some of the first lines up: where the gateway forgets OTPs sooner than by default, these go first. */
+async function checkKnown(
+  client: OtpClient,
+  ids: readonly string[],
+  { results, signal }: { results: string; signal: AbortSignal },
+): Promise<void> {
+  const isGone = (error: unknown) => isOtpError(error, 'otp_not_found');
+  const calls = ids.slice(0, lookedUp).map((id) => client.get(id, { signal }).then(() => false, isGone));
+  if ((await Promise.all(calls)).includes(true))
+    throw new CommandError('results', `The gateway no longer has all OTPs in ${results}`, forgottenAdvice);
 }
 
 /** Sends the lines of a file under the upload's key and writes their results. Holds a few lines at a time. */

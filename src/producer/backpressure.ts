@@ -1,8 +1,9 @@
+import { cachedFor } from '../lib/memoize.js';
 import type { Lane } from '../otp/otp.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
 import type { Backlog, SendOtpQueue } from '../queues/send-otp.js';
 import type { Load } from '../store/load.js';
-import type { WaitingLines } from '../store/waiting-lines.js';
+import type { ActiveBatch, WaitingLines } from '../store/waiting-lines.js';
 
 /** Interval of backlog samples; one request a second takes a new one, without waiting for it. */
 const sampleEveryMs = 1_000;
@@ -19,7 +20,7 @@ const freeBacklog = 100;
  * OTPs, and bulk must leave a share for single OTPs. Only a fresh sample counts.
  */
 const fullest = { single: 0.9, bulk: 0.8 };
-/** Batches of an app that have not ended: each has turns, and each process reads them every second. */
+/** Batches of an app with unsent lines: each has turns, and each process reads them every second. */
 export const mostBatches = 1_000;
 const freshMs = 2_000;
 const longestRetryAfterMs = 60_000;
@@ -29,8 +30,6 @@ interface Sample {
   backlog: Backlog;
   /** Lines of batches that wait for their release, by app. */
   linesOf: ReadonlyMap<string, number>;
-  /** Batches that have not ended, by app. */
-  batchesOf: ReadonlyMap<string, number>;
   done: number;
 }
 
@@ -46,6 +45,7 @@ export function createBackpressure(options: {
   now?: () => number;
 }) {
   const { sendOtpQueue, waitingLines, load, now = () => performance.now() } = options;
+  const activeBatches = cachedFor(sampleEveryMs, () => waitingLines.active());
   let samples: Sample[] = [];
   let memory = { share: 0, at: Number.NEGATIVE_INFINITY };
   const sampleQueue = async (at: number) => {
@@ -55,15 +55,12 @@ export function createBackpressure(options: {
       load.done(),
     ]);
     const linesOf = new Map<string, number>();
-    const batchesOf = new Map<string, number>();
     for (const { app, waiting, waitsFor } of active) {
-      batchesOf.set(app, (batchesOf.get(app) ?? 0) + 1);
       // Lines that wait for something else than their turn are not ahead of others.
       if (waitsFor === null || waitsFor === 'earlier_batch')
         linesOf.set(app, (linesOf.get(app) ?? 0) + waiting);
     }
-    const sample = { at, backlog, linesOf, batchesOf, done };
-    samples = [...samples.filter((earlier) => at - earlier.at < sampleKeptMs), sample];
+    samples = [...samples.filter((sample) => at - sample.at < sampleKeptMs), { at, backlog, linesOf, done }];
   };
   const sampleMemory = async (at: number) => {
     memory = { share: await load.memory(), at };
@@ -77,10 +74,9 @@ export function createBackpressure(options: {
   return {
     /** Whether the app may begin another batch. Unless Redis answers, no number of batches refuses one. */
     takesBatch: async (app: string) => {
-      const at = now();
-      const isRecent = samples.some((sample) => at - sample.at < sampleEveryMs);
-      if (!isRecent) await sampleQueue(at).catch(() => {});
-      return (samples.at(-1)?.batchesOf.get(app) ?? 0) < mostBatches;
+      const active = await activeBatches().catch(() => []);
+      const isUnended = (batch: ActiveBatch) => batch.app === app && batch.waiting + batch.inFlight > 0;
+      return active.filter(isUnended).length < mostBatches;
     },
     /** The refusal of every new bulk OTP, even of reserving an id for it, or null. */
     refusesBulk: () => refusesAs('bulk'),

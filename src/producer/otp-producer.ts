@@ -65,7 +65,7 @@ export interface OtpProducer {
   /**
    * Any number of OTPs, as one batch that single OTPs overtake. Reads an async iterable only as fast as it processes
    * it, so that memory stays constant. Rejects when the iterable does, when Redis cannot be reached at the start, with
-   * `UploadRefused` if the key's batch was cancelled or the app has 1,000 batches that have not ended, and with a
+   * `UploadRefused` if the key's batch was cancelled or the app has 1,000 batches with unsent OTPs, and with a
    * `TypeError` for an invalid key, name, start or pace.
    */
   sendMany(
@@ -78,7 +78,7 @@ export interface OtpProducer {
 
 const refusalTexts: Record<UploadRefusal, string> = {
   batch_cancelled: 'the batch of this idempotency key was cancelled',
-  too_many_batches: `this app has ${mostBatches.toLocaleString('en')} batches that have not ended`,
+  too_many_batches: `this app has ${mostBatches.toLocaleString('en')} batches with unsent OTPs`,
 };
 
 /** No OTP of the upload was accepted; `code` says why. */

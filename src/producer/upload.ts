@@ -98,7 +98,7 @@ export interface UploadOptions {
   onResults?: (results: readonly LineResult[], group: Group) => void;
 }
 
-/** Why an upload cannot begin: its key's batch was cancelled, or its app has too many that have not ended. */
+/** Why an upload cannot begin: its key's batch was cancelled, or its app has too many with unsent OTPs. */
 export type UploadRefusal = 'batch_cancelled' | 'too_many_batches';
 
 /** Starts an upload, or continues the one of this idempotency key. */

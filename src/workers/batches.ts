@@ -15,6 +15,7 @@ import { queueNames, queuePrefix } from '../queues/queues.js';
 import type { SendOtpQueue } from '../queues/send-otp.js';
 import { isUploading, orderOf } from '../store/batch-progress.js';
 import type { BatchFacts } from '../store/batches.js';
+import { slotDeadlineMs } from '../store/number-ranges.js';
 import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import type { WaitingCount, WaitReason } from '../store/waiting-lines.js';
@@ -24,9 +25,9 @@ import { createLineRelease, type Released, withoutRangeLimited } from './line-re
 
 /** Longest search for lines whose number range is free, in one turn. */
 const turnMs = 500;
-/** A turn ends when the master of a cluster that one of its calls needs does not answer: others must have theirs. */
-const callWithinMs = 1_000;
-/** Released lines of all shards are looked through. */
+/** Longest call of a turn, while a master of a cluster does not answer; calls of single slots are given up before. */
+const callWithinMs = 2 * slotDeadlineMs;
+/** Longest wait for a recall, which reads all released lines. */
 const recallWithinMs = 5_000;
 /** Delay of a batch that found the window full, and rest of the worker before the next batch. */
 const fullForMs = 50;
@@ -39,6 +40,7 @@ const nextTurnMs = {
   unsent: 300,
   rangeLimitedUpload: 5_000,
   failed: 1_000,
+  timedOut: 5_000,
   longest: 60_000,
 };
 /** For each range-limited line, about as long as its check took: a batch of them must not keep a worker busy. */
@@ -108,11 +110,16 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     if (job.progress !== progress) await job.updateProgress(progress);
   };
 
+  /** Recalls that run, by batch: a second one would put the same lines back. */
+  const recalls = new Map<string, Promise<unknown>>();
   const recall = async (batch: string) => {
-    const recalling = sendOtpQueue.recall(batch, async (ids) => {
+    const putBack = async (ids: readonly string[]) => {
       const otps = ids.map((id) => ({ id }));
       await options.store.waitingLines.putBack(otps, 'first');
-    });
+    };
+    const recalling =
+      recalls.get(batch) ?? sendOtpQueue.recall(batch, putBack).finally(() => recalls.delete(batch));
+    recalls.set(batch, recalling);
     await withTimeout(recalling, recallWithinMs);
   };
 
@@ -156,7 +163,8 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
       return { reason: facts.paused ? 'paused' : 'app_paused', wait };
     }
     if (facts.startAt !== null && facts.startAt > count.at) {
-      await batches.repeatInPartitions(batch, facts);
+      // It is repeated in each turn.
+      void batches.repeatInPartitions(batch, facts).catch(() => {});
       return { reason: 'start', wait: Math.min(facts.startAt - count.at, nextTurnMs.longest) };
     }
     const pace = paceOf(facts, count.at);
@@ -236,7 +244,9 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     await takeTurn(job).catch((error: unknown) => {
       if (!(error instanceof TimedOut)) throw error;
       onError(error);
-      return { wait: nextTurnMs.failed };
+      // The app's next batch may be on another master.
+      void leaveAppQueue(job).catch(() => {});
+      return { wait: nextTurnMs.timedOut };
     });
 }
 

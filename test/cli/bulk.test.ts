@@ -255,7 +255,7 @@ describe('bulk, run again', () => {
     const id = resultsOf(file)[2]?.id ?? '';
     expect(await redis.del(keys.recordOfId(id))).toBe(1);
     const { code, err } = await bulk([file, '--retry-rejected']);
-    expect(err).toContain(`The gateway no longer has the OTPs in ${file}.results.ndjson (results)`);
+    expect(err).toContain(`The gateway no longer has all OTPs in ${file}.results.ndjson (results)`);
     expect(code).toBe(2);
     expect(readFileSync(`${file}.results.ndjson`, 'utf8')).toBe(text);
   });

@@ -246,11 +246,10 @@ const table = {
   },
   too_many_batches: {
     advice:
-      'Retry the upload after `Retry-After`; put more OTPs into each batch, or cancel batches that nobody needs.',
+      'Retry the upload after `Retry-After`; put more OTPs into each batch, or cancel batches that you no longer need.',
     status: 429,
     title: 'Too many batches',
-    detail: `This app has ${mostBatches.toLocaleString('en')} batches that have not ended.`,
-    retryAfterSeconds: 60,
+    detail: `This app has ${mostBatches.toLocaleString('en')} batches with unsent OTPs.`,
   },
   too_many_exports: {
     advice: 'Retry after `Retry-After`; run fewer exports at a time, or read pages.',

@@ -39,6 +39,8 @@ const mostMembers = 32;
 const mostBytes = 2 * 1_024 * 1_024;
 /** How long a JSON upload waits for its app's limit: its answer is sent as a whole. */
 const jsonWithinMs = 30_000;
+/** Batches end in minutes rather than seconds. */
+const batchRetryAfterMs = 60_000;
 export const ndjson = 'application/x-ndjson';
 
 const headersSchema = z.object({
@@ -79,8 +81,9 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
       ...toBatchOptions(options),
       idempotencyKey: key ?? null,
     });
-    if (typeof upload === 'string') throw new ApiProblem(upload);
-    return upload;
+    if (typeof upload !== 'string') return upload;
+    const isTemporary = upload === 'too_many_batches';
+    throw new ApiProblem(upload, isTemporary ? { headers: retryAfter(batchRetryAfterMs) } : {});
   };
   const records = { mediaTypes: [ndjson] };
   const bodySchema = z
