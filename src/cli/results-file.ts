@@ -98,6 +98,7 @@ export async function writeResults(path: string, upload: UploadRecord, resumed: 
   if (resumed) await beginResults(target, upload);
   const file = await open(target, 'a');
   let waiting = '';
+  let hasId = false;
   const flush = async () => {
     const text = waiting;
     waiting = '';
@@ -106,7 +107,10 @@ export async function writeResults(path: string, upload: UploadRecord, resumed: 
   return {
     add: (result: object) => {
       waiting += `${JSON.stringify(result)}\n`;
-      return waiting.length < bytesAtATime ? undefined : flush();
+      // The first id at once: by it, a later run asks whether the gateway still has the upload.
+      const isFirstId = !hasId && 'id' in result;
+      hasId ||= isFirstId;
+      return isFirstId || waiting.length >= bytesAtATime ? flush() : undefined;
     },
     /** Writes the summary and puts the complete file under its name. */
     finish: async (summary: ResultsSummary) => {

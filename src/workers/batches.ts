@@ -110,17 +110,15 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     if (job.progress !== progress) await job.updateProgress(progress);
   };
 
-  /** Recalls that run, by batch: a second one would put the same lines back. */
-  const recalls = new Map<string, Promise<unknown>>();
   const recall = async (batch: string) => {
-    const putBack = async (ids: readonly string[]) => {
+    let isOver = false;
+    const recalling = sendOtpQueue.recall(batch, async (ids) => {
+      // Beside the recall of a later turn it would put the same lines back.
+      if (isOver) throw new TimedOut(recallWithinMs);
       const otps = ids.map((id) => ({ id }));
-      await options.store.waitingLines.putBack(otps, 'first');
-    };
-    const recalling =
-      recalls.get(batch) ?? sendOtpQueue.recall(batch, putBack).finally(() => recalls.delete(batch));
-    recalls.set(batch, recalling);
-    await withTimeout(recalling, recallWithinMs);
+      await waitingLines.putBack(otps, 'first');
+    });
+    await withTimeout(recalling, recallWithinMs).finally(() => (isOver = true));
   };
 
   /** Lets the next batch of the app have its turns. */
@@ -244,8 +242,6 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     await takeTurn(job).catch((error: unknown) => {
       if (!(error instanceof TimedOut)) throw error;
       onError(error);
-      // The app's next batch may be on another master.
-      void leaveAppQueue(job).catch(() => {});
       return { wait: nextTurnMs.timedOut };
     });
 }

@@ -322,14 +322,14 @@ describe('bulk, broken off', { timeout: 60_000 }, () => {
 
 describe('bulk, when the gateway breaks off', () => {
   /** Answers one line and then closes the connection. */
-  async function startBreaking(): Promise<{ server: Server; url: string; keys: string[] }> {
+  async function startBreaking(afterMs = 50): Promise<{ server: Server; url: string; keys: string[] }> {
     const keys: string[] = [];
     const server = createServer((req, res) => {
       if (req.method === 'POST') keys.push(String(req.headers['idempotency-key']));
       req.resume();
       res.writeHead(202, { 'Content-Type': 'application/x-ndjson', Location: '/v1/batches/batch_1' });
       res.write('{"index":0,"id":"otp_1"}\n');
-      setTimeout(() => res.destroy(), 50);
+      setTimeout(() => res.destroy(), afterMs).unref();
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
@@ -351,6 +351,15 @@ describe('bulk, when the gateway breaks off', () => {
     // The results of the first run remain, without a partial file.
     expect(resultsOf(file)).toHaveLength(2);
     expect(readdirSync(dirname(file))).toHaveLength(2);
+    server.close();
+  });
+
+  it('keeps the id of its first answer, though it is killed right after', async () => {
+    const { server, url } = await startBreaking(60_000);
+    const env = { ISMS_OTP_URL: url, ISMS_OTP_KEY: gateway.key };
+    const file = fileOf('killed.ndjson', '{"to":"1"}\n{"to":"2"}\n');
+    expect((await bulkStoppedAt(3, 'SIGKILL', { file, env })).code).toBe('SIGKILL');
+    expect(resultsOf(file)).toMatchObject([{ upload: { lines: 2 } }, { line: 1, id: 'otp_1' }]);
     server.close();
   });
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { connectForWork } from '../../src/main/redis.js';
 import { batchId } from '../../src/otp/otp-id.js';
 import { queuePrefix } from '../../src/queues/queues.js';
 import { keys } from '../../src/store/keys.js';
-import { masterOf } from '../../src/store/script.js';
+import { masterOf, mastersOf } from '../../src/store/script.js';
 import { createBatchProcessor } from '../../src/workers/batches.js';
 import { number, request } from '../support/otps.js';
 import { startRedis } from '../support/redis-topology.js';
@@ -29,17 +29,23 @@ const upload = () => {
   const requests = Array.from({ length: 60 }, () => request({ app, to: to(), sendDeadlineSeconds: 3_600 }));
   return uploadBatch(scene, requests, app).then((batch) => ({ batch, app }));
 };
-const portOf = (key: string) => masterOf(redis, key).options.port;
+/** The client forgets a master while it connects to it again. */
+const portOf = async (key: string) => {
+  await vi.waitUntil(() => mastersOf(redis).length === 3, { timeout: 20_000 });
+  return masterOf(redis, key).options.port;
+};
 
 it('a turn that needs a master that does not answer ends, so that other batches have theirs', async () => {
-  const needed = [queuePrefix, keys.activeBatches, keys.done].map(portOf);
+  const needed = await Promise.all([queuePrefix, keys.activeBatches, keys.done].map(portOf));
   const away = cluster.servers.find(({ port }) => !needed.includes(port));
   if (!away) return expect.unreachable('the slots of all batches are on two of the three masters');
-  const isAway = (key: string) => portOf(key) === away.port;
+  const isAway = async (key: string) => (await portOf(key)) === away.port;
   let one = await upload();
-  while (!isAway(keys.batch(one.batch))) one = await upload();
+  while (!(await isAway(keys.batch(one.batch)))) one = await upload();
   let other = await upload();
-  while (isAway(keys.batch(other.batch)) || isAway(keys.appBatchQueue(other.app))) other = await upload();
+  while ((await isAway(keys.batch(other.batch))) || (await isAway(keys.appBatchQueue(other.app)))) {
+    other = await upload();
+  }
   const errors: unknown[] = [];
   const release = createBatchProcessor({
     ...{ redis, store: scene.store, sendOtpQueue: scene.queue, batchQueue: scene.batchQueue },
