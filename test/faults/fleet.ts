@@ -177,7 +177,8 @@ export function nthNumber(n: number) {
 }
 
 async function enqueueOne({ store, queue }: Pick<Fleet, 'store' | 'queue'>, n: number): Promise<Otp> {
-  const asked = request({ to: nthNumber(n), sendDeadlineSeconds: 1_800 });
+  // A code that expired before it is counted would count neither as sent nor as unknown.
+  const asked = request({ to: nthNumber(n), sendDeadlineSeconds: 1_800, ttlSeconds: 600 });
   const admission = await store.otps.admit(asked, null);
   if (admission.kind !== 'created') throw new Error(admission.kind);
   await queue.add(admission.otp);
