@@ -56,6 +56,7 @@ type Disturb = (deleteJob: () => Promise<void>) => Promise<void>;
 
 const disturbances: Record<string, Disturb> = {
   'kill -9 of one of two workers every 2 s': async () => {
+    await fleet.ready(2);
     await fleet.workers.at(-1)?.end('SIGKILL');
     fleet.startWorker();
   },

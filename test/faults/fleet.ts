@@ -23,6 +23,8 @@ export interface Fleet {
   queue: SendOtpQueue;
   workers: GatewayProcess[];
   startWorker(more?: Record<string, string>): GatewayProcess;
+  /** Resolves once so many workers are ready for jobs: to kill one that still starts proves nothing. */
+  ready(workers: number): Promise<void>;
   /** An API process; resolves once it answers. `redisUrl`: another way to Redis, through a proxy. */
   startApi(redisUrl?: string): Promise<FleetApi>;
   /** Admits and enqueues `count` OTPs, each to a number of its own. */
@@ -118,6 +120,9 @@ export async function startFleet(
       const worker = runCommand('worker', { ...gatewayEnvironment(redis.url, simulator), ...env, ...more });
       workers.push(worker);
       return worker;
+    },
+    ready: async (count) => {
+      while (((await queue.queues[0]?.getWorkersCount()) ?? 0) < count) await sleep(20);
     },
     startApi: async (redisUrl = redis.url) => {
       const port = String(await freePort());

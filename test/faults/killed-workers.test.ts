@@ -24,6 +24,7 @@ describe('workers killed with kill -9', { timeout: minutes(15) }, () => {
     const enqueued = fleet.enqueue(count);
     let kills = 0;
     while (fleet.simulator.state.stats().numbers < count * 0.9) {
+      await fleet.ready(2);
       await sleep(full ? 2_000 : 700);
       await victim.end('SIGKILL');
       kills += 1;
@@ -33,7 +34,7 @@ describe('workers killed with kill -9', { timeout: minutes(15) }, () => {
     const unexplained = await unexplainedCalls(fleet, otps);
     const found = { kills, ...countByStatus(otps), ...providerSaw(fleet, otps), unexplained };
     faultRow(
-      `${count} OTPs, 2 workers × ${concurrency}, kill -9 of one every 2 s, MAX_RESENDS_AFTER_UNKNOWN=${maxResendsAfterUnknown}`,
+      `${count} OTPs, 2 workers × ${concurrency}, kill -9 of one whenever both have worked for 2 s, MAX_RESENDS_AFTER_UNKNOWN=${maxResendsAfterUnknown}`,
       found,
       maxResendsAfterUnknown === 0 ? 'S3' : 'S4',
     );
