@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { Server } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { createSimulator, type SimulatorState } from 'isms-2fa-simulator';
 import { isPending, type Otp, type Status } from '../../src/otp/otp.js';
 import { createSendOtpQueue, type SendOtpQueue } from '../../src/queues/send-otp.js';
@@ -82,6 +84,7 @@ async function startProvider(): Promise<Provider> {
       // Only stops listening: an HTTP server's own close would also cut idle connections, and with them a request
       // that was on its way. Kept connections end with their next answer, or when the client lets go of them.
       const gone = once(server, 'close');
+      await allTaken(port);
       Server.prototype.close.call(server);
       await gone;
       await sleep(ms);
@@ -93,6 +96,21 @@ async function startProvider(): Promise<Provider> {
       server.closeAllConnections();
     },
   };
+}
+
+/**
+ * Resolves once this process has taken all connections that the kernel has: those left when a server stops listening are
+ * reset, with requests that may be in them. Linux counts them beside a server's state (0A), after the colon.
+ */
+async function allTaken(port: number): Promise<void> {
+  const place = `:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000:0000 0A `;
+  for (;;) {
+    await setImmediate();
+    const server = readFileSync('/proc/net/tcp', 'utf8')
+      .split('\n')
+      .find((line) => line.includes(place));
+    if (server?.split(place)[1]?.startsWith('00000000:00000000 ')) return;
+  }
 }
 
 /** The key of the app `shop`. */
