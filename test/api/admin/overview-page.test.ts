@@ -2,6 +2,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { recordStats } from '../../../src/main/shared-state.js';
 import { createSendOtpQueue } from '../../../src/queues/send-otp.js';
+import { keys } from '../../../src/store/keys.js';
 import { startBrowser } from '../../support/browser.js';
 import { sentAfter } from '../../support/otps.js';
 import { admin, startGateway } from '../gateway.js';
@@ -233,6 +234,8 @@ describe('the overview in a browser', { timeout: 30_000 }, () => {
   });
 
   it('pauses, paces and cancels a batch with the keyboard alone', async () => {
+    // No worker runs that would take earlier batches out of the queue of their app.
+    await gateway.redis.del(keys.appBatchQueue('shop'));
     const id = await upload({ name: 'Friday' }, 5);
     const page = await open();
     const row = page.locator('#batches tr', { hasText: 'Friday' });
