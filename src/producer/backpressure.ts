@@ -75,8 +75,8 @@ export function createBackpressure(options: {
     /** Whether the app may begin another batch. Unless Redis answers, no number of batches refuses one. */
     takesBatch: async (app: string) => {
       const active = await activeBatches().catch(() => []);
-      const isUnended = (batch: ActiveBatch) => batch.app === app && batch.waiting + batch.inFlight > 0;
-      return active.filter(isUnended).length < mostBatches;
+      const isUnsent = (batch: ActiveBatch) => batch.app === app && batch.waiting + batch.inFlight > 0;
+      return active.filter(isUnsent).length < mostBatches;
     },
     /** The refusal of every new bulk OTP, even of reserving an id for it, or null. */
     refusesBulk: () => refusesAs('bulk'),
