@@ -1,18 +1,47 @@
+import { type Job, Worker } from 'bullmq';
 import type { JobTaker } from './job-gate.js';
 
-/** The part of BullMQ's Worker that is used. */
-export interface ShardWorker extends JobTaker {
+/** The part of {@link EagerWorker} that is used. */
+export interface ShardWorker extends Pick<JobTaker, 'pause' | 'resume' | 'isRunning'> {
+  maxConcurrency: number;
   close(): Promise<void>;
+}
+
+/**
+ * A Worker that starts each job as soon as it is fetched. BullMQ fetches jobs one by one, each in a Redis call, until
+ * it has `concurrency` or none is left, and only then starts the first; so it is allowed one more than are in hand.
+ */
+export class EagerWorker<Data, Result, Name extends string> extends Worker<Data, Result, Name> {
+  /** Jobs in process, and those handed over with the end of another. */
+  readonly #inHand = new Set<Job<Data, Result, Name>>();
+  #maxConcurrency = 1;
+
+  /** The most jobs in process. */
+  set maxConcurrency(most: number) {
+    this.#maxConcurrency = most;
+    this.#limit();
+  }
+
+  #limit() {
+    this.concurrency = Math.min(this.#maxConcurrency, this.#inHand.size + 1);
+  }
+
+  override async processJob(...of: Parameters<Worker<Data, Result, Name>['processJob']>) {
+    const [job] = of;
+    this.#inHand.add(job);
+    this.#limit();
+    const next = await super.processJob(...of).finally(() => this.#inHand.delete(job));
+    if (next) this.#inHand.add(next);
+    this.#limit();
+    return next;
+  }
 }
 
 /**
  * The workers of several shards as one: they pause together and share the sends in flight. `open` starts the worker of
  * one shard. With fewer sends in flight than shards, such as one probe, only as many shards are served, in rotation.
  */
-export function createShardWorkers(
-  open: (shard: number, concurrency: number) => ShardWorker,
-  concurrency: number,
-) {
+export function createShardWorkers(open: (shard: number) => ShardWorker, concurrency: number) {
   const workers = new Map<number, ShardWorker>();
   let emptied = new Set<number>();
   const pausedWorkers = new Set<ShardWorker>();
@@ -36,8 +65,7 @@ export function createShardWorkers(
     const [baseShare, left] = [Math.floor(limit / shares.length), limit % shares.length];
     for (const worker of workers.values()) {
       const place = shares.indexOf(worker);
-      const share = place === -1 ? 1 : Math.max(1, place < left ? baseShare + 1 : baseShare);
-      if (worker.concurrency !== share) worker.concurrency = share;
+      worker.maxConcurrency = place === -1 ? 1 : Math.max(1, place < left ? baseShare + 1 : baseShare);
       if (!active.has(worker) && !pausedWorkers.has(worker)) {
         pausedWorkers.add(worker);
         void worker.pause(true);
@@ -49,7 +77,7 @@ export function createShardWorkers(
     /** Serves these shards as well. `emptied` ones have no jobs left and get one send in flight each. */
     serve: (shards: readonly number[], emptiedNow: readonly number[]) => {
       const added = shards.filter((shard) => !workers.has(shard));
-      for (const shard of added) workers.set(shard, open(shard, 1));
+      for (const shard of added) workers.set(shard, open(shard));
       const changed = emptiedNow.length !== emptied.size || emptiedNow.some((shard) => !emptied.has(shard));
       if (added.length === 0 && !changed) return;
       emptied = new Set(emptiedNow);

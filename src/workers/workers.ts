@@ -27,7 +27,7 @@ import { CallLimitReached, retryDelayMs, type WorkerMetrics, withoutStacks } fro
 import { createAdaptiveConcurrency, createJobGate } from './job-gate.js';
 import { createPauseGate, type GateState } from './pause-gate.js';
 import { createSendOtpProcessor } from './send-otp.js';
-import { createShardWorkers } from './shard-workers.js';
+import { createShardWorkers, EagerWorker } from './shard-workers.js';
 import { createConversionWatch, createSweeper } from './sweeper.js';
 import { createRelay, startWebhookWorker } from './webhooks.js';
 
@@ -165,9 +165,9 @@ async function startSends(options: WorkersOptions) {
     appCallLimit: createAppCallLimit(redis, options.sendsPerSecondOf),
   });
   const doneJobs = createDoneCounter(store);
-  const sends = createShardWorkers((shard, shardConcurrency) => {
+  const sends = createShardWorkers((shard) => {
     const { name, prefix } = shardName(shard);
-    const worker = new Worker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
+    const worker = new EagerWorker<SendOtpPayload, SendOtpResult, typeof sendOtpJob>(
       name,
       (job, token) =>
         withoutStacks(logger, () => processor(job, token)).catch(async (error: unknown) => {
@@ -178,7 +178,7 @@ async function startSends(options: WorkersOptions) {
           throw new RateLimitError();
         }),
       {
-        ...{ ...jobOptions, prefix, concurrency: shardConcurrency, connection: redis },
+        ...{ ...jobOptions, prefix, connection: redis },
         ...(options.telemetry && { telemetry: options.telemetry }),
         ...(options.sendsPerSecond > 0 && { limiter: onlyByHand }),
       },

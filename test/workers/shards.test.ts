@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { Queue } from 'bullmq';
 import type { Cluster } from 'ioredis';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connectForWork } from '../../src/main/redis.js';
@@ -5,7 +7,7 @@ import type { Otp } from '../../src/otp/otp.js';
 import { createSendOtpQueue } from '../../src/queues/send-otp.js';
 import { announceShards, shardName } from '../../src/queues/shards.js';
 import { masterOf } from '../../src/store/script.js';
-import { createShardWorkers, type ShardWorker } from '../../src/workers/shard-workers.js';
+import { createShardWorkers, EagerWorker, type ShardWorker } from '../../src/workers/shard-workers.js';
 import { admitted, number } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { startRedisCluster } from '../support/redis-cluster.js';
@@ -17,9 +19,9 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-function fakeWorker(concurrency: number) {
+function fakeWorker() {
   const worker = {
-    concurrency,
+    maxConcurrency: 1,
     paused: false,
     pause: async () => {
       worker.paused = true;
@@ -36,8 +38,8 @@ function fakeWorker(concurrency: number) {
 /** Workers of shards for 50 sends at a time, and those of them that were opened. */
 function fakeShards() {
   const opened: ReturnType<typeof fakeWorker>[] = [];
-  const workers = createShardWorkers((_shard, concurrency) => {
-    const worker = fakeWorker(concurrency);
+  const workers = createShardWorkers(() => {
+    const worker = fakeWorker();
     opened.push(worker);
     return worker;
   }, 50);
@@ -47,10 +49,10 @@ function fakeShards() {
 it('the workers of all shards share one limit of sends in flight, and pause and resume together', async () => {
   const { opened, workers } = fakeShards();
   workers.serve([0, 1], []);
-  expect(opened.map(({ concurrency }) => concurrency)).toEqual([25, 25]);
+  expect(opened.map(({ maxConcurrency }) => maxConcurrency)).toEqual([25, 25]);
   await workers.pause();
   workers.serve([0, 1, 2], []);
-  expect(opened.map(({ concurrency }) => concurrency)).toEqual([17, 17, 16]);
+  expect(opened.map(({ maxConcurrency }) => maxConcurrency)).toEqual([17, 17, 16]);
   expect(opened.every(({ paused }) => paused)).toBe(true);
   expect(workers.isRunning()).toBe(false);
   workers.resume();
@@ -64,12 +66,14 @@ it('the workers of all shards share one limit of sends in flight, and pause and 
   expect(opened.map(({ paused }) => paused)).toEqual([false, true, true]);
   workers.concurrency = 6;
   workers.rotate();
-  expect(opened.map(({ concurrency, paused }) => [concurrency, paused])).toEqual(Array(3).fill([2, false]));
+  expect(opened.map(({ maxConcurrency, paused }) => [maxConcurrency, paused])).toEqual(
+    Array(3).fill([2, false]),
+  );
 });
 
 it('a shard that stays empty keeps one slot, and gets its share back when it has jobs', () => {
   const { opened, workers } = fakeShards();
-  const seats = () => opened.map(({ concurrency }) => concurrency);
+  const seats = () => opened.map(({ maxConcurrency }) => maxConcurrency);
   workers.serve([0, 1, 2, 3], [2, 3]);
   expect(seats()).toEqual([25, 25, 1, 1]);
   expect(opened.some(({ paused }) => paused)).toBe(false);
@@ -87,14 +91,42 @@ it('a shard that stays empty keeps one slot, and gets its share back when it has
 });
 
 it('a worker that serves only empty shards polls them for jobs', () => {
-  const worker = fakeWorker(1);
+  const worker = fakeWorker();
   const workers = createShardWorkers(() => worker, 50);
   workers.serve([4], [4]);
   workers.rotate();
   workers.rotate();
-  expect(worker).toMatchObject({ paused: false, concurrency: 1 });
+  expect(worker).toMatchObject({ paused: false, maxConcurrency: 1 });
   workers.serve([4], []);
-  expect(worker).toMatchObject({ paused: false, concurrency: 50 });
+  expect(worker).toMatchObject({ paused: false, maxConcurrency: 50 });
+});
+
+it('a job starts when it is fetched, although others wait, and no more are in process than allowed', async () => {
+  const queue = new Queue(`eager-${randomUUID()}`, { connection: redis });
+  cleanups.push(() => queue.close());
+  await queue.addBulk(Array.from({ length: 60 }, () => ({ name: 'job', data: {} })));
+  let running = 0;
+  const full = Promise.withResolvers<void>();
+  const seen: { fetched: number; running: number }[] = [];
+  const worker = new EagerWorker(
+    queue.name,
+    async () => {
+      running += 1;
+      // On the worker's connection, so it is counted before what is fetched from now on.
+      const fetched = redis.llen(queue.toKey('active'));
+      seen.push({ fetched: await fetched, running });
+      if (running === 20) full.resolve();
+      await full.promise;
+      running -= 1;
+    },
+    { connection: redis },
+  );
+  cleanups.push(() => worker.close());
+  worker.maxConcurrency = 20;
+  await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(60);
+  expect(seen[0]?.fetched).toBeLessThan(5);
+  expect(Math.max(...seen.map((job) => job.running))).toBe(20);
+  await expect.poll(() => queue.getJobCounts('completed')).toEqual({ completed: 60 });
 });
 
 it('a worker serves shards of other processes, so that changing QUEUE_SHARDS loses no OTP', async () => {
