@@ -29,17 +29,11 @@ export interface ResultsSummary {
 const bytesAtATime = 16_384;
 const tailBytes = 65_536;
 
-/** What an earlier run left. */
-interface EarlierResults {
-  upload: UploadRecord;
-  /** Null: the run did not finish. */
-  summary: ResultsSummary | null;
-  /** Ids of its first accepted lines. */
-  ids: string[];
-}
-
-/** Reads the results of an earlier run; null if there is no file. Throws a CommandError for another kind of file. */
-export async function readResults(path: string): Promise<EarlierResults | null> {
+/**
+ * Reads the results of an earlier run; null if there is no file. `summary` is null if the run did not finish; `ids` are
+ * those in the first 64 KiB. Throws a CommandError for another kind of file.
+ */
+export async function readResults(path: string) {
   const file = await open(path, 'r').catch(nullIfMissing);
   if (!file) return null;
   try {

@@ -48,7 +48,7 @@ const resumableForMs = 20 * 3_600_000;
 /**
  * Plans to resume the upload in the results file, or writes the record of a new one to disk before anything is sent.
  * `finished` is the summary of an earlier run that leaves nothing to do. Throws a CommandError when the results file
- * belongs to another upload.
+ * belongs to another upload, is older than 20 hours, or lists OTPs that the gateway deleted.
  */
 export async function planUpload(request: UploadRequest, client: OtpClient, signal: AbortSignal) {
   const { results, again, retryRejected } = request;
@@ -83,23 +83,23 @@ function checkSame({ input, defaults, url, key, results }: UploadRequest, upload
   throw new CommandError('results', `${problem} since the upload in ${results}`, advice);
 }
 
-const lookedUp = 5;
-const forgottenAdvice =
-  'the gateway may have forgotten its lines and would send them twice: copy the lines without an id to a new file';
+/** Ids looked up in the gateway. */
+const idsChecked = 5;
+const forgottenAdvice = 'resuming could send lines twice: copy the lines without an id to a new file';
 
 function checkAge({ at }: UploadRecord, results: string): void {
   if (Date.now() - Date.parse(at) < resumableForMs) return;
   throw new CommandError('results', `The upload in ${results} began more than 20 hours ago`, forgottenAdvice);
 }
 
-/** Looks some of the first lines up: where the gateway forgets OTPs sooner than by default, these go first. */
+/** Looks up the first OTPs: with a shorter OTP_RETENTION_SECONDS they are deleted first. The upload meets other errors. */
 async function checkKnown(
   client: OtpClient,
   ids: readonly string[],
   { results, signal }: { results: string; signal: AbortSignal },
 ): Promise<void> {
   const isGone = (error: unknown) => isOtpError(error, 'otp_not_found');
-  const calls = ids.slice(0, lookedUp).map((id) => client.get(id, { signal }).then(() => false, isGone));
+  const calls = ids.slice(0, idsChecked).map((id) => client.get(id, { signal }).then(() => false, isGone));
   if ((await Promise.all(calls)).includes(true))
     throw new CommandError('results', `The gateway no longer has all OTPs in ${results}`, forgottenAdvice);
 }

@@ -3,7 +3,7 @@ import type { Lane } from '../otp/otp.js';
 import { type Refusal, refuse } from '../otp/refusal.js';
 import type { Backlog, SendOtpQueue } from '../queues/send-otp.js';
 import type { Load } from '../store/load.js';
-import type { ActiveBatch, WaitingLines } from '../store/waiting-lines.js';
+import type { WaitingLines } from '../store/waiting-lines.js';
 
 /** Interval of backlog samples; one request a second takes a new one, without waiting for it. */
 const sampleEveryMs = 1_000;
@@ -20,10 +20,11 @@ const freeBacklog = 100;
  * OTPs, and bulk must leave a share for single OTPs. Only a fresh sample counts.
  */
 const fullest = { single: 0.9, bulk: 0.8 };
-/** Batches of an app with unsent lines: each has turns, and each process reads them every second. */
-export const mostBatches = 1_000;
 const freshMs = 2_000;
 const longestRetryAfterMs = 60_000;
+/** Limit of an app's batches with unsent OTPs: each takes turns, and each API process reads all of them. */
+const mostUnsentBatches = 1_000;
+export const tooManyBatches = `This app has ${mostUnsentBatches.toLocaleString('en')} batches with unsent OTPs.`;
 
 interface Sample {
   at: number;
@@ -72,11 +73,11 @@ export function createBackpressure(options: {
     return full ? refuse('overloaded', { reason: 'memory', retryAfterMs: freshMs }) : null;
   };
   return {
-    /** Whether the app may begin another batch. Unless Redis answers, no number of batches refuses one. */
+    /** Whether the app may begin another batch, by a count up to a second old; true while Redis does not answer. */
     takesBatch: async (app: string) => {
       const active = await activeBatches().catch(() => []);
-      const isUnsent = (batch: ActiveBatch) => batch.app === app && batch.waiting + batch.inFlight > 0;
-      return active.filter(isUnsent).length < mostBatches;
+      const unsent = active.filter((batch) => batch.app === app && batch.waiting + batch.inFlight > 0);
+      return unsent.length < mostUnsentBatches;
     },
     /** The refusal of every new bulk OTP, even of reserving an id for it, or null. */
     refusesBulk: () => refusesAs('bulk'),

@@ -44,17 +44,16 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
   const batchQueue = withTimeouts(redis.batchQueue, redisDeadlineMs);
   const { load, waitingLines } = store;
   const backpressure = createBackpressure({ sendOtpQueue, waitingLines, load });
-  /** When the batch has its first turn: at its start, or when the earlier batches of its app have left. */
+  /** Notes the batch as active; its name, and the delay of its first turn in ms: until its start, or earlier batches end. */
   const firstTurn = async ({ app, batch, name, startAt }: EnqueuedBatch, waiting: number) => {
     const now = Date.now();
-    const isLater = startAt !== null && startAt > now;
-    const order = isLater ? startAt : now;
-    const isFirst = isLater || (await waitingLines.joinAppQueue(app, batch, order)) === batch;
-    // Counted from now on; it is noted again in its turns.
-    const waitsFor = isLater ? 'start' : isFirst ? null : 'earlier_batch';
+    const startsInMs = Math.max(0, (startAt ?? 0) - now);
+    const order = now + startsInMs;
+    const isBehind = startsInMs === 0 && (await waitingLines.joinAppQueue(app, batch, order)) !== batch;
+    const waitsFor = startsInMs > 0 ? 'start' : isBehind ? 'earlier_batch' : null;
+    // From now on it counts towards the limit of unsent batches; each of its turns notes it again.
     await waitingLines.note({ batch, app, waiting, inFlight: 0, order, waitsFor }).catch(() => {});
-    if (isLater) return { name, delayMs: Math.min(startAt - now, firstTurnMs) };
-    return { name, delayMs: isFirst ? 0 : behindForMs };
+    return { name, delayMs: isBehind ? behindForMs : Math.min(startsInMs, firstTurnMs) };
   };
   const addJob = createAddJob({ store, sendOtpQueue });
   const warn = createWarnings({ settings, logger });

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { errorText, parseWithErrors } from '../lib/input-errors.js';
 import { withTimeouts } from '../lib/with-timeout.js';
 import type { Status } from '../otp/otp.js';
-import { type Refusal, refuse } from '../otp/refusal.js';
+import { type Refusal, refusalMessages, refuse } from '../otp/refusal.js';
 import type { Admission } from '../store/admission.js';
-import { mostBatches } from './backpressure.js';
+import { tooManyBatches } from './backpressure.js';
 import type { Enqueuer } from './enqueue.js';
 import {
   createRequestReader,
@@ -76,17 +76,12 @@ export interface OtpProducer {
   close(): Promise<void>;
 }
 
-const refusalTexts: Record<UploadRefusal, string> = {
-  batch_cancelled: 'the batch of this idempotency key was cancelled',
-  too_many_batches: `this app has ${mostBatches.toLocaleString('en')} batches with unsent OTPs`,
-};
-
-/** No OTP of the upload was accepted; `code` says why. */
+/** `sendMany` enqueued no OTP in this call; `code` says why. */
 export class UploadRefused extends Error {
   override readonly name = 'UploadRefused';
 
   constructor(readonly code: UploadRefusal) {
-    super(refusalTexts[code]);
+    super(code === 'too_many_batches' ? tooManyBatches : refusalMessages[code]);
   }
 }
 

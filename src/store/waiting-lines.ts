@@ -34,7 +34,7 @@ export const waitReasons = [
 ] as const;
 export type WaitReason = (typeof waitReasons)[number];
 
-/** A batch with waiting lines, as its last release left it. */
+/** A batch that has not ended, as its upload or last turn noted it. */
 export interface ActiveBatch {
   batch: string;
   app: string;

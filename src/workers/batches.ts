@@ -25,9 +25,9 @@ import { createLineRelease, type Released, withoutRangeLimited } from './line-re
 
 /** Longest search for lines whose number range is free, in one turn. */
 const turnMs = 500;
-/** Longest call of a turn, while a master of a cluster does not answer; calls of single slots are given up before. */
+/** Deadline of a store call in a turn; later than the one after which a call leaves out a master that is unavailable. */
 const callWithinMs = 2 * slotDeadlineMs;
-/** Longest wait for a recall, which reads all released lines. */
+/** Deadline of a recall, which reads all jobs that wait in the send queue. */
 const recallWithinMs = 5_000;
 /** Delay of a batch that found the window full, and rest of the worker before the next batch. */
 const fullForMs = 50;
@@ -113,7 +113,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   const recall = async (batch: string) => {
     let isOver = false;
     const recalling = sendOtpQueue.recall(batch, async (ids) => {
-      // Beside the recall of a later turn it would put the same lines back.
+      // Or it and the recall of the next turn would put the same lines back.
       if (isOver) throw new TimedOut(recallWithinMs);
       const otps = ids.map((id) => ({ id }));
       await waitingLines.putBack(otps, 'first');

@@ -3,36 +3,43 @@ import type { JobTaker } from './job-gate.js';
 
 /** The part of {@link EagerWorker} that is used. */
 export interface ShardWorker extends Pick<JobTaker, 'pause' | 'resume' | 'isRunning'> {
-  maxConcurrency: number;
+  setMaxConcurrency(most: number): void;
   close(): Promise<void>;
 }
 
 /**
- * A Worker that starts each job as soon as it is fetched. BullMQ fetches jobs one by one, each in a Redis call, until
- * it has `concurrency` or none is left, and only then starts the first; so it is allowed one more than are in hand.
+ * A Worker that starts each job when it is fetched. BullMQ fetches jobs, in a Redis call each, until it has `concurrency`
+ * of them or none is left, and only then starts the first. So `concurrency` follows the active jobs, plus one; the limit
+ * is set by `setMaxConcurrency`.
  */
 export class EagerWorker<Data, Result, Name extends string> extends Worker<Data, Result, Name> {
-  /** Jobs in process, and those handed over with the end of another. */
-  readonly #inHand = new Set<Job<Data, Result, Name>>();
+  /** Jobs in process, and those that came with the end of another and start next. */
+  readonly #active = new Set<Job<Data, Result, Name>>();
   #maxConcurrency = 1;
 
-  /** The most jobs in process. */
-  set maxConcurrency(most: number) {
+  setMaxConcurrency(most: number) {
     this.#maxConcurrency = most;
-    this.#limit();
+    this.#adapt();
   }
 
-  #limit() {
-    this.concurrency = Math.min(this.#maxConcurrency, this.#inHand.size + 1);
+  #adapt() {
+    this.concurrency = Math.min(this.#maxConcurrency, this.#active.size + 1);
   }
 
-  override async processJob(...of: Parameters<Worker<Data, Result, Name>['processJob']>) {
-    const [job] = of;
-    this.#inHand.add(job);
-    this.#limit();
-    const next = await super.processJob(...of).finally(() => this.#inHand.delete(job));
-    if (next) this.#inHand.add(next);
-    this.#limit();
+  override async processJob(...args: Parameters<Worker<Data, Result, Name>['processJob']>) {
+    const [job, token, fetchesNext = () => true] = args;
+    this.#active.add(job);
+    this.#adapt();
+    // Asked at the end of the job, whose successor it fetches: it compares with the concurrency.
+    const withinLimit = () => {
+      this.concurrency = this.#maxConcurrency;
+      const fetches = fetchesNext();
+      this.#adapt();
+      return fetches;
+    };
+    const next = await super.processJob(job, token, withinLimit).finally(() => this.#active.delete(job));
+    if (next) this.#active.add(next);
+    this.#adapt();
     return next;
   }
 }
@@ -65,7 +72,7 @@ export function createShardWorkers(open: (shard: number) => ShardWorker, concurr
     const [baseShare, left] = [Math.floor(limit / shares.length), limit % shares.length];
     for (const worker of workers.values()) {
       const place = shares.indexOf(worker);
-      worker.maxConcurrency = place === -1 ? 1 : Math.max(1, place < left ? baseShare + 1 : baseShare);
+      worker.setMaxConcurrency(place === -1 ? 1 : Math.max(1, place < left ? baseShare + 1 : baseShare));
       if (!active.has(worker) && !pausedWorkers.has(worker)) {
         pausedWorkers.add(worker);
         void worker.pause(true);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Queue } from 'bullmq';
+import { type Job, Queue } from 'bullmq';
 import type { Cluster } from 'ioredis';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connectForWork } from '../../src/main/redis.js';
@@ -23,6 +23,9 @@ function fakeWorker() {
   const worker = {
     maxConcurrency: 1,
     paused: false,
+    setMaxConcurrency: (most: number) => {
+      worker.maxConcurrency = most;
+    },
     pause: async () => {
       worker.paused = true;
     },
@@ -101,32 +104,50 @@ it('a worker that serves only empty shards polls them for jobs', () => {
   expect(worker).toMatchObject({ paused: false, maxConcurrency: 50 });
 });
 
-it('a job starts when it is fetched, although others wait, and no more are in process than allowed', async () => {
+it('a worker starts each job when it is fetched, and processes no more at a time than it may', async () => {
   const queue = new Queue(`eager-${randomUUID()}`, { connection: redis });
   cleanups.push(() => queue.close());
   await queue.addBulk(Array.from({ length: 60 }, () => ({ name: 'job', data: {} })));
   let running = 0;
-  const full = Promise.withResolvers<void>();
+  const full = Promise.withResolvers<number>();
   const seen: { fetched: number; running: number }[] = [];
   const worker = new EagerWorker(
     queue.name,
     async () => {
       running += 1;
-      // On the worker's connection, so it is counted before what is fetched from now on.
+      // On the worker's connection, so it runs before the worker's next fetch.
       const fetched = redis.llen(queue.toKey('active'));
       seen.push({ fetched: await fetched, running });
-      if (running === 20) full.resolve();
+      // By the second reply, a fetch beyond the limit would have been made.
+      if (running === 20) full.resolve(await redis.llen(queue.toKey('active')));
       await full.promise;
       running -= 1;
     },
     { connection: redis },
   );
   cleanups.push(() => worker.close());
-  worker.maxConcurrency = 20;
+  worker.setMaxConcurrency(20);
   await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(60);
-  expect(seen[0]?.fetched).toBeLessThan(5);
+  expect(seen[0]?.fetched).toBe(1);
+  expect(await full.promise).toBe(20);
   expect(Math.max(...seen.map((job) => job.running))).toBe(20);
   await expect.poll(() => queue.getJobCounts('completed')).toEqual({ completed: 60 });
+});
+
+it('a job that ends brings the next while its worker may process more', async () => {
+  const queue = new Queue(`eager-${randomUUID()}`, { connection: redis });
+  cleanups.push(() => queue.close());
+  await queue.addBulk([1, 2].map(() => ({ name: 'job', data: {} })));
+  const worker = new EagerWorker(queue.name, async () => {}, { connection: redis, autorun: false });
+  cleanups.push(() => worker.close());
+  worker.setMaxConcurrency(20);
+  const token = 'token';
+  const first = await worker.getNextJob(token);
+  const limits: number[] = [];
+  const next = await worker.processJob(first, token, () => limits.push(worker.concurrency) > 0);
+  expect([...limits, worker.concurrency]).toEqual([20, 2]);
+  expect(await worker.processJob(next as Job, token, () => false)).toBeUndefined();
+  expect(worker.concurrency).toBe(1);
 });
 
 it('a worker serves shards of other processes, so that changing QUEUE_SHARDS loses no OTP', async () => {

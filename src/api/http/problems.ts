@@ -1,5 +1,5 @@
 import { refusalMessages } from '../../otp/refusal.js';
-import { mostBatches } from '../../producer/backpressure.js';
+import { tooManyBatches } from '../../producer/backpressure.js';
 
 /** A line of the table; a problem's own detail replaces `detail`. */
 interface ProblemKind {
@@ -249,7 +249,7 @@ const table = {
       'Retry the upload after `Retry-After`; put more OTPs into each batch, or cancel batches that you no longer need.',
     status: 429,
     title: 'Too many batches',
-    detail: `This app has ${mostBatches.toLocaleString('en')} batches with unsent OTPs.`,
+    detail: tooManyBatches,
   },
   too_many_exports: {
     advice: 'Retry after `Retry-After`; run fewer exports at a time, or read pages.',

@@ -39,7 +39,7 @@ const mostMembers = 32;
 const mostBytes = 2 * 1_024 * 1_024;
 /** How long a JSON upload waits for its app's limit: its answer is sent as a whole. */
 const jsonWithinMs = 30_000;
-/** Batches end in minutes rather than seconds. */
+/** `Retry-After` of `too_many_batches`: batches end in minutes, not seconds. */
 const batchRetryAfterMs = 60_000;
 export const ndjson = 'application/x-ndjson';
 

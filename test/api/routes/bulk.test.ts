@@ -520,7 +520,7 @@ describe('a bulk upload: 429 too_many_uploads', () => {
 });
 
 describe('a bulk upload: 429 too_many_batches', () => {
-  it('for a new batch of an app with 1,000 that have not ended, until one ends; its known batches go on', async () => {
+  it('for a new batch of an app with 1,000 batches of unsent OTPs until one is sent; its known batches go on', async () => {
     const { store, call } = await startGateway();
     const patient = { timeout: 20_000, interval: 100 };
     const app = 'shop';
