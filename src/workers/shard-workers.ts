@@ -30,7 +30,7 @@ export class EagerWorker<Data, Result, Name extends string> extends Worker<Data,
     const [job, token, fetchesNext = () => true] = args;
     this.#active.add(job);
     this.#adapt();
-    // Asked at the end of the job, whose successor it fetches: it compares with the concurrency.
+    // When a job ends, BullMQ fetches the next with it if the active jobs are no more than `concurrency`.
     const withinLimit = () => {
       this.concurrency = this.#maxConcurrency;
       const fetches = fetchesNext();
