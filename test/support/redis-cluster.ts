@@ -29,9 +29,10 @@ export async function startRedisCluster(options: RedisServerOptions = {}): Promi
       const port = String(servers[i + 1]?.port);
       await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', port, await busPort(client));
     }
+    const whole = ['cluster_state:ok', `cluster_known_nodes:${count}`, `cluster_slots_ok:${slotCount}`];
     const isWhole = async (client: Redis) => {
-      const info = String(await client.call('CLUSTER', 'INFO'));
-      return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${count}`);
+      const info = String(await client.call('CLUSTER', 'INFO')).split('\r\n');
+      return whole.every((line) => info.includes(line));
     };
     for (const client of clients) while (!(await isWhole(client))) await sleep(50);
   } finally {
