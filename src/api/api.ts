@@ -31,7 +31,7 @@ export function createApi(options: Omit<ApiDependencies, 'slices'>): RequestList
   const dependencies = { ...withDeadline(options), slices: createTimeSlices() };
   const { apiKeys, trustedProxies, logger } = dependencies;
   const requireKey = authenticate(apiKeys);
-  const track = trackRequests({ ...dependencies, headers: constantHeaders });
+  const track = trackRequests(dependencies, constantHeaders);
   const trusts = compile([...trustedProxies]);
   const isTrusted = (address: string) => trusts(address, 0);
   const answerError = createErrorAnswers(logger, isTrusted);

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import type { TimeSlices } from '../lib/time-slices.js';
 import type { Otp } from '../otp/otp.js';
 import type { OtpFilter, Position } from '../store/otp-list.js';
-import type { Store } from '../store/store.js';
+import type { ApiDependencies } from './dependencies.js';
 import { skipUnreadable } from './routes/otps.js';
 
 /** OTPs read at a time, and for one page, also with a filter that few pass. */
@@ -19,10 +18,7 @@ export const cursorSchema = z
   })
   .meta({ type: 'string' });
 
-interface Dependencies {
-  store: { otps: Pick<Store['otps'], 'readNext'> };
-  slices: TimeSlices;
-}
+type Dependencies = Pick<ApiDependencies, 'store' | 'slices'>;
 
 /** Which OTPs are listed, and from where on. */
 interface OtpQuery extends OtpFilter {

@@ -1,6 +1,7 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
+import type { Queue } from 'bullmq';
 import { type Express, type Request, type RequestHandler, Router } from 'express';
 import { withTimeout } from '../../lib/with-timeout.js';
 import { redisDeadlineMs } from '../../producer/redis-trouble.js';
@@ -9,22 +10,8 @@ import type { ApiDependencies } from '../dependencies.js';
 import { ApiProblem } from '../http/problem.js';
 import { type ProblemCode, problems } from '../http/problems.js';
 
-type BoardQueue =
-  | ApiDependencies['sendOtpQueue']['queues'][number]
-  | ApiDependencies['batchQueue']['queue']
-  | ApiDependencies['balanceQueue']['queue']
-  | NonNullable<ApiDependencies['webhookQueue']>['queue'];
-type JobState = 'completed' | 'failed' | 'delayed' | 'wait' | 'waiting' | 'active' | 'prioritized';
-
-const states: readonly JobState[] = [
-  'completed',
-  'failed',
-  'delayed',
-  'wait',
-  'waiting',
-  'active',
-  'prioritized',
-];
+const states = ['completed', 'failed', 'delayed', 'wait', 'waiting', 'active', 'prioritized'] as const;
+type JobState = (typeof states)[number];
 
 /** Redis counts in 64 bits; a page past all jobs is empty. */
 const mostPages = 1_000_000;
@@ -93,7 +80,7 @@ export function bullBoard(
 
 /** The adapter of a queue, without the tabs of states that its jobs never have. */
 function adapterOf(
-  queue: BoardQueue,
+  queue: Queue,
   hidden: readonly string[],
   options: ConstructorParameters<typeof BullMQAdapter>[1],
 ): BullMQAdapter {
@@ -112,7 +99,7 @@ function answerError(error: Error) {
 }
 
 /** Without Redis, Bull Board would hang or answer 500; this answers 503. */
-function waitForQueues(queues: readonly BoardQueue[]): RequestHandler {
+function waitForQueues(queues: readonly Queue[]): RequestHandler {
   return async (_req, _res, next) => {
     await withTimeout(Promise.all(queues.map((queue) => queue.isPaused())), redisDeadlineMs);
     next();
@@ -147,7 +134,7 @@ const withoutForeignFonts: RequestHandler = (_req, res, next) => {
 };
 
 /** Passes reads and an allow-list of changes on to Bull Board; rejects everything else, future actions included. */
-function offeredActions(queues: readonly BoardQueue[]): Router {
+function offeredActions(queues: readonly Queue[]): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const leave: RequestHandler = (_req, _res, next) => next('router');
   router.use((req, _res, next) => next(['GET', 'HEAD'].includes(req.method) ? 'router' : undefined));
@@ -168,7 +155,7 @@ function stateOf(req: Request): JobState[] {
   return states.filter((state) => state === req.params['state']);
 }
 
-function limitRemoved(queues: readonly BoardQueue[], removed: (req: Request) => JobState[]): RequestHandler {
+function limitRemoved(queues: readonly Queue[], removed: (req: Request) => JobState[]): RequestHandler {
   return async (req, _res, next) => {
     const ofStates = removed(req);
     if (ofStates.length === 0) throw refusal('action_not_offered');

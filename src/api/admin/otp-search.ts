@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import { errorText } from '../../lib/input-errors.js';
 import { isoTime } from '../../lib/time.js';
 import { type Otp, statuses, transitions } from '../../otp/otp.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
 import { passes } from '../../store/otp-list.js';
 import type { ApiDependencies } from '../dependencies.js';
-import { ApiProblem } from '../http/problem.js';
-import { instantParam } from '../http/request.js';
+import { instantParam, invalidRequest } from '../http/request.js';
 import { cursorSchema, otpPage } from '../otp-pages.js';
 import { otpView, skipUnreadable } from '../routes/otps.js';
 import { findBatch } from './overview-batches.js';
@@ -51,8 +49,8 @@ export async function search(
 function onlyApp({ apps }: Pick<Dependencies, 'apps'>): string {
   const [first, second] = apps.all();
   if (first && !second) return first.name;
-  const errors = [{ path: 'app', message: 'is required to list OTPs without an id, reference or number' }];
-  throw new ApiProblem('invalid_request', { detail: errorText(errors), errors });
+  const message = 'is required to list OTPs without an id, reference or number';
+  throw invalidRequest({ path: 'app', message });
 }
 
 /** The newest OTPs of each app to a number. */

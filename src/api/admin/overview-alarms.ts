@@ -1,6 +1,7 @@
 import type { BudgetPeriod } from '../../otp/budget.js';
 import { type AccountTrouble, troubleTexts } from '../../otp/outcome.js';
 import type { AppHold } from '../../store/app-holds.js';
+import type { BalanceSnapshot } from '../../store/balance.js';
 import type { ConversionAlarm } from '../../store/conversion.js';
 import { unreadableEntries } from '../../store/number-lists.js';
 import type { StatsSlot } from '../../store/stats.js';
@@ -14,13 +15,7 @@ interface AlarmFacts {
   waiting: { longestMs: number };
   paused: AccountTrouble | 'operator' | null;
   holds: readonly Pick<AppHold, 'app' | 'since' | 'text'>[];
-  balance: {
-    at: number;
-    credits: number;
-    low: boolean;
-    expiring: boolean;
-    expiresOn: string | null;
-  } | null;
+  balance: (BalanceSnapshot & { low: boolean; expiring: boolean }) | null;
   /** Used share of Redis's memory. */
   memory: number;
   webhooks: { dead: number } | null;
@@ -156,8 +151,7 @@ function balanceAlarms({ balance, now, unread }: AlarmFacts): string[] {
 }
 
 function numberAlarms({ unreadableNumbers }: AlarmFacts): string[] {
-  if (unreadableNumbers === 0) return [];
-  return [unreadableEntries(unreadableNumbers)];
+  return unreadableNumbers === 0 ? [] : [unreadableEntries(unreadableNumbers)];
 }
 
 function rangeAlarms({ ranges, guardEnforces }: AlarmFacts): string[] {

@@ -114,23 +114,16 @@ async function appsOf({ appPauses, budgets, conversion }: ApiDependencies['store
 /** Ranges that the guard limits now, or would limit; those with the most refusals first. */
 function limitedRanges(limited: readonly LimitedRange[], now: number) {
   return limited
-    .flatMap(({ app, range, refused, wouldRefuse, ...until }) => {
-      const limit = limitOf(until, now);
+    .flatMap(({ app, range, refused, wouldRefuse, blockedUntil, slowUntil, cappedUntil }) => {
+      const limits = [
+        { limit: 'blocked', until: blockedUntil },
+        { limit: 'slowed', until: slowUntil },
+        { limit: 'capped', until: cappedUntil },
+      ] as const;
+      const limit = limits.find(({ until }) => until > now);
       return limit ? [{ app, range: shownRange(range), ...limit, refused, wouldRefuse }] : [];
     })
     .sort((a, b) => b.refused + b.wouldRefuse - a.refused - a.wouldRefuse);
-}
-
-function limitOf(
-  { blockedUntil, slowUntil, cappedUntil }: Pick<LimitedRange, 'blockedUntil' | 'slowUntil' | 'cappedUntil'>,
-  now: number,
-) {
-  const limits = [
-    { limit: 'blocked', until: blockedUntil },
-    { limit: 'slowed', until: slowUntil },
-    { limit: 'capped', until: cappedUntil },
-  ] as const;
-  return limits.find(({ until }) => until > now);
 }
 
 /** Combines slots into points of the charts. Null where nothing is known, so that a chart leaves a gap. */

@@ -29,14 +29,12 @@ export function createWeeks({ store, apps }: Pick<ApiDependencies, 'store' | 'ap
 function compared<S extends AppStats>(sums: readonly S[], nameOf: (sum: S) => string, lastFrom: number) {
   return [...Map.groupBy(sums, nameOf)]
     .map(([name, ofName]) => {
-      const weekOf = (some: readonly S[]) => ({
-        sent: some.reduce((total, { counts }) => total + (counts['sent'] ?? 0), 0),
-        verified: some.reduce((total, { counts }) => total + (counts['verified'] ?? 0), 0),
-      });
-      const [last, before] = [true, false].map((isLast) =>
-        weekOf(ofName.filter(({ at }) => at >= lastFrom === isLast)),
-      );
-      return { name, last: last ?? weekOf([]), before: before ?? weekOf([]) };
+      const weekOf = (isLast: boolean) => {
+        const some = ofName.filter(({ at }) => at >= lastFrom === isLast);
+        const sum = (count: string) => some.reduce((total, { counts }) => total + (counts[count] ?? 0), 0);
+        return { sent: sum('sent'), verified: sum('verified') };
+      };
+      return { name, last: weekOf(true), before: weekOf(false) };
     })
     .filter(({ last, before }) => last.sent + before.sent > 0)
     .sort((a, b) => b.last.sent - a.last.sent || b.before.sent - a.before.sent);

@@ -40,7 +40,7 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
   const cancel = createCancel(dependencies);
   const weeks = createWeeks(dependencies);
   const assets = overviewAssets();
-  const page = overviewPage({ version, actions, asset: assets.path });
+  const page = overviewPage(version, actions, assets.path);
   const router = Router({ caseSensitive: true, strict: true });
   router.get('/', (_req, res) => void res.set('Cache-Control', 'no-cache').send(page));
   router.get('/assets/:name', (req, res) => {
@@ -137,11 +137,6 @@ function refuseMethod(allow: string) {
   };
 }
 
-interface Asset {
-  type: string;
-  text: string;
-}
-
 /** The page's own scripts, which import one another. */
 const scripts = ['overview.js', 'apps.js', 'batches.js', 'charts.js', 'ui.js', 'weeks.js'];
 
@@ -152,7 +147,7 @@ function overviewAssets() {
   const own = (name: string) => read(new URL(`./browser/${name}`, import.meta.url));
   const js = (text: string) => ({ type: 'text/javascript', text });
   const css = (text: string) => ({ type: 'text/css', text });
-  const byName = new Map<string, Asset>([
+  const byName = new Map<string, { type: string; text: string }>([
     ['uplot.js', js(read(resolve('uplot/dist/uPlot.iife.min.js')))],
     ['uplot.css', css(read(resolve('uplot/dist/uPlot.min.css')))],
     ['overview.css', css(own('overview.css'))],
@@ -168,16 +163,22 @@ function overviewAssets() {
 }
 
 /** The overview without its figures, which the page's script fetches every 15 s. */
-function overviewPage(options: {
-  version: string;
-  actions: boolean;
-  asset: (name: string) => string;
-}): string {
-  const { version, actions, asset } = options;
+function overviewPage(version: string, actions: boolean, asset: (name: string) => string): string {
   const tile = (id: string, title: string) => html`
     <div><dt>${title}</dt><dd id="${id}">–</dd><dd class="more" id="${id}-more">&nbsp;</dd></div>`;
   const chart = (id: string, title: string, more = '') => html`
     <figure><figcaption><h2>${title}</h2><p class="more">${more}</p></figcaption><div class="chart" id="${id}" role="img"></div></figure>`;
+  const section = (id: string, title: string) => html`
+  <section aria-labelledby="${id}-title" hidden>
+    <h2 id="${id}-title">${title}</h2>
+    <div id="${id}"></div>
+  </section>`;
+  const lists = [
+    section('batches', 'Batches'),
+    section('apps', 'Apps'),
+    section('ranges', ''),
+    section('numbers', 'Allowed and denied numbers'),
+  ];
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -216,23 +217,7 @@ function overviewPage(options: {
       </details>
     </form>
     <div id="found" aria-live="polite"></div>
-  </section>
-  <section aria-labelledby="batches-title" hidden>
-    <h2 id="batches-title">Batches</h2>
-    <div id="batches"></div>
-  </section>
-  <section aria-labelledby="apps-title" hidden>
-    <h2 id="apps-title">Apps</h2>
-    <div id="apps"></div>
-  </section>
-  <section aria-labelledby="ranges-title" hidden>
-    <h2 id="ranges-title"></h2>
-    <div id="ranges"></div>
-  </section>
-  <section aria-labelledby="numbers-title" hidden>
-    <h2 id="numbers-title">Allowed and denied numbers</h2>
-    <div id="numbers"></div>
-  </section>
+  </section>${lists}
   <fieldset id="span"><legend>Time shown</legend>
     <label><input type="radio" name="hours" value="1"><span>1 hour</span></label>
     <label><input type="radio" name="hours" value="6" checked><span>6 hours</span></label>
@@ -253,11 +238,7 @@ function overviewPage(options: {
     ${chart('waited-chart', 'Time to send', 'of single OTPs')}
     ${chart('waiting-chart', 'Waiting')}
     ${chart('balance-chart', 'Credits', '30 days')}
-  </div>
-  <section aria-labelledby="weeks-title" hidden>
-    <h2 id="weeks-title">Week over week</h2>
-    <div id="weeks"></div>
-  </section>
+  </div>${section('weeks', 'Week over week')}
 </main>
 <footer>isms-otp-gateway ${version} · times are yours · refreshed every 15 s</footer>
 </body>

@@ -22,17 +22,14 @@ export interface Answer {
 }
 
 /** Sends an answer; does not wait until it is read, unless it is sent in parts. */
-export async function sendAnswer(
-  { req, res }: { req: IncomingMessage; res: ServerResponse },
-  { status, headers = {}, body }: Answer,
-): Promise<void> {
+export async function sendAnswer(res: ServerResponse, { status, headers = {}, body }: Answer): Promise<void> {
   const all = Object.assign(contextOf(res).headers, headers);
   if (body !== undefined && (typeof body === 'string' || !(Symbol.asyncIterator in body))) {
     sendText(res, { status, headers: all, body });
     return;
   }
   res.writeHead(status, all);
-  if (body === undefined || req.method === 'HEAD') res.end();
+  if (body === undefined || res.req.method === 'HEAD') res.end();
   else await sendParts(res, body);
 }
 
@@ -88,7 +85,7 @@ function sendProblem(res: ServerResponse, problem: ApiProblem, origin: string): 
 export function createErrorAnswers(logger: Logger, isTrusted: (address: string) => boolean) {
   return (error: unknown, req: IncomingMessage, res: ServerResponse): void => {
     const problem = problemOf(error);
-    if (problem.code === 'internal_error') logBug(logger, error, { req, res });
+    if (problem.code === 'internal_error') logBug(logger, error, res);
     noteProblem(res, problem);
     // Breaking off an answer that has begun shows that it is incomplete.
     if (res.headersSent) res.destroy();
@@ -103,15 +100,11 @@ function problemOf(error: unknown): ApiProblem {
   return new ApiProblem('internal_error');
 }
 
-function logBug(
-  logger: Logger,
-  error: unknown,
-  { req, res }: { req: IncomingMessage; res: ServerResponse },
-): void {
+function logBug(logger: Logger, error: unknown, res: ServerResponse): void {
   const { requestId, route } = contextOf(res);
   logger.error(
     { event: 'http.internal_error', requestId, ...traceOf(error) },
-    `unhandled error in ${req.method} ${route ?? 'a request without a route'}`,
+    `unhandled error in ${res.req.method} ${route ?? 'a request without a route'}`,
   );
 }
 

@@ -1,9 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { trace } from '@opentelemetry/api';
-import type { Logger } from '../../lib/logger.js';
 import type { OtpRequest } from '../../otp/otp.js';
 import { randomText } from '../../otp/otp-id.js';
-import type { Audit, AuditEntry } from '../../store/audit.js';
+import type { AuditEntry } from '../../store/audit.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { type ProblemCode, problems } from './problems.js';
 
@@ -97,15 +96,14 @@ export function noteLate(res: ServerResponse): void {
 /** nginx's status for a request whose client disconnected before the answer. */
 const clientClosedStatus = 499;
 
-/** Gives each request an id (`X-Request-Id`); at its end, counts it, logs it and, if it changes something, audits it. */
-export function trackRequests(options: {
-  logger: Logger;
-  metrics: Pick<ApiDependencies['metrics'], 'request'>;
-  store: { audit: Audit };
-  /** Of every answer. */
-  headers: Record<string, string>;
-}): RequestListener {
-  const { logger, metrics, store, headers } = options;
+/**
+ * Gives each request an id (`X-Request-Id`); at its end, counts it, logs it and, if it changes something, audits it.
+ * `headers`: those of every answer.
+ */
+export function trackRequests(
+  { logger, metrics, store }: ApiDependencies,
+  headers: Record<string, string>,
+): RequestListener {
   return (req, res) => {
     const context = beginContext(res, `req_${randomText()}`, headers);
     res.once('close', () => {

@@ -27,9 +27,6 @@ const bodyWithinMs = 4_500;
  */
 const silenceMs = 40_000;
 
-/** Longer than load balancers keep an idle connection (60 s): they would send a request on one that is being closed. */
-const keepAliveTimeout = 65_000;
-
 const mostHeaders = 100;
 
 /** Pipelined requests that one connection may have waiting, and bytes of memory that their headers may take, about. */
@@ -39,7 +36,8 @@ const bytesPerString = 48;
 
 const settings = {
   ...slowness,
-  keepAliveTimeout,
+  /** Longer than load balancers keep an idle connection (60 s): they would send a request on one that is being closed. */
+  keepAliveTimeout: 65_000,
   /** Limit of all header lines and the request line together. */
   maxHeaderSize: 16 * 1_024,
   /** Bytes of a body that are buffered. In one-byte chunks, each takes about 400 bytes of memory. */
@@ -103,7 +101,8 @@ function createPipelining() {
     const { socket } = req;
     const refusal = refusalOf(req);
     if (refusal) endInTurn(socket, answers.get(socket)?.previous, () => refusal);
-    if (closing.has(socket)) forgetHeaders(req);
+    // Node keeps a request until the answers before it are sent.
+    if (closing.has(socket)) Object.assign(req, { rawHeaders: [], headers: {} });
     const bytes = headerBytes(req);
     const all = waiting.get(socket) ?? { requests: 0, bytes: 0 };
     waiting.set(socket, all);
@@ -127,12 +126,6 @@ function createPipelining() {
 
 function headerBytes({ url = '', rawHeaders }: IncomingMessage): number {
   return rawHeaders.reduce((sum, text) => sum + text.length + bytesPerString, url.length);
-}
-
-/** Node keeps a request until the answers before it are sent. */
-function forgetHeaders(req: IncomingMessage): void {
-  req.rawHeaders = [];
-  req.headers = {};
 }
 
 /** As Node says it of headers that come too late. */

@@ -28,7 +28,7 @@ export function limitParam(most: number, byDefault: number) {
 }
 
 /** The problem of errors in the input. */
-function invalidRequest(...errors: InputError[]): ApiProblem {
+export function invalidRequest(...errors: InputError[]): ApiProblem {
   return new ApiProblem('invalid_request', { detail: errorText(errors), errors });
 }
 

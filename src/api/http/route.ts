@@ -156,7 +156,7 @@ export function createDispatcher(
   { authenticate, answerError, isTrusted }: DispatcherOptions,
 ): (req: IncomingMessage, res: ServerResponse) => boolean {
   const router = findMyWay({ caseSensitive: true, maxParamLength, querystringParser: parseQuery });
-  for (const [path, ofPath] of byPath(routes)) {
+  for (const [path, ofPath] of Map.groupBy(routes, (route) => route.path)) {
     const byMethod = new Map(ofPath.map((route) => [route.method.toUpperCase(), route]));
     const get = byMethod.get('GET');
     if (get) byMethod.set('HEAD', get);
@@ -173,7 +173,7 @@ export function createDispatcher(
       if (!route) throw new ApiProblem('method_not_allowed', { headers: { Allow: allow } });
       context.ended = route.ended ?? null;
       context.operation = route.operationId;
-      await sendAnswer(call, await route.run(call));
+      await sendAnswer(res, await route.run(call));
     };
     // Each path once: which methods it has is told above.
     router.on('GET', path.replaceAll(/\{(\w+)\}/g, ':$1'), () => {}, serve);
@@ -187,12 +187,6 @@ export function createDispatcher(
     (store as (call: Call) => Promise<void>)(call).catch((error: unknown) => answerError(error, req, res));
     return true;
   };
-}
-
-function byPath(routes: readonly Route[]): Map<string, Route[]> {
-  const grouped = new Map<string, Route[]>();
-  for (const route of routes) grouped.set(route.path, [...(grouped.get(route.path) ?? []), route]);
-  return grouped;
 }
 
 const byProxies = [

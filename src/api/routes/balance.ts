@@ -69,16 +69,11 @@ function getBalance(dependencies: ApiDependencies): Route {
       const snapshot = query.refresh === 'true' ? await refresh() : await store.balance.latest();
       if (!snapshot) throw new ApiProblem('balance_unavailable', { reason: 'no_snapshot' });
       const outlook = await store.balance.outlook();
-      return {
-        status: 200,
-        body: { ...balanceView(snapshot), ...store.balance.alarms(snapshot), ...outlook },
-      };
+      const { credits, expiresOn, at } = snapshot;
+      const read = { credits, expiresOn, checkedAt: isoTime(at) };
+      return { status: 200, body: { ...read, ...store.balance.alarms(snapshot), ...outlook } };
     },
   });
-}
-
-function balanceView({ credits, expiresOn, at }: BalanceSnapshot) {
-  return { credits, expiresOn, checkedAt: isoTime(at) };
 }
 
 function getHistory({ store }: ApiDependencies): Route {

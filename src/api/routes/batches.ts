@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { errorText } from '../../lib/input-errors.js';
 import { isoTime } from '../../lib/time.js';
 import type { TimeSlices } from '../../lib/time-slices.js';
 import { type Otp, type Status, statuses } from '../../otp/otp.js';
@@ -12,7 +11,7 @@ import type { Batch } from '../../store/batches.js';
 import type { Store } from '../../store/store.js';
 import { batchChangeExample, batchExample, batchListExample, batchOtpsExample } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
-import { instantParam, limitParam } from '../http/request.js';
+import { instantParam, invalidRequest, limitParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { type AppSlots, ndjson, ndjsonOf, slotsPerApp } from './bulk.js';
 import { otpView, skipUnreadable } from './otps.js';
@@ -180,12 +179,10 @@ export function batchRoutes(options: {
       if (mediaType === json) return { status: 200, body: await page(store, read, { cursor, limit }) };
       exportSlots.take(app, abortSignal());
       const records = exported(store, read, cursor);
-      if (mediaType === ndjson)
-        return {
-          status: 200,
-          headers: { 'Content-Type': ndjson },
-          body: ndjsonOf(records, (record) => record),
-        };
+      if (mediaType === ndjson) {
+        const body = ndjsonOf(records, (record) => record);
+        return { status: 200, headers: { 'Content-Type': ndjson }, body };
+      }
       const asFile = { 'Content-Type': csv, 'Content-Disposition': `attachment; filename="${id}.csv"` };
       return { status: 200, headers: asFile, body: batchOtpsCsv(records) };
     },
@@ -214,8 +211,7 @@ export function notChanged(result: 'missing' | 'ended' | 'started' | 'too_late')
   if (result !== 'too_late') {
     return new ApiProblem(`batch_${result === 'missing' ? 'not_found' : result}`);
   }
-  const errors = [{ path: 'startAt', message: 'must be at most 7 days after the upload' }];
-  return new ApiProblem('invalid_request', { detail: errorText(errors), errors });
+  return invalidRequest({ path: 'startAt', message: 'must be at most 7 days after the upload' });
 }
 
 function batchView(batch: Batch): z.output<typeof batchSchema> {

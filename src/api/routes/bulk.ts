@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { TimeSlices } from '../../lib/time-slices.js';
 import type { OtpRequest } from '../../otp/otp.js';
 import { refuse } from '../../otp/refusal.js';
-import { createRequestReader, otpRequestSchema, type Read } from '../../producer/otp-request.js';
+import { createRequestReader, otpRequestSchema } from '../../producer/otp-request.js';
 import {
   batchMembers,
   beginUpload,
@@ -66,18 +66,14 @@ const querySchema = z.strictObject({
 /** `POST /v1/otps/bulk`: one JSON document, or newline-delimited JSON. */
 export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDependencies): Route {
   const bulkSettings = { ...settings, sendDeadlineSeconds: settings.bulkSendDeadlineSeconds };
-  const reader = createRequestReader(bulkSettings);
+  const toLine = createLineReader(createRequestReader(bulkSettings));
   const slots = createAppSlots('too_many_uploads');
-  const toLine = (app: string, line: ReadLine, defaults?: object) =>
-    uploadLine(reader.read, app, { line, defaults });
   const begin = async (
     app: string,
     key: string | undefined,
     options: Parameters<typeof toBatchOptions>[0],
   ): Promise<Upload> => {
-    const onResults = (results: readonly LineResult[], group: Group) =>
-      countLines(metrics, app, { results, group });
-    const upload = await beginUpload({ store, enqueuer, onResults }, app, {
+    const upload = await beginUpload({ store, enqueuer, onResults: countLines(metrics, app) }, app, {
       ...toBatchOptions(options),
       idempotencyKey: key ?? null,
     });
@@ -150,8 +146,7 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
       const upload = await begin(app, headers['Idempotency-Key'], body);
       context.batchId = upload.summary.batchId;
       const signal = abortSignal(jsonWithinMs);
-      const lines = mapped(body.otps, (text) => toLine(app, readItem(text), body.defaults));
-      const groups = groupsOf([lines], slices);
+      const groups = groupsOf([body.otps], slices, (text) => toLine(app, readItem(text), body.defaults));
       const results: LineResult[] = [];
       for await (const ofGroup of upload.accept(groups, signal)) results.push(...ofGroup);
       return answer(upload, { ...upload.summary, results: results.map(resultView) });
@@ -169,10 +164,7 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
       const { 'Idempotency-Key': key } = parseHeaders(headersSchema, req);
       const upload = await begin(app, key, parseInput(querySchema, call.query));
       Object.assign(contextOf(res), { batchId: upload.summary.batchId, operation: json.operationId });
-      const groups = groupsOf(
-        linesOf(req, (line) => toLine(app, line)),
-        slices,
-      );
+      const groups = groupsOf(readLines(req), slices, (line) => toLine(app, line));
       const { status, headers, body } = answer(upload, answerLines(upload, groups, abortSignal(res)));
       return { status, headers: { ...headers, 'Content-Type': ndjson }, body };
     },
@@ -180,63 +172,48 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
 }
 
 /** Counts new lines; a repeated line was counted before. */
-function countLines(
-  metrics: ApiDependencies['metrics'],
-  app: string,
-  { results, group: { from, lines } }: { results: readonly LineResult[]; group: Group },
-): void {
-  const fresh: OtpRequest[] = [];
-  for (const result of results) {
-    const line = lines[result.index - from];
-    const request = line && 'request' in line ? line.request : null;
-    if (result.kind === 'refused') metrics.rejected(app, 'bulk', { code: result.refusal.code, request });
-    else if (result.kind === 'created' && request) fresh.push(request);
-  }
-  metrics.accepted(app, 'bulk', fresh);
+function countLines(metrics: ApiDependencies['metrics'], app: string) {
+  return (results: readonly LineResult[], { from, lines }: Group): void => {
+    const fresh: OtpRequest[] = [];
+    for (const result of results) {
+      const line = lines[result.index - from];
+      const request = line && 'request' in line ? line.request : null;
+      if (result.kind === 'refused') metrics.rejected(app, 'bulk', { code: result.refusal.code, request });
+      else if (result.kind === 'created' && request) fresh.push(request);
+    }
+    metrics.accepted(app, 'bulk', fresh);
+  };
 }
 
 function answer({ summary }: Upload, body: object): Answer {
   return { status: 202, headers: { Location: `/v1/batches/${summary.batchId}` }, body };
 }
 
-type ReadInput = (app: string, input: unknown) => Read;
-
-/** Reads a line, completed with the defaults; rejects one with too many members unread. */
-function uploadLine(
-  read: ReadInput,
-  app: string,
-  { line, defaults }: { line: ReadLine; defaults: object | undefined },
-): UploadLine {
-  if (line === null) return null;
-  if ('problem' in line) return { refusal: refuse('invalid_request', { message: line.problem }) };
-  const tooMany = isObject(line.json) && Object.keys(line.json).length > mostMembers;
-  if (tooMany)
-    return { refusal: refuse('invalid_request', { message: `An OTP has at most ${mostMembers} members.` }) };
-  return read(app, defaults && isObject(line.json) ? { ...defaults, ...line.json } : line.json);
+/** Reads lines, completed with the defaults; rejects one with too many members unread. */
+function createLineReader({ read }: ReturnType<typeof createRequestReader>) {
+  return (app: string, line: ReadLine, defaults?: object): UploadLine => {
+    if (line === null) return null;
+    if ('problem' in line) return { refusal: refuse('invalid_request', { message: line.problem }) };
+    if (isObject(line.json) && Object.keys(line.json).length > mostMembers) {
+      const message = `An OTP has at most ${mostMembers} members.`;
+      return { refusal: refuse('invalid_request', { message }) };
+    }
+    return read(app, defaults && isObject(line.json) ? { ...defaults, ...line.json } : line.json);
+  };
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-async function* linesOf(
-  body: AsyncIterable<Buffer>,
-  toLine: (line: ReadLine) => UploadLine,
-): AsyncGenerator<Iterable<UploadLine>> {
-  for await (const lines of readLines(body)) yield mapped(lines, toLine);
-}
-
-function* mapped<T>(items: Iterable<T>, toLine: (item: T) => UploadLine): Generator<UploadLine> {
-  for (const item of items) yield toLine(item);
-}
-
 /**
  * Groups the lines of each portion of the body, reading them in time slices. Does not wait until a group is full: the
  * client may be waiting for its answers before it sends more.
  */
-async function* groupsOf(
-  arrivals: AsyncIterable<Iterable<UploadLine>> | Iterable<Iterable<UploadLine>>,
+async function* groupsOf<T>(
+  arrivals: AsyncIterable<Iterable<T>> | Iterable<Iterable<T>>,
   slices: TimeSlices,
+  toLine: (item: T) => UploadLine,
 ): AsyncGenerator<Group> {
   const grouping = createGrouping();
   for await (const lines of arrivals) {
@@ -244,7 +221,7 @@ async function* groupsOf(
     const arrival = slices.next();
     if (arrival) await arrival;
     for (const line of lines) {
-      yield* grouping.add(line);
+      yield* grouping.add(toLine(line));
       const turn = slices.next();
       if (turn) await turn;
     }

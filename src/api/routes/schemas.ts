@@ -17,11 +17,13 @@ const object = <M extends z.ZodRawShape>(description: string, members: M) =>
 const text = (description: string) => z.string().describe(description);
 const textOrNull = (description: string) => z.string().nullable().describe(description);
 const count = (description: string) => z.int().describe(description);
+const numberOrNull = (description: string) => z.number().nullable().describe(description);
 const flag = (description: string) => z.boolean().describe(description);
 /** Times on the wire: UTC with milliseconds. */
 const timeSchema = z.iso.datetime({ precision: 3 });
 const time = (description: string) => timeSchema.describe(description);
 const timeOrNull = (description: string) => timeSchema.nullable().describe(description);
+const dateOrNull = (description: string) => z.iso.date().nullable().describe(description);
 
 const otpStatus = z
   .enum(statuses)
@@ -112,7 +114,7 @@ export const batchSchema = object('The OTPs of one upload, counted by status.', 
   finishedAt: timeOrNull('When all OTPs were sent or given up.'),
   waiting: count('OTPs that wait for their turn in the batch.'),
   waitsFor: waitReason.nullable().describe('What these wait for; null: only their turn.'),
-  rate: z.number().nullable().describe('OTPs a second since the start; null before it.'),
+  rate: numberOrNull('OTPs a second since the start; null before it.'),
   estimatedEnd: timeOrNull('Estimate by `rate` and `perSecond`; null while there is none.'),
   lines: count('Number of the last line that was accepted or, with an idempotency key, valid.'),
   cancelled: flag('Also false if `DELETE` could not reach the whole batch; repeat it then.'),
@@ -169,12 +171,9 @@ export const bulkLineSchema = z
   ])
   .describe('A line of the answer to a newline-delimited upload.');
 
-const dateSchema = z.iso.date();
 const balanceMembers = {
   credits: z.number().describe('Remaining credits.'),
-  expiresOn: dateSchema
-    .nullable()
-    .describe('Last day on which the credits are valid; null if they do not expire.'),
+  expiresOn: dateOrNull('Last day on which the credits are valid; null if they do not expire.'),
 };
 
 export const balanceSchema = object('Credits of the iSMS account, and how long they last.', {
@@ -182,13 +181,8 @@ export const balanceSchema = object('Credits of the iSMS account, and how long t
   checkedAt: time('When the gateway read the balance.'),
   low: flag("Whether the credits are below the operator's threshold."),
   expiring: flag("Whether the credits expire soon, by the operator's threshold."),
-  creditsPerDay: z
-    .number()
-    .nullable()
-    .describe(`Average use of the last ${consumptionDays} days; null while it is not known.`),
-  runsOutOn: dateSchema
-    .nullable()
-    .describe('Day on which the credits run out at that rate; null: not known.'),
+  creditsPerDay: numberOrNull(`Average use of the last ${consumptionDays} days; null while it is not known.`),
+  runsOutOn: dateOrNull('Day on which the credits run out at that rate; null: not known.'),
 });
 
 const balanceSnapshot = object('The balance at one moment.', {
@@ -215,14 +209,10 @@ const statsRow = object('Counts of a group in a step.', {
   failed: counts('OTPs that ended without an SMS, by failure code.'),
   unknown: count('OTPs that ended without knowing whether an SMS was sent.'),
   credits: z.number().describe('Credits of the OTPs sent.'),
-  conversion: z
-    .number()
-    .nullable()
-    .describe('Share of the OTPs sent that were verified; null if none was sent.'),
-  medianVerifySeconds: z
-    .number()
-    .nullable()
-    .describe(`Median time from send to verification, interpolated between ${verifyBounds.join(', ')} s.`),
+  conversion: numberOrNull('Share of the OTPs sent that were verified; null if none was sent.'),
+  medianVerifySeconds: numberOrNull(
+    `Median time from send to verification, interpolated between ${verifyBounds.join(', ')} s.`,
+  ),
 });
 
 export const statsSchema = object('Statistics of an app.', {

@@ -34,10 +34,8 @@ export function createSend({ store, enqueuer, metrics }: ApiDependencies) {
     await onAccepted?.(otp);
     if (waitSeconds === null) return admission;
     const find = () => store.otps.find(request.app, otp.id);
-    return {
-      ...admission,
-      otp: await waitForSend(otp, { ms: waitSeconds * 1_000, signal: abortSignal(), find }),
-    };
+    const seen = await waitForSend(otp, { ms: waitSeconds * 1_000, signal: abortSignal(), find });
+    return { ...admission, otp: seen };
   };
 }
 

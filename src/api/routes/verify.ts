@@ -140,13 +140,10 @@ interface TypedCode {
  */
 export function createVerify(dependencies: ApiDependencies) {
   const unclearByApp = new Map<string, Set<string>>();
-  return async ({ app, id, code, binding, key, context }: TypedCode) => {
-    const verification = {
-      app,
-      id,
-      token: randomText(),
-      replay: key === undefined ? null : { key, code, binding },
-    };
+  return async (typed: TypedCode) => {
+    const { app, id, code, binding, key, context } = typed;
+    const replay = key === undefined ? null : { key, code, binding };
+    const verification = { app, id, token: randomText(), replay };
     const admission = await dependencies.store.verificationAttempts.admit(verification);
     if (!('otp' in admission)) throw new ApiProblem(admission.kind);
     context.otpId = admission.otp.id;
@@ -155,7 +152,7 @@ export function createVerify(dependencies: ApiDependencies) {
     const replayed = admission.kind === 'replayed';
     const otp = replayed
       ? admission.otp
-      : await decide({ ...dependencies, unclear }, { verification, otp: admission.otp, code, binding });
+      : await decide({ ...dependencies, unclear }, { verification, otp: admission.otp, typed });
     if (otp.verifiedAt === null) throw new Error('a verified OTP has no time of verification');
     return { otp, verifiedAt: otp.verifiedAt, replayed };
   };
@@ -166,14 +163,10 @@ type DecideDependencies = ApiDependencies & { unclear: Set<string> };
 
 async function decide(
   dependencies: DecideDependencies,
-  {
-    verification,
-    otp,
-    code,
-    binding,
-  }: { verification: Verification; otp: Otp } & Pick<TypedCode, 'code' | 'binding'>,
+  { verification, otp, typed }: { verification: Verification; otp: Otp; typed: TypedCode },
 ): Promise<Otp> {
   const { store, provider, logger, metrics, unclear } = dependencies;
+  const { code, binding } = typed;
   // The attempt is counted by now, so that a mismatch costs as much as a wrong code.
   const isBound = matchesBinding(otp.binding, binding);
   const outcome = isBound ? await provider.verify(verifyCall(otp, code)) : ({ kind: 'incorrect' } as const);
@@ -196,7 +189,8 @@ async function decide(
     case 'incorrect':
       throw incorrect(settled.otp, isBound ? 'incorrect_code' : 'binding_mismatch');
     case 'unrecognised':
-      if (outcome.kind === 'unrecognised' && unclear.size < several) throw incorrect(settled.otp);
+      if (outcome.kind === 'unrecognised' && unclear.size < several)
+        throw incorrect(settled.otp, 'incorrect_code');
       throw new ApiProblem('provider_unavailable', {
         reason: 'reason' in outcome ? outcome.reason : 'unrecognised_refusal',
       });
@@ -224,10 +218,7 @@ function trackUnclear(
   );
 }
 
-function incorrect(
-  { attemptsRemaining }: Otp,
-  code: 'incorrect_code' | 'binding_mismatch' = 'incorrect_code',
-): ApiProblem {
+function incorrect({ attemptsRemaining }: Otp, code: 'incorrect_code' | 'binding_mismatch'): ApiProblem {
   return new ApiProblem(code, { members: { attemptsRemaining } });
 }
 

@@ -18,12 +18,8 @@ export function foundBatch(batch, overview, refresh) {
   const counts = Object.entries(batch.counts)
     .filter(([, count]) => count > 0)
     .map(([status, count]) => `${format.whole(count)} ${status}`);
-  return element(
-    'div',
-    {},
-    batchTable([batch], overview, refresh),
-    element('p', { class: 'more' }, counts.join(' · ')),
-  );
+  const note = element('p', { class: 'more' }, counts.join(' · '));
+  return element('div', {}, batchTable([batch], overview, refresh), note);
 }
 
 function batchTable(batches, overview, refresh) {
@@ -49,11 +45,8 @@ function progressOf({ counts, name, id }) {
   const unsent = counts.queued + counts.sending;
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const done = all - unsent - counts.cancelled;
-  const bar = element('progress', {
-    max: Math.max(1, all),
-    value: done,
-    'aria-label': `Progress of ${name ?? id}`,
-  });
+  const label = `Progress of ${name ?? id}`;
+  const bar = element('progress', { max: Math.max(1, all), value: done, 'aria-label': label });
   const share = format.percent(all === 0 ? 0 : Math.floor((100 * done) / all) / 100);
   return lines(
     element('span', { class: 'progress' }, bar, share),

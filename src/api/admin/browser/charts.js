@@ -3,6 +3,7 @@
 
 import { byId, dateFormatter, element, format } from './ui.js';
 
+const dayMs = 86_400_000;
 const chartHeight = 190;
 const timeOnly = dateFormatter({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const timeWithSeconds = dateFormatter({ timeStyle: 'medium', hourCycle: 'h23' });
@@ -89,10 +90,8 @@ function draw(id, { at, series, write, summary, top = 0, whole: counts = false, 
       })),
     ],
   };
-  charts.set(
-    id,
-    new uPlot(options, [at.map((ms) => ms / 1_000), ...series.map(({ values }) => values)], place),
-  );
+  const data = [at.map((ms) => ms / 1_000), ...series.map(({ values }) => values)];
+  charts.set(id, new uPlot(options, data, place));
 }
 
 export function showCharts({ points, balance, hours }) {
@@ -112,19 +111,13 @@ export function showCharts({ points, balance, hours }) {
     ],
   });
   const ended = conversionOf(points);
+  const shares = points.map((point) => conversionOf([point]).share);
   draw('conversion-chart', {
     at,
     write: format.percent,
     top: 1,
     summary: `Of ${format.whole(ended.sent)} OTPs whose codes can no longer be entered, ${format.whole(ended.verified)} were verified.`,
-    series: [
-      {
-        label: 'verified',
-        stroke: 'series-1',
-        values: points.map((point) => conversionOf([point]).share),
-        fill: true,
-      },
-    ],
+    series: [{ label: 'verified', stroke: 'series-1', values: shares, fill: true }],
   });
   draw('waited-chart', {
     at,
@@ -151,31 +144,20 @@ function showBalance(balance) {
   const last = curve.at(-1);
   const ends = last && balance.runsOutOn ? Date.parse(balance.runsOutOn) : null;
   // A far future would press the past into a corner.
-  const until = last && ends ? Math.min(ends, last.at + 30 * 86_400_000) : null;
-  const rest =
-    until === null
-      ? []
-      : [
-          {
-            at: until,
-            credits: Math.max(0, last.credits - (balance.creditsPerDay * (until - last.at)) / 86_400_000),
-          },
-        ];
+  const until = last && ends ? Math.min(ends, last.at + 30 * dayMs) : null;
+  const creditsAt = (ms) => Math.max(0, last.credits - (balance.creditsPerDay * (ms - last.at)) / dayMs);
+  const rest = until === null ? [] : [{ at: until, credits: creditsAt(until) }];
   const at = [...curve, ...rest].map((point) => point.at);
+  const past = at.map((_, i) => curve[i]?.credits ?? null);
   const expiry = balance?.expiresOn ? `, expire on ${format.date(new Date(balance.expiresOn))}` : '';
   draw('balance-chart', {
     at,
     // The first minutes of an installation make no curve.
-    leastSpanMs: 86_400_000,
+    leastSpanMs: dayMs,
     write: format.oneDigit,
     summary: last ? `${format.oneDigit(last.credits)} credits${expiry}.` : '',
     series: [
-      {
-        label: 'credits',
-        stroke: 'series-1',
-        fill: true,
-        values: at.map((_, i) => curve[i]?.credits ?? null),
-      },
+      { label: 'credits', stroke: 'series-1', values: past, fill: true },
       ...rest.map(({ credits }) => ({
         label: 'at this rate',
         stroke: 'series-3',

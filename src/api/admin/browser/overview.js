@@ -177,16 +177,11 @@ let searches = 0;
 
 /** What the form asks for. */
 function readForm() {
-  const { query, app, status, since, until } = byId('find').elements;
-  const moment = ({ value }) => value && new Date(value).toISOString();
-  const values = {
-    query: query.value,
-    app: app.value,
-    status: status.value,
-    since: moment(since),
-    until: moment(until),
-  };
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
+  const given = [...new FormData(byId('find'))].filter(([, value]) => value !== '');
+  const moment = (value) => new Date(value).toISOString();
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, ['since', 'until'].includes(name) ? moment(value) : value]),
+  );
 }
 
 async function find(request, { cursor, before = [] } = {}) {
@@ -206,10 +201,8 @@ async function find(request, { cursor, before = [] } = {}) {
     const none = next === null ? 'Nothing found' : 'Nothing found so far';
     const isNarrowed = request.query && Object.keys(request).length > 1;
     const text = `${none}${isNarrowed ? ' with this app, status or time' : ''}. Search by id (otp_…, batch_…), by reference, or by phone number for the newest OTPs of the last day.`;
-    place.replaceChildren(
-      found.length === 0 ? element('p', { class: 'empty' }, text) : otpTable(found),
-      more,
-    );
+    const list = found.length === 0 ? element('p', { class: 'empty' }, text) : otpTable(found);
+    place.replaceChildren(list, more);
   } catch (error) {
     if (turn === searches) place.replaceChildren(element('p', { class: 'empty bad' }, error.message));
   }

@@ -9,15 +9,9 @@ const countries = new Intl.DisplayNames(undefined, { type: 'region' });
 export function showWeeks({ weeks }) {
   const place = byId('weeks');
   place.parentElement.hidden = weeks.apps.length === 0;
-  replace(
-    place,
-    element(
-      'div',
-      {},
-      tableOf('App', weeks.apps, (name) => name),
-    ),
-    element('div', {}, tableOf('Country', weeks.countries, countryName)),
-  );
+  const byApp = tableOf('App', weeks.apps, (name) => name);
+  const byCountry = tableOf('Country', weeks.countries, countryName);
+  replace(place, element('div', {}, byApp), element('div', {}, byCountry));
 }
 
 function tableOf(head, rows, label) {
