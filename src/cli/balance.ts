@@ -7,12 +7,6 @@ const dayMs = 86_400_000;
 const chartDays = 30;
 const blocks = [...'▁▂▃▄▅▆▇█'];
 
-/** The credits in a day's last snapshot; days are UTC. */
-interface Day {
-  date: string;
-  credits: number;
-}
-
 /** Shows the credits of the iSMS account and a chart of the last 30 days. */
 export async function balance(call: Call, { refresh = false }: { refresh?: boolean }): Promise<ExitCode> {
   const { client } = await connect(call);
@@ -20,17 +14,15 @@ export async function balance(call: Call, { refresh = false }: { refresh?: boole
   const now = await client.balance({ refresh, signal });
   const today = Date.now();
   const dates = Array.from({ length: chartDays }, (_, i) => dateOf(today - (chartDays - 1 - i) * dayMs));
-  const credits = new Map<string, number>();
+  /** The credits in each day's last snapshot; days are UTC. */
+  const byDate = new Map<string, number>();
   for await (const snapshot of client.balanceHistory({ since: `${dates[0]}T00:00:00Z`, signal })) {
     // The newest snapshot comes first.
     const date = dateOf(Date.parse(snapshot.at));
-    if (!credits.has(date)) credits.set(date, snapshot.credits);
+    if (!byDate.has(date)) byDate.set(date, snapshot.credits);
   }
-  const days = dates.flatMap((date): Day[] => {
-    const ofDay = credits.get(date);
-    return ofDay === undefined ? [] : [{ date, credits: ofDay }];
-  });
-  answer(call, { balance: now, days }, `${balanceText(now)}${chartText(dates, days)}`);
+  const days = dates.filter((date) => byDate.has(date)).map((date) => ({ date, credits: byDate.get(date) }));
+  answer(call, { balance: now, days }, `${balanceText(now)}${chartText(dates, byDate)}`);
   return exitCodes.done;
 }
 
@@ -45,10 +37,11 @@ function balanceText(balance: Balance): string {
   ]);
 }
 
-function chartText(dates: readonly string[], days: readonly Day[]): string {
-  const credits = days.map((day) => day.credits);
+function chartText(dates: readonly string[], byDate: ReadonlyMap<string, number>): string {
+  const values = dates.map((date) => byDate.get(date) ?? null);
+  const credits = values.filter((value) => value !== null);
   if (credits.length === 0) return '';
-  const bars = barsOf(dates.map((date) => days.find((day) => day.date === date)?.credits ?? null));
+  const bars = barsOf(values);
   const ends = `${dates[0]}${`${dates.at(-1)}`.padStart(chartDays - 10)}`;
   return `\n\n${bars}\n${ends}\nmin ${counted(Math.min(...credits))}  max ${counted(Math.max(...credits))}`;
 }

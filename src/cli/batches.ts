@@ -1,4 +1,4 @@
-import type { BatchStatus } from 'isms-otp-client';
+import type { ListBatchesOptions } from 'isms-otp-client';
 import { answer, type Call, connect, take } from './call.js';
 import { type ExitCode, exitCodes } from './failure.js';
 import { given } from './send.js';
@@ -7,7 +7,7 @@ import { batchText, counted, table } from './view.js';
 /** Lists batches, newest first. */
 export async function listBatches(
   call: Call,
-  { limit = 20, ...options }: { status?: BatchStatus; since?: string; until?: string; limit?: number },
+  { limit = 20, ...options }: ListBatchesOptions,
 ): Promise<ExitCode> {
   const { client } = await connect(call);
   const asked = { ...given(options), limit: Math.min(Math.max(limit, 1), 100), signal: call.signal };

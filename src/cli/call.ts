@@ -113,15 +113,11 @@ async function readKey(env: Call['env']): Promise<string> {
       'set ISMS_OTP_KEY, or ISMS_OTP_KEY_FILE, to a key of your app: npm start prints one, an operator creates one with isms-otp keys create',
     );
   }
-  return await readFile(file, 'utf8').then(
-    (text) => text.trim(),
-    () => {
-      throw settingsError(
-        'The file in ISMS_OTP_KEY_FILE cannot be read',
-        'check its path and its permissions',
-      );
-    },
-  );
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch {
+    throw settingsError('The file in ISMS_OTP_KEY_FILE cannot be read', 'check its path and its permissions');
+  }
 }
 
 function settingsError(problem: string, advice: string): CommandError {

@@ -14,7 +14,7 @@ const readers: Readonly<Record<string, (text: Iterable<string>) => Generator<Inp
 
 const bytesAtATime = 65_536;
 const linesAtATime = 1_000;
-/** Longest NDJSON line, so that a file without line ends cannot fill the memory; the gateway accepts 16 KiB. */
+/** Longest line, so that a missing line end or an open quote cannot fill the memory; the gateway accepts 16 KiB. */
 const longestLine = 65_536;
 
 /** Reads the OTPs of a file as they are consumed. Throws a CommandError for a malformed file. */
@@ -119,24 +119,11 @@ interface InputLine {
   otp: OtpInput;
 }
 
-const textColumns = [
-  'to',
-  'message',
-  'template',
-  'locale',
-  'purpose',
-  'senderId',
-  'reference',
-  'clientIp',
-  'binding',
-];
+const textColumns = 'to message template locale purpose senderId reference clientIp binding'.split(' ');
 const numberColumns = ['ttlSeconds', 'sendDeadlineSeconds', 'maxAttempts'];
 const columns = [...textColumns, ...numberColumns];
 /** Columns of members that are objects: one for each kind of limit key, and for each variable of the template. */
 const innerColumn = /^(?:limitKeys\.[a-z][a-z_-]*|variables\.[a-z][A-Za-z0-9_]*)$/;
-
-/** Longest row, so that an open quote cannot fill the memory. */
-const longestRow = 65_536;
 
 /** Reads CSV (RFC 4180) under a header that names members of an OTP. Skips empty cells and rows. */
 function* readCsv(text: Iterable<string>): Generator<InputLine, void> {
@@ -153,7 +140,7 @@ function* readCsv(text: Iterable<string>): Generator<InputLine, void> {
 /** The cells of each row. */
 function* rowsOf(text: Iterable<string>): Generator<string[], void> {
   const delimiters = ['\r\n', '\n'];
-  const limits = { relax_column_count: true, max_record_size: longestRow };
+  const limits = { relax_column_count: true, max_record_size: longestLine };
   const parser = new Parser({ ...limits, record_delimiter: delimiters }).on('error', () => {});
   let unfinished = 0;
   for (const piece of text) {
@@ -164,7 +151,7 @@ function* rowsOf(text: Iterable<string>): Generator<string[], void> {
       yield cells;
     }
     // The parser's own limit does not count empty cells.
-    if (unfinished > longestRow) throw rowTooLong();
+    if (unfinished > longestLine) throw rowTooLong();
   }
   parser.end();
   yield* parsedRows(parser);
@@ -224,9 +211,5 @@ function cellValue(name: string, cell: string): string | number {
 
 /** A file that cannot be uploaded. */
 function inputError(problem: string, advice: string): CommandError {
-  return new CommandError(
-    'input',
-    problem,
-    [advice, 'nothing was sent'].filter((part) => part !== '').join('; '),
-  );
+  return new CommandError('input', problem, `${advice === '' ? '' : `${advice}; `}nothing was sent`);
 }

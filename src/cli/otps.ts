@@ -1,24 +1,11 @@
-import type { OtpStatus } from 'isms-otp-client';
+import type { ListOtpsOptions } from 'isms-otp-client';
 import { answer, type Call, connect, take } from './call.js';
 import { type ExitCode, exitCodes } from './failure.js';
 import { given } from './send.js';
 import { table } from './view.js';
 
 /** Lists OTPs, newest first. */
-export async function listOtps(
-  call: Call,
-  {
-    limit = 20,
-    ...options
-  }: {
-    status?: OtpStatus;
-    purpose?: string;
-    batch?: string;
-    since?: string;
-    until?: string;
-    limit?: number;
-  },
-): Promise<ExitCode> {
+export async function listOtps(call: Call, { limit = 20, ...options }: ListOtpsOptions): Promise<ExitCode> {
   const { client } = await connect(call);
   const asked = { ...given(options), limit: Math.min(Math.max(limit, 1), 500), signal: call.signal };
   const otps = await take(client.listOtps(asked), limit);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, open, readdir, rename, rm } from 'node:fs/promises';
+import { link, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CommandError } from './failure.js';
 
@@ -34,7 +34,10 @@ const tailBytes = 65_536;
  * those in the first 64 KiB. Throws a CommandError for another kind of file.
  */
 export async function readResults(path: string) {
-  const file = await open(path, 'r').catch(nullIfMissing);
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return null;
+  });
   if (!file) return null;
   try {
     const { size } = await file.stat();
@@ -68,10 +71,7 @@ export async function readResults(path: string) {
  */
 export async function beginResults(path: string, upload: UploadRecord): Promise<void> {
   const part = partOf(path);
-  const file = await open(part, 'wx');
-  await file.writeFile(`${JSON.stringify({ upload })}\n`);
-  await file.sync();
-  await file.close();
+  await writeFile(part, `${JSON.stringify({ upload })}\n`, { flag: 'wx', flush: true });
   // Unlike a renamed file, a link replaces none.
   await link(part, path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
@@ -149,9 +149,4 @@ function memberOf(line: string, name: string): unknown {
 function isUpload(value: unknown): value is UploadRecord {
   const text = (name: string) => typeof (value as Record<string, unknown>)[name] === 'string';
   return typeof value === 'object' && value !== null && ['key', 'sha256', 'url', 'at'].every(text);
-}
-
-function nullIfMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null;
-  throw error;
 }

@@ -4,11 +4,8 @@ import { type ExitCode, exitCodes } from './failure.js';
 import { given } from './send.js';
 import { counted, table } from './view.js';
 
-/** Options of `stats`; times are RFC 3339. */
-export type StatsCommandOptions = Pick<StatsOptions, 'by' | 'step'> & { since?: string; until?: string };
-
 /** Shows the statistics of the app. */
-export async function stats(call: Call, options: StatsCommandOptions): Promise<ExitCode> {
+export async function stats(call: Call, options: StatsOptions): Promise<ExitCode> {
   const { client } = await connect(call);
   const { by, since, until, step } = options;
   const found = await client.stats({ ...given({ by, since, until, step }), signal: call.signal });

@@ -11,14 +11,8 @@ export function rows(pairs: readonly (readonly [string, string | number | null])
 /** Formats lines of cells in columns. */
 export function table(lines: readonly (readonly string[])[]): string {
   const widths = (lines[0] ?? []).map((_, i) => Math.max(...lines.map((cells) => cells[i]?.length ?? 0)));
-  return lines
-    .map((cells) =>
-      cells
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const padded = lines.map((cells) => cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)));
+  return padded.map((cells) => cells.join('  ').trimEnd()).join('\n');
 }
 
 /** Formats a count with thousands separators. */

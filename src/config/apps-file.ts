@@ -213,33 +213,28 @@ const token =
  * `JSON.parse`, which may show a secret.
  */
 export function jsonSyntaxError(text: string): { line: number; column: number } | null {
+  /** The brackets that close those that are open. */
   const open: string[] = [];
-  /** Kinds of token that may follow: v(alue), k(ey), :, comma, e(nd of the innermost bracket). */
-  let expected = 'v';
+  /** Tokens that may follow: a mark, a k(ey) or another v(alue). */
+  let expected = '{[v';
   for (let at = 0; ; at = token.lastIndex) {
     token.lastIndex = at;
-    const groups: Record<string, string | undefined> = token.exec(text)?.groups ?? {};
-    const { mark = '', string } = groups;
+    const groups = token.exec(text)?.groups;
+    if (!groups && expected === '' && /^[\t\n\r ]*$/.test(text.slice(at))) return null;
+    const isKey = groups?.['string'] !== undefined && expected.includes('k');
+    const found = groups?.['mark'] ?? (isKey ? 'k' : 'v');
+    if (!groups || !expected.includes(found)) return positionOf(text, at);
+    if (found === '{' || found === '[') open.push(found === '{' ? '}' : ']');
+    if (found === '}' || found === ']') open.pop();
     const inside = open.at(-1);
-    const matched = token.lastIndex > 0;
-    if (!matched && expected === '' && /^[\t\n\r ]*$/.test(text.slice(at))) return null;
-    if (!matched) return positionOf(text, at);
-    if (mark !== '' && mark === { '{': '}', '[': ']' }[inside ?? ''] && expected.includes('e')) open.pop();
-    else if ((mark === '{' || mark === '[') && expected.includes('v')) {
-      open.push(mark);
-      expected = mark === '{' ? 'ke' : 've';
-      continue;
-    } else if (mark === ',' && expected.includes(',')) {
-      expected = inside === '{' ? 'k' : 'v';
-      continue;
-    } else if (mark === ':' && expected === ':') {
-      expected = 'v';
-      continue;
-    } else if (string !== undefined && expected.includes('k')) {
-      expected = ':';
-      continue;
-    } else if (mark !== '' || !expected.includes('v')) return positionOf(text, at);
-    expected = open.length > 0 ? ',e' : '';
+    const after: Record<string, string> = {
+      '{': 'k}',
+      '[': '{[v]',
+      ',': inside === '}' ? 'k' : '{[v',
+      k: ':',
+      ':': '{[v',
+    };
+    expected = after[found] ?? (inside ? `,${inside}` : '');
   }
 }
 

@@ -4,10 +4,7 @@ import { type Config, settings } from './roles.js';
 /** The printable value of each setting by name, without secrets. */
 export function shownSettings(config: Config): Record<string, string> {
   return Object.fromEntries(
-    settings.map(({ name, path }) => [
-      name,
-      shownValue(path.reduce<unknown>((part, key) => memberOf(part, key), config)),
-    ]),
+    settings.map(({ name, path }) => [name, shownValue(path.reduce<unknown>(memberOf, config))]),
   );
 }
 

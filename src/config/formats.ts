@@ -60,11 +60,9 @@ export function wholeNumber(min: number, max: number) {
 }
 
 /** A share of a whole. */
-export function fraction() {
-  return format('a number from 0 to 1, such as 0.1', (text) =>
-    /^(0|1|0?\.\d{1,6}|1\.0+)$/.test(text) ? Number(text) : null,
-  );
-}
+export const fraction = format('a number from 0 to 1, such as 0.1', (text) =>
+  /^(0|1|0?\.\d{1,6}|1\.0+)$/.test(text) ? Number(text) : null,
+);
 
 /** Text that is taken as it stands. */
 export function text(expected = 'one line of text') {
@@ -76,9 +74,9 @@ function isOneLine(value: string): boolean {
 }
 
 /** A secret that another system issued, in one line. */
-export function issuedSecret() {
-  return format('one line of text', (value) => (isOneLine(value) ? new Secret(value) : null));
-}
+export const issuedSecret = format('one line of text', (value) =>
+  isOneLine(value) ? new Secret(value) : null,
+);
 
 /** A secret that the operator chooses, of at least `minLength` characters, in one line. */
 export function chosenSecret(minLength: number) {
@@ -102,46 +100,44 @@ export function oneOf<const W extends string>(...words: W[]) {
 }
 
 /** An IP address or host name to listen on. */
-export function listenHost() {
-  return format('an IP address or a host name', (value) => (/^[\w.:-]+$/.test(value) ? value : null));
-}
+export const listenHost = format('an IP address or a host name', (value) =>
+  /^[\w.:-]+$/.test(value) ? value : null,
+);
 
 /** A country that libphonenumber knows, so that its mobile numbers can be recognised. */
-export function country() {
-  return format('an ISO 3166-1 code of two capitals, such as MY', (value) =>
-    isSupportedCountry(value) ? value : null,
-  );
-}
+export const country = format('an ISO 3166-1 code of two capitals, such as MY', (value) =>
+  isSupportedCountry(value) ? value : null,
+);
 
 /** Several countries, each at most once in the result. */
-export function countries() {
-  return format('ISO 3166-1 codes of two capitals, separated by commas, such as MY,SG', (value) => {
+export const countries = format(
+  'ISO 3166-1 codes of two capitals, separated by commas, such as MY,SG',
+  (value) => {
     const codes = listItems(value);
     return codes.every((code) => isSupportedCountry(code)) ? [...new Set<string>(codes)] : null;
-  });
-}
+  },
+);
 
 /** An IANA time zone. */
-export function timeZone() {
-  return format('an IANA time zone, such as Asia/Kuala_Lumpur', (value) => {
-    // Offsets such as +08:00 are none.
-    if (!/^[A-Za-z]/.test(value)) return null;
-    try {
-      new Intl.DateTimeFormat('en', { timeZone: value });
-      return value;
-    } catch {
-      return null;
-    }
-  });
-}
+export const timeZone = format('an IANA time zone, such as Asia/Kuala_Lumpur', (value) => {
+  // Offsets such as +08:00 are none.
+  if (!/^[A-Za-z]/.test(value)) return null;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return value;
+  } catch {
+    return null;
+  }
+});
 
 /** IP addresses and CIDR ranges. No range may hold every address: a trusted proxy can name any address as the client's. */
-export function addressRanges() {
-  return format('IP addresses or CIDR ranges, separated by commas, such as 127.0.0.1,10.0.0.0/8', (value) => {
+export const addressRanges = format(
+  'IP addresses or CIDR ranges, separated by commas, such as 127.0.0.1,10.0.0.0/8',
+  (value) => {
     const items = listItems(value);
     return items.every(isAddressRange) ? items : null;
-  });
-}
+  },
+);
 
 function isAddressRange(item: string): boolean {
   const [, address = '', prefix = '1'] = /^([\d.]+|[\da-fA-F:.]+)(?:\/([1-9]\d{0,2}))?$/.exec(item) ?? [];
@@ -157,24 +153,26 @@ export function listItems(value: string): string[] {
 const mostShards = 64;
 
 /** Numbers from 0 to 63 and ranges of them. */
-export function shardList() {
-  return format('numbers from 0 to 63 and ranges, separated by commas, such as 0-3,8', (value) => {
+export const shardList = format(
+  'numbers from 0 to 63 and ranges, separated by commas, such as 0-3,8',
+  (value) => {
     const items = listItems(value).map((item) => /^(\d{1,2})(?:-(\d{1,2}))?$/.exec(item));
     const numbers = items.flatMap((match) => {
       const [from, to] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
       return to >= from && to < mostShards ? Array.from({ length: to - from + 1 }, (_, i) => from + i) : [-1];
     });
     return numbers.includes(-1) ? null : [...new Set(numbers)];
-  });
-}
+  },
+);
 
 /** Names of events, which the domain checks. */
-export function eventList() {
-  return format('all, or names of events separated by commas, such as otp.sent,otp.failed', (value) => {
+export const eventList = format(
+  'all, or names of events separated by commas, such as otp.sent,otp.failed',
+  (value) => {
     const names = listItems(value);
     return names.every((name) => /^[a-z]+(\.[a-z]+)?$/.test(name)) ? [...new Set(names)] : null;
-  });
-}
+  },
+);
 
 /** Who may call the API. Only the SHA-256 digest of the key is kept, never the key. */
 export interface ApiKey {
@@ -195,16 +193,14 @@ const expectedKeys =
   `key: at least 24 of A-Z a-z 0-9 . _ ~ + / - (= at its end), ${variedText}`;
 
 /** The API's keys. An app may stand twice, so that it can change its key without a gap; a key only once. */
-export function apiKeys() {
-  return z
-    .string()
-    .transform((text, context): ApiKey[] => {
-      const entries = listItems(text).map(parseApiKey);
-      for (const problem of apiKeyProblems(entries)) context.addIssue(problem);
-      return entries.filter((entry) => entry !== null);
-    })
-    .describe(expectedKeys);
-}
+export const apiKeys = z
+  .string()
+  .transform((text, context): ApiKey[] => {
+    const entries = listItems(text).map(parseApiKey);
+    for (const problem of apiKeyProblems(entries)) context.addIssue(problem);
+    return entries.filter((entry) => entry !== null);
+  })
+  .describe(expectedKeys);
 
 /** Null for what is no entry, for a key like `xxxx…`, and for the digest of an empty key: of a variable that was not set. */
 function parseApiKey(entry: string): ApiKey | null {
@@ -239,17 +235,15 @@ function apiKeyProblems(entries: (ApiKey | null)[]): string[] {
 }
 
 /** 32 bytes in base64, one or several: the keys for data at rest; the first encrypts, all decrypt. */
-export function encryptionKeys() {
-  return format(
-    '32 bytes in base64 (made by `openssl rand -base64 32`), or several such keys separated by commas',
-    (value): Secret<readonly [Buffer, ...Buffer[]]> | null => {
-      const keys = listItems(value).map(parseEncryptionKey);
-      const [first, ...others] = keys.filter((key) => key !== null);
-      if (!first || others.length < keys.length - 1) return null;
-      return new Secret([first, ...others], keys.length > 1 ? `[${keys.length} secrets]` : '[secret]');
-    },
-  );
-}
+export const encryptionKeys = format(
+  '32 bytes in base64 (made by `openssl rand -base64 32`), or several such keys separated by commas',
+  (value): Secret<readonly [Buffer, ...Buffer[]]> | null => {
+    const keys = listItems(value).map(parseEncryptionKey);
+    const [first, ...others] = keys.filter((key) => key !== null);
+    if (!first || others.length < keys.length - 1) return null;
+    return new Secret([first, ...others], keys.length > 1 ? `[${keys.length} secrets]` : '[secret]');
+  },
+);
 
 function parseEncryptionKey(item: string): Buffer | null {
   const bytes = Buffer.from(item, 'base64');
@@ -260,17 +254,15 @@ function parseEncryptionKey(item: string): Buffer | null {
 const secretShape = /^whsec_(?<key>[A-Za-z0-9+/]{32,88}={0,2})$/;
 
 /** Secrets that sign events; each is kept with its prefix. */
-export function webhookSecrets() {
-  return format(
-    'whsec_ and 24 to 64 bytes in base64 (`openssl rand -base64 32`), several separated by commas',
-    (value) => {
-      const secrets = listItems(value);
-      return secrets.every(isWebhookSecret)
-        ? new Secret(secrets, secrets.length > 1 ? `[${secrets.length} secrets]` : '[secret]')
-        : null;
-    },
-  );
-}
+export const webhookSecrets = format(
+  'whsec_ and 24 to 64 bytes in base64 (`openssl rand -base64 32`), several separated by commas',
+  (value) => {
+    const secrets = listItems(value);
+    return secrets.every(isWebhookSecret)
+      ? new Secret(secrets, secrets.length > 1 ? `[${secrets.length} secrets]` : '[secret]')
+      : null;
+  },
+);
 
 export function isWebhookSecret(text: string): boolean {
   const key = secretShape.exec(text)?.groups?.['key'];

@@ -101,7 +101,7 @@ const budget = z.object({
   creditsPerMonth: variable('BUDGET_CREDITS_PER_MONTH', count(0, maxBudget, 0), {
     meaning: 'Credits that one app may use in a calendar month; 0 is off.',
   }),
-  timeZone: variable('BUDGET_TIME_ZONE', timeZone().prefault('Asia/Kuala_Lumpur'), {
+  timeZone: variable('BUDGET_TIME_ZONE', timeZone.prefault('Asia/Kuala_Lumpur'), {
     meaning: 'Time zone (IANA) whose days and months budgets count.',
   }),
 });
@@ -128,7 +128,7 @@ const balance = z.object({
 const maxTimeoutMs = 300_000;
 
 const http = z.object({
-  host: variable('HOST', listenHost().prefault('127.0.0.1'), { meaning: 'Address that the API listens on.' }),
+  host: variable('HOST', listenHost.prefault('127.0.0.1'), { meaning: 'Address that the API listens on.' }),
   port: variable('PORT', count(0, 65_535, 3_000), {
     meaning: 'Port that the API (or the simulator, when it runs alone) listens on; 0 takes any free one.',
   }),
@@ -136,14 +136,14 @@ const http = z.object({
     meaning:
       'iSMS-compatible API at `/2FA/request.php`: `off`; `post` (parameters in the body); `get` (also in the query, which proxies log together with the key). See docs/migrate-from-isms.md.',
   }),
-  trustedProxies: variable('TRUSTED_PROXIES', addressRanges().optional(), {
+  trustedProxies: variable('TRUSTED_PROXIES', addressRanges.optional(), {
     meaning:
       "Proxies whose X-Forwarded-For names the client's address, and X-Forwarded-Proto the scheme; from other addresses they are ignored. A proxy must pass Host on. Unset: no proxy.",
   }),
 });
 
 const isms = z.object({
-  urls: variable('ISMS_URL', ismsUrls().prefault('https://www.isms.com.my/2FA/request.php'), {
+  urls: variable('ISMS_URL', ismsUrls.prefault('https://www.isms.com.my/2FA/request.php'), {
     meaning:
       'URL of the iSMS endpoint, or several of different hosts, separated by commas: the next is called if no connection to the previous succeeds (docs/operations.md).',
   }),
@@ -160,7 +160,7 @@ const isms = z.object({
 
 const account = z.object({
   username: variable('ISMS_USERNAME', text(), { meaning: 'Name of the iSMS account.' }),
-  password: variable('ISMS_PASSWORD', issuedSecret(), {
+  password: variable('ISMS_PASSWORD', issuedSecret, {
     meaning: 'Password of the iSMS account.',
     secret: true,
   }),
@@ -179,7 +179,7 @@ const admin = z.object({
 });
 
 const metrics = z.object({
-  host: variable('METRICS_HOST', listenHost().prefault('127.0.0.1'), {
+  host: variable('METRICS_HOST', listenHost.prefault('127.0.0.1'), {
     meaning: 'Address of the listener for scrapers.',
   }),
   port: variable('METRICS_PORT', wholeNumber(0, 65_535).optional(), {
@@ -189,11 +189,11 @@ const metrics = z.object({
 });
 
 const tracing = z.object({
-  endpoint: variable('OTEL_EXPORTER_OTLP_ENDPOINT', httpUrl().optional(), {
+  endpoint: variable('OTEL_EXPORTER_OTLP_ENDPOINT', httpUrl.optional(), {
     meaning:
       'OTLP/HTTP collector that traces go to, such as http://127.0.0.1:4318; unset is off. OpenTelemetry itself reads OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and further OTEL_EXPORTER_OTLP_ variables, such as _HEADERS.',
   }),
-  ratio: variable('OTEL_TRACES_SAMPLER_ARG', fraction().prefault('1'), {
+  ratio: variable('OTEL_TRACES_SAMPLER_ARG', fraction.prefault('1'), {
     meaning:
       'Share of the traces that are kept. The `traceparent` of a caller with an API key takes precedence.',
   }),
@@ -213,7 +213,7 @@ const defaults = z.object({
   senderId: variable('DEFAULT_SENDER_ID', text('letters and digits, at most 11').optional(), {
     meaning: 'Sender ID when a request names none. Malaysian handsets do not show it.',
   }),
-  country: variable('DEFAULT_COUNTRY', country().prefault('MY'), {
+  country: variable('DEFAULT_COUNTRY', country.prefault('MY'), {
     meaning: 'Country of numbers in national notation.',
   }),
 });
@@ -229,23 +229,23 @@ const worker = z.object({
   concurrency: variable('WORKER_CONCURRENCY', count(1, 1000, 50), {
     meaning: 'Sends in flight per worker process; at least one for each queue that it serves.',
   }),
-  shards: variable('WORKER_SHARDS', shardList().optional(), {
+  shards: variable('WORKER_SHARDS', shardList.optional(), {
     meaning:
       'Queues that this worker serves. Unset: all, including those of an earlier QUEUE_SHARDS. OTPs of an unserved queue expire at their deadline.',
   }),
 });
 
 const webhook = z.object({
-  url: variable('WEBHOOK_URL', webhookUrl(), {
+  url: variable('WEBHOOK_URL', webhookUrl, {
     meaning:
       'URL that receives events (POST, Standard Webhooks signature): docs/webhooks.md. Set all `WEBHOOK_*` alike in every process.',
     secret: true,
   }),
-  secrets: variable('WEBHOOK_SECRET', webhookSecrets(), {
+  secrets: variable('WEBHOOK_SECRET', webhookSecrets, {
     meaning: 'Signs events. Several, separated by commas, all sign, so that a receiver can change over.',
     secret: true,
   }),
-  events: variable('WEBHOOK_EVENTS', eventList().prefault('all'), {
+  events: variable('WEBHOOK_EVENTS', eventList.prefault('all'), {
     meaning: 'Events to send; each OTP causes two or three.',
   }),
   privateAddresses: variable('WEBHOOK_PRIVATE_ADDRESSES', oneOf('refuse', 'allow').prefault('refuse'), {
@@ -256,13 +256,13 @@ const webhook = z.object({
 /** The whole environment: every variable, what its text must be, and the place of its value in Config. */
 export const schema = z.object({
   http: http.prefault({}),
-  redisUrl: variable('REDIS_URL', redisUrl().optional(), {
+  redisUrl: variable('REDIS_URL', redisUrl.optional(), {
     meaning: 'Redis 6.2 or newer. Unset, `npm start` starts its own.',
     secret: true,
   }),
   isms: isms.prefault({}),
   account: account.optional(),
-  apiKeys: variable('API_KEYS', apiKeys().optional(), {
+  apiKeys: variable('API_KEYS', apiKeys.optional(), {
     meaning:
       'Apps that may call the API, with their keys; the API needs this or APPS_FILE. List an app twice for two keys.',
     secret: true,
@@ -278,13 +278,13 @@ export const schema = z.object({
   }),
   metrics: metrics.prefault({}),
   tracing: tracing.prefault({}),
-  encryptionKeys: variable('ENCRYPTION_KEYS', encryptionKeys().optional(), {
+  encryptionKeys: variable('ENCRYPTION_KEYS', encryptionKeys.optional(), {
     meaning:
       'Encrypts phone numbers and messages at rest; the first encrypts, all decrypt. `npm start` makes and keeps one.',
     secret: true,
   }),
   defaults: defaults.prefault({}),
-  allowedCountries: variable('ALLOWED_COUNTRIES', countries().prefault('MY'), {
+  allowedCountries: variable('ALLOWED_COUNTRIES', countries.prefault('MY'), {
     meaning: 'Countries that get SMS.',
   }),
   queues: queues.prefault({}),

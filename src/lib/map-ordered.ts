@@ -3,11 +3,11 @@
  * it is there: groups may come slowly. Reads no further groups while results are not read.
  */
 export async function* mapOrdered<G, R>(
-  groups: AsyncIterable<G> | Iterable<G>,
+  groups: AsyncIterable<G>,
   inFlight: number,
   work: (group: G) => Promise<R>,
 ): AsyncGenerator<R> {
-  const source = iterate(groups);
+  const source = groups[Symbol.asyncIterator]();
   const running: Promise<R>[] = [];
   let next: Promise<IteratorResult<G>> | null = null;
   let ended = false;
@@ -28,12 +28,6 @@ export async function* mapOrdered<G, R>(
   } finally {
     await source.return?.();
   }
-}
-
-function iterate<G>(groups: AsyncIterable<G> | Iterable<G>): AsyncIterator<G> {
-  if (Symbol.asyncIterator in groups) return groups[Symbol.asyncIterator]();
-  const source = groups[Symbol.iterator]();
-  return { next: async () => source.next() };
 }
 
 /** A rejection is handled when its result is yielded. */

@@ -1,5 +1,5 @@
 /** Time of all uploads of a process per turn of the event loop, in ms; other work waits no longer. */
-const defaultSliceMs = 5;
+const sliceMs = 5;
 
 /** Shares the event loop between uploads, whose work is not interrupted by I/O, and other work. */
 export interface TimeSlices {
@@ -10,15 +10,8 @@ export interface TimeSlices {
   next(): Promise<void> | null;
 }
 
-/** Time slices of one process: at most one per turn of the event loop. */
-export function createTimeSlices({
-  sliceMs = defaultSliceMs,
-  now = () => performance.now(),
-}: {
-  sliceMs?: number;
-  /** Milliseconds of a monotonic clock. */
-  now?: () => number;
-} = {}): TimeSlices {
+/** Time slices of one process: at most one per turn of the event loop. `now` is a monotonic clock in ms. */
+export function createTimeSlices(now = () => performance.now()): TimeSlices {
   const waiting: (() => void)[] = [];
   let endsAt = Number.NEGATIVE_INFINITY;
   const begin = () => {

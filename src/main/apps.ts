@@ -235,7 +235,7 @@ const appEvents: readonly string[] = appEventTypes;
 function webhookProblems(webhook: NonNullable<AppEntry['webhook']>): Problem[] {
   const { url, secrets, privateAddresses, events = [] } = webhook;
   const mayBeHttp = privateAddresses === 'allow';
-  const urlIsGood = webhookUrl().safeParse(url).success && (mayBeHttp || url.startsWith('https:'));
+  const urlIsGood = webhookUrl.safeParse(url).success && (mayBeHttp || url.startsWith('https:'));
   const unknown = events.flatMap((name, i) => (appEvents.includes(name) ? [] : [i]));
   return [
     ...(urlIsGood ? [] : [['webhook.url', 'must be https, without login and fragment'] as const]),

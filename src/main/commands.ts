@@ -6,7 +6,7 @@ import { shells } from '../cli/completion.js';
 import type { ExitCode } from '../cli/failure.js';
 import type { listOtps } from '../cli/otps.js';
 import type { SendOptions } from '../cli/send.js';
-import type { StatsCommandOptions } from '../cli/stats.js';
+import type { stats } from '../cli/stats.js';
 import type { VerifyOptions } from '../cli/verify.js';
 import { statuses } from '../otp/otp.js';
 import { moment, wholeNumber } from './argument-parsers.js';
@@ -359,7 +359,7 @@ function addGatewayCommands({ program, print, local, client, call }: CommandBuil
       moment,
     )
     .option('--until <time>', 'end; default: now', moment)
-    .action((options: StatsCommandOptions & GatewayOptions) =>
+    .action((options: Parameters<typeof stats>[1] & GatewayOptions) =>
       call('stats', options, async (one) => (await import('../cli/stats.js')).stats(one, options)),
     );
   local('completion', 'print the completion script of a shell')

@@ -206,20 +206,18 @@ export interface GatewayState {
   budgets: { app: string; period: string; share: number }[];
   /** The share of Redis's `maxmemory` in use; 0 where there is no limit. */
   memory: number;
-  balance: BalanceState | null;
+  balance: {
+    credits: number;
+    checkedAt: number;
+    expiresAt: number | null;
+    runsOutAt: number | null;
+    /** Whether each alarm is on, by the gateway's own limits. */
+    alarms: Record<string, boolean>;
+  } | null;
   /** OTPs that wait in batches; each app and reason once. */
   inBatches: { app: string; reason: string; otps: number }[];
   /** Apps and countries with few verified OTPs. */
   lowConversions: { app: string; country: string }[];
-}
-
-interface BalanceState {
-  credits: number;
-  checkedAt: number;
-  expiresAt: number | null;
-  runsOutAt: number | null;
-  /** Whether each alarm is on, by the gateway's own limits. */
-  alarms: Record<string, boolean>;
 }
 
 type MakeGauge = <L extends string>(name: string, help: string, ...labelNames: L[]) => Gauge<L>;

@@ -19,7 +19,10 @@ it('yields results in the order of the groups, with limited concurrency', async 
     running -= 1;
     return group;
   };
-  expect(await collect(mapOrdered([0, 1, 2, 3, 4, 5, 6], 3, work))).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  async function* groups() {
+    for (let i = 0; i < 7; i++) yield i;
+  }
+  expect(await collect(mapOrdered(groups(), 3, work))).toEqual([0, 1, 2, 3, 4, 5, 6]);
   expect(most).toBe(3);
 });
 
@@ -41,7 +44,7 @@ it('yields a result before the next group arrives', async () => {
 
 it('reads no further groups while results are not read', async () => {
   let taken = 0;
-  function* many() {
+  async function* many() {
     for (let i = 0; i < 100; i++) {
       taken += 1;
       yield i;

@@ -6,7 +6,7 @@ async function workOf({ workers, pieces }: { workers: number; pieces: number }) 
   let clock = 0;
   let turn = 0;
   const done: { worker: number; turn: number }[] = [];
-  const slices = createTimeSlices({ sliceMs: 5, now: () => clock });
+  const slices = createTimeSlices(() => clock);
   const work = async (worker: number) => {
     for (let piece = 0; piece < pieces; piece++) {
       const next = slices.next();

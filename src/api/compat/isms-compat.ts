@@ -266,23 +266,17 @@ function verifyMethod(dependencies: ApiDependencies) {
 
 /** The OTP of a number by its UUID, or without a UUID the number's newest OTP without a purpose. */
 async function otpOf(
-  store: Pick<Store, 'otps' | 'phones'>,
-  { app, to, uuid }: { app: string; to: PhoneNumber; uuid: string },
-): Promise<Otp> {
-  const [otp] = await (uuid === ''
-    ? otpsOfNumber(store, { app, to, purpose: null })
-    : byUuid(store, { app, to, uuid }));
-  if (!otp) throw new ApiProblem('otp_not_found');
-  return otp;
-}
-
-async function byUuid(
   { otps, phones }: Pick<Store, 'otps' | 'phones'>,
   { app, to, uuid }: { app: string; to: PhoneNumber; uuid: string },
-): Promise<Otp[]> {
+): Promise<Otp> {
   const ids = uuidShape.test(uuid) ? phones.idsOf(to, uuid.replaceAll('-', '')) : [];
-  const found = await Promise.all(ids.map((id) => otps.find(app, id)));
-  return found.filter((otp) => otp !== null).filter((otp) => otp.to.e164 === to.e164);
+  const found =
+    uuid === ''
+      ? await otpsOfNumber({ otps, phones }, { app, to, purpose: null })
+      : await Promise.all(ids.map((id) => otps.find(app, id)));
+  const otp = found.find((one) => one?.to.e164 === to.e164);
+  if (!otp) throw new ApiProblem('otp_not_found');
+  return otp;
 }
 
 const minuteMs = 60_000;

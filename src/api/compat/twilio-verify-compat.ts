@@ -142,10 +142,7 @@ function answerError(res: Response, error: unknown): void {
   const detail = compatDetail(problem, twilioNames);
   const message = errors ? `Invalid parameter: ${detail}` : detail;
   const more_info = `https://www.twilio.com/docs/errors/${code}`;
-  res
-    .status(status)
-    .set({ ...problemHeaders(problem), 'Cache-Control': 'no-store' })
-    .json({ code, message, more_info, status });
+  res.status(status).set(problemHeaders(problem)).json({ code, message, more_info, status });
 }
 
 /** The purpose of a service's OTPs. */
@@ -207,17 +204,13 @@ function startVerification(dependencies: ApiDependencies): Handler {
     requireTemplate(settings.apps.of(app), form);
     const channel = form.get('Channel') ?? '';
     if (channel !== 'sms') throw invalid('Channel', 'must be sms, the only supported channel');
-    const locale = form.get('Locale');
-    const template = form.get('TemplateSid');
-    const message = form.get('CustomMessage');
-    const clientIp = form.get('DeviceIp');
     const read = reader.read(app, {
       to: form.get('To') ?? '',
       purpose: purposeOf(service),
-      ...(locale !== null && { locale }),
-      ...(template !== null && { template }),
-      ...(message !== null && { message }),
-      ...(clientIp !== null && { clientIp }),
+      locale: form.get('Locale') ?? undefined,
+      template: form.get('TemplateSid') ?? undefined,
+      message: form.get('CustomMessage') ?? undefined,
+      clientIp: form.get('DeviceIp') ?? undefined,
     });
     const { otp } = await send({
       request: readable(read).request,
@@ -287,9 +280,7 @@ async function otpOf(dependencies: ApiDependencies, { app, form, service }: Call
   const { store, settings } = dependencies;
   const [sid, number] = [form.get('VerificationSid'), form.get('To')];
   const to = number === null ? null : PhoneNumber.parse(number, settings.defaultCountry);
-  if (sid === null || number !== null) {
-    if (!to) throw invalid('To', 'must be a phone number in E.164');
-  }
+  if (!to && (sid === null || number !== null)) throw invalid('To', 'must be a phone number in E.164');
   if (sid !== null) return await otpBySid(dependencies, { app, service, sid, to });
   return to && ((await otpsOfNumber(store, { app, to, purpose: purposeOf(service) }))[0] ?? null);
 }
@@ -335,10 +326,6 @@ function verificationView(otp: Otp, call: Call, status: 'pending' | 'canceled') 
     lookup: {},
     send_code_attempts: [attempt],
     sna: null,
-    url: urlOf(otp, call),
+    url: `/v2/Services/${call.service}/Verifications/VE${hexOf(otp.id)}`,
   };
-}
-
-function urlOf(otp: Otp, { service }: Call): string {
-  return `/v2/Services/${service}/Verifications/VE${hexOf(otp.id)}`;
 }

@@ -12,12 +12,8 @@ import { htmlPage, pageAnswer, referencePage, urlPlaceholder } from './page.js';
 const tag = 'Documentation';
 
 /** The start page, the documentation of these routes and of itself, and the errors. */
-export function docsRoutes(
-  routes: readonly Route[],
-  { version, admin, development = null }: ApiDependencies,
-): Route[] {
-  const start = (isLocal: boolean) =>
-    startPage({ version, hasAdmin: admin !== null, development: isLocal ? development : null });
+export function docsRoutes(routes: readonly Route[], dependencies: ApiDependencies): Route[] {
+  const { version } = dependencies;
   const page = { 200: { description: 'The page.', body: { mediaType: 'text/html' } } };
   const common = { method: 'get', tag, answers: page, problems: [] } as const;
   const documentation = [
@@ -27,7 +23,7 @@ export function docsRoutes(
       operationId: 'getStartPage',
       summary: 'Start page',
       description: 'HTML with links to the documentation, the admin pages and the health probes.',
-      handle: async ({ origin, isLocal }) => pageAnswer(start(isLocal()), origin()),
+      handle: async ({ origin, isLocal }) => pageAnswer(startPage(dependencies, isLocal()), origin()),
     }),
     defineRoute({
       ...common,
@@ -94,17 +90,12 @@ function errorsPage(): string {
 }
 
 /** The page at `/`: what this is, and where to go. */
-function startPage(options: {
-  version: string;
-  hasAdmin: boolean;
-  development: Exclude<ApiDependencies['development'], undefined>;
-}): string {
-  const { version, hasAdmin, development } = options;
-  const { apiKey = null, inboxUrl = null } = development ?? {};
+function startPage({ version, admin, development }: ApiDependencies, isLocal: boolean): string {
+  const { apiKey = null, inboxUrl = null } = (isLocal ? development : null) ?? {};
   const rows = [
     html`<tr><td><a href="/docs">API reference</a></td><td>Every call, to read and to try; also as <a href="/openapi.json">openapi.json</a></td></tr>`,
     html`<tr><td><a href="/docs/errors">Errors</a></td><td>Every problem code, and what to do</td></tr>`,
-    hasAdmin
+    admin
       ? html`<tr><td><a href="/admin">Admin pages</a></td><td>Overview, queues and jobs; they ask for a login</td></tr>`
       : [],
     html`<tr><td>Health</td><td><a href="/livez">/livez</a> and <a href="/readyz">/readyz</a></td></tr>`,

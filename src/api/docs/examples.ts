@@ -70,9 +70,3 @@ export const batchExample = {
   cancelled: false,
   counts: { ...noOtps, queued: 1_000, sent: 900, verified: 100 },
 };
-
-export const batchListExample = { batches: [batchExample], next: null };
-
-export const batchChangeExample = { paused: true };
-
-export const batchOtpsExample = { otps: [{ index: 0, ...sentOtp }], next: null };

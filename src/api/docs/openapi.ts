@@ -127,11 +127,7 @@ function needsKey({ path }: Route): boolean {
 
 function responses(route: Route): Record<string, ResponseObject> {
   const good = Object.entries(route.answers).map(([status, answer]) => [status, goodResponse(answer)]);
-  const byStatus = new Map<number, ProblemCode[]>();
-  for (const code of problemsOf(route)) {
-    const { status } = problems[code];
-    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
-  }
+  const byStatus = Map.groupBy(problemsOf(route), (code) => problems[code].status);
   const bad = [...byStatus].map(([status, codes]) => [String(status), problemResponse(codes)]);
   return Object.fromEntries([...good, ...bad]);
 }

@@ -9,7 +9,7 @@ import type { BatchPlace } from '../../store/batch-list.js';
 import { batchStatuses } from '../../store/batch-progress.js';
 import type { Batch } from '../../store/batches.js';
 import type { Store } from '../../store/store.js';
-import { batchChangeExample, batchExample, batchListExample, batchOtpsExample } from '../docs/examples.js';
+import { batchExample, sentOtp } from '../docs/examples.js';
 import { ApiProblem } from '../http/problem.js';
 import { instantParam, invalidRequest, limitParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
@@ -115,7 +115,7 @@ export function batchRoutes(options: {
     answers: {
       200: {
         description: 'The batches.',
-        body: { name: 'Batches', schema: batchListSchema, example: batchListExample },
+        body: { name: 'Batches', schema: batchListSchema, example: { batches: [batchExample], next: null } },
       },
     },
     problems: ['queue_unavailable'],
@@ -129,7 +129,7 @@ export function batchRoutes(options: {
     summary: 'Change a batch',
     description:
       'Pauses or resumes the batch, changes its pace, or its start before it has started. Members that are left out stay.',
-    body: { name: 'BatchChange', schema: changeSchema, example: batchChangeExample },
+    body: { name: 'BatchChange', schema: changeSchema, example: { paused: true } },
     answers: {
       200: {
         description: 'The changed batch.',
@@ -164,7 +164,7 @@ export function batchRoutes(options: {
         body: {
           name: 'BatchOtps',
           schema: batchOtpsSchema,
-          example: batchOtpsExample,
+          example: { otps: [{ index: 0, ...sentOtp }], next: null },
           records: { mediaTypes: [ndjson, csv], name: 'BatchOtp', schema: batchOtpSchema },
         },
       },
