@@ -89,11 +89,7 @@ function createCall(guard: DispatchGuard, resolve: (exchange: Exchange) => void)
       },
       onResponseError: (_controller, error) => {
         wire = null;
-        settle(
-          guard.left
-            ? { kind: 'lost', reason: lostReason(error) }
-            : { kind: 'unsent', reason: guard.unsentReason },
-        );
+        call.end({ kind: 'lost', reason: lostReason(error) });
       },
     },
   };
@@ -116,36 +112,30 @@ function lostReason(error: unknown): UnknownReason {
   return 'connection_lost';
 }
 
-/** Knows of one call whether its request left this machine, and keeps it from leaving late or twice. */
-interface DispatchGuard {
-  /** True from the moment right before the first byte is handed to a connected socket; never false again. */
-  readonly left: boolean;
-  /** Why the request did not leave; only meaningful while `left` is false. */
-  readonly unsentReason: UnsentReason;
-  /** From now on nothing leaves. What has left before is not called back. */
-  shut(): void;
-  /**
-   * Lets the request leave, once; to be called in the same tick as it is written. Throws where it may not, instead of
-   * aborting: an abort would destroy the fresh connection, which the next call can use.
-   */
-  pass(): void;
-}
+type DispatchGuard = ReturnType<typeof createDispatchGuard>;
 
-/** Lets one request pass, until `leaveBy`. */
-export function createDispatchGuard(leaveBy: CallWindow['leaveBy']): DispatchGuard {
+/** Knows of one call whether its request left this machine, and keeps it from leaving after `leaveBy` or twice. */
+export function createDispatchGuard(leaveBy: CallWindow['leaveBy']) {
   let state: 'waiting' | 'left' | 'shut' = 'waiting';
   let stale = false;
 
   return {
+    /** True from the moment right before the first byte is handed to a connected socket; never false again. */
     get left() {
       return state === 'left';
     },
-    get unsentReason() {
+    /** Why the request did not leave; only meaningful while `left` is false. */
+    get unsentReason(): UnsentReason {
       return stale ? 'stale_claim' : 'not_connected';
     },
+    /** From now on nothing leaves. What has left before is not called back. */
     shut() {
       if (state === 'waiting') state = 'shut';
     },
+    /**
+     * Lets the request leave, once; to be called in the same tick as it is written. Throws where it may not, instead of
+     * aborting: an abort would destroy the fresh connection, which the next call can use.
+     */
     pass() {
       if (state === 'waiting' && isPast(leaveBy)) {
         stale = true;
@@ -191,7 +181,7 @@ export interface ConnectionPool {
 export function createConnectionPool(options: ConnectionPoolOptions): ConnectionPool {
   const hosts = options.urls.map((url) => openHost(url, options));
   const [first] = hosts;
-  const makeCall = first && hosts.length === 1 ? callOf(first) : createFailover(hosts, options.hostOrder);
+  const makeCall = first && hosts.length === 1 ? first.call : createFailover(hosts, options.hostOrder);
   const underWay = new Set<Promise<Exchange>>();
   let closed: Promise<void> | null = null;
 
@@ -215,21 +205,14 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
 }
 
 /** One host of the provider. */
-interface Host {
-  origin: string;
-  pool: Pool;
-  /** What the path of every call begins with. */
-  begin: string;
-}
+type Host = ReturnType<typeof openHost>;
 
-function openHost(url: URL, options: ConnectionPoolOptions): Host {
-  return { origin: url.origin, pool: openPool(url, options), begin: beginningOf(url, options) };
+function openHost(url: URL, options: ConnectionPoolOptions) {
+  const pool = openPool(url, options);
+  const begin = beginningOf(url, options);
+  const call = (query: string, window: HostWindow) => exchange(pool, `${begin}${query}`, window);
+  return { origin: url.origin, pool, call };
 }
-
-const callOf =
-  ({ pool, begin }: Host) =>
-  (query: string, window: HostWindow) =>
-    exchange(pool, `${begin}${query}`, window);
 
 /**
  * Tries hosts one after another while the request has not left, within the window of the call. Each but the last gets an
@@ -239,7 +222,7 @@ function createFailover(hosts: readonly Host[], order: HostOrder) {
   for (const { pool, origin } of hosts) {
     pool.on('connect', () => order.connected(origin)).on('connectionError', () => order.failed(origin));
   }
-  const calls = new Map(hosts.map((host) => [host.origin, callOf(host)]));
+  const calls = new Map(hosts.map(({ origin, call }) => [origin, call]));
   return async (query: string, window: CallWindow): Promise<Exchange> => {
     const tried = order.next().flatMap((origin) => calls.get(origin) ?? []);
     for (const [index, call] of tried.entries()) {
@@ -272,7 +255,7 @@ function openPool(url: URL, { connections, connectTimeoutMs }: ConnectionPoolOpt
   });
 }
 
-/** Parameters of the endpoint itself are kept. */
+/** What the path of every call begins with. Parameters of the endpoint itself are kept. */
 function beginningOf(url: URL, { common }: ConnectionPoolOptions): string {
   const whole = new URL(url);
   for (const [name, value] of Object.entries(common)) whole.searchParams.set(name, value);

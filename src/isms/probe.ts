@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import { Agent, request } from 'undici';
-import type { PhoneNumber } from '../otp/phone-number.js';
 import type { SendCall } from '../otp/provider.js';
 import { type ConnectionPool, type Exchange, judgeStatus, maxReplyBytes } from './exchange.js';
 import {
@@ -11,28 +10,22 @@ import {
   probeFacts,
 } from './probe-facts.js';
 import { providerOver, windowOf } from './provider.js';
+import { parseJson } from './replies.js';
 import { createMask } from './transcript-mask.js';
 
-interface ProbeOptions {
-  url: string;
-  username: string;
-  password: string;
-  connectTimeoutMs: number;
-  sendTimeoutMs: number;
-  verifyTimeoutMs: number;
-  to: PhoneNumber;
-  message: string;
-  unicode: boolean;
-  senderId: string | null;
-  /** Whether to wait until a validity of one minute is over, and verify once more. */
-  expired: boolean;
-  signal: AbortSignal;
-  /** Takes the next lines of the masked transcript. */
-  write: (text: string) => Promise<void>;
-  /** Gets the code of the SMS; null if none arrived. */
-  askCode: () => Promise<string | null>;
-  wait: (ms: number) => Promise<void>;
-}
+type ProbeOptions = Parameters<typeof providerOver>[1] &
+  Pick<SendCall, 'to' | 'message' | 'unicode' | 'senderId'> & {
+    url: string;
+    connectTimeoutMs: number;
+    /** Whether to wait until a validity of one minute is over, and verify once more. */
+    expired: boolean;
+    signal: AbortSignal;
+    /** Takes the next lines of the masked transcript. */
+    write: (text: string) => Promise<void>;
+    /** Gets the code of the SMS; null if none arrived. */
+    askCode: () => Promise<string | null>;
+    wait: (ms: number) => Promise<void>;
+  };
 
 /** iSMS names no limit of calls; one a second is below any that a gateway is likely to need. */
 const betweenCallsMs = 1_000;
@@ -187,10 +180,6 @@ function reasonOf(error: unknown): string {
 }
 
 function objectOf(text: string): ProbeReply['json'] {
-  try {
-    const value: unknown = JSON.parse(text.replace(/^\ufeff/, ''));
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
-  } catch {
-    return null;
-  }
+  const value = parseJson(text.replace(/^\ufeff/, ''));
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
 }

@@ -140,6 +140,8 @@ function verifyParameters(call: VerifyCall): Record<string, string> {
   };
 }
 
+const odd: VerifyOutcome = { kind: 'unavailable', reason: 'reply_wrong_shape' };
+
 /** The outcome of a verification. `correct` needs a 2xx that says so and names this OTP's ids, as the vendor's does. */
 function verifyOutcome(result: Exchange, call: VerifyCall): VerifyOutcome {
   if (result.kind === 'unsent') return { kind: 'unsent', reason: result.reason };
@@ -147,16 +149,8 @@ function verifyOutcome(result: Exchange, call: VerifyCall): VerifyOutcome {
   const reply = parseReply(result.text, verified);
   if (reply.kind === 'unreadable') return { kind: 'unavailable', reason: reply.reason };
   if (reply.kind === 'good') return result.ok && namesOtp(reply.value, call) ? { kind: 'correct' } : odd;
-  return refusedVerification(reply);
-}
-
-const odd: VerifyOutcome = { kind: 'unavailable', reason: 'reply_wrong_shape' };
-
-/** A bare code that is no account trouble says nothing about the OTP's code; a `Failed` does by its words. */
-function refusedVerification(
-  reply: Extract<ReturnType<typeof parseReply>, { kind: 'failed' | 'code' }>,
-): VerifyOutcome {
   if ('trouble' in reply.refusal) return { kind: 'unavailable', reason: reply.refusal.trouble };
+  // A bare code that is no account trouble says nothing about the OTP's code; a `Failed` does by its words.
   if (reply.kind === 'code') return odd;
   if (saysWrongCode(reply.message)) return { kind: 'incorrect' };
   return { kind: 'unrecognised', text: quotedText(reply.message) };

@@ -62,12 +62,13 @@ const failed = z.object({
 export function parseReply<T>(text: string, good: z.ZodType<T>): Reply<T> {
   if (text.trim() === '') return { kind: 'unreadable', reason: 'reply_empty' };
   const json = parseJson(text);
-  const bare = bareText(text, json);
-  if (bare !== null) return parseBare(bare, json);
+  const bare = parseBare(text, json);
+  if (bare) return bare;
   // For a good reply, the schema would take longer to fail than to succeed.
   if (saysFailed(json)) {
-    const refused = failed.parse(json);
-    return { kind: 'failed', refusal: failure(refused), message: refused.message ?? '' };
+    const { code = '', message = '' } = failed.parse(json);
+    const refusal: Refusal = refusalByCode(code) ?? refusalByText(message) ?? { failure: 'rejected' };
+    return { kind: 'failed', refusal, message };
   }
   const parsed = good.safeParse(json);
   if (parsed.success) return { kind: 'good', value: parsed.data };
@@ -80,7 +81,7 @@ function saysFailed(json: unknown): boolean {
 }
 
 /** Undefined when it is no JSON; the parser's error would quote the text. */
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -88,20 +89,13 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A body that is a text rather than an object: as it stands, or as a JSON string or number. */
-function bareText(text: string, json: unknown): string | null {
-  if (json === undefined) return text;
-  return typeof json === 'string' || typeof json === 'number' ? String(json) : null;
-}
-
-function parseBare(bare: string, json: unknown): Reply<never> {
-  const refusal = refusalByCode(bare) ?? refusalBySentence(bare);
-  if (refusal) return { kind: 'code', refusal, message: bare };
+/** Parses a body that is a text rather than an object, as it stands or as a JSON string or number; null for others. */
+function parseBare(text: string, json: unknown): Reply<never> | null {
+  if (json !== undefined && typeof json !== 'string' && typeof json !== 'number') return null;
+  const message = json === undefined ? text : String(json);
+  const refusal = refusalByCode(message) ?? refusalBySentence(message);
+  if (refusal) return { kind: 'code', refusal, message };
   return { kind: 'unreadable', reason: json === undefined ? 'reply_not_json' : 'reply_wrong_shape' };
-}
-
-function failure({ code = '', message = '' }: z.infer<typeof failed>): Refusal {
-  return refusalByCode(code) ?? refusalByText(message) ?? { failure: 'rejected' };
 }
 
 /**

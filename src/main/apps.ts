@@ -6,7 +6,7 @@ import type { Config } from '../config/roles.js';
 import { webhookUrl } from '../config/urls.js';
 import { parseWithErrors } from '../lib/input-errors.js';
 import type { Logger } from '../lib/logger.js';
-import { type App, type Apps, type AppWebhook, plainApp } from '../otp/app.js';
+import { type App, type AppWebhook, plainApp } from '../otp/app.js';
 import { appEventTypes, isEventType } from '../otp/event.js';
 import { brokenContentRules, contentRuleMessages, namesBrand, senderIdShape } from '../otp/message.js';
 import { PhoneNumber } from '../otp/phone-number.js';
@@ -26,19 +26,10 @@ type AppsConfig = Pick<
 >;
 
 /** The apps of API_KEYS and APPS_FILE, which can change while the process runs. */
-export interface AppRegistry extends Apps {
-  /** The keys that may call the API. */
-  keys(): readonly ApiKey[];
-  /** The apps that APPS_FILE names. */
-  named(): readonly App[];
-  /** Every app that has a key. */
-  all(): readonly App[];
-  /** Reads APPS_FILE again. Throws a ConfigError with the errors in it and keeps what was read before. */
-  reload(): void;
-}
+export type AppRegistry = ReturnType<typeof createAppRegistry>;
 
 /** Reads APPS_FILE if it is set. Throws a ConfigError with the errors in it. */
-export function createAppRegistry(config: AppsConfig): AppRegistry {
+export function createAppRegistry(config: AppsConfig) {
   const plain = new Map<string, App>();
   let known = readApps(config);
   const of = (name: string) => {
@@ -48,9 +39,13 @@ export function createAppRegistry(config: AppsConfig): AppRegistry {
   };
   return {
     of,
-    all: () => [...new Set(known.keys.map(({ app }) => app))].map(of),
+    /** Every app that has a key. */
+    all: (): readonly App[] => [...new Set(known.keys.map(({ app }) => app))].map(of),
+    /** The keys that may call the API. */
     keys: () => known.keys,
-    named: () => [...known.apps.values()],
+    /** The apps that APPS_FILE names. */
+    named: (): readonly App[] => [...known.apps.values()],
+    /** Reads APPS_FILE again. Throws a ConfigError with the errors in it and keeps what was read before. */
     reload: () => {
       known = readApps(config);
     },

@@ -40,7 +40,7 @@ export async function runCommandLine(args: readonly string[], io: CommandLineIo)
     return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) {
-      io.stderr.write(`${explain(error)}\n`);
+      io.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
       return 1;
     }
     if (error.exitCode === 0 || error.code === 'commander.help') return error.exitCode;
@@ -87,10 +87,6 @@ function problemOf({ message }: CommanderError): string {
       .replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
       .replaceAll(/\s*\n\s*/g, ' ')
   );
-}
-
-function explain(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** What commands run with. */
@@ -162,9 +158,8 @@ function createCommandBuilder(program: Command, io: CommandLineIo, setExitCode: 
     run: (call: Call) => Promise<ExitCode>,
   ): Promise<void> => {
     const { runCall } = await import('../cli/call.js');
-    const { env, stdin, stdout, stderr } = io;
     const signal = io.stopSignal();
-    setExitCode(await runCall({ env, stdin, stdout, stderr, name, json, url, signal }, run, whenStopped));
+    setExitCode(await runCall({ ...io, name, json, url, signal }, run, whenStopped));
   };
   return { program, io, setExitCode, define, withJson, print, local, client, call };
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
-import type { Environment } from '../config/load-config.js';
+import { ConfigError, type Environment } from '../config/load-config.js';
 import type { Config } from '../config/roles.js';
 import { troubleTexts } from '../otp/outcome.js';
 import { unreadableEntries } from '../store/number-lists.js';
@@ -19,7 +19,6 @@ interface Finding {
   advice?: string;
 }
 
-const leastNode = [20, 19] as const;
 const leastRedis = [6, 2] as const;
 const mostSkewMs = 1_000;
 const certificateWarnDays = 14;
@@ -40,7 +39,7 @@ export async function* diagnose(env: Environment) {
 }
 
 async function* findingsOf(given: Environment): AsyncGenerator<Finding> {
-  yield nodeVersion();
+  yield ok('version', `isms-otp-gateway ${packageVersion()} on Node ${process.versions.node}`);
   const { besideStart } = await import('./start.js');
   const { pid, env } = await besideStart(given);
   if (pid !== null) yield ok('settings', `npm start runs here (process ${pid}); its settings are used.`);
@@ -55,14 +54,6 @@ async function* findingsOf(given: Environment): AsyncGenerator<Finding> {
 function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
   const [ours = 0, theirs = 0] = version.split('.').map(Number);
   return ours > major || (ours === major && theirs >= minor);
-}
-
-function nodeVersion(): Finding {
-  const { node } = process.versions;
-  const text = `isms-otp-gateway ${packageVersion()} on Node ${node}`;
-  return isAtLeast(node, leastNode)
-    ? ok('version', text)
-    : problem('version', text, `Install Node ${leastNode.join('.')} or newer.`);
 }
 
 function readSettings(env: Environment): Config | Finding {
@@ -84,11 +75,7 @@ function* missingSettings(env: Environment): Generator<Finding> {
       load(env, command);
     } catch (error) {
       complete = false;
-      const text = error instanceof Error ? error.message : String(error);
-      const missing = text
-        .split('\n')
-        .slice(1)
-        .map((line) => line.trim().split(' ')[0]);
+      const missing = error instanceof ConfigError ? error.errors.map(({ variable }) => variable) : [];
       const advice = `Set what it needs, if one is to run here: ${missing.join(', ')}.`;
       yield warning('settings', `No ${command} can start with these settings.`, advice);
     }
@@ -107,13 +94,10 @@ async function* redisFindings(config: Config): AsyncGenerator<Finding> {
   const redis = connectOnce(config.redisUrl.reveal());
   redis.on('error', () => {});
   try {
-    await redis.ping();
-  } catch {
-    const advice = 'Check that Redis runs, its password, and firewalls.';
-    redis.disconnect();
-    return yield problem('redis', 'Redis does not answer at REDIS_URL.', advice);
-  }
-  try {
+    if ((await redis.ping().catch(() => null)) === null) {
+      const advice = 'Check that Redis runs, its password, and firewalls.';
+      return yield problem('redis', 'Redis does not answer at REDIS_URL.', advice);
+    }
     yield* knownRedis(redis, config);
   } catch {
     const advice = 'Allow this login INFO, CONFIG GET and TIME, or check the settings of Redis yourself.';

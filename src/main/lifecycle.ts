@@ -4,37 +4,31 @@ export interface Closable {
 }
 
 /** What a process has started so far, so that a signal or a failed start can end it at any moment. */
-export interface Lifecycle extends Closable {
-  add<T extends Closable>(part: T): T;
-  /** Runs `work` on SIGHUP. Without any, SIGHUP ends a process that has a terminal. */
-  onHangup(work: () => void): void;
-  /** Runs the work of `onHangup`; false when there is none. */
-  hangUp(): boolean;
-  /** Ends the process with exit code 1. */
-  fail(): void;
-  isEnding(): boolean;
-}
+export type Lifecycle = ReturnType<typeof createLifecycle>;
 
 /**
  * Closes the newest part first, and all of them even when one fails; then rejects with the first failure. `onFail` must
  * end the process.
  */
-export function createLifecycle(onFail: () => void): Lifecycle {
+export function createLifecycle(onFail: () => void) {
   const parts: Closable[] = [];
   const onHangup: (() => void)[] = [];
   let ending = false;
   return {
+    /** Ends the process with exit code 1. */
     fail: () => {
       ending = true;
       onFail();
     },
     isEnding: () => ending,
-    onHangup: (work) => void onHangup.push(work),
+    /** Runs `work` on SIGHUP. Without any, SIGHUP ends a process that has a terminal. */
+    onHangup: (work: () => void): void => void onHangup.push(work),
+    /** Runs the work of `onHangup`; false when there is none. */
     hangUp: () => {
       for (const work of onHangup) work();
       return onHangup.length > 0;
     },
-    add: (part) => {
+    add: <T extends Closable>(part: T): T => {
       parts.push(part);
       return part;
     },

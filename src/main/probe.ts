@@ -211,8 +211,7 @@ async function conclude(
   answer(call, { facts, transcript }, text);
   for (const { outcome } of findings.replies.values()) {
     if (outcome.kind !== 'account_trouble') continue;
-    const { cause, advice } = troubleTexts[outcome.trouble];
-    const message = `${cause.charAt(0).toLowerCase()}${cause.slice(1)}`;
+    const { cause: message, advice } = troubleTexts[outcome.trouble];
     return complain(call, { code: outcome.trouble, message, advice, exitCode: exitCodes.rejected });
   }
   return differences.length + unchecked.length === 0 ? exitCodes.done : exitCodes.rejected;

@@ -2,6 +2,8 @@ import { dayOf } from '../lib/time.js';
 
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
+/** As late as `YYYY-MM-DD` can name a day. */
+const lastDay = Date.UTC(9999, 11, 31);
 
 /** Days of history from which the consumption is computed. */
 export const consumptionDays = 7;
@@ -60,10 +62,6 @@ export function consumption(points: readonly BalancePoint[], now: number): Consu
   const runsOutAt = now + (last.credits / perDay) * dayMs;
   return {
     creditsPerDay: Math.round(perDay * 10) / 10,
-    runsOutOn: isDate(runsOutAt) ? dayOf(runsOutAt) : null,
+    runsOutOn: runsOutAt < lastDay ? dayOf(runsOutAt) : null,
   };
-}
-
-function isDate(ms: number): boolean {
-  return ms < Date.UTC(9999, 11, 31);
 }

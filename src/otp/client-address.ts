@@ -43,10 +43,7 @@ const normalised = (address: string) => new URL(`http://[${address}]/`).hostname
 
 /** The eight groups of a normalised IPv6 address, in hex without leading zeros. */
 function expand(address: string): string[] {
-  const [head = '', tail] = address.split('::');
-  const left = head === '' ? [] : head.split(':');
-  if (tail === undefined) return left;
-  const right = tail === '' ? [] : tail.split(':');
+  const [left = [], right = []] = address.split('::').map((part) => part.split(':').filter(Boolean));
   return [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
 }
 

@@ -28,18 +28,13 @@ export function parseMessage(template: string): Message | { problem: string } {
     return { problem: 'must not hold control characters or broken surrogate pairs' };
   }
   const unicode = !ascii.test(template);
-  const credits = Math.ceil(
-    billedLength(template, unicode) / charactersPerCredit[unicode ? 'unicode' : 'ascii'],
-  );
+  const length = template.length - placeholder.length + codeLength;
+  const billed = unicode ? length : length + (template.match(extended)?.length ?? 0);
+  const credits = Math.ceil(billed / charactersPerCredit[unicode ? 'unicode' : 'ascii']);
   if (credits > maxCredits) {
     return { problem: `must not cost more than ${maxCredits} credits; this one costs ${credits}` };
   }
   return { template, unicode, credits };
-}
-
-function billedLength(template: string, unicode: boolean): number {
-  const length = template.length - placeholder.length + codeLength;
-  return unicode ? length : length + (template.match(extended)?.length ?? 0);
 }
 
 /** Letters and digits, at most 11 (iSMS 2FA page, `sendid`). Malaysian handsets do not show it. */

@@ -62,10 +62,8 @@ export type FailureCode = keyof typeof failureMessages;
 /** Single OTPs overtake bulk. */
 export type Lane = 'single' | 'bulk';
 
-type LimitKeys = Readonly<Record<string, string>>;
-
-/** A valid request for an OTP, completed with defaults. */
-export interface OtpRequest {
+/** What an OTP has from its request. */
+interface RequestedOtp {
   app: string;
   to: PhoneNumber;
   message: string;
@@ -74,59 +72,43 @@ export interface OtpRequest {
   senderId: string | null;
   reference: string | null;
   ttlSeconds: number;
-  sendDeadlineSeconds: number;
   maxAttempts: number;
-  /** The user's address as limits count it, if the app sent it. */
+  /** The user's address as limits count it, if the app sent it; a resend counts as well. */
   clientIp: string | null;
-  /** The app's own ids that limits count by, by kind, such as `user`. */
-  limitKeys: LimitKeys | null;
+  /** The app's own ids that limits count by, by kind, such as `user`; a resend counts as well. */
+  limitKeys: Readonly<Record<string, string>> | null;
   /** Hash of what the code approves (`hashBinding`): a verification must name the same. */
   binding: string | null;
   /** For example `login`: the newest OTP of a number and purpose can be verified without its id. */
   purpose: string | null;
   /** Name of the app's template that the message is from. */
   template: string | null;
+  /** To a test number: no SMS is sent. */
+  isTest: boolean;
+}
+
+/** A valid request for an OTP, completed with defaults. */
+export interface OtpRequest extends RequestedOtp {
+  sendDeadlineSeconds: number;
   /** The app's own limits; null: the gateway's. */
   limits: App['limits'] | null;
   /** The app's limits for each kind of limit key. */
   keyLimits: App['limitKeys'];
-  /** To a test number: no SMS is sent. */
-  isTest: boolean;
   /** Its admission cancels the app's earlier OTPs of this number and purpose, so that one code is valid. */
   replacesEarlier?: boolean;
 }
 
 /** An OTP at a moment of Redis's clock. Times are milliseconds since 1970, UTC. */
-export interface Otp {
+export interface Otp extends RequestedOtp {
   id: string;
-  app: string;
   status: Status;
-  to: PhoneNumber;
-  message: string;
-  unicode: boolean;
-  senderId: string | null;
-  reference: string | null;
-  /** The user's address as limits count it; a resend counts as well. */
-  clientIp: string | null;
-  /** As limits count them; a resend counts as well. */
-  limitKeys: LimitKeys | null;
-  /** Hash of what the code approves. */
-  binding: string | null;
-  purpose: string | null;
-  /** Name of the app's template that the message is from. */
-  template: string | null;
-  /** To a test number: no SMS is sent. */
-  isTest: boolean;
   /** Part of an upload. */
   inBatch: boolean;
-  credits: number;
-  ttlSeconds: number;
   createdAt: number;
   sendDeadline: number;
   sentAt: number | null;
   expiresAt: number | null;
   verifiedAt: number | null;
-  maxAttempts: number;
   attemptsRemaining: number;
   uuid: string | null;
   smsId: string | null;

@@ -109,30 +109,18 @@ export function spendsRetry(reason: UnsentReason): boolean {
  */
 export type HealthSignal = 'success' | 'failure' | 'ignored';
 
-/** The signal of a send. */
 export function sendHealthSignal(outcome: SendOutcome): HealthSignal {
-  switch (outcome.kind) {
-    case 'unsent':
-      return unsentSignal(outcome.reason);
-    case 'unknown':
-      return 'failure';
-    default:
-      return 'success';
-  }
+  if (outcome.kind === 'unsent') return unsentSignal(outcome.reason);
+  return outcome.kind === 'unknown' ? 'failure' : 'success';
 }
 
 const troubles: ReadonlySet<string> = new Set(accountTroubles);
 
 /** The signal of a verification. Account trouble is a success: iSMS answered. */
 export function verifyHealthSignal(outcome: VerifyOutcome): HealthSignal {
-  switch (outcome.kind) {
-    case 'unsent':
-      return unsentSignal(outcome.reason);
-    case 'unavailable':
-      return troubles.has(outcome.reason) ? 'success' : 'failure';
-    default:
-      return 'success';
-  }
+  if (outcome.kind === 'unsent') return unsentSignal(outcome.reason);
+  if (outcome.kind !== 'unavailable') return 'success';
+  return troubles.has(outcome.reason) ? 'success' : 'failure';
 }
 
 function unsentSignal(reason: UnsentReason): HealthSignal {

@@ -9,12 +9,8 @@ import { memoize } from '../lib/memoize.js';
  */
 const plainNumbers = memoize((country) => {
   const plan = metadata.countries[country as CountryCode];
-  const [callingCode = '', nationalPrefix, rewriting, mobile] = [
-    plan?.[0],
-    plan?.[5],
-    plan?.[7],
-    plan?.[11]?.[1],
-  ];
+  const callingCode = plan?.[0] ?? '';
+  const [nationalPrefix, rewriting, mobile] = [plan?.[5], plan?.[7], plan?.[11]?.[1]];
   const isAlone = metadata.country_calling_codes[callingCode]?.length === 1;
   const prefixes = nationalPrefix ? `\\+${callingCode}|${nationalPrefix}` : `\\+${callingCode}`;
   const pattern = isAlone && !rewriting && mobile ? new RegExp(`^(?:${prefixes})(${mobile[0]})$`) : /(?!)/;

@@ -23,7 +23,7 @@ export interface CallWindow {
 
 export interface SendCall {
   app: string;
-  /** To a test number: no SMS is sent. */
+  /** To a test number: no SMS is sent, and the operator's fixed code is valid. */
   isTest: boolean;
   to: PhoneNumber;
   /** Holds `%OTP%`, which the provider replaces with the code. */
@@ -34,17 +34,12 @@ export interface SendCall {
   callNumber: number;
 }
 
-export interface VerifyCall {
-  app: string;
-  /** To a test number: the operator's fixed code is valid. */
-  isTest: boolean;
-  to: PhoneNumber;
+export interface VerifyCall extends Pick<SendCall, 'app' | 'isTest' | 'to' | 'senderId'> {
   uuid: string;
   smsId: string;
   code: string;
   /** Validity of the code in whole minutes, which the provider counts from the send. */
   validMinutes: number;
-  senderId: string | null;
 }
 
 /**

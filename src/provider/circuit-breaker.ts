@@ -60,10 +60,6 @@ export function createCircuitBreaker(clock: Clock) {
     if (signal === 'success') close();
     if (signal === 'failure') open(Math.min(2 * openMs, longestOpenMs));
   };
-  const settleCall = (signal: HealthSignal) => {
-    record.add(signal);
-    if (record.isFailing) open(shortestOpenMs);
-  };
 
   return {
     get state() {
@@ -79,8 +75,9 @@ export function createCircuitBreaker(clock: Clock) {
       const settle = (signal: HealthSignal) => {
         if (settled || began !== period) return;
         settled = true;
-        if (probe) settleProbe(signal);
-        else settleCall(signal);
+        if (probe) return settleProbe(signal);
+        record.add(signal);
+        if (record.isFailing) open(shortestOpenMs);
       };
       return { probe, settle };
     },

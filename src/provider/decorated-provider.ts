@@ -39,7 +39,8 @@ export function resilientProvider(
   for (const [name, circuit] of Object.entries(circuits)) {
     onCircuit(name, circuit.state);
     circuit.onChange((state) => {
-      logChange(logger, name, state);
+      const { event, message } = changes[state];
+      logger[state === 'open' ? 'warn' : 'info']({ event, circuit: name }, message);
       onCircuit(name, state);
     });
   }
@@ -49,7 +50,10 @@ export function resilientProvider(
     send: async (call, window) => {
       const permit = circuits.sends.enter();
       if (!permit) return { kind: 'unsent', reason: 'circuit_open' };
-      const may = payFor(call.callNumber, permit, retryBudget);
+      const isRetry = call.callNumber > 1;
+      if (!isRetry) retryBudget.earn();
+      // A probe is free: the circuit spaces probes already, and recovery must not wait for a token.
+      const may = !isRetry || permit.probe || retryBudget.spend();
       return await settled(permit, may ? provider.send(call, window) : beyondBudget, sendHealthSignal);
     },
     verify: async (call) => {
@@ -62,13 +66,6 @@ export function resilientProvider(
 }
 
 const beyondBudget = Promise.resolve<SendOutcome>({ kind: 'unsent', reason: 'retry_budget' });
-
-/** A probe is free: the circuit spaces probes already, and recovery must not wait for a token. */
-function payFor(callNumber: number, { probe }: CircuitPermit, retryBudget: RetryBudget): boolean {
-  if (callNumber > 1) return probe || retryBudget.spend();
-  retryBudget.earn();
-  return true;
-}
 
 /** A call that throws is a bug of the gateway and says nothing about the provider. */
 async function settled<T>(
@@ -92,18 +89,11 @@ const changes = {
   closed: { event: 'circuit.closed', message: 'iSMS works again' },
 } as const satisfies Record<CircuitState, object>;
 
-function logChange(logger: ResilienceOptions['logger'], circuit: string, state: CircuitState): void {
-  const { event, message } = changes[state];
-  logger[state === 'open' ? 'warn' : 'info']({ event, circuit }, message);
-}
-
 const budgetWindowMs = 10_000;
 /** First calls that earn one extra call. */
 const callsPerExtra = 10;
 /** Extra calls in a window that need not be earned: one a second. */
 const unearnedExtras = budgetWindowMs / 1_000;
-
-type RetryBudget = ReturnType<typeof createRetryBudget>;
 
 /**
  * A token bucket whose tokens expire after 10 s: extra calls are at most a tenth of the first calls of the last 10 s,
