@@ -105,10 +105,8 @@ export function createEnqueuer({ settings, logger, ...redis }: EnqueuerDependenc
   };
 }
 
-type Queued = Extract<Admission, { otp: Otp }>;
-
 /** The job of a replay is added again: its request may have ended before it was. */
-function isQueued(admission: Admission): admission is Queued {
+function isQueued(admission: Admission): admission is Extract<Admission, { otp: Otp }> {
   return 'otp' in admission && admission.otp.status === 'queued';
 }
 

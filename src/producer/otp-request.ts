@@ -31,15 +31,15 @@ const daySeconds = 86_400;
  * Text without control characters and lone surrogates, at most so many characters. Means the same with and without the
  * flag `u`: tools read the pattern from the OpenAPI document either way.
  */
-export function visibleText(most: number): RegExp {
+export function visibleText(most: number) {
   const character = String.raw`[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff]`;
-  return new RegExp(`^(?:${character}){1,${most}}$`);
+  const problem = `must be 1 to ${most} characters, none of them a control character`;
+  return z.string().regex(new RegExp(`^(?:${character}){1,${most}}$`), problem);
 }
 
-export const referenceSchema = z
-  .string()
-  .regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character')
-  .describe('Your own id, 1 to 200 characters: finds the OTP again.');
+export const referenceSchema = visibleText(200).describe(
+  'Your own id, 1 to 200 characters: finds the OTP again.',
+);
 
 export const clientIpSchema = z
   .union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
@@ -50,10 +50,7 @@ const maxLimitKeys = 3;
 
 const limitKeysSchema = refuseProto(
   z
-    .record(
-      z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be the name of a kind'),
-      z.string().regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character'),
-    )
+    .record(z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be the name of a kind'), visibleText(200))
     .refine((keys) => Object.keys(keys).length <= maxLimitKeys, `must have at most ${maxLimitKeys} members`)
     .meta({ maxProperties: maxLimitKeys, examples: [{ user: 'u-4711' }] })
     .describe(
@@ -62,12 +59,9 @@ const limitKeysSchema = refuseProto(
     ),
 );
 
-export const bindingSchema = z
-  .string()
-  .regex(visibleText(200), 'must be 1 to 200 characters, none of them a control character')
-  .describe(
-    'What the code approves, such as a payment by its id, amount and account: 1 to 200 characters. A verification must name exactly the same.',
-  );
+export const bindingSchema = visibleText(200).describe(
+  'What the code approves, such as a payment by its id, amount and account: 1 to 200 characters. A verification must name exactly the same.',
+);
 
 export const purposeSchema = z
   .string()

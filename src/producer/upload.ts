@@ -22,9 +22,7 @@ export const startSchema = dateTimeSchema.refine(
 
 /** Options of a batch as an app writes them. */
 export const batchMembers = {
-  name: z
-    .string()
-    .regex(visibleText(100), 'must be 1 to 100 characters, none of them a control character')
+  name: visibleText(100)
     .refine((name) => !phoneNumber.test(name), 'must not hold a phone number, nor nine digits in a row')
     .optional()
     .describe('Name of the batch, for people: at most 100 characters.'),

@@ -107,10 +107,9 @@ export function createSendOtpQueue(options: QueueConnection & { shards?: number 
     await withTimeout(reading, knownDeadlineMs).catch(() => {});
     return seen;
   };
-  const byShard = <O extends QueuedOtp>(otps: readonly O[]) =>
-    [...Map.groupBy(otps, ({ id }) => String(shardOfId(id)))].map(
-      ([n, ofShard]) => [Number(n), ofShard] as const,
-    );
+  const byShard = <O extends QueuedOtp>(otps: readonly O[]) => [
+    ...Map.groupBy(otps, ({ id }) => shardOfId(id)),
+  ];
   const isAnnounced = () =>
     announce().then(
       () => true,

@@ -12,17 +12,7 @@ import type { Policy } from './script.js';
 export type Candidate = ReturnType<typeof candidateOf>;
 
 /** The limits that hold for one OTP: its app's own, or the gateway's. */
-type CandidateLimits = Pick<
-  Policy,
-  | 'recipientCooldownMs'
-  | 'recipientPer10Minutes'
-  | 'recipientPerDay'
-  | 'recipientPerDayAllApps'
-  | 'appPerSecond'
-  | 'clientIpPer10Minutes'
-  | 'creditsPerDay'
-  | 'creditsPerMonth'
->;
+type CandidateLimits = Pick<Policy, keyof NonNullable<OtpRequest['limits']> | 'recipientPerDayAllApps'>;
 
 /** Makes a candidate of what is asked for, under a new id unless one was reserved. */
 export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) {
@@ -207,14 +197,9 @@ export function callOf(
     return args;
   };
   const keyIndexOf = (key: string | null) => (key === null ? undefined : keyIndex(key));
-  const itemOf = ({
-    facts,
-    asked,
-    budgets,
-    job,
-    limitKeys,
-    keys: { appWindow, clientIp, clientNetwork, range, reference, idempotency },
-  }: Candidate) => {
+  const itemOf = (candidate: Candidate) => {
+    const { facts, asked, budgets, job, limitKeys } = candidate;
+    const { appWindow, clientIp, clientNetwork, range, reference, idempotency } = candidate.keys;
     const indexes = {
       appWindow: keyIndexOf(appWindow),
       clientIp: keyIndexOf(clientIp),

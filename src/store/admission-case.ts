@@ -7,6 +7,7 @@ import type { Admission, AdmissionOptions } from './admission.js';
 import { type Candidate, callOf } from './admission-candidate.js';
 import type { Budget } from './budgets.js';
 import { copyToCurrentKey } from './keys.js';
+import { guardReply } from './number-ranges.js';
 import { newOtp, openRecord } from './record.js';
 import { bySlot, json, luaSource, retryAfterHistoryChange } from './script.js';
 
@@ -79,9 +80,7 @@ export function loadAdmit(options: AdmissionOptions, { peek = false } = {}) {
   return bySlot(options.redis, ask);
 }
 
-const decision = z.enum(['', 'slowed', 'blocked', 'capped']);
-/** The toll-fraud guard's decision about a range and, if `waitMs` is not 0, why it refuses the OTP. */
-export const guardReply = z.object({ decision, waitMs: z.number(), reason: z.string() });
+const { decision } = guardReply.shape;
 const quota = z.object({
   name: z.string(),
   quota: z.number(),

@@ -7,7 +7,6 @@ import {
   type Case,
   closeCase,
   forEachCase,
-  guardReply,
   loadAdmit,
   parseReply,
   refused,
@@ -19,6 +18,7 @@ import {
 import { loadHolds } from './app-holds.js';
 import { createAppPauses } from './app-pauses.js';
 import { keys } from './keys.js';
+import { guardReply } from './number-ranges.js';
 import { openRecord } from './record.js';
 import { json, loadListScript, loadRecordScript, loadScript, longestLifeMs } from './script.js';
 import { createPauseReader, lastKnown } from './sending-pause.js';

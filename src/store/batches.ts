@@ -116,11 +116,6 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions) {
     );
     for (const answer of answers) if (answer instanceof Error) throw answer;
   };
-  const ofApp = async (app: string, id: string) => {
-    const batch = batchOfId(id);
-    const fields = batch === null ? {} : await redis.hgetall(keys.batch(batch));
-    return fields['app'] === app ? batch : null;
-  };
   const phonesOf = ({ request }: Line) => encrypter.hashes('phone number', request.to.e164);
   const fingerprints = (line: Line) =>
     encrypter.hashes('upload line', line.text).map((hash) => hash.slice(0, fingerprintWidth));
@@ -359,9 +354,10 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions) {
     },
     /** Cancels its unsent OTPs for good; false when there is no such batch of this app. */
     cancel: async (app: string, id: string) => {
-      const batch = await ofApp(app, id);
-      const reply = batch && cancelReply.parse(await cancelScript([keys.batch(batch)], []));
-      if (!batch || !reply) return false;
+      const batch = batchOfId(id);
+      if (batch === null || (await redis.hget(keys.batch(batch), 'app')) !== app) return false;
+      const reply = cancelReply.parse(await cancelScript([keys.batch(batch)], []));
+      if (!reply) return false;
       await setInPartitions(batch, ['cancelledAt', ...reply]);
       return true;
     },

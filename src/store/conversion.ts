@@ -4,23 +4,20 @@ import type { Otp } from '../otp/otp.js';
 import { keys } from './keys.js';
 import { json, loadScript, type StoreContext } from './script.js';
 
-/** Hardly any OTPs of an app to a country are verified, as when SMS are pumped. Times are ms of Redis's clock. */
-export interface ConversionAlarm {
-  app: string;
-  /** ISO 3166-1 alpha-2. */
-  country: string;
-  since: number;
+const alarmSchema = z.object({
+  since: z.number(),
   /** Ends then, unless conversion stays low. */
-  ends: number;
+  ends: z.number(),
   /** OTPs sent and verified at the last evaluation. */
-  sent: number;
-  verified: number;
-}
+  sent: z.number(),
+  verified: z.number(),
+});
+
+/** Hardly any OTPs of an app to a country are verified, as when SMS are pumped. Times are ms of Redis's clock. */
+export type ConversionAlarm = ReturnType<typeof named> & z.infer<typeof alarmSchema>;
 
 /** The share of OTPs that are verified, by app and country. It raises alarms and refuses nothing. */
 export type Conversion = ReturnType<typeof createConversion>;
-
-type AlarmNames = 'app' | 'country';
 
 /** Notes under way at a time; more are dropped. */
 const mostPending = 10_000;
@@ -32,7 +29,6 @@ const judgeReply = z.array(json(z.object({ name: z.string(), sent: z.number(), v
 const latelyReply = z.array(
   json(z.object({ name: z.string(), sent: z.number(), judged: z.number(), verified: z.number() })),
 );
-const alarmSchema = z.object({ since: z.number(), ends: z.number(), sent: z.number(), verified: z.number() });
 
 interface Note {
   name: string;
@@ -91,7 +87,8 @@ export function createConversion({ redis, policy }: StoreContext) {
   };
 }
 
-function named(name: string): Pick<ConversionAlarm, AlarmNames> {
+/** `country`: ISO 3166-1 alpha-2. */
+function named(name: string) {
   const [app = '', country = ''] = name.split(' ');
   return { app, country };
 }

@@ -4,6 +4,7 @@ import { withTimeout } from '../lib/with-timeout.js';
 import { randomText } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
+import { readOr } from './record.js';
 import { loadScript, type StoreContext } from './script.js';
 
 const entrySchema = z.object({
@@ -69,13 +70,8 @@ export function createNumberLists(options: NumberListsOptions) {
   };
   const fieldsOf = ({ app, digits }: Pick<NumberListEntry, 'app' | 'digits'>) =>
     encrypter.hashes('number list', `${app ?? ''}\n${digits}`);
-  const open = (field: string, value: string): NumberListEntry | null => {
-    try {
-      return entrySchema.parse(JSON.parse(encrypter.decrypt(field, value)));
-    } catch {
-      return null;
-    }
-  };
+  const open = (field: string, value: string): NumberListEntry | null =>
+    readOr(() => entrySchema.parse(JSON.parse(encrypter.decrypt(field, value))), null);
   /** Encrypts entries with the current key before an older one is removed, and deletes those whose time is over. */
   const tidy = shared(async () => {
     for (const [field, { value, entry }] of state.known) {

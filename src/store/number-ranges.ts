@@ -59,14 +59,13 @@ export function rangeWarning(
 /** Notes under way at a time; more are dropped. */
 const mostPending = 10_000;
 
-const takeReply = z.array(
-  json(
-    z.object({
-      decision: z.enum(['', 'slowed', 'blocked', 'capped']).transform((name) => (name === '' ? null : name)),
-      waitMs: z.number(),
-    }),
-  ),
-);
+/** The toll-fraud guard's decision about a range and, if `waitMs` is not 0, why it refuses the OTP. */
+export const guardReply = z.object({
+  decision: z.enum(['', 'slowed', 'blocked', 'capped']),
+  waitMs: z.number(),
+  reason: z.string(),
+});
+const takeReply = z.array(json(guardReply));
 /** A master of a cluster that takes longer counts as unavailable. */
 export const slotDeadlineMs = 1_000;
 /** When a range is checked again whose master does not answer. */
@@ -74,12 +73,10 @@ const unavailableForMs = 1_000;
 
 const readReply = json(limitedSchema).nullable();
 
-interface NumberRangesOptions extends StoreContext {
-  numberLists: Pick<NumberLists, 'listOf' | 'refresh'>;
-}
-
 /** The guard's ranges in Redis; their keys hold keyed hashes. */
-export function createNumberRanges(options: NumberRangesOptions) {
+export function createNumberRanges(
+  options: StoreContext & { numberLists: Pick<NumberLists, 'listOf' | 'refresh'> },
+) {
   const { redis, encrypter, policy, numberLists } = options;
   const noteMany = loadListScript(redis, 'ranges/range#note', policy);
   const readScript = loadScript(redis, 'ranges/range#read', policy);
@@ -132,8 +129,8 @@ export function createNumberRanges(options: NumberRangesOptions) {
         const parsed = answer instanceof Error ? [] : takeReply.parse(answer);
         for (const [index, { i }] of of.entries()) {
           const isUnavailable = answer instanceof Error && policy.fraudGuard === 'enforce';
-          const { decision, waitMs } = parsed[index] ?? { decision: null, waitMs: 0 };
-          checks[i] = { waitMs: isUnavailable ? unavailableForMs : waitMs, decision };
+          const decision = parsed[index]?.decision || null;
+          checks[i] = { waitMs: isUnavailable ? unavailableForMs : (parsed[index]?.waitMs ?? 0), decision };
           if (decision === null) continue;
           await redis.sadd(keys.ranges, name).catch(() => {});
           if (decision === 'blocked') await emitBlocked([keys.events('ranges')], [name]).catch(() => {});

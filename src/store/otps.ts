@@ -52,8 +52,6 @@ export function createOtps(options: AdmissionOptions & Parameters<typeof createO
   const admitOne = redis.isCluster
     ? async (asked: AdmissionRequest) => (await admitMany([asked]))[0] ?? new Error('no answer')
     : createBatcher(admitMany, requestLimits);
-  const referenceHashes = (app: string, reference: string) =>
-    encrypter.hashes('reference', `${app}\n${reference}`);
 
   return {
     /** The OTP as the clock has it now; null when there is none of this app under that id. */
@@ -91,7 +89,7 @@ export function createOtps(options: AdmissionOptions & Parameters<typeof createO
     ...createOtpList(options),
     /** The newest first, at most 100. */
     findByReference: async (app: string, reference: string) => {
-      const indexes = referenceHashes(app, reference).map(keys.reference);
+      const indexes = encrypter.hashes('reference', `${app}\n${reference}`).map(keys.reference);
       const ids = await Promise.all(indexes.map((key) => redis.zrevrange(key, 0, -1)));
       const found = await Promise.all(
         ids

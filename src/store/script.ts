@@ -95,19 +95,11 @@ export function json<T extends z.ZodType>(schema: T) {
 type Script = (keys: string[], args: (string | number | Buffer)[]) => Promise<unknown>;
 
 /** Values of `POLICY.name` in Lua sources: the operator's settings and fixed numbers. */
-function luaValues(policy: Partial<Policy>): Map<string, string | number> {
+function luaValues(policy: Partial<Policy>): Record<string, string | number | undefined> {
   // To make a table of the transitions would cost each call more than to search this text.
   const pairs = statuses.flatMap((from) => transitions[from].map((to) => `${from}>${to} `));
-  return new Map(
-    Object.entries({
-      ...policy,
-      lossWindowMs,
-      enqueueGraceMs,
-      verifyReplayMs,
-      longestStartMs,
-      transitions: pairs.join(''),
-    }),
-  );
+  const fixed = { lossWindowMs, enqueueGraceMs, verifyReplayMs, longestStartMs };
+  return { ...policy, ...fixed, transitions: pairs.join('') };
 }
 
 /**
@@ -134,7 +126,7 @@ function readLua(name: string, included = new Set<string>()): string {
 export function luaSource(name: string, policy: Partial<Policy> = {}): string {
   const values = luaValues(policy);
   return readLua(name).replaceAll(/\bPOLICY\.(\w+)/g, (_, key: string) => {
-    const value = values.get(key);
+    const value = values[key];
     if (value === undefined) throw new Error(`lua/${name}.lua: there is no POLICY.${key}`);
     return JSON.stringify(value);
   });

@@ -6,7 +6,16 @@ import type { Conversion } from './conversion.js';
 import { MissingEncryptionKey } from './encryption.js';
 import { keys } from './keys.js';
 import type { NumberRanges } from './number-ranges.js';
-import { failureCodes, type OtpFacts, type OtpRecord, plainFields, recordSchema, toOtp } from './record.js';
+import {
+  failureCodes,
+  type OtpFacts,
+  type OtpRecord,
+  openRecord,
+  plainFields,
+  readOr,
+  recordSchema,
+  toOtp,
+} from './record.js';
 import { json, loadListScript, loadRecordScript, type RecordScriptOptions } from './script.js';
 
 /** Records of one partition that a sweep checks in one call. */
@@ -107,19 +116,9 @@ const sweepReply = z.tuple([
   z.array(z.string()),
 ]);
 
-function claimOf(
-  {
-    claims,
-    claimedAt = 0,
-    retries,
-    unknowns,
-    presumed,
-    refusal: failure,
-    refusedAt,
-    firstRefusedAt,
-  }: OtpRecord,
-  claim: Pick<Claimed, 'id' | 'token' | 'leaseMs' | 'record'>,
-): Claimed {
+function claimOf(record: OtpRecord, claim: Pick<Claimed, 'id' | 'token' | 'leaseMs' | 'record'>): Claimed {
+  const { claims, claimedAt = 0, retries, unknowns, presumed } = record;
+  const { refusal: failure, refusedAt, firstRefusedAt } = record;
   const tries = retries + unknowns - presumed;
   const refusal =
     failure && refusedAt ? { failure, claimedAt: refusedAt, firstAt: firstRefusedAt ?? refusedAt } : null;
@@ -136,31 +135,13 @@ export function createSendAttempts(
   // One partition a call: a sweep of all in one would hold others up.
   const sweepScript = loadRecordScript(options, 'otp/sweep', { most: 1 });
   const markEnqueuedScript = loadListScript(redis, 'otp/otps#mark-enqueued');
-  const parse = (raw: string) => recordSchema.parse(JSON.parse(raw));
-  const tryParse = (raw: string): OtpRecord | null => {
-    try {
-      return parse(raw);
-    } catch {
-      return null;
-    }
-  };
+  const tryParse = (raw: string) => readOr(() => recordSchema.parse(JSON.parse(raw)), null);
 
   /** The id alone of a record that is broken, or that no encryption key opens: it must not hide the others. */
-  const tryOpen = ([id, raw]: [string, string]): Otp | string => {
-    try {
-      return toOtp(encrypter, parse(raw));
-    } catch {
-      return id;
-    }
-  };
+  const tryOpen = ([id, raw]: [string, string]) => readOr(() => openRecord(encrypter, raw), id);
 
-  const openEnded = (record: OtpRecord): EndedOtp => {
-    try {
-      return toOtp(encrypter, record);
-    } catch {
-      return plainFields(record);
-    }
-  };
+  const openEnded = (record: OtpRecord): EndedOtp =>
+    readOr(() => toOtp(encrypter, record), null) ?? plainFields(record);
 
   /** The id alone of a record that is broken. */
   const tryOpenEnded = (raw: string): EndedOtp | string => {
@@ -240,7 +221,6 @@ export function createSendAttempts(
       const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
       const ended = swept.flatMap(([, , , raws]) => raws.map(tryOpenEnded));
       return {
-        looked: swept.reduce((sum, [looked]) => sum + looked, 0),
         /** OTPs that the clock ended without a known SMS. */
         ended: ended.filter((otp) => typeof otp !== 'string'),
         /** OTPs whose job may be missing. */

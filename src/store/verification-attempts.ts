@@ -32,27 +32,6 @@ export interface Verification {
   replay: { key: string; code: string; binding?: string | undefined } | null;
 }
 
-/** Verification attempts: counted before the provider is asked, settled after it answered. */
-export interface VerificationAttempts {
-  /** `replayed`: this very verification succeeded less than 60 s ago. */
-  admit(
-    verification: Verification,
-  ): Promise<{ kind: 'admitted' | 'replayed'; otp: Otp } | { kind: VerificationRefusal }>;
-  /**
-   * Throws unless it gets the object that `admit` was given. `verified` is durable before it is returned, and returned to
-   * at most one call of an OTP. `recipientLocked`: too many codes in a row were wrong for this number. `unrecognised` spends
-   * the OTP's attempt, and does not count for the number.
-   */
-  settle(
-    verification: Verification,
-    outcome: VerifyOutcome['kind'],
-  ): Promise<
-    | { kind: 'verified'; otp: Otp }
-    | { kind: 'incorrect' | 'unrecognised' | 'unavailable'; otp: Otp; recipientLocked: boolean }
-    | { kind: VerificationRefusal }
-  >;
-}
-
 const admitReply = z.tuple([z.string(), z.string().optional()]);
 const settleReply = json(
   z.discriminatedUnion('kind', [
@@ -78,9 +57,10 @@ const settleReply = json(
 );
 const refusal = z.enum(refusals);
 
+/** Verification attempts: counted before the provider is asked, settled after it answered. */
 export function createVerificationAttempts(
   options: RecordScriptOptions & { ranges: Pick<NumberRanges, 'note'>; conversion: Pick<Conversion, 'note'> },
-): VerificationAttempts {
+) {
   const { encrypter, ranges, conversion } = options;
   const admitScript = loadRecordScript(options, 'verification/admit-attempt', requestLimits);
   const settleScript = loadRecordScript(options, 'verification/settle-attempt');
@@ -94,7 +74,10 @@ export function createVerificationAttempts(
   };
 
   return {
-    admit: async (verification) => {
+    /** `replayed`: this very verification succeeded less than 60 s ago. */
+    admit: async (
+      verification: Verification,
+    ): Promise<{ kind: 'admitted' | 'replayed'; otp: Otp } | { kind: VerificationRefusal }> => {
       const { app, id, token } = verification;
       const partition = partitionOfId(id);
       if (!partition) return { kind: 'otp_not_found' };
@@ -105,7 +88,19 @@ export function createVerificationAttempts(
       opened.set(verification, otp);
       return { kind, otp };
     },
-    settle: async (verification, outcome) => {
+    /**
+     * Throws unless it gets the object that `admit` was given. `verified` is durable before it is returned, and returned
+     * to at most one call of an OTP. `recipientLocked`: too many codes in a row were wrong for this number.
+     * `unrecognised` spends the OTP's attempt, and does not count for the number.
+     */
+    settle: async (
+      verification: Verification,
+      outcome: VerifyOutcome['kind'],
+    ): Promise<
+      | { kind: 'verified'; otp: Otp }
+      | { kind: 'incorrect' | 'unrecognised' | 'unavailable'; otp: Otp; recipientLocked: boolean }
+      | { kind: VerificationRefusal }
+    > => {
       const { id, token } = verification;
       const otp = opened.get(verification);
       if (!otp) throw new Error('settle() needs the object that admit() was given');

@@ -5,7 +5,7 @@ import { partitions } from '../otp/otp-id.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { slotDeadlineMs } from './number-ranges.js';
-import { recordSchema, toOtp } from './record.js';
+import { openRecord, readOr } from './record.js';
 import { loadListScript, loadRecordScript, type RecordScriptOptions } from './script.js';
 
 /** Lines of a batch that wait for their release, by partition. */
@@ -34,18 +34,6 @@ export const waitReasons = [
 ] as const;
 export type WaitReason = (typeof waitReasons)[number];
 
-/** A batch that has not ended, as its upload or last turn noted it. */
-export interface ActiveBatch {
-  batch: string;
-  app: string;
-  waiting: number;
-  /** OTPs released and not sent yet. */
-  inFlight: number;
-  /** When it started, or was created, in ms since 1970: an app's batches go in this order. */
-  order: number;
-  waitsFor: WaitReason | null;
-}
-
 /** A released OTP. `exempt`: its number was verified lately, so the toll-fraud guard does not check it. */
 export interface ReleasedOtp {
   otp: Otp;
@@ -67,10 +55,15 @@ const releaseReply = z.tuple([z.number(), z.array(z.tuple([z.string(), z.number(
 export const activeSchema = z.object({
   app: z.string(),
   waiting: z.number(),
+  /** OTPs released and not sent yet. */
   inFlight: z.number(),
+  /** When it started, or was created, in ms since 1970: an app's batches go in this order. */
   order: z.number(),
   waitsFor: z.enum(waitReasons).nullable(),
 });
+
+/** A batch that has not ended, as its upload or last turn noted it. */
+export type ActiveBatch = { batch: string } & z.infer<typeof activeSchema>;
 
 export function createWaitingLines(options: RecordScriptOptions & { encrypter: Encrypter }) {
   const { redis, encrypter, policy } = options;
@@ -81,13 +74,8 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
   });
   const returnScript = loadRecordScript(options, 'batches/waiting#put-back');
   /** A record that no encryption key opens is left to the sweeper, which reports it. */
-  const open = ([raw, exempt]: [string, number]): ReleasedOtp[] => {
-    try {
-      return [{ otp: toOtp(encrypter, recordSchema.parse(JSON.parse(raw))), exempt: exempt === 1 }];
-    } catch {
-      return [];
-    }
-  };
+  const open = ([raw, exempt]: [string, number]): ReleasedOtp[] =>
+    readOr(() => [{ otp: openRecord(encrypter, raw), exempt: exempt === 1 }], []);
   const firstOfApp = async (app: string) =>
     (await redis.zrange(keys.appBatchQueue(app), '0', '0'))[0] ?? null;
   return {

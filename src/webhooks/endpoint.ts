@@ -13,7 +13,12 @@ const connections = 64;
 /** Of an answer, which says nothing that matters. */
 const mostBytes = 16 * 1_024;
 
-interface WebhookEndpointOptions {
+/**
+ * Delivers events as the Standard Webhooks specification has it (https://github.com/standard-webhooks/standard-webhooks):
+ * `webhook-id`, `webhook-timestamp`, `webhook-signature`. Follows no redirect, and connects to public addresses only,
+ * unless private ones are allowed.
+ */
+export function createWebhookEndpoint(options: {
   url: string;
   /** As `whsec_…`, the current one first; each signs, so that a receiver can change over. */
   secrets: readonly string[];
@@ -21,14 +26,7 @@ interface WebhookEndpointOptions {
   allowPrivate: boolean;
   /** Of one attempt. */
   timeoutMs?: number;
-}
-
-/**
- * Delivers events as the Standard Webhooks specification has it (https://github.com/standard-webhooks/standard-webhooks):
- * `webhook-id`, `webhook-timestamp`, `webhook-signature`. Follows no redirect, and connects to public addresses only,
- * unless private ones are allowed.
- */
-export function createWebhookEndpoint(options: WebhookEndpointOptions): WebhookEndpoint {
+}): WebhookEndpoint {
   const { url, secrets, allowPrivate, timeoutMs = webhookTimeoutMs } = options;
   const signers = secrets.map((secret) => new Webhook(secret));
   const agent = new Agent({
@@ -85,33 +83,18 @@ function reasonOf(error: unknown): string {
 const special = new BlockList();
 for (const range of [
   ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'],
-  ...[
-    '168.63.129.16/32',
-    '192.0.0.0/24',
-    '192.0.2.0/24',
-    '192.88.99.0/24',
-    '192.168.0.0/16',
-    '198.18.0.0/15',
-  ],
-  ...['198.51.100.0/24', '203.0.113.0/24', '224.0.0.0/4', '240.0.0.0/4'],
-]) {
-  add(range, 'ipv4');
-}
-for (const range of [
+  ...['168.63.129.16/32', '192.0.0.0/24', '192.0.2.0/24', '192.88.99.0/24', '192.168.0.0/16'],
+  ...['198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24', '224.0.0.0/4', '240.0.0.0/4'],
   ...['::/127', '64:ff9b::/96', '64:ff9b:1::/48', '100::/64', '2001::/23', '2001:db8::/32', '2002::/16'],
   ...['3fff::/20', '5f00::/16', 'fc00::/7', 'fe80::/10', 'fec0::/10', 'ff00::/8'],
 ]) {
-  add(range, 'ipv6');
+  const [address = '', bits] = range.split('/');
+  special.addSubnet(address, Number(bits), isIP(address) === 4 ? 'ipv4' : 'ipv6');
 }
 
 /** All of IPv6 that is given out; IPv4 inside IPv6 is not, and no name needs it. */
 const global = new BlockList();
 global.addSubnet('2000::', 3, 'ipv6');
-
-function add(range: string, family: 'ipv4' | 'ipv6'): void {
-  const [address = '', bits] = range.split('/');
-  special.addSubnet(address, Number(bits), family);
-}
 
 /** Whether an IP address is one that anybody on the Internet can reach. */
 export function isPublicAddress(address: string): boolean {
@@ -120,10 +103,8 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /** The name leads to this network, not to the Internet. */
-class PrivateAddressError extends Error {
-  override readonly name = 'PrivateAddressError';
-  readonly code = 'EPRIVATE';
-}
+const privateAddress = (): NodeJS.ErrnoException =>
+  Object.assign(new Error('the name leads to private addresses only'), { code: 'EPRIVATE' });
 
 /**
  * Lookups under way at a time: half of what libuv has for them, which is half of 16 threads (`isms-otp.ts`). Those of iSMS
@@ -158,7 +139,7 @@ const lookupIf =
       (addresses) => {
         const found = addresses.filter(({ address }) => isAllowed(address));
         const [first] = found;
-        if (!first) return done(new PrivateAddressError('the name leads to private addresses only'), '', 0);
+        if (!first) return done(privateAddress(), '', 0);
         if (options.all) return done(null, found);
         done(null, first.address, first.family);
       },

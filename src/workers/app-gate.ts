@@ -117,10 +117,9 @@ export function createAppGate(options: {
     logger.error(about, 'sending paused for an app: iSMS refuses its OTPs with an unknown text (`refusal`)');
   };
   const giveTrialBack = async (app: string, state: AppState) => {
-    const returned = await returnTrial(app).then(
-      () => true,
-      () => false,
-    );
+    const returned = await returnTrial(app)
+      .then(() => true)
+      .catch(() => false);
     // Otherwise the next trial comes with the next interval.
     if (!returned || state.tryAt === null) return;
     state.tryAt = now();

@@ -97,13 +97,9 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   const bulkWindow = createBulkWindow({ store, sendOtpQueue, shards });
   const releaseLines = createLineRelease(options);
 
-  const note = async (
-    job: BatchJob,
-    facts: BatchFacts,
-    { waiting, inFlight }: WaitingCount,
-    waitsFor: WaitReason | null,
-  ) => {
+  const note = async ({ job, facts, count }: Turn, waitsFor: WaitReason | null) => {
     const { batch, app } = job.data;
+    const { waiting, inFlight } = count;
     await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor });
     const progress =
       facts.lines === 0 ? 0 : Math.floor((100 * Math.max(0, facts.lines - waiting)) / facts.lines);
@@ -138,7 +134,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     await leaveAppQueue(job);
     const isUnsent = count.waiting > 0 || count.inFlight > 0 || !count.complete;
     if (isUnsent || isUploading(facts, count.at)) {
-      await note(job, facts, count, null);
+      await note({ job, facts, count }, null);
       return { wait: isUnsent ? nextTurnMs.unsent : nextTurnMs.upload };
     }
     await batches.markFinished(batch);
@@ -148,11 +144,8 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   };
 
   /** Why the batch releases nothing now, and how long it waits; null: it may release. */
-  const findObstacle = async ({
-    job,
-    facts,
-    count,
-  }: Turn): Promise<{ reason: WaitReason; wait: number } | null> => {
+  const findObstacle = async (turn: Turn): Promise<{ reason: WaitReason; wait: number } | null> => {
+    const { job, facts, count } = turn;
     const { batch } = job.data;
     if (facts.paused || (await store.appPauses.isPaused(facts.app))) {
       // Workers take jobs meanwhile, so one recall may miss some.
@@ -209,7 +202,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     await waitingLines.noteHeld(batch, waitsForRanges ? [] : released.rangeLimited);
     const waiting = Math.max(0, count.waiting - released.lines);
     const rest = { ...count, waiting, inFlight: count.inFlight + released.lines };
-    await note(job, facts, rest, waitsForRanges ? 'number_range' : null);
+    await note({ job, facts, count: rest }, waitsForRanges ? 'number_range' : null);
     // The app's next batch goes on where none of these lines is free, none is left, or they wait for their pace.
     if (waitsForRanges || released.lines === 0 || waiting === 0 || facts.perSecond !== null)
       await leaveAppQueue(job);
@@ -235,7 +228,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     const found = await findObstacle(turn);
     if (found === null) return await release(turn);
     if (found.reason !== 'earlier_batch') await leaveAppQueue(job);
-    await note(job, facts, count, found.reason);
+    await note(turn, found.reason);
     return { wait: found.wait };
   };
   return async (job: BatchJob): Promise<Next> =>

@@ -18,15 +18,6 @@ const turn = { least: 25, most: 2_000 };
 const sampleEveryMs = 500;
 const rateOverMs = 10_000;
 
-/** The lines that a batch may release in this turn. */
-interface Allowance {
-  lines: number;
-  /** By shard, of those that take lines and have some of the batch. */
-  byShard: ReadonlyMap<number, number>;
-  /** The window of a shard is full, for all batches. */
-  isFull: boolean;
-}
-
 interface BulkWindowOptions {
   store: Pick<Store, 'waitingLines' | 'load'>;
   sendOtpQueue: Pick<SendOtpQueue, 'bulkByShard'>;
@@ -59,8 +50,11 @@ export function createBulkWindow({ store: { waitingLines, load }, sendOtpQueue, 
   };
 
   return {
-    /** `open` counts the waiting lines that may be released. */
-    async allowance(job: BatchJob, { perSecond }: BatchFacts, open: WaitingCount): Promise<Allowance> {
+    /**
+     * The lines that a batch may release in this turn; `byShard`: of the shards that take lines and have some of the
+     * batch; `isFull`: the window of a shard is full, for all batches. `open` counts the lines that may be released.
+     */
+    async allowance(job: BatchJob, { perSecond }: BatchFacts, open: WaitingCount) {
       const mostOfAll = clamp(windowSeconds * (await sendRate()), window);
       const { apps, inFlight } = await sharing(job);
       const share = Math.max(0, mostOfAll / Math.min(leastShareOf, apps) - inFlight);

@@ -119,7 +119,8 @@ async function processPermitted(
     await Promise.all([taken?.(), ofApp()]);
   };
   const began = performance.now();
-  const window = callWindow(sendTimeoutMs, began);
+  // Counted from before the claim, so that the call ends before its lease does.
+  const window = { leaveBy: momentIn(leaveWithinMs), endBy: began + sendTimeoutMs };
   const result = await sendAttempts.claim(job.data.id, randomText());
   if (result.kind !== 'claimed') {
     await giveBackCall();
@@ -172,14 +173,17 @@ interface ClaimedSend {
 }
 
 async function sendClaimed(dependencies: SendOtpDependencies, send: ClaimedSend): Promise<SendOtpResult> {
-  const { jobGate, metrics, pauseGate } = dependencies;
+  const { jobGate, metrics, appGate, pauseGate } = dependencies;
   const { job, lockToken, claim } = send;
   const isTrial = pauseGate.state === 'trial';
   const decided = await decideWithoutCall(dependencies, send);
   const outcome = decided ?? (await call(dependencies, send));
   // iSMS is not called for a test number: its success says nothing about iSMS.
   if (!decided && !claim.otp.isTest) jobGate.note(outcome);
-  if (outcome.kind === 'accepted' && !claim.otp.isTest) noteAccepted(dependencies, claim);
+  if (outcome.kind === 'accepted' && !claim.otp.isTest) {
+    appGate.noteAccepted({ app: claim.otp.app, claimedAt: claim.claimedAt });
+    pauseGate.noteAccepted(claim.claimedAt);
+  }
   if (!decided) noteRefusal(dependencies, claim, outcome);
   const called = !decided && wasCalled(claim, outcome);
   // The limit forgets within a second what Redis does not take.
@@ -246,11 +250,6 @@ function countSend(
   if (changed) countEnd(metrics, otp);
 }
 
-function noteAccepted({ appGate, pauseGate }: SendOtpDependencies, { otp, claimedAt }: SendClaim): void {
-  appGate.noteAccepted({ app: otp.app, claimedAt });
-  pauseGate.noteAccepted(claimedAt);
-}
-
 /** Whether iSMS was called. */
 function wasCalled({ otp }: SendClaim, outcome: SendOutcome): boolean {
   return !otp.isTest && (outcome.kind !== 'unsent' || spendsRetry(outcome.reason));
@@ -295,11 +294,6 @@ function between({ least, most }: { least: number; most: number }): number {
 /** Bulk jobs have a priority in BullMQ. */
 function laneOf({ priority }: SendOtpJob): Lane {
   return priority > 0 ? 'bulk' : 'single';
-}
-
-/** Counted from before the claim, so that the call ends before its lease does. */
-function callWindow(sendTimeoutMs: number, began: number): CallWindow {
-  return { leaveBy: momentIn(leaveWithinMs), endBy: began + sendTimeoutMs };
 }
 
 /** Retries until Redis takes the outcome: losing it would turn a known send into an unknown one. */
