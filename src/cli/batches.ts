@@ -4,7 +4,7 @@ import { type ExitCode, exitCodes } from './failure.js';
 import { given } from './send.js';
 import { batchText, counted, table } from './view.js';
 
-/** Lists batches, newest first. */
+/** Lists batches, newest first; `limit`: of all pages together. */
 export async function listBatches(
   call: Call,
   { limit = 20, ...options }: ListBatchesOptions,

@@ -119,7 +119,10 @@ interface InputLine {
   otp: OtpInput;
 }
 
-const textColumns = 'to message template locale purpose senderId reference clientIp binding'.split(' ');
+const textColumns = [
+  ...['to', 'message', 'template', 'locale', 'purpose'],
+  ...['senderId', 'reference', 'clientIp', 'binding'],
+];
 const numberColumns = ['ttlSeconds', 'sendDeadlineSeconds', 'maxAttempts'];
 const columns = [...textColumns, ...numberColumns];
 /** Columns of members that are objects: one for each kind of limit key, and for each variable of the template. */

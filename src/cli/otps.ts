@@ -4,7 +4,7 @@ import { type ExitCode, exitCodes } from './failure.js';
 import { given } from './send.js';
 import { table } from './view.js';
 
-/** Lists OTPs, newest first. */
+/** Lists OTPs, newest first; `limit`: of all pages together. */
 export async function listOtps(call: Call, { limit = 20, ...options }: ListOtpsOptions): Promise<ExitCode> {
   const { client } = await connect(call);
   const asked = { ...given(options), limit: Math.min(Math.max(limit, 1), 500), signal: call.signal };

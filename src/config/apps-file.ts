@@ -213,10 +213,11 @@ const token =
  * `JSON.parse`, which may show a secret.
  */
 export function jsonSyntaxError(text: string): { line: number; column: number } | null {
-  /** The brackets that close those that are open. */
+  /** Closing brackets of what is open, the innermost last. */
   const open: string[] = [];
-  /** Tokens that may follow: a mark, a k(ey) or another v(alue). */
-  let expected = '{[v';
+  const value = '{[v';
+  /** What may follow, a character each: a mark, k(ey), or v(alue): a string, number, true, false or null. */
+  let expected = value;
   for (let at = 0; ; at = token.lastIndex) {
     token.lastIndex = at;
     const groups = token.exec(text)?.groups;
@@ -229,10 +230,10 @@ export function jsonSyntaxError(text: string): { line: number; column: number } 
     const inside = open.at(-1);
     const after: Record<string, string> = {
       '{': 'k}',
-      '[': '{[v]',
-      ',': inside === '}' ? 'k' : '{[v',
+      '[': `${value}]`,
+      ',': inside === '}' ? 'k' : value,
       k: ':',
-      ':': '{[v',
+      ':': value,
     };
     expected = after[found] ?? (inside ? `,${inside}` : '');
   }

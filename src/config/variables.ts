@@ -11,12 +11,13 @@ interface Variable {
 /** Which variable stands behind a part of the schema. */
 const variables = z.registry<Variable>();
 
-/** Gives a part of the schema the name of its variable and its documentation. */
+/** Gives a part of the schema the name of its variable and its documentation. Throws for a part that has one already. */
 export function variable<S extends z.ZodType>(
   name: string,
   schema: S,
   documentation: Omit<Variable, 'name'>,
 ): S {
+  if (variables.has(schema)) throw new Error(`${name} needs a schema of its own`);
   variables.add(schema, { name, ...documentation });
   return schema;
 }

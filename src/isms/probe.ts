@@ -9,23 +9,23 @@ import {
   type ProbeStep,
   probeFacts,
 } from './probe-facts.js';
-import { providerOver, windowOf } from './provider.js';
+import { type IsmsOptions, providerOver, windowOf } from './provider.js';
 import { parseJson } from './replies.js';
 import { createMask } from './transcript-mask.js';
 
-type ProbeOptions = Parameters<typeof providerOver>[1] &
-  Pick<SendCall, 'to' | 'message' | 'unicode' | 'senderId'> & {
-    url: string;
-    connectTimeoutMs: number;
-    /** Whether to wait until a validity of one minute is over, and verify once more. */
-    expired: boolean;
-    signal: AbortSignal;
-    /** Takes the next lines of the masked transcript. */
-    write: (text: string) => Promise<void>;
-    /** Gets the code of the SMS; null if none arrived. */
-    askCode: () => Promise<string | null>;
-    wait: (ms: number) => Promise<void>;
-  };
+interface ProbeOptions
+  extends Omit<IsmsOptions, 'urls' | 'sendConnections' | 'verifyConnections' | 'onHostChange'>,
+    Pick<SendCall, 'to' | 'message' | 'unicode' | 'senderId'> {
+  url: string;
+  /** Whether to wait until a validity of one minute is over, and verify once more. */
+  expired: boolean;
+  signal: AbortSignal;
+  /** Takes the next lines of the masked transcript. */
+  write: (text: string) => Promise<void>;
+  /** Gets the code of the SMS; null if none arrived. */
+  askCode: () => Promise<string | null>;
+  wait: (ms: number) => Promise<void>;
+}
 
 /** iSMS names no limit of calls; one a second is below any that a gateway is likely to need. */
 const betweenCallsMs = 1_000;

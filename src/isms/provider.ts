@@ -5,7 +5,7 @@ import { type ConnectionPool, createConnectionPool, type Exchange } from './exch
 import { createHostOrder, type OnHostChange } from './host-order.js';
 import { parseReply, quotedText, refusalByText, saysWrongCode, withoutSecrets } from './replies.js';
 
-interface IsmsOptions {
+export interface IsmsOptions {
   /** Addresses of the endpoint, each of another host, in order of preference. */
   urls: readonly string[];
   username: string;

@@ -1,3 +1,7 @@
+export const minuteMs = 60_000;
+export const hourMs = 60 * minuteMs;
+export const dayMs = 24 * hourMs;
+
 /** Milliseconds since 1970 as text: UTC with milliseconds. */
 export const isoTime = (ms: number) => new Date(ms).toISOString();
 

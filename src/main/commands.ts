@@ -1,12 +1,10 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
-import type { listBatches } from '../cli/batches.js';
+import type { ListBatchesOptions, ListOtpsOptions, StatsOptions } from 'isms-otp-client';
 import type { BulkOptions } from '../cli/bulk.js';
 import type { Call, Terminal } from '../cli/call.js';
 import { shells } from '../cli/completion.js';
 import type { ExitCode } from '../cli/failure.js';
-import type { listOtps } from '../cli/otps.js';
 import type { SendOptions } from '../cli/send.js';
-import type { stats } from '../cli/stats.js';
 import type { VerifyOptions } from '../cli/verify.js';
 import { statuses } from '../otp/otp.js';
 import { moment, wholeNumber } from './argument-parsers.js';
@@ -158,8 +156,9 @@ function createCommandBuilder(program: Command, io: CommandLineIo, setExitCode: 
     run: (call: Call) => Promise<ExitCode>,
   ): Promise<void> => {
     const { runCall } = await import('../cli/call.js');
+    const { env, stdin, stdout, stderr } = io;
     const signal = io.stopSignal();
-    setExitCode(await runCall({ ...io, name, json, url, signal }, run, whenStopped));
+    setExitCode(await runCall({ env, stdin, stdout, stderr, name, json, url, signal }, run, whenStopped));
   };
   return { program, io, setExitCode, define, withJson, print, local, client, call };
 }
@@ -316,7 +315,7 @@ function addGatewayCommands({ program, print, local, client, call }: CommandBuil
     .option('--since <time>', 'only OTPs accepted since then, such as 2026-11-25 (UTC)', moment)
     .option('--until <time>', 'only OTPs accepted before then', moment)
     .option('--limit <n>', 'maximum number of OTPs; default: 20', wholeNumber)
-    .action((options: Parameters<typeof listOtps>[1] & GatewayOptions) =>
+    .action((options: ListOtpsOptions & GatewayOptions) =>
       call('otps list', options, async (one) => (await import('../cli/otps.js')).listOtps(one, options)),
     );
   const batchStatuses = ['scheduled', 'sending', 'paused', 'cancelled', 'finished'];
@@ -325,7 +324,7 @@ function addGatewayCommands({ program, print, local, client, call }: CommandBuil
     .option('--since <time>', 'only batches created since then, such as 2026-11-25 (UTC)', moment)
     .option('--until <time>', 'only batches created before then', moment)
     .option('--limit <n>', 'maximum number of batches; default: 20', wholeNumber)
-    .action((options: Parameters<typeof listBatches>[1] & GatewayOptions) =>
+    .action((options: ListBatchesOptions & GatewayOptions) =>
       call('batches list', options, async (one) =>
         (await import('../cli/batches.js')).listBatches(one, options),
       ),
@@ -354,7 +353,7 @@ function addGatewayCommands({ program, print, local, client, call }: CommandBuil
       moment,
     )
     .option('--until <time>', 'end; default: now', moment)
-    .action((options: Parameters<typeof stats>[1] & GatewayOptions) =>
+    .action((options: StatsOptions & GatewayOptions) =>
       call('stats', options, async (one) => (await import('../cli/stats.js')).stats(one, options)),
     );
   local('completion', 'print the completion script of a shell')

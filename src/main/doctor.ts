@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
 import { ConfigError, type Environment } from '../config/load-config.js';
 import type { Config } from '../config/roles.js';
+import { dayMs } from '../lib/time.js';
 import { troubleTexts } from '../otp/outcome.js';
 import { unreadableEntries } from '../store/number-lists.js';
 import { mastersOf, type RedisClient } from '../store/script.js';
@@ -22,7 +23,6 @@ interface Finding {
 const leastRedis = [6, 2] as const;
 const mostSkewMs = 1_000;
 const certificateWarnDays = 14;
-const dayMs = 86_400_000;
 const answerWithinMs = 5_000;
 
 const ok = (check: Finding['check'], text: string): Finding => ({ check, level: 'ok', text });
@@ -74,9 +74,10 @@ function* missingSettings(env: Environment): Generator<Finding> {
     try {
       load(env, command);
     } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
       complete = false;
-      const missing = error instanceof ConfigError ? error.errors.map(({ variable }) => variable) : [];
-      const advice = `Set what it needs, if one is to run here: ${missing.join(', ')}.`;
+      const missing = error.errors.map(({ variable }) => variable).join(', ');
+      const advice = `Set what it needs, if one is to run here: ${missing}.`;
       yield warning('settings', `No ${command} can start with these settings.`, advice);
     }
   }

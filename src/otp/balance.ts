@@ -1,7 +1,5 @@
-import { dayOf } from '../lib/time.js';
+import { dayMs, dayOf, hourMs } from '../lib/time.js';
 
-const dayMs = 86_400_000;
-const hourMs = 3_600_000;
 /** As late as `YYYY-MM-DD` can name a day. */
 const lastDay = Date.UTC(9999, 11, 31);
 

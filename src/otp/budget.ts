@@ -1,4 +1,5 @@
 import { memoize } from '../lib/memoize.js';
+import { hourMs } from '../lib/time.js';
 
 /** What budgets hold for. */
 export const budgetPeriods = ['day', 'month'] as const;
@@ -12,7 +13,6 @@ export interface CurrentPeriod {
   endsAt: number;
 }
 
-const hourMs = 3_600_000;
 /** Longer than any day, or month, of any time zone. */
 const longestMs = { day: 30 * hourMs, month: 32 * 24 * hourMs };
 

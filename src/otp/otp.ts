@@ -62,7 +62,7 @@ export type FailureCode = keyof typeof failureMessages;
 /** Single OTPs overtake bulk. */
 export type Lane = 'single' | 'bulk';
 
-/** What an OTP has from its request. */
+/** Members that an OTP takes over from its request. */
 interface RequestedOtp {
   app: string;
   to: PhoneNumber;

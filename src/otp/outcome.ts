@@ -13,6 +13,12 @@ export const accountTroubles = [
 ] as const;
 
 export type AccountTrouble = (typeof accountTroubles)[number];
+const troubles: ReadonlySet<string> = new Set(accountTroubles);
+
+/** Whether a reason is trouble of the iSMS account. */
+export function isAccountTrouble(reason: string): reason is AccountTrouble {
+  return troubles.has(reason);
+}
 
 /** What happened, as the end of a sentence about paused sending, and what the operator should do. */
 export const troubleTexts: Record<AccountTrouble, { cause: string; advice: string }> = {
@@ -109,18 +115,17 @@ export function spendsRetry(reason: UnsentReason): boolean {
  */
 export type HealthSignal = 'success' | 'failure' | 'ignored';
 
+/** The signal of a send: an unknown outcome is a failure. */
 export function sendHealthSignal(outcome: SendOutcome): HealthSignal {
   if (outcome.kind === 'unsent') return unsentSignal(outcome.reason);
   return outcome.kind === 'unknown' ? 'failure' : 'success';
 }
 
-const troubles: ReadonlySet<string> = new Set(accountTroubles);
-
 /** The signal of a verification. Account trouble is a success: iSMS answered. */
 export function verifyHealthSignal(outcome: VerifyOutcome): HealthSignal {
   if (outcome.kind === 'unsent') return unsentSignal(outcome.reason);
   if (outcome.kind !== 'unavailable') return 'success';
-  return troubles.has(outcome.reason) ? 'success' : 'failure';
+  return isAccountTrouble(outcome.reason) ? 'success' : 'failure';
 }
 
 function unsentSignal(reason: UnsentReason): HealthSignal {

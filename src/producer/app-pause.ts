@@ -3,11 +3,11 @@ import type { Store } from '../store/store.js';
 
 /** Pauses or resumes the sends of an app; false if nothing changed. Batches follow at once, other OTPs in seconds. */
 export async function setAppPaused(
-  parts: { store: Pick<Store, 'appPauses' | 'waitingLines'>; batchQueue: Pick<BatchQueue, 'wake'> },
+  dependencies: { store: Pick<Store, 'appPauses' | 'waitingLines'>; batchQueue: Pick<BatchQueue, 'wake'> },
   app: string,
   paused: boolean,
 ): Promise<boolean> {
-  const { store, batchQueue } = parts;
+  const { store, batchQueue } = dependencies;
   const changed = await (paused ? store.appPauses.pause(app) : store.appPauses.resume(app));
   const active = await store.waitingLines.active();
   // Each batch wakes the one behind it.

@@ -28,16 +28,16 @@ export interface RequestSettings extends MessageSettings {
 const daySeconds = 86_400;
 
 /**
- * Text without control characters and lone surrogates, at most so many characters. Means the same with and without the
- * flag `u`: tools read the pattern from the OpenAPI document either way.
+ * Schema of text of 1 to `most` characters without control characters and lone surrogates. Its pattern means the same
+ * with and without the flag `u`: tools read it from the OpenAPI document either way.
  */
-export function visibleText(most: number) {
+export function visibleTextSchema(most: number) {
   const character = String.raw`[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff]`;
   const problem = `must be 1 to ${most} characters, none of them a control character`;
   return z.string().regex(new RegExp(`^(?:${character}){1,${most}}$`), problem);
 }
 
-export const referenceSchema = visibleText(200).describe(
+export const referenceSchema = visibleTextSchema(200).describe(
   'Your own id, 1 to 200 characters: finds the OTP again.',
 );
 
@@ -50,7 +50,7 @@ const maxLimitKeys = 3;
 
 const limitKeysSchema = refuseProto(
   z
-    .record(z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be the name of a kind'), visibleText(200))
+    .record(z.string().regex(/^[a-z][a-z_-]{0,31}$/, 'must be the name of a kind'), visibleTextSchema(200))
     .refine((keys) => Object.keys(keys).length <= maxLimitKeys, `must have at most ${maxLimitKeys} members`)
     .meta({ maxProperties: maxLimitKeys, examples: [{ user: 'u-4711' }] })
     .describe(
@@ -59,7 +59,7 @@ const limitKeysSchema = refuseProto(
     ),
 );
 
-export const bindingSchema = visibleText(200).describe(
+export const bindingSchema = visibleTextSchema(200).describe(
   'What the code approves, such as a payment by its id, amount and account: 1 to 200 characters. A verification must name exactly the same.',
 );
 

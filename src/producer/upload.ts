@@ -8,7 +8,7 @@ import { type BatchOptions, type Line, linesPerChunk, type ReservedLine } from '
 import { longestStartMs } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import type { EnqueuedBatch, Enqueuer } from './enqueue.js';
-import { dateTimeSchema, type Read, visibleText } from './otp-request.js';
+import { dateTimeSchema, type Read, visibleTextSchema } from './otp-request.js';
 import { redisTrouble, refuseUnavailable } from './redis-trouble.js';
 
 /** Names are shown in Bull Board and events, where no whole phone number may be. */
@@ -22,7 +22,7 @@ export const startSchema = dateTimeSchema.refine(
 
 /** Options of a batch as an app writes them. */
 export const batchMembers = {
-  name: visibleText(100)
+  name: visibleTextSchema(100)
     .refine((name) => !phoneNumber.test(name), 'must not hold a phone number, nor nine digits in a row')
     .optional()
     .describe('Name of the batch, for people: at most 100 characters.'),

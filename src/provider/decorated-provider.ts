@@ -53,8 +53,8 @@ export function resilientProvider(
       const isRetry = call.callNumber > 1;
       if (!isRetry) retryBudget.earn();
       // A probe is free: the circuit spaces probes already, and recovery must not wait for a token.
-      const may = !isRetry || permit.probe || retryBudget.spend();
-      return await settled(permit, may ? provider.send(call, window) : beyondBudget, sendHealthSignal);
+      const isAllowed = !isRetry || permit.probe || retryBudget.spend();
+      return await settled(permit, isAllowed ? provider.send(call, window) : beyondBudget, sendHealthSignal);
     },
     verify: async (call) => {
       const permit = circuits.verifications.enter();

@@ -1,6 +1,7 @@
 import type { Job, Queue } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
+import { hourMs, minuteMs } from '../lib/time.js';
 import { eventTypes, type GatewayEvent } from '../otp/event.js';
 import { openQueue, queueNames } from './queues.js';
 
@@ -18,8 +19,6 @@ export type WebhookPayload = z.infer<typeof webhookPayload>;
 export type WebhookJob = Job<WebhookPayload, null, typeof webhookJob>;
 
 const secondMs = 1_000;
-const minuteMs = 60 * secondMs;
-const hourMs = 60 * minuteMs;
 
 /** The wait after each failed attempt: over a day in total, then the job is a dead letter. */
 export const webhookRetriesMs = [

@@ -1,10 +1,7 @@
 import { countLabels, mostAppGroups, slotMs } from '../lib/tally.js';
-import { dayOf } from '../lib/time.js';
+import { dayMs, dayOf, hourMs } from '../lib/time.js';
 import { keys } from './keys.js';
 import { loadScript, type RedisClient } from './script.js';
-
-const hourMs = 3_600_000;
-const dayMs = 24 * hourMs;
 
 /** What an app's statistics are grouped by, and the groups of a day; further ones are counted as `other`. */
 const mostGroups = { status: 1, country: 250, purpose: mostAppGroups, template: mostAppGroups } as const;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { createBatcher } from '../lib/batcher.js';
-import { dayOf } from '../lib/time.js';
+import { dayMs, dayOf } from '../lib/time.js';
 import { keys } from './keys.js';
 import { type RedisClient, singleRecordLimits } from './script.js';
 
@@ -23,15 +23,11 @@ const entrySchema = z.object({
 /** Actions, actors and results; never a number, a code or a key. */
 export type AuditEntry = z.infer<typeof entrySchema>;
 
-/** The audit log, kept for so many days; 0: none is kept. */
-export type Audit = ReturnType<typeof createAudit>;
-
-const dayMs = 86_400_000;
 const readAtATime = 1_000;
 /** The most that can be asked to be kept, and a day. */
 const longestMs = 3_651 * dayMs;
 
-/** The audit log in Redis: a stream a day. */
+/** The audit log in Redis, a stream a day, each kept for `keepDays`; 0: none is kept. */
 export function createAudit(redis: RedisClient, keepDays: number) {
   const write = createBatcher(async (entries: AuditEntry[]) => {
     const written = entries.map((entry) =>

@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { dayMs } from '../lib/time.js';
 import { type BalanceLimits, balanceAlarms, consumption, consumptionDays } from '../otp/balance.js';
 import { keys } from './keys.js';
 import { loadScript, type StoreContext } from './script.js';
 
-const dayMs = 86_400_000;
 const historyKeptMs = 90 * dayMs;
 /** More than a week of snapshots every five minutes. */
 const mostPoints = 5_000;

@@ -1,3 +1,4 @@
+import { dayMs } from '../lib/time.js';
 import { batchId } from '../otp/otp-id.js';
 import { keys } from './keys.js';
 import { loadScript, longestLifeMs, longestStartMs, type Policy, type RedisClient } from './script.js';
@@ -11,7 +12,6 @@ export interface BatchPlace {
 
 /** About 1 MB of Redis for an app. */
 const mostListed = 10_000;
-const dayMs = 86_400_000;
 const longestTtlMs = 600_000;
 
 /** The list of each app's batches that have OTPs. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { createBatcher } from '../lib/batcher.js';
+import { minuteMs } from '../lib/time.js';
 import type { Otp } from '../otp/otp.js';
 import { keys } from './keys.js';
 import { json, loadScript, type StoreContext } from './script.js';
@@ -23,7 +24,6 @@ export type Conversion = ReturnType<typeof createConversion>;
 const mostPending = 10_000;
 /** No request waits for them, so those that come while one call is under way are the next one. */
 const gatheredLong = { most: 1_000, inFlight: 1 };
-const minuteMs = 60_000;
 
 const judgeReply = z.array(json(z.object({ name: z.string(), sent: z.number(), verified: z.number() })));
 const latelyReply = z.array(
@@ -87,10 +87,13 @@ export function createConversion({ redis, policy }: StoreContext) {
   };
 }
 
-/** `country`: ISO 3166-1 alpha-2. */
 function named(name: string) {
   const [app = '', country = ''] = name.split(' ');
-  return { app, country };
+  return {
+    app,
+    /** ISO 3166-1 alpha-2. */
+    country,
+  };
 }
 
 /** As arguments of the Lua function; what belongs together is counted here, so that Redis counts once. */

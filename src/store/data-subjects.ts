@@ -3,14 +3,14 @@ import type { Otp } from '../otp/otp.js';
 import { partitionOf } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
-import { readOr, recordSchema, toOtp } from './record.js';
-import { loadRecordScript, loadScript, masterOf, type RecordScriptOptions } from './script.js';
+import { recordSchema, toOtp } from './record.js';
+import { loadRecordScript, loadScript, masterOf, type RecordScriptOptions, tryOr } from './script.js';
 
 const lookedAtATime = 1_000;
 const ofRecord = recordSchema.extend({ phone: z.string() });
 
 /** A broken record must not hide the others; the sweeper names it. */
-const readable = (raw: string) => readOr(() => ofRecord.parse(JSON.parse(raw)), null);
+const readable = (raw: string) => tryOr(() => ofRecord.parse(JSON.parse(raw)), null);
 
 /** What is kept about the person behind a phone number, by its keyed hashes under every encryption key. */
 export function createDataSubjects(options: RecordScriptOptions) {

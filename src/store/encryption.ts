@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto';
+import { dayMs } from '../lib/time.js';
 import { nextRandom } from '../otp/otp-id.js';
 
-const dayMs = 86_400_000;
 const nonceBytes = 12;
 const tagBytes = 16;
 const keyIdBytes = 4;

@@ -4,8 +4,7 @@ import { withTimeout } from '../lib/with-timeout.js';
 import { randomText } from '../otp/otp-id.js';
 import type { PhoneNumber } from '../otp/phone-number.js';
 import { keys } from './keys.js';
-import { readOr } from './record.js';
-import { loadScript, type StoreContext } from './script.js';
+import { loadScript, type StoreContext, tryOr } from './script.js';
 
 const entrySchema = z.object({
   /** `deny`: nothing is sent to these numbers. `allow`: they are exempt from the toll-fraud guard. */
@@ -71,7 +70,7 @@ export function createNumberLists(options: NumberListsOptions) {
   const fieldsOf = ({ app, digits }: Pick<NumberListEntry, 'app' | 'digits'>) =>
     encrypter.hashes('number list', `${app ?? ''}\n${digits}`);
   const open = (field: string, value: string): NumberListEntry | null =>
-    readOr(() => entrySchema.parse(JSON.parse(encrypter.decrypt(field, value))), null);
+    tryOr(() => entrySchema.parse(JSON.parse(encrypter.decrypt(field, value))), null);
   /** Encrypts entries with the current key before an older one is removed, and deletes those whose time is over. */
   const tidy = shared(async () => {
     for (const [field, { value, entry }] of state.known) {

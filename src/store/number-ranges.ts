@@ -129,8 +129,9 @@ export function createNumberRanges(
         const parsed = answer instanceof Error ? [] : takeReply.parse(answer);
         for (const [index, { i }] of of.entries()) {
           const isUnavailable = answer instanceof Error && policy.fraudGuard === 'enforce';
-          const decision = parsed[index]?.decision || null;
-          checks[i] = { waitMs: isUnavailable ? unavailableForMs : (parsed[index]?.waitMs ?? 0), decision };
+          const { decision: decided = '', waitMs = 0 } = parsed[index] ?? {};
+          const decision = decided === '' ? null : decided;
+          checks[i] = { waitMs: isUnavailable ? unavailableForMs : waitMs, decision };
           if (decision === null) continue;
           await redis.sadd(keys.ranges, name).catch(() => {});
           if (decision === 'blocked') await emitBlocked([keys.events('ranges')], [name]).catch(() => {});

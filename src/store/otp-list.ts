@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dayMs, hourMs } from '../lib/time.js';
 import type { Otp, Status } from '../otp/otp.js';
 import { batchId, batchOfId } from '../otp/otp-id.js';
 import type { AdmissionRequest } from './admission.js';
@@ -14,8 +15,6 @@ import {
   type RedisClient,
 } from './script.js';
 
-const hourMs = 3_600_000;
-const dayMs = 24 * hourMs;
 const longestTtlMs = 600_000;
 /** On a cluster, clocks of masters differ: an OTP may be listed among those of this much later. */
 const lateMs = 60_000;

@@ -143,15 +143,6 @@ export function openRecord(encrypter: Encrypter, raw: string): Otp {
   return toOtp(encrypter, recordSchema.parse(JSON.parse(raw)));
 }
 
-/** What `read` returns, or `otherwise` if it throws: what cannot be read must not hide the rest. */
-export function readOr<T, F>(read: () => T, otherwise: F): T | F {
-  try {
-    return read();
-  } catch {
-    return otherwise;
-  }
-}
-
 /** Opens a record. Throws when no encryption key fits. */
 export function toOtp(encrypter: Encrypter, record: OtpRecord): Otp {
   const [callingCode, national, country, message, unicode, senderId, reference, ...more] =

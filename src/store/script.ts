@@ -92,6 +92,15 @@ export function json<T extends z.ZodType>(schema: T) {
     .pipe(schema);
 }
 
+/** Returns the result of `read`, or `fallback` if it throws: one broken entry must not hide the others. */
+export function tryOr<T, F>(read: () => T, fallback: F): T | F {
+  try {
+    return read();
+  } catch {
+    return fallback;
+  }
+}
+
 type Script = (keys: string[], args: (string | number | Buffer)[]) => Promise<unknown>;
 
 /** Values of `POLICY.name` in Lua sources: the operator's settings and fixed numbers. */

@@ -12,11 +12,10 @@ import {
   type OtpRecord,
   openRecord,
   plainFields,
-  readOr,
   recordSchema,
   toOtp,
 } from './record.js';
-import { json, loadListScript, loadRecordScript, type RecordScriptOptions } from './script.js';
+import { json, loadListScript, loadRecordScript, type RecordScriptOptions, tryOr } from './script.js';
 
 /** Records of one partition that a sweep checks in one call. */
 const sweepBatch = 200;
@@ -110,7 +109,6 @@ const settleReply = json(
   ]),
 );
 const sweepReply = z.tuple([
-  z.number(),
   z.array(z.tuple([z.string(), z.string()])),
   z.array(z.string()),
   z.array(z.string()),
@@ -135,13 +133,14 @@ export function createSendAttempts(
   // One partition a call: a sweep of all in one would hold others up.
   const sweepScript = loadRecordScript(options, 'otp/sweep', { most: 1 });
   const markEnqueuedScript = loadListScript(redis, 'otp/otps#mark-enqueued');
-  const tryParse = (raw: string) => readOr(() => recordSchema.parse(JSON.parse(raw)), null);
+  const tryParse = (raw: string) => tryOr(() => recordSchema.parse(JSON.parse(raw)), null);
 
   /** The id alone of a record that is broken, or that no encryption key opens: it must not hide the others. */
-  const tryOpen = ([id, raw]: [string, string]) => readOr(() => openRecord(encrypter, raw), id);
+  const tryOpen = ([id, raw]: [string, string]) => tryOr(() => openRecord(encrypter, raw), id);
 
+  /** The plain fields alone of a record that no encryption key opens. */
   const openEnded = (record: OtpRecord): EndedOtp =>
-    readOr(() => toOtp(encrypter, record), null) ?? plainFields(record);
+    tryOr(() => toOtp(encrypter, record), plainFields(record));
 
   /** The id alone of a record that is broken. */
   const tryOpenEnded = (raw: string): EndedOtp | string => {
@@ -218,8 +217,8 @@ export function createSendAttempts(
       const swept = replies.flatMap((reply) =>
         reply.status === 'fulfilled' ? [sweepReply.parse(reply.value)] : [],
       );
-      const queued = swept.flatMap(([, raws]) => raws.map(tryOpen));
-      const ended = swept.flatMap(([, , , raws]) => raws.map(tryOpenEnded));
+      const queued = swept.flatMap(([raws]) => raws.map(tryOpen));
+      const ended = swept.flatMap(([, , raws]) => raws.map(tryOpenEnded));
       return {
         /** OTPs that the clock ended without a known SMS. */
         ended: ended.filter((otp) => typeof otp !== 'string'),
@@ -227,7 +226,7 @@ export function createSendAttempts(
         queued: queued.filter((otp) => typeof otp !== 'string'),
         /** Ids of OTPs whose record is broken, or that no encryption key opens. */
         unreadable: [
-          ...swept.flatMap(([, , ids]) => ids),
+          ...swept.flatMap(([, ids]) => ids),
           ...[...queued, ...ended].filter((otp) => typeof otp === 'string'),
         ],
         /** Why some partitions could not be swept. */

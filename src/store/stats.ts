@@ -1,5 +1,5 @@
 import { slotMs } from '../lib/tally.js';
-import { dayOf } from '../lib/time.js';
+import { dayMs, dayOf } from '../lib/time.js';
 import { keys } from './keys.js';
 import { loadScript, type RedisClient } from './script.js';
 
@@ -11,7 +11,6 @@ export interface StatsSlot {
   values: Record<string, number>;
 }
 
-const dayMs = 86_400_000;
 const keptMs = 8 * dayMs;
 
 /** Statistics of all processes for the overview page, in one hash per day; not exact enough for accounting. */

@@ -5,8 +5,8 @@ import { partitions } from '../otp/otp-id.js';
 import type { Encrypter } from './encryption.js';
 import { keys } from './keys.js';
 import { slotDeadlineMs } from './number-ranges.js';
-import { openRecord, readOr } from './record.js';
-import { loadListScript, loadRecordScript, type RecordScriptOptions } from './script.js';
+import { openRecord } from './record.js';
+import { loadListScript, loadRecordScript, type RecordScriptOptions, tryOr } from './script.js';
 
 /** Lines of a batch that wait for their release, by partition. */
 export interface WaitingCount {
@@ -75,7 +75,7 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
   const returnScript = loadRecordScript(options, 'batches/waiting#put-back');
   /** A record that no encryption key opens is left to the sweeper, which reports it. */
   const open = ([raw, exempt]: [string, number]): ReleasedOtp[] =>
-    readOr(() => [{ otp: openRecord(encrypter, raw), exempt: exempt === 1 }], []);
+    tryOr(() => [{ otp: openRecord(encrypter, raw), exempt: exempt === 1 }], []);
   const firstOfApp = async (app: string) =>
     (await redis.zrange(keys.appBatchQueue(app), '0', '0'))[0] ?? null;
   return {

@@ -102,8 +102,8 @@ export function isPublicAddress(address: string): boolean {
   return isIP(address) === 6 && global.check(address, 'ipv6') && !special.check(address, 'ipv6');
 }
 
-/** The name leads to this network, not to the Internet. */
-const privateAddress = (): NodeJS.ErrnoException =>
+/** The error for a name that leads to this network, not to the Internet. */
+const privateAddressError = (): NodeJS.ErrnoException =>
   Object.assign(new Error('the name leads to private addresses only'), { code: 'EPRIVATE' });
 
 /**
@@ -139,7 +139,7 @@ const lookupIf =
       (addresses) => {
         const found = addresses.filter(({ address }) => isAllowed(address));
         const [first] = found;
-        if (!first) return done(privateAddress(), '', 0);
+        if (!first) return done(privateAddressError(), '', 0);
         if (options.all) return done(null, found);
         done(null, first.address, first.family);
       },

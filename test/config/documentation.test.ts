@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { appsJsonSchema } from '../../src/config/apps-file.js';
 import { configurationMarkdown } from '../../src/config/documentation.js';
+import { issuedSecret } from '../../src/config/formats.js';
 import { settings } from '../../src/config/roles.js';
+import { variable } from '../../src/config/variables.js';
 
 describe('docs/configuration.md', () => {
   it('is what the schema says; if not, run `npm run docs:write`', () => {
@@ -23,4 +25,8 @@ describe('docs/configuration.md', () => {
     const row = configurationMarkdown().match(/^\| `ENCRYPTION_KEYS` .*$/m)?.[0];
     expect(row).toContain('| `api`, `worker`,');
   });
+});
+
+it('refuses a second variable for the same part of the schema, which would replace the first', () => {
+  expect(() => variable('SECOND', issuedSecret, { meaning: 'Another secret.' })).toThrow('SECOND');
 });

@@ -184,7 +184,7 @@ function withShortcuts(
   { partitions, isDurable }: { partitions: string[]; isDurable(): boolean },
 ): Redis {
   const dues = partitions.map(keys.due);
-  const nothingDue = [[0, [], [], []]];
+  const nothingDue = [[[], [], []]];
   const evaluate =
     (name: 'eval' | 'evalsha') =>
     async (text: string, count: number, key: string, ...rest: (string | number)[]) =>

@@ -71,8 +71,8 @@ const refuseCrossSite: RequestHandler = (req, _res, next) => {
 };
 
 function setRoute(route: string): RequestHandler {
-  return (req, res, next) => {
-    nameRoute({ req, res }, route);
+  return (_req, res, next) => {
+    nameRoute(res, route);
     next();
   };
 }

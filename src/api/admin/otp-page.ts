@@ -1,14 +1,17 @@
 import { isoTime } from '../../lib/time.js';
-import { failureMessages } from '../../otp/otp.js';
+import { failureMessages, type Otp } from '../../otp/otp.js';
 import { batchId } from '../../otp/otp-id.js';
 import { troubleTexts } from '../../otp/outcome.js';
 import type { HistoryStep } from '../../store/otp-history.js';
-import type { Store } from '../../store/store.js';
 import { type Html, html } from '../http/html.js';
 import { maskedView } from './otp-search.js';
 
 /** An OTP as the store has it with its history. */
-type Found = NonNullable<Awaited<ReturnType<Store['otps']['findWithHistory']>>>;
+interface Found {
+  otp: Otp;
+  batch: string | null;
+  history: readonly HistoryStep[];
+}
 
 const batchLink = (id: string) => html`<a href="/admin#${id}"><code>${id}</code></a>`;
 

@@ -1,3 +1,4 @@
+import { hourMs, minuteMs } from '../../lib/time.js';
 import type { BudgetPeriod } from '../../otp/budget.js';
 import { type AccountTrouble, troubleTexts } from '../../otp/outcome.js';
 import type { AppHold } from '../../store/app-holds.js';
@@ -31,8 +32,6 @@ interface AlarmFacts {
   }[];
 }
 
-const minuteMs = 60_000;
-const hourMs = 60 * minuteMs;
 const longWaitMs = 30_000;
 const nearlyFull = 0.8;
 /** As in deploy/prometheus/alerts.yml. */

@@ -1,5 +1,6 @@
 import { resolved } from '../../lib/map-ordered.js';
 import { slotMs } from '../../lib/tally.js';
+import { dayMs, hourMs, minuteMs } from '../../lib/time.js';
 import type { App } from '../../otp/app.js';
 import { type LimitedRange, shownRange } from '../../store/number-ranges.js';
 import type { StatsSlot } from '../../store/stats.js';
@@ -11,9 +12,6 @@ import type { createWeeks } from './overview-weeks.js';
 /** Spans in hours, and how many slots of the statistics make one point of their charts. */
 const slotsPerPoint = { 1: 1, 6: 1, 24: 3, 168: 24 } as const;
 
-const minuteMs = 60_000;
-const hourMs = 60 * minuteMs;
-const dayMs = 24 * hourMs;
 /** Past shown by the curve of the balance. */
 const balanceDays = 30;
 /** Points of the balance's curve; more are not visible. */

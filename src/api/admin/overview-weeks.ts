@@ -1,8 +1,8 @@
 import { cachedFor } from '../../lib/memoize.js';
+import { hourMs } from '../../lib/time.js';
 import type { AppStats } from '../../store/app-stats.js';
 import type { ApiDependencies } from '../dependencies.js';
 
-const hourMs = 3_600_000;
 const weekMs = 7 * 24 * hourMs;
 /** Hours change slowly, and reading two weeks of all apps takes many calls. */
 const cachedMs = 300_000;

@@ -40,7 +40,7 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
   const cancel = createCancel(dependencies);
   const weeks = createWeeks(dependencies);
   const assets = overviewAssets();
-  const page = overviewPage(version, actions, assets.path);
+  const page = overviewPage({ version, actions, asset: assets.path });
   const router = Router({ caseSensitive: true, strict: true });
   router.get('/', (_req, res) => void res.set('Cache-Control', 'no-cache').send(page));
   router.get('/assets/:name', (req, res) => {
@@ -163,7 +163,12 @@ function overviewAssets() {
 }
 
 /** The overview without its figures, which the page's script fetches every 15 s. */
-function overviewPage(version: string, actions: boolean, asset: (name: string) => string): string {
+function overviewPage(options: {
+  version: string;
+  actions: boolean;
+  asset: (name: string) => string;
+}): string {
+  const { version, actions, asset } = options;
   const tile = (id: string, title: string) => html`
     <div><dt>${title}</dt><dd id="${id}">–</dd><dd class="more" id="${id}-more">&nbsp;</dd></div>`;
   const chart = (id: string, title: string, more = '') => html`
@@ -173,9 +178,10 @@ function overviewPage(version: string, actions: boolean, asset: (name: string) =
     <h2 id="${id}-title">${title}</h2>
     <div id="${id}"></div>
   </section>`;
-  const lists = [
+  const sections = [
     section('batches', 'Batches'),
     section('apps', 'Apps'),
+    // The page's script sets its title, which depends on the guard's mode.
     section('ranges', ''),
     section('numbers', 'Allowed and denied numbers'),
   ];
@@ -217,7 +223,7 @@ function overviewPage(version: string, actions: boolean, asset: (name: string) =
       </details>
     </form>
     <div id="found" aria-live="polite"></div>
-  </section>${lists}
+  </section>${sections}
   <fieldset id="span"><legend>Time shown</legend>
     <label><input type="radio" name="hours" value="1"><span>1 hour</span></label>
     <label><input type="radio" name="hours" value="6" checked><span>6 hours</span></label>

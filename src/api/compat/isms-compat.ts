@@ -1,4 +1,5 @@
 import { type Request, type Response, Router } from 'express';
+import { minuteMs } from '../../lib/time.js';
 import { failureMessages, type Otp } from '../../otp/otp.js';
 import { hexOf } from '../../otp/otp-id.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
@@ -71,7 +72,7 @@ export function ismsCompat(dependencies: ApiDependencies): Router {
   ]);
   router.all(path, async (req, res) => {
     const context = contextOf(res);
-    nameRoute({ req, res }, path);
+    nameRoute(res, path);
     try {
       const parameters = parametersOf(await readParameters(req, acceptsGet));
       const parameter = (name: string) => parameters.get(name) ?? '';
@@ -266,20 +267,24 @@ function verifyMethod(dependencies: ApiDependencies) {
 
 /** The OTP of a number by its UUID, or without a UUID the number's newest OTP without a purpose. */
 async function otpOf(
-  { otps, phones }: Pick<Store, 'otps' | 'phones'>,
+  store: Pick<Store, 'otps' | 'phones'>,
   { app, to, uuid }: { app: string; to: PhoneNumber; uuid: string },
 ): Promise<Otp> {
-  const ids = uuidShape.test(uuid) ? phones.idsOf(to, uuid.replaceAll('-', '')) : [];
-  const found =
-    uuid === ''
-      ? await otpsOfNumber({ otps, phones }, { app, to, purpose: null })
-      : await Promise.all(ids.map((id) => otps.find(app, id)));
-  const otp = found.find((one) => one?.to.e164 === to.e164);
+  const [otp] = await (uuid === ''
+    ? otpsOfNumber(store, { app, to, purpose: null })
+    : byUuid(store, { app, to, uuid }));
   if (!otp) throw new ApiProblem('otp_not_found');
   return otp;
 }
 
-const minuteMs = 60_000;
+async function byUuid(
+  { otps, phones }: Pick<Store, 'otps' | 'phones'>,
+  { app, to, uuid }: { app: string; to: PhoneNumber; uuid: string },
+): Promise<Otp[]> {
+  const ids = uuidShape.test(uuid) ? phones.idsOf(to, uuid.replaceAll('-', '')) : [];
+  const found = await Promise.all(ids.map((id) => otps.find(app, id)));
+  return found.filter((otp) => otp !== null).filter((otp) => otp.to.e164 === to.e164);
+}
 
 /** `interval`: minutes for which the app accepts the code; the gateway's own limit applies as well. */
 function isOver({ sentAt }: Otp, interval: string): boolean {

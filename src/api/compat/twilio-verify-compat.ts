@@ -80,7 +80,7 @@ export function twilioVerifyCompat(dependencies: ApiDependencies): Router {
   const answerBy =
     (path: string, operation: string, handle: Handler) => async (req: Request, res: Response) => {
       const route = path.replace(':service', '{sid}').replace(':sid', '{verificationSid}');
-      nameRoute({ req, res }, route);
+      nameRoute(res, route);
       contextOf(res).operation = `twilio ${operation}`;
       try {
         const { status, body } = await handle(await callOf(req, res, dependencies));

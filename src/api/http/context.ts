@@ -80,9 +80,9 @@ export function contextOf(res: ServerResponse): RequestContext {
 }
 
 /** Names the route of a request, for its log line, metrics and span. */
-export function nameRoute({ req, res }: { req: IncomingMessage; res: ServerResponse }, route: string): void {
+export function nameRoute(res: ServerResponse, route: string): void {
   contextOf(res).route = route;
-  trace.getActiveSpan()?.updateName(`${req.method} ${route}`).setAttribute('http.route', route);
+  trace.getActiveSpan()?.updateName(`${res.req.method} ${route}`).setAttribute('http.route', route);
 }
 
 /** Notes that a body came too late: the answer is written to the socket, and this one never finished. */

@@ -163,7 +163,7 @@ export function createDispatcher(
     const allow = [...byMethod.keys()].sort().join(', ');
     const serve = async (call: Call) => {
       const { req, res } = call;
-      nameRoute({ req, res }, path);
+      nameRoute(res, path);
       const context = contextOf(res);
       if (/^\/v1(\/|$)/.test(path)) {
         context.headers['Cache-Control'] = 'no-store';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { shared } from '../../lib/memoize.js';
-import { isoTime } from '../../lib/time.js';
+import { dayMs, isoTime } from '../../lib/time.js';
 import { alarmMessage } from '../../otp/balance.js';
 import type { BalanceSnapshot } from '../../store/balance.js';
 import type { Store } from '../../store/store.js';
@@ -11,7 +11,6 @@ import { instantParam, limitParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { balanceSchema, historySchema } from './schemas.js';
 
-const dayMs = 86_400_000;
 const tag = 'Balance';
 
 const historyQuery = z.strictObject({

@@ -73,7 +73,7 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
     key: string | undefined,
     options: Parameters<typeof toBatchOptions>[0],
   ): Promise<Upload> => {
-    const upload = await beginUpload({ store, enqueuer, onResults: countLines(metrics, app) }, app, {
+    const upload = await beginUpload({ store, enqueuer, onResults: createLineCounter(metrics, app) }, app, {
       ...toBatchOptions(options),
       idempotencyKey: key ?? null,
     });
@@ -171,8 +171,8 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
   };
 }
 
-/** Counts new lines; a repeated line was counted before. */
-function countLines(metrics: ApiDependencies['metrics'], app: string) {
+/** Creates a function that counts new lines; a repeated line was counted before. */
+function createLineCounter(metrics: ApiDependencies['metrics'], app: string) {
   return (results: readonly LineResult[], { from, lines }: Group): void => {
     const fresh: OtpRequest[] = [];
     for (const result of results) {
@@ -189,7 +189,7 @@ function answer({ summary }: Upload, body: object): Answer {
   return { status: 202, headers: { Location: `/v1/batches/${summary.batchId}` }, body };
 }
 
-/** Reads lines, completed with the defaults; rejects one with too many members unread. */
+/** Creates a function that reads a line, completed with the defaults; one with too many members is rejected unread. */
 function createLineReader({ read }: ReturnType<typeof createRequestReader>) {
   return (app: string, line: ReadLine, defaults?: object): UploadLine => {
     if (line === null) return null;

@@ -1,14 +1,12 @@
 import { z } from 'zod';
 import { createTurns } from '../../lib/memoize.js';
-import { isoTime } from '../../lib/time.js';
+import { dayMs, isoTime } from '../../lib/time.js';
 import { type AppStats, statsSteps } from '../../store/app-stats.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { invalid } from '../http/problem.js';
 import { instantParam } from '../http/request.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { statsSchema } from './schemas.js';
-
-const dayMs = 86_400_000;
 
 /** Rows of an answer: half a megabyte. */
 const mostRows = 2_000;

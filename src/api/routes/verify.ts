@@ -3,7 +3,7 @@ import { isoTime } from '../../lib/time.js';
 import { matchesBinding } from '../../otp/binding.js';
 import type { Otp } from '../../otp/otp.js';
 import { randomText } from '../../otp/otp-id.js';
-import { accountTroubles, type VerifyOutcome } from '../../otp/outcome.js';
+import { isAccountTrouble, type VerifyOutcome } from '../../otp/outcome.js';
 import { PhoneNumber } from '../../otp/phone-number.js';
 import type { Verification } from '../../store/verification-attempts.js';
 import type { ApiDependencies } from '../dependencies.js';
@@ -120,7 +120,6 @@ export function countVerifications({ metrics }: ApiDependencies) {
 
 /** After refusals of this many OTPs of an app in a row whose text does not say "wrong code", iSMS is out of order. */
 const several = 3;
-const troubles: readonly string[] = accountTroubles;
 
 /** A code for an OTP of this app. */
 interface TypedCode {
@@ -172,7 +171,7 @@ async function decide(
   const outcome = isBound ? await provider.verify(verifyCall(otp, code)) : ({ kind: 'incorrect' } as const);
   if (isBound && !otp.isTest) trackUnclear(dependencies, otp, outcome);
   // Account trouble says as little about the code as an unknown text does.
-  const aboutAccount = outcome.kind === 'unavailable' && troubles.includes(outcome.reason);
+  const aboutAccount = outcome.kind === 'unavailable' && isAccountTrouble(outcome.reason);
   const kind = aboutAccount ? 'unrecognised' : outcome.kind;
   const settled = await store.verificationAttempts.settle(verification, kind);
   if ('recipientLocked' in settled && settled.recipientLocked) {

@@ -1,7 +1,7 @@
 --- @include "shared/record"
 -- Ends OTPs whose deadline passed and returns queued ones whose job may be missing.
--- KEYS: the `due` sets of partitions. ARGV, for each: most records to check. Returns for each: how many it checked, the
--- queued ones, ids of unreadable ones, and the records of those that it ended without a known SMS.
+-- KEYS: the `due` sets of partitions. ARGV, for each: most records to check. Returns for each: the queued ones, ids of
+-- unreadable ones, and the records of those that it ended without a known SMS.
 local t = now()
 
 -- Everything that fails for a broken record, before the first write.
@@ -37,5 +37,5 @@ return for_each_record(function(most)
       queued[#queued + 1] = { id, raw }
     end
   end
-  return {#ids, queued, unreadable, changes}
+  return {queued, unreadable, changes}
 end)
