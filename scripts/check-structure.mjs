@@ -4,9 +4,9 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 29_066,
+  lines: 29_068,
   files: 235,
-  linesPerFile: 378,
+  linesPerFile: 379,
   exportsPer1000Lines: 27,
   typesPer1000Lines: 13,
   functionLinesP90: 20,

@@ -271,6 +271,17 @@ describe('a late answer', () => {
     expect(await find(id)).toMatchObject({ status: 'sent', ...ids(2) });
   });
 
+  it('keeps the record while its code is valid, though the newer attempt has no outcome', async () => {
+    const id = await admitted(store, { sendDeadlineSeconds: 40, ttlSeconds: 300 });
+    const older = await claimed(store, id);
+    await clock.advance(policy.sendLeaseMs);
+    await claimed(store, id);
+    await sendAttempts.settle(older, accepted(1));
+    await clock.advance(policy.sendLeaseMs + policy.retentionMs);
+    await expireKeys(redis, clock.now());
+    expect(await find(id)).toMatchObject({ status: 'sent', ...ids(1) });
+  });
+
   it('of the newer of two given-up attempts serves, whichever comes first', async () => {
     const patient = testStore(clock.redis, { maxResendsAfterUnknown: 2 });
     const id = await admitted(patient);

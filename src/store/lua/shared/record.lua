@@ -162,7 +162,9 @@ end
 -- The latest time at which the OTP ends if nothing more happens to it.
 local function ends_at(r)
   if r.status == 'queued' then return r.sendDeadline end
-  if r.status == 'sending' then return math.max(r.attemptEndsAt, r.sendDeadline) end
+  -- If this attempt fails, the code of an older one that was accepted late is valid.
+  local late = r.lateSuccess and r.lateSuccess.claimedAt + r.ttlSeconds * 1000 or 0
+  if r.status == 'sending' then return math.max(r.attemptEndsAt, r.sendDeadline, late) end
   if r.status == 'sent' then return r.expiresAt end
   -- A call may still be under way: its answer must find the OTP cancelled.
   if r.status == 'cancelled' then return math.max(r.at, r.attemptEndsAt or 0) end
