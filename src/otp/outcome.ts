@@ -16,9 +16,7 @@ export type AccountTrouble = (typeof accountTroubles)[number];
 const troubles: ReadonlySet<string> = new Set(accountTroubles);
 
 /** Whether a reason is trouble of the iSMS account. */
-export function isAccountTrouble(reason: string): reason is AccountTrouble {
-  return troubles.has(reason);
-}
+export const isAccountTrouble = (reason: string): reason is AccountTrouble => troubles.has(reason);
 
 /** What happened, as the end of a sentence about paused sending, and what the operator should do. */
 export const troubleTexts: Record<AccountTrouble, { cause: string; advice: string }> = {

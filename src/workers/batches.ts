@@ -185,6 +185,8 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
 
     const pace = paceOf(facts, count.at);
     const most = Math.min(lines, pace.lines);
+    // A turn of few lines takes about as long as any other: the app's next batch has one beside it.
+    if (count.waiting <= most / 2) await leaveAppQueue(job);
     const released: Released = { lines: 0, failed: false, rangeWaitMs: 0, rangeLimited };
     const endsAt = performance.now() + turnMs;
     for (const [shard, ofShard] of byShard) {

@@ -416,6 +416,20 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
     expect((await scene.store.waitingLines.count(second.batch)).inFlight).toBe(100);
   });
 
+  it('let the next one of their app begin beside a turn of few lines', async () => {
+    const { waitingLines } = scene.store;
+    const firstInTurns: (string | null)[] = [];
+    const release: typeof waitingLines.release = async (...args) => {
+      firstInTurns.push(await waitingLines.firstOfApp('shop'));
+      return await waitingLines.release(...args);
+    };
+    const store = { ...scene.store, waitingLines: { ...waitingLines, release } };
+    const [first, second] = [await upload(30), await upload(10)];
+    // Nothing is sent, so that a turn is of 25 lines.
+    for (let i = 0; i < 2; i++) await turn(first, store);
+    expect([...new Set(firstInTurns)]).toEqual([first.batch, second.batch]);
+  });
+
   it('leave half of the window to an app whose next batch has its turn yet to come', async () => {
     const [first, second] = [await upload(40, { app: 'mall' }), await upload(40, { app: 'mall' })];
     const one = await upload(200, { app: 'bank' });
