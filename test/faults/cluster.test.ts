@@ -30,6 +30,8 @@ interface Meanwhile {
 let asked = 0;
 /** Numbers of many ranges, beyond those that were enqueued before. */
 const next = () => nthNumber(20_000 + ((asked++ * 10_007) % 980_000)).e164;
+/** On a slow machine, those enqueued before take longer than a default deadline: that alone would be a reason to refuse. */
+const single = () => ({ to: next(), sendDeadlineSeconds: 1_800 });
 
 async function begin(master: RedisServer, outage: Outage): Promise<void> {
   if (outage === 'killed') await master.kill();
@@ -54,7 +56,7 @@ async function takeAway(master: RedisServer, outage: Outage, api: FleetApi): Pro
     Array.from({ length: uploads }, () => api.postBulk(Array.from({ length: linesPerUpload }, next))),
   );
   while (Date.now() - began < awayMs) {
-    const some = await Promise.all(Array.from({ length: 4 }, () => api.post({ to: next() })));
+    const some = await Promise.all(Array.from({ length: 4 }, () => api.post(single())));
     statuses.push(...some.map(({ status }) => status));
     await sleep(100);
   }
@@ -70,7 +72,7 @@ async function takeAway(master: RedisServer, outage: Outage, api: FleetApi): Pro
   const [back, since] = [Date.now(), calls.send];
   let accepted = false;
   while ((calls.send < since + 50 || !accepted) && Date.now() - back < 20_000) {
-    const some = await Promise.all(Array.from({ length: 9 }, () => api.post({ to: next() })));
+    const some = await Promise.all(Array.from({ length: 9 }, () => api.post(single())));
     accepted = some.every(({ status }) => status === 202);
     await sleep(10);
   }

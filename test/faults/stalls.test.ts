@@ -17,7 +17,8 @@ let fleet: Fleet;
 afterEach(() => fleet.close());
 
 const strict = { MAX_RESENDS_AFTER_UNKNOWN: '0', ISMS_SEND_TIMEOUT_MS: '4000', WORKER_CONCURRENCY: '20' };
-const stallMs = 3_000;
+/** Longer than the silence after which an API leaves its connection to Redis, 5 s. */
+const stallMs = 6_000;
 /** A module by which a process computes for so long when it gets SIGUSR2. */
 const blockOnSignal = `data:text/javascript,${encodeURIComponent(
   `process.on('SIGUSR2', () => { for (const until = Date.now() + ${stallMs}; Date.now() < until; ); });`,
