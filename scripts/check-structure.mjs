@@ -4,7 +4,7 @@ import { parseSync, Visitor } from 'vite';
 
 /** Of `src/`, Lua included, and of the texts. Lower a limit freely; raise one only with a reason in the commit. */
 const limits = {
-  lines: 29_068,
+  lines: 29_069,
   files: 235,
   linesPerFile: 379,
   exportsPer1000Lines: 27,

@@ -185,8 +185,9 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
 
     const pace = paceOf(facts, count.at);
     const most = Math.min(lines, pace.lines);
-    // A turn of few lines takes about as long as any other: the app's next batch has one beside it.
-    if (count.waiting <= most / 2) await leaveAppQueue(job);
+    // A last turn of few lines takes about as long as any other: the app's next batch has one beside it.
+    const isShort = count.waiting <= Math.min(most / 2, sum([...byShard.values()]));
+    if (isShort) await leaveAppQueue(job);
     const released: Released = { lines: 0, failed: false, rangeWaitMs: 0, rangeLimited };
     const endsAt = performance.now() + turnMs;
     for (const [shard, ofShard] of byShard) {
@@ -206,8 +207,8 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     const rest = { ...count, waiting, inFlight: count.inFlight + released.lines };
     await note({ job, facts, count: rest }, waitsForRanges ? 'number_range' : null);
     // The app's next batch goes on where none of these lines is free, none is left, or they wait for their pace.
-    if (waitsForRanges || released.lines === 0 || waiting === 0 || facts.perSecond !== null)
-      await leaveAppQueue(job);
+    const isHeldUp = waitsForRanges || released.lines === 0 || facts.perSecond !== null;
+    if (!isShort && (isHeldUp || waiting === 0)) await leaveAppQueue(job);
     if (waitsForRanges) {
       // Lines that came meanwhile are behind those that were checked.
       const isNew = count.at - facts.lastLineAt < nextTurnMs.longest;

@@ -169,6 +169,7 @@ function mayBeGone(otp: KnownOtp, { rules }: History, { now }: System): boolean 
 
 /** An end that is not written yet lets the record stay as long as the OTP might have lasted. */
 function mustBeGone(otp: KnownOtp, { rules }: History, { now }: System): boolean {
-  const last = Math.max(otp.since, otp.sendDeadline, otp.claim?.endsAt ?? 0, otp.expiresAt);
+  const late = otp.accepted ? otp.accepted.at + otp.ttlMs : 0;
+  const last = Math.max(otp.since, otp.sendDeadline, otp.claim?.endsAt ?? 0, otp.expiresAt, late);
   return hasEnded(otp) && last + rules.retentionMs <= now();
 }
