@@ -1,7 +1,7 @@
 import type { Batch, OtpClient } from 'isms-otp-client';
 import { answer, type Call, connect } from './call.js';
 import { type ExitCode, exitCodes, usageError } from './failure.js';
-import { inspectInput } from './input.js';
+import { inspectInput, jsonObject } from './input.js';
 import { given } from './send.js';
 import { poll } from './status.js';
 import { createProgressLine, planUpload, runUpload } from './upload.js';
@@ -64,14 +64,8 @@ export async function bulk(call: Call, file: string, options: BulkOptions): Prom
 
 function readDefaults(call: Call, text: string | undefined): object | undefined {
   if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value) && !('to' in value)) {
-      return value;
-    }
-  } catch {
-    // The error below covers it.
-  }
+  const defaults = jsonObject(text);
+  if (defaults && !('to' in defaults)) return defaults;
   throw usageError('--defaults must be a JSON object without "to", such as {"purpose": "login"}', call.name);
 }
 
@@ -113,11 +107,10 @@ async function waitForBatch(client: OtpClient, call: Call, id: string): Promise<
   }
   if (!batch) return exitCodes.done;
   answer(call, batch, `\n${batchText(batch)}`);
-  const { failed, unknown, cancelled, expired } = batch.counts;
-  if (failed + unknown > 0) return exitCodes.rejected;
-  const ended = { cancelled, expired };
+  const { counts } = batch;
+  if (counts.failed + counts.unknown > 0) return exitCodes.rejected;
   for (const status of ['cancelled', 'expired'] as const)
-    if (ended[status] > 0 && !(await wereSent(client, call, { id, status }))) return exitCodes.rejected;
+    if (counts[status] > 0 && !(await wereSent(client, call, { id, status }))) return exitCodes.rejected;
   return exitCodes.done;
 }
 

@@ -83,7 +83,11 @@ function* readNdjson(text: Iterable<string>): Generator<InputLine, void> {
   let line = 0;
   for (const content of linesOf(text)) {
     line += 1;
-    if (content.trim() !== '') yield { line, otp: objectOf(content, line) };
+    if (content.trim() === '') continue;
+    const otp = jsonObject(content);
+    const advice = 'write one OTP a line, such as {"to": "+60123456789"}';
+    if (!otp) throw inputError(`Line ${line} is not a JSON object`, advice);
+    yield { line, otp: otp as OtpInput };
   }
 }
 
@@ -99,17 +103,14 @@ function* linesOf(text: Iterable<string>): Generator<string, void> {
   if (begun !== '') yield begun;
 }
 
-function objectOf(content: string, line: number): OtpInput {
+/** The object of a JSON text; null for any other text. The error of `JSON.parse` would quote it. */
+export function jsonObject(text: string): object | null {
   try {
-    const value: unknown = JSON.parse(content);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as OtpInput;
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && !Array.isArray(value) ? value : null;
   } catch {
-    // The error below names the line without its content.
+    return null;
   }
-  throw inputError(
-    `Line ${line} is not a JSON object`,
-    'write one OTP a line, such as {"to": "+60123456789"}',
-  );
 }
 
 /** An OTP of a file. */

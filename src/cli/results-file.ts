@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { link, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CommandError } from './failure.js';
+import { jsonObject } from './input.js';
 
 /** The first line of a results file: the upload, so that a later run can resume it. */
 export interface UploadRecord {
@@ -139,11 +140,7 @@ async function removeParts(path: string): Promise<void> {
 }
 
 function memberOf(line: string, name: string): unknown {
-  try {
-    return (JSON.parse(line) as Record<string, unknown> | null)?.[name] ?? null;
-  } catch {
-    return null;
-  }
+  return Reflect.get(jsonObject(line) ?? {}, name) ?? null;
 }
 
 function isUpload(value: unknown): value is UploadRecord {

@@ -23,7 +23,11 @@ type HostWindow = CallWindow & { connectBy?: number };
 async function exchange(dispatcher: Dispatcher, path: string, window: HostWindow): Promise<Exchange> {
   return await new Promise((resolve) => {
     const guard = createDispatchGuard(window.leaveBy);
-    const call = createCall(guard, resolve);
+    const call = createCall(guard, (result) => {
+      clearTimeout(timer);
+      clearTimeout(connectTimer);
+      resolve(result);
+    });
     // undici cannot abort a request that still queues for a connection, so its guard is shut.
     const end = () => call.end({ kind: 'lost', reason: 'timeout' });
     const { endBy, connectBy } = window;
@@ -32,10 +36,6 @@ async function exchange(dispatcher: Dispatcher, path: string, window: HostWindow
       connectBy === undefined
         ? undefined
         : setTimeout(() => guard.left || end(), connectBy - performance.now());
-    call.ended = () => {
-      clearTimeout(timer);
-      clearTimeout(connectTimer);
-    };
     dispatcher.dispatch({ path, method: 'GET' }, call.handler);
   });
 }
@@ -44,14 +44,7 @@ async function exchange(dispatcher: Dispatcher, path: string, window: HostWindow
 const utf8 = new TextDecoder();
 
 /** One request in undici's hands. */
-interface Call {
-  handler: Dispatcher.DispatchHandler;
-  /** Ends it with `lost` if it has left, else as unsent. Drops its connection if the reply is not read to its end. */
-  end(lost: Exchange): void;
-  ended: () => void;
-}
-
-function createCall(guard: DispatchGuard, resolve: (exchange: Exchange) => void): Call {
+function createCall(guard: DispatchGuard, onEnd: (exchange: Exchange) => void) {
   const chunks: Buffer[] = [];
   let status = 0;
   let wire: Dispatcher.DispatchController | null = null;
@@ -59,41 +52,38 @@ function createCall(guard: DispatchGuard, resolve: (exchange: Exchange) => void)
   const settle = (exchange: Exchange) => {
     if (!open) return;
     open = false;
-    resolve(exchange);
-    call.ended();
+    onEnd(exchange);
   };
-  const call: Call = {
-    ended: () => {},
-    end: (lost) => {
-      guard.shut();
-      settle(guard.left ? lost : { kind: 'unsent', reason: guard.unsentReason });
-      wire?.abort(new Error('The call is over.'));
+  /** Ends it with `lost` if it has left, else as unsent. Drops its connection if the reply is not read to its end. */
+  const end = (lost: Exchange) => {
+    guard.shut();
+    settle(guard.left ? lost : { kind: 'unsent', reason: guard.unsentReason });
+    wire?.abort(new Error('The call is over.'));
+  };
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart: (controller) => {
+      guard.pass();
+      wire = controller;
     },
-    handler: {
-      onRequestStart: (controller) => {
-        guard.pass();
-        wire = controller;
-      },
-      onResponseStart: (_controller, statusCode) => {
-        status = statusCode;
-        const judged = judgeStatus(statusCode);
-        if (judged) {
-          settle(judged);
-          wire?.abort(new Error('The status says it all.'));
-        }
-      },
-      onResponseData: (_controller, chunk) => void chunks.push(chunk),
-      onResponseEnd: () => {
-        wire = null;
-        settle({ kind: 'reply', ok: status < 300, text: utf8.decode(Buffer.concat(chunks)) });
-      },
-      onResponseError: (_controller, error) => {
-        wire = null;
-        call.end({ kind: 'lost', reason: lostReason(error) });
-      },
+    onResponseStart: (_controller, statusCode) => {
+      status = statusCode;
+      const judged = judgeStatus(statusCode);
+      if (judged) {
+        settle(judged);
+        wire?.abort(new Error('The status says it all.'));
+      }
+    },
+    onResponseData: (_controller, chunk) => void chunks.push(chunk),
+    onResponseEnd: () => {
+      wire = null;
+      settle({ kind: 'reply', ok: status < 300, text: utf8.decode(Buffer.concat(chunks)) });
+    },
+    onResponseError: (_controller, error) => {
+      wire = null;
+      end({ kind: 'lost', reason: lostReason(error) });
     },
   };
-  return call;
+  return { handler, end };
 }
 
 /** The statuses that decide by themselves; null where the body has to. */

@@ -45,8 +45,7 @@ export function escapeRegExp(text: string): string {
  */
 type Reply<T> =
   | { kind: 'good'; value: T }
-  | { kind: 'failed'; refusal: Refusal; message: string }
-  | { kind: 'code'; refusal: Refusal; message: string }
+  | { kind: 'failed' | 'code'; refusal: Refusal; message: string }
   | { kind: 'unreadable'; reason: UnknownReason };
 
 const failed = z.object({

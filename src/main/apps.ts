@@ -26,7 +26,7 @@ type AppsConfig = Pick<
 >;
 
 /** The apps of API_KEYS and APPS_FILE, which can change while the process runs. */
-export type AppRegistry = ReturnType<typeof createAppRegistry>;
+type AppRegistry = ReturnType<typeof createAppRegistry>;
 
 /** Reads APPS_FILE if it is set. Throws a ConfigError with the errors in it. */
 export function createAppRegistry(config: AppsConfig) {

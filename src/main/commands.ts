@@ -14,7 +14,7 @@ import type { OperatorOptions } from './number-list-commands.js';
 import type { runOperatorCommand } from './operate.js';
 import type { CommandOutput } from './operator-input.js';
 import { packageVersion } from './package-version.js';
-import { addProbe } from './probe-command.js';
+import type { ProbeCommandOptions } from './probe.js';
 import type { runProcess } from './run-process.js';
 
 /** Runs one command line; resolves with its exit code, for a process that goes on: once it runs. */
@@ -56,10 +56,7 @@ export async function runCommandLine(args: readonly string[], io: CommandLineIo)
 }
 
 /** The command that the leading words name; `known` is false if the last of `words` names none. */
-function findCommand(
-  program: Command,
-  args: readonly string[],
-): { command: Command; words: string[]; known: boolean } {
+function findCommand(program: Command, args: readonly string[]) {
   let command = program;
   const words: string[] = [];
   for (const word of args) {
@@ -116,12 +113,12 @@ function createProgram(io: CommandLineIo, setExitCode: (code: number) => void): 
     })
     .configureHelp({ subcommandTerm, subcommandDescription: (one) => soleSubcommand(one).description() })
     .addHelpText('after', '\nSettings are environment variables: docs/configuration.md.');
-  const adders = [addProcesses, addChecksAndKeys, addProbe, addOperations, addGatewayCommands];
+  const adders = [addProcesses, addChecksAndKeys, addOperations, addGatewayCommands];
   for (const add of adders) add(createCommandBuilder(program, io, setExitCode));
   return program;
 }
 
-export type CommandBuilder = ReturnType<typeof createCommandBuilder>;
+type CommandBuilder = ReturnType<typeof createCommandBuilder>;
 
 /** Functions that add commands to the program, print their results and call a gateway. */
 function createCommandBuilder(program: Command, io: CommandLineIo, setExitCode: (code: number) => void) {
@@ -156,9 +153,7 @@ function createCommandBuilder(program: Command, io: CommandLineIo, setExitCode: 
     run: (call: Call) => Promise<ExitCode>,
   ): Promise<void> => {
     const { runCall } = await import('../cli/call.js');
-    const { env, stdin, stdout, stderr } = io;
-    const signal = io.stopSignal();
-    setExitCode(await runCall({ env, stdin, stdout, stderr, name, json, url, signal }, run, whenStopped));
+    setExitCode(await runCall({ ...io, name, json, url, signal: io.stopSignal() }, run, whenStopped));
   };
   return { program, io, setExitCode, define, withJson, print, local, client, call };
 }
@@ -176,7 +171,8 @@ function addProcesses({ program, io, define }: CommandBuilder): void {
   processCommand('simulate', 'run the iSMS simulator');
 }
 
-function addChecksAndKeys({ program, io, setExitCode, define, withJson, print }: CommandBuilder): void {
+function addChecksAndKeys(builder: CommandBuilder): void {
+  const { program, io, setExitCode, define, withJson, print, local, call } = builder;
   program.commandsGroup('Checks and keys:');
   withJson(define('doctor', 'check Redis, iSMS, clocks and settings from this machine, with advice')).action(
     async (options) => {
@@ -209,6 +205,16 @@ function addChecksAndKeys({ program, io, setExitCode, define, withJson, print }:
       await print(options, [createKey(app)]);
     },
   );
+  local('probe <number>', 'compare the real iSMS account with what the gateway assumes; sends one SMS')
+    .option('--code <file>', 'file that the code of the SMS is written to; - reads it from stdin')
+    .option('--expired', 'wait a minute, and verify the code once it has expired')
+    .option('--transcript <file>', 'new file for the masked replies; default: isms-probe-<time>.txt')
+    .option('--yes', 'send without asking first')
+    .action((number: string, options: ProbeCommandOptions & { json?: boolean }) =>
+      call('probe', { ...options, whenStopped: 'the SMS may have been sent' }, async (one) =>
+        (await import('./probe.js')).probe(one, number, options),
+      ),
+    );
 }
 
 function addOperations({ program, io, define, withJson, print }: CommandBuilder): void {

@@ -26,12 +26,11 @@ const certificateWarnDays = 14;
 const answerWithinMs = 5_000;
 
 const ok = (check: Finding['check'], text: string): Finding => ({ check, level: 'ok', text });
-const warning = (check: Finding['check'], text: string, advice: string): Finding => {
-  return { check, level: 'warning', text, advice };
-};
-const problem = (check: Finding['check'], text: string, advice: string): Finding => {
-  return { check, level: 'problem', text, advice };
-};
+const advised =
+  (level: Finding['level']) =>
+  (check: Finding['check'], text: string, advice: string): Finding => ({ check, level, text, advice });
+const warning = advised('warning');
+const problem = advised('problem');
 
 /** Checks what this machine needs to run the gateway. Changes nothing. */
 export async function* diagnose(env: Environment) {

@@ -1,10 +1,11 @@
 import { table } from '../cli/view.js';
 import { ConfigError } from '../config/load-config.js';
+import type { ConfigFor } from '../config/roles.js';
 import { isoTime } from '../lib/time.js';
 import { parseNumberPrefix } from '../otp/number-prefix.js';
 import { entryCount, type NumberListEntry, unreadableEntries } from '../store/number-lists.js';
 import type { Store } from '../store/store.js';
-import { type CommandOutput, knownApp, type OperatorConfig, output } from './operator-input.js';
+import { type CommandOutput, knownApp, output } from './operator-input.js';
 
 /** Options of the commands on the allow and deny lists. */
 export interface OperatorOptions {
@@ -16,18 +17,14 @@ export interface OperatorOptions {
 
 export interface NumberListTools {
   store: Pick<Store, 'numberLists'>;
-  config: OperatorConfig;
+  config: ConfigFor<'operator'>;
   options: OperatorOptions;
 }
 
 /** The commands on the allow and deny lists (ADR 56). */
 export const numberListCommands = {
-  'numbers allow': async function* (tools, text) {
-    yield await addToList('allow', text, tools);
-  },
-  'numbers deny': async function* (tools, text) {
-    yield await addToList('deny', text, tools);
-  },
+  'numbers allow': (tools, text) => addToList('allow', text, tools),
+  'numbers deny': (tools, text) => addToList('deny', text, tools),
   'numbers list': async function* ({ store }) {
     const { entries, unreadable } = await store.numberLists.read();
     const data = entries.map(({ list, shown, app, until }) => {
@@ -60,11 +57,11 @@ export const numberListCommands = {
   },
 } as const satisfies Record<string, (tools: NumberListTools, text: string) => AsyncGenerator<CommandOutput>>;
 
-async function addToList(
+async function* addToList(
   list: NumberListEntry['list'],
   text: string,
   { store, config, options }: NumberListTools,
-): Promise<CommandOutput> {
+): AsyncGenerator<CommandOutput> {
   const { digits, shown } = listedNumber(text, config);
   const app = options.app === undefined ? null : knownApp(options.app, config);
   const until = options.until === undefined ? null : Date.parse(options.until);
@@ -91,10 +88,10 @@ async function addToList(
       : ` Entries that decide before it stay ${other} (${stronger.length}): see isms-otp numbers list.`;
   const before =
     replaced && replaced.list !== list ? ` The entry by which it was ${other} until now is replaced.` : '';
-  return output(`${shown} is ${done}${scope}.${before}${except}`);
+  yield output(`${shown} is ${done}${scope}.${before}${except}`);
 }
 
-function listedNumber(text: string, { defaults }: OperatorConfig) {
+function listedNumber(text: string, { defaults }: NumberListTools['config']) {
   const listed = parseNumberPrefix(text, defaults.country);
   if (listed) return listed;
   const problem =

@@ -12,16 +12,8 @@ import type { Store } from '../store/store.js';
 import { createAppRegistry } from './apps.js';
 import { storeOf } from './composition.js';
 import { load } from './load.js';
-import { numberListCommands, type OperatorOptions } from './number-list-commands.js';
-import {
-  appNames,
-  type CommandOutput,
-  knownApp,
-  numberOf,
-  type OperatorConfig,
-  output,
-  subjectOf,
-} from './operator-input.js';
+import { type NumberListTools, numberListCommands, type OperatorOptions } from './number-list-commands.js';
+import { appNames, type CommandOutput, knownApp, numberOf, output, subjectOf } from './operator-input.js';
 import { connectOnce } from './redis.js';
 
 /** Runs a command on the stored data; its name is its action in the audit log. */
@@ -36,12 +28,13 @@ export async function* runOperatorCommand(
   const onError = () => {};
   redis.on('error', onError);
   const store = storeOf(redis, config, { info: () => {}, warn: () => {}, error: () => {} });
-  const tools: Omit<Tools, 'options'> = {
+  const tools: Tools = {
     store,
     sendOtpQueue: createSendOtpQueue({ connection: redis, onError, shards: config.queues.shards }),
     batchQueue: createBatchQueue(redis, onError),
     webhookQueue: createWebhookQueue(redis, onError),
     config,
+    options,
   };
   try {
     // Recorded first: a command that is interrupted has shown or changed data as well.
@@ -49,7 +42,7 @@ export async function* runOperatorCommand(
     const given = [...args, app, until, unreadable && 'unreadable'].filter((text) => text !== undefined);
     const about = subjectOf(given, config);
     await store.audit.add({ at: Date.now(), actor: 'operator', action: name, result: 'begun', ...about });
-    yield* runners[name]({ ...tools, options }, args[0] ?? '', args[1] ?? '');
+    yield* runners[name](tools, args[0] ?? '', args[1] ?? '');
   } catch (error) {
     if (redis.status === 'ready' || error instanceof ConfigError) throw error;
     throw new Error('Redis cannot be reached: check REDIS_URL.');
@@ -58,13 +51,11 @@ export async function* runOperatorCommand(
   }
 }
 
-interface Tools {
+interface Tools extends NumberListTools {
   store: Store;
   sendOtpQueue: SendOtpQueue;
   batchQueue: BatchQueue;
   webhookQueue: WebhookQueue;
-  config: OperatorConfig;
-  options: OperatorOptions;
 }
 
 type Runner = (tools: Tools, first: string, second: string) => AsyncGenerator<CommandOutput>;
@@ -115,16 +106,15 @@ const runners = {
   },
   'ranges list': async function* ({ store }) {
     const limited = await store.ranges.limited();
-    if (limited.length === 0) {
-      return yield { text: 'No number range is slowed, blocked or capped.', data: limited };
-    }
     const data = limited.map(({ range, ...one }) => ({ ...one, range: shownRange(range) }));
     const rows = data.map(({ app, range, slowUntil, blockedUntil, cappedUntil, refused, wouldRefuse }) => {
       const times = [slowUntil, blockedUntil, cappedUntil].map((ms) => (ms === 0 ? '-' : isoTime(ms)));
       return [app, range, ...times, String(refused), String(wouldRefuse)];
     });
     const until = ['slowed until', 'blocked until', 'capped until'];
-    yield { text: table([['app', 'range', ...until, 'rejected', 'would reject'], ...rows]), data };
+    const head = ['app', 'range', ...until, 'rejected', 'would reject'];
+    const none = 'No number range is slowed, blocked or capped.';
+    yield { text: data.length === 0 ? none : table([head, ...rows]), data };
   },
   'webhooks redeliver': async function* ({ webhookQueue }) {
     const count = await webhookQueue.retryDead();

@@ -5,7 +5,7 @@ import { createAppRegistry } from './apps.js';
 
 /* What operator commands read from their arguments, and what they print. */
 
-export type OperatorConfig = ConfigFor<'operator'>;
+type OperatorConfig = ConfigFor<'operator'>;
 
 /** What a command prints: the text, or with `--json` the data. */
 export interface CommandOutput {

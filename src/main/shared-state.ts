@@ -7,18 +7,15 @@ import type { WebhookQueue } from '../queues/webhook.js';
 import type { Store } from '../store/store.js';
 import type { ActiveBatch } from '../store/waiting-lines.js';
 import type { GatewayState, Metrics } from '../telemetry/metrics.js';
-import type { AppRegistry } from './apps.js';
+import type { Gateway } from './gateway.js';
 import type { Closable } from './lifecycle.js';
 
 /** Reads the state that all processes share, for a scrape of this one's metrics. */
 export async function readGatewayState(options: {
-  store: Pick<
-    Store,
-    'sendingPause' | 'appHolds' | 'appPauses' | 'budgets' | 'balance' | 'load' | 'conversion' | 'waitingLines'
-  >;
+  store: Store;
   sendOtpQueue: Pick<SendOtpQueue, 'backlog' | 'waitingSince'>;
   webhookQueue: WebhookQueue | null;
-  apps: Pick<AppRegistry, 'all'>;
+  apps: Pick<Gateway['apps'], 'all'>;
 }): Promise<GatewayState> {
   const { store, sendOtpQueue, webhookQueue, apps } = options;
   const { sendingPause, appHolds, appPauses, budgets, balance, load, conversion, waitingLines } = store;

@@ -6,7 +6,7 @@ export const budgetPeriods = ['day', 'month'] as const;
 export type BudgetPeriod = (typeof budgetPeriods)[number];
 
 /** The day or month of a time zone that a moment is in. */
-export interface CurrentPeriod {
+interface CurrentPeriod {
   /** `2026-11-28`, or `2026-11`. */
   name: string;
   /** Milliseconds since 1970. */

@@ -74,10 +74,7 @@ interface BatchEnd extends BatchSubject {
 }
 
 /** Result of one delivery; `gone`: the receiver wants no more attempts of this event. */
-export type Delivery =
-  | { kind: 'delivered' }
-  | { kind: 'failed'; reason: string }
-  | { kind: 'gone'; reason: string };
+export type Delivery = { kind: 'delivered' } | { kind: 'failed' | 'gone'; reason: string };
 
 /** Delivers events to one receiver. Makes one attempt; never rejects for a failure of the network or the receiver. */
 export interface WebhookEndpoint {

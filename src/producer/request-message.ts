@@ -39,6 +39,8 @@ interface Written {
 
 type Message = Pick<OtpRequest, 'message' | 'unicode' | 'credits'>;
 
+const notAllowed = (problems: readonly string[]) =>
+  refuse('message_not_allowed', { errors: problems.map((message) => ({ path: 'message', message })) });
 const invalid = (path: string, message: string) => refuse('invalid_request', { errors: [{ path, message }] });
 
 /** Reads the message of a request, or tells why it is refused. Remembers what it found out about a text. */
@@ -58,9 +60,7 @@ export function createMessageReader(settings: MessageSettings) {
     const rules = settings.contentPolicy === 'enforce' ? broken(to.country) : [];
     const { template, unicode, credits } = message;
     const problems = contentProblems(owner, { to, message: template, rules });
-    if (problems.length === 0) return { message: template, unicode, credits };
-    const errors = problems.map((problem) => ({ path: 'message', message: problem }));
-    return refuse('message_not_allowed', { errors });
+    return problems.length === 0 ? { message: template, unicode, credits } : notAllowed(problems);
   };
 }
 
@@ -74,19 +74,15 @@ function writtenText(
     if (input.template !== undefined) return invalid('message', 'cannot be combined with `template`');
     if (input.variables)
       return invalid('variables', 'cannot be combined with `message`, only with a template');
-    return mayWrite(owner, input.message) ? { text: input.message, hasValues: false } : freeTextRefusal();
+    if (mayWrite(owner, input.message)) return { text: input.message, hasValues: false };
+    return notAllowed(['cannot be chosen by this app; use `template`']);
   }
   const template = owner.templates.get(input.template ?? defaultTemplate);
   const { ttlSeconds = settings.ttlSeconds, variables } = input;
-  if (template) {
-    return filledIn(selectText(template, input.locale, owner.defaultLocale), template, {
-      variables,
-      ttlSeconds,
-    });
-  }
-  if (input.template === undefined) {
-    return filledIn(defaultTextOf(owner.brand ?? ''), withoutVariables, { variables, ttlSeconds });
-  }
+  const given = { variables, ttlSeconds };
+  if (template) return filledIn(selectText(template, input.locale, owner.defaultLocale), template, given);
+  if (input.template === undefined)
+    return filledIn(defaultTextOf(owner.brand ?? ''), withoutVariables, given);
   const names = [...owner.templates.keys()].join(', ');
   return invalid(
     'template',
@@ -136,11 +132,6 @@ function templateOf({ templates }: App, message: string): Template | undefined {
   return [...templates.values()].find((template) =>
     [...template.texts.values()].some((text) => matchesTemplate(text, template, message)),
   );
-}
-
-function freeTextRefusal(): Refusal {
-  const errors = [{ path: 'message', message: 'cannot be chosen by this app; use `template`' }];
-  return refuse('message_not_allowed', { errors });
 }
 
 /** Broken rules, and the brand that the operator sets for this rule alone, under every policy. */

@@ -38,11 +38,7 @@ export const batchMembers = {
 };
 
 /** Options of a batch from what its app wrote; a start that has passed is none. */
-export function toBatchOptions(given: {
-  name?: string | undefined;
-  startAt?: string | undefined;
-  perSecond?: number | undefined;
-}): BatchOptions {
+export function toBatchOptions(given: z.output<z.ZodObject<typeof batchMembers>>): BatchOptions {
   const startAt = Date.parse(given.startAt ?? '');
   return {
     name: given.name ?? null,

@@ -1,9 +1,9 @@
 import { widerNetwork, widerNetworkShare } from '../otp/client-address.js';
 import type { OtpRequest } from '../otp/otp.js';
-import { newOtpId, partitionOf, partitionOfId } from '../otp/otp-id.js';
-import type { AdmissionOptions, AdmissionRequest, Idempotency } from './admission.js';
-import { type Budget, budgetsOf } from './budgets.js';
-import type { Encrypter, KeyedHashes } from './encryption.js';
+import { newOtpId, partitionOf } from '../otp/otp-id.js';
+import type { AdmissionOptions, AdmissionRequest } from './admission.js';
+import { budgetsOf } from './budgets.js';
+import type { KeyedHashes } from './encryption.js';
 import { type HashedKey, hashedKey, keys } from './keys.js';
 import { encryptRequest } from './record.js';
 import type { Policy } from './script.js';
@@ -24,7 +24,9 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) 
   const [phone] = phones;
   const id = reserved?.id ?? newOtpId(partitionOf(phone));
   const range = request.isTest ? null : ranges.guarded(app, to);
-  const idempotencyKeys = idempotency ? idempotencyKeysOf(encrypter, app, idempotency) : [];
+  const idempotencyKeys = idempotency
+    ? hashesOf('idempotency key', `${idempotency.endpoint}\n${idempotency.key}`).map(keys.idempotency)
+    : [];
   const limits = limitsOf(request, policy);
   const budgets = credits > 0 ? budgetsOf(app, limits, policy.budgetTimeZone) : null;
   const clientIp = limits.clientIpPer10Minutes > 0 ? request.clientIp : null;
@@ -45,7 +47,8 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) 
     isTest: request.isTest || undefined,
     batch: reserved?.batch,
     startAt: reserved?.startAt ?? undefined,
-    reserved: budgets ? reservedIn(budgets, options) : undefined,
+    // The key of the day's budget; on a cluster, where that is in another slot, the day: credits are collected by it.
+    reserved: options.redis.isCluster ? budgets?.[0]?.name : budgets?.[0]?.key,
     // On a cluster its key is in another slot, so it goes by its own time.
     idempotencyKey: options.redis.isCluster ? undefined : idempotencyKeys[0],
     encrypted: encryptRequest(encrypter, id, request),
@@ -54,7 +57,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) 
     id,
     asked,
     /** Of its record. */
-    key: keys.record(partitionOfId(id) ?? '', id),
+    key: keys.recordOfId(id),
     /** The record's text, without what Redis decides. */
     record: JSON.stringify(record),
     limits,
@@ -76,7 +79,7 @@ export function candidateOf(options: AdmissionOptions, asked: AdmissionRequest) 
     job: asked.jobOf?.(id) ?? null,
     /** Keys whose values may be under older encryption keys. */
     hashed: [
-      hashedKey(phones, phoneKey),
+      hashedKey(phones, keys.phone),
       clientWindow,
       networkWindow,
       range?.key,
@@ -157,17 +160,6 @@ function limitKeyWindowsOf(
       })),
     )
     .filter(({ limit }) => limit > 0);
-}
-
-/** The key of the day's budget; on a cluster, where that is in another slot, the day: credits are collected by it. */
-function reservedIn([ofDay]: readonly Budget[], { redis }: Pick<AdmissionOptions, 'redis'>) {
-  return redis.isCluster ? ofDay?.name : ofDay?.key;
-}
-
-const phoneKey = (hash: string) => keys.phone(partitionOf(hash), hash);
-
-function idempotencyKeysOf(encrypter: Encrypter, app: string, { endpoint, key }: Idempotency): string[] {
-  return encrypter.hashes('idempotency key', `${app}\n${endpoint}\n${key}`).map(keys.idempotency);
 }
 
 /**

@@ -28,12 +28,9 @@ export interface AppStats {
   counts: Record<string, number>;
 }
 
-interface Addition {
+/** Counts of a slot to add. */
+interface Addition extends AppStats {
   by: StatsDimension;
-  group: string;
-  /** Start of the slot. */
-  at: number;
-  counts: Record<string, number>;
 }
 
 const startOfDay = (at: number) => at - (at % dayMs);

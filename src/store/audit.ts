@@ -38,7 +38,6 @@ export function createAudit(redis: RedisClient, keepDays: number) {
     await Promise.all([...written, ...kept]);
     return entries;
   }, singleRecordLimits);
-  const entryOf = (fields: string[]) => entrySchema.parse(JSON.parse(fields[1] ?? ''));
   return {
     /** Resolves once it is written down. */
     add: async (entry: AuditEntry) => {
@@ -53,7 +52,7 @@ export function createAudit(redis: RedisClient, keepDays: number) {
         for (;;) {
           const found = await redis.xrange(keys.audit(dayOf(day)), from, '+', 'COUNT', readAtATime);
           for (const [, fields] of found) {
-            const entry = entryOf(fields);
+            const entry = entrySchema.parse(JSON.parse(fields[1] ?? ''));
             if (entry.at >= since && entry.at < until) yield entry;
           }
           const newest = found.at(-1)?.[0];

@@ -1,7 +1,6 @@
-import { dayMs } from '../lib/time.js';
 import { batchId } from '../otp/otp-id.js';
 import { keys } from './keys.js';
-import { loadScript, longestLifeMs, longestStartMs, type Policy, type RedisClient } from './script.js';
+import { loadScript, longestListedMs, type Policy, type RedisClient } from './script.js';
 
 /** A batch's place in the list of its app. */
 export interface BatchPlace {
@@ -12,7 +11,6 @@ export interface BatchPlace {
 
 /** About 1 MB of Redis for an app. */
 const mostListed = 10_000;
-const longestTtlMs = 600_000;
 
 /** The list of each app's batches that have OTPs. */
 export function createBatchList(options: {
@@ -21,8 +19,7 @@ export function createBatchList(options: {
 }) {
   const { redis, policy } = options;
   const addScript = loadScript(redis, 'batches/batches#add-to-app-list');
-  // As long as any of its batches can live.
-  const listedMs = longestStartMs + longestLifeMs({ sendDeadlineMs: dayMs, ttlMs: longestTtlMs }, policy);
+  const listedMs = longestListedMs(policy);
   return {
     /** Adds a batch to the list of its app. */
     addToAppList: async (app: string, batch: string, createdAt?: number) => {

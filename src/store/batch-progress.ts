@@ -27,18 +27,9 @@ export function isUploading({ lastLineAt, uploadEndedAt }: BatchFacts, at: numbe
 /** `noted`: what the last turn of the batch found that its lines wait for. */
 export function progressOf(
   facts: BatchFacts,
-  {
-    counts,
-    waiting,
-    noted,
-    at,
-  }: {
-    counts: Record<Status, number>;
-    waiting: number;
-    noted: WaitReason | null;
-    at: number;
-  },
+  found: { counts: Record<Status, number>; waiting: number; noted: WaitReason | null; at: number },
 ): BatchProgress {
+  const { counts, waiting, noted, at } = found;
   const unsent = counts.queued + counts.sending;
   const done = Object.values(counts).reduce((sum, count) => sum + count, 0) - unsent - counts.cancelled;
   const status = statusOf(facts, unsent, at);

@@ -66,14 +66,11 @@ export interface Line {
   text: string;
 }
 
-/** The id that a line was given, and its number's keyed hashes. */
-interface LineId {
-  id: string;
-  phones: KeyedHashes;
-}
-
-/** The id that a line was given, now or on an earlier upload; `reused`: its text was another one then. */
-export type ReservedLine = LineId | 'reused';
+/**
+ * The id that a line was given, now or on an earlier upload, and its number's keyed hashes; `reused`: its text was another
+ * one then.
+ */
+export type ReservedLine = { id: string; phones: KeyedHashes } | 'reused';
 
 /** Uploads of many OTPs, each line of which counts once. */
 export type Batches = ReturnType<typeof createBatches>;

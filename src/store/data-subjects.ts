@@ -60,8 +60,7 @@ export function createDataSubjects(options: RecordScriptOptions) {
       }
       await forgetRefusals([keys.appCalls], [...hashesOf(to)]);
       for (const hash of hashesOf(to)) {
-        const partition = partitionOf(hash);
-        await redis.del(keys.phone(partition, hash), keys.superseded(partition, hash));
+        await redis.del(keys.phone(hash), keys.superseded(partitionOf(hash), hash));
       }
     },
   };

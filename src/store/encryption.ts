@@ -27,9 +27,8 @@ export type Encrypter = ReturnType<typeof createEncrypter>;
  */
 export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]) {
   const derive = derivedKeys();
-  const byId = new Map(
-    encryptionKeys.map((key) => [derive(key, 'key id').subarray(0, keyIdBytes).toString('hex'), key]),
-  );
+  const keyIdOf = (key: Buffer) => derive(key, 'key id').subarray(0, keyIdBytes);
+  const byId = new Map(encryptionKeys.map((key) => [keyIdOf(key).toString('hex'), key]));
   const [current] = encryptionKeys;
   return {
     /** AES-256-GCM under the first encryption key; `id` is bound to it, so it opens under no other id. Base64url. */
@@ -61,9 +60,7 @@ export function createEncrypter(encryptionKeys: readonly [Buffer, ...Buffer[]]) 
     },
     /** Whether it was encrypted under the first encryption key. */
     isCurrent: (encrypted: string) =>
-      derive(current, 'key id')
-        .subarray(0, keyIdBytes)
-        .equals(Buffer.from(encrypted.slice(0, 8), 'base64url').subarray(0, keyIdBytes)),
+      keyIdOf(current).equals(Buffer.from(encrypted.slice(0, 8), 'base64url').subarray(0, keyIdBytes)),
     /** HMAC-SHA256 of a text for one purpose: 22 characters of Base64url, 132 bits. */
     hashes: (purpose: string, text: string): KeyedHashes => {
       const short = (key: Buffer) =>

@@ -1,4 +1,4 @@
-import { partitionOfId } from '../otp/otp-id.js';
+import { partitionOf, partitionOfId } from '../otp/otp-id.js';
 import type { KeyedHashes } from './encryption.js';
 import type { RedisClient } from './script.js';
 
@@ -41,7 +41,7 @@ export const keys = {
   /** Hash: `id` (replication id last seen), `run` (run id), `synced` (appendfsync always), `losses` (possible ones). */
   history: (partition: string) => `${prefix}:{${partition}}:history`,
   /** String, MessagePack: one phone number, by app (`lua/verification/phone.lua`). */
-  phone: (partition: string, hash: string) => `${prefix}:{${partition}}:phone:${hash}`,
+  phone: (hash: string) => `${prefix}:{${partitionOf(hash)}}:phone:${hash}`,
   /** Hash that expires: for an app and purpose of one phone number, the OTPs that replaced all earlier ones, and when. */
   superseded: (partition: string, hash: string) => `${prefix}:{${partition}}:superseded:${hash}`,
   /** Strings that expire: calls for an app in this second, and jobs that wait for a later one. */

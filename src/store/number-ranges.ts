@@ -110,16 +110,14 @@ export function createNumberRanges(
       const checks = released.map((): ReleaseCheck => ({ waitMs: 0, decision: null }));
       const indexes = released.flatMap(({ otp }, i) => {
         const range = otp.isTest ? null : guarded(otp.app, otp.to);
-        return range ? [{ i, range }] : [];
+        return range ? [{ i, name: range.name }] : [];
       });
-      const byRange = [...Map.groupBy(indexes, ({ range }) => range.name)];
-      await copyToCurrentKey(
-        redis,
-        byRange.flatMap(([, [first]]) => (first ? [first.range.key] : [])),
-      );
+      const byRange = [...Map.groupBy(indexes, ({ name }) => name)];
+      const rangeKeys = byRange.map(([name]) => keyOf(name));
+      await copyToCurrentKey(redis, rangeKeys);
       const answers = await takeMany(
-        byRange.map(([, of]) => ({
-          key: of[0]?.range.key.current ?? '',
+        byRange.map(([name, of]) => ({
+          key: keyOf(name).current,
           args: [of.map(({ i }) => 2 + (released[i]?.exempt ? 1 : 0)).join('')],
         })),
       );

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { dayMs, hourMs } from '../lib/time.js';
+import { hourMs } from '../lib/time.js';
 import type { Otp, Status } from '../otp/otp.js';
 import { batchId, batchOfId } from '../otp/otp-id.js';
 import type { AdmissionRequest } from './admission.js';
@@ -9,13 +9,11 @@ import { openRecord } from './record.js';
 import {
   loadRecordScript,
   loadScript,
-  longestLifeMs,
-  longestStartMs,
+  longestListedMs,
   type RecordScriptOptions,
   type RedisClient,
 } from './script.js';
 
-const longestTtlMs = 600_000;
 /** On a cluster, clocks of masters differ: an OTP may be listed among those of this much later. */
 const lateMs = 60_000;
 
@@ -67,7 +65,7 @@ export function createOtpList(
   const { redis, encrypter, policy, batches } = options;
   const readScript = loadScript(redis, 'otp/list#read');
   const findScript = loadRecordScript(options, 'otp/otps#find');
-  const listedMs = longestStartMs + longestLifeMs({ sendDeadlineMs: dayMs, ttlMs: longestTtlMs }, policy);
+  const listedMs = longestListedMs(policy);
   const readEntries = async (
     app: string,
     { since = 0, until }: OtpFilter,

@@ -30,14 +30,11 @@ const readReply = z.tuple([z.string().optional()]);
 /** OTPs in Redis, from the app's side. */
 export function createOtps(options: AdmissionOptions & Parameters<typeof createOtpList>[0]) {
   const { redis, encrypter, ranges } = options;
-  const scripts = {
-    read: loadRecordScript(options, 'otp/otps#read'),
-    cancel: loadRecordScript(options, 'otp/otps#cancel'),
-  };
-
+  const readScript = loadRecordScript(options, 'otp/otps#read');
+  const cancelScript = loadRecordScript(options, 'otp/otps#cancel');
   const readRaw = async (id: string): Promise<string | undefined> => {
     const partition = partitionOfId(id);
-    return partition ? readReply.parse(await scripts.read(keys.record(partition, id), []))[0] : undefined;
+    return partition ? readReply.parse(await readScript(keys.record(partition, id), []))[0] : undefined;
   };
   const read = async (id: string): Promise<OtpRecord | null> => {
     const raw = await readRaw(id);
@@ -103,7 +100,7 @@ export function createOtps(options: AdmissionOptions & Parameters<typeof createO
     cancel: async (app: string, id: string) => {
       const partition = partitionOfId(id);
       if (!partition) return 'otp_not_found';
-      const reply = await scripts.cancel(keys.record(partition, id), [app]);
+      const reply = await cancelScript(keys.record(partition, id), [app]);
       const [kind, raw] = cancelReply.parse(reply);
       const record = raw === undefined ? null : recordSchema.parse(JSON.parse(raw));
       if (record?.claims === 0) void ranges.note(toOtp(encrypter, record), 'unsent');

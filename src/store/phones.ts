@@ -25,8 +25,7 @@ const knownReply = z.array(
 export function createPhones({ redis, encrypter, policy }: StoreContext) {
   const unlock = loadScript(redis, 'verification/phone#unlock', policy);
   const read = loadScript(redis, 'verification/phone#read', policy);
-  const keysOf = (to: PhoneNumber) =>
-    encrypter.hashes('phone number', to.e164).map((hash) => keys.phone(partitionOf(hash), hash));
+  const keysOf = (to: PhoneNumber) => encrypter.hashes('phone number', to.e164).map(keys.phone);
   /** The current encryption key's first. */
   const underEachKey = async (to: PhoneNumber) => {
     const found = await Promise.all(keysOf(to).map((key) => read([key], [])));

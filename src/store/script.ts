@@ -3,6 +3,7 @@ import { Cluster, type Redis } from 'ioredis';
 import { z } from 'zod';
 import { createBatcher } from '../lib/batcher.js';
 import { redisScript } from '../lib/redis-script.js';
+import { dayMs } from '../lib/time.js';
 import { withTimeout } from '../lib/with-timeout.js';
 import type { EventType } from '../otp/event.js';
 import { statuses, transitions } from '../otp/otp.js';
@@ -55,7 +56,8 @@ const lossWindowMs = 3_000;
 /** How long after admission the sweeper checks whether the job has arrived. */
 const enqueueGraceMs = 10_000;
 /** How long after its upload a batch may start at most. */
-export const longestStartMs = 7 * 86_400_000;
+export const longestStartMs = 7 * dayMs;
+const longestTtlMs = 600_000;
 /** How long a successful verification is replayed to the same Idempotency-Key. */
 const verifyReplayMs = 60_000;
 
@@ -65,6 +67,11 @@ export function longestLifeMs(
   { sendLeaseMs, retentionMs }: Pick<Policy, 'sendLeaseMs' | 'retentionMs'>,
 ): number {
   return sendDeadlineMs + sendLeaseMs + ttlMs + retentionMs;
+}
+
+/** How long a list is kept after its newest entry: as long as any OTP or batch can live. */
+export function longestListedMs(policy: Pick<Policy, 'sendLeaseMs' | 'retentionMs'>): number {
+  return longestStartMs + longestLifeMs({ sendDeadlineMs: dayMs, ttlMs: longestTtlMs }, policy);
 }
 
 /** A single Redis, or a Redis Cluster, where one call reaches one slot. */

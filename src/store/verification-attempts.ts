@@ -8,7 +8,7 @@ import type { NumberRanges } from './number-ranges.js';
 import { openRecord } from './record.js';
 import { json, loadRecordScript, type RecordScriptOptions, requestLimits } from './script.js';
 
-const refusals = [
+const refusal = z.enum([
   'otp_not_found',
   'not_sent',
   'already_verified',
@@ -18,10 +18,10 @@ const refusals = [
   'otp_expired',
   'verification_in_progress',
   'recipient_locked',
-] as const;
+]);
 
 /** Why no attempt was admitted, or why a right code no longer counts: the contract's problem codes. */
-type VerificationRefusal = (typeof refusals)[number];
+type VerificationRefusal = z.output<typeof refusal>;
 
 /** Which verification: of whose OTP, and under which idempotency key with which code and binding, if any. */
 export interface Verification {
@@ -55,7 +55,6 @@ const settleReply = json(
     }),
   ]),
 );
-const refusal = z.enum(refusals);
 
 /** Verification attempts: counted before the provider is asked, settled after it answered. */
 export function createVerificationAttempts(

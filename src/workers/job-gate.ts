@@ -1,5 +1,5 @@
 import { type SendOutcome, sendHealthSignal } from '../otp/outcome.js';
-import type { CircuitBreaker, CircuitState } from '../provider/circuit-breaker.js';
+import type { CircuitBreaker } from '../provider/circuit-breaker.js';
 
 /** Why a worker takes no jobs. */
 type ClosedBy = 'account_trouble' | 'circuit';
@@ -33,11 +33,9 @@ export function createJobGate(options: {
   let inHandBefore = new Set<object>();
   let stopped = false;
 
-  const limit = () => {
-    return isSerial || circuit.state === 'half_open' ? inHandBefore.size + 1 : concurrency.limit;
-  };
   const applyConcurrency = () => {
-    taker().concurrency = limit();
+    const isProbing = isSerial || circuit.state === 'half_open';
+    taker().concurrency = isProbing ? inHandBefore.size + 1 : concurrency.limit;
   };
   const set = (reason: ClosedBy, closed: boolean) => {
     const before = reasons.size > 0;
@@ -48,17 +46,11 @@ export function createJobGate(options: {
     if (after) void taker().pause(true);
     else taker().resume();
   };
-  const follow = (state: CircuitState) => {
+  const unfollow = circuit.onChange((state) => {
     if (state === 'half_open') inHandBefore = new Set(inHand);
     applyConcurrency();
     set('circuit', state === 'open');
-  };
-  const drop = (job: object) => {
-    inHand.delete(job);
-    if (inHandBefore.delete(job)) applyConcurrency();
-  };
-
-  const unfollow = circuit.onChange(follow);
+  });
 
   return {
     /** True while a reason keeps it closed. A job that BullMQ hands out all the same goes back. */
@@ -93,7 +85,10 @@ export function createJobGate(options: {
     trackJob: async <T>(work: () => Promise<T>) => {
       const job = {};
       inHand.add(job);
-      return await work().finally(() => drop(job));
+      return await work().finally(() => {
+        inHand.delete(job);
+        if (inHandBefore.delete(job)) applyConcurrency();
+      });
     },
     /** Adapts the number of sends at a time to the outcome of a send. */
     note: (outcome: SendOutcome) => {

@@ -320,15 +320,8 @@ async function settle(
 }
 
 function detail(outcome: SendOutcome): { reason?: string; refusal?: string } {
-  switch (outcome.kind) {
-    case 'accepted':
-      return {};
-    case 'rejected':
-    case 'unrecognised':
-      return { reason: outcome.failure, ...('text' in outcome && { refusal: outcome.text }) };
-    case 'account_trouble':
-      return { reason: outcome.trouble };
-    default:
-      return { reason: outcome.reason };
-  }
+  if (outcome.kind === 'accepted') return {};
+  if (outcome.kind === 'account_trouble') return { reason: outcome.trouble };
+  if ('reason' in outcome) return { reason: outcome.reason };
+  return { reason: outcome.failure, ...('text' in outcome && { refusal: outcome.text }) };
 }

@@ -123,11 +123,8 @@ function countLogins({ store, logger }: Pick<ApiDependencies, 'store' | 'logger'
         'too many failed admin logins from one address',
       );
     }
-    if (!noted?.blocked) {
-      if (login === 'wrong') logger.warn({ event: 'admin.login_failed', from }, 'failed admin login');
-      return;
-    }
-    throw new ApiProblem('too_many_logins', { headers: retryAfter(noted.retryInMs) });
+    if (noted?.blocked) throw new ApiProblem('too_many_logins', { headers: retryAfter(noted.retryInMs) });
+    if (login === 'wrong') logger.warn({ event: 'admin.login_failed', from }, 'failed admin login');
   };
 }
 

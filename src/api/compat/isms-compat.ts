@@ -9,14 +9,7 @@ import type { ApiDependencies } from '../dependencies.js';
 import { appOfKey } from '../http/authentication.js';
 import { isMediaType, readForm, readJson, readQuery } from '../http/body.js';
 import { contextOf, nameRoute, type RequestContext } from '../http/context.js';
-import {
-  ApiProblem,
-  compatDetail,
-  invalid,
-  knownProblem,
-  noteProblem,
-  problemDocument,
-} from '../http/problem.js';
+import { ApiProblem, compatDetail, invalid, noteProblem, problemDocument } from '../http/problem.js';
 import { abortSignal } from '../http/route.js';
 import { createCancel, otpsOfNumber } from '../routes/otps.js';
 import { countRefusals, createSend, readable } from '../routes/sending.js';
@@ -107,9 +100,7 @@ const ismsNames = new Map([
 
 /** The message of a problem in iSMS's protocol; rethrows other errors. */
 function messageOf(error: unknown, res: Response): string {
-  const problem = knownProblem(error);
-  if (!problem) throw error;
-  noteProblem(res, problem);
+  const problem = noteProblem(res, error);
   if (problem.code === 'incorrect_code') return 'Incorrect OTP Code';
   return compatDetail(problem, ismsNames);
 }

@@ -13,7 +13,6 @@ import {
   ApiProblem,
   compatDetail,
   invalid,
-  knownProblem,
   noteProblem,
   problemDocument,
   problemHeaders,
@@ -76,11 +75,11 @@ type Handler = (call: Call) => Promise<{ status: number; body: object }>;
 export function twilioVerifyCompat(dependencies: ApiDependencies): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const verifications = '/v2/Services/:service/Verifications';
+  const one = `${verifications}/:sid`;
   const checks = '/v2/Services/:service/VerificationCheck';
-  const answerBy =
-    (path: string, operation: string, handle: Handler) => async (req: Request, res: Response) => {
-      const route = path.replace(':service', '{sid}').replace(':sid', '{verificationSid}');
-      nameRoute(res, route);
+  const serve = (method: 'get' | 'post', path: string, operation: string, handle: Handler) =>
+    router[method](path, async (req, res) => {
+      nameRoute(res, path.replace(':service', '{sid}').replace(':sid', '{verificationSid}'));
       contextOf(res).operation = `twilio ${operation}`;
       try {
         const { status, body } = await handle(await callOf(req, res, dependencies));
@@ -88,12 +87,11 @@ export function twilioVerifyCompat(dependencies: ApiDependencies): Router {
       } catch (error) {
         answerError(res, error);
       }
-    };
-  const one = `${verifications}/:sid`;
-  router.post(verifications, answerBy(verifications, 'Verifications', startVerification(dependencies)));
-  router.post(checks, answerBy(checks, 'VerificationCheck', checkVerification(dependencies)));
-  router.get(one, answerBy(one, 'fetch Verification', fetchVerification(dependencies)));
-  router.post(one, answerBy(one, 'update Verification', updateVerification(dependencies)));
+    });
+  serve('post', verifications, 'Verifications', startVerification(dependencies));
+  serve('post', checks, 'VerificationCheck', checkVerification(dependencies));
+  serve('get', one, 'fetch Verification', fetchVerification(dependencies));
+  serve('post', one, 'update Verification', updateVerification(dependencies));
   return router;
 }
 
@@ -133,9 +131,7 @@ const twilioNames = new Map([
 ]);
 
 function answerError(res: Response, error: unknown): void {
-  const problem = knownProblem(error);
-  if (!problem) throw error;
-  noteProblem(res, problem);
+  const problem = noteProblem(res, error);
   const { errors, status: ownStatus } = problemDocument(problem);
   const [status, code] = twilioErrorsByReason[problem.facts.reason ?? ''] ??
     twilioErrors[problem.code] ?? [ownStatus, 20_000 + ownStatus];

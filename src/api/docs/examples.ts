@@ -1,11 +1,9 @@
 import { statuses } from '../../otp/otp.js';
-import { refusalMessages } from '../../otp/refusal.js';
 
 /* Example values of the documentation; each fits its schema. */
-const id = 'otp_2bVr0Yc1Jm3nVdQ8sXk5TzGw';
 
 export const queuedOtp = {
-  id,
+  id: 'otp_2bVr0Yc1Jm3nVdQ8sXk5TzGw',
   status: 'queued',
   to: '+60123456789',
   reference: 'signup-4711',
@@ -30,30 +28,10 @@ export const sentOtp = {
   smsId: '100045',
 };
 
-const batchId = 'batch_Q8sXk5TzGw2bVr0Yc1Jm3n';
-
-export const bulkRequestExample = {
-  name: 'Friday',
-  startAt: '2025-04-01T08:00:00Z',
-  perSecond: 50,
-  defaults: { message: 'Your code is %OTP%' },
-  otps: [{ to: '+60123456789' }, { to: '012-345 678' }],
-};
-
-export const bulkResultExample = {
-  batchId,
-  accepted: 1,
-  rejected: 1,
-  results: [
-    { index: 0, id },
-    { index: 1, code: 'invalid_phone_number', message: refusalMessages.invalid_phone_number },
-  ],
-};
-
 const noOtps = Object.fromEntries(statuses.map((status) => [status, 0]));
 
 export const batchExample = {
-  id: batchId,
+  id: 'batch_Q8sXk5TzGw2bVr0Yc1Jm3n',
   name: 'Friday',
   status: 'sending',
   createdAt: '2025-04-01T08:00:00.000Z',

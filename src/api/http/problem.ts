@@ -92,7 +92,10 @@ export function knownProblem(error: unknown): ApiProblem | null {
   return trouble === null ? null : new ApiProblem('queue_unavailable', { reason: trouble });
 }
 
-/** Notes a problem for the request's log line and metrics. */
-export function noteProblem(res: ServerResponse, { code, facts }: ApiProblem): void {
-  Object.assign(contextOf(res), { problem: code, reason: facts.reason ?? null });
+/** Notes the problem that an error stands for, for the request's log line and metrics; rethrows a bug. */
+export function noteProblem(res: ServerResponse, error: unknown): ApiProblem {
+  const problem = knownProblem(error);
+  if (!problem) throw error;
+  Object.assign(contextOf(res), { problem: problem.code, reason: problem.facts.reason ?? null });
+  return problem;
 }

@@ -18,6 +18,7 @@ import { otpView, skipUnreadable } from './otps.js';
 import { type BatchOtp, batchListSchema, batchOtpSchema, batchOtpsSchema, batchSchema } from './schemas.js';
 
 const tag = 'Batches';
+const batchBody = { name: 'Batch', schema: batchSchema, example: batchExample };
 const json = 'application/json';
 const csv = 'text/csv';
 
@@ -98,7 +99,7 @@ export function batchRoutes(options: {
     summary: 'Read a batch',
     description: 'Its status and progress, and its OTPs counted by status.',
     answers: {
-      200: { description: 'The batch.', body: { name: 'Batch', schema: batchSchema, example: batchExample } },
+      200: { description: 'The batch.', body: batchBody },
     },
     problems: ['batch_not_found', 'queue_unavailable'],
     handle: async ({ app, id }) => ({ status: 200, body: batchView(await found(app, id)) }),
@@ -131,10 +132,7 @@ export function batchRoutes(options: {
       'Pauses or resumes the batch, changes its pace, or its start before it has started. Members that are left out stay.',
     body: { name: 'BatchChange', schema: changeSchema, example: { paused: true } },
     answers: {
-      200: {
-        description: 'The changed batch.',
-        body: { name: 'Batch', schema: batchSchema, example: batchExample },
-      },
+      200: { description: 'The changed batch.', body: batchBody },
     },
     problems: ['batch_not_found', 'batch_ended', 'batch_started', 'queue_unavailable'],
     handle: async ({ app, id, body: { startAt, ...change }, context }) => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { TimeSlices } from '../../lib/time-slices.js';
 import type { OtpRequest } from '../../otp/otp.js';
-import { refuse } from '../../otp/refusal.js';
+import { refusalMessages, refuse } from '../../otp/refusal.js';
 import { createRequestReader, otpRequestSchema } from '../../producer/otp-request.js';
 import {
   batchMembers,
@@ -14,7 +14,7 @@ import {
   type UploadLine,
 } from '../../producer/upload.js';
 import type { ApiDependencies } from '../dependencies.js';
-import { bulkRequestExample, bulkResultExample } from '../docs/examples.js';
+import { batchExample, sentOtp } from '../docs/examples.js';
 import type { Answer } from '../http/answer.js';
 import {
   allowSlowBody,
@@ -113,7 +113,13 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
     body: {
       name: 'BulkRequest',
       schema: bodySchema,
-      example: bulkRequestExample,
+      example: {
+        name: 'Friday',
+        startAt: '2025-04-01T08:00:00Z',
+        perSecond: 50,
+        defaults: { message: 'Your code is %OTP%' },
+        otps: [{ to: '+60123456789' }, { to: '012-345 678' }],
+      },
       read: (call) => readDocument(jsonText(call, mostBytes), { mostOtps, slices }),
       records: { ...records, name: 'OtpRequest', schema: otpRequestSchema(settings) },
     },
@@ -126,7 +132,15 @@ export function bulkRoute({ store, enqueuer, settings, metrics, slices }: ApiDep
         body: {
           name: 'BulkResult',
           schema: bulkResultSchema,
-          example: bulkResultExample,
+          example: {
+            batchId: batchExample.id,
+            accepted: 1,
+            rejected: 1,
+            results: [
+              { index: 0, id: sentOtp.id },
+              { index: 1, code: 'invalid_phone_number', message: refusalMessages.invalid_phone_number },
+            ],
+          },
           records: { ...records, name: 'BulkLine', schema: bulkLineSchema },
         },
       },

@@ -78,18 +78,15 @@ export function statsRoute({ store }: ApiDependencies): Route {
     problems: ['queue_unavailable'],
     handle: async ({ app, query }) => {
       const { by, step } = query;
-      const span = spanOf(query);
-      const reading = { step, ...span, most: mostRows + 1 };
+      const { since, until } = spanOf(query);
+      const reading = { step, since, until, most: mostRows + 1 };
       const rows = await inTurn(app, () => store.appStats.read(app, by, reading));
       if (rows.length > mostRows) {
         const most = mostRows.toLocaleString('en');
         throw invalid('step', `gives more than ${most} rows: use a longer step or a shorter time`);
       }
-      const { since, until } = span;
-      return {
-        status: 200,
-        body: { by, step, since: isoTime(since), until: isoTime(until), rows: rows.map(rowOf) },
-      };
+      const span = { since: isoTime(since), until: isoTime(until) };
+      return { status: 200, body: { by, step, ...span, rows: rows.map(rowOf) } };
     },
   });
 }

@@ -181,6 +181,7 @@ async function decide(
       'number locked after too many wrong codes in a row; unlock it with `isms-otp numbers unlock`',
     );
   }
+  const reason = 'reason' in outcome ? outcome.reason : null;
   switch (settled.kind) {
     case 'verified':
       if (!otp.isTest) metrics.verified(settled.otp);
@@ -190,13 +191,9 @@ async function decide(
     case 'unrecognised':
       if (outcome.kind === 'unrecognised' && unclear.size < several)
         throw incorrect(settled.otp, 'incorrect_code');
-      throw new ApiProblem('provider_unavailable', {
-        reason: 'reason' in outcome ? outcome.reason : 'unrecognised_refusal',
-      });
+      throw new ApiProblem('provider_unavailable', { reason: reason ?? 'unrecognised_refusal' });
     case 'unavailable':
-      throw new ApiProblem('provider_unavailable', {
-        reason: 'reason' in outcome ? outcome.reason : 'lease_lapsed',
-      });
+      throw new ApiProblem('provider_unavailable', { reason: reason ?? 'lease_lapsed' });
     default:
       throw new ApiProblem(settled.kind);
   }

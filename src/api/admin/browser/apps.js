@@ -1,16 +1,15 @@
 // The overview's apps: their credits against their budgets, and a button to pause each.
 
-import { actionButton, actionsOn, ask, byId, element, format, lines, replace, table, time } from './ui.js';
+import { actionButton, actionsOn, ask, element, format, lines, showSection, table, time } from './ui.js';
 
 /** Rows shown; the command `isms-otp apps list` shows all. */
 const mostApps = 20;
 
 /** Apps, paused ones, those with the most of a budget used and those that send most first. `refresh` is called after a change. */
 export function showApps({ apps }, refresh) {
-  const place = byId('apps');
   const isOfNote = ({ pausedAt, budgets, sentInTenMinutes }) =>
     pausedAt !== null || budgets.length > 0 || sentInTenMinutes > 0;
-  place.parentElement.hidden = !actionsOn && !apps.some(isOfNote);
+  const isShown = actionsOn || apps.some(isOfNote);
   const rank = ({ pausedAt, budgets }) => (pausedAt !== null ? 2 : Math.max(0, ...budgets.map(shareOf)));
   const rows = [...apps]
     .sort((a, b) => rank(b) - rank(a) || b.sentInTenMinutes - a.sentInTenMinutes)
@@ -29,7 +28,7 @@ export function showApps({ apps }, refresh) {
   const more =
     apps.length > mostApps ? `And ${format.whole(apps.length - mostApps)} more: isms-otp apps list.` : '';
   const head = ['App', 'Status', 'Sent', 'Verified', 'Credits today', 'Credits this month', ''];
-  replace(place, table(head, rows), element('p', { class: 'more' }, more));
+  showSection('apps', isShown, table(head, rows), element('p', { class: 'more' }, more));
 }
 
 const shareOf = ({ used, limit }) => Math.min(1, used / limit);

@@ -1,16 +1,15 @@
 // The overview's batches: their progress, what they wait for, and buttons to change them.
 
-import { actionButton, actionsOn, ask, byId, element, format, lines, replace, table, time } from './ui.js';
+import { actionButton, actionsOn, ask, element, format, lines, showSection, table, time } from './ui.js';
 
 const head = ['Batch', 'Progress', 'Status', 'Rate', 'Ends', ''];
 
 /** Batches that have not ended. `refresh` is called after a change. */
 export function showBatches(overview, refresh) {
   const { shown, more } = overview.batches;
-  const place = byId('batches');
-  place.parentElement.hidden = shown.length === 0;
   const note = more > 0 ? `And ${format.whole(more)} more.` : '';
-  replace(place, batchTable(shown, overview, refresh), element('p', { class: 'more' }, note));
+  const batches = batchTable(shown, overview, refresh);
+  showSection('batches', shown.length > 0, batches, element('p', { class: 'more' }, note));
 }
 
 /** A batch that was searched for, with its OTPs by status. */

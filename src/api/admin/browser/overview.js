@@ -13,6 +13,7 @@ import {
   lines,
   refreshAges,
   replace,
+  showSection,
   table,
   time,
 } from './ui.js';
@@ -96,8 +97,6 @@ function showState({ alarms }) {
 const mostRanges = 20;
 
 function showRanges({ ranges, guardEnforces }) {
-  const place = byId('ranges');
-  place.parentElement.hidden = ranges.length === 0;
   byId('ranges-title').textContent = guardEnforces
     ? 'Number ranges limited by the toll-fraud guard'
     : 'Number ranges that the toll-fraud guard would limit (FRAUD_GUARD=enforce)';
@@ -118,16 +117,12 @@ function showRanges({ ranges, guardEnforces }) {
     notes.push(`And ${format.whole(ranges.length - mostRanges)} more: isms-otp ranges list.`);
   if (!actionsOn && guardEnforces)
     notes.push('To undo, run isms-otp ranges unblock, or set ADMIN_ACTIONS=on for a button here.');
-  replace(
-    place,
-    table(['Range', 'App', 'Limit', 'Refused', 'Ends', ''], rows),
-    element('p', { class: 'more' }, notes.join(' ')),
-  );
+  const head = ['Range', 'App', 'Limit', 'Refused', 'Ends', ''];
+  const note = element('p', { class: 'more' }, notes.join(' '));
+  showSection('ranges', ranges.length > 0, table(head, rows), note);
 }
 
 function showNumbers({ numbers }) {
-  const place = byId('numbers');
-  place.parentElement.hidden = numbers.count === 0;
   const rows = numbers.shown.map(({ list, shown: number, app, until }) => [
     element('code', {}, number),
     app ?? 'all',
@@ -136,11 +131,9 @@ function showNumbers({ numbers }) {
   ]);
   const rest = numbers.count - numbers.shown.length;
   const more = rest > 0 ? `And ${format.whole(rest)} more: isms-otp numbers list. ` : '';
-  replace(
-    place,
-    table(['Number', 'App', 'List', 'Ends'], rows),
-    element('p', { class: 'more' }, `${more}To change them, run isms-otp numbers allow, deny or remove.`),
-  );
+  const text = `${more}To change them, run isms-otp numbers allow, deny or remove.`;
+  const shownNumbers = table(['Number', 'App', 'List', 'Ends'], rows);
+  showSection('numbers', numbers.count > 0, shownNumbers, element('p', { class: 'more' }, text));
 }
 
 const listTexts = {

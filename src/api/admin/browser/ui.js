@@ -94,6 +94,13 @@ export function actionButton(text, label, act, key = label) {
   return button;
 }
 
+/** Shows a section with these elements, or hides it. */
+export function showSection(id, isShown, ...children) {
+  const place = byId(id);
+  place.parentElement.hidden = !isShown;
+  replace(place, ...children);
+}
+
 /** Replaces the elements of a place unless one is being pressed; the focus stays on the element with the same key. */
 export function replace(place, ...children) {
   if (place.matches(':active')) return;

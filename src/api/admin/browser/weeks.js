@@ -1,17 +1,15 @@
 // The overview's comparison of the last 7 days with the 7 days before, by app and by country.
 
-import { byId, element, format, lines, replace, table } from './ui.js';
+import { element, format, lines, showSection, table } from './ui.js';
 
 /** Rows shown of each table; `GET /v1/stats` has all. */
 const mostRows = 20;
 const countries = new Intl.DisplayNames(undefined, { type: 'region' });
 
 export function showWeeks({ weeks }) {
-  const place = byId('weeks');
-  place.parentElement.hidden = weeks.apps.length === 0;
   const byApp = tableOf('App', weeks.apps, (name) => name);
   const byCountry = tableOf('Country', weeks.countries, countryName);
-  replace(place, element('div', {}, byApp), element('div', {}, byCountry));
+  showSection('weeks', weeks.apps.length > 0, element('div', {}, byApp), element('div', {}, byCountry));
 }
 
 function tableOf(head, rows, label) {
