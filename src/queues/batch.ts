@@ -33,9 +33,9 @@ const jobOptions = { attempts: 1_000_000, backoff: { type: 'custom' } };
 /** The queue of batches: one job for each batch that has lines to release. */
 export type BatchQueue = ReturnType<typeof createBatchQueue>;
 
-/** False unless the job was delayed. */
-const promote = (job: BatchJob): Promise<boolean> =>
-  job.promote().then(
+/** Starts a delayed job after so long instead; false unless it was delayed. */
+const restart = (job: BatchJob, afterMs = 0): Promise<boolean> =>
+  (afterMs > 0 ? job.changeDelay(afterMs) : job.promote()).then(
     () => true,
     () => false,
   );
@@ -64,20 +64,23 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
     clean: async (keepMs: number) => {
       for (const state of ['completed', 'failed'] as const) await queue.clean(keepMs, cleanedAtATime, state);
     },
-    /** Starts the batch's next turn now, after a change. Waits for a running turn, which may have missed the change. */
-    wake: async (batch: string) => {
+    job: (batch: string) => queue.getJob(batchId(batch)),
+    /** Starts the batch's next turn, after a change; false if its running turn, which may have missed it, does not end. */
+    wake: async (batch: string, afterMs = 0) => {
       const job = await queue.getJob(batchId(batch));
       for (let tries = 0; job && tries < wakeTries; tries++) {
+        if (await restart(job, afterMs)) return true;
         const state = await job.getState();
         // The running turn may have missed the change.
         if (state === 'active') await sleep(wakeAgainMs);
-        else if (state !== 'delayed' || (await promote(job))) return;
+        else if (state !== 'delayed') return true;
       }
+      return false;
     },
     /** Wakes the job only if it is delayed. */
     wakeIdle: async (batch: string) => {
       const job = await queue.getJob(batchId(batch));
-      if (job) await promote(job);
+      if (job) await restart(job);
     },
   };
 }

@@ -76,8 +76,9 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
   /** A record that no encryption key opens is left to the sweeper, which reports it. */
   const open = ([raw, exempt]: [string, number]): ReleasedOtp[] =>
     tryOr(() => [{ otp: openRecord(encrypter, raw), exempt: exempt === 1 }], []);
-  const firstOfApp = async (app: string) =>
-    (await redis.zrange(keys.appBatchQueue(app), '0', '0'))[0] ?? null;
+  const nextOfApp = (app: string, most: number) =>
+    redis.zrange(keys.appBatchQueue(app), '0', String(most - 1));
+  const firstOfApp = async (app: string) => (await nextOfApp(app, 1))[0] ?? null;
   return {
     /** Batches with waiting lines, and the app of each, in the partitions that answer. */
     batches: async () => {
@@ -143,14 +144,16 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
       const [first] = await Promise.all([firstOfApp(app), added, kept]);
       return first ?? batch;
     },
-    /** Removes a batch from its app's queue; resolves with the first in the queue, or null. */
-    leaveAppQueue: async (app: string, batch: string) => {
-      const left = redis.zrem(keys.appBatchQueue(app), batch);
-      const [first] = await Promise.all([firstOfApp(app), left]);
-      return first;
+    /** Removes batches from their app's queue; resolves with the first that is left, or null if none left the queue. */
+    leaveAppQueue: async (app: string, ...batches: string[]) => {
+      const left = redis.zrem(keys.appBatchQueue(app), ...batches);
+      const [first, count] = await Promise.all([firstOfApp(app), left]);
+      return count > 0 ? first : null;
     },
     /** The first batch in an app's queue, or null. */
     firstOfApp,
+    /** Up to `most` batches in an app's queue, in their order. */
+    nextOfApp,
     /** Batches with waiting lines that had a turn before. */
     active: async () => {
       const found = await redis.hgetall(keys.activeBatches);

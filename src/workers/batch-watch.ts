@@ -58,10 +58,13 @@ export function createBatchWatch({
       // Starts at a random batch, so that all are covered over time.
       const from = Math.floor(Math.random() * behind.length);
       await Promise.all([...behind.slice(from), ...behind.slice(0, from)].slice(0, notedTogether).map(note));
-      for (const app of new Set(apps.values())) {
+      for (const app of new Set(all.map(([, app]) => app))) {
         let first = await waitingLines.firstOfApp(app);
-        while (first !== null && !apps.has(first)) first = await waitingLines.leaveAppQueue(app, first);
         // In case a worker died before doing so.
+        while (first !== null && !apps.has(first)) {
+          await batchQueue.wakeIdle(first);
+          first = await waitingLines.leaveAppQueue(app, first);
+        }
         if (first !== null) await batchQueue.wakeIdle(first);
       }
     },

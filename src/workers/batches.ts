@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, Worker, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../lib/logger.js';
-import { TimedOut, withTimeout, withTimeouts } from '../lib/with-timeout.js';
+import { fulfilled, TimedOut, withTimeout, withTimeouts } from '../lib/with-timeout.js';
 import { partitions } from '../otp/otp-id.js';
 import {
   type BatchJob,
@@ -19,7 +19,7 @@ import { slotDeadlineMs } from '../store/number-ranges.js';
 import type { RedisClient } from '../store/script.js';
 import type { Store } from '../store/store.js';
 import type { WaitingCount, WaitReason } from '../store/waiting-lines.js';
-import { createBulkWindow, sum } from './bulk-window.js';
+import { type Allowance, createBulkWindow, sum } from './bulk-window.js';
 import { withoutStacks } from './job-control.js';
 import { createLineRelease, type Released, withoutRangeLimited } from './line-release.js';
 
@@ -45,6 +45,8 @@ const nextTurnMs = {
 };
 /** For each range-limited line, about as long as its check took: a batch of them must not keep a worker busy. */
 const restPerLimitedMs = 0.2;
+/** Batches of an app that share a turn; with fewer lines each than 1/25 of a turn, the app gets less than its share. */
+const batchesPerTurn = 25;
 /** Releases of a paced batch. */
 const paceEveryMs = 200;
 /** A pace that could not be kept is caught up with for this long. */
@@ -81,14 +83,19 @@ export function startBatchWorker(options: BatchWorkerOptions, workerOptions: Par
 /** A turn's result: the job ends, or waits so many ms. `isFull`: the window is full for all batches. */
 type Next = BatchResult | { wait: number; isFull?: true };
 
-/** What a turn begins with. */
+/** What a batch's part of a turn begins with. */
 interface Turn {
   job: BatchJob;
   facts: BatchFacts;
   count: WaitingCount;
+  /** `count` of the lines that may be released. */
+  open: WaitingCount;
+  /** By partition: lines at the end of the list that are left out, as their number range is limited. */
+  rangeLimited: number[];
+  isAppPaused: boolean;
 }
 
-/** One turn of a batch: it ends, or waits for something, or releases as many lines as it may. */
+/** A turn of the first batch of its app: it ends, or waits for something, or releases lines, the next ones' as well. */
 export function createBatchProcessor(options: BatchWorkerOptions) {
   const { sendOtpQueue, batchQueue, onError } = options;
   const store = withTimeouts(options.store, callWithinMs);
@@ -97,7 +104,25 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   const bulkWindow = createBulkWindow({ store, sendOtpQueue, shards });
   const releaseLines = createLineRelease(options);
 
-  const note = async ({ job, facts, count }: Turn, waitsFor: WaitReason | null) => {
+  const begin = async (job: BatchJob): Promise<Turn> => {
+    const { batch, app } = job.data;
+    const [facts, count, before, isAppPaused] = await Promise.all([
+      batches.facts(batch),
+      waitingLines.count(batch),
+      waitingLines.held(batch),
+      store.appPauses.isPaused(app),
+    ]);
+    // Range-limited lines are left out until all lines of the batch are: then they are checked again.
+    const isAllLimited = sum(withoutRangeLimited(count, before)) === 0;
+    const rangeLimited = partitions.map((_, i) => (isAllLimited ? 0 : (before[i] ?? 0)));
+    const open = { ...count, byPartition: withoutRangeLimited(count, rangeLimited) };
+    return { job, facts: facts ?? unknownBatch(job), count, open, rangeLimited, isAppPaused };
+  };
+
+  const note = async (
+    { job, facts, count }: Pick<Turn, 'job' | 'facts' | 'count'>,
+    waitsFor: WaitReason | null,
+  ) => {
     const { batch, app } = job.data;
     const { waiting, inFlight } = count;
     await waitingLines.note({ batch, app, waiting, inFlight, order: orderOf(facts), waitsFor });
@@ -118,8 +143,8 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   };
 
   /** Lets the next batch of the app have its turns. */
-  const leaveAppQueue = async ({ data: { batch, app } }: BatchJob) => {
-    const next = await waitingLines.leaveAppQueue(app, batch);
+  const leaveAppQueue = async ({ data: { app, batch } }: BatchJob, leaving = [batch]) => {
+    const next = await waitingLines.leaveAppQueue(app, ...leaving);
     // The watch wakes it, too.
     if (next !== null && next !== batch) batchQueue.wake(next).catch(() => {});
   };
@@ -147,7 +172,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   const findObstacle = async (turn: Turn): Promise<{ reason: WaitReason; wait: number } | null> => {
     const { job, facts, count } = turn;
     const { batch } = job.data;
-    if (facts.paused || (await store.appPauses.isPaused(facts.app))) {
+    if (facts.paused || turn.isAppPaused) {
       // Workers take jobs meanwhile, so one recall may miss some.
       if (count.inFlight > 0) await recall(batch);
       const wait = count.inFlight > 0 ? nextTurnMs.recalled : nextTurnMs.longest;
@@ -164,37 +189,21 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     return first === batch ? null : { reason: 'earlier_batch', wait: behindForMs };
   };
 
-  /** Leaves out range-limited lines until all lines of the batch are: then they are checked again. */
-  const selectOpenLines = async ({ job, count }: Turn) => {
-    const before = await waitingLines.held(job.data.batch);
-    const isAllLimited = sum(withoutRangeLimited(count, before)) === 0;
-    const rangeLimited = partitions.map((_, i) => (isAllLimited ? 0 : (before[i] ?? 0)));
-    return { open: { ...count, byPartition: withoutRangeLimited(count, rangeLimited) }, rangeLimited };
-  };
-
-  const release = async (turn: Turn): Promise<Next> => {
-    const { job, facts, count } = turn;
+  /** Releases a batch's lines, of those that its app may; null: it may release none. */
+  const releaseBatch = async ({ job, facts, count, open, rangeLimited }: Turn, allowed: Allowance) => {
     const { batch } = job.data;
-    const { open, rangeLimited } = await selectOpenLines(turn);
-    const { lines, byShard, isFull } = await bulkWindow.allowance(job, facts, open);
-    // Lines of an app on hold, or that wait for credits, fill the share of their app only.
-    if (byShard.size === 0) return isFull ? { wait: fullForMs, isFull } : { wait: nextTurnMs.ownWindow };
+    if (count.waiting === 0) return { leaves: true, wait: 1 };
+    const pace = paceOf(facts, count.at);
+    const parts = allowed.take(pace.lines, open);
+    if (parts.length === 0) return null;
     const isFirst = facts.startedAt === null || !facts.startEventWritten || facts.finishedAt !== null;
     // Its start was put off meanwhile.
-    if (isFirst && !(await batches.markStarted(batch))) return { wait: 1 };
+    if (isFirst && !(await batches.markStarted(batch))) return { leaves: false, wait: 1 };
 
-    const pace = paceOf(facts, count.at);
-    const most = Math.min(lines, pace.lines);
-    // A last turn of few lines takes about as long as any other: the app's next batch has one beside it.
-    const isShort = count.waiting <= Math.min(most / 2, sum([...byShard.values()]));
-    if (isShort) await leaveAppQueue(job);
     const released: Released = { lines: 0, failed: false, rangeWaitMs: 0, rangeLimited };
     const endsAt = performance.now() + turnMs;
-    for (const [shard, ofShard] of byShard) {
-      const byPartition = open.byPartition.map((waiting, i) => (shards[i] === shard ? waiting : 0));
-      const left = most - released.lines;
-      const extent = { most: Math.min(ofShard, Math.ceil(left / byShard.size), left), endsAt };
-      await releaseLines(batch, extent, { ...open, byPartition }, released);
+    for (const { most, byPartition } of parts) {
+      await releaseLines(batch, { most, endsAt }, { ...open, byPartition }, released);
     }
     if (facts.perSecond !== null) {
       await batches.setPaceAt(batch, Math.round(pace.from + (released.lines * 1_000) / facts.perSecond));
@@ -202,32 +211,67 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     const last = released.rangeWaitMs > 0 ? await waitingLines.count(batch) : null;
     const waitsForRanges =
       last?.complete === true && sum(withoutRangeLimited(last, released.rangeLimited)) === 0;
-    await waitingLines.noteHeld(batch, waitsForRanges ? [] : released.rangeLimited);
     const waiting = Math.max(0, count.waiting - released.lines);
     const rest = { ...count, waiting, inFlight: count.inFlight + released.lines };
-    await note({ job, facts, count: rest }, waitsForRanges ? 'number_range' : null);
+    await Promise.all([
+      waitingLines.noteHeld(batch, waitsForRanges ? [] : released.rangeLimited),
+      note({ job, facts, count: rest }, waitsForRanges ? 'number_range' : null),
+    ]);
     // The app's next batch goes on where none of these lines is free, none is left, or they wait for their pace.
-    const isHeldUp = waitsForRanges || released.lines === 0 || facts.perSecond !== null;
-    if (!isShort && (isHeldUp || waiting === 0)) await leaveAppQueue(job);
-    if (waitsForRanges) {
-      // Lines that came meanwhile are behind those that were checked.
-      const isNew = count.at - facts.lastLineAt < nextTurnMs.longest;
-      const longest = isNew ? nextTurnMs.rangeLimitedUpload : nextTurnMs.longest;
-      return {
-        wait: Math.min(released.rangeWaitMs, longest) + sum(released.rangeLimited) * restPerLimitedMs,
-      };
-    }
-    if (released.failed) return { wait: nextTurnMs.failed };
-    // At the end of the queue: each app has a turn before this one has its next.
-    return { wait: facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond) };
+    const leaves = waitsForRanges || released.lines === 0 || facts.perSecond !== null || waiting === 0;
+    const waitMs = (): number => {
+      if (waitsForRanges) {
+        // Lines that came meanwhile are behind those that were checked.
+        const isNew = count.at - facts.lastLineAt < nextTurnMs.longest;
+        const longest = isNew ? nextTurnMs.rangeLimitedUpload : nextTurnMs.longest;
+        return Math.min(released.rangeWaitMs, longest) + sum(released.rangeLimited) * restPerLimitedMs;
+      }
+      if (released.failed) return nextTurnMs.failed;
+      if (waiting === 0) return nextTurnMs.unsent;
+      // At the end of the queue: each app has a turn before this one has its next.
+      return facts.perSecond === null ? 1 : Math.max(paceEveryMs, 1_000 / facts.perSecond);
+    };
+    return { leaves, wait: waitMs() };
+  };
+
+  /** Releases lines of the next batches in an app's queue; resolves with those that have none left. */
+  const releaseNext = async ({ app, batch }: BatchPayload, allowed: Allowance) => {
+    const inQueue = await waitingLines.nextOfApp(app, batchesPerTurn);
+    const behind = inQueue.slice(inQueue.indexOf(batch) + 1);
+    const jobs = await fulfilled(behind.map((next) => batchQueue.job(next)));
+    const turns = await fulfilled(jobs.flatMap((job) => (job ? [begin(job)] : [])));
+    const leaving = turns.map(async (next) => {
+      const { paused, cancelledAt, perSecond, startAt } = next.facts;
+      if (paused || cancelledAt !== null || perSecond !== null || (startAt ?? 0) > next.count.at) return [];
+      const released = await releaseBatch(next, allowed);
+      if (!released) return [];
+      // Its own turn notices a change meanwhile. It leaves later: one in the queue is woken even if this process ends.
+      const isWoken = await batchQueue.wake(next.job.data.batch, Math.ceil(released.wait));
+      return isWoken && released.leaves ? [next.job.data.batch] : [];
+    });
+    for (const one of leaving) one.catch(onError);
+    return (await fulfilled(leaving)).flat();
+  };
+
+  const release = async (turn: Turn): Promise<Next> => {
+    const { job, facts, count, open } = turn;
+    const allowed = await bulkWindow.allowance(job, facts, open);
+    // Most of a turn is waiting for Redis: that of many short batches takes about as long as that of one.
+    const isShort = facts.perSecond === null && count.waiting < allowed.lines;
+    const [own, leaving] = await Promise.all([
+      releaseBatch(turn, allowed),
+      isShort ? releaseNext(job.data, allowed) : ([] as string[]),
+    ]);
+    if (own?.leaves) leaving.push(job.data.batch);
+    if (leaving.length > 0) await leaveAppQueue(job, leaving);
+    // Lines of an app on hold, or that wait for credits, fill the share of their app only.
+    if (!own) return allowed.isFull ? { wait: fullForMs, isFull: true } : { wait: nextTurnMs.ownWindow };
+    return { wait: own.wait };
   };
 
   const takeTurn = async (job: BatchJob): Promise<Next> => {
-    const { batch } = job.data;
-    const facts = (await batches.facts(batch)) ?? unknownBatch(job);
-    const count = await waitingLines.count(batch);
-    const turn = { job, facts, count };
-    if (count.waiting === 0 || facts.cancelledAt !== null) return await finish(turn);
+    const turn = await begin(job);
+    if (turn.count.waiting === 0 || turn.facts.cancelledAt !== null) return await finish(turn);
     const found = await findObstacle(turn);
     if (found === null) return await release(turn);
     if (found.reason !== 'earlier_batch') await leaveAppQueue(job);

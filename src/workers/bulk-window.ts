@@ -25,6 +25,9 @@ interface BulkWindowOptions {
   shards: readonly number[];
 }
 
+/** What an app may release in a turn. */
+export type Allowance = Awaited<ReturnType<ReturnType<typeof createBulkWindow>['allowance']>>;
+
 /** The window of released lines that wait in the send queue, which apps share (ADR 44). */
 export function createBulkWindow({ store: { waitingLines, load }, sendOtpQueue, shards }: BulkWindowOptions) {
   const sendRate = createSendRate(load);
@@ -51,16 +54,19 @@ export function createBulkWindow({ store: { waitingLines, load }, sendOtpQueue, 
 
   return {
     /**
-     * The lines that a batch may release in this turn; `byShard`: of the shards that take lines and have some of the
-     * batch; `isFull`: the window of a shard is full, for all batches. `open` counts the lines that may be released.
+     * The lines that the app of a batch may release in this turn; `isFull`: the window of a shard that has some of the
+     * batch is full, for all batches. `open` counts the lines that may be released.
      */
     async allowance(job: BatchJob, { perSecond }: BatchFacts, open: WaitingCount) {
-      const mostOfAll = clamp(windowSeconds * (await sendRate()), window);
-      const { apps, inFlight } = await sharing(job);
+      const [rate, { apps, inFlight }, bulk] = await Promise.all([
+        sendRate(),
+        sharing(job),
+        sendOtpQueue.bulkByShard(),
+      ]);
+      const mostOfAll = clamp(windowSeconds * rate, window);
       const share = Math.max(0, mostOfAll / Math.min(leastShareOf, apps) - inFlight);
       // A pace that was held up must not be caught up with at once.
       const most = Math.ceil(Math.min(share, windowSeconds * (perSecond ?? mostOfAll)));
-      const bulk = await sendOtpQueue.bulkByShard();
       const all = new Set(shards);
       const perShard = (lines: number) => Math.ceil(lines / all.size);
       const byShard = new Map<number, number>();
@@ -68,13 +74,35 @@ export function createBulkWindow({ store: { waitingLines, load }, sendOtpQueue, 
       for (const shard of all) {
         const ofShard = (of: readonly number[]) => sum(of.filter((_, i) => shards[i] === shard));
         const waitingThere = bulk.get(shard);
-        if (waitingThere === undefined || ofShard(open.byPartition) === 0) continue;
+        if (waitingThere === undefined) continue;
         const ofAll = perShard(spare * mostOfAll) - waitingThere;
-        isFull ||= ofAll <= 0;
+        isFull ||= ofAll <= 0 && ofShard(open.byPartition) > 0;
         const lines = Math.min(ofAll, perShard(most) - ofShard(open.inFlightByPartition));
         if (lines > 0) byShard.set(shard, lines);
       }
-      return { lines: clamp(mostOfAll * turnShare, turn), byShard, isFull };
+      const lines = Math.min(clamp(mostOfAll * turnShare, turn), sum([...byShard.values()]));
+      let free = lines;
+      return {
+        lines,
+        isFull,
+        /** Takes up to `most` lines of a batch from what its app may release: so many of which partitions. */
+        take: (most: number, { byPartition }: WaitingCount) => {
+          let left = Math.min(most, free);
+          const parts = [...byShard].map(([shard, ofShard]) => {
+            const there = byPartition.map((waiting, p) => (shards[p] === shard ? waiting : 0));
+            return { shard, byPartition: there, most: Math.min(ofShard, sum(there)) };
+          });
+          // What one of few lines leaves over goes to the others.
+          parts.sort((a, b) => a.most - b.most);
+          for (const [i, part] of parts.entries()) {
+            part.most = Math.min(part.most, Math.ceil(left / (parts.length - i)));
+            byShard.set(part.shard, (byShard.get(part.shard) ?? 0) - part.most);
+            free -= part.most;
+            left -= part.most;
+          }
+          return parts.filter((part) => part.most > 0);
+        },
+      };
     },
   };
 }

@@ -72,10 +72,14 @@ const waitsFor = async (batch: string, reason: string) =>
   (await scene.store.waitingLines.active()).some((one) => one.batch === batch && one.waitsFor === reason);
 const job = (batch: string) => scene.batchQueue.queue.getJob(batchId(batch));
 /** One turn of a batch, without a worker; resolves with what comes next. */
-const turn = async ({ batch }: { batch: string }, store = scene.store, onError = (_: unknown) => {}) => {
+const turn = async (
+  { batch }: { batch: string },
+  changed: Partial<Parameters<typeof createBatchProcessor>[0]> = {},
+) => {
   const release = createBatchProcessor({
-    ...{ redis, store, sendOtpQueue: scene.queue, batchQueue: scene.batchQueue },
-    ...{ logger: scene.logger, fraudGuardEnforces: false, onError },
+    ...{ redis, store: scene.store, sendOtpQueue: scene.queue, batchQueue: scene.batchQueue },
+    ...{ logger: scene.logger, fraudGuardEnforces: false, onError: () => {} },
+    ...changed,
   });
   const found = await job(batch);
   return found ? await release(found) : null;
@@ -154,7 +158,7 @@ describe('a batch', { timeout: 60_000 }, () => {
       return await waitingLines.takeEnded(batch);
     };
     const slow = { ...scene.store, waitingLines: { ...waitingLines, takeEnded } };
-    expect(await turn(big, slow)).toEqual({ wait: 1 });
+    expect(await turn(big, { store: slow })).toEqual({ wait: 1 });
     await scene.start();
     await until(isDone(big.batch));
     expect(sent()).toBe(0);
@@ -165,7 +169,9 @@ describe('a batch', { timeout: 60_000 }, () => {
     const checkReleased = () => Promise.reject(new Error('broken range'));
     const broken = { ...scene.store, ranges: { ...scene.store.ranges, checkReleased } };
     const errors: unknown[] = [];
-    expect(await turn(some, broken, (error) => errors.push(error))).toEqual({ wait: 1_000 });
+    expect(await turn(some, { store: broken, onError: (error) => errors.push(error) })).toEqual({
+      wait: 1_000,
+    });
     expect(errors).toMatchObject([{ message: 'broken range' }]);
   });
 
@@ -416,29 +422,74 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
     expect((await scene.store.waitingLines.count(second.batch)).inFlight).toBe(100);
   });
 
-  it('let the next one of their app begin beside a turn of few lines', async () => {
-    const { waitingLines } = scene.store;
-    const firstInTurns: (string | null)[] = [];
-    const release: typeof waitingLines.release = async (...args) => {
-      firstInTurns.push(await waitingLines.firstOfApp('shop'));
-      return await waitingLines.release(...args);
-    };
-    const store = { ...scene.store, waitingLines: { ...waitingLines, release } };
-    const [first, second] = [await upload(30), await upload(10)];
+  it('share a turn with the next ones of their app, which are looked at again soon', async () => {
+    const [first, second, paused, last] = [
+      await upload(10),
+      await upload(10),
+      await upload(1),
+      await upload(10),
+    ];
+    await setPaused(paused.batch, true);
     // Nothing is sent, so that a turn is of 25 lines.
-    for (let i = 0; i < 2; i++) await turn(first, store);
-    expect([...new Set(firstInTurns)]).toEqual([first.batch, second.batch]);
+    expect(await turn(first)).toEqual({ wait: 300 });
+    const counts = await Promise.all(
+      [first, second, paused, last].map(({ batch }) => scene.store.waitingLines.count(batch)),
+    );
+    expect(counts.map(({ waiting, inFlight }) => [waiting, inFlight])).toEqual([
+      ...[
+        [0, 10],
+        [0, 10],
+      ],
+      ...[
+        [1, 0],
+        [5, 5],
+      ],
+    ]);
+    expect((await job(second.batch))?.delay).toBe(300);
+    expect(await (await job(last.batch))?.getState()).toBe('delayed');
+    expect(await scene.store.waitingLines.nextOfApp('shop', 9)).toEqual([paused.batch, last.batch]);
+    await scene.start();
+    await until(isDone(last.batch));
+    expect(sent()).toBe(30);
+  });
+
+  it.each(['facts', 'markStarted'] as const)(
+    'release their lines where %s of the next one fails',
+    async (name) => {
+      const [first, second] = [await upload(5), await upload(5)];
+      const { batches } = scene.store;
+      const failing = async (batch: string): Promise<never> => {
+        if (batch === second.batch) throw new Error('away');
+        return (await batches[name](batch)) as never;
+      };
+      const store = { ...scene.store, batches: { ...batches, [name]: failing } };
+      expect(await turn(first, { store })).toEqual({ wait: 300 });
+      expect((await scene.store.waitingLines.count(first.batch)).inFlight).toBe(5);
+      expect(await scene.store.waitingLines.nextOfApp('shop', 9)).toEqual([second.batch]);
+      expect((await scene.store.waitingLines.count(second.batch)).waiting).toBe(5);
+    },
+  );
+
+  it('go on where a worker ended in a turn that they share', async () => {
+    const [first, second] = [await upload(1), await upload(1)];
+    const wake = () => Promise.reject(new Error('ended'));
+    await turn(first, { batchQueue: { ...scene.batchQueue, wake } });
+    expect((await scene.store.waitingLines.count(second.batch)).waiting).toBe(0);
+    await createBatchWatch(scene).run();
+    await scene.start();
+    await until(isDone(second.batch));
+    expect(sent()).toBe(2);
   });
 
   it('leave half of the window to an app whose next batch has its turn yet to come', async () => {
-    const [first, second] = [await upload(40, { app: 'mall' }), await upload(40, { app: 'mall' })];
+    const [first, second] = [await upload(50, { app: 'mall' }), await upload(40, { app: 'mall' })];
     const one = await upload(200, { app: 'bank' });
     await turn(second);
     for (let i = 0; i < 2; i++) await turn(first);
     for (let i = 0; i < 5; i++) await turn(one);
     expect(await scene.store.waitingLines.active()).toMatchObject(
       expect.arrayContaining([
-        expect.objectContaining({ batch: first.batch, waiting: 0, inFlight: 40 }),
+        expect.objectContaining({ batch: first.batch, waiting: 0, inFlight: 50 }),
         expect.objectContaining({ batch: second.batch, waiting: 40, inFlight: 0 }),
         // Nothing is sent, so the window is its least: 100.
         expect.objectContaining({ batch: one.batch, inFlight: 50 }),

@@ -92,10 +92,13 @@ return { 'changed', start and digits(start) or '', redis.call('PTTL', KEYS[1]) }
 
 --- @command mark-started
 -- Marks a batch as started: its first lines are released, or further ones after it had finished. KEYS: the batch. Returns
--- `startedAt`, nil before its start, or 0 for an unknown batch.
-local app, start_at, started_at = unpack(redis.call('HMGET', KEYS[1], 'app', 'startAt', 'startedAt'))
+-- `startedAt`, nil before its start or after its cancellation, or 0 for an unknown batch.
+local app, start_at, started_at, cancelled_at = unpack(
+  redis.call('HMGET', KEYS[1], 'app', 'startAt', 'startedAt', 'cancelledAt')
+)
 if not app then return '0' end
 local t = now()
+if cancelled_at then return nil end
 if not started_at and tonumber(start_at or 0) > t then return nil end
 redis.call('HSETNX', KEYS[1], 'startedAt', digits(t))
 redis.call('HDEL', KEYS[1], 'finishedAt')
