@@ -33,8 +33,8 @@ const jobOptions = { attempts: 1_000_000, backoff: { type: 'custom' } };
 /** The queue of batches: one job for each batch that has lines to release. */
 export type BatchQueue = ReturnType<typeof createBatchQueue>;
 
-/** Starts a delayed job after so long instead; false unless it was delayed. */
-const restart = (job: BatchJob, afterMs = 0): Promise<boolean> =>
+/** Changes the delay of a job; false unless it is delayed. */
+const reschedule = (job: BatchJob, afterMs = 0): Promise<boolean> =>
   (afterMs > 0 ? job.changeDelay(afterMs) : job.promote()).then(
     () => true,
     () => false,
@@ -65,11 +65,14 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
       for (const state of ['completed', 'failed'] as const) await queue.clean(keepMs, cleanedAtATime, state);
     },
     job: (batch: string) => queue.getJob(batchId(batch)),
-    /** Starts the batch's next turn, after a change; false if its running turn, which may have missed it, does not end. */
+    /**
+     * Starts the batch's next turn after a change, at once or after so many ms; false if it has no job, or its running turn,
+     * which may have missed the change, does not end.
+     */
     wake: async (batch: string, afterMs = 0) => {
       const job = await queue.getJob(batchId(batch));
       for (let tries = 0; job && tries < wakeTries; tries++) {
-        if (await restart(job, afterMs)) return true;
+        if (await reschedule(job, afterMs)) return true;
         const state = await job.getState();
         // The running turn may have missed the change.
         if (state === 'active') await sleep(wakeAgainMs);
@@ -80,7 +83,7 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
     /** Wakes the job only if it is delayed. */
     wakeIdle: async (batch: string) => {
       const job = await queue.getJob(batchId(batch));
-      if (job) await restart(job);
+      if (job) await reschedule(job);
     },
   };
 }

@@ -309,7 +309,7 @@ export function createBatches({ redis, encrypter, policy }: BatchesOptions) {
       if (result === 'changed' && start !== '') await setInPartitions(batch, ['startAt', start, keptMs]);
       return result;
     },
-    /** Marks the batch as started and writes `batch.started` once; false before its start. */
+    /** Marks the batch as started and writes `batch.started` once; false before its start, or if it was cancelled. */
     markStarted: async (batch: string) => {
       const at = text.parse(await startedScript([keys.batch(batch)], []));
       if (at === null) return false;

@@ -76,9 +76,9 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
   /** A record that no encryption key opens is left to the sweeper, which reports it. */
   const open = ([raw, exempt]: [string, number]): ReleasedOtp[] =>
     tryOr(() => [{ otp: openRecord(encrypter, raw), exempt: exempt === 1 }], []);
-  const nextOfApp = (app: string, most: number) =>
+  const appQueue = (app: string, most: number) =>
     redis.zrange(keys.appBatchQueue(app), '0', String(most - 1));
-  const firstOfApp = async (app: string) => (await nextOfApp(app, 1))[0] ?? null;
+  const firstOfApp = async (app: string) => (await appQueue(app, 1))[0] ?? null;
   return {
     /** Batches with waiting lines, and the app of each, in the partitions that answer. */
     batches: async () => {
@@ -144,7 +144,7 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
       const [first] = await Promise.all([firstOfApp(app), added, kept]);
       return first ?? batch;
     },
-    /** Removes batches from their app's queue; resolves with the first that is left, or null if none left the queue. */
+    /** Removes batches from their app's queue; resolves with the first that remains, or null if none of them was in it. */
     leaveAppQueue: async (app: string, ...batches: string[]) => {
       const left = redis.zrem(keys.appBatchQueue(app), ...batches);
       const [first, count] = await Promise.all([firstOfApp(app), left]);
@@ -152,8 +152,8 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
     },
     /** The first batch in an app's queue, or null. */
     firstOfApp,
-    /** Up to `most` batches in an app's queue, in their order. */
-    nextOfApp,
+    /** Up to `most` batches of an app's queue, in their order. */
+    appQueue,
     /** Batches with waiting lines that had a turn before. */
     active: async () => {
       const found = await redis.hgetall(keys.activeBatches);

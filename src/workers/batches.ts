@@ -92,7 +92,6 @@ interface Turn {
   open: WaitingCount;
   /** By partition: lines at the end of the list that are left out, as their number range is limited. */
   rangeLimited: number[];
-  isAppPaused: boolean;
 }
 
 /** A turn of the first batch of its app: it ends, or waits for something, or releases lines, the next ones' as well. */
@@ -105,18 +104,17 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   const releaseLines = createLineRelease(options);
 
   const begin = async (job: BatchJob): Promise<Turn> => {
-    const { batch, app } = job.data;
-    const [facts, count, before, isAppPaused] = await Promise.all([
+    const { batch } = job.data;
+    const [facts, count, before] = await Promise.all([
       batches.facts(batch),
       waitingLines.count(batch),
       waitingLines.held(batch),
-      store.appPauses.isPaused(app),
     ]);
     // Range-limited lines are left out until all lines of the batch are: then they are checked again.
     const isAllLimited = sum(withoutRangeLimited(count, before)) === 0;
     const rangeLimited = partitions.map((_, i) => (isAllLimited ? 0 : (before[i] ?? 0)));
     const open = { ...count, byPartition: withoutRangeLimited(count, rangeLimited) };
-    return { job, facts: facts ?? unknownBatch(job), count, open, rangeLimited, isAppPaused };
+    return { job, facts: facts ?? unknownBatch(job), count, open, rangeLimited };
   };
 
   const note = async (
@@ -172,7 +170,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
   const findObstacle = async (turn: Turn): Promise<{ reason: WaitReason; wait: number } | null> => {
     const { job, facts, count } = turn;
     const { batch } = job.data;
-    if (facts.paused || turn.isAppPaused) {
+    if (facts.paused || (await store.appPauses.isPaused(facts.app))) {
       // Workers take jobs meanwhile, so one recall may miss some.
       if (count.inFlight > 0) await recall(batch);
       const wait = count.inFlight > 0 ? nextTurnMs.recalled : nextTurnMs.longest;
@@ -197,7 +195,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     const parts = allowed.take(pace.lines, open);
     if (parts.length === 0) return null;
     const isFirst = facts.startedAt === null || !facts.startEventWritten || facts.finishedAt !== null;
-    // Its start was put off meanwhile.
+    // Its start was put off meanwhile, or it was cancelled.
     if (isFirst && !(await batches.markStarted(batch))) return { leaves: false, wait: 1 };
 
     const released: Released = { lines: 0, failed: false, rangeWaitMs: 0, rangeLimited };
@@ -234,19 +232,24 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     return { leaves, wait: waitMs() };
   };
 
-  /** Releases lines of the next batches in an app's queue; resolves with those that have none left. */
-  const releaseNext = async ({ app, batch }: BatchPayload, allowed: Allowance) => {
-    const inQueue = await waitingLines.nextOfApp(app, batchesPerTurn);
+  /** Releases lines of the next batches in an app's queue; resolves with those that leave it. Does not reject. */
+  const releaseNext = async ({ app, batch }: BatchPayload, allowed: Allowance): Promise<string[]> => {
+    const [inQueue = []] = await fulfilled([waitingLines.appQueue(app, batchesPerTurn)]);
     const behind = inQueue.slice(inQueue.indexOf(batch) + 1);
     const jobs = await fulfilled(behind.map((next) => batchQueue.job(next)));
     const turns = await fulfilled(jobs.flatMap((job) => (job ? [begin(job)] : [])));
     const leaving = turns.map(async (next) => {
       const { paused, cancelledAt, perSecond, startAt } = next.facts;
       if (paused || cancelledAt !== null || perSecond !== null || (startAt ?? 0) > next.count.at) return [];
-      const released = await releaseBatch(next, allowed);
+      const released = await releaseBatch(next, allowed).catch((error) => {
+        onError(error);
+        return { leaves: false, wait: nextTurnMs.failed };
+      });
       if (!released) return [];
-      // Its own turn notices a change meanwhile. It leaves later: one in the queue is woken even if this process ends.
-      const isWoken = await batchQueue.wake(next.job.data.batch, Math.ceil(released.wait));
+      // Its own turn, which takes lines back, may have been before these were released.
+      const isPaused = (await batches.facts(next.job.data.batch))?.paused ?? false;
+      // Before it leaves: a batch in the queue is woken even if this process ends.
+      const isWoken = await batchQueue.wake(next.job.data.batch, isPaused ? 1 : Math.ceil(released.wait));
       return isWoken && released.leaves ? [next.job.data.batch] : [];
     });
     for (const one of leaving) one.catch(onError);
@@ -258,11 +261,10 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     const allowed = await bulkWindow.allowance(job, facts, open);
     // Most of a turn is waiting for Redis: that of many short batches takes about as long as that of one.
     const isShort = facts.perSecond === null && count.waiting < allowed.lines;
-    const [own, leaving] = await Promise.all([
-      releaseBatch(turn, allowed),
-      isShort ? releaseNext(job.data, allowed) : ([] as string[]),
-    ]);
-    if (own?.leaves) leaving.push(job.data.batch);
+    const next = isShort ? releaseNext(job.data, allowed) : Promise.resolve([]);
+    // It takes its lines before the next ones, and their part does not outlive its turn.
+    const own = await releaseBatch(turn, allowed).finally(() => next);
+    const leaving = [...(await next), ...(own?.leaves ? [job.data.batch] : [])];
     if (leaving.length > 0) await leaveAppQueue(job, leaving);
     // Lines of an app on hold, or that wait for credits, fill the share of their app only.
     if (!own) return allowed.isFull ? { wait: fullForMs, isFull: true } : { wait: nextTurnMs.ownWindow };

@@ -85,7 +85,7 @@ export function createBulkWindow({ store: { waitingLines, load }, sendOtpQueue, 
       return {
         lines,
         isFull,
-        /** Takes up to `most` lines of a batch from what its app may release: so many of which partitions. */
+        /** Takes up to `most` lines of a batch from what its app may release: for each shard how many, and its partitions. */
         take: (most: number, { byPartition }: WaitingCount) => {
           let left = Math.min(most, free);
           const parts = [...byShard].map(([shard, ofShard]) => {
@@ -95,7 +95,7 @@ export function createBulkWindow({ store: { waitingLines, load }, sendOtpQueue, 
           // What one of few lines leaves over goes to the others.
           parts.sort((a, b) => a.most - b.most);
           for (const [i, part] of parts.entries()) {
-            part.most = Math.min(part.most, Math.ceil(left / (parts.length - i)));
+            part.most = Math.min(part.most, Math.floor(left / (parts.length - i)));
             byShard.set(part.shard, (byShard.get(part.shard) ?? 0) - part.most);
             free -= part.most;
             left -= part.most;

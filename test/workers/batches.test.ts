@@ -334,6 +334,13 @@ describe('a batch', { timeout: 60_000 }, () => {
     expect(await scene.store.batches.facts(batch)).toMatchObject({ startedAt: null });
   });
 
+  it('does not begin where it was cancelled at the last moment', async () => {
+    const { batch } = await upload(1);
+    await scene.store.batches.cancel('shop', batchId(batch));
+    expect(await scene.store.batches.markStarted(batch)).toBe(false);
+    expect(await scene.store.batches.facts(batch)).toMatchObject({ startedAt: null });
+  });
+
   it('keeps its lines waiting where the sweeper looks at them at the deadline of an earlier start', async () => {
     const { batch, ids } = await upload(1, { startAt: Date.now() + 60_000 });
     const startAt = Date.now() + 86_400_000;
@@ -447,7 +454,7 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
     ]);
     expect((await job(second.batch))?.delay).toBe(300);
     expect(await (await job(last.batch))?.getState()).toBe('delayed');
-    expect(await scene.store.waitingLines.nextOfApp('shop', 9)).toEqual([paused.batch, last.batch]);
+    expect(await scene.store.waitingLines.appQueue('shop', 9)).toEqual([paused.batch, last.batch]);
     await scene.start();
     await until(isDone(last.batch));
     expect(sent()).toBe(30);
@@ -465,7 +472,7 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
       const store = { ...scene.store, batches: { ...batches, [name]: failing } };
       expect(await turn(first, { store })).toEqual({ wait: 300 });
       expect((await scene.store.waitingLines.count(first.batch)).inFlight).toBe(5);
-      expect(await scene.store.waitingLines.nextOfApp('shop', 9)).toEqual([second.batch]);
+      expect(await scene.store.waitingLines.appQueue('shop', 9)).toEqual([second.batch]);
       expect((await scene.store.waitingLines.count(second.batch)).waiting).toBe(5);
     },
   );
