@@ -66,19 +66,18 @@ export function createBatchQueue(connection: Redis | Cluster, onError: (error: E
     },
     job: (batch: string) => queue.getJob(batchId(batch)),
     /**
-     * Starts the batch's next turn after a change, at once or after so many ms; false if it has no job, or its running turn,
-     * which may have missed the change, does not end.
+     * Starts the batch's next turn after a change, at once or after so many ms. Waits for a running turn, which may have
+     * missed the change.
      */
     wake: async (batch: string, afterMs = 0) => {
       const job = await queue.getJob(batchId(batch));
       for (let tries = 0; job && tries < wakeTries; tries++) {
-        if (await reschedule(job, afterMs)) return true;
+        if (await reschedule(job, afterMs)) return;
         const state = await job.getState();
         // The running turn may have missed the change.
         if (state === 'active') await sleep(wakeAgainMs);
-        else if (state !== 'delayed') return true;
+        else if (state !== 'delayed') return;
       }
-      return false;
     },
     /** Wakes the job only if it is delayed. */
     wakeIdle: async (batch: string) => {

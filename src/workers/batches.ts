@@ -232,28 +232,33 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     return { leaves, wait: waitMs() };
   };
 
-  /** Releases lines of the next batches in an app's queue; resolves with those that leave it. Does not reject. */
-  const releaseNext = async ({ app, batch }: BatchPayload, allowed: Allowance): Promise<string[]> => {
+  /** Releases lines of the next batches in an app's queue; resolves with when each has its own turn. Does not reject. */
+  const releaseNext = async ({ app, batch }: BatchPayload, allowed: Allowance) => {
     const [inQueue = []] = await fulfilled([waitingLines.appQueue(app, batchesPerTurn)]);
     const behind = inQueue.slice(inQueue.indexOf(batch) + 1);
     const jobs = await fulfilled(behind.map((next) => batchQueue.job(next)));
     const turns = await fulfilled(jobs.flatMap((job) => (job ? [begin(job)] : [])));
-    const leaving = turns.map(async (next) => {
+    const all = turns.map(async (next) => {
       const { paused, cancelledAt, perSecond, startAt } = next.facts;
       if (paused || cancelledAt !== null || perSecond !== null || (startAt ?? 0) > next.count.at) return [];
+      const { batch } = next.job.data;
       const released = await releaseBatch(next, allowed).catch((error) => {
         onError(error);
         return { leaves: false, wait: nextTurnMs.failed };
       });
       if (!released) return [];
       // Its own turn, which takes lines back, may have been before these were released.
-      const isPaused = (await batches.facts(next.job.data.batch))?.paused ?? false;
+      const isPaused = await batches.facts(batch).then(
+        (facts) => facts?.paused ?? false,
+        () => true,
+      );
+      const wait = isPaused ? 1 : Math.ceil(released.wait);
       // Before it leaves: a batch in the queue is woken even if this process ends.
-      const isWoken = await batchQueue.wake(next.job.data.batch, isPaused ? 1 : Math.ceil(released.wait));
-      return isWoken && released.leaves ? [next.job.data.batch] : [];
+      await batchQueue.wake(batch, wait);
+      return [{ batch, leaves: released.leaves, wait }];
     });
-    for (const one of leaving) one.catch(onError);
-    return (await fulfilled(leaving)).flat();
+    for (const one of all) one.catch(onError);
+    return (await fulfilled(all)).flat();
   };
 
   const release = async (turn: Turn): Promise<Next> => {
@@ -262,10 +267,13 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     // Most of a turn is waiting for Redis: that of many short batches takes about as long as that of one.
     const isShort = facts.perSecond === null && count.waiting < allowed.lines;
     const next = isShort ? releaseNext(job.data, allowed) : Promise.resolve([]);
-    // It takes its lines before the next ones, and their part does not outlive its turn.
+    // This batch takes its lines first; the turn ends after the next ones have theirs.
     const own = await releaseBatch(turn, allowed).finally(() => next);
-    const leaving = [...(await next), ...(own?.leaves ? [job.data.batch] : [])];
-    if (leaving.length > 0) await leaveAppQueue(job, leaving);
+    const leaving = (await next).filter(({ leaves }) => leaves);
+    const names = [...leaving.map(({ batch }) => batch), ...(own?.leaves ? [job.data.batch] : [])];
+    if (names.length > 0) await leaveAppQueue(job, names);
+    // One that had its own turn before it left waits behind this one.
+    await Promise.all(leaving.map(({ batch, wait }) => batchQueue.wake(batch, wait)));
     // Lines of an app on hold, or that wait for credits, fill the share of their app only.
     if (!own) return allowed.isFull ? { wait: fullForMs, isFull: true } : { wait: nextTurnMs.ownWindow };
     return { wait: own.wait };
@@ -273,7 +281,10 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
 
   const takeTurn = async (job: BatchJob): Promise<Next> => {
     const turn = await begin(job);
-    if (turn.count.waiting === 0 || turn.facts.cancelledAt !== null) return await finish(turn);
+    const { facts, count } = turn;
+    // A paused batch first takes back what was released.
+    const isReleased = count.waiting === 0 && !(facts.paused && count.inFlight > 0);
+    if (isReleased || facts.cancelledAt !== null) return await finish(turn);
     const found = await findObstacle(turn);
     if (found === null) return await release(turn);
     if (found.reason !== 'earlier_batch') await leaveAppQueue(job);

@@ -85,7 +85,7 @@ export function createBulkWindow({ store: { waitingLines, load }, sendOtpQueue, 
       return {
         lines,
         isFull,
-        /** Takes up to `most` lines of a batch from what its app may release: for each shard how many, and its partitions. */
+        /** Takes up to `most` lines of a batch from what its app may release: for each shard how many, and its lines by partition. */
         take: (most: number, { byPartition }: WaitingCount) => {
           let left = Math.min(most, free);
           const parts = [...byShard].map(([shard, ofShard]) => {

@@ -241,7 +241,7 @@ describe('three apps, one with many batches, one with one, one with single OTPs'
       while (sent.bank < lines / 10) await sleep(20);
       const before = { ...sent };
       const waits: number[] = [];
-      for (let n = 2 * lines; sent.bank < 0.9 * lines; n++) {
+      for (let n = 2 * lines; Math.max(sent.bank, sent.mall) < 0.9 * lines; n++) {
         const asked = performance.now();
         expect((await api.post({ to: nth(n) })).status).toBe(202);
         while (fleet.simulator.state.number(nth(n)).calls === 0) await sleep(5);
@@ -260,7 +260,7 @@ describe('three apps, one with many batches, one with one, one with single OTPs'
         'A10',
       );
       expect(share).toBeGreaterThan(full ? 0.9 : 0.5);
-      if (full) expect(share).toBeLessThan(1.1);
+      expect(share).toBeLessThan(full ? 1.1 : 2);
       expect(p99Ms).toBeLessThan(promisedMs(1_000));
     },
   );

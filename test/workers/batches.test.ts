@@ -470,12 +470,60 @@ describe('batches of several apps', { timeout: 60_000 }, () => {
         return (await batches[name](batch)) as never;
       };
       const store = { ...scene.store, batches: { ...batches, [name]: failing } };
-      expect(await turn(first, { store })).toEqual({ wait: 300 });
+      const errors: unknown[] = [];
+      expect(await turn(first, { store, onError: (error) => errors.push(error) })).toEqual({ wait: 300 });
+      expect(errors).toMatchObject(name === 'facts' ? [] : [{ message: 'away' }]);
+      expect((await job(second.batch))?.delay).toBe(name === 'facts' ? 600_000 : 1_000);
       expect((await scene.store.waitingLines.count(first.batch)).inFlight).toBe(5);
       expect(await scene.store.waitingLines.appQueue('shop', 9)).toEqual([second.batch]);
       expect((await scene.store.waitingLines.count(second.batch)).waiting).toBe(5);
     },
   );
+
+  it('release their lines in a shared turn that fails for the first one', async () => {
+    const [first, second] = [await upload(5), await upload(5)];
+    const { batches } = scene.store;
+    const markStarted = async (batch: string) => {
+      if (batch === first.batch) throw new Error('away');
+      return await batches.markStarted(batch);
+    };
+    const store = { ...scene.store, batches: { ...batches, markStarted } };
+    await expect(turn(first, { store })).rejects.toThrow('away');
+    expect((await scene.store.waitingLines.count(second.batch)).inFlight).toBe(5);
+    expect((await job(second.batch))?.delay).toBe(300);
+  });
+
+  it('are taken back where they were paused in a shared turn', async () => {
+    const [first, second] = [await upload(5), await upload(5)];
+    const { waitingLines } = scene.store;
+    const release: typeof waitingLines.release = async (batch, ...rest) => {
+      if (batch === second.batch) {
+        await setPaused(batch, true);
+        await turn(second);
+      }
+      return await waitingLines.release(batch, ...rest);
+    };
+    await turn(first, { store: { ...scene.store, waitingLines: { ...waitingLines, release } } });
+    expect((await waitingLines.count(second.batch)).inFlight).toBe(5);
+    expect((await job(second.batch))?.delay).toBe(1);
+    expect(await turn(second)).toEqual({ wait: 500 });
+    expect(await waitingLines.count(second.batch)).toMatchObject({ waiting: 5, inFlight: 0 });
+    await scene.start();
+    await until(isDone(first.batch));
+    expect(sent()).toBe(5);
+  });
+
+  it('have their own turn soon where they had one before they left the queue', async () => {
+    const [first, second] = [await upload(5), await upload(5)];
+    const { waitingLines } = scene.store;
+    const leaveAppQueue: typeof waitingLines.leaveAppQueue = async (...args) => {
+      const behind = await job(second.batch);
+      await behind?.changeDelay(600_000);
+      return await waitingLines.leaveAppQueue(...args);
+    };
+    await turn(first, { store: { ...scene.store, waitingLines: { ...waitingLines, leaveAppQueue } } });
+    expect((await job(second.batch))?.delay).toBe(300);
+  });
 
   it('go on where a worker ended in a turn that they share', async () => {
     const [first, second] = [await upload(1), await upload(1)];

@@ -453,7 +453,7 @@ describe('an export', () => {
     const exportSlots = createAppSlots('too_many_exports');
     const routes = batchRoutes({
       store,
-      batchQueue: { wake: async () => true },
+      batchQueue: { wake: async () => {} },
       slices: { next },
       exportSlots,
     });
