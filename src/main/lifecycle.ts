@@ -35,7 +35,8 @@ export function createLifecycle(onFail: () => void) {
     close: async () => {
       ending = true;
       const failures: unknown[] = [];
-      for (const part of parts.splice(0).reverse()) {
+      // A start that has not ended may add others meanwhile.
+      for (let part = parts.pop(); part; part = parts.pop()) {
         await part.close().catch((error: unknown) => failures.push(error));
       }
       if (failures.length > 0) throw failures[0];

@@ -41,7 +41,8 @@ export async function runProcess(name: ProcessName, env: Environment): Promise<v
       },
     );
   };
-  for (const signal of signals) process.off(signal, endAtOnce).on(signal, stop);
+  // In this order: without a listener, Node would drop a signal that came while modules were loaded.
+  for (const signal of signals) process.on(signal, stop).off(signal, endAtOnce);
   // Asked beforehand: a terminal that has closed is none.
   const isOnTerminal = [0, 1, 2].some((fd) => isatty(fd));
   process.on('SIGHUP', () => {

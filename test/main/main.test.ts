@@ -152,6 +152,20 @@ describe('a running process', () => {
     expect(said).toMatch(new RegExp(`^Port ${port}, for the API, is taken.*PORT`));
   });
 
+  it.each(['api', 'worker'])(
+    '%s exits 0 on a SIGTERM that comes while its modules are loaded',
+    async (command) => {
+      // Node hands on a signal once the event loop turns; here it comes just before its listener changes.
+      const script = `const { off } = process;
+      process.off = function (name, ...rest) {
+        if (name === 'SIGTERM') process.kill(process.pid, name);
+        return off.call(this, name, ...rest);
+      };`;
+      const NODE_OPTIONS = `--import data:text/javascript,${encodeURIComponent(script)}`;
+      expect((await ended(command, { ...api, NODE_OPTIONS })).code).toBe(0);
+    },
+  );
+
   it('a worker that still waits for Redis exits 0 on SIGTERM', async () => {
     const running = runCommand('worker', { ...api, REDIS_URL: 'redis://127.0.0.1:1' });
     await written(running, /redis\.error/);
