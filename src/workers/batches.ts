@@ -232,7 +232,7 @@ export function createBatchProcessor(options: BatchWorkerOptions) {
     return { leaves, wait: waitMs() };
   };
 
-  /** Releases lines of the next batches in an app's queue; resolves with when each has its own turn. Does not reject. */
+  /** Releases lines of the next batches in an app's queue; resolves with what comes next for each. */
   const releaseNext = async ({ app, batch }: BatchPayload, allowed: Allowance) => {
     const [inQueue = []] = await fulfilled([waitingLines.appQueue(app, batchesPerTurn)]);
     const behind = inQueue.slice(inQueue.indexOf(batch) + 1);
