@@ -53,8 +53,8 @@ export interface Provider {
   state: SimulatorState;
   /** Sees the path and query of every call, for counts that the simulator does not keep. */
   watch(see: (target: string) => void): void;
-  /** Refuses connections for so long; calls under way are answered. */
-  switchOff(ms: number): Promise<void>;
+  /** Refuses connections for so long; calls under way are answered. Stops its callers for a moment. */
+  switchOff(ms: number, callers: GatewayProcess[]): Promise<void>;
   close(): void;
 }
 
@@ -79,13 +79,16 @@ async function startProvider(): Promise<Provider> {
     watch: (next) => {
       see = next;
     },
-    switchOff: async (ms) => {
+    switchOff: async (ms, callers) => {
       leaving = true;
       // Only stops listening: an HTTP server's own close would also cut idle connections, and with them a request
       // that was on its way. Kept connections end with their next answer, or when the client lets go of them.
       const gone = once(server, 'close');
+      // A connection made between the look at the kernel and the close would be reset with the request in it.
+      await Promise.all(callers.map(stopped));
       await allTaken(port);
       Server.prototype.close.call(server);
+      for (const caller of callers) caller.signal('SIGCONT');
       await gone;
       await sleep(ms);
       leaving = false;
@@ -111,6 +114,12 @@ async function allTaken(port: number): Promise<void> {
       .find((line) => line.includes(place));
     if (server?.split(place)[1]?.startsWith('00000000:00000000 ')) return;
   }
+}
+
+/** Stops a process; resolves once its main thread runs no more. */
+async function stopped({ child, signal }: GatewayProcess): Promise<void> {
+  signal('SIGSTOP');
+  while (!/\) T /.test(readFileSync(`/proc/${child.pid}/stat`, 'utf8'))) await setImmediate();
 }
 
 /** The key of the app `shop`. */

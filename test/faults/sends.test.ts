@@ -89,7 +89,7 @@ describe('the provider', { timeout: minutes(5) }, () => {
     fleet.startWorker();
     const enqueued = fleet.enqueue(full ? 5_000 : 800);
     while (fleet.simulator.state.calls.send < 200) await sleep(10);
-    await fleet.simulator.switchOff(full ? 20_000 : 5_000);
+    await fleet.simulator.switchOff(full ? 20_000 : 5_000, fleet.workers);
     const otps = await fleet.settled(await enqueued, minutes(3));
     const saw = providerSaw(fleet, otps);
     faultRow(
