@@ -10,7 +10,7 @@ import { bankKey, shopKey } from '../gateway.js';
 
 /** Requests of each kind that the other app makes meanwhile. */
 const requests = full ? 100 : 5;
-const promised = { livezMs: 500, sendMs: 1_000, memoryMb: 225 };
+const promised = { livezMs: 500, sendMs: 1_000, memoryMb: 300 };
 
 /** A small container's heap: what fits into it fits into others. */
 const heapMb = 256;
