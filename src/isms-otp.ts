@@ -22,7 +22,7 @@ if (/\*|ioredis|router|express/.test(process.env['DEBUG'] ?? '')) {
 // Half of these threads resolve names: of four, two hanging name servers would stop all lookups. Node 22 may have begun
 // them already; the image and the systemd units set it, too.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
-// Makes V8 collect old objects sooner: an upload of a million lines needs 180 MB instead of 250 MB (measured on Node 20).
+// Makes V8 collect old objects sooner: an upload of a million lines needed 180 MB instead of 250 MB (measured on Node 20).
 setFlagsFromString('--heap-growing-percent=100');
 // Keeps the space for new objects small while modules load: an idle process needs 15 to 30 MB less (measured).
 setFlagsFromString('--semi-space-growth-factor=1');
@@ -40,8 +40,8 @@ const stopSignal = () => {
 };
 const exitCode = await runCommandLine(process.argv.slice(2), { env, stdin, stdout, stderr, stopSignal });
 /**
- * Lets the space for new objects grow under load, to 64 MB. With 16 MB an API takes a fifth more CPU, and more memory in
- * an upload, since more objects move to the old space; V8 itself goes to 128 MB (measured on Node 24).
+ * Lets the space for new objects grow under load, to 64 MB. With 16 MB an API takes a fifth more CPU, and 50 MB less in a
+ * long upload; V8 itself goes to 128 MB (measured on Node 24).
  */
 function growUnderLoad() {
   setFlagsFromString('--semi-space-growth-factor=2');

@@ -116,7 +116,7 @@ async function allTaken(port: number): Promise<void> {
   }
 }
 
-/** Stops a process; resolves once its main thread runs no more. */
+/** Stops a process; resolves once its main thread, which alone opens connections, runs no more. */
 async function stopped({ child, signal }: GatewayProcess): Promise<void> {
   signal('SIGSTOP');
   while (!/\) T /.test(readFileSync(`/proc/${child.pid}/stat`, 'utf8'))) await setImmediate();

@@ -12,7 +12,7 @@ import { bankKey, shopKey } from '../gateway.js';
 const requests = full ? 100 : 5;
 const promised = { livezMs: 500, sendMs: 1_000, memoryMb: 300 };
 
-/** A small container's heap: what fits into it fits into others. */
+/** A small container's heap, which others contain. How much the memory of those grows, the bench measures. */
 const heapMb = 256;
 const simulator = await startSimulator(account);
 const environment = gatewayEnvironment(databaseUrl(), simulator);
@@ -62,22 +62,25 @@ async function worst(call: () => Promise<Response>, status: number) {
 }
 
 const found = { slowestLivezMs: 0, slowestSendMs: 0, memoryGrowthMb: 0 };
+let memoryBefore: number | undefined;
 
 describe('while one app uploads at full speed over three connections, others are served', () => {
   it.each(hostilities)('%s', { timeout: 120_000 }, async (kind) => {
     await worst(send, 202);
-    const memoryBefore = peakMb();
+    memoryBefore ??= peakMb();
     const hostile = startHostileApp(url, { key: shopKey, kind });
     const ofLivez = await worst(livez, 200);
     const ofSend = await worst(send, 202);
+    // Garbage takes seconds to pile up.
+    if (full) await sleep(5_000);
     hostile.stop();
     found.slowestLivezMs = Math.max(found.slowestLivezMs, Math.round(ofLivez.ms));
     found.slowestSendMs = Math.max(found.slowestSendMs, Math.round(ofSend.ms));
-    found.memoryGrowthMb += Math.round(peakMb() - memoryBefore);
+    found.memoryGrowthMb = Math.round(peakMb() - memoryBefore);
     expect(hostile.sentBytes).toBeGreaterThan(0);
     expect(ofLivez.cpuMs).toBeLessThan(promised.livezMs);
     expect(ofSend.cpuMs).toBeLessThan(promised.sendMs);
-    expect(found.memoryGrowthMb).toBeLessThan(promised.memoryMb);
+    expect(found.memoryGrowthMb).toBeLessThanOrEqual(promised.memoryMb);
   });
 
   it('and the API still runs', async () => {
