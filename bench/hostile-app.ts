@@ -100,7 +100,7 @@ export const hostileAppRow: Row = {
     return [
       worst('hostile-app', { of: 'sendMs', unit: 'ms', atMost: 1_000 }),
       worst('hostile-app livez', { of: 'livezMs', unit: 'ms', atMost: 500 }),
-      worst('hostile-app memory', { of: 'memoryMb', unit: 'MB', atMost: 300 }),
+      worst('hostile-app memory', { of: 'memoryMb', unit: 'MB', atMost: 225 }),
     ];
   },
 };

@@ -10,7 +10,7 @@ import { bankKey, shopKey } from '../gateway.js';
 
 /** Requests of each kind that the other app makes meanwhile. */
 const requests = full ? 100 : 5;
-const promised = { livezMs: 500, sendMs: 1_000, memoryMb: 300 };
+const promised = { livezMs: 500, sendMs: 1_000, memoryMb: 225 };
 
 /** A small container's heap, which others contain. How much the memory of those grows, the bench measures. */
 const heapMb = 256;
@@ -80,7 +80,7 @@ describe('while one app uploads at full speed over three connections, others are
     expect(hostile.sentBytes).toBeGreaterThan(0);
     expect(ofLivez.cpuMs).toBeLessThan(promised.livezMs);
     expect(ofSend.cpuMs).toBeLessThan(promised.sendMs);
-    expect(found.memoryGrowthMb).toBeLessThanOrEqual(promised.memoryMb);
+    expect(found.memoryGrowthMb).toBeLessThan(promised.memoryMb);
   });
 
   it('and the API still runs', async () => {
