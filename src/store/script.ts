@@ -176,8 +176,11 @@ interface RecordCall {
 /** Makes several calls; resolves with their answers in order, an `Error` for each that failed. */
 type CallAll<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<unknown[]>;
 
-/** Limits of calls on single records: Redis serves no other client during one. */
-export const singleRecordLimits = { most: 100, inFlight: 2 };
+/**
+ * Limits of calls on single records. Redis serves no other client during one; with few large calls, it and this process
+ * would wait for each other.
+ */
+export const singleRecordLimits = { most: 32, inFlight: 4 };
 
 /** Of calls that must not happen after their request was answered, which is after `redisDeadlineMs`. */
 export const requestLimits = { ...singleRecordLimits, waitMs: 2_000 };
