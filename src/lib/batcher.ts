@@ -5,6 +5,8 @@ interface BatchLimits {
   most: number;
   /** Concurrent calls; further items wait and make the next calls larger. */
   inFlight: number;
+  /** More items than these are shared out among the concurrent calls. By default, a call takes `most` if it can. */
+  least?: number;
   /** An item that waited for so long, in ms, behind a call that timed out is rejected, too: its caller has given up. */
   waitMs?: number;
 }
@@ -37,14 +39,17 @@ export function createBatcher<I, O>(
 
 function createGroup<I, O>(
   run: (items: I[]) => Promise<O[]>,
-  { most, inFlight, waitMs = Number.POSITIVE_INFINITY }: BatchLimits,
+  { most, inFlight, least = most, waitMs = Number.POSITIVE_INFINITY }: BatchLimits,
 ): (item: I) => Promise<O> {
   let waiting: Waiting<I, O>[] = [];
   let running = 0;
+  /** Items of the running calls. */
+  let busy = 0;
   let scheduled = false;
 
   const call = async (batch: Waiting<I, O>[]) => {
     running += 1;
+    busy += batch.length;
     try {
       const answers = await run(batch.map(({ item }) => item));
       for (const [i, { resolve }] of batch.entries()) resolve(answers[i] as O);
@@ -53,6 +58,7 @@ function createGroup<I, O>(
       if (error instanceof TimedOut) rejectOld(error);
     } finally {
       running -= 1;
+      busy -= batch.length;
       flush();
     }
   };
@@ -64,8 +70,10 @@ function createGroup<I, O>(
   const flush = () => {
     scheduled = false;
     while (waiting.length > 0 && running < inFlight) {
-      const batch = waiting.slice(0, most);
-      waiting = waiting.slice(most);
+      const share = Math.ceil((busy + waiting.length) / inFlight);
+      const size = Math.min(most, Math.max(least, share));
+      const batch = waiting.slice(0, size);
+      waiting = waiting.slice(size);
       void call(batch);
     }
   };

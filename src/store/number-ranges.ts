@@ -83,8 +83,9 @@ export function createNumberRanges(
   const takeMany = loadListScript(redis, 'ranges/range#take', policy, slotDeadlineMs);
   const emitBlocked = loadScript(redis, 'ranges/range#emit-blocked', policy);
   // On a cluster, a note whose master is unavailable must not delay the others.
-  const inFlight = redis.isCluster ? Number.POSITIVE_INFINITY : singleRecordLimits.inFlight;
-  const noteGathered = createBatcher(noteMany, { ...singleRecordLimits, inFlight });
+  const { most } = singleRecordLimits;
+  const limits = redis.isCluster ? { most, inFlight: Number.POSITIVE_INFINITY } : singleRecordLimits;
+  const noteGathered = createBatcher(noteMany, limits);
   let pending = 0;
   const keyOf = memoize((name: string) => hashedKey(encrypter.hashes('number range', name), keys.range));
   const guarded = (app: string, to: PhoneNumber) => {

@@ -177,10 +177,10 @@ interface RecordCall {
 type CallAll<C extends { key: string } = RecordCall> = (calls: C[]) => Promise<unknown[]>;
 
 /**
- * Limits of calls on single records. Redis serves no other client during one; with few large calls, it and this process
- * would wait for each other.
+ * Limits of calls on single records. Redis serves no other client during one. With fewer and larger calls, it and this
+ * process wait for each other; in smaller ones, a record costs more.
  */
-export const singleRecordLimits = { most: 32, inFlight: 4 };
+export const singleRecordLimits = { least: 16, most: 64, inFlight: 4 };
 
 /** Of calls that must not happen after their request was answered, which is after `redisDeadlineMs`. */
 export const requestLimits = { ...singleRecordLimits, waitMs: 2_000 };
@@ -192,7 +192,7 @@ export const requestLimits = { ...singleRecordLimits, waitMs: 2_000 };
 export function loadRecordScript(
   options: RecordScriptOptions,
   name: string,
-  { deadlineMs, ...limits }: { most?: number; waitMs?: number; deadlineMs?: number } = {},
+  { deadlineMs, ...limits }: { most?: number; inFlight?: number; waitMs?: number; deadlineMs?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
   const script = loadListScript(redis, name, policy, deadlineMs);

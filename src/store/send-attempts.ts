@@ -131,7 +131,7 @@ export function createSendAttempts(
   const claimScript = loadRecordScript(options, 'otp/claim');
   const settleScript = loadRecordScript(options, 'otp/settle');
   // One partition a call: a sweep of all in one would hold others up.
-  const sweepScript = loadRecordScript(options, 'otp/sweep', { most: 1 });
+  const sweepScript = loadRecordScript(options, 'otp/sweep', { most: 1, inFlight: 2 });
   const markEnqueuedScript = loadListScript(redis, 'otp/otps#mark-enqueued');
   const tryParse = (raw: string) => tryOr(() => recordSchema.parse(JSON.parse(raw)), null);
 

@@ -70,6 +70,7 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
   const countScript = loadListScript(redis, 'batches/waiting#count', policy, slotDeadlineMs);
   const releaseScript = loadRecordScript(options, 'batches/waiting#release', {
     most: partitions.length,
+    inFlight: 2,
     deadlineMs: slotDeadlineMs,
   });
   const returnScript = loadRecordScript(options, 'batches/waiting#put-back');

@@ -10,7 +10,10 @@ const ticks = async () => {
 };
 
 /** Answers each number with its double; calls wait until they are let go. */
-function doubler(limits: { most: number; inFlight: number }, groupOf?: (item: number) => number) {
+function doubler(
+  limits: { most: number; inFlight: number; least?: number },
+  groupOf?: (item: number) => number,
+) {
   const calls: number[][] = [];
   const held: (() => void)[] = [];
   const run = async (items: number[]) => {
@@ -43,6 +46,34 @@ it('limits concurrent calls; waiting items make the next calls larger', async ()
   }
   expect(calls).toEqual([[1, 2], [3, 4], [5]]);
   expect(await Promise.all(answers)).toEqual([2, 4, 6, 8, 10]);
+});
+
+it('shares more items than `least` out among its calls, so that one is under way while another is prepared', async () => {
+  const { ask, calls, letGo } = doubler({ least: 2, most: 5, inFlight: 2 });
+  const answers = [1, 2, 3, 4, 5, 6, 7, 8].map(ask);
+  await ticks();
+  expect(calls).toEqual([
+    [1, 2, 3, 4],
+    [5, 6, 7, 8],
+  ]);
+  letGo();
+  letGo();
+  await Promise.all(answers);
+  const few = [1, 2, 3].map(ask);
+  await ticks();
+  expect(calls.slice(2)).toEqual([[1, 2], [3]]);
+  letGo();
+  letGo();
+  await Promise.all(few);
+  const many = Array.from({ length: 11 }, (_, n) => ask(n));
+  await ticks();
+  expect(calls.slice(4).map(({ length }) => length)).toEqual([5, 5]);
+  letGo();
+  await ticks();
+  expect(calls.at(-1)).toEqual([10]);
+  letGo();
+  letGo();
+  await Promise.all(many);
 });
 
 it('rejects the items of a failed call, and continues', async () => {
