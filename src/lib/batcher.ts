@@ -5,7 +5,7 @@ interface BatchLimits {
   most: number;
   /** Concurrent calls; further items wait and make the next calls larger. */
   inFlight: number;
-  /** More items than these are shared out among the concurrent calls. By default, a call takes `most` if it can. */
+  /** Smallest call while enough items wait; more items are shared among the concurrent calls. Default: `most`. */
   least?: number;
   /** An item that waited for so long, in ms, behind a call that timed out is rejected, too: its caller has given up. */
   waitMs?: number;
@@ -20,8 +20,8 @@ interface Waiting<I, O> {
 
 /**
  * Batches concurrent items into calls of `run`, which answers in the items' order. A lone item is sent within the same
- * turn of the event loop; under load, calls get larger instead of more. With `groupOf`, each group has its own batches: a
- * group whose calls hang delays no other.
+ * turn of the event loop; under load, up to `inFlight` calls share the items. With `groupOf`, each group has its own
+ * batches: a group whose calls hang delays no other.
  */
 export function createBatcher<I, O>(
   run: (items: I[]) => Promise<O[]>,
@@ -43,13 +43,12 @@ function createGroup<I, O>(
 ): (item: I) => Promise<O> {
   let waiting: Waiting<I, O>[] = [];
   let running = 0;
-  /** Items of the running calls. */
-  let busy = 0;
+  let runningItems = 0;
   let scheduled = false;
 
   const call = async (batch: Waiting<I, O>[]) => {
     running += 1;
-    busy += batch.length;
+    runningItems += batch.length;
     try {
       const answers = await run(batch.map(({ item }) => item));
       for (const [i, { resolve }] of batch.entries()) resolve(answers[i] as O);
@@ -58,7 +57,7 @@ function createGroup<I, O>(
       if (error instanceof TimedOut) rejectOld(error);
     } finally {
       running -= 1;
-      busy -= batch.length;
+      runningItems -= batch.length;
       flush();
     }
   };
@@ -70,7 +69,7 @@ function createGroup<I, O>(
   const flush = () => {
     scheduled = false;
     while (waiting.length > 0 && running < inFlight) {
-      const share = Math.ceil((busy + waiting.length) / inFlight);
+      const share = Math.ceil((runningItems + waiting.length) / inFlight);
       const size = Math.min(most, Math.max(least, share));
       const batch = waiting.slice(0, size);
       waiting = waiting.slice(size);

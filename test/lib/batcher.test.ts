@@ -48,32 +48,45 @@ it('limits concurrent calls; waiting items make the next calls larger', async ()
   expect(await Promise.all(answers)).toEqual([2, 4, 6, 8, 10]);
 });
 
-it('shares more items than `least` out among its calls, so that one is under way while another is prepared', async () => {
-  const { ask, calls, letGo } = doubler({ least: 2, most: 5, inFlight: 2 });
+it('shares items among its calls, so that one is under way while another is prepared', async () => {
+  const { ask, calls, letGo } = doubler({ least: 1, most: 10, inFlight: 2 });
   const answers = [1, 2, 3, 4, 5, 6, 7, 8].map(ask);
   await ticks();
   expect(calls).toEqual([
     [1, 2, 3, 4],
     [5, 6, 7, 8],
   ]);
+  const later = [9, 10].map(ask);
+  letGo();
+  await ticks();
+  // Six are left: four of them are under way.
+  expect(calls[2]).toEqual([9, 10]);
+  letGo();
+  letGo();
+  await Promise.all([...answers, ...later]);
+});
+
+it('makes no call smaller than `least` while enough items wait', async () => {
+  const { ask, calls, letGo } = doubler({ least: 3, most: 10, inFlight: 2 });
+  const answers = [1, 2, 3, 4].map(ask);
+  await ticks();
+  expect(calls).toEqual([[1, 2, 3], [4]]);
   letGo();
   letGo();
   await Promise.all(answers);
-  const few = [1, 2, 3].map(ask);
+});
+
+it('makes no call larger than `most`, however many wait', async () => {
+  const { ask, calls, letGo } = doubler({ least: 1, most: 5, inFlight: 2 });
+  const answers = Array.from({ length: 11 }, (_, n) => ask(n));
   await ticks();
-  expect(calls.slice(2)).toEqual([[1, 2], [3]]);
-  letGo();
-  letGo();
-  await Promise.all(few);
-  const many = Array.from({ length: 11 }, (_, n) => ask(n));
-  await ticks();
-  expect(calls.slice(4).map(({ length }) => length)).toEqual([5, 5]);
+  expect(calls.map(({ length }) => length)).toEqual([5, 5]);
   letGo();
   await ticks();
-  expect(calls.at(-1)).toEqual([10]);
+  expect(calls[2]).toEqual([10]);
   letGo();
   letGo();
-  await Promise.all(many);
+  await Promise.all(answers);
 });
 
 it('rejects the items of a failed call, and continues', async () => {
