@@ -1,6 +1,6 @@
 import { TimedOut } from './with-timeout.js';
 
-interface BatchLimits {
+export interface BatchLimits {
   /** Items per call. */
   most: number;
   /** Concurrent calls; further items wait and make the next calls larger. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Cluster, type Redis } from 'ioredis';
 import { z } from 'zod';
-import { createBatcher } from '../lib/batcher.js';
+import { type BatchLimits, createBatcher } from '../lib/batcher.js';
 import { redisScript } from '../lib/redis-script.js';
 import { dayMs } from '../lib/time.js';
 import { withTimeout } from '../lib/with-timeout.js';
@@ -192,7 +192,7 @@ export const requestLimits = { ...singleRecordLimits, waitMs: 2_000 };
 export function loadRecordScript(
   options: RecordScriptOptions,
   name: string,
-  { deadlineMs, ...limits }: { most?: number; inFlight?: number; waitMs?: number; deadlineMs?: number } = {},
+  { deadlineMs, ...limits }: Partial<BatchLimits> & { deadlineMs?: number } = {},
 ): (key: string, args: (string | number)[]) => Promise<unknown> {
   const { redis, policy } = options;
   const script = loadListScript(redis, name, policy, deadlineMs);

@@ -69,6 +69,7 @@ export function createWaitingLines(options: RecordScriptOptions & { encrypter: E
   const { redis, encrypter, policy } = options;
   const countScript = loadListScript(redis, 'batches/waiting#count', policy, slotDeadlineMs);
   const releaseScript = loadRecordScript(options, 'batches/waiting#release', {
+    least: partitions.length,
     most: partitions.length,
     inFlight: 2,
     deadlineMs: slotDeadlineMs,
