@@ -10,10 +10,7 @@ const window = { least: 100, most: 20_000 };
 /** Apps share the window equally, with an eighth each at least; lines of apps that have no more may be there as well. */
 const leastShareOf = 8;
 const spare = 1.25;
-/**
- * Batches of one app whose released lines are counted in each turn of another; those with the most. Of others, lines that
- * were sent since their last turn take places of their app: with 8, one with batches of 100 lines got 92 % of its share.
- */
+/** Batches of one app whose released lines are counted in each turn of another; those with the most (why 25: ADR 44). */
 const countedAgain = 25;
 /** A turn is at most this share of the window, so that others soon have theirs. */
 const turnShare = 1 / 4;

@@ -3,7 +3,7 @@ import { failureMessages, type Otp } from '../../otp/otp.js';
 import { batchId } from '../../otp/otp-id.js';
 import { troubleTexts } from '../../otp/outcome.js';
 import type { HistoryStep } from '../../store/otp-history.js';
-import { type Html, html } from '../http/html.js';
+import { type Html, html, htmlPage } from '../http/html.js';
 import { maskedView } from './otp-search.js';
 
 /** An OTP as the store has it with its history. */
@@ -36,17 +36,8 @@ export function otpPageOf({ otp, batch, history }: Found, asset: (name: string) 
     ['Test number', otp.isTest ? 'yes: no SMS is sent' : null],
   ];
   const shown = facts.filter(([, value]) => value !== null);
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${id} · iSMS OTP gateway</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="${asset('overview.css')}">
-</head>
-<body>
-<header>
+  const head = html`<link rel="stylesheet" href="${asset('overview.css')}">`;
+  const body = html`<header>
   <div><h1>OTP</h1><p><code>${id}</code></p></div>
   <nav aria-label="Pages"><a href="/admin">Overview</a><a href="/admin/queues">Queues</a></nav>
 </header>
@@ -62,9 +53,8 @@ export function otpPageOf({ otp, batch, history }: Found, asset: (name: string) 
     </table>
   </section>
 </main>
-<footer>Times are UTC. Attempts with the same outcome in a row are one step; of sends and of verifications, the newest 20 steps are kept.</footer>
-</body>
-</html>`.text;
+<footer>Times are UTC. Attempts with the same outcome in a row are one step; of sends and of verifications, the newest 20 steps are kept.</footer>`;
+  return htmlPage(`${id} · iSMS OTP gateway`, { head, body });
 }
 
 function row(step: HistoryStep, before: HistoryStep | undefined): Html {

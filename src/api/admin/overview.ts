@@ -10,7 +10,7 @@ import { batchMembers } from '../../producer/upload.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { readJson } from '../http/body.js';
 import { contextOf, type RequestContext } from '../http/context.js';
-import { html } from '../http/html.js';
+import { html, htmlPage } from '../http/html.js';
 import { ApiProblem } from '../http/problem.js';
 import { parseInput } from '../http/request.js';
 import { notChanged } from '../routes/batches.js';
@@ -40,7 +40,7 @@ export function overviewPages(actions: boolean, dependencies: ApiDependencies): 
   const cancel = createCancel(dependencies);
   const weeks = createWeeks(dependencies);
   const assets = overviewAssets();
-  const page = overviewPage({ version, actions, asset: assets.path });
+  const page = overviewPage(version, actions, assets.path);
   const router = Router({ caseSensitive: true, strict: true });
   router.get('/', (_req, res) => void res.set('Cache-Control', 'no-cache').send(page));
   router.get('/assets/:name', (req, res) => {
@@ -163,12 +163,7 @@ function overviewAssets() {
 }
 
 /** The overview without its figures, which the page's script fetches every 15 s. */
-function overviewPage(options: {
-  version: string;
-  actions: boolean;
-  asset: (name: string) => string;
-}): string {
-  const { version, actions, asset } = options;
+function overviewPage(version: string, actions: boolean, asset: (name: string) => string): string {
   const tile = (id: string, title: string) => html`
     <div><dt>${title}</dt><dd id="${id}">–</dd><dd class="more" id="${id}-more">&nbsp;</dd></div>`;
   const chart = (id: string, title: string, more = '') => html`
@@ -185,20 +180,11 @@ function overviewPage(options: {
     section('ranges', ''),
     section('numbers', 'Allowed and denied numbers'),
   ];
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>iSMS OTP gateway</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="${asset('uplot.css')}">
+  const head = html`<link rel="stylesheet" href="${asset('uplot.css')}">
 <link rel="stylesheet" href="${asset('overview.css')}">
 <script src="${asset('uplot.js')}" defer></script>
-<script src="${asset('overview.js')}" type="module"></script>
-</head>
-<body data-actions="${actions ? 'on' : 'off'}">
-<header>
+<script src="${asset('overview.js')}" type="module"></script>`;
+  const body = html`<header>
   <div><h1>iSMS OTP gateway</h1><p id="state" role="status">Loading …</p></div>
   <nav aria-label="Pages">
     <a href="/admin/queues">Queues</a>
@@ -207,7 +193,7 @@ function overviewPage(options: {
   </nav>
 </header>
 <noscript><p class="alarm warning">This page needs JavaScript. The queues do not, nor do the metrics.</p></noscript>
-<main>
+<main data-actions="${actions ? 'on' : 'off'}">
   <ul id="alarms" aria-label="Alarms"></ul>
   <section aria-label="Search">
     <form id="find" role="search">
@@ -246,7 +232,6 @@ function overviewPage(options: {
     ${chart('balance-chart', 'Credits', '30 days')}
   </div>${section('weeks', 'Week over week')}
 </main>
-<footer>isms-otp-gateway ${version} · times are yours · refreshed every 15 s</footer>
-</body>
-</html>`.text;
+<footer>isms-otp-gateway ${version} · times are yours · refreshed every 15 s</footer>`;
+  return htmlPage('iSMS OTP gateway', { head, body });
 }

@@ -3,11 +3,11 @@ import { fileURLToPath } from 'node:url';
 import type { Express } from 'express';
 import { once } from '../../lib/memoize.js';
 import type { ApiDependencies } from '../dependencies.js';
-import { html, prose } from '../http/html.js';
+import { type Html, html, prose } from '../http/html.js';
 import { problemCodes, problems } from '../http/problems.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { type OpenApiDocument, openApiDocument } from './openapi.js';
-import { htmlPage, pageAnswer, referencePage, urlPlaceholder } from './page.js';
+import { pageAnswer, referencePage, urlPlaceholder } from './page.js';
 
 const tag = 'Documentation';
 
@@ -23,7 +23,8 @@ export function docsRoutes(routes: readonly Route[], dependencies: ApiDependenci
       operationId: 'getStartPage',
       summary: 'Start page',
       description: 'HTML with links to the documentation, the admin pages and the health probes.',
-      handle: async ({ origin, isLocal }) => pageAnswer(startPage(dependencies, isLocal()), origin()),
+      handle: async ({ origin, isLocal }) =>
+        pageAnswer('isms-otp-gateway', startPage(dependencies, isLocal()), origin()),
     }),
     defineRoute({
       ...common,
@@ -49,7 +50,7 @@ export function docsRoutes(routes: readonly Route[], dependencies: ApiDependenci
       operationId: 'getErrors',
       summary: 'Errors',
       description: 'Every problem code with its cause and remedy; the `type` of a problem leads here.',
-      handle: async ({ origin }) => pageAnswer(errorsPage(), origin()),
+      handle: async ({ origin }) => pageAnswer('Errors of isms-otp-gateway', errorsPage(), origin()),
     }),
   ];
   const document = once((): OpenApiDocument => openApiDocument([...routes, ...documentation], version));
@@ -70,13 +71,13 @@ export function serveSwaggerUi(app: Pick<Express, 'get'>): void {
 }
 
 /** Every problem code; the target of a problem's `type`. */
-function errorsPage(): string {
+function errorsPage(): Html {
   const rows = problemCodes.map((code) => {
     const { status, title, detail, advice } = problems[code];
     return html`<tr id="${code}"><td><code>${code}</code></td><td>${status}</td>
 <td><strong>${title}.</strong> ${prose(detail)}</td><td>${prose(advice)}</td></tr>`;
   });
-  const body = html`<div class="page">
+  return html`<div class="page">
 <main>
 <h1>Errors</h1>
 <p>Every error is <code>application/problem+json</code> (RFC 9457); <code>code</code> is one of these, and
@@ -86,11 +87,10 @@ function errorsPage(): string {
 <tbody>${rows}</tbody></table></div>
 </main>
 </div>`;
-  return htmlPage('Errors of isms-otp-gateway', body);
 }
 
 /** The page at `/`: what this is, and where to go. */
-function startPage({ version, admin, development }: ApiDependencies, isLocal: boolean): string {
+function startPage({ version, admin, development }: ApiDependencies, isLocal: boolean): Html {
   const { apiKey = null, inboxUrl = null } = (isLocal ? development : null) ?? {};
   const rows = [
     html`<tr><td><a href="/docs">API reference</a></td><td>Every call, to read and to try; also as <a href="/openapi.json">openapi.json</a></td></tr>`,
@@ -104,7 +104,7 @@ function startPage({ version, admin, development }: ApiDependencies, isLocal: bo
       : html`<tr><td><a href="${inboxUrl}">SMS inbox</a></td><td>The iSMS simulator: no real SMS is sent</td></tr>`,
     apiKey === null ? [] : html`<tr><td>API key</td><td><code>${apiKey}</code> (development only)</td></tr>`,
   ].flat();
-  const body = html`<div class="page start">
+  return html`<div class="page start">
 <main>
 <h1>isms-otp-gateway</h1>
 <p>This server sends one-time passwords by SMS through the iSMS 2FA API, and verifies them. Version ${version}.</p>
@@ -117,7 +117,6 @@ function startPage({ version, admin, development }: ApiDependencies, isLocal: bo
 ${apiKey === null ? html`<p class="soft">The operator of this gateway issues API keys.</p>` : []}
 </main>
 </div>`;
-  return htmlPage('isms-otp-gateway', body);
 }
 
 function curl(path: string, json: string, apiKey: string | null): string {

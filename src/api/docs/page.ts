@@ -1,31 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Answer } from '../http/answer.js';
-import { Html, html } from '../http/html.js';
+import { Html, html, htmlPage } from '../http/html.js';
 
 /** Stands for this gateway's URL in a page; `pageAnswer` replaces it with the URL of the request. */
 export const urlPlaceholder = 'https://gateway.invalid';
 
-/** A page of HTML. */
-export function htmlPage(title: string, body: Html, head = html`<style>${new Html(style)}</style>`): string {
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-${head}
-</head>
-<body>
-${body}
-</body>
-</html>
-`.text;
-}
-
 /** The answer with a page for a client that knows this gateway by the URL `origin`. */
-export function pageAnswer(text: string, origin: string): Answer {
+export function pageAnswer(title: string, body: Html, origin: string): Answer {
+  const text = htmlPage(title, { head: html`<style>${new Html(style)}</style>`, body });
   return page(text.replaceAll(urlPlaceholder, html`${origin}`.text), policy);
 }
 
@@ -37,13 +20,12 @@ SwaggerUIBundle({ url: '/openapi.json', dom_id: '#reference', deepLinking: true,
   defaultModelsExpandDepth: 0, displayRequestDuration: true, requestSnippetsEnabled: true });
 `;
 
-const reference = htmlPage(
-  'isms-otp-gateway API',
-  html`<main id="reference"></main>
+const reference = htmlPage('isms-otp-gateway API', {
+  head: html`<link rel="stylesheet" href="/docs/swagger-ui.css">`,
+  body: html`<main id="reference"></main>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script>${new Html(referenceScript)}</script>`,
-  html`<link rel="stylesheet" href="/docs/swagger-ui.css">`,
-);
+});
 
 /** The answer with the API reference, rendered by Swagger UI. */
 export function referencePage(): Answer {

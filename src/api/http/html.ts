@@ -11,6 +11,24 @@ export function html(strings: TemplateStringsArray, ...parts: Part[]): Html {
   return new Html(texts.join(''));
 }
 
+/** A page of HTML. */
+export function htmlPage(title: string, { head, body }: { head: Html; body: Html }): string {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+${head}
+</head>
+<body>
+${body}
+</body>
+</html>
+`.text;
+}
+
 /** Text whose backticks mark code and whose double stars mark emphasis, as in OpenAPI descriptions. */
 export function prose(text: string): Html {
   const marked = escaped(text)

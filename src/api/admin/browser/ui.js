@@ -75,7 +75,7 @@ export function lines(...parts) {
   return element('div', {}, first, ...more.map((part) => element('span', { class: 'more' }, part)));
 }
 
-export const actionsOn = document.body.dataset.actions === 'on';
+export const actionsOn = document.querySelector('main').dataset.actions === 'on';
 
 /** A button that changes something, which the server allows only with ADMIN_ACTIONS=on. */
 export function actionButton(text, label, act, key = label) {
