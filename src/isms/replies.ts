@@ -21,7 +21,9 @@ export function quotedText(text: string): string {
     return (i === 0 && errorCode.exec(token)?.[0]) || hidden;
   });
   const quoted = shown.filter((token, i) => token !== hidden || shown[i - 1] !== hidden).join(' ');
-  return quoted.length > maxQuoteLength ? `${quoted.slice(0, maxQuoteLength - 1)}${hidden}` : quoted;
+  // A letter cut in half would make JSON that Redis cannot read.
+  const cut = () => `${quoted.slice(0, maxQuoteLength - 1)}${hidden}`.toWellFormed();
+  return quoted.length > maxQuoteLength ? cut() : quoted;
 }
 
 /** The same text without these words, in any case: a refusal may name the account it refuses. */

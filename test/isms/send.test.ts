@@ -69,6 +69,12 @@ const replies: [string, unknown, SendOutcome][] = [
   ],
   ['an endless failure', failed('ab '.repeat(1_000)), unrecognised(`${'ab '.repeat(39)}ab…`)],
   ['a failure without message', failed(), unrecognised('')],
+  // Half of a letter of two units would make JSON that Redis cannot read.
+  [
+    'a failure cut within a letter',
+    failed(`${'a'.repeat(118)}𠀀𠀀`),
+    unrecognised(`${'a'.repeat(118)}\ufffd…`),
+  ],
   ['a failure with an odd message', failed({ a: 1 }), unrecognised('…')],
   ['a bare numeric code', -1001, accountTrouble('authentication_failed')],
   ['a code in a JSON string', '-1004 insufficient credits', accountTrouble('insufficient_credits')],
