@@ -13,9 +13,17 @@ export interface CallRate {
   duration: number;
 }
 
+/** How to give a call back: not where its window has ended, as the next one would have a call more. */
+function givingBack(askedAt: number, windowMs: number, give: () => Promise<unknown>) {
+  return async () => {
+    if (performance.now() < askedAt + windowMs) await give();
+  };
+}
+
 /** The limit of calls a second, counted for each queue where a call is about to be made. */
 export type CallLimit = ReturnType<typeof createCallLimit>;
 
+const waitReply = z.tuple([z.number(), z.number()]);
 const takenReply = z.tuple([z.tuple([z.number(), z.number(), z.number()])]);
 
 /**
@@ -29,11 +37,10 @@ export function createCallLimit(redis: RedisClient, rate: CallRate) {
     take: async ({ prefix, queueName }: Pick<Job, 'prefix' | 'queueName'>) => {
       const ask = async (count: number) =>
         takenReply.parse(await script([`${prefix}:${queueName}:calls`], [rate.max, rate.duration, count]))[0];
+      const askedAt = performance.now();
       const [taken, , endsInMs] = await ask(1);
       if (taken !== 1) return Math.min(longestWaitMs, endsInMs);
-      return async () => {
-        await ask(-1);
-      };
+      return givingBack(askedAt, endsInMs, () => ask(-1));
     },
   };
 }
@@ -55,10 +62,12 @@ export function createAppCallLimit(redis: RedisClient, sendsPerSecondOf: (app: s
       const most = sendsPerSecondOf(app);
       if (most === 0) return async () => {};
       const window = keys.appSends(app);
+      const askedAt = performance.now();
       const asked = takeOrWait([window, keys.appSendsRefused(app)], [most, secondMs]);
       // The limit protects iSMS and other apps; it must not stop an app whose master is away.
-      const waitMs = await withTimeout(asked, redisWithinMs).catch(() => 0);
-      return z.number().parse(waitMs) || (() => take([window], [most, secondMs, -1]));
+      const answer = await withTimeout(asked, redisWithinMs).catch(() => [0, 0]);
+      const [waitMs, endsInMs] = waitReply.parse(answer);
+      return waitMs || givingBack(askedAt, endsInMs, () => take([window], [most, secondMs, -1]));
     },
   };
 }

@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createAppCallLimit } from '../../src/workers/call-limit.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { keys } from '../../src/store/keys.js';
+import { createAppCallLimit, createCallLimit } from '../../src/workers/call-limit.js';
 import { number, sleep } from '../support/otps.js';
 import { connect } from '../support/redis.js';
 import { createScene, type Scene } from '../support/workers.js';
@@ -59,4 +60,23 @@ describe('the calls of an app a second', { timeout: 60_000 }, () => {
     expect(typeof (await limit.take('shop'))).toBe('function');
     expect(typeof (await limit.take('bank'))).toBe('function');
   });
+});
+
+it.each(['of an app', 'of a queue'])('a call %s is given back only while its second lasts', async (of) => {
+  const queue = { prefix: 'test', queueName: 'otp-send' };
+  const ofQueue = createCallLimit(redis, { max: 1, duration: 60_000 });
+  const ofApp = createAppCallLimit(redis, () => 1);
+  const take = async () => {
+    const taken = await (of === 'of an app' ? ofApp.take('shop') : ofQueue.take(queue));
+    // However busy the machine is.
+    await redis.pexpire(keys.appSends('shop'), 60_000);
+    return taken;
+  };
+  const first = await take();
+  if (typeof first === 'function') await first();
+  const second = await take();
+  const now = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000);
+  if (typeof second === 'function') await second();
+  now.mockRestore();
+  expect([typeof first, typeof second, typeof (await take())]).toEqual(['function', 'function', 'number']);
 });

@@ -17,14 +17,14 @@ return answers
 
 --- @command take-or-wait
 -- Takes a unit of a fixed window or, if none is left, a position among those that wait, in the order of asking.
--- KEYS: the window; the count of those that wait. ARGV: most in a window, ms of it. Returns the ms to wait; 0: it was
--- taken.
+-- KEYS: the window; the count of those that wait. ARGV: most in a window, ms of it. Returns the ms to wait (0: it was
+-- taken), and the ms that the window lasts.
 local most, window_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 if tonumber(redis.call('GET', KEYS[1]) or 0) < most then
   if redis.call('INCR', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], window_ms) end
-  return 0
+  return { 0, math.max(1, redis.call('PTTL', KEYS[1])) }
 end
 local left = math.max(1, redis.call('PTTL', KEYS[1]))
 local position = redis.call('INCR', KEYS[2])
 if position == 1 then redis.call('PEXPIRE', KEYS[2], left) end
-return left + math.floor((position - 1) / most * window_ms)
+return { left + math.floor((position - 1) / most * window_ms), left }
