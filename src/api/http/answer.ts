@@ -97,7 +97,11 @@ function problemOf(error: unknown): ApiProblem {
   const known = knownProblem(error);
   if (known) return known;
   if (error instanceof URIError) return unreadable('The path is not percent-encoded properly.');
-  return new ApiProblem('internal_error');
+  // Express marks so what is wrong with a request for a file.
+  const isOfClient = error instanceof Error && 'expose' in error && error.expose === true;
+  return isOfClient
+    ? unreadable('A range or condition of the request is not met.')
+    : new ApiProblem('internal_error');
 }
 
 function logBug(logger: Logger, error: unknown, res: ServerResponse): void {

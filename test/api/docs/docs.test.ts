@@ -25,6 +25,15 @@ describe('the API reference', () => {
     }
   });
 
+  it.each([
+    ['Range', 'bytes=99999999-'],
+    ['If-Match', '"x"'],
+    ['If-Unmodified-Since', 'Wed, 21 Oct 2001 07:28:00 GMT'],
+  ])('refuses a file whose %s is not met', async (name, value) => {
+    const file = await gateway.call('GET', '/docs/swagger-ui.css', { key: null, headers: { [name]: value } });
+    expect([file.status, file.json]).toEqual([400, expect.objectContaining({ code: 'invalid_request' })]);
+  });
+
   it('serves no other file of Swagger UI', async () => {
     for (const file of ['index.html', 'swagger-ui-bundle.js.map', '..%2f..%2fpackage.json'])
       expect((await get(`/docs/${file}`)).status).toBe(404);
