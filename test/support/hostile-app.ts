@@ -5,11 +5,13 @@ export type Hostility = keyof typeof bodies;
 
 /**
  * A body that is repeated as one NDJSON stream, or sent as one JSON document, request after request. `bytewise`: each byte
- * of it in an HTTP chunk of its own.
+ * of it in an HTTP chunk of its own. `refusedAt`: a target that refuses it at once; it is sent all the same.
  */
-type Body = { lines: string; bytewise?: true } | { json: string; bytewise?: true };
+type Body = ({ lines: string } | { json: string }) & { bytewise?: true; refusedAt?: string };
 
 const lanes = 3;
+/** What is refused at once takes no slot of an app. */
+const refusedLanes = 20;
 const chunkBytes = 64 * 1_024;
 /** The largest JSON body that the API reads. */
 const jsonBytes = 2 * 1_024 * 1_024;
@@ -48,6 +50,8 @@ const bodies = {
   'wide nesting': document('{"otps":[[[]]', () => ',[[],[]]', ']}'),
   'one line in one-byte chunks': { ...filled('x'), bytewise: true },
   '10,000 OTPs in one-byte chunks': { ...jsonOf10000, bytewise: true },
+  'a body of a refused method, in one-byte chunks': { ...filled('x'), bytewise: true, refusedAt: '/livez' },
+  'a refused upload in one-byte chunks': { ...filled('x'), bytewise: true, refusedAt: '/v1/otps/bulk?no' },
 } satisfies Record<string, Body>;
 
 /** Every kind. */
@@ -62,7 +66,7 @@ export interface HostileApp {
   stop(): void;
 }
 
-/** Has an app send this over three connections at full speed, request after request, until it is stopped. */
+/** Has an app send this over several connections at full speed, request after request, until it is stopped. */
 export function startHostileApp(url: string, { key, kind }: { key: string; kind: Hostility }): HostileApp {
   const body = onTheWire(bodies[kind]);
   const statuses = new Map<number, number>();
@@ -77,7 +81,7 @@ export function startHostileApp(url: string, { key, kind }: { key: string; kind:
     socket.on('data', (data) => {
       if (status === 0) status = Number(data.subarray('HTTP/1.1 '.length, 'HTTP/1.1 200'.length));
       // What is refused need not be sent to its end.
-      if (status !== 202) socket.destroy();
+      if (status !== 202 && !body.refusedAt) socket.destroy();
     });
     socket.on('error', () => {});
     socket.once('close', () => {
@@ -87,7 +91,7 @@ export function startHostileApp(url: string, { key, kind }: { key: string; kind:
       setImmediate(lane);
     });
   };
-  for (let i = 0; i < lanes; i++) lane();
+  for (let i = 0; i < (body.refusedAt ? refusedLanes : lanes); i++) lane();
   return {
     get sentBytes() {
       return [...sockets].reduce((sum, { bytesWritten }) => sum + bytesWritten, earlierBytes);
@@ -105,26 +109,35 @@ interface Wire {
   headers: string;
   bytes: Buffer;
   endless: boolean;
+  refusedAt: string | undefined;
 }
 
 function onTheWire(body: Body): Wire {
   const endless = 'lines' in body;
+  const { refusedAt } = body;
   const text = endless ? body.lines : body.json;
   const type = `Content-Type: application/${endless ? 'x-ndjson' : 'json'}\r\n`;
   if (!endless && !body.bytewise)
-    return { headers: `${type}Content-Length: ${text.length}\r\n`, bytes: Buffer.from(text), endless };
+    return {
+      headers: `${type}Content-Length: ${text.length}\r\n`,
+      bytes: Buffer.from(text),
+      endless,
+      refusedAt,
+    };
   const chunks = body.bytewise
     ? text.replaceAll(/./gs, '1\r\n$&\r\n')
     : `${text.length.toString(16)}\r\n${text}\r\n`;
   const bytes = Buffer.from(endless ? chunks : `${chunks}0\r\n\r\n`);
-  return { headers: `${type}Transfer-Encoding: chunked\r\n`, bytes, endless };
+  return { headers: `${type}Transfer-Encoding: chunked\r\n`, bytes, endless, refusedAt };
 }
 
 /** One request, which ends its connection when it is answered. */
-function begin(url: string, key: string, { headers, bytes, endless }: Wire): Socket {
+function begin(url: string, key: string, { headers, bytes, endless, refusedAt }: Wire): Socket {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
-  const head = `POST /v1/otps/bulk HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${key}\r\n`;
+  const target = refusedAt ?? '/v1/otps/bulk';
+  const lives = refusedAt ? '' : 'Connection: close\r\n';
+  const head = `POST ${target} HTTP/1.1\r\nHost: x\r\n${lives}Authorization: Bearer ${key}\r\n`;
   socket.write(`${head}${headers}\r\n`);
   if (!endless) {
     socket.write(bytes);

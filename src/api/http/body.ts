@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate as turn } from 'node:timers/promises';
 import { startTimeout } from '../../lib/with-timeout.js';
 import { ApiProblem, unreadable } from './problem.js';
 import { headerOf } from './request.js';
@@ -10,25 +11,69 @@ const defaultLimitBytes = 16 * 1_024;
 /** The longest line of an upload, and the longest OTP of a JSON document. */
 export const longestLineBytes = 16 * 1_024;
 
-const deadlines = new WeakMap<IncomingMessage, () => void>();
+/** Lifts the deadline of a body. */
+const lifts = new WeakMap<IncomingMessage, () => void>();
 
-/** Calls `late` unless the whole request arrives within `ms`, or `allowSlowBody` lifts the deadline. */
-export function beginBodyDeadline(req: IncomingMessage, ms: number, late: () => void): void {
+/**
+ * Calls `late` unless the whole request arrives within `ms`, or `allowSlowBody` lifts the deadline; then, within `ms` after
+ * the answer. What of the body arrives after the answer is dropped.
+ */
+export function beginBodyDeadline(res: ServerResponse, ms: number, late: () => void): void {
+  const { req } = res;
   let cancel = () => {};
-  let over = false;
-  const stop = () => {
-    over = true;
-    cancel();
-  };
-  deadlines.set(req, stop);
-  // Most bodies arrive with their headers, and need no timer.
-  process.nextTick(() => {
-    if (over || req.complete) return;
+  let isLifted = false;
+  const start = () => {
     cancel = startTimeout(ms, () => {
       if (!req.complete) late();
     });
-    req.once('end', stop).once('close', stop);
+  };
+  lifts.set(req, () => {
+    isLifted = true;
+    cancel();
   });
+  // Most bodies arrive with their headers, and need neither.
+  process.nextTick(() => {
+    if (req.complete) return;
+    if (!isLifted) start();
+    const stop = () => cancel();
+    req.once('end', stop).once('close', stop);
+    // Before Node's own listener, which would read the rest as fast as it comes.
+    res.prependOnceListener('finish', () => {
+      if (req.readableEnded) return;
+      if (isLifted) start();
+      dropBody(req);
+    });
+  });
+}
+
+const dropped = new WeakSet<IncomingMessage>();
+
+/** Resolves in the turn of the event loop that was given to the last of them. */
+let lastTurn: Promise<void> = Promise.resolve();
+
+/**
+ * Drops the rest of a body as it arrives: of all such bodies, one read of one socket in each turn of the event loop. Read
+ * as fast as it comes, one body in one-byte chunks keeps the process busy for more than a second at a time (measured).
+ */
+function dropBody(req: IncomingMessage): void {
+  if (req.readableEnded || dropped.has(req)) return;
+  dropped.add(req);
+  const { socket } = req;
+  let isPaused = false;
+  const pause = () => {
+    if (isPaused) return;
+    isPaused = true;
+    socket.pause();
+    lastTurn = lastTurn.then(async () => {
+      await turn();
+      isPaused = false;
+      socket.resume();
+    });
+  };
+  // Else the request would resume its socket after each part.
+  req._read = () => {};
+  req.on('data', pause);
+  pause();
 }
 
 /** How long an upload may be silent in either direction: an upload slowed to its app's limit pauses for 200 lines. */
@@ -36,7 +81,7 @@ const uploadSilenceMs = 600_000;
 
 /** Lifts the deadline of a large body of a known app: until it is answered, only a long silence ends it. */
 export function allowSlowBody(req: IncomingMessage, res: ServerResponse): void {
-  deadlines.get(req)?.();
+  lifts.get(req)?.();
   const { socket } = req;
   const usual = socket.timeout ?? 0;
   socket.setTimeout(uploadSilenceMs);
@@ -77,7 +122,7 @@ export async function* jsonText(
     }
     yield decodedOr(() => decoder.decode());
   } finally {
-    req.resume();
+    dropBody(req);
   }
 }
 
@@ -201,7 +246,7 @@ export function isMediaType(req: IncomingMessage, mediaType: string): boolean {
 /** RFC 9110 §8.3.1: a type, then parameters. */
 const mediaTypeShape = /^\s*([\w!#$&^.+-]+\/[\w!#$&^.+-]+)\s*(;.*)?$/s;
 
-/** Rejects as soon as the limit is passed; Node drops the rest of the body, within the server's own time-out. */
+/** Rejects as soon as the limit is passed; the rest of the body is dropped, within its deadline. */
 async function readBytes(req: IncomingMessage, limitBytes: number): Promise<Buffer> {
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -210,7 +255,7 @@ async function readBytes(req: IncomingMessage, limitBytes: number): Promise<Buff
       size += chunk.length;
       if (size <= limitBytes) chunks.push(chunk);
       else {
-        req.off('data', keep).resume();
+        dropBody(req.off('data', keep));
         reject(tooLarge(limitBytes));
       }
     };

@@ -55,7 +55,7 @@ const settings = {
 export function createHttpServer(app: RequestListener): Server {
   const serveInOrder = createPipelining();
   const serve: RequestListener = (req, res) => {
-    beginBodyDeadline(req, bodyWithinMs, () => {
+    beginBodyDeadline(res, bodyWithinMs, () => {
       noteLate(res);
       answerUnreadable(lateBody, req.socket);
     });

@@ -184,6 +184,27 @@ describe('answers of one connection do not mix', () => {
     expect(text.match(/served \/late/g)).toHaveLength(2);
   });
 
+  it.each([
+    ['all at once', (body: string) => [body]],
+    ['in one-byte chunks', (body: string) => [body.replaceAll(/./gs, '1\r\n$&\r\n'), '0\r\n\r\n']],
+  ])(
+    'a body that comes after its answer, %s, is dropped before the next request is served',
+    async (_, sent) => {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      let text = '';
+      socket.on('data', (data) => (text += data));
+      const body = 'x'.repeat(200_000);
+      const parts = sent(body);
+      const length = parts.length === 1 ? `Content-Length: ${body.length}` : 'Transfer-Encoding: chunked';
+      socket.write(`POST /early HTTP/1.1\r\n${host}${length}\r\n\r\n`);
+      await expect.poll(() => text).toContain('early');
+      for (const part of parts) socket.write(part);
+      socket.write(`GET /next HTTP/1.1\r\n${host}\r\n`);
+      await expect.poll(() => text).toContain('served /next');
+      socket.destroy();
+    },
+  );
+
   it('a body that breaks off after the answer closes the connection without a second answer', async () => {
     const body = chunked('').replace('/body', '/early');
     const { text } = await exchange(url, `${body}`.replace('5\r\nhello\r\n', ''), { end: true });

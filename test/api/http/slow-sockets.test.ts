@@ -10,6 +10,7 @@ const { hostname, port } = new URL(gateway.url);
 const socketsPerKind = full ? 200 : 20;
 
 const head = `POST /v1/otps HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${shopKey}\r\nContent-Type: application/json\r\n`;
+const refusedUpload = `POST /v1/otps/bulk?no HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${shopKey}\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n`;
 const longBody = `${head}Content-Length: 10000\r\n\r\n`;
 
 /** Writes a first piece, after a while, and then a byte every second until the connection ends. */
@@ -28,6 +29,8 @@ const kinds: Record<string, (socket: Socket) => unknown> = {
   'trickles its body': (socket) => trickle(socket, longBody, 0, '{'),
   'trickles a body in chunks': (socket) =>
     trickle(socket, `${head}Transfer-Encoding: chunked\r\n\r\n`, 0, '1\r\n{\r\n'),
+  // An upload may take its time until it is answered.
+  'trickles what is left of a refused upload': (socket) => trickle(socket, refusedUpload, 0, '1\r\n{\r\n'),
   // The headers come just in time, and what they announce does not.
   'is as slow as it can': (socket) => trickle(socket, longBody, 2_900, '{'),
 };
