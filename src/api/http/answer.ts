@@ -99,9 +99,7 @@ function problemOf(error: unknown): ApiProblem {
   if (error instanceof URIError) return unreadable('The path is not percent-encoded properly.');
   // Express marks so what is wrong with a request for a file.
   const isOfClient = error instanceof Error && 'expose' in error && error.expose === true;
-  return isOfClient
-    ? unreadable('A range or condition of the request is not met.')
-    : new ApiProblem('internal_error');
+  return isOfClient ? unreadable('A range or condition is not met.') : new ApiProblem('internal_error');
 }
 
 function logBug(logger: Logger, error: unknown, res: ServerResponse): void {

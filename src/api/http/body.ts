@@ -15,8 +15,8 @@ export const longestLineBytes = 16 * 1_024;
 const lifts = new WeakMap<IncomingMessage, () => void>();
 
 /**
- * Calls `late` unless the whole request arrives within `ms`, or `allowSlowBody` lifts the deadline; then, within `ms` after
- * the answer. What of the body arrives after the answer is dropped.
+ * Calls `late` unless the whole request arrives within `ms`. A deadline that `allowSlowBody` lifts begins anew with the
+ * answer. What of the body arrives after the answer is dropped.
  */
 export function beginBodyDeadline(res: ServerResponse, ms: number, late: () => void): void {
   const { req } = res;
@@ -31,12 +31,17 @@ export function beginBodyDeadline(res: ServerResponse, ms: number, late: () => v
     isLifted = true;
     cancel();
   });
-  // Most bodies arrive with their headers, and need neither.
+  // Most bodies arrive with their headers, and need no deadline.
   process.nextTick(() => {
     if (req.complete) return;
     if (!isLifted) start();
-    const stop = () => cancel();
-    req.once('end', stop).once('close', stop);
+    const stop = () => {
+      cancel();
+      req.socket.off('close', stop);
+    };
+    req.once('end', stop);
+    // An answered request does not close with its socket.
+    req.socket.once('close', stop);
     // Before Node's own listener, which would read the rest as fast as it comes.
     res.prependOnceListener('finish', () => {
       if (req.readableEnded) return;
@@ -46,34 +51,34 @@ export function beginBodyDeadline(res: ServerResponse, ms: number, late: () => v
   });
 }
 
-const dropped = new WeakSet<IncomingMessage>();
-
-/** Resolves in the turn of the event loop that was given to the last of them. */
+/** Parts of a body that are dropped without a pause: 64 KB or more, unless they are chunks of less than 650 bytes. */
+const partsAtATime = 100;
+/** Ends with the turn of the event loop that was given to the last socket that waits. */
 let lastTurn: Promise<void> = Promise.resolve();
 
 /**
- * Drops the rest of a body as it arrives: of all such bodies, one read of one socket in each turn of the event loop. Read
- * as fast as it comes, one body in one-byte chunks keeps the process busy for more than a second at a time (measured).
+ * Drops the rest of a body as it arrives. After many parts, its socket waits for a turn of the event loop that no other
+ * such socket has: bodies in one-byte chunks would keep the process busy for seconds (measured).
  */
 function dropBody(req: IncomingMessage): void {
-  if (req.readableEnded || dropped.has(req)) return;
-  dropped.add(req);
+  if (req.readableEnded || Object.hasOwn(req, '_read')) return;
   const { socket } = req;
-  let isPaused = false;
-  const pause = () => {
-    if (isPaused) return;
-    isPaused = true;
+  let parts = 0;
+  const drop = () => {
+    parts += 1;
+    if (parts < partsAtATime) return;
     socket.pause();
+    if (parts > partsAtATime) return;
     lastTurn = lastTurn.then(async () => {
       await turn();
-      isPaused = false;
+      parts = 0;
       socket.resume();
     });
   };
   // Else the request would resume its socket after each part.
   req._read = () => {};
-  req.on('data', pause);
-  pause();
+  req.on('data', drop);
+  socket.resume();
 }
 
 /** How long an upload may be silent in either direction: an upload slowed to its app's limit pauses for 200 lines. */

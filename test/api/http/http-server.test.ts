@@ -205,6 +205,33 @@ describe('answers of one connection do not mix', () => {
     },
   );
 
+  it('large bodies that come after their answers are dropped in few turns of the event loop', async () => {
+    let turns = 0;
+    let isOver = false;
+    const turn = () => {
+      // Uploads may take as long of each turn.
+      for (const endsAt = performance.now() + 5; performance.now() < endsAt; );
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    turn();
+    const body = Buffer.alloc(2 * 1_024 * 1_024, 'x');
+    const next = Array.from({ length: 20 }, async () => {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write(`POST /early HTTP/1.1\r\n${host}Content-Length: ${body.length}\r\n\r\n`);
+      socket.write(body);
+      socket.write(`GET /next HTTP/1.1\r\n${closing}`);
+      let text = '';
+      for await (const data of socket) text += data;
+      return text.includes('served /next');
+    });
+    expect(await Promise.all(next)).toEqual(next.map(() => true));
+    isOver = true;
+    // Each body takes at least 32 reads.
+    expect(turns).toBeLessThan(200);
+  });
+
   it('a body that breaks off after the answer closes the connection without a second answer', async () => {
     const body = chunked('').replace('/body', '/early');
     const { text } = await exchange(url, `${body}`.replace('5\r\nhello\r\n', ''), { end: true });
