@@ -34,5 +34,6 @@ let text = readFileSync(document, 'utf8');
 text = replaced(text, 'rows', explained(rows));
 text = replaced(text, 'machine', machineLine(results.machine));
 text = replaced(text, 'always', tableOf(results.always));
+text = replaced(text, 'everysec', tableOf(results.everysec));
 writeFileSync(document, text);
 writeFileSync(picture, plot(results));
