@@ -87,7 +87,7 @@ async function feel(stand: Stand, heap: string): Promise<Felt[]> {
 export const hostileAppRow: Row = {
   name: 'hostile-app',
   also: ['hostile-app livez', 'hostile-app memory'],
-  what: "another app's slowest send while one uploads junk over three connections, /livez meanwhile, and by how much the API's memory grows",
+  what: "another app's slowest send while one uploads junk over several connections, /livez meanwhile, and by how much the API's memory grows",
   bare: '–',
   run: async (stand) => {
     keepUp(stand, createGateway(stand).store);
