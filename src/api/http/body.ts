@@ -75,7 +75,7 @@ function dropBody(req: IncomingMessage): void {
       socket.resume();
     });
   };
-  // Else the request would resume its socket after each part.
+  // Else the request would resume its socket after each part. It also marks a body that is being dropped.
   req._read = () => {};
   req.on('data', drop);
   socket.resume();
